@@ -1,0 +1,366 @@
+//! The registered claims of a payload in one strict pass that copies nothing, and their compact form to keep.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::NumericDate;
+
+/// What the checks look at. A member that comes twice, or is of the wrong type, is an error.
+#[derive(Default)]
+pub(crate) struct RegisteredMembers<'a> {
+    pub(crate) issuer: Option<Cow<'a, str>>,
+    pub(crate) subject: Option<Cow<'a, str>>,
+    pub(crate) audience: Option<AudienceMember<'a>>,
+    pub(crate) expires_at: Option<NumericDate>,
+    pub(crate) not_before: Option<NumericDate>,
+    pub(crate) issued_at: Option<NumericDate>,
+    pub(crate) token_id: Option<Cow<'a, str>>,
+    pub(crate) session_id: Option<Cow<'a, str>>,
+    /// `events` is there, whatever it holds: a security event token (RFC 8417 §2.2).
+    pub(crate) events: bool,
+    /// The methods that `cnf` names (RFC 7800 §3.1).
+    pub(crate) confirmation: Option<Vec<Cow<'a, str>>>,
+}
+
+pub(crate) enum AudienceMember<'a> {
+    One(Cow<'a, str>),
+    Many(Vec<Cow<'a, str>>),
+}
+
+impl AudienceMember<'_> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let names = match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Many(names) => names,
+        };
+        names.iter().map(|name| &**name)
+    }
+}
+
+impl<'a> RegisteredMembers<'a> {
+    pub(crate) fn read(payload: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(payload)
+    }
+}
+
+enum Member {
+    Issuer,
+    Subject,
+    Audience,
+    ExpiresAt,
+    NotBefore,
+    IssuedAt,
+    TokenId,
+    SessionId,
+    Events,
+    Confirmation,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+
+        impl Visitor<'_> for Name {
+            type Value = Member;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a claim's name")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Member, E> {
+                Ok(match name {
+                    "iss" => Member::Issuer,
+                    "sub" => Member::Subject,
+                    "aud" => Member::Audience,
+                    "exp" => Member::ExpiresAt,
+                    "nbf" => Member::NotBefore,
+                    "iat" => Member::IssuedAt,
+                    "jti" => Member::TokenId,
+                    "sid" => Member::SessionId,
+                    "events" => Member::Events,
+                    "cnf" => Member::Confirmation,
+                    _ => Member::Other,
+                })
+            }
+        }
+
+        deserializer.deserialize_identifier(Name)
+    }
+}
+
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for RegisteredMembers<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = RegisteredMembers<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a claims set")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = RegisteredMembers::default();
+                while let Some(member) = map.next_key()? {
+                    match member {
+                        Member::Issuer => text(&mut map, &mut members.issuer)?,
+                        Member::Subject => text(&mut map, &mut members.subject)?,
+                        Member::Audience => once(&mut map, &mut members.audience)?,
+                        Member::ExpiresAt => once(&mut map, &mut members.expires_at)?,
+                        Member::NotBefore => once(&mut map, &mut members.not_before)?,
+                        Member::IssuedAt => once(&mut map, &mut members.issued_at)?,
+                        Member::TokenId => text(&mut map, &mut members.token_id)?,
+                        Member::SessionId => text(&mut map, &mut members.session_id)?,
+                        Member::Events => {
+                            members.events = true;
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                        Member::Confirmation => {
+                            let mut methods = None;
+                            once(&mut map, &mut methods)?;
+                            if let Some(Methods(methods)) = methods {
+                                set(&mut members.confirmation, methods)?;
+                            }
+                        }
+                        Member::Other => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+fn set<T, E: serde::de::Error>(member: &mut Option<T>, value: T) -> Result<(), E> {
+    match member.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(E::custom("a claim comes twice")),
+    }
+}
+
+fn once<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
+    map: &mut A,
+    member: &mut Option<T>,
+) -> Result<(), A::Error> {
+    let value = map.next_value()?;
+    set(member, value)
+}
+
+fn text<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    member: &mut Option<Cow<'de, str>>,
+) -> Result<(), A::Error> {
+    let Text(value) = map.next_value()?;
+    set(member, value)
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for AudienceMember<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+
+        impl<'de> Visitor<'de> for Names {
+            type Value = AudienceMember<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an array of strings")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+                Ok(AudienceMember::One(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(AudienceMember::One(Cow::Owned(name.to_owned())))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut names = Vec::new();
+                while let Some(Text(name)) = seq.next_element()? {
+                    names.push(name);
+                }
+                if names.is_empty() {
+                    return Err(A::Error::custom("an audience of nobody"));
+                }
+                Ok(AudienceMember::Many(names))
+            }
+        }
+
+        deserializer.deserialize_any(Names)
+    }
+}
+
+/// The names of the members of `cnf`.
+struct Methods<'a>(Vec<Cow<'a, str>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Methods<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+
+        impl<'de> Visitor<'de> for Names {
+            type Value = Methods<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a confirmation")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut names = Vec::new();
+                while let Some(Text(name)) = map.next_key()? {
+                    map.next_value::<IgnoredAny>()?;
+                    names.push(name);
+                }
+                Ok(Methods(names))
+            }
+        }
+
+        deserializer.deserialize_map(Names)
+    }
+}
+
+/// The registered claims beside the payload they were read from, mostly as places in it.
+pub(crate) struct StoredClaims {
+    issuer: Option<Text32>,
+    subject: Option<Text32>,
+    audience: StoredAudience,
+    token_id: Option<Text32>,
+    session_id: Option<Text32>,
+    pub(crate) expires_at: NumericDate,
+    pub(crate) not_before: Option<NumericDate>,
+    pub(crate) issued_at: Option<NumericDate>,
+}
+
+enum StoredAudience {
+    None,
+    One(Text32),
+    Many(Box<[Text32]>),
+}
+
+/// A string of the payload: where it stands, or itself where it was written with escapes.
+enum Text32 {
+    At { start: u32, end: u32 },
+    Unescaped(Box<str>),
+}
+
+impl Text32 {
+    /// Text that does not point into `payload` is copied.
+    fn new(text: &str, payload: &str) -> Self {
+        let place = || {
+            let start = text.as_ptr().addr().checked_sub(payload.as_ptr().addr())?;
+            let end = start.checked_add(text.len())?;
+            // Only a place that reads as the text again is one.
+            (payload.get(start..end)? == text).then_some(Self::At {
+                start: u32::try_from(start).ok()?,
+                end: u32::try_from(end).ok()?,
+            })
+        };
+        place().unwrap_or_else(|| Self::Unescaped(text.into()))
+    }
+
+    fn read<'a>(&'a self, payload: &'a str) -> Option<&'a str> {
+        match self {
+            Self::At { start, end } => {
+                payload.get(usize::try_from(*start).ok()?..usize::try_from(*end).ok()?)
+            }
+            Self::Unescaped(text) => Some(text),
+        }
+    }
+}
+
+impl StoredClaims {
+    /// What `members`, read from `payload`, say; `expires_at` is `exp`, whose absence was refused before.
+    pub(crate) fn new(
+        members: &RegisteredMembers<'_>,
+        expires_at: NumericDate,
+        payload: &str,
+    ) -> Self {
+        let text =
+            |member: &Option<Cow<'_, str>>| member.as_ref().map(|text| Text32::new(text, payload));
+        Self {
+            issuer: text(&members.issuer),
+            subject: text(&members.subject),
+            audience: match &members.audience {
+                None => StoredAudience::None,
+                Some(AudienceMember::One(name)) => StoredAudience::One(Text32::new(name, payload)),
+                Some(AudienceMember::Many(names)) => StoredAudience::Many(
+                    names
+                        .iter()
+                        .map(|name| Text32::new(name, payload))
+                        .collect(),
+                ),
+            },
+            token_id: text(&members.token_id),
+            session_id: text(&members.session_id),
+            expires_at,
+            not_before: members.not_before,
+            issued_at: members.issued_at,
+        }
+    }
+
+    pub(crate) fn issuer<'a>(&'a self, payload: &'a str) -> Option<&'a str> {
+        self.issuer.as_ref()?.read(payload)
+    }
+
+    pub(crate) fn subject<'a>(&'a self, payload: &'a str) -> Option<&'a str> {
+        self.subject.as_ref()?.read(payload)
+    }
+
+    pub(crate) fn audience<'a>(&'a self, payload: &'a str) -> impl Iterator<Item = &'a str> {
+        let names = match &self.audience {
+            StoredAudience::None => &[],
+            StoredAudience::One(name) => std::slice::from_ref(name),
+            StoredAudience::Many(names) => names,
+        };
+        names.iter().filter_map(|name| name.read(payload))
+    }
+
+    pub(crate) fn token_id<'a>(&'a self, payload: &'a str) -> Option<&'a str> {
+        self.token_id.as_ref()?.read(payload)
+    }
+
+    pub(crate) fn session_id<'a>(&'a self, payload: &'a str) -> Option<&'a str> {
+        self.session_id.as_ref()?.read(payload)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_places_in_the_payload_unless_written_with_escapes() {
+        let payload =
+            r#"{"sub":"zoë","jti":"a\u0062","aud":["x","\u0079"],"exp":1,"n":[{"sub":1}]}"#;
+        let members = RegisteredMembers::read(payload).unwrap();
+        let stored = StoredClaims::new(&members, members.expires_at.unwrap(), payload);
+        assert!(matches!(stored.subject, Some(Text32::At { .. })));
+        assert!(matches!(stored.token_id, Some(Text32::Unescaped(_))));
+        assert_eq!(stored.subject(payload), Some("zoë"));
+        assert_eq!(stored.token_id(payload), Some("ab"));
+        assert_eq!(stored.audience(payload).collect::<Vec<_>>(), ["x", "y"]);
+        assert_eq!(stored.issuer(payload), None);
+    }
+
+    #[test]
+    fn a_registered_claim_that_comes_twice_is_refused_even_in_disguise() {
+        for payload in [
+            r#"{"exp":1,"exp":1}"#,
+            r#"{"exp":1,"\u0065xp":9}"#,
+            r#"{"iss":"a","iss":"a"}"#,
+            r#"{"aud":"a","aud":["a"]}"#,
+            r#"{"cnf":{},"cnf":{}}"#,
+        ] {
+            assert!(RegisteredMembers::read(payload).is_err(), "{payload}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Keys on their way from a format to a back-end.
+
+use jsonwebtoken::{AlgorithmFamily, DecodingKey, DecodingKeyKind, EncodingKey};
+
+use super::algorithm::Family;
+use super::{Algorithm, KeyError};
+
+/// What verifies, in the form that every back-end can read.
+pub(crate) enum PublicMaterial<'a> {
+    Secret(&'a [u8]),
+    /// PKCS#1 `RSAPublicKey` (RFC 8017 appendix A.1.1).
+    RsaDer(&'a [u8]),
+    /// Modulus and exponent, big-endian.
+    RsaComponents {
+        n: &'a [u8],
+        e: &'a [u8],
+    },
+    /// An uncompressed SEC1 point.
+    EcPoint(&'a [u8]),
+    /// The 32 bytes of RFC 8032 §5.1.5.
+    Ed25519(&'a [u8]),
+}
+
+impl<'a> PublicMaterial<'a> {
+    /// The algorithm and the key must be of one kind: the algorithm is what a token will be held to.
+    pub(crate) fn from_decoding_key(
+        algorithm: Algorithm,
+        key: &'a DecodingKey,
+    ) -> Result<Self, KeyError> {
+        use DecodingKeyKind::{RsaModulusExponent, SecretOrDer};
+        Ok(match (algorithm.family(), key.family(), key.kind()) {
+            (Family::Hmac, AlgorithmFamily::Hmac, SecretOrDer(secret)) => Self::Secret(secret),
+            (Family::Rsa, AlgorithmFamily::Rsa, SecretOrDer(der)) => Self::RsaDer(der),
+            (Family::Rsa, AlgorithmFamily::Rsa, RsaModulusExponent { n, e }) => {
+                Self::RsaComponents { n, e }
+            }
+            (Family::Ec, AlgorithmFamily::Ec, SecretOrDer(point)) => Self::EcPoint(point),
+            (Family::Ed, AlgorithmFamily::Ed, SecretOrDer(key)) => Self::Ed25519(key),
+            _ => return Err(KeyError::WrongKind(algorithm)),
+        })
+    }
+}
+
+/// What signs.
+pub(crate) enum PrivateMaterial<'a> {
+    Secret(&'a [u8]),
+    /// PKCS#8, PKCS#1 or SEC1.
+    Der(&'a [u8]),
+    RsaComponents(Box<RsaPrivateComponents>),
+    /// The private scalar, and the public point it must belong to.
+    EcScalar {
+        scalar: &'a [u8],
+        point: &'a [u8],
+    },
+    /// The seed, and the public key it must belong to.
+    Ed25519Seed {
+        seed: &'a [u8],
+        public: &'a [u8],
+    },
+}
+
+/// RFC 8017 §3.2, big-endian.
+pub(crate) struct RsaPrivateComponents {
+    pub(crate) n: Vec<u8>,
+    pub(crate) e: Vec<u8>,
+    pub(crate) d: Vec<u8>,
+    pub(crate) p: Vec<u8>,
+    pub(crate) q: Vec<u8>,
+    pub(crate) dp: Vec<u8>,
+    pub(crate) dq: Vec<u8>,
+    pub(crate) qi: Vec<u8>,
+}
+
+impl<'a> PrivateMaterial<'a> {
+    pub(crate) fn from_encoding_key(
+        algorithm: Algorithm,
+        key: &'a EncodingKey,
+    ) -> Result<Self, KeyError> {
+        Ok(match (algorithm.family(), key.family()) {
+            (Family::Hmac, AlgorithmFamily::Hmac) => Self::Secret(key.as_bytes()),
+            (Family::Rsa, AlgorithmFamily::Rsa)
+            | (Family::Ec, AlgorithmFamily::Ec)
+            | (Family::Ed, AlgorithmFamily::Ed) => Self::Der(key.as_bytes()),
+            _ => return Err(KeyError::WrongKind(algorithm)),
+        })
+    }
+}
+
+/// Reads the one public key of a PEM text.
+pub(crate) fn public_from_pem(algorithm: Algorithm, pem: &[u8]) -> Result<DecodingKey, KeyError> {
+    if label(pem)?.ends_with(b"PRIVATE KEY") {
+        return Err(KeyError::Private);
+    }
+    let read = match algorithm.family() {
+        Family::Hmac => return Err(KeyError::WrongKind(algorithm)),
+        Family::Rsa => DecodingKey::from_rsa_pem,
+        Family::Ec => DecodingKey::from_ec_pem,
+        Family::Ed => DecodingKey::from_ed_pem,
+    };
+    // The reader's error may quote the text.
+    read(pem).map_err(|_| KeyError::Unreadable)
+}
+
+/// Reads SubjectPublicKeyInfo (RFC 5280 §4.1.2.7).
+pub(crate) fn public_from_spki(algorithm: Algorithm, der: &[u8]) -> Result<DecodingKey, KeyError> {
+    // The library's reader for SubjectPublicKeyInfo takes it as PEM only.
+    let body = base64_simd::STANDARD.encode_to_string(der);
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n");
+    public_from_pem(algorithm, pem.as_bytes())
+}
+
+/// Reads the one private key of a PEM text.
+pub(crate) fn private_from_pem(algorithm: Algorithm, pem: &[u8]) -> Result<EncodingKey, KeyError> {
+    label(pem)?;
+    let read = match algorithm.family() {
+        Family::Hmac => return Err(KeyError::WrongKind(algorithm)),
+        Family::Rsa => EncodingKey::from_rsa_pem,
+        Family::Ec => EncodingKey::from_ec_pem,
+        Family::Ed => EncodingKey::from_ed_pem,
+    };
+    read(pem).map_err(|_| KeyError::Unreadable)
+}
+
+/// What stands after the only `-----BEGIN `.
+fn label(pem: &[u8]) -> Result<&[u8], KeyError> {
+    const BEGIN: &[u8] = b"-----BEGIN ";
+    let mut begins = memchr::memmem::find_iter(pem, BEGIN);
+    let begin = begins.next().ok_or(KeyError::Unreadable)?;
+    if begins.next().is_some() {
+        return Err(KeyError::SeveralKeys);
+    }
+    let after = pem
+        .get(begin.saturating_add(BEGIN.len())..)
+        .unwrap_or_default();
+    let end = memchr::memmem::find(after, b"-----").ok_or(KeyError::Unreadable)?;
+    after.get(..end).ok_or(KeyError::Unreadable)
+}

@@ -1,0 +1,142 @@
+//! Several keys, found by `kid` and `alg`.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Algorithm, VerifyingKey};
+
+/// The keys of one issuer. Cheap to clone.
+///
+/// A token finds its key by `kid` and `alg` together; keys are never tried out. A token without `kid` is verified
+/// only if one single key of the set fits its `alg`. A key without a name serves only tokens without `kid`.
+///
+/// ```
+/// use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};
+///
+/// let retired = SigningKey::generate(Algorithm::ES256)?.with_key_id("2025");
+/// let current = SigningKey::generate(Algorithm::ES256)?.with_key_id("2026");
+/// let keys = KeySet::new([retired.verifying_key(), current.verifying_key()])?;
+/// assert_eq!(keys.len(), 2);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct KeySet(Arc<Inner>);
+
+struct Inner {
+    keys: Vec<VerifyingKey>,
+    by_id: HashMap<Arc<str>, Vec<usize>>,
+}
+
+/// Why no key of a set is the one for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoFit {
+    None,
+    /// The token names no key, and several would do.
+    Several,
+}
+
+impl KeySet {
+    /// A set of `keys`.
+    ///
+    /// # Errors
+    ///
+    /// [`KeySetError::Empty`] without any key. [`KeySetError::Duplicate`] if two have the same name and algorithm, or
+    /// both no name and the same algorithm: neither could be told from the other.
+    pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, KeySetError> {
+        let keys: Vec<_> = keys.into_iter().collect();
+        if keys.is_empty() {
+            return Err(KeySetError::Empty);
+        }
+        let mut seen = HashSet::new();
+        if !keys
+            .iter()
+            .all(|key| seen.insert((key.key_id(), key.algorithm())))
+        {
+            return Err(KeySetError::Duplicate);
+        }
+        let mut by_id: HashMap<Arc<str>, Vec<usize>> = HashMap::new();
+        for (index, key) in keys.iter().enumerate() {
+            if let Some(key_id) = key.key_id() {
+                by_id.entry(Arc::from(key_id)).or_default().push(index);
+            }
+        }
+        Ok(Self(Arc::new(Inner { keys, by_id })))
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.keys.len()
+    }
+
+    /// Never: a set has at least one key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.keys.is_empty()
+    }
+
+    /// The keys, in the order they were given.
+    pub fn iter(&self) -> impl Iterator<Item = &VerifyingKey> {
+        self.0.keys.iter()
+    }
+
+    pub(crate) fn key(&self, index: usize) -> Option<&VerifyingKey> {
+        self.0.keys.get(index)
+    }
+
+    /// The place of the one key for a token with this header.
+    pub(crate) fn find(&self, algorithm: Algorithm, key_id: Option<&str>) -> Result<usize, NoFit> {
+        let fits = |index: &usize| {
+            self.key(*index)
+                .is_some_and(|key| key.algorithm() == algorithm)
+        };
+        match key_id {
+            Some(key_id) => {
+                let named = self
+                    .0
+                    .by_id
+                    .get(key_id)
+                    .map(Vec::as_slice)
+                    .unwrap_or_default();
+                named.iter().copied().find(fits).ok_or(NoFit::None)
+            }
+            None => {
+                let mut fitting = (0..self.len()).filter(fits);
+                match (fitting.next(), fitting.next()) {
+                    (None, _) => Err(NoFit::None),
+                    (Some(index), None) => Ok(index),
+                    (Some(_), Some(_)) => Err(NoFit::Several),
+                }
+            }
+        }
+    }
+}
+
+/// Shows the algorithms and names of the keys.
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// Why keys are no set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeySetError {
+    /// There is no key.
+    Empty,
+    /// Two keys have the same `kid` and `alg`.
+    Duplicate,
+}
+
+impl fmt::Display for KeySetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "a key set needs at least one key",
+            Self::Duplicate => "two keys have the same kid and alg",
+        })
+    }
+}
+
+impl std::error::Error for KeySetError {}

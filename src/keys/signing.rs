@@ -1,0 +1,340 @@
+//! The key that signs, and the tokens it mints.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jsonwebtoken::EncodingKey;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::algorithm::Family;
+use super::backend::{self, Sign, Signer, VerifySignature};
+use super::jwk::{Defaults, Jwk};
+use super::material::{self, PrivateMaterial};
+use super::{Algorithm, KeyError, VerifyingKey, secret};
+use crate::token::base64url;
+
+/// A key that signs tokens with one [`Algorithm`]. Parsed and checked when it is made; cheap to clone.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use tower_jwt_auth::claims::RegisteredClaims;
+/// use tower_jwt_auth::keys::SigningKey;
+///
+/// let key = SigningKey::hs256("at least thirty-two random bytes")?;
+/// let claims = RegisteredClaims::valid_for(Duration::from_secs(300), SystemTime::now())
+///     .subject("248289761001");
+/// let token = key.sign(&claims)?;
+///
+/// let verifier = tower_jwt_auth::Verifier::new(key.verifying_key());
+/// assert_eq!(verifier.verify(&token)?.subject(), Some("248289761001"));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct SigningKey {
+    algorithm: Algorithm,
+    key_id: Option<Arc<str>>,
+    sign: Arc<dyn Sign>,
+    verify: Arc<dyn VerifySignature>,
+}
+
+impl SigningKey {
+    /// A secret for HS256, of at least 32 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if the secret is empty or short, or is the text or encoding of a key.
+    pub fn hs256(secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        Self::from_secret(Algorithm::HS256, secret)
+    }
+
+    /// A secret for an HMAC algorithm, at least as long as its hash: 32, 48 or 64 bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`SigningKey::hs256`]; [`KeyError::WrongKind`] if the algorithm takes no secret.
+    pub fn from_secret(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        Self::from_material(algorithm, &PrivateMaterial::Secret(secret.as_ref()))
+    }
+
+    /// A new random key. RSA gets 2048 bits. It is gone with the process: for tests, and for services whose tokens
+    /// need not outlive a restart.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Generation`] if the system has no randomness; [`KeyError::Unsupported`] if the back-end lacks the algorithm.
+    pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
+        Ok(Self::new(algorithm, backend::generate(algorithm)?))
+    }
+
+    /// A private key in PEM: `PRIVATE KEY` (PKCS#8), or `RSA PRIVATE KEY` (PKCS#1). For `EC PRIVATE KEY`, run
+    /// `openssl pkcs8 -topk8 -nocrypt` first.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if the text holds no private key or several, or one that does not fit the algorithm.
+    pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        Self::from_encoding_key(
+            algorithm,
+            &material::private_from_pem(algorithm, pem.as_ref())?,
+        )
+    }
+
+    /// A private key in DER: PKCS#8, PKCS#1 for RSA, SEC1 for EC.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if this is no private key, or one that does not fit the algorithm.
+    pub fn from_der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        Self::from_material(algorithm, &PrivateMaterial::Der(der.as_ref()))
+    }
+
+    /// A private JWK as JSON. Its `alg` decides; where it has none, `crv` does, and RSA is RS256. Its `kid` becomes the key's.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if this is no private JWK, one not for signatures, or too weak.
+    pub fn from_jwk(json: &str) -> Result<Self, KeyError> {
+        Self::from_one_jwk(None, json)
+    }
+
+    /// As [`SigningKey::from_jwk`], for `algorithm`.
+    ///
+    /// # Errors
+    ///
+    /// Also if the JWK says by `alg`, `kty` or `crv` that it is for another.
+    pub fn from_jwk_for(algorithm: Algorithm, json: &str) -> Result<Self, KeyError> {
+        Self::from_one_jwk(Some(algorithm), json)
+    }
+
+    fn from_one_jwk(named: Option<Algorithm>, json: &str) -> Result<Self, KeyError> {
+        let jwk = Jwk::from_json(json)?;
+        let algorithm = jwk.algorithm(named, Defaults::default())?;
+        let key = jwk.with_private(algorithm, |material| {
+            Self::from_material(algorithm, material)
+        })?;
+        Ok(Self {
+            key_id: jwk.kid.as_deref().map(Arc::from),
+            ..key
+        })
+    }
+
+    /// A key that `jsonwebtoken` holds.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if it does not fit the algorithm or is too weak.
+    pub fn from_encoding_key(algorithm: Algorithm, key: &EncodingKey) -> Result<Self, KeyError> {
+        Self::from_material(
+            algorithm,
+            &PrivateMaterial::from_encoding_key(algorithm, key)?,
+        )
+    }
+
+    fn from_material(
+        algorithm: Algorithm,
+        material: &PrivateMaterial<'_>,
+    ) -> Result<Self, KeyError> {
+        if let PrivateMaterial::Secret(bytes) = material {
+            if algorithm.family() != Family::Hmac {
+                return Err(KeyError::WrongKind(algorithm));
+            }
+            secret::check(algorithm, bytes)?;
+        }
+        Ok(Self::new(algorithm, backend::signer(algorithm, material)?))
+    }
+
+    fn new(algorithm: Algorithm, signer: Signer) -> Self {
+        Self {
+            algorithm,
+            key_id: None,
+            sign: signer.sign,
+            verify: signer.verify,
+        }
+    }
+
+    /// Names the key: `kid` in the header of its tokens, and of its [`VerifyingKey`].
+    #[must_use]
+    pub fn with_key_id(mut self, key_id: impl Into<String>) -> Self {
+        self.key_id = Some(Arc::from(key_id.into()));
+        self
+    }
+
+    /// The one algorithm of the key.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The name of the key, as `kid` in a token's header.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
+    /// The key that verifies what this one signs: the public half, or the same secret.
+    #[must_use]
+    pub fn verifying_key(&self) -> VerifyingKey {
+        VerifyingKey::new(
+            self.algorithm,
+            self.key_id.clone(),
+            Arc::clone(&self.verify),
+        )
+    }
+
+    /// Mints a token that holds `claims`, with `typ: JWT`.
+    ///
+    /// # Errors
+    ///
+    /// [`SignError`] if the claims do not serialise to a JSON object, or the back-end fails.
+    pub fn sign<T: Serialize + ?Sized>(&self, claims: &T) -> Result<String, SignError> {
+        self.sign_with(&TokenHeader::new(), claims)
+    }
+
+    /// Mints a token with a header of one's own. `alg` and `kid` are the key's.
+    ///
+    /// # Errors
+    ///
+    /// As [`SigningKey::sign`]; [`SignError::Header`] if the header holds a member that it may not.
+    pub fn sign_with<T: Serialize + ?Sized>(
+        &self,
+        header: &TokenHeader,
+        claims: &T,
+    ) -> Result<String, SignError> {
+        let header = header.to_json(self)?;
+        // A serializer's error may quote a claim.
+        let claims = serde_json::to_vec(claims).map_err(|_| SignError::Claims)?;
+        if claims.first() != Some(&b'{') {
+            return Err(SignError::Claims);
+        }
+        let mut token = base64url::encode(&header);
+        token.push('.');
+        base64url::encode_append(&claims, &mut token);
+        let signature = self
+            .sign
+            .sign(token.as_bytes())
+            .map_err(|_| SignError::Backend)?;
+        token.push('.');
+        base64url::encode_append(&signature, &mut token);
+        Ok(token)
+    }
+}
+
+/// Shows the algorithm and the name of the key, not the key.
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey")
+            .field("algorithm", &self.algorithm)
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The header of a token to be minted. `alg` and `kid` come from the key.
+///
+/// ```
+/// use tower_jwt_auth::keys::{Algorithm, SigningKey, TokenHeader};
+///
+/// let key = SigningKey::generate(Algorithm::ES256)?;
+/// let header = TokenHeader::new().typ("at+jwt"); // RFC 9068 §2.1
+/// let token = key.sign_with(&header, &serde_json::json!({ "sub": "me", "exp": 1_900_000_000 }))?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct TokenHeader {
+    typ: Option<String>,
+    members: Map<String, Value>,
+}
+
+impl TokenHeader {
+    /// The members that a header may not bring along: they belong to the key, to [`TokenHeader::typ`],
+    /// or change what the token means in a way that no verifier of this crate accepts.
+    const RESERVED: [&str; 6] = ["alg", "kid", "typ", "crit", "b64", "zip"];
+
+    /// A header with `typ: JWT` (RFC 7519 §5.1).
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            typ: Some("JWT".to_owned()),
+            members: Map::new(),
+        }
+    }
+
+    /// Sets `typ`: `at+jwt` for an access token (RFC 9068 §2.1).
+    #[must_use]
+    pub fn typ(mut self, typ: impl Into<String>) -> Self {
+        self.typ = Some(typ.into());
+        self
+    }
+
+    /// Leaves `typ` out.
+    #[must_use]
+    pub fn without_typ(mut self) -> Self {
+        self.typ = None;
+        self
+    }
+
+    /// Adds a member. `alg`, `kid`, `typ`, `crit`, `b64` and `zip` are refused when the token is signed.
+    #[must_use]
+    pub fn member(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.members.insert(name.into(), value.into());
+        self
+    }
+
+    fn to_json(&self, key: &SigningKey) -> Result<Vec<u8>, SignError> {
+        #[derive(Serialize)]
+        struct Header<'a> {
+            alg: &'static str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            typ: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            kid: Option<&'a str>,
+            #[serde(flatten)]
+            members: &'a Map<String, Value>,
+        }
+
+        if Self::RESERVED
+            .iter()
+            .any(|name| self.members.contains_key(*name))
+        {
+            return Err(SignError::Header);
+        }
+        serde_json::to_vec(&Header {
+            alg: key.algorithm.name(),
+            typ: self.typ.as_deref(),
+            kid: key.key_id(),
+            members: &self.members,
+        })
+        .map_err(|_| SignError::Header)
+    }
+}
+
+impl Default for TokenHeader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Why no token was minted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SignError {
+    /// The claims do not serialise, or not to a JSON object (RFC 7519 §7.1).
+    Claims,
+    /// The header holds a member that it may not.
+    Header,
+    /// The crypto back-end failed: no randomness, no memory.
+    Backend,
+}
+
+impl fmt::Display for SignError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Claims => "the claims do not serialise to a JSON object",
+            Self::Header => "the header holds a reserved member",
+            Self::Backend => "the crypto back-end could not sign",
+        })
+    }
+}
+
+impl std::error::Error for SignError {}

@@ -1,0 +1,381 @@
+//! Protection against cross-site request forgery: a page of another site makes a browser send a request, and the browser
+//! adds the cookies.
+//!
+//! [`JwtAuthLayer`](super::JwtAuthLayer) applies the rules to a request that is authenticated by a cookie.
+//! [`CsrfLayer`] applies them to every request, for routes that set a cookie rather than read one: without it a page of
+//! another site could log its visitor in as somebody else.
+//!
+//! A request is allowed if any of these holds:
+//!
+//! 1. Its method is `GET`, `HEAD` or `OPTIONS`, it does not ask for an upgrade, and no header overrides the method. A
+//!    WebSocket begins as a `GET` that upgrades, and a browser opens one to any site, with cookies.
+//! 2. `Sec-Fetch-Site` is `same-origin` or `none`.
+//! 3. `Origin` is one of the trusted origins.
+//! 4. There is no `Sec-Fetch-Site`, and `Origin` is the request's own: host and port are those of the request's target,
+//!    or of `Host`.
+//!
+//! Anything else gets 403, a request with neither header too: a browser sends at least one of them. A client that is no
+//! browser can authenticate with `Authorization`, or send `Sec-Fetch-Site: none`.
+//!
+//! # Behind a proxy
+//!
+//! Rule 4 compares with the `Host` that arrives here. A proxy that rewrites it leaves rules 2 and 3, which is enough for
+//! browsers since 2023. `Origin` and `Sec-Fetch-Site` must arrive unchanged.
+//!
+//! ```
+//! use tower_jwt_auth::csrf::CsrfLayer;
+//! # use axum::{Router, routing::post};
+//! # async fn login() {}
+//!
+//! let app: Router = Router::new()
+//!     .route("/login", post(login))
+//!     .layer(CsrfLayer::new().trusted_origin("https://app.example.com"));
+//! ```
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::header::{HOST, HeaderMap, HeaderName, ORIGIN, UPGRADE};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, Uri};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::future::ResponseFuture;
+use super::rejection::{AuthError, AuthErrorKind, ProblemJson, Respond, finish};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Frameworks read the method from these instead of the request line.
+const METHOD_OVERRIDES: [HeaderName; 3] = [
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-method-override"),
+];
+
+/// The origins whose pages may send requests here, and the rules at the top of this module.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rules {
+    trusted: Vec<Origin>,
+}
+
+impl Rules {
+    pub(super) fn trust(&mut self, origin: Origin) {
+        self.trusted.push(origin);
+    }
+
+    pub(super) fn check(&self, parts: &Parts) -> Result<(), AuthError> {
+        if !has_effects(parts) || self.allows(parts) {
+            Ok(())
+        } else {
+            Err(AuthErrorKind::CrossSite.into())
+        }
+    }
+
+    fn allows(&self, parts: &Parts) -> bool {
+        let headers = &parts.headers;
+        let (Ok(site), Ok(origin)) = (single(headers, &SEC_FETCH_SITE), single(headers, &ORIGIN))
+        else {
+            return false;
+        };
+        let trusted = |origin: &HeaderValue| {
+            self.trusted
+                .iter()
+                .any(|trusted| trusted.0.as_bytes() == origin.as_bytes())
+        };
+        match (site.map(HeaderValue::as_bytes), origin) {
+            (Some(b"same-origin" | b"none"), _) => true,
+            (_, Some(origin)) if trusted(origin) => true,
+            (None, Some(origin)) => is_own(origin, parts),
+            _ => false,
+        }
+    }
+}
+
+fn has_effects(parts: &Parts) -> bool {
+    let safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    !safe
+        || parts.headers.contains_key(UPGRADE)
+        || METHOD_OVERRIDES
+            .iter()
+            .any(|name| parts.headers.contains_key(name))
+}
+
+/// The header is there more than once.
+struct Several;
+
+fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a HeaderValue>, Several> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        (_, Some(_)) => Err(Several),
+    }
+}
+
+/// Whether `origin` names the host and port that the request was sent to. The scheme is not known here: TLS mostly
+/// ends before the server.
+fn is_own(origin: &HeaderValue, parts: &Parts) -> bool {
+    let Some((scheme, origin)) = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.split_once("://"))
+    else {
+        return false;
+    };
+    let default_port = match scheme {
+        "https" => ":443",
+        "http" => ":80",
+        _ => return false,
+    };
+    let host = match parts.uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => match single(&parts.headers, &HOST) {
+            Ok(Some(host)) => host.to_str().unwrap_or_default(),
+            _ => return false,
+        },
+    };
+    // A browser leaves the default port out of `Origin`; something on the way may have added it to the host.
+    let host = host.strip_suffix(default_port).unwrap_or(host);
+    !host.is_empty() && host.eq_ignore_ascii_case(origin)
+}
+
+/// An origin as browsers write it in the `Origin` header (RFC 6454 §6.1): scheme, host in lower case, and a port
+/// unless it is the scheme's own.
+///
+/// ```
+/// use tower_jwt_auth::csrf::Origin;
+///
+/// let origin: Origin = "https://app.example.com:8443".parse()?;
+/// assert!("https://App.example.com/".parse::<Origin>().is_err());
+/// # Ok::<_, tower_jwt_auth::csrf::OriginError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(Box<str>);
+
+/// The text is no origin in the form that browsers send, and would never match one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OriginError;
+
+impl fmt::Display for OriginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "an origin is `scheme://host` or `scheme://host:port`, with http or https, in lower case, \
+             without the default port and without a path",
+        )
+    }
+}
+
+impl std::error::Error for OriginError {}
+
+impl std::str::FromStr for Origin {
+    type Err = OriginError;
+
+    fn from_str(origin: &str) -> Result<Self, OriginError> {
+        let default_port = match origin.split_once("://") {
+            Some(("https", _)) => 443,
+            Some(("http", _)) => 80,
+            _ => return Err(OriginError),
+        };
+        let uri: Uri = origin.parse().map_err(|_| OriginError)?;
+        let authority = uri.authority().ok_or(OriginError)?;
+        let scheme = uri.scheme_str().ok_or(OriginError)?;
+        let canonical = format!("{scheme}://{authority}") == origin;
+        let odd = |byte: u8| byte.is_ascii_uppercase() || matches!(byte, b'@' | b'*');
+        let port_is_odd = match authority.port_u16() {
+            Some(port) => port == default_port,
+            None => authority.as_str() != authority.host(),
+        };
+        if !canonical || origin.bytes().any(odd) || port_is_odd || authority.host().is_empty() {
+            return Err(OriginError);
+        }
+        Ok(Self(origin.into()))
+    }
+}
+
+impl TryFrom<&str> for Origin {
+    type Error = OriginError;
+
+    fn try_from(origin: &str) -> Result<Self, OriginError> {
+        origin.parse()
+    }
+}
+
+impl Origin {
+    #[track_caller]
+    #[expect(clippy::panic, reason = "misuse of a builder, before any request")]
+    pub(super) fn expect<O: TryInto<Self, Error: fmt::Display>>(origin: O) -> Self {
+        match origin.try_into() {
+            Ok(origin) => origin,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Applies the [rules](self) to every request, whatever it carries.
+///
+/// See the [module docs](self) for an example.
+pub struct CsrfLayer<R = ProblemJson> {
+    rules: Arc<Rules>,
+    responder: Arc<R>,
+}
+
+impl CsrfLayer {
+    /// Trusts no other origin.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Default for CsrfLayer {
+    fn default() -> Self {
+        Self {
+            rules: Arc::default(),
+            responder: Arc::new(ProblemJson),
+        }
+    }
+}
+
+impl<R> CsrfLayer<R> {
+    /// Lets pages of `origin` send requests here.
+    ///
+    /// # Panics
+    ///
+    /// If it is no [`Origin`]. Parse text from outside first, and hand over the result.
+    #[must_use]
+    #[track_caller]
+    pub fn trusted_origin<O: TryInto<Origin, Error: fmt::Display>>(mut self, origin: O) -> Self {
+        Arc::make_mut(&mut self.rules).trust(Origin::expect(origin));
+        self
+    }
+
+    /// Replaces what answers a refused request.
+    #[must_use]
+    pub fn respond<R2>(self, responder: R2) -> CsrfLayer<R2> {
+        CsrfLayer {
+            rules: self.rules,
+            responder: Arc::new(responder),
+        }
+    }
+}
+
+impl<R> Clone for CsrfLayer<R> {
+    fn clone(&self) -> Self {
+        Self {
+            rules: Arc::clone(&self.rules),
+            responder: Arc::clone(&self.responder),
+        }
+    }
+}
+
+impl<R> fmt::Debug for CsrfLayer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CsrfLayer")
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, R> Layer<S> for CsrfLayer<R> {
+    type Service = Csrf<S, R>;
+
+    fn layer(&self, inner: S) -> Csrf<S, R> {
+        Csrf {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// The service that [`CsrfLayer`] makes.
+pub struct Csrf<S, R = ProblemJson> {
+    inner: S,
+    layer: CsrfLayer<R>,
+}
+
+impl<S: Clone, R> Clone for Csrf<S, R> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            layer: self.layer.clone(),
+        }
+    }
+}
+
+impl<S: fmt::Debug, R> fmt::Debug for Csrf<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Csrf")
+            .field("inner", &self.inner)
+            .field("layer", &self.layer)
+            .finish()
+    }
+}
+
+impl<S, R, ReqBody, ResBody> Service<Request<ReqBody>> for Csrf<S, R>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    R: Respond<ResBody>,
+{
+    type Response = Response<ResBody>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, ResBody, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let (parts, body) = request.into_parts();
+        match self.layer.rules.check(&parts) {
+            Ok(()) => ResponseFuture::untouched(self.inner.call(Request::from_parts(parts, body))),
+            Err(error) => {
+                ResponseFuture::rejected(finish(&error, None, self.layer.responder.respond(&error)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_what_browsers_send() {
+        for origin in [
+            "https://example.com",
+            "http://localhost:3000",
+            "https://[::1]:8443",
+            "http://127.0.0.1",
+            "https://xn--exmple-cua.com",
+        ] {
+            assert!(origin.parse::<Origin>().is_ok(), "{origin}");
+        }
+        for origin in [
+            "",
+            "null",
+            "*",
+            "https://",
+            "https://*.example.com",
+            "https://example.com/",
+            "https://example.com/path",
+            "https://example.com?query",
+            "https://example.com:443",
+            "http://example.com:80",
+            "https://example.com:",
+            "https://example.com:99999",
+            "https://Example.com",
+            "HTTPS://example.com",
+            "https://user@example.com",
+            "example.com",
+            "ftp://example.com",
+            "https://exämple.com",
+        ] {
+            assert!(origin.parse::<Origin>().is_err(), "{origin}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The service around the inner one.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use super::future::ResponseFuture;
+use super::layer::Shared;
+use super::rejection::{ProblemJson, Respond};
+
+/// The service that [`JwtAuthLayer`](super::JwtAuthLayer) makes.
+pub struct JwtAuth<S, R = ProblemJson> {
+    inner: S,
+    shared: Arc<Shared<R>>,
+}
+
+impl<S, R> JwtAuth<S, R> {
+    pub(super) fn new(inner: S, shared: Arc<Shared<R>>) -> Self {
+        Self { inner, shared }
+    }
+}
+
+impl<S, R, ReqBody, ResBody> Service<Request<ReqBody>> for JwtAuth<S, R>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    R: Respond<ResBody>,
+{
+    type Response = Response<ResBody>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, ResBody, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let (mut parts, body) = request.into_parts();
+        match self.shared.authenticate(&mut parts) {
+            // The inner service that was polled ready is the one that is called.
+            Ok(passed) => ResponseFuture::authenticated(
+                self.inner.call(Request::from_parts(parts, body)),
+                Arc::clone(&self.shared),
+                passed.by_cookie,
+            ),
+            Err(error) => ResponseFuture::rejected(self.shared.reject(&error)),
+        }
+    }
+}
+
+impl<S: Clone, R> Clone for JwtAuth<S, R> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<S: fmt::Debug, R> fmt::Debug for JwtAuth<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtAuth")
+            .field("inner", &self.inner)
+            .field("shared", &self.shared)
+            .finish()
+    }
+}

@@ -1,0 +1,235 @@
+//! Where in a request the token is.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, COOKIE, HeaderName};
+use http::request::Parts;
+
+use crate::cookie::{CookieName, TokenCookie};
+
+/// A place in a request where a token may be.
+///
+/// Sources are asked in order. The first that has a token decides: if its token is bad the request is refused,
+/// whatever later sources hold. Two values in one source are refused with 400.
+///
+/// There is none for the query: URLs end up in logs and histories (RFC 9700 §4.3.2).
+#[derive(Clone)]
+pub struct TokenSource(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Bearer,
+    Cookie(CookieName),
+    Header(HeaderName),
+    Custom { read: Arc<Read>, ambient: bool },
+}
+
+type Read = dyn for<'a> Fn(&'a Parts) -> Option<Cow<'a, str>> + Send + Sync;
+
+/// What a source has.
+pub(super) enum Found<'a> {
+    Nothing,
+    Token(Cow<'a, [u8]>),
+    /// Something that is meant to be a token, and is no credentials.
+    Malformed,
+    /// More than one.
+    Several,
+}
+
+impl TokenSource {
+    /// `Authorization: Bearer <token>` (RFC 6750 §2.1), with the scheme in any case (RFC 9110 §11.1). Another scheme is no token.
+    #[must_use]
+    pub fn bearer() -> Self {
+        Self(Kind::Bearer)
+    }
+
+    /// The cookie of this name. All `Cookie` headers are read, since HTTP/2 may split them. An empty cookie is no token.
+    ///
+    /// A request that is authenticated this way is checked against [cross-site request forgery](super::csrf).
+    ///
+    /// # Panics
+    ///
+    /// If `name` is no cookie's name. One from outside is checked by [`TokenCookie::new`]; a source can be made
+    /// from its result.
+    #[must_use]
+    #[track_caller]
+    pub fn cookie(name: &str) -> Self {
+        match CookieName::new(name) {
+            Ok(name) => Self(Kind::Cookie(name)),
+            Err(error) => misuse(&error),
+        }
+    }
+
+    /// A header that holds a token and nothing else, as some gateways pass one on.
+    ///
+    /// # Panics
+    ///
+    /// If `name` is no header's name, or `authorization`.
+    #[must_use]
+    #[track_caller]
+    pub fn header(name: &str) -> Self {
+        match HeaderName::try_from(name) {
+            Ok(name) if name != AUTHORIZATION => Self(Kind::Header(name)),
+            Ok(_) => misuse(&"`Authorization` is read by `TokenSource::bearer`"),
+            Err(error) => misuse(&error),
+        }
+    }
+
+    /// What a closure finds in a place that the client itself must fill, as with a header. An empty text is no token.
+    ///
+    /// If browsers fill that place on their own, as with a cookie, use [`TokenSource::custom_ambient`].
+    #[must_use]
+    pub fn custom<F>(read: F) -> Self
+    where
+        F: for<'a> Fn(&'a Parts) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+    {
+        Self(Kind::Custom {
+            read: Arc::new(read),
+            ambient: false,
+        })
+    }
+
+    /// What a closure finds in a place that browsers fill on their own, such as an encrypted cookie. Checked
+    /// against [cross-site request forgery](super::csrf) like [`TokenSource::cookie`].
+    #[must_use]
+    pub fn custom_ambient<F>(read: F) -> Self
+    where
+        F: for<'a> Fn(&'a Parts) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+    {
+        Self(Kind::Custom {
+            read: Arc::new(read),
+            ambient: true,
+        })
+    }
+
+    /// Whether browsers send the token without being told to by the page.
+    pub(super) fn is_ambient(&self) -> bool {
+        match &self.0 {
+            Kind::Bearer | Kind::Header(_) => false,
+            Kind::Cookie(_) => true,
+            Kind::Custom { ambient, .. } => *ambient,
+        }
+    }
+
+    pub(super) fn find<'a>(&self, parts: &'a Parts) -> Found<'a> {
+        match &self.0 {
+            Kind::Bearer => one_header(parts, &AUTHORIZATION, bearer),
+            Kind::Header(name) => one_header(parts, name, |value| match value {
+                [] => Found::Nothing,
+                token => Found::Token(Cow::Borrowed(token)),
+            }),
+            Kind::Cookie(name) => cookie(parts, name.as_str().as_bytes()),
+            Kind::Custom { read, .. } => match read(parts) {
+                Some(Cow::Borrowed(token)) if !token.is_empty() => {
+                    Found::Token(Cow::Borrowed(token.as_bytes()))
+                }
+                Some(Cow::Owned(token)) if !token.is_empty() => {
+                    Found::Token(Cow::Owned(token.into_bytes()))
+                }
+                _ => Found::Nothing,
+            },
+        }
+    }
+}
+
+/// Reads what the cookie sets.
+impl From<&TokenCookie> for TokenSource {
+    fn from(cookie: &TokenCookie) -> Self {
+        Self(Kind::Cookie(cookie.cookie_name().clone()))
+    }
+}
+
+#[track_caller]
+#[expect(clippy::panic, reason = "misuse of a builder, before any request")]
+fn misuse(message: &dyn fmt::Display) -> ! {
+    panic!("{message}")
+}
+
+fn one_header<'a>(
+    parts: &'a Parts,
+    name: &HeaderName,
+    read: impl FnOnce(&'a [u8]) -> Found<'a>,
+) -> Found<'a> {
+    let mut values = parts.headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Found::Nothing,
+        (Some(value), None) => read(value.as_bytes()),
+        (Some(_), Some(_)) => Found::Several,
+    }
+}
+
+/// `"Bearer" 1*SP b64token`. Whatever begins like the scheme and goes on otherwise is malformed, not another scheme.
+/// The characters of the token are the verifier's business.
+fn bearer(value: &[u8]) -> Found<'_> {
+    const SCHEME: &[u8] = b"bearer";
+    let Some((scheme, rest)) = value.split_at_checked(SCHEME.len()) else {
+        return Found::Nothing;
+    };
+    if !scheme.eq_ignore_ascii_case(SCHEME) {
+        return if lists_bearer(value) {
+            Found::Several
+        } else {
+            Found::Nothing
+        };
+    }
+    let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
+    match rest.get(spaces..) {
+        Some(token) if spaces > 0 && !token.is_empty() && !token.contains(&b' ') => {
+            Found::Token(Cow::Borrowed(token))
+        }
+        _ => Found::Malformed,
+    }
+}
+
+/// Whether bearer credentials follow those of another scheme after a comma, as when something joined two headers.
+fn lists_bearer(value: &[u8]) -> bool {
+    value
+        .split(|byte| *byte == b',')
+        .skip(1)
+        .any(|credentials| {
+            credentials
+                .trim_ascii_start()
+                .split_at_checked(7)
+                .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "))
+        })
+}
+
+fn cookie<'a>(parts: &'a Parts, name: &[u8]) -> Found<'a> {
+    let mut found: Option<&[u8]> = None;
+    let pairs = parts
+        .headers
+        .get_all(COOKIE)
+        .iter()
+        .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
+    for pair in pairs {
+        let Some(equals) = memchr::memchr(b'=', pair) else {
+            continue;
+        };
+        let (key, value) = pair.split_at_checked(equals).unwrap_or_default();
+        if key.trim_ascii_start() != name {
+            continue;
+        }
+        let value = value.get(1..).unwrap_or_default();
+        if found.replace(value).is_some_and(|before| before != value) {
+            return Found::Several;
+        }
+    }
+    match found {
+        None | Some([]) => Found::Nothing,
+        Some(token) => Found::Token(Cow::Borrowed(token)),
+    }
+}
+
+impl fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Bearer => f.write_str("Bearer"),
+            Kind::Cookie(name) => f.debug_tuple("Cookie").field(name).finish(),
+            Kind::Header(name) => f.debug_tuple("Header").field(name).finish(),
+            Kind::Custom { ambient: false, .. } => f.write_str("Custom"),
+            Kind::Custom { ambient: true, .. } => f.write_str("CustomAmbient"),
+        }
+    }
+}

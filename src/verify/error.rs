@@ -1,0 +1,271 @@
+//! Why a token is refused.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::token::{HeaderFault, ShapeFault};
+
+/// Why a token is refused. Holds nothing of the token.
+#[derive(Clone, Debug)]
+pub struct VerifyError {
+    kind: VerifyErrorKind,
+    place: Option<Place>,
+}
+
+/// The reason for a [`VerifyError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum VerifyErrorKind {
+    /// Longer than [`Verifier::max_token_length`](super::Verifier::max_token_length).
+    TooLong,
+    /// Not three segments of strict base64url (RFC 7515 §3.1).
+    Malformed,
+    /// Five segments: a JWE. This crate does not decrypt.
+    Encrypted,
+
+    /// The header is no JSON object, lacks `alg`, or has a member twice or of the wrong type.
+    MalformedHeader,
+    /// The header has `crit` (RFC 7515 §4.1.11).
+    CriticalHeader,
+    /// The header has `b64` (RFC 7797).
+    UnencodedPayload,
+    /// The header has `zip`.
+    Compressed,
+    /// The header has `cty: JWT`: a token within a token (RFC 7519 §5.2).
+    Nested,
+    /// `typ` is not that of an access token, or not the one required (RFC 8725 §3.11).
+    WrongType,
+
+    /// No key fits `alg`, and `kid` in a set. `none` fits no key.
+    NoFittingKey,
+    /// Without `kid`, several keys fit.
+    SeveralFittingKeys,
+
+    /// The signature is not that of the key.
+    BadSignature,
+
+    /// The payload is no JSON object, or has a registered claim twice or of the wrong type.
+    MalformedClaims,
+    /// `exp` is missing.
+    MissingExpiry,
+    /// `exp` has passed.
+    Expired,
+    /// `nbf` lies in the future.
+    NotYetValid,
+    /// `iat` lies in the future.
+    IssuedInFuture,
+    /// `exp` lies before `iat`.
+    ExpiresBeforeIssued,
+    /// `iss` is missing.
+    MissingIssuer,
+    /// `iss` is not the issuer required.
+    WrongIssuer,
+    /// `iss` is none of the trusted issuers.
+    UnknownIssuer,
+    /// `aud` is missing.
+    MissingAudience,
+    /// `aud` is somebody else.
+    WrongAudience,
+    /// The token is for an audience, and none is configured here (RFC 7519 §4.1.3).
+    UnexpectedAudience,
+    /// The token has `events`: a logout token.
+    LogoutToken,
+    /// The token has `cnf`: it is bound to its sender, and no bearer token (RFC 7800).
+    SenderConstrained,
+    /// The claims are not of the type that the handler asks for.
+    ClaimsMismatch,
+}
+
+/// What part of a token was at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Its shape.
+    Token,
+    /// Its header.
+    Header,
+    /// No key for it, or not one only.
+    Key,
+    /// Its signature.
+    Signature,
+    /// Its claims.
+    Claims,
+}
+
+impl VerifyErrorKind {
+    /// What part of the token was at fault.
+    #[must_use]
+    pub fn stage(self) -> Stage {
+        match self {
+            Self::TooLong | Self::Malformed | Self::Encrypted => Stage::Token,
+            Self::MalformedHeader
+            | Self::CriticalHeader
+            | Self::UnencodedPayload
+            | Self::Compressed
+            | Self::Nested
+            | Self::WrongType => Stage::Header,
+            Self::NoFittingKey | Self::SeveralFittingKeys => Stage::Key,
+            Self::BadSignature => Stage::Signature,
+            _ => Stage::Claims,
+        }
+    }
+
+    /// The kind in snake case, for logs and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TooLong => "too_long",
+            Self::Malformed => "malformed",
+            Self::Encrypted => "encrypted",
+            Self::MalformedHeader => "malformed_header",
+            Self::CriticalHeader => "critical_header",
+            Self::UnencodedPayload => "unencoded_payload",
+            Self::Compressed => "compressed",
+            Self::Nested => "nested",
+            Self::WrongType => "wrong_type",
+            Self::NoFittingKey => "no_fitting_key",
+            Self::SeveralFittingKeys => "several_fitting_keys",
+            Self::BadSignature => "bad_signature",
+            Self::MalformedClaims => "malformed_claims",
+            Self::MissingExpiry => "missing_expiry",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::IssuedInFuture => "issued_in_future",
+            Self::ExpiresBeforeIssued => "expires_before_issued",
+            Self::MissingIssuer => "missing_issuer",
+            Self::WrongIssuer => "wrong_issuer",
+            Self::UnknownIssuer => "unknown_issuer",
+            Self::MissingAudience => "missing_audience",
+            Self::WrongAudience => "wrong_audience",
+            Self::UnexpectedAudience => "unexpected_audience",
+            Self::LogoutToken => "logout_token",
+            Self::SenderConstrained => "sender_constrained",
+            Self::ClaimsMismatch => "claims_mismatch",
+        }
+    }
+}
+
+impl Stage {
+    /// The stage in lower case, for logs and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Header => "header",
+            Self::Key => "key",
+            Self::Signature => "signature",
+            Self::Claims => "claims",
+        }
+    }
+}
+
+impl VerifyError {
+    /// Why the token is refused.
+    #[must_use]
+    pub fn kind(&self) -> VerifyErrorKind {
+        self.kind
+    }
+
+    pub(super) fn decoding(kind: VerifyErrorKind, error: &serde_json::Error) -> Self {
+        Self {
+            kind,
+            place: Some(Place {
+                line: error.line(),
+                column: error.column(),
+            }),
+        }
+    }
+}
+
+impl From<VerifyErrorKind> for VerifyError {
+    fn from(kind: VerifyErrorKind) -> Self {
+        Self { kind, place: None }
+    }
+}
+
+impl From<ShapeFault> for VerifyError {
+    fn from(fault: ShapeFault) -> Self {
+        Self::from(match fault {
+            ShapeFault::TooLong => VerifyErrorKind::TooLong,
+            ShapeFault::Segments => VerifyErrorKind::Malformed,
+            ShapeFault::Encrypted => VerifyErrorKind::Encrypted,
+        })
+    }
+}
+
+impl From<HeaderFault> for VerifyError {
+    fn from(fault: HeaderFault) -> Self {
+        Self::from(match fault {
+            HeaderFault::Malformed => VerifyErrorKind::MalformedHeader,
+            HeaderFault::Critical => VerifyErrorKind::CriticalHeader,
+            HeaderFault::UnencodedPayload => VerifyErrorKind::UnencodedPayload,
+            HeaderFault::Compressed => VerifyErrorKind::Compressed,
+            HeaderFault::Nested => VerifyErrorKind::Nested,
+        })
+    }
+}
+
+impl fmt::Display for VerifyErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "the token is too long",
+            Self::Malformed => "the token is not three segments of base64url",
+            Self::Encrypted => "the token is encrypted",
+            Self::MalformedHeader => "the header is malformed",
+            Self::CriticalHeader => "the header has crit",
+            Self::UnencodedPayload => "the header has b64",
+            Self::Compressed => "the header has zip",
+            Self::Nested => "the token holds another token",
+            Self::WrongType => "the typ of the token is not the one required",
+            Self::NoFittingKey => "no key fits the token's alg and kid",
+            Self::SeveralFittingKeys => "the token names no key, and several fit",
+            Self::BadSignature => "the signature does not verify",
+            Self::MalformedClaims => "the claims are malformed",
+            Self::MissingExpiry => "exp is missing",
+            Self::Expired => "exp has passed",
+            Self::NotYetValid => "nbf lies in the future",
+            Self::IssuedInFuture => "iat lies in the future",
+            Self::ExpiresBeforeIssued => "exp lies before iat",
+            Self::MissingIssuer => "iss is missing",
+            Self::WrongIssuer => "iss is not the one required",
+            Self::UnknownIssuer => "iss is none of the trusted issuers",
+            Self::MissingAudience => "aud is missing",
+            Self::WrongAudience => "aud is somebody else",
+            Self::UnexpectedAudience => "the token has an aud, and none is configured",
+            Self::LogoutToken => "the token is a logout token",
+            Self::SenderConstrained => "the token is bound to its sender",
+            Self::ClaimsMismatch => "the claims are not of the type asked for",
+        })
+    }
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl Error for VerifyError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.place.as_ref().map(|place| place as _)
+    }
+}
+
+/// Where in the payload reading stopped. The reader's own message may quote a claim.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    line: usize,
+    column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "at line {}, column {} of the payload",
+            self.line, self.column
+        )
+    }
+}
+
+impl Error for Place {}

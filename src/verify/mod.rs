@@ -1,0 +1,363 @@
+//! Bytes to a [`VerifiedToken`], without any HTTP.
+//!
+//! Strict by default; in this order, and nothing after the first failure:
+//!
+//! 1. The length is capped (8 KiB). There are exactly three segments of strict base64url (RFC 7515 §2).
+//! 2. The header has no member twice, and none of `crit`, `b64`, `zip`. `typ` is absent, `JWT` or `at+jwt`
+//!    (RFC 9068 §4), in any case, with or without `application/`; or exactly what [`Verifier::typ`] says.
+//!    `jwk`, `jku`, `x5u` and `x5c` are never read.
+//! 3. The key is found by `kid` and `alg`, never by trying out (see [`KeySet`](crate::keys::KeySet)).
+//! 4. The signature is verified, before any claim is believed.
+//! 5. The claims: no registered one twice or of the wrong type. `exp` is required, and counts while
+//!    `now < exp + leeway`; `nbf` and `iat` do not lie in the future, and `exp` not before `iat`. Issuer and audience are
+//!    required once configured, and compared whole. A token with an `aud` is refused where none is configured (RFC 7519 §4.1.3).
+//!    A logout token (`events`) is no access token, and a sender-constrained one (`cnf`) is no bearer token.
+
+mod error;
+mod token;
+mod trust;
+
+pub use error::{Stage, VerifyError, VerifyErrorKind};
+pub use token::VerifiedToken;
+pub use trust::{Keys, Trust, TrustedIssuer};
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::claims::{RegisteredMembers, StoredClaims};
+use crate::clock::{Clock, SystemClock, since_epoch};
+use crate::token::{Segments, base64url};
+use token::VerifiedHeader;
+use trust::{Anchor, Anchors, Typ};
+
+/// Verifies tokens. Made once, shared, and used from any thread.
+///
+/// [`JwtAuthLayer`](crate::JwtAuthLayer) holds one; this is the same without HTTP.
+/// A clone shares keys and clock, and remembers its own headers.
+///
+/// ```
+/// use tower_jwt_auth::{Verifier, VerifyErrorKind};
+/// use tower_jwt_auth::keys::VerifyingKey;
+///
+/// let key = VerifyingKey::hs256("at least thirty-two random bytes")?;
+/// let verifier = Verifier::new(key).issuer("https://id.example.com").audience("api");
+///
+/// let refused = verifier.verify("no token at all").unwrap_err();
+/// assert_eq!(refused.kind(), VerifyErrorKind::Malformed);
+/// # Ok::<_, tower_jwt_auth::keys::KeyError>(())
+/// ```
+#[derive(Clone)]
+pub struct Verifier {
+    anchors: Anchors,
+    issuers: Vec<Box<str>>,
+    audiences: Vec<Box<str>>,
+    any_audience: bool,
+    confirmations: Vec<Box<str>>,
+    typ: Typ,
+    leeway: Duration,
+    max_token_length: usize,
+    clock: Arc<dyn Clock>,
+}
+
+impl Verifier {
+    /// 30 seconds: what clocks of well-kept servers differ by, and less than anyone needs to notice a theft.
+    pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
+
+    /// 5 minutes. A leeway that long hides a broken clock, and keeps dead tokens alive.
+    pub const MAX_LEEWAY: Duration = Duration::from_secs(300);
+
+    /// 8 KiB: most servers refuse longer headers anyway.
+    pub const DEFAULT_MAX_TOKEN_LENGTH: usize = 8 * 1024;
+
+    /// Trusts a key, a [`KeySet`](crate::keys::KeySet), or some [`TrustedIssuer`]s.
+    #[must_use]
+    pub fn new(trust: impl Into<Trust>) -> Self {
+        Self {
+            anchors: Anchors::new(trust.into()),
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            any_audience: false,
+            confirmations: Vec::new(),
+            typ: Typ::Access,
+            leeway: Self::DEFAULT_LEEWAY,
+            max_token_length: Self::DEFAULT_MAX_TOKEN_LENGTH,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Requires `iss` to be `issuer`, byte for byte. Called again, one of them.
+    ///
+    /// # Panics
+    ///
+    /// If `issuer` is empty, or the trust is in [`TrustedIssuer`]s, which bring theirs.
+    #[must_use]
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        let issuer = issuer.into();
+        assert!(!issuer.is_empty(), "the issuer is empty");
+        assert!(
+            matches!(self.anchors, Anchors::Any(_)),
+            "trusted issuers bring their own name"
+        );
+        self.issuers.push(issuer.into());
+        self
+    }
+
+    /// Requires `aud` to be or to contain `audience`, byte for byte. Called again, one of them.
+    /// A [`TrustedIssuer`] with audiences of its own is held to those instead.
+    ///
+    /// # Panics
+    ///
+    /// If `audience` is empty.
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        let audience = audience.into();
+        assert!(!audience.is_empty(), "the audience is empty");
+        self.audiences.push(audience.into());
+        self
+    }
+
+    /// Accepts a token whoever it is for, where no audience is configured.
+    ///
+    /// Without it such a token is refused, as RFC 7519 §4.1.3 wants it: an issuer's token for one service would
+    /// open every other.
+    #[must_use]
+    pub fn any_audience(mut self) -> Self {
+        self.any_audience = true;
+        self
+    }
+
+    /// How far the issuer's clock may be off. 30 seconds by default.
+    ///
+    /// # Panics
+    ///
+    /// If it is more than [`Verifier::MAX_LEEWAY`].
+    #[must_use]
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        assert!(
+            leeway <= Self::MAX_LEEWAY,
+            "the leeway is more than 5 minutes"
+        );
+        self.leeway = leeway;
+        self
+    }
+
+    /// Requires the header's `typ` to be `typ`: `at+jwt` for access tokens by RFC 9068 alone. In any case, and with or
+    /// without `application/` (RFC 7515 §4.1.9). Without this call `typ` may be absent, `JWT` or `at+jwt`.
+    ///
+    /// # Panics
+    ///
+    /// If `typ` is empty.
+    #[must_use]
+    pub fn typ(mut self, typ: impl Into<String>) -> Self {
+        self.typ = Typ::exactly(&typ.into());
+        self.anchors.forget();
+        self
+    }
+
+    /// Accepts tokens that are bound to their sender by `method`, a member of `cnf` (RFC 7800): `jkt` for DPoP
+    /// (RFC 9449), `x5t#S256` for mutual TLS (RFC 8705).
+    ///
+    /// This crate does not check the binding: only call it where something else does. Without this call a token
+    /// with `cnf` is refused, since it is not a bearer token.
+    #[must_use]
+    pub fn allow_confirmation(mut self, method: impl Into<String>) -> Self {
+        self.confirmations.push(method.into().into());
+        self
+    }
+
+    /// The longest token that is looked at, in bytes. 8 KiB by default.
+    ///
+    /// # Panics
+    ///
+    /// If it is more than 64 KiB.
+    #[must_use]
+    pub fn max_token_length(mut self, bytes: usize) -> Self {
+        assert!(bytes <= 64 * 1024, "tokens of more than 64 KiB");
+        self.max_token_length = bytes;
+        self
+    }
+
+    /// Where the time comes from. The system's clock by default.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Verifies a token in compact serialization (RFC 7515 §3.1).
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError`] for everything that is not a token to be trusted at this moment. It holds nothing of the token.
+    pub fn verify(&self, token: impl AsRef<[u8]>) -> Result<VerifiedToken, VerifyError> {
+        self.verify_bytes(token.as_ref())
+    }
+
+    fn verify_bytes(&self, token: &[u8]) -> Result<VerifiedToken, VerifyError> {
+        let segments = Segments::split(token, self.max_token_length)?;
+        match &self.anchors {
+            Anchors::Any(anchor) => {
+                let header = self.check_signature(anchor, &segments)?;
+                let payload = decode_payload(segments.payload)?;
+                let claims = self.read_claims(&payload, |members| {
+                    self.check_issuer(members)?;
+                    self.check_claims(members, anchor)
+                })?;
+                Ok(VerifiedToken::new(header, payload, claims))
+            }
+            // The issuer decides on the keys, so the claims are read first; what they say counts for nothing
+            // else until the signature is verified.
+            Anchors::Issuers(issuers) => {
+                let payload = decode_payload(segments.payload)?;
+                let mut header = None;
+                let claims = self.read_claims(&payload, |members| {
+                    let issuer = members
+                        .issuer
+                        .as_deref()
+                        .ok_or(VerifyErrorKind::MissingIssuer)?;
+                    let anchor = issuers.get(issuer).ok_or(VerifyErrorKind::UnknownIssuer)?;
+                    header = Some(self.check_signature(anchor, &segments)?);
+                    self.check_claims(members, anchor)
+                })?;
+                let header = header.ok_or(VerifyErrorKind::BadSignature)?;
+                Ok(VerifiedToken::new(header, payload, claims))
+            }
+        }
+    }
+
+    /// Finds the key and verifies the signature.
+    fn check_signature(
+        &self,
+        anchor: &Anchor,
+        segments: &Segments<'_>,
+    ) -> Result<Arc<VerifiedHeader>, VerifyError> {
+        /// The signature of an RSA key of 8192 bits, the longest there is.
+        const LONGEST: usize = 1024;
+
+        let choice = anchor.choose(segments.header, &self.typ)?;
+        let mut buffer = [0; LONGEST];
+        let signature = base64url::decode_into(segments.signature, &mut buffer)
+            .map_err(|_| VerifyErrorKind::Malformed)?;
+        if !choice.key.verifies(segments.signing_input, signature) {
+            return Err(VerifyErrorKind::BadSignature.into());
+        }
+        Ok(anchor.remember(choice, segments.header))
+    }
+
+    fn read_claims(
+        &self,
+        payload: &str,
+        check: impl FnOnce(&RegisteredMembers<'_>) -> Result<(), VerifyError>,
+    ) -> Result<StoredClaims, VerifyError> {
+        let members = RegisteredMembers::read(payload)
+            .map_err(|error| VerifyError::decoding(VerifyErrorKind::MalformedClaims, &error))?;
+        check(&members)?;
+        let expires_at = members.expires_at.ok_or(VerifyErrorKind::MissingExpiry)?;
+        Ok(StoredClaims::new(&members, expires_at, payload))
+    }
+
+    fn check_issuer(&self, members: &RegisteredMembers<'_>) -> Result<(), VerifyError> {
+        if self.issuers.is_empty() {
+            return Ok(());
+        }
+        let issuer = members
+            .issuer
+            .as_deref()
+            .ok_or(VerifyErrorKind::MissingIssuer)?;
+        if self.issuers.iter().any(|trusted| **trusted == *issuer) {
+            Ok(())
+        } else {
+            Err(VerifyErrorKind::WrongIssuer.into())
+        }
+    }
+
+    /// What the claims say about time and place.
+    fn check_claims(
+        &self,
+        members: &RegisteredMembers<'_>,
+        anchor: &Anchor,
+    ) -> Result<(), VerifyError> {
+        if members.events {
+            return Err(VerifyErrorKind::LogoutToken.into());
+        }
+        if let Some(methods) = &members.confirmation {
+            let allowed = |method: &str| self.confirmations.iter().any(|name| **name == *method);
+            if methods.is_empty() || !methods.iter().all(|method| allowed(method)) {
+                return Err(VerifyErrorKind::SenderConstrained.into());
+            }
+        }
+        self.check_times(members)?;
+        self.check_audience(members, anchor)
+    }
+
+    fn check_times(&self, members: &RegisteredMembers<'_>) -> Result<(), VerifyError> {
+        let now = since_epoch(&*self.clock);
+        let latest_start = now.saturating_add(self.leeway);
+        let expires_at = members.expires_at.ok_or(VerifyErrorKind::MissingExpiry)?;
+        if now >= expires_at.since_epoch().saturating_add(self.leeway) {
+            return Err(VerifyErrorKind::Expired.into());
+        }
+        if members
+            .not_before
+            .is_some_and(|start| start.since_epoch() > latest_start)
+        {
+            return Err(VerifyErrorKind::NotYetValid.into());
+        }
+        if let Some(issued_at) = members.issued_at {
+            if issued_at.since_epoch() > latest_start {
+                return Err(VerifyErrorKind::IssuedInFuture.into());
+            }
+            if expires_at < issued_at {
+                return Err(VerifyErrorKind::ExpiresBeforeIssued.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn check_audience(
+        &self,
+        members: &RegisteredMembers<'_>,
+        anchor: &Anchor,
+    ) -> Result<(), VerifyError> {
+        let accepted = match anchor.audiences() {
+            [] => &*self.audiences,
+            own => own,
+        };
+        match (&members.audience, accepted) {
+            (None, []) => Ok(()),
+            (Some(_), []) if self.any_audience => Ok(()),
+            (Some(_), []) => Err(VerifyErrorKind::UnexpectedAudience.into()),
+            (None, _) => Err(VerifyErrorKind::MissingAudience.into()),
+            (Some(audience), accepted) => {
+                let ours = |name: &str| accepted.iter().any(|own| **own == *name);
+                if audience.names().any(ours) {
+                    Ok(())
+                } else {
+                    Err(VerifyErrorKind::WrongAudience.into())
+                }
+            }
+        }
+    }
+}
+
+fn decode_payload(segment: &[u8]) -> Result<String, VerifyError> {
+    let bytes = base64url::decode(segment).map_err(|_| VerifyErrorKind::Malformed)?;
+    // serde_json skips over strings that it ignores without looking whether they are UTF-8.
+    String::from_utf8(bytes).map_err(|_| VerifyErrorKind::MalformedClaims.into())
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier")
+            .field("trust", &self.anchors)
+            .field("issuers", &self.issuers)
+            .field("audiences", &self.audiences)
+            .field("any_audience", &self.any_audience)
+            .field("confirmations", &self.confirmations)
+            .field("typ", &self.typ)
+            .field("leeway", &self.leeway)
+            .field("max_token_length", &self.max_token_length)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,158 @@
+//! A token that was verified.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use serde::de::DeserializeOwned;
+
+use super::error::{VerifyError, VerifyErrorKind};
+use crate::claims::{NumericDate, StoredClaims};
+use crate::keys::Algorithm;
+use crate::token::JoseHeader;
+
+/// A token whose signature and claims were verified. Cheap to clone.
+///
+/// Nothing but a [`Verifier`](super::Verifier) makes one. The layer leaves it in the extensions of the request; in
+/// axum it is also an extractor.
+#[derive(Clone)]
+pub struct VerifiedToken(Arc<Inner>);
+
+struct Inner {
+    header: Arc<VerifiedHeader>,
+    payload: String,
+    claims: StoredClaims,
+    /// The payload as the `T` of whoever asked first, who is nearly always the only one to ask.
+    decoded: OnceLock<Arc<dyn Any + Send + Sync>>,
+}
+
+/// What is kept of a header.
+pub(super) struct VerifiedHeader {
+    algorithm: Algorithm,
+    key_id: Option<Box<str>>,
+    typ: Option<Box<str>>,
+}
+
+impl VerifiedHeader {
+    pub(super) fn new(algorithm: Algorithm, header: &JoseHeader<'_>) -> Self {
+        Self {
+            algorithm,
+            key_id: header.key_id.as_deref().map(Box::from),
+            typ: header.token_type.as_deref().map(Box::from),
+        }
+    }
+}
+
+impl VerifiedToken {
+    pub(super) fn new(header: Arc<VerifiedHeader>, payload: String, claims: StoredClaims) -> Self {
+        Self(Arc::new(Inner {
+            header,
+            payload,
+            claims,
+            decoded: OnceLock::new(),
+        }))
+    }
+
+    /// The claims as a type of one's own. The first type that is asked for is kept; asking for it again costs
+    /// no parse.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyErrorKind::ClaimsMismatch`] if the payload is no `T`. The source of the error says where.
+    pub fn claims<T>(&self) -> Result<Arc<T>, VerifyError>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        if let Some(decoded) = self.0.decoded.get()
+            && let Ok(claims) = Arc::clone(decoded).downcast()
+        {
+            return Ok(claims);
+        }
+        let claims: Arc<T> = serde_json::from_str(&self.0.payload)
+            .map(Arc::new)
+            .map_err(|error| VerifyError::decoding(VerifyErrorKind::ClaimsMismatch, &error))?;
+        // Another type may be there already; then this one is parsed each time.
+        let _ = self.0.decoded.set(Arc::clone(&claims) as _);
+        Ok(claims)
+    }
+
+    /// The whole claims set, as the JSON object that was signed.
+    #[must_use]
+    pub fn payload(&self) -> &str {
+        &self.0.payload
+    }
+
+    /// `iss`: who issued the token (RFC 7519 §4.1.1).
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.0.claims.issuer(&self.0.payload)
+    }
+
+    /// `sub`: whom the token speaks of (§4.1.2).
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.0.claims.subject(&self.0.payload)
+    }
+
+    /// `aud`: whom the token is for (§4.1.3), in its order.
+    pub fn audience(&self) -> impl Iterator<Item = &str> {
+        self.0.claims.audience(&self.0.payload)
+    }
+
+    /// `exp`: the first moment at which the token no longer counts (§4.1.4), leeway aside.
+    #[must_use]
+    pub fn expires_at(&self) -> NumericDate {
+        self.0.claims.expires_at
+    }
+
+    /// `nbf`: the first moment at which the token counts (§4.1.5), leeway aside.
+    #[must_use]
+    pub fn not_before(&self) -> Option<NumericDate> {
+        self.0.claims.not_before
+    }
+
+    /// `iat`: when the token was issued (§4.1.6).
+    #[must_use]
+    pub fn issued_at(&self) -> Option<NumericDate> {
+        self.0.claims.issued_at
+    }
+
+    /// `jti`: the token's own id (§4.1.7).
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.0.claims.token_id(&self.0.payload)
+    }
+
+    /// `sid`: the session that the token belongs to (OpenID Connect Front-Channel Logout 1.0 §3).
+    #[must_use]
+    pub fn session_id(&self) -> Option<&str> {
+        self.0.claims.session_id(&self.0.payload)
+    }
+
+    /// The algorithm that it was signed with.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.0.header.algorithm
+    }
+
+    /// `kid` of the header (RFC 7515 §4.1.4).
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.0.header.key_id.as_deref()
+    }
+
+    /// `typ` of the header (RFC 7515 §4.1.9), as it was written.
+    #[must_use]
+    pub fn typ(&self) -> Option<&str> {
+        self.0.header.typ.as_deref()
+    }
+}
+
+/// Shows the algorithm, and no claim.
+impl fmt::Debug for VerifiedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedToken")
+            .field("algorithm", &self.0.header.algorithm)
+            .finish_non_exhaustive()
+    }
+}

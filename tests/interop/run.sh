@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Interoperation of this crate with jose (npm) and PyJWT (PyPI), in both directions.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+target=${CARGO_TARGET_DIR:-target}
+work=$target/interop
+here=tests/interop
+mkdir -p "$work"
+
+missing=()
+command -v node >/dev/null || missing+=(nodejs)
+command -v npm >/dev/null || missing+=(npm)
+python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
+if ((${#missing[@]})); then
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
+fi
+
+# node looks for node_modules next to the script, and that must not be the source tree.
+cp "$here"/*.mjs "$here/package.json" "$work"
+if ! cmp -s "$here/package-lock.json" "$work/package-lock.json" || [[ ! -d $work/node_modules ]]; then
+    rm -rf "$work/node_modules"
+    cp "$here/package-lock.json" "$work"
+    npm ci --prefix "$work" --no-audit --no-fund || { rm -f "$work/package-lock.json"; exit 1; }
+fi
+if ! cmp -s "$here/requirements.txt" "$work/venv/requirements.txt"; then
+    rm -rf "$work/venv"
+    python3 -m venv "$work/venv"
+    "$work/venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+    cp "$here/requirements.txt" "$work/venv"
+fi
+
+cargo build --examples --locked
+exec python3 "$here/check.py" "$work" "$target/debug/examples"
