@@ -141,15 +141,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
 TOKEN=$(curl -s {base}/login -c quickstart.cookies -H 'Content-Type: application/json' -H 'Origin: {base}' -d '{{"username":"demo","password":"demo"}}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
 
 # 200: with the header, and with the cookie.
-curl -i {base}/me -H "Authorization: Bearer $TOKEN"
-curl -i {base}/me -b quickstart.cookies
+curl -iw '\n' {base}/me -H "Authorization: Bearer $TOKEN"
+curl -iw '\n' {base}/me -b quickstart.cookies
 
 # 401: without a token, with a challenge.
-curl -i {base}/me
+curl -iw '\n' {base}/me
 
 # 200: a POST with the cookie from a page of this origin; 403: from a page of another one.
-curl -i {base}/notes -b quickstart.cookies -H 'Origin: {base}' -d hello
-curl -i {base}/notes -b quickstart.cookies -H 'Origin: https://evil.example' -d hello
+curl -iw '\n' {base}/notes -b quickstart.cookies -H 'Origin: {base}' -d hello
+curl -iw '\n' {base}/notes -b quickstart.cookies -H 'Origin: https://evil.example' -d hello
 "#
     );
     axum::serve(listener, app(key, TokenCookie::new("__Host-access")?)).await?;

@@ -1,5 +1,94 @@
-//! JWT.
+//! Authentication by JSON Web Tokens for axum, tower and hyper: a layer on the router, `Claims<T>` in a handler.
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use serde::Deserialize;
+//! use tower_jwt_auth::{Claims, JwtAuthLayer};
+//! use tower_jwt_auth::keys::VerifyingKey;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let secret = [7; 32];
+//!
+//! #[derive(Deserialize)]
+//! struct User { sub: String, name: String }
+//!
+//! async fn me(Claims(user): Claims<User>) -> String { format!("hello {}", user.name) }
+//!
+//! let key = VerifyingKey::hs256(secret)?;
+//! let app = Router::new().route("/me", get(me)).layer(JwtAuthLayer::new(key));
+//! # let _: Router = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With an issuer, an audience, and cookies:
+//!
+//! ```
+//! # use tower_jwt_auth::{JwtAuthLayer, TokenSource};
+//! # let keys = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32]).unwrap();
+//! let layer = JwtAuthLayer::new(keys)                       // impl Into<Trust>: a key, a KeySet, [TrustedIssuer; N]
+//!     .issuer("https://id.example.com").audience("api")     // set => required
+//!     .sources([TokenSource::bearer(), TokenSource::cookie("__Host-access")]);
+//! ```
+//!
+//! # Where to look
+//!
+//! | for | see |
+//! | --- | --- |
+//! | keys: secrets, PEM, DER, JWK, JWKS documents | [`keys`] |
+//! | what is checked of a token, and in which order | [`verify`] |
+//! | what is answered, CORS, one's own response bodies | [`middleware`] |
+//! | protection of cookies against other sites | [`csrf`] |
+//! | minting tokens | [`SigningKey`](keys::SigningKey), [`RegisteredClaims`](claims::RegisteredClaims) |
+//! | setting the cookie | [`TokenCookie`](cookie::TokenCookie) |
+//! | verifying without HTTP | [`Verifier`] |
+//! | moving the time in tests | [`ManualClock`](clock::ManualClock) |
+//!
+//! # What a token does not hide
+//!
+//! A signed token is not encrypted. Whoever holds it reads its claims: the browser's owner, a proxy that logs headers, a
+//! support ticket it is pasted into. The signature only keeps them from changing it. Put an identifier into a token, not a
+//! secret, and no more about a person than every holder of it may know.
+//!
+//! # Why is my token refused
+//!
+//! The response tells a client no more than "invalid" or "expired". The reason is [`AuthError::kind`], in the extensions
+//! of the response and, with feature `tracing`, in an event at `DEBUG` of target `tower_jwt_auth`. The example `gate` shows it
+//! for any token and key:
+//!
+//! ```text
+//! cargo run --example gate -- --jwks keys.json --issuer https://id.example.com --audience api --explain
+//! ```
+//!
+//! | kind | look at |
+//! | --- | --- |
+//! | `no_fitting_key` | the token's `alg` and `kid`, and the key's. One key has one algorithm; in a set the `kid` must match |
+//! | `several_fitting_keys` | a token without `kid`: name the keys, and have the issuer write `kid` |
+//! | `bad_signature` | the secret: byte for byte the issuer's, or base64 that should have been decoded? |
+//! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |
+//! | `wrong_issuer`, `wrong_audience` | a slash at the end, the scheme, upper case: they are compared byte for byte |
+//! | `missing_expiry` | a token without `exp` never dies, and is not accepted |
+//! | `malformed_claims` | `exp` in milliseconds or as a string, a claim twice; the error's source says where |
+//! | `issued_in_future`, `not_yet_valid`, `expired` | both clocks; [`leeway`](JwtAuthLayer::leeway) is 30 seconds |
+//! | `wrong_type` | `typ`: an ID token, a refresh token or a logout token is no access token |
+//! | `claims_mismatch` | the handler's own type: a field that the token lacks, or has as another type |
+//! | `missing_token` | the scheme (`Bearer`), the cookie's name, a proxy that strips `Authorization` |
+//! | `cross_site` | `Origin` or `Sec-Fetch-Site` of a request with a cookie: see [`csrf`] |
+//!
+//! # Features
+//!
+//! | feature | effect | default |
+//! | --- | --- | --- |
+//! | `axum` | extractors, and `AuthError` as a rejection, through `axum-core` | yes |
+//! | `aws_lc_rs` | signatures by `aws-lc-rs`. Without a back-end no key can be made | yes |
+//! | `tracing` | one event for each refused request, without secrets | yes |
+//!
+//! No feature changes what the others do.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    test,
+    expect(clippy::arithmetic_side_effects, reason = "a test that panics fails")
+)]
+
 pub mod claims;
 pub mod clock;
 pub mod cookie;
@@ -11,6 +100,11 @@ mod token;
 pub mod verify;
 
 #[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use extract::Claims;
 pub use middleware::{AuthError, AuthErrorKind, JwtAuthLayer, TokenSource, csrf};
 pub use verify::{TrustedIssuer, VerifiedToken, Verifier, VerifyError, VerifyErrorKind};
+
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

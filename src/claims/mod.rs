@@ -1,5 +1,6 @@
 //! The registered claims of RFC 7519 §4.1, and `sid` (OpenID Connect Front-Channel Logout 1.0 §3).
 
+mod plain;
 mod scan;
 
 pub(crate) use scan::{RegisteredMembers, StoredClaims};

@@ -54,6 +54,10 @@ impl Jwk {
         serde_json::from_str(json).map_err(|_| KeyError::Unreadable)
     }
 
+    pub(crate) fn from_value(value: serde_json::Value) -> Result<Self, KeyError> {
+        serde_json::from_value(value).map_err(|_| KeyError::Unreadable)
+    }
+
     pub(crate) fn is_symmetric(&self) -> bool {
         self.kty == "oct"
     }

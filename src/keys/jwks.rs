@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 use super::jwk::{Defaults, Jwk};
 use super::{Algorithm, KeyError, KeySet, VerifyingKey};
@@ -141,16 +141,15 @@ impl JwksOptions {
     /// [`JwksError`] if this is no JWK Set, or none of its keys can be used.
     pub fn read(self, json: &str) -> Result<Jwks, JwksError> {
         #[derive(Deserialize)]
-        struct Document<'a> {
-            #[serde(borrow)]
-            keys: Vec<&'a RawValue>,
+        struct Document {
+            keys: Vec<Value>,
         }
 
-        let document: Document<'_> = serde_json::from_str(json).map_err(|_| JwksError::NotJwks)?;
+        let document: Document = serde_json::from_str(json).map_err(|_| JwksError::NotJwks)?;
         let mut skipped = Vec::new();
         let mut usable: Vec<(usize, VerifyingKey)> = Vec::new();
-        for (index, json) in document.keys.iter().enumerate() {
-            match self.read_key(json.get()) {
+        for (index, jwk) in document.keys.into_iter().enumerate() {
+            match self.read_key(jwk) {
                 Ok(key) => usable.push((index, key)),
                 Err((key_id, reason)) => skipped.push(SkippedKey {
                     index,
@@ -182,8 +181,8 @@ impl JwksOptions {
         }
     }
 
-    fn read_key(self, json: &str) -> Result<VerifyingKey, (Option<String>, SkipReason)> {
-        let jwk = Jwk::from_json(json).map_err(|error| (None, SkipReason::Key(error)))?;
+    fn read_key(self, jwk: Value) -> Result<VerifyingKey, (Option<String>, SkipReason)> {
+        let jwk = Jwk::from_value(jwk).map_err(|error| (None, SkipReason::Key(error)))?;
         if !self.secrets && (jwk.is_symmetric() || jwk.is_private()) {
             return Err((jwk.kid, SkipReason::Secret));
         }

@@ -1,4 +1,8 @@
 //! Keys on their way from a format to a back-end.
+#![cfg_attr(
+    not(feature = "aws_lc_rs"),
+    expect(dead_code, reason = "only a back-end looks inside")
+)]
 
 use jsonwebtoken::{AlgorithmFamily, DecodingKey, DecodingKeyKind, EncodingKey};
 

@@ -4,13 +4,11 @@ use super::{Algorithm, KeyError};
 
 /// Checks `secret`: long enough, and no key's text. A public key taken for a secret would let anyone sign.
 pub(crate) fn check(algorithm: Algorithm, secret: &[u8]) -> Result<(), KeyError> {
-    if secret
-        .iter()
-        .all(|byte| byte.is_ascii_whitespace() || *byte == 0)
-    {
+    let text = as_text(secret);
+    if text.trim().is_empty() {
         return Err(KeyError::EmptySecret);
     }
-    if is_key(secret) {
+    if is_der(secret.trim_ascii()) || is_key_text(&text) {
         return Err(KeyError::SecretIsKey);
     }
     let needed = algorithm.secret_length();
@@ -20,38 +18,67 @@ pub(crate) fn check(algorithm: Algorithm, secret: &[u8]) -> Result<(), KeyError>
     Ok(())
 }
 
-fn is_key(secret: &[u8]) -> bool {
-    is_der(secret) || std::str::from_utf8(secret).is_ok_and(is_key_text)
+/// The bytes as a person might have meant them: of UTF-8 or, without its zeros, of UTF-16.
+fn as_text(secret: &[u8]) -> String {
+    let bytes: Vec<u8> = secret.iter().copied().filter(|byte| *byte != 0).collect();
+    String::from_utf8_lossy(&bytes).replace(['\u{feff}', '\u{fffd}'], "")
 }
 
+/// Whether a key is written somewhere in the text. Random text does not hold these words.
 fn is_key_text(text: &str) -> bool {
-    const OPENSSH: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"];
-    let text = text.trim_start_matches('\u{feff}').trim();
-    text.contains("-----BEGIN")
-        || OPENSSH.iter().any(|prefix| text.starts_with(prefix))
-        || is_jwk(text)
-        || is_der_in_base64(text)
+    const WORDS: [&str; 5] = ["-----BEGIN", "-----END", "---- BEGIN", "\"kty", "\"keys"];
+    /// OpenSSH's names of key types, and how their binary forms begin.
+    const OPENSSH: [&str; 7] = [
+        "ssh-",
+        "ecdsa-sha2-",
+        "sk-ssh-",
+        "sk-ecdsa-",
+        "AAAAB3NzaC1",
+        "AAAAE2VjZHNhLXNoYTIt",
+        "AAAAC3NzaC1",
+    ];
+    let openssh = |word: &str| OPENSSH.iter().any(|prefix| word.starts_with(prefix));
+    WORDS.iter().any(|word| text.contains(word))
+        || text.split_whitespace().any(openssh)
+        || is_encoded_key(text)
 }
 
-fn is_jwk(text: &str) -> bool {
-    text.starts_with('{')
-        && serde_json::from_str::<serde_json::Value>(text)
-            .is_ok_and(|json| json.get("kty").is_some() || json.get("keys").is_some())
-}
-
-/// The middle of a PEM block, as some consoles show a public key.
-fn is_der_in_base64(text: &str) -> bool {
+/// The middle of a PEM block, as some consoles show a public key; and other wrappings.
+fn is_encoded_key(text: &str) -> bool {
     let joined: Vec<u8> = text
+        .replace("\\n", "")
         .bytes()
-        .filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=')
+        .filter(|byte| !byte.is_ascii_whitespace() && !b"=\"',".contains(byte))
         .collect();
-    [base64_simd::STANDARD_NO_PAD, base64_simd::URL_SAFE_NO_PAD]
+    let holds_key = |bytes: &[u8]| {
+        is_der(bytes)
+            || [&b"-----BEGIN"[..], b"\"kty"]
+                .iter()
+                .any(|word| contains(bytes, word))
+    };
+    let base64 = [base64_simd::STANDARD_NO_PAD, base64_simd::URL_SAFE_NO_PAD]
         .iter()
         .any(|alphabet| {
             alphabet
                 .decode_to_vec(&joined)
-                .is_ok_and(|der| is_der(&der))
-        })
+                .is_ok_and(|bytes| holds_key(&bytes))
+        });
+    base64 || decode_hex(&joined).is_some_and(|bytes| holds_key(&bytes))
+}
+
+fn contains(bytes: &[u8], word: &[u8]) -> bool {
+    memchr::memmem::find(bytes, word).is_some()
+}
+
+fn decode_hex(text: &[u8]) -> Option<Vec<u8>> {
+    let (pairs, []) = text.as_chunks::<2>() else {
+        return None;
+    };
+    let digits = |pair: &[u8; 2]| {
+        let pair = std::str::from_utf8(pair).ok()?;
+        u8::from_str_radix(pair, 16).ok()
+    };
+    pairs.iter().map(digits).collect()
 }
 
 /// Whether the bytes are one DER SEQUENCE whose elements fill it exactly. Every encoding of a key is;
@@ -82,7 +109,7 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
             let (length, rest) = rest.split_at_checked(usize::from(first & 0x0f))?;
             let length = length
                 .iter()
-                .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+                .fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
             (length, rest)
         }
         _ => return None,
@@ -110,8 +137,57 @@ mod tests {
 
     #[test]
     fn white_space_is_no_secret() {
-        for secret in [&b""[..], &[b' '; 40], &[b'\n'; 40], &[0; 40]] {
+        let spaces = "\u{b}\u{a0}".repeat(40);
+        for secret in [
+            &b""[..],
+            &[b' '; 40],
+            &[b'\n'; 40],
+            &[0; 40],
+            spaces.as_bytes(),
+        ] {
             assert_eq!(check(Algorithm::HS256, secret), Err(KeyError::EmptySecret));
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_in_its_wrappings() {
+        const SPKI: &str = "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+        const SSH: &str = "AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{SPKI}\n-----END PUBLIC KEY-----\n");
+        let utf16 = pem.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let der = base64_simd::STANDARD.decode_to_vec(SPKI).unwrap();
+        let jwk =
+            r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        let texts: Vec<Vec<u8>> = vec![
+            pem.clone().into(),
+            utf16,
+            [&b"# Schl\xfcssel\n"[..], pem.as_bytes(), b"\xff"].concat(),
+            pem.replace("-----BEGIN PUBLIC KEY-----", "").into(),
+            pem.replace('\n', "\\n").into(),
+            base64_simd::STANDARD.encode_to_string(&pem).into(),
+            SPKI.into(),
+            format!("\"{SPKI}\"\0").into(),
+            [&b"\n"[..], &der, b"\n"].concat(),
+            der.iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+                .into(),
+            der,
+            jwk.into(),
+            format!(" \u{feff}[{jwk},]\0").into(),
+            base64_simd::STANDARD.encode_to_string(jwk).into(),
+            format!("ssh-ed25519 {SSH} me").into(),
+            format!("no-pty ssh-ed25519 {SSH}").into(),
+            SSH.into(),
+            format!("---- BEGIN SSH2 PUBLIC KEY ----\n{SSH}").into(),
+        ];
+        for text in texts {
+            let shown = String::from_utf8_lossy(&text);
+            assert_eq!(
+                check(Algorithm::HS256, &text),
+                Err(KeyError::SecretIsKey),
+                "{shown}"
+            );
         }
     }
 
@@ -121,6 +197,7 @@ mod tests {
             "{\"not\": \"a key, only JSON with enough characters\"}",
             "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A",
             "0123456789abcdef0123456789abcdef",
+            "3082010a0123456789abcdef0123456789abcdef0123456789abcdef",
         ] {
             assert_eq!(
                 check(Algorithm::HS256, secret.as_bytes()),

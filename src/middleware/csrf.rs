@@ -37,13 +37,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::header::{HOST, HeaderMap, HeaderName, ORIGIN, UPGRADE};
-use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Uri};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::future::ResponseFuture;
 use super::rejection::{AuthError, AuthErrorKind, ProblemJson, Respond, finish};
+use super::source::RequestHead;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -65,16 +65,16 @@ impl Rules {
         self.trusted.push(origin);
     }
 
-    pub(super) fn check(&self, parts: &Parts) -> Result<(), AuthError> {
-        if !has_effects(parts) || self.allows(parts) {
+    pub(super) fn check(&self, request: RequestHead<'_>) -> Result<(), AuthError> {
+        if !has_effects(request) || self.allows(request) {
             Ok(())
         } else {
             Err(AuthErrorKind::CrossSite.into())
         }
     }
 
-    fn allows(&self, parts: &Parts) -> bool {
-        let headers = &parts.headers;
+    fn allows(&self, request: RequestHead<'_>) -> bool {
+        let headers = request.headers;
         let (Ok(site), Ok(origin)) = (single(headers, &SEC_FETCH_SITE), single(headers, &ORIGIN))
         else {
             return false;
@@ -87,19 +87,22 @@ impl Rules {
         match (site.map(HeaderValue::as_bytes), origin) {
             (Some(b"same-origin" | b"none"), _) => true,
             (_, Some(origin)) if trusted(origin) => true,
-            (None, Some(origin)) => is_own(origin, parts),
+            (None, Some(origin)) => is_own(origin, request),
             _ => false,
         }
     }
 }
 
-fn has_effects(parts: &Parts) -> bool {
-    let safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+fn has_effects(request: RequestHead<'_>) -> bool {
+    let safe = matches!(
+        *request.method,
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
     !safe
-        || parts.headers.contains_key(UPGRADE)
+        || request.headers.contains_key(UPGRADE)
         || METHOD_OVERRIDES
             .iter()
-            .any(|name| parts.headers.contains_key(name))
+            .any(|name| request.headers.contains_key(name))
 }
 
 /// The header is there more than once.
@@ -118,7 +121,7 @@ fn single<'a>(
 
 /// Whether `origin` names the host and port that the request was sent to. The scheme is not known here: TLS mostly
 /// ends before the server.
-fn is_own(origin: &HeaderValue, parts: &Parts) -> bool {
+fn is_own(origin: &HeaderValue, request: RequestHead<'_>) -> bool {
     let Some((scheme, origin)) = origin
         .to_str()
         .ok()
@@ -131,9 +134,9 @@ fn is_own(origin: &HeaderValue, parts: &Parts) -> bool {
         "http" => ":80",
         _ => return false,
     };
-    let host = match parts.uri.authority() {
+    let host = match request.uri.authority() {
         Some(authority) => authority.as_str(),
-        None => match single(&parts.headers, &HOST) {
+        None => match single(request.headers, &HOST) {
             Ok(Some(host)) => host.to_str().unwrap_or_default(),
             _ => return false,
         },
@@ -330,9 +333,8 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let (parts, body) = request.into_parts();
-        match self.layer.rules.check(&parts) {
-            Ok(()) => ResponseFuture::untouched(self.inner.call(Request::from_parts(parts, body))),
+        match self.layer.rules.check(RequestHead::of(&request)) {
+            Ok(()) => ResponseFuture::untouched(self.inner.call(request)),
             Err(error) => {
                 ResponseFuture::rejected(finish(&error, None, self.layer.responder.respond(&error)))
             }

@@ -4,14 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Response;
-use http::request::Parts;
+use http::{Request, Response};
 use tower_layer::Layer;
 
 use super::csrf::{Origin, Rules};
 use super::rejection::{AuthError, AuthErrorKind, Challenge, ProblemJson, Respond, finish};
 use super::service::JwtAuth;
-use super::source::{Found, TokenSource};
+use super::source::{Found, RequestHead, TokenSource};
 use crate::clock::Clock;
 use crate::verify::{Trust, VerifiedToken, Verifier};
 
@@ -239,13 +238,12 @@ pub(super) struct Passed {
 }
 
 impl<R> Shared<R> {
-    /// Finds the token, verifies it, and leaves it in the extensions. Whatever an outer layer left there is taken away:
+    /// Finds the token, verifies it, and leaves it in the extensions. What an outer layer left there does not count:
     /// the nearest layer decides.
-    pub(super) fn authenticate(&self, parts: &mut Parts) -> Result<Passed, AuthError> {
-        parts.extensions.remove::<VerifiedToken>();
-        parts.extensions.remove::<Anonymous>();
+    pub(super) fn authenticate<B>(&self, request: &mut Request<B>) -> Result<Passed, AuthError> {
         for source in &self.sources {
-            let token = match source.find(parts) {
+            let head = RequestHead::of(request);
+            let token = match source.find(head) {
                 Found::Nothing => continue,
                 Found::Token(token) => token,
                 Found::Malformed => return Err(AuthErrorKind::MalformedCredentials.into()),
@@ -253,16 +251,17 @@ impl<R> Shared<R> {
             };
             let by_cookie = source.is_ambient();
             if by_cookie {
-                self.csrf.check(parts)?;
+                self.csrf.check(head)?;
             }
             let token = self.verifier.verify(&*token)?;
-            parts.extensions.insert(token);
+            request.extensions_mut().insert(token);
             return Ok(Passed { by_cookie });
         }
         if !self.optional {
             return Err(AuthErrorKind::MissingToken.into());
         }
-        parts.extensions.insert(Anonymous);
+        request.extensions_mut().remove::<VerifiedToken>();
+        request.extensions_mut().insert(Anonymous);
         Ok(Passed { by_cookie: false })
     }
 

@@ -46,7 +46,7 @@ pub use future::ResponseFuture;
 pub use layer::JwtAuthLayer;
 pub use rejection::{AuthError, AuthErrorKind, EmptyBody, ProblemJson, Respond};
 pub use service::JwtAuth;
-pub use source::TokenSource;
+pub use source::{RequestHead, TokenSource};
 
 #[cfg(feature = "axum")]
 pub(crate) use layer::Anonymous;

@@ -271,10 +271,6 @@ fn assert_quotable(text: &str) {
 }
 
 /// An extractor refused the request. The layer around it replaces the response by its own responder's.
-#[cfg_attr(
-    not(feature = "axum"),
-    expect(dead_code, reason = "made by the extractors")
-)]
 #[derive(Clone)]
 pub(crate) struct Refused(pub(crate) AuthError);
 

@@ -36,12 +36,11 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let (mut parts, body) = request.into_parts();
-        match self.shared.authenticate(&mut parts) {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        match self.shared.authenticate(&mut request) {
             // The inner service that was polled ready is the one that is called.
             Ok(passed) => ResponseFuture::authenticated(
-                self.inner.call(Request::from_parts(parts, body)),
+                self.inner.call(request),
                 Arc::clone(&self.shared),
                 passed.by_cookie,
             ),

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, COOKIE, HeaderName};
-use http::request::Parts;
+use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName};
+use http::{Extensions, Method, Request, Uri};
 
 use crate::cookie::{CookieName, TokenCookie};
 
@@ -26,7 +26,32 @@ enum Kind {
     Custom { read: Arc<Read>, ambient: bool },
 }
 
-type Read = dyn for<'a> Fn(&'a Parts) -> Option<Cow<'a, str>> + Send + Sync;
+type Read = dyn for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;
+
+/// A request without its body, for [`TokenSource::custom`] to look at.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RequestHead<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The target.
+    pub uri: &'a Uri,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// What outer layers left with the request.
+    pub extensions: &'a Extensions,
+}
+
+impl<'a> RequestHead<'a> {
+    pub(super) fn of<B>(request: &'a Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        }
+    }
+}
 
 /// What a source has.
 pub(super) enum Found<'a> {
@@ -79,11 +104,22 @@ impl TokenSource {
 
     /// What a closure finds in a place that the client itself must fill, as with a header. An empty text is no token.
     ///
+    /// ```
+    /// use std::borrow::Cow;
+    /// use tower_jwt_auth::TokenSource;
+    ///
+    /// // A browser cannot set headers for a WebSocket, but name a protocol (RFC 6455 §4.1).
+    /// let source = TokenSource::custom(|request| {
+    ///     let protocol = request.headers.get("sec-websocket-protocol")?.to_str().ok()?;
+    ///     Some(Cow::Borrowed(protocol.strip_prefix("access-token.")?))
+    /// });
+    /// ```
+    ///
     /// If browsers fill that place on their own, as with a cookie, use [`TokenSource::custom_ambient`].
     #[must_use]
     pub fn custom<F>(read: F) -> Self
     where
-        F: for<'a> Fn(&'a Parts) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+        F: for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
     {
         Self(Kind::Custom {
             read: Arc::new(read),
@@ -96,7 +132,7 @@ impl TokenSource {
     #[must_use]
     pub fn custom_ambient<F>(read: F) -> Self
     where
-        F: for<'a> Fn(&'a Parts) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+        F: for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
     {
         Self(Kind::Custom {
             read: Arc::new(read),
@@ -113,15 +149,15 @@ impl TokenSource {
         }
     }
 
-    pub(super) fn find<'a>(&self, parts: &'a Parts) -> Found<'a> {
+    pub(super) fn find<'a>(&self, request: RequestHead<'a>) -> Found<'a> {
         match &self.0 {
-            Kind::Bearer => one_header(parts, &AUTHORIZATION, bearer),
-            Kind::Header(name) => one_header(parts, name, |value| match value {
+            Kind::Bearer => one_header(request.headers, &AUTHORIZATION, bearer),
+            Kind::Header(name) => one_header(request.headers, name, |value| match value {
                 [] => Found::Nothing,
                 token => Found::Token(Cow::Borrowed(token)),
             }),
-            Kind::Cookie(name) => cookie(parts, name.as_str().as_bytes()),
-            Kind::Custom { read, .. } => match read(parts) {
+            Kind::Cookie(name) => cookie(request.headers, name.as_str().as_bytes()),
+            Kind::Custom { read, .. } => match read(request) {
                 Some(Cow::Borrowed(token)) if !token.is_empty() => {
                     Found::Token(Cow::Borrowed(token.as_bytes()))
                 }
@@ -148,11 +184,11 @@ fn misuse(message: &dyn fmt::Display) -> ! {
 }
 
 fn one_header<'a>(
-    parts: &'a Parts,
+    headers: &'a HeaderMap,
     name: &HeaderName,
     read: impl FnOnce(&'a [u8]) -> Found<'a>,
 ) -> Found<'a> {
-    let mut values = parts.headers.get_all(name).iter();
+    let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Found::Nothing,
         (Some(value), None) => read(value.as_bytes()),
@@ -176,7 +212,7 @@ fn bearer(value: &[u8]) -> Found<'_> {
     }
     let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
     match rest.get(spaces..) {
-        Some(token) if spaces > 0 && !token.is_empty() && !token.contains(&b' ') => {
+        Some(token) if spaces > 0 && !token.is_empty() && memchr::memchr(b' ', token).is_none() => {
             Found::Token(Cow::Borrowed(token))
         }
         _ => Found::Malformed,
@@ -196,10 +232,9 @@ fn lists_bearer(value: &[u8]) -> bool {
         })
 }
 
-fn cookie<'a>(parts: &'a Parts, name: &[u8]) -> Found<'a> {
+fn cookie<'a>(headers: &'a HeaderMap, name: &[u8]) -> Found<'a> {
     let mut found: Option<&[u8]> = None;
-    let pairs = parts
-        .headers
+    let pairs = headers
         .get_all(COOKIE)
         .iter()
         .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));

@@ -18,12 +18,12 @@ pub struct VerifyError {
 pub enum VerifyErrorKind {
     /// Longer than [`Verifier::max_token_length`](super::Verifier::max_token_length).
     TooLong,
-    /// Not three segments of strict base64url (RFC 7515 §3.1).
+    /// Not three segments (RFC 7515 §3.1), or the payload or signature is no strict base64url.
     Malformed,
     /// Five segments: a JWE. This crate does not decrypt.
     Encrypted,
 
-    /// The header is no JSON object, lacks `alg`, or has a member twice or of the wrong type.
+    /// The header is no JSON object in strict base64url, lacks `alg`, or has a member twice or of the wrong type.
     MalformedHeader,
     /// The header has `crit` (RFC 7515 §4.1.11).
     CriticalHeader,

@@ -1,1 +1,716 @@
-//! TODO
+//! A key taken for a key of another kind, or of somebody else.
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::hmac::{HMAC_SHA256, HMAC_SHA384, HMAC_SHA512};
+use aws_lc_rs::signature::{EcdsaKeyPair, KeyPair, RSA_PSS_SHA256};
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use http::Request;
+use jsonwebtoken::{DecodingKey, EncodingKey};
+use serde_json::{Value, json};
+use tower_jwt_auth::keys::{
+    Algorithm, JwksOptions, KeyError, KeySet, SigningKey, SkipReason, VerifyingKey,
+};
+use tower_jwt_auth::{
+    AuthErrorKind, Claims, JwtAuthLayer, TokenSource, TrustedIssuer, VerifyErrorKind::*,
+};
+
+use crate::support::{
+    ED25519, K256, P256, P384, RSA, SECRET, Signer, app, base64url, bearer, certificate, claims,
+    clock, der, ec_jwk, ed25519_key, forge, good, hs256, k256_key, layer, p256_key, p384_key, pem,
+    rsa_jwk, rsa_key, send,
+};
+
+const HASHES: [(Algorithm, aws_lc_rs::hmac::Algorithm); 3] = [
+    (Algorithm::HS256, HMAC_SHA256),
+    (Algorithm::HS384, HMAC_SHA384),
+    (Algorithm::HS512, HMAC_SHA512),
+];
+
+/// A text or encoding of a key, and what it is called.
+type Encoding = (String, Vec<u8>);
+
+fn spki<'a>(key: &'a impl AsDer<PublicKeyX509Der<'a>>) -> Vec<u8> {
+    key.as_der().unwrap().as_ref().to_vec()
+}
+
+/// A text as files, environment variables and consoles pass it on.
+fn handed_on(name: &str, text: &str) -> Vec<Encoding> {
+    let bare = text.trim_end_matches('\n');
+    let crlf = text.replace('\n', "\r\n");
+    [
+        ("", text.to_owned()),
+        (" without its last line feed", bare.to_owned()),
+        (" with CRLF", crlf.clone()),
+        (" with CRLF but at its end", crlf.trim_end().to_owned()),
+        (" with CR", text.replace('\n', "\r")),
+        (" with CR but at its end", bare.replace('\n', "\r")),
+        (" behind a space", format!(" {text}")),
+        (" behind a line feed", format!("\n{text}")),
+        (" behind a byte order mark", format!("\u{feff}{text}")),
+        (
+            " behind a mark, without its last line feed",
+            format!("\u{feff}{bare}"),
+        ),
+        (" with two line feeds at its end", format!("{text}\n")),
+        (" on one line", text.replace('\n', "")),
+        (" on one line, by spaces", text.replace('\n', " ")),
+        (
+            " on one line, by spaces but at its end",
+            bare.replace('\n', " "),
+        ),
+        (" on one line, by escapes", text.replace('\n', "\\n")),
+        (" in quotes", format!("\"{bare}\"")),
+        (" with a NUL at its end", format!("{text}\0")),
+    ]
+    .map(|(how, text)| (format!("{name}{how}"), text.into_bytes()))
+    .into()
+}
+
+/// The three PEM texts of D01.
+fn pem_texts() -> [(&'static str, String); 5] {
+    let rsa = spki(RSA.public_key());
+    let p256 = spki(P256.public_key());
+    [
+        ("RSA SPKI PEM", pem("PUBLIC KEY", &rsa)),
+        (
+            "PKCS#1 PEM",
+            pem("RSA PUBLIC KEY", RSA.public_key().as_ref()),
+        ),
+        (
+            "RSA X.509 PEM",
+            pem("CERTIFICATE", &certificate(&rsa, &Signer::rs256())),
+        ),
+        ("EC SPKI PEM", pem("PUBLIC KEY", &p256)),
+        (
+            "EC X.509 PEM",
+            pem("CERTIFICATE", &certificate(&p256, &Signer::es256())),
+        ),
+    ]
+}
+
+/// `ssh-keygen`'s line (RFC 4253 §6.6, RFC 5656 §3.1).
+fn openssh(parts: &[&[u8]]) -> String {
+    let name = str::from_utf8(parts[0]).unwrap();
+    let field = |part: &&[u8]| {
+        let length = u32::try_from(part.len()).unwrap().to_be_bytes();
+        [&length, *part].concat()
+    };
+    let blob: Vec<u8> = parts.iter().flat_map(field).collect();
+    format!(
+        "{name} {} alice@example",
+        base64_simd::STANDARD.encode_to_string(blob)
+    )
+}
+
+/// The other encodings of D02, but for the bare modulus.
+fn other_encodings() -> Vec<Encoding> {
+    let (rsa, p256) = (spki(RSA.public_key()), spki(P256.public_key()));
+    let pkcs1 = RSA.public_key().as_ref().to_vec();
+    let x509 = certificate(&rsa, &Signer::rs256());
+    let modulus = RSA.public_key().modulus();
+    let n = [&[0], modulus.big_endian_without_leading_zero()].concat();
+    let e = RSA.public_key().exponent();
+    let lines = [
+        openssh(&[b"ssh-rsa", e.big_endian_without_leading_zero(), &n]),
+        openssh(&[
+            b"ecdsa-sha2-nistp256",
+            b"nistp256",
+            P256.public_key().as_ref(),
+        ]),
+        openssh(&[b"ssh-ed25519", ED25519.public_key().as_ref()]),
+    ];
+    let jwks = [
+        rsa_jwk(json!({})),
+        rsa_jwk(json!({ "alg": "RS256", "use": "sig", "kid": "a" })),
+        ec_jwk(&P256, "P-256", json!({})),
+    ];
+
+    let mut all = Vec::new();
+    for (name, bytes) in [
+        ("SPKI", rsa),
+        ("EC SPKI", p256),
+        ("PKCS#1", pkcs1),
+        ("X.509", x509),
+    ] {
+        // The middle of a PEM text is what some consoles show.
+        let lines = pem("X", &bytes);
+        let lines: Vec<_> = lines
+            .lines()
+            .filter(|line| !line.starts_with('-'))
+            .collect();
+        all.push((format!("{name} in base64"), lines.concat().into_bytes()));
+        all.push((
+            format!("{name} in base64, on lines"),
+            lines.join("\n").into_bytes(),
+        ));
+        all.push((
+            format!("{name} in base64url"),
+            base64url(&bytes).into_bytes(),
+        ));
+        all.push((format!("{name} DER"), bytes));
+    }
+    for line in lines {
+        let name = line.split(' ').next().unwrap().to_owned();
+        all.push((
+            format!("{name} and a line feed"),
+            format!("{line}\n").into_bytes(),
+        ));
+        all.push((
+            format!("{name} without comment"),
+            line[..line.len() - 14].into(),
+        ));
+        all.push((name, line.into_bytes()));
+    }
+    for jwk in jwks {
+        let value: Value = serde_json::from_str(&jwk).unwrap();
+        let set = json!({ "keys": [value] });
+        for (name, text) in [
+            ("JWK", jwk.clone()),
+            ("JWK and a line feed", format!("{jwk}\n")),
+            ("JWK behind a space", format!(" {jwk}")),
+            ("JWK behind a byte order mark", format!("\u{feff}{jwk}")),
+            ("JWK, pretty", serde_json::to_string_pretty(&value).unwrap()),
+            ("JWKS", set.to_string()),
+            ("JWKS, pretty", serde_json::to_string_pretty(&set).unwrap()),
+        ] {
+            all.push((name.to_owned(), text.into_bytes()));
+        }
+    }
+    all
+}
+
+/// The modulus alone, as bytes and as `n` of a JWK.
+fn bare_modulus() -> [Encoding; 2] {
+    let modulus = RSA.public_key().modulus();
+    let bytes = modulus.big_endian_without_leading_zero();
+    let text = base64url(bytes).into_bytes();
+    [
+        ("n".to_owned(), bytes.to_vec()),
+        ("n in base64url".to_owned(), text),
+    ]
+}
+
+/// Layers that trust the public keys above, by every way in which they can be read, and what each one accepts.
+fn public_key_layers() -> Vec<(Router, String)> {
+    let sign = |algorithm: &str, signer: &Signer| {
+        let header = json!({ "alg": algorithm, "kid": "a" });
+        forge(header.to_string(), claims(json!({})), signer)
+    };
+    let [rs, es] = [
+        sign("RS256", &Signer::rs256()),
+        sign("ES256", &Signer::es256()),
+    ];
+    let mut layers = Vec::new();
+    for (name, text) in pem_texts() {
+        let (algorithm, good) = match name.starts_with("EC") {
+            true => (Algorithm::ES256, &es),
+            false => (Algorithm::RS256, &rs),
+        };
+        let key = VerifyingKey::from_pem(algorithm, text).unwrap();
+        layers.push((JwtAuthLayer::new(key), good));
+    }
+    let jwk = rsa_jwk(json!({ "kid": "a" }));
+    let jwks = KeySet::from_jwks(&format!(r#"{{"keys":[{jwk}]}}"#))
+        .unwrap()
+        .keys;
+    layers.push((
+        JwtAuthLayer::new(VerifyingKey::from_jwk(&jwk).unwrap()),
+        &rs,
+    ));
+    layers.push((JwtAuthLayer::new(jwks), &rs));
+    let der = VerifyingKey::from_der(Algorithm::ES256, spki(P256.public_key())).unwrap();
+    layers.push((JwtAuthLayer::new(der), &es));
+    layers
+        .into_iter()
+        .map(|(layer, good)| (app(layer.clock(clock())), good.clone()))
+        .collect()
+}
+
+/// No layer takes a MAC keyed by one of `encodings`, whatever the header calls it.
+async fn no_mac_passes(encodings: &[Encoding]) {
+    let payload = claims(json!({}));
+    for (app, good) in public_key_layers() {
+        bearer(&app, &good).await.accepted();
+        for (_, secret) in encodings {
+            for (algorithm, hash) in HASHES {
+                let mac = Signer::hmac_with(hash, secret);
+                let header = json!({ "alg": algorithm.name(), "kid": "a" }).to_string();
+                bearer(&app, &forge(header, &payload, &mac))
+                    .await
+                    .refused(NoFittingKey);
+            }
+            let header = good.split('.').next().unwrap();
+            let token =
+                crate::support::forge_segments(header, &base64url(&payload), &Signer::hmac(secret));
+            bearer(&app, &token).await.refused(BadSignature);
+        }
+    }
+}
+
+#[tokio::test]
+async fn d01_macs_keyed_by_the_pem_of_the_public_key() {
+    let texts = pem_texts();
+    let encodings = texts.iter().flat_map(|(name, text)| handed_on(name, text));
+    no_mac_passes(&encodings.collect::<Vec<_>>()).await;
+}
+
+#[tokio::test]
+async fn d02_macs_keyed_by_other_encodings_of_the_public_key() {
+    no_mac_passes(&other_encodings()).await;
+    no_mac_passes(&bare_modulus()).await;
+}
+
+/// A set that holds a secret beside the public key, even under the same name.
+#[tokio::test]
+async fn d02_macs_in_a_set_of_both_kinds() {
+    let set = KeySet::new([
+        rsa_key(Algorithm::RS256).with_key_id("a"),
+        hs256().with_key_id("a"),
+        p256_key().with_key_id("b"),
+    ]);
+    let app = app(JwtAuthLayer::new(set.unwrap()).clock(clock()));
+    let token = |algorithm: &str, kid: &str, signer: &Signer| {
+        let header = json!({ "alg": algorithm, "kid": kid }).to_string();
+        forge(header, claims(json!({})), signer)
+    };
+    let (hmac, rsa) = (Signer::hmac(SECRET), Signer::rs256());
+    bearer(&app, &token("RS256", "a", &rsa)).await.accepted();
+    bearer(&app, &token("HS256", "a", &hmac)).await.accepted();
+    bearer(&app, &token("ES256", "b", &Signer::es256()))
+        .await
+        .accepted();
+    // Each by the other's name.
+    bearer(&app, &token("RS256", "a", &hmac))
+        .await
+        .refused(BadSignature);
+    bearer(&app, &token("HS256", "a", &rsa))
+        .await
+        .refused(BadSignature);
+    bearer(&app, &token("HS256", "b", &hmac))
+        .await
+        .refused(NoFittingKey);
+    bearer(&app, &token("ES256", "a", &Signer::es256()))
+        .await
+        .refused(NoFittingKey);
+    let texts = pem_texts();
+    let pems = texts.iter().flat_map(|(name, text)| handed_on(name, text));
+    for (_, secret) in pems.chain(other_encodings()).chain(bare_modulus()) {
+        let mac = Signer::hmac(&secret);
+        bearer(&app, &token("HS256", "a", &mac))
+            .await
+            .refused(BadSignature);
+        bearer(&app, &token("HS256", "b", &mac))
+            .await
+            .refused(NoFittingKey);
+    }
+}
+
+#[tokio::test]
+async fn d04_one_key_one_algorithm() {
+    let by_rsa = |algorithm| app(JwtAuthLayer::new(rsa_key(algorithm)).clock(clock()));
+    let by = |key: VerifyingKey| app(JwtAuthLayer::new(key).clock(clock()));
+    let apps = [
+        ("RS256", by_rsa(Algorithm::RS256), Signer::rs256()),
+        (
+            "RS384",
+            by_rsa(Algorithm::RS384),
+            Signer::rsa(&aws_lc_rs::signature::RSA_PKCS1_SHA384),
+        ),
+        (
+            "PS256",
+            by_rsa(Algorithm::PS256),
+            Signer::rsa(&RSA_PSS_SHA256),
+        ),
+        ("ES256", by(p256_key()), Signer::es256()),
+        ("ES384", by(p384_key()), Signer::es384()),
+        ("ES256K", by(k256_key()), Signer::es256k()),
+        (
+            "EdDSA",
+            by(ed25519_key(Algorithm::EdDSA)),
+            Signer::ed25519(),
+        ),
+        (
+            "Ed25519",
+            by(ed25519_key(Algorithm::Ed25519)),
+            Signer::ed25519(),
+        ),
+    ];
+    for (own, app, _) in &apps {
+        for (signed, _, signer) in &apps {
+            for (said, _, _) in &apps {
+                let header = json!({ "alg": said }).to_string();
+                let answer = bearer(app, &forge(header, claims(json!({})), signer)).await;
+                // EdDSA and Ed25519 are two names of one signature, and still two algorithms.
+                let ed = |name: &str| name.starts_with("Ed");
+                if said != own {
+                    answer.refused(NoFittingKey);
+                } else if signed == own || ed(own) && ed(signed) {
+                    answer.accepted();
+                } else {
+                    answer.refused(BadSignature);
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn d04_ed25519_under_both_names_by_configuration() {
+    let token = |algorithm: &str| {
+        let header = json!({ "alg": algorithm, "kid": "a" }).to_string();
+        forge(header, claims(json!({})), &Signer::ed25519())
+    };
+    let [old, new] = [Algorithm::EdDSA, Algorithm::Ed25519]
+        .map(|algorithm| ed25519_key(algorithm).with_key_id("a"));
+    let app_of = |set: KeySet| app(JwtAuthLayer::new(set).clock(clock()));
+    let both = app_of(KeySet::new([old.clone(), new]).unwrap());
+    let one = app_of(KeySet::new([old]).unwrap());
+    bearer(&both, &token("EdDSA")).await.accepted();
+    bearer(&both, &token("Ed25519")).await.accepted();
+    bearer(&one, &token("EdDSA")).await.accepted();
+    bearer(&one, &token("Ed25519")).await.refused(NoFittingKey);
+    for app in [&both, &one] {
+        for algorithm in ["Ed448", "ed25519", "EDDSA", "ES256"] {
+            bearer(app, &token(algorithm)).await.refused(NoFittingKey);
+        }
+    }
+}
+
+#[test]
+fn d04_a_point_of_another_curve_is_no_key() {
+    let curves: [(&str, &EcdsaKeyPair, Algorithm); 3] = [
+        ("P-256", &P256, Algorithm::ES256),
+        ("P-384", &P384, Algorithm::ES384),
+        ("secp256k1", &K256, Algorithm::ES256K),
+    ];
+    for (curve, key, own) in curves {
+        let jwk = ec_jwk(key, curve, json!({}));
+        let der = spki(key.public_key());
+        for (other, _, algorithm) in curves {
+            let by_jwk = VerifyingKey::from_jwk_for(algorithm, &jwk);
+            let by_der = VerifyingKey::from_der(algorithm, &der);
+            let by_pem = VerifyingKey::from_pem(algorithm, pem("PUBLIC KEY", &der));
+            // The JWK says another curve than the point lies on.
+            let lying = VerifyingKey::from_jwk(&ec_jwk(key, other, json!({})));
+            if algorithm == own {
+                assert!(by_jwk.is_ok() && lying.is_ok(), "{own}");
+                assert!(by_der.is_ok() && by_pem.is_ok(), "{own}");
+            } else {
+                assert_eq!(
+                    by_jwk.unwrap_err(),
+                    KeyError::Disagreement,
+                    "{own} {algorithm}"
+                );
+                assert!(by_der.is_err() && by_pem.is_err(), "{own} {algorithm}");
+                assert!(lying.is_err(), "{curve} as {other}");
+            }
+        }
+        for algorithm in [Algorithm::RS256, Algorithm::EdDSA, Algorithm::HS256] {
+            assert!(VerifyingKey::from_jwk_for(algorithm, &jwk).is_err());
+            assert!(VerifyingKey::from_der(algorithm, &der).is_err());
+        }
+    }
+}
+
+/// What every constructor that takes a secret says to this one.
+fn verdicts(algorithm: Algorithm, secret: &[u8]) -> [(&'static str, Option<KeyError>); 8] {
+    let jwk = json!({ "kty": "oct", "alg": algorithm.name(), "k": base64url(secret) }).to_string();
+    let short = match algorithm {
+        Algorithm::HS384 => VerifyingKey::hs384(secret),
+        Algorithm::HS512 => VerifyingKey::hs512(secret),
+        _ => VerifyingKey::hs256(secret),
+    };
+    let good = json!({ "kty": "oct", "alg": "HS512", "k": base64url([7; 64]), "kid": "good" });
+    let document = format!(r#"{{"keys":[{jwk},{good}]}}"#);
+    let jwks = JwksOptions::new().allow_secrets().read(&document).unwrap();
+    let skipped = jwks.skipped.first().map(|key| match key.reason {
+        SkipReason::Key(error) => error,
+        _ => KeyError::Unknown,
+    });
+    let decoding = DecodingKey::from_secret(secret);
+    let encoding = EncodingKey::from_secret(secret);
+    [
+        ("hs*", short.err()),
+        (
+            "from_secret",
+            VerifyingKey::from_secret(algorithm, secret).err(),
+        ),
+        ("from_jwk", VerifyingKey::from_jwk(&jwk).err()),
+        ("JwksOptions", skipped),
+        (
+            "from_decoding_key",
+            VerifyingKey::from_decoding_key(algorithm, &decoding).err(),
+        ),
+        (
+            "SigningKey::from_secret",
+            SigningKey::from_secret(algorithm, secret).err(),
+        ),
+        ("SigningKey::from_jwk", SigningKey::from_jwk(&jwk).err()),
+        (
+            "SigningKey::from_encoding_key",
+            SigningKey::from_encoding_key(algorithm, &encoding).err(),
+        ),
+    ]
+}
+
+#[track_caller]
+fn all_say(name: &str, secret: &[u8], expected: impl Fn(Algorithm) -> Option<KeyError>) {
+    for (algorithm, _) in HASHES {
+        for (constructor, verdict) in verdicts(algorithm, secret) {
+            assert_eq!(
+                verdict,
+                expected(algorithm),
+                "{constructor} {algorithm} of {name}"
+            );
+        }
+    }
+    let signing = SigningKey::hs256(secret).err();
+    assert_eq!(
+        signing,
+        expected(Algorithm::HS256),
+        "SigningKey::hs256 of {name}"
+    );
+}
+
+#[test]
+fn d05_the_text_of_a_key_is_no_secret() {
+    all_say("random bytes", &[0xa5; 64], |_| None);
+    let pkcs8: Pkcs8V1Der<'_> = RSA.as_der().unwrap();
+    let private = pem("PRIVATE KEY", pkcs8.as_ref());
+    let texts = pem_texts();
+    let pems = texts
+        .iter()
+        .flat_map(|(name, text)| handed_on(name, text))
+        .chain(handed_on("PKCS#8 PEM", &private))
+        .chain([("PKCS#8 DER".to_owned(), pkcs8.as_ref().to_vec())]);
+    for (name, secret) in pems.chain(other_encodings()) {
+        all_say(&name, &secret, |_| Some(KeyError::SecretIsKey));
+    }
+}
+
+/// Nothing marks a bare modulus: it is as long and as random as a good secret. That nobody takes it for one by
+/// mistake rests on a key being bound to its algorithm (D02).
+#[test]
+fn d05_a_bare_modulus_cannot_be_told_from_a_secret() {
+    for (name, secret) in bare_modulus() {
+        all_say(&name, &secret, |_| None);
+    }
+}
+
+/// What `openssl` writes before a key is text of any encoding.
+#[test]
+fn d05_pem_behind_or_before_other_bytes() {
+    let [(_, text), ..] = pem_texts();
+    let text = text.as_bytes();
+    for (name, secret) in [
+        ("a comment", [b"# our key\n", text].concat()),
+        (
+            "bag attributes",
+            [b"Bag Attributes\n    friendlyName: us\n", text].concat(),
+        ),
+        (
+            "a comment in UTF-8",
+            ["# Schl\u{fc}ssel\n".as_bytes(), text].concat(),
+        ),
+        ("a comment in Latin-1", [b"# Schl\xfcssel\n", text].concat()),
+        ("a byte that is no text", [text, b"\xff"].concat()),
+    ] {
+        all_say(name, &secret, |_| Some(KeyError::SecretIsKey));
+    }
+}
+
+#[tokio::test]
+async fn d06_empty_secrets() {
+    all_say("random bytes", &[0xa5; 64], |_| None);
+    for secret in [
+        &b""[..],
+        b" ",
+        b"\n",
+        b"\0",
+        &[b' '; 64],
+        &[b'\t'; 64],
+        &[b'\n'; 64],
+        &b"\r\n".repeat(32),
+        &b" \t\r\n\x0c\0".repeat(16),
+        &[0; 64],
+    ] {
+        all_say(&format!("{secret:?}"), secret, |_| {
+            Some(KeyError::EmptySecret)
+        });
+    }
+    // `k` left out, or of no type.
+    for k in [json!(null), json!(0), json!([]), json!({})] {
+        let jwk = json!({ "kty": "oct", "alg": "HS256", "k": k }).to_string();
+        assert!(VerifyingKey::from_jwk(&jwk).is_err(), "{jwk}");
+    }
+    let jwk = json!({ "kty": "oct", "alg": "HS256" }).to_string();
+    assert_eq!(
+        VerifyingKey::from_jwk(&jwk).unwrap_err(),
+        KeyError::Member("k")
+    );
+
+    // The other side: no layer falls back to such a secret.
+    let app = app(layer());
+    bearer(&app, &good()).await.accepted();
+    for secret in [
+        &b""[..],
+        b" ",
+        b"\0",
+        &[0; 32],
+        &[0; 64],
+        b"null",
+        b"undefined",
+        b"secret",
+    ] {
+        let token = forge(
+            r#"{"alg":"HS256"}"#,
+            claims(json!({})),
+            &Signer::hmac(secret),
+        );
+        bearer(&app, &token).await.refused(BadSignature);
+    }
+}
+
+#[tokio::test]
+async fn d07_short_secrets() {
+    for (algorithm, hash, needed) in [
+        (Algorithm::HS256, HMAC_SHA256, 32),
+        (Algorithm::HS384, HMAC_SHA384, 48),
+        (Algorithm::HS512, HMAC_SHA512, 64),
+    ] {
+        for length in [1, 16, 31, needed - 1] {
+            for (constructor, verdict) in verdicts(algorithm, &vec![0xa5; length]) {
+                let short = KeyError::ShortSecret { algorithm, needed };
+                assert_eq!(verdict, Some(short), "{constructor} {algorithm} {length}");
+            }
+        }
+        for length in [needed, needed + 1, 200] {
+            let secret = vec![0xa5; length];
+            for (constructor, verdict) in verdicts(algorithm, &secret) {
+                assert_eq!(verdict, None, "{constructor} {algorithm} {length}");
+            }
+            let key = VerifyingKey::from_secret(algorithm, &secret).unwrap();
+            let app = app(JwtAuthLayer::new(key).clock(clock()));
+            let header = json!({ "alg": algorithm.name() }).to_string();
+            let sign =
+                |secret: &[u8]| forge(&header, claims(json!({})), &Signer::hmac_with(hash, secret));
+            bearer(&app, &sign(&secret)).await.accepted();
+            bearer(&app, &sign(&secret[1..]))
+                .await
+                .refused(BadSignature);
+        }
+    }
+    assert!(VerifyingKey::from_secret(Algorithm::RS256, [0xa5; 64]).is_err());
+}
+
+#[tokio::test]
+async fn d08_no_issuer_vouches_for_another() {
+    const OURS: &str = "https://id.example.com";
+    const THEIRS: &str = "https://id.partner.example";
+    let set = |key: VerifyingKey, kid: &str| KeySet::new([key.with_key_id(kid)]).unwrap();
+    let app = app(JwtAuthLayer::new([
+        TrustedIssuer::new(OURS, set(rsa_key(Algorithm::RS256), "ours")),
+        TrustedIssuer::new(THEIRS, set(p256_key(), "theirs")),
+        TrustedIssuer::new("lone", hs256()),
+    ])
+    .clock(clock()));
+    let token = |issuer: Value, algorithm: &str, kid: &str, signer: &Signer| {
+        let header = json!({ "alg": algorithm, "kid": kid }).to_string();
+        forge(header, claims(json!({ "iss": issuer })), signer)
+    };
+    let keys = [
+        (OURS, "RS256", "ours", Signer::rs256()),
+        (THEIRS, "ES256", "theirs", Signer::es256()),
+        ("lone", "HS256", "any", Signer::hmac(SECRET)),
+    ];
+    for (home, algorithm, kid, signer) in &keys {
+        for (issuer, ..) in &keys {
+            let answer = bearer(&app, &token(json!(issuer), algorithm, kid, signer)).await;
+            if issuer == home {
+                answer.accepted();
+            } else {
+                answer.refused(NoFittingKey);
+            }
+        }
+        // Nearly the issuer is nobody.
+        for issuer in [
+            "",
+            " ",
+            "https://id.example.com/",
+            "https://ID.example.com",
+            "HTTPS://id.example.com",
+            "https://id.example.com\0",
+            " https://id.example.com",
+            "https://id.example.com ",
+            "https://id.example.com.evil.example",
+            "id.example.com",
+            "https://evil.example",
+            "*",
+        ] {
+            bearer(&app, &token(json!(issuer), algorithm, kid, signer))
+                .await
+                .refused(UnknownIssuer);
+        }
+        for issuer in [json!([home]), json!({ "url": home }), json!(0)] {
+            bearer(&app, &token(issuer, algorithm, kid, signer))
+                .await
+                .refused(MalformedClaims);
+        }
+    }
+}
+
+/// The layer of one tenant's routes within the layer of the whole service.
+#[tokio::test]
+async fn d08_the_nearest_layer_decides() {
+    const GLOBAL: &[u8] = b"a secret of the whole service 32";
+    let global = JwtAuthLayer::new(VerifyingKey::hs256(GLOBAL).unwrap())
+        .clock(clock())
+        .sources([TokenSource::header("x-global")]);
+    let required = get(async |Claims(claims): Claims<Value>| claims.to_string());
+    let optional = get(async |claims: Option<Claims<Value>>| match claims {
+        Some(Claims(claims)) => claims.to_string(),
+        None => "nobody".to_owned(),
+    });
+    let app = Router::new()
+        .route("/required", required.clone().layer(layer()))
+        .route("/optional", optional.layer(layer().optional()))
+        .route("/global", required)
+        .layer(global);
+    let sign = |secret: &[u8], subject: &str| {
+        let payload = claims(json!({ "sub": subject }));
+        forge(r#"{"alg":"HS256"}"#, payload, &Signer::hmac(secret))
+    };
+    let (outer, inner) = (sign(GLOBAL, "operator"), sign(SECRET, "tenant"));
+    let ask = async |path: &str, bearer: Option<&str>| {
+        let mut request = Request::get(path).header("x-global", &outer);
+        if let Some(token) = bearer {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        send(&app, request.body(Body::empty()).unwrap()).await
+    };
+    assert_eq!(ask("/global", None).await.accepted()["sub"], "operator");
+    for path in ["/required", "/optional"] {
+        assert_eq!(ask(path, Some(&inner)).await.accepted()["sub"], "tenant");
+        // The service's own token opens no tenant's route.
+        ask(path, Some(&outer)).await.refused(BadSignature);
+    }
+    let answer = ask("/required", None).await;
+    assert_eq!(answer.kind(), Some(AuthErrorKind::MissingToken));
+    assert_eq!(ask("/optional", None).await.body, "nobody");
+}
+
+/// A DER text that is only nearly one is still the text of a key; random bytes are not.
+#[test]
+fn d05_der_of_any_key() {
+    let sequence = |elements: &[&[u8]]| der(0x30, &elements.concat());
+    let number = |length: usize| der(0x02, &vec![0x41; length]);
+    let key = sequence(&[&number(200), &number(3)]);
+    all_say("PKCS#1 of odd numbers", &key, |_| {
+        Some(KeyError::SecretIsKey)
+    });
+    let mut broken = key;
+    broken[0] = 0x31;
+    all_say("another tag", &broken, |_| None);
+}

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# The whole check. Stops at the first failure; skips nothing. What it needs besides Rust it installs: Debian packages as
+# root, and packages of npm and PyPI under target/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+
+# The feature sets that are told apart: all, default, none, and the layer without axum.
+plain_tower=(--no-default-features --features aws_lc_rs)
+
+step "format"
+cargo fmt --check
+
+step "clippy"
+cargo clippy --locked --all-targets --all-features -- -D warnings
+cargo clippy --locked --all-targets -- -D warnings
+cargo clippy --locked --all-targets --no-default-features -- -D warnings
+cargo clippy --locked --all-targets "${plain_tower[@]}" -- -D warnings
+for feature in axum tracing; do
+    cargo clippy --locked --lib --no-default-features --features "$feature" -- -D warnings
+done
+
+step "rust-version"
+bash tests/rust-version.sh
+
+step "tests, default features"
+cargo test --locked
+step "tests, all features"
+cargo test --locked --all-features
+step "tests, plain tower without axum"
+cargo test --locked "${plain_tower[@]}"
+
+step "benches run"
+cargo test --locked --bench first_sight
+
+step "docs"
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps "${plain_tower[@]}"
+
+step "examples"
+bash tests/quickstart.sh
+
+step "interoperation with jose and PyJWT"
+bash tests/interop/run.sh
+
+step "all passed"

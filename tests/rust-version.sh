@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# No dependency asks for a newer Rust than Cargo.toml states. (That the crate itself uses nothing newer is clippy's
+# `incompatible_msrv`.)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cargo metadata --locked --format-version 1 --all-features | python3 -c '
+import json, sys
+
+meta = json.load(sys.stdin)
+packages = {package["id"]: package for package in meta["packages"]}
+nodes = {node["id"]: node for node in meta["resolve"]["nodes"]}
+root = meta["resolve"]["root"]
+version = lambda text: (tuple(int(part) for part in text.split(".")) + (0, 0))[:3]
+ours = version(packages[root]["rust_version"])
+
+# What a user of the crate builds: normal and build dependencies.
+todo, seen = [root], set()
+while todo:
+    current = todo.pop()
+    if current in seen:
+        continue
+    seen.add(current)
+    for dependency in nodes[current]["deps"]:
+        if any(kind["kind"] != "dev" for kind in dependency["dep_kinds"]):
+            todo.append(dependency["pkg"])
+
+newer = [
+    "{name} {version} wants {rust_version}".format(**packages[one])
+    for one in seen
+    if packages[one]["rust_version"] and version(packages[one]["rust_version"]) > ours
+]
+for line in newer:
+    print(line)
+print(f"{len(seen)} packages, {len(newer)} that want a newer Rust than", packages[root]["rust_version"])
+sys.exit(bool(newer))
+'
