@@ -2,7 +2,7 @@
 #![cfg(all(feature = "axum", feature = "aws_lc_rs"))]
 #![expect(
     clippy::unwrap_used,
-    clippy::arithmetic_side_effects,
+    clippy::panic,
     clippy::disallowed_methods,
     reason = "a test that panics fails; the token is of now"
 )]

@@ -2,7 +2,8 @@
 #![cfg(feature = "aws_lc_rs")]
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
+    clippy::expect_used,
+    clippy::arithmetic_side_effects,
     reason = "a test that panics fails"
 )]
 
@@ -96,7 +97,7 @@ where
         let (mut service, token) = (service.clone(), token.clone());
         tasks.spawn(async move {
             for round in 0..ROUNDS {
-                let good = (task + round) % 3 != 0;
+                let good = !(task + round).is_multiple_of(3);
                 let token = if good { token.as_str() } else { "a.b.c" };
                 let response = service
                     .ready()
@@ -119,7 +120,7 @@ where
     let all = tokio::time::timeout(Duration::from_secs(60), tasks.join_all());
     all.await.expect("some task never got its answer");
     let good = (0..TASKS * ROUNDS)
-        .filter(|n| (n / ROUNDS + n % ROUNDS) % 3 != 0)
+        .filter(|n| !(n / ROUNDS + n % ROUNDS).is_multiple_of(3))
         .count();
     assert_eq!(calls.load(Ordering::SeqCst), good);
 }

@@ -2,8 +2,10 @@
 
 mod plain;
 mod scan;
+mod stored;
 
-pub(crate) use scan::{RegisteredMembers, StoredClaims};
+pub(crate) use scan::RegisteredMembers;
+pub(crate) use stored::StoredClaims;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -11,6 +13,15 @@ use std::time::{Duration, SystemTime};
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::ser::{SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
+
+/// The registered claims of a payload, read strictly.
+pub(crate) fn read_registered(payload: &str) -> Result<RegisteredMembers<'_>, serde_json::Error> {
+    let mut members = RegisteredMembers::default();
+    match plain::read(payload, &mut members) {
+        Some(()) => Ok(members),
+        None => serde_json::from_str(payload),
+    }
+}
 
 /// A point in time as a claim holds it: seconds since 1970-01-01T00:00:00Z (RFC 7519 §2), with or without a fraction.
 ///

@@ -21,7 +21,7 @@ pub(crate) fn check(algorithm: Algorithm, secret: &[u8]) -> Result<(), KeyError>
 /// The bytes as a person might have meant them: of UTF-8 or, without its zeros, of UTF-16.
 fn as_text(secret: &[u8]) -> String {
     let bytes: Vec<u8> = secret.iter().copied().filter(|byte| *byte != 0).collect();
-    String::from_utf8_lossy(&bytes).replace(['\u{feff}', '\u{fffd}'], "")
+    String::from_utf8_lossy(&bytes).replace('\u{feff}', "")
 }
 
 /// Whether a key is written somewhere in the text. Random text does not hold these words.
@@ -48,7 +48,7 @@ fn is_encoded_key(text: &str) -> bool {
     let joined: Vec<u8> = text
         .replace("\\n", "")
         .bytes()
-        .filter(|byte| !byte.is_ascii_whitespace() && !b"=\"',".contains(byte))
+        .filter(|byte| byte.is_ascii_graphic() && !b"=\"',".contains(byte))
         .collect();
     let holds_key = |bytes: &[u8]| {
         is_der(bytes)

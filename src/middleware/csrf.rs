@@ -42,7 +42,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::future::ResponseFuture;
-use super::rejection::{AuthError, AuthErrorKind, ProblemJson, Respond, finish};
+use super::rejection::{Answers, AuthError, AuthErrorKind, ProblemJson, Respond};
 use super::source::RequestHead;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -224,7 +224,7 @@ impl Origin {
 /// See the [module docs](self) for an example.
 pub struct CsrfLayer<R = ProblemJson> {
     rules: Arc<Rules>,
-    responder: Arc<R>,
+    answers: Arc<Answers<R>>,
 }
 
 impl CsrfLayer {
@@ -239,7 +239,8 @@ impl Default for CsrfLayer {
     fn default() -> Self {
         Self {
             rules: Arc::default(),
-            responder: Arc::new(ProblemJson),
+            // A request from another site lacks no credentials.
+            answers: Arc::new(Answers::new(None)),
         }
     }
 }
@@ -262,7 +263,7 @@ impl<R> CsrfLayer<R> {
     pub fn respond<R2>(self, responder: R2) -> CsrfLayer<R2> {
         CsrfLayer {
             rules: self.rules,
-            responder: Arc::new(responder),
+            answers: Arc::new(self.answers.with_responder(responder)),
         }
     }
 }
@@ -271,7 +272,7 @@ impl<R> Clone for CsrfLayer<R> {
     fn clone(&self) -> Self {
         Self {
             rules: Arc::clone(&self.rules),
-            responder: Arc::clone(&self.responder),
+            answers: Arc::clone(&self.answers),
         }
     }
 }
@@ -335,9 +336,7 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         match self.layer.rules.check(RequestHead::of(&request)) {
             Ok(()) => ResponseFuture::untouched(self.inner.call(request)),
-            Err(error) => {
-                ResponseFuture::rejected(finish(&error, None, self.layer.responder.respond(&error)))
-            }
+            Err(error) => ResponseFuture::rejected(self.layer.answers.reject(&error)),
         }
     }
 }

@@ -9,8 +9,7 @@ use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Response};
 use pin_project_lite::pin_project;
 
-use super::layer::Shared;
-use super::rejection::{Refused, Respond, replace};
+use super::rejection::{Answers, Refused, Respond, replace};
 
 pin_project! {
     /// The future of [`JwtAuth`](super::JwtAuth) and [`Csrf`](super::csrf::Csrf).
@@ -36,13 +35,13 @@ pin_project! {
 
 /// What happens to the response of the inner service.
 struct After<R> {
-    shared: Arc<Shared<R>>,
+    answers: Arc<Answers<R>>,
     by_cookie: bool,
 }
 
 impl<F, B, R> ResponseFuture<F, B, R> {
-    pub(super) fn authenticated(future: F, shared: Arc<Shared<R>>, by_cookie: bool) -> Self {
-        let after = Some(After { shared, by_cookie });
+    pub(super) fn authenticated(future: F, answers: Arc<Answers<R>>, by_cookie: bool) -> Self {
+        let after = Some(After { answers, by_cookie });
         Self {
             kind: Kind::Inner { future, after },
         }
@@ -94,7 +93,7 @@ impl<R> After<R> {
         R: Respond<B>,
     {
         if let Some(Refused(error)) = response.extensions_mut().remove() {
-            return replace(response, self.shared.reject(&error));
+            return replace(response, self.answers.reject(&error));
         }
         if self.by_cookie {
             // A shared cache does not know that the answer depends on a cookie.

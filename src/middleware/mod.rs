@@ -35,6 +35,7 @@
 //!     .layer(CorsLayer::permissive());
 //! ```
 
+mod authenticator;
 pub mod csrf;
 mod future;
 mod layer;
@@ -49,6 +50,6 @@ pub use service::JwtAuth;
 pub use source::{RequestHead, TokenSource};
 
 #[cfg(feature = "axum")]
-pub(crate) use layer::Anonymous;
+pub(crate) use authenticator::Anonymous;
 #[cfg(feature = "axum")]
 pub(crate) use rejection::{Refused, report};

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -274,26 +275,72 @@ fn assert_quotable(text: &str) {
 #[derive(Clone)]
 pub(crate) struct Refused(pub(crate) AuthError);
 
-/// Adds what a response to `error` must have, and reports the error.
-pub(super) fn finish<B>(
-    error: &AuthError,
-    challenge: Option<&Challenge>,
-    mut response: Response<B>,
-) -> Response<B> {
-    report(error);
-    let challenged = response.status() == error.status();
-    let headers = response.headers_mut();
-    if challenged
-        && !headers.contains_key(WWW_AUTHENTICATE)
-        && let Some(challenge) = challenge.and_then(|challenge| challenge.header(error))
-    {
-        headers.insert(WWW_AUTHENTICATE, challenge);
+/// How a layer answers: by its responder, and with what the protocol wants besides.
+pub(super) struct Answers<R> {
+    challenge: Option<Challenge>,
+    responder: Arc<R>,
+}
+
+impl Answers<ProblemJson> {
+    pub(super) fn new(challenge: Option<Challenge>) -> Self {
+        Self {
+            challenge,
+            responder: Arc::new(ProblemJson),
+        }
     }
-    headers
-        .entry(CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
-    response.extensions_mut().insert(error.clone());
-    response
+}
+
+impl<R> Answers<R> {
+    pub(super) fn challenge(&mut self) -> &mut Challenge {
+        self.challenge.get_or_insert_default()
+    }
+
+    pub(super) fn with_responder<R2>(&self, responder: R2) -> Answers<R2> {
+        Answers {
+            challenge: self.challenge.clone(),
+            responder: Arc::new(responder),
+        }
+    }
+
+    /// Reports the error, and makes the response to it.
+    pub(super) fn reject<B>(&self, error: &AuthError) -> Response<B>
+    where
+        R: Respond<B>,
+    {
+        report(error);
+        let mut response = self.responder.respond(error);
+        let challenged = response.status() == error.status();
+        let headers = response.headers_mut();
+        if challenged
+            && !headers.contains_key(WWW_AUTHENTICATE)
+            && let Some(challenge) = &self.challenge
+            && let Some(challenge) = challenge.header(error)
+        {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        headers
+            .entry(CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
+        response.extensions_mut().insert(error.clone());
+        response
+    }
+}
+
+impl<R> Clone for Answers<R> {
+    fn clone(&self) -> Self {
+        Self {
+            challenge: self.challenge.clone(),
+            responder: Arc::clone(&self.responder),
+        }
+    }
+}
+
+impl<R> fmt::Debug for Answers<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answers")
+            .field("challenge", &self.challenge)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Keeps the headers and extensions that something between the extractor and the layer added.

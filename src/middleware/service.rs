@@ -7,19 +7,22 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
+use super::authenticator::Authenticator;
 use super::future::ResponseFuture;
-use super::layer::Shared;
 use super::rejection::{ProblemJson, Respond};
 
 /// The service that [`JwtAuthLayer`](super::JwtAuthLayer) makes.
 pub struct JwtAuth<S, R = ProblemJson> {
     inner: S,
-    shared: Arc<Shared<R>>,
+    authenticator: Arc<Authenticator<R>>,
 }
 
 impl<S, R> JwtAuth<S, R> {
-    pub(super) fn new(inner: S, shared: Arc<Shared<R>>) -> Self {
-        Self { inner, shared }
+    pub(super) fn new(inner: S, authenticator: Arc<Authenticator<R>>) -> Self {
+        Self {
+            inner,
+            authenticator,
+        }
     }
 }
 
@@ -37,14 +40,14 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        match self.shared.authenticate(&mut request) {
+        match self.authenticator.authenticate(&mut request) {
             // The inner service that was polled ready is the one that is called.
             Ok(passed) => ResponseFuture::authenticated(
                 self.inner.call(request),
-                Arc::clone(&self.shared),
+                Arc::clone(self.authenticator.answers()),
                 passed.by_cookie,
             ),
-            Err(error) => ResponseFuture::rejected(self.shared.reject(&error)),
+            Err(error) => ResponseFuture::rejected(self.authenticator.answers().reject(&error)),
         }
     }
 }
@@ -53,7 +56,7 @@ impl<S: Clone, R> Clone for JwtAuth<S, R> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
-            shared: Arc::clone(&self.shared),
+            authenticator: Arc::clone(&self.authenticator),
         }
     }
 }
@@ -62,7 +65,7 @@ impl<S: fmt::Debug, R> fmt::Debug for JwtAuth<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JwtAuth")
             .field("inner", &self.inner)
-            .field("shared", &self.shared)
+            .field("authenticator", &self.authenticator)
             .finish()
     }
 }

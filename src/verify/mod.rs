@@ -25,7 +25,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::claims::{RegisteredMembers, StoredClaims};
+use crate::claims::{RegisteredMembers, StoredClaims, read_registered};
 use crate::clock::{Clock, SystemClock, since_epoch};
 use crate::token::{Segments, base64url};
 use token::VerifiedHeader;
@@ -260,7 +260,7 @@ impl Verifier {
         payload: &str,
         check: impl FnOnce(&RegisteredMembers<'_>) -> Result<(), VerifyError>,
     ) -> Result<StoredClaims, VerifyError> {
-        let members = RegisteredMembers::read(payload)
+        let members = read_registered(payload)
             .map_err(|error| VerifyError::decoding(VerifyErrorKind::MalformedClaims, &error))?;
         check(&members)?;
         let expires_at = members.expires_at.ok_or(VerifyErrorKind::MissingExpiry)?;

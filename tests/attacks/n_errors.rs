@@ -27,7 +27,7 @@ use tower_jwt_auth::{
 };
 
 use crate::support::{
-    Answer, ED25519, Log, NOW, P256, RSA, Signer, base64url, clock, ec_jwk, ed25519_key, forge,
+    Answer, ED25519, NOW, P256, RSA, Signer, base64url, clock, ec_jwk, ed25519_key, forge,
     p256_key, panics, rsa_jwk, rsa_key, send, with_headers,
 };
 
@@ -840,6 +840,8 @@ fn key_errors() -> Vec<KeyError> {
 #[cfg(feature = "tracing")]
 #[tokio::test]
 async fn n03_the_log_tells_nothing() {
+    use crate::support::Log;
+
     let log = Log::start();
     let keys = key_texts();
     for case in cases() {

@@ -1,0 +1,130 @@
+//! The registered claims in the form that is kept.
+
+use std::borrow::Cow;
+
+use super::NumericDate;
+use super::scan::{AudienceMember, RegisteredMembers};
+
+/// The registered claims beside the payload they were read from, mostly as places in it.
+pub(crate) struct StoredClaims {
+    issuer: Option<Text32>,
+    subject: Option<Text32>,
+    audience: StoredAudience,
+    token_id: Option<Text32>,
+    session_id: Option<Text32>,
+    pub(crate) expires_at: NumericDate,
+    pub(crate) not_before: Option<NumericDate>,
+    pub(crate) issued_at: Option<NumericDate>,
+}
+
+enum StoredAudience {
+    None,
+    One(Text32),
+    Many(Box<[Text32]>),
+}
+
+/// A string of the payload: where it stands, or itself where it was written with escapes.
+enum Text32 {
+    At { start: u32, end: u32 },
+    Unescaped(Box<str>),
+}
+
+impl Text32 {
+    /// Text that does not point into `payload` is copied.
+    fn new(text: &str, payload: &str) -> Self {
+        let place = || {
+            let start = text.as_ptr().addr().checked_sub(payload.as_ptr().addr())?;
+            let end = start.checked_add(text.len())?;
+            payload.get(start..end)?;
+            Some(Self::At {
+                start: u32::try_from(start).ok()?,
+                end: u32::try_from(end).ok()?,
+            })
+        };
+        place().unwrap_or_else(|| Self::Unescaped(text.into()))
+    }
+
+    fn read<'a>(&'a self, payload: &'a str) -> Option<&'a str> {
+        match self {
+            Self::At { start, end } => {
+                payload.get(usize::try_from(*start).ok()?..usize::try_from(*end).ok()?)
+            }
+            Self::Unescaped(text) => Some(text),
+        }
+    }
+}
+
+impl StoredClaims {
+    /// What `members`, read from `payload`, say; `expires_at` is `exp`, whose absence was refused before.
+    pub(crate) fn new(
+        members: &RegisteredMembers<'_>,
+        expires_at: NumericDate,
+        payload: &str,
+    ) -> Self {
+        let text =
+            |member: &Option<Cow<'_, str>>| member.as_ref().map(|text| Text32::new(text, payload));
+        Self {
+            issuer: text(&members.issuer),
+            subject: text(&members.subject),
+            audience: match &members.audience {
+                None => StoredAudience::None,
+                Some(AudienceMember::One(name)) => StoredAudience::One(Text32::new(name, payload)),
+                Some(AudienceMember::Many(names)) => StoredAudience::Many(
+                    names
+                        .iter()
+                        .map(|name| Text32::new(name, payload))
+                        .collect(),
+                ),
+            },
+            token_id: text(&members.token_id),
+            session_id: text(&members.session_id),
+            expires_at,
+            not_before: members.not_before,
+            issued_at: members.issued_at,
+        }
+    }
+
+    pub(crate) fn issuer<'a>(&'a self, payload: &'a str) -> Option<&'a str> {
+        self.issuer.as_ref()?.read(payload)
+    }
+
+    pub(crate) fn subject<'a>(&'a self, payload: &'a str) -> Option<&'a str> {
+        self.subject.as_ref()?.read(payload)
+    }
+
+    pub(crate) fn audience<'a>(&'a self, payload: &'a str) -> impl Iterator<Item = &'a str> {
+        let names = match &self.audience {
+            StoredAudience::None => &[],
+            StoredAudience::One(name) => std::slice::from_ref(name),
+            StoredAudience::Many(names) => names,
+        };
+        names.iter().filter_map(|name| name.read(payload))
+    }
+
+    pub(crate) fn token_id<'a>(&'a self, payload: &'a str) -> Option<&'a str> {
+        self.token_id.as_ref()?.read(payload)
+    }
+
+    pub(crate) fn session_id<'a>(&'a self, payload: &'a str) -> Option<&'a str> {
+        self.session_id.as_ref()?.read(payload)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_places_in_the_payload_unless_written_with_escapes() {
+        let payload =
+            r#"{"sub":"zoë","jti":"a\u0062","aud":["x","\u0079"],"exp":1,"n":[{"sub":1}]}"#;
+        let members = super::super::read_registered(payload).unwrap();
+        let stored = StoredClaims::new(&members, members.expires_at.unwrap(), payload);
+        assert!(matches!(stored.subject, Some(Text32::At { .. })));
+        assert!(matches!(stored.token_id, Some(Text32::Unescaped(_))));
+        assert_eq!(stored.subject(payload), Some("zoë"));
+        assert_eq!(stored.token_id(payload), Some("ab"));
+        assert_eq!(stored.audience(payload).collect::<Vec<_>>(), ["x", "y"]);
+        assert_eq!(stored.issuer(payload), None);
+    }
+}
