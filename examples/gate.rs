@@ -12,6 +12,7 @@
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::Router;
@@ -182,8 +183,7 @@ fn app(options: Options) -> Router {
     }
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn run() -> Result<(), Box<dyn Error>> {
     let Some(options) = options()? else {
         print!("{HELP}");
         return Ok(());
@@ -192,4 +192,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("Listening on http://{}/claims", listener.local_addr()?);
     axum::serve(listener, app(options)).await?;
     Ok(())
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gate: {error}");
+            ExitCode::from(2)
+        }
+    }
 }

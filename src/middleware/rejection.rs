@@ -87,7 +87,9 @@ impl AuthError {
             AuthErrorKind::CrossSite => {
                 "The request seems to come from another site: it needs an Origin or Sec-Fetch-Site header of this one."
             }
-            AuthErrorKind::MissingLayer => "The server is not set up correctly.",
+            AuthErrorKind::MissingLayer => {
+                "A handler asks for a token, and no JwtAuthLayer lies around it."
+            }
         }
     }
 
