@@ -1,6 +1,7 @@
 //! Authentication by JSON Web Tokens for axum, tower and hyper: a layer on the router, `Claims<T>` in a handler.
 //!
-//! ```
+#![cfg_attr(feature = "axum", doc = "```")]
+#![cfg_attr(not(feature = "axum"), doc = "```text")]
 //! use axum::{Router, routing::get};
 //! use serde::Deserialize;
 //! use tower_jwt_auth::{Claims, JwtAuthLayer};

@@ -6,7 +6,7 @@
 //! - a secret is no shorter than its hash (RFC 7518 §3.2), and is not the text of a key
 //!   (that mistake makes a public key the secret);
 //! - an RSA modulus has 2048 to 8192 bits (RFC 7518 §3.3), and its exponent is odd and at least 3;
-//! - a point lies on the curve of the algorithm.
+//! - a point lies on the curve of the algorithm, and an Ed25519 key is not of low order.
 //!
 //! | from | verifying | signing |
 //! | --- | --- | --- |
@@ -65,6 +65,8 @@ pub enum KeyError {
     LargeRsa,
     /// The RSA exponent is 1, even, or longer than 33 bits.
     RsaExponent,
+    /// The Ed25519 key is a point of low order: anybody could sign for it.
+    LowOrder,
     /// The JWK's `kty`, `crv` or `alg` is one that this crate does not know.
     Unknown,
     /// The JWK's `alg` does not agree with its `kty` or `crv`, or with the algorithm that the caller named.
@@ -104,6 +106,7 @@ impl fmt::Display for KeyError {
             Self::WeakRsa => f.write_str("the RSA key has fewer than 2048 bits"),
             Self::LargeRsa => f.write_str("the RSA key has more than 8192 bits"),
             Self::RsaExponent => f.write_str("the RSA exponent is 1, even, or longer than 33 bits"),
+            Self::LowOrder => f.write_str("the Ed25519 key is a point of low order"),
             Self::Unknown => f.write_str("the JWK's kty, crv or alg is unknown"),
             Self::Disagreement => f.write_str("the JWK's alg contradicts its kty, crv or caller"),
             Self::NoAlgorithm => f.write_str("nothing says which algorithm the JWK is for"),

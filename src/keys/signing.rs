@@ -240,7 +240,7 @@ impl fmt::Debug for SigningKey {
 /// let token = key.sign_with(&header, &serde_json::json!({ "sub": "me", "exp": 1_900_000_000 }))?;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TokenHeader {
     typ: Option<String>,
     members: Map<String, Value>,
@@ -306,6 +306,17 @@ impl TokenHeader {
             members: &self.members,
         })
         .map_err(|_| SignError::Header)
+    }
+}
+
+/// Shows the names of the members, not their values.
+impl fmt::Debug for TokenHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.members.keys().collect();
+        f.debug_struct("TokenHeader")
+            .field("typ", &self.typ)
+            .field("members", &names)
+            .finish()
     }
 }
 

@@ -225,10 +225,12 @@ fn lists_bearer(value: &[u8]) -> bool {
         .split(|byte| *byte == b',')
         .skip(1)
         .any(|credentials| {
-            credentials
-                .trim_ascii_start()
-                .split_at_checked(7)
-                .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "))
+            let scheme = credentials.trim_ascii_start();
+            let end = scheme.iter().position(u8::is_ascii_whitespace);
+            let scheme = scheme
+                .get(..end.unwrap_or(scheme.len()))
+                .unwrap_or_default();
+            scheme.eq_ignore_ascii_case(b"bearer")
         })
 }
 

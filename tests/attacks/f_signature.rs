@@ -654,3 +654,39 @@ fn integer(number: &[u8]) -> Vec<u8> {
     };
     der(0x02, &[sign, digits].concat())
 }
+
+/// The Ed25519 counterpart of `e = 1`: for a point of low order, R = identity and S = 0 is a signature of much or all.
+#[test]
+fn f06_ed25519_keys_of_low_order() {
+    let mut points: Vec<[u8; 32]> = vec![[0; 32]];
+    for (first, middle, last) in [
+        (1, 0, 0),
+        (0xec, 0xff, 0x7f),
+        (0xed, 0xff, 0x7f),
+        (0xee, 0xff, 0x7f),
+    ] {
+        let mut point = [middle; 32];
+        (point[0], point[31]) = (first, last);
+        points.push(point);
+    }
+    // The two pairs of order 8, by their y coordinates.
+    for hex in [
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    ] {
+        let bytes = (0..32).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap());
+        points.push(bytes.collect::<Vec<_>>().try_into().unwrap());
+    }
+    for mut point in points {
+        for sign in [0, 0x80] {
+            point[31] = point[31] & 0x7f | sign;
+            let jwk =
+                json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url(point), "kid": "low" });
+            let key = VerifyingKey::from_jwk(&jwk.to_string());
+            assert_eq!(key.err(), Some(KeyError::LowOrder), "{point:x?}");
+            let decoding = jsonwebtoken::DecodingKey::from_ed_der(&point);
+            let key = VerifyingKey::from_decoding_key(Algorithm::EdDSA, &decoding);
+            assert_eq!(key.err(), Some(KeyError::LowOrder), "{point:x?}");
+        }
+    }
+}

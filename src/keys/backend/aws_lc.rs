@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{
 };
 use aws_lc_rs::{hmac, rsa};
 
-use super::{Sign, Signer, SigningFailed, VerifySignature, rsa_bounds};
+use super::{Sign, Signer, SigningFailed, VerifySignature, ed25519_bounds, rsa_bounds};
 use crate::keys::material::{PrivateMaterial, PublicMaterial, RsaPrivateComponents};
 use crate::keys::{Algorithm, KeyError};
 
@@ -82,7 +82,10 @@ pub(crate) fn verifier(
                 .map_err(|_| KeyError::Unreadable)?
         }
         (Primitive::Ec(curve, _), PublicMaterial::EcPoint(point)) => parse(curve, point)?,
-        (Primitive::Ed25519, PublicMaterial::Ed25519(key)) => parse(&aws::ED25519, key)?,
+        (Primitive::Ed25519, PublicMaterial::Ed25519(key)) => {
+            ed25519_bounds(key)?;
+            parse(&aws::ED25519, key)?
+        }
         _ => return Err(KeyError::WrongKind(algorithm)),
     };
     Ok(Arc::new(key))
