@@ -1,0 +1,321 @@
+//! Key documents: JWKS, JWK, PEM and DER, of any bytes. What is accepted keeps the rules of DESIGN.md ("Verification", 3,
+//! and the last paragraph) written out over `serde_json::Value`, and what is skipped is accounted for.
+#![no_main]
+
+use std::collections::HashSet;
+
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use tower_jwt_auth::keys::{
+    Algorithm, JwksError, JwksOptions, KeyError, KeySet, SigningKey, SkipReason, SkippedKey,
+    VerifyingKey,
+};
+use tower_jwt_auth::{Verifier, clock::ManualClock};
+use tower_jwt_auth_fuzz::note;
+use tower_jwt_auth_fuzz::tokens::decode;
+
+const NAMES: [&str; 15] = [
+    "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256",
+    "ES384", "ES512", "ES256K", "EdDSA", "Ed25519",
+];
+
+struct Setup {
+    options: JwksOptions,
+    rsa: &'static str,
+    ed25519: &'static str,
+    secrets: bool,
+}
+
+fn setups() -> [Setup; 3] {
+    let new = JwksOptions::new();
+    let setup = |options, rsa, ed25519, secrets| Setup {
+        options,
+        rsa,
+        ed25519,
+        secrets,
+    };
+    let others = new
+        .rsa_algorithm(Algorithm::PS256)
+        .ed25519_algorithm(Algorithm::Ed25519);
+    [
+        setup(new, "RS256", "EdDSA", false),
+        setup(new.allow_secrets(), "RS256", "EdDSA", true),
+        setup(others, "PS256", "Ed25519", false),
+    ]
+}
+
+/// The algorithm that a key says it is for; `None` if kty, crv and alg do not agree.
+fn algorithm<'a>(jwk: &'a Value, rsa: &'a str, ed25519: &'a str) -> Option<&'a str> {
+    let text = |name: &str| jwk.get(name).filter(|value| !value.is_null());
+    let alg = match text("alg") {
+        Some(alg) => Some(alg.as_str()?),
+        None => None,
+    };
+    let fitting: &[&str] = match (text("kty")?.as_str()?, text("crv").and_then(Value::as_str)) {
+        ("oct", _) => &["HS256", "HS384", "HS512"],
+        ("RSA", _) => &[rsa, "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
+        ("EC", Some("P-256")) => &["ES256"],
+        ("EC", Some("P-384")) => &["ES384"],
+        ("EC", Some("P-521")) => &["ES512"],
+        ("EC", Some("secp256k1")) => &["ES256K"],
+        ("OKP", Some("Ed25519")) => &[ed25519, "EdDSA", "Ed25519"],
+        _ => return None,
+    };
+    match alg {
+        Some(alg) => fitting.contains(&alg).then_some(alg),
+        None if fitting[0] == "HS256" => None,
+        None => Some(fitting[0]),
+    }
+}
+
+/// What must hold for a key that is accepted.
+fn is_sound(jwk: &Value, name: &str, operation: &str) -> bool {
+    let bytes = |name: &str| decode(jwk.get(name)?.as_str()?);
+    let length = |name: &str| bytes(name).map(|bytes| bytes.len());
+    let for_signatures = jwk["use"].is_null() || jwk["use"] == "sig";
+    let allowed = match &jwk["key_ops"] {
+        Value::Null => true,
+        Value::Array(all) => {
+            all.iter().all(Value::is_string) && all.iter().any(|one| one == operation)
+        }
+        _ => false,
+    };
+    let material = match name {
+        "HS256" => length("k") >= Some(32),
+        "HS384" => length("k") >= Some(48),
+        "HS512" => length("k") >= Some(64),
+        "ES256" | "ES256K" => length("x") == Some(32) && length("y") == Some(32),
+        "ES384" => length("x") == Some(48) && length("y") == Some(48),
+        "ES512" => length("x") == Some(66) && length("y") == Some(66),
+        "EdDSA" | "Ed25519" => length("x") == Some(32),
+        _ => bytes("n")
+            .zip(bytes("e"))
+            .is_some_and(|(n, e)| is_sound_rsa(&n, &e)),
+    };
+    for_signatures && allowed && material
+}
+
+fn is_sound_rsa(n: &[u8], e: &[u8]) -> bool {
+    let digits = |bytes: &[u8]| {
+        let binary: String = bytes.iter().map(|byte| format!("{byte:08b}")).collect();
+        binary.trim_start_matches('0').len()
+    };
+    (2048..=8192).contains(&digits(n))
+        && (2..=33).contains(&digits(e))
+        && e.last().is_some_and(|last| last % 2 == 1)
+}
+
+fn document(json: &str) {
+    let value = serde_json::from_str::<Value>(json);
+    for setup in setups() {
+        let read = setup.options.read(json);
+        let documented = match (&value, &read) {
+            (Ok(value), _) => value.get("keys").and_then(Value::as_array),
+            // What stands beside the keys is not read into a value.
+            (Err(_), Err(JwksError::NotJwks)) => return,
+            (Err(_), _) => {
+                note(
+                    "accepted",
+                    "a set with a member that serde_json::Value cannot hold",
+                    || json.into(),
+                );
+                return;
+            }
+        };
+        let (accepted, skipped) = match &read {
+            Ok(jwks) => (jwks.keys.iter().collect(), &jwks.skipped),
+            Err(JwksError::NoUsableKey(skipped)) => (Vec::new(), skipped),
+            Err(_) => {
+                // `keys` twice is the one thing that a value does not show.
+                if documented.is_some() {
+                    note("refused", "a document whose value has keys", || json.into());
+                }
+                continue;
+            }
+        };
+        let documented = documented.expect("a set without keys");
+        assert_eq!(accepted.is_empty(), read.is_err());
+        assert_eq!(accepted.len() + skipped.len(), documented.len());
+        assert!(skipped.is_sorted_by(|one, next| one.index < next.index));
+        if !setup.secrets && setup.rsa == "RS256" {
+            let shorthand = KeySet::from_jwks(json).map(|jwks| jwks.skipped);
+            assert_eq!(
+                shorthand,
+                read.as_ref()
+                    .map(|jwks| jwks.skipped.clone())
+                    .map_err(Clone::clone)
+            );
+        }
+
+        let left_out: HashSet<_> = skipped.iter().map(|key| key.index).collect();
+        let kept = documented
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !left_out.contains(index));
+        let mut names = HashSet::new();
+        for (key, (_, jwk)) in accepted.iter().zip(kept) {
+            let name = algorithm(jwk, setup.rsa, setup.ed25519).expect("kty, crv and alg disagree");
+            assert_eq!(key.algorithm().name(), name);
+            assert_eq!(key.key_id(), jwk["kid"].as_str());
+            assert!(is_sound(jwk, name, "verify"), "{jwk}");
+            assert!(
+                setup.secrets || (jwk["kty"] != "oct" && jwk["d"].is_null()),
+                "{jwk}"
+            );
+            assert!(names.insert((key.key_id(), name)), "two keys of one name");
+        }
+        for SkippedKey {
+            index,
+            key_id,
+            reason,
+            ..
+        } in skipped
+        {
+            let jwk = documented.get(*index).expect("a key that is not there");
+            let alone = VerifyingKey::from_jwk(&jwk.to_string());
+            match reason {
+                SkipReason::Secret => {
+                    assert!(!setup.secrets && (jwk["kty"] == "oct" || !jwk["d"].is_null()));
+                }
+                SkipReason::Duplicate => {
+                    let name = algorithm(jwk, setup.rsa, setup.ed25519);
+                    let twins = skipped.iter().filter(|other| {
+                        let jwk = &documented[other.index];
+                        other.reason == SkipReason::Duplicate
+                            && other.key_id == *key_id
+                            && algorithm(jwk, setup.rsa, setup.ed25519) == name
+                    });
+                    assert!(twins.count() >= 2, "no twin");
+                    assert!(!names.contains(&(key_id.as_deref(), name.unwrap())));
+                }
+                SkipReason::Key(error) => match alone {
+                    Ok(_) => panic!("good alone, but skipped: {error}"),
+                    Err(KeyError::Private) => assert!(setup.secrets),
+                    Err(alone) => assert_eq!(alone, *error),
+                },
+                _ => panic!("a new reason"),
+            }
+        }
+        if setup.secrets {
+            for jwk in documented {
+                one_jwk(&jwk.to_string());
+            }
+        }
+    }
+}
+
+fn one_jwk(json: &str) {
+    let value = serde_json::from_str::<Value>(json);
+    let sound = |algorithm: Algorithm, key_id: Option<&str>, operation| {
+        let Ok(jwk) = &value else {
+            note(
+                "accepted",
+                "a key with a member that serde_json::Value cannot hold",
+                || json.into(),
+            );
+            return;
+        };
+        let ed25519 = if algorithm == Algorithm::Ed25519 {
+            "Ed25519"
+        } else {
+            "EdDSA"
+        };
+        let name = algorithm.name();
+        assert_eq!(self::algorithm(jwk, "RS256", ed25519), Some(name), "{jwk}");
+        assert!(is_sound(jwk, name, operation), "{jwk}");
+        assert_eq!(key_id, jwk["kid"].as_str());
+    };
+    if let Ok(key) = VerifyingKey::from_jwk(json) {
+        sound(key.algorithm(), key.key_id(), "verify");
+        for name in NAMES {
+            let named = VerifyingKey::from_jwk_for(name.parse().unwrap(), json);
+            assert!(named.is_ok() || name != key.algorithm().name());
+        }
+        if let Ok(value) = &value {
+            assert!(value["d"].is_null());
+        }
+    }
+    if let Ok(key) = SigningKey::from_jwk(json) {
+        sound(key.algorithm(), key.key_id(), "sign");
+        signs(&key);
+    }
+}
+
+fn signs(key: &SigningKey) {
+    let token = key
+        .sign(&serde_json::json!({ "exp": 1 }))
+        .expect("a key that cannot sign");
+    let verifier = Verifier::new(key.verifying_key()).clock(ManualClock::at(0));
+    assert!(
+        verifier.verify(token).is_ok(),
+        "a key that does not verify what it signs"
+    );
+}
+
+/// `bytes` as PEM and as DER, for `algorithm`.
+fn encoded(algorithm: Algorithm, bytes: &[u8]) {
+    let verifying = [
+        VerifyingKey::from_pem(algorithm, bytes),
+        VerifyingKey::from_der(algorithm, bytes),
+    ];
+    let signing = [
+        SigningKey::from_pem(algorithm, bytes),
+        SigningKey::from_der(algorithm, bytes),
+    ];
+    let hmac = algorithm.name().starts_with('H');
+    for key in verifying.iter().flatten() {
+        assert!(!hmac && key.algorithm() == algorithm && key.key_id().is_none());
+    }
+    for key in signing.iter().flatten() {
+        assert!(!hmac && key.algorithm() == algorithm && key.key_id().is_none());
+        signs(key);
+    }
+    let [_, der] = &verifying;
+    if der.is_ok() && (algorithm.name().starts_with('R') || algorithm.name().starts_with('P')) {
+        let (n, e) = rsa_of(bytes).expect("no RSA key");
+        assert!(is_sound_rsa(n, e), "a weak RSA key");
+    }
+}
+
+/// Modulus and exponent of PKCS#1, or of SubjectPublicKeyInfo around it.
+fn rsa_of(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+        let (first, rest) = der.split_first()?;
+        let (length, rest) = rest.split_first()?;
+        let long = match length {
+            0x80.. => usize::from(length - 0x80),
+            _ => 0,
+        };
+        let (digits, rest) = rest.split_at_checked(long)?;
+        let length = match long {
+            0 => usize::from(*length),
+            _ => digits
+                .iter()
+                .fold(0, |sum, byte| sum * 256 + usize::from(*byte)),
+        };
+        (*first == tag).then_some(())?;
+        rest.split_at_checked(length)
+    }
+    let (inside, _) = element(der, 0x30)?;
+    if let Some((n, rest)) = element(inside, 2) {
+        return Some((n, element(rest, 2)?.0));
+    }
+    let (_, rest) = element(inside, 0x30)?;
+    rsa_of(element(rest, 3)?.0.get(1..)?)
+}
+
+// Text is a document, or one key of it. Otherwise, or behind a byte from 0x80 on that chooses the algorithm: PEM or DER.
+fuzz_target!(|data: &[u8]| {
+    if let Some((first @ 0x80.., rest)) = data.split_first() {
+        let name = NAMES[usize::from(first - 0x80) % NAMES.len()];
+        encoded(name.parse().unwrap(), rest);
+    } else if let Ok(json) = std::str::from_utf8(data) {
+        document(json);
+        one_jwk(json);
+        if json.starts_with("-----BEGIN ") {
+            for name in ["RS256", "PS512", "ES256", "ES384", "EdDSA"] {
+                encoded(name.parse().unwrap(), data);
+            }
+        }
+    }
+});

@@ -1,0 +1,494 @@
+//! Any header and any payload under a right signature, so that what lies behind the signature is reached.
+//!
+//! The verdict is compared with that of the rules written out over plain JSON, and with `jsonwebtoken::decode`: whatever
+//! either refuses may not be accepted. Accessors are compared with the payload, the reader of plain payloads with the
+//! general one, and a header that is remembered with one that is not.
+//!
+//! Input: a line of header and then the payload. Or, if the first byte is 0x80 or more, choices for `writing`.
+//! Ten digits that begin with 18000 are a time: 1800050000 is now, whenever the target runs.
+#![no_main]
+
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arbitrary::Unstructured;
+use jsonwebtoken::{DecodingKey, Validation};
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use tower_jwt_auth::claims::{NumericDate, RegisteredClaims};
+use tower_jwt_auth::clock::ManualClock;
+use tower_jwt_auth::keys::{Algorithm, VerifyingKey};
+use tower_jwt_auth::{TrustedIssuer, VerifiedToken, Verifier};
+use tower_jwt_auth_fuzz::json::Json;
+use tower_jwt_auth_fuzz::note;
+use tower_jwt_auth_fuzz::reading::{Claims, Header, is_beyond_value, read_claims, read_header};
+use tower_jwt_auth_fuzz::tokens::{self, SECRET, base64url};
+use tower_jwt_auth_fuzz::writing::header_and_payload;
+
+const ISSUER: &str = "https://id.example.com";
+const MOST_BYTES: usize = 8 * 1024;
+
+/// A verifier, and what it is set up to accept.
+struct Setup {
+    issuers: &'static [&'static str],
+    /// For tokens of the first issuer, or of all if there are no issuers with keys of their own.
+    audiences: &'static [&'static str],
+    own_keys: bool,
+    any_audience: bool,
+    confirmation: Option<&'static str>,
+    typ: Option<&'static str>,
+    leeway: u64,
+}
+
+const STRICT: Setup = Setup {
+    issuers: &[],
+    audiences: &[],
+    own_keys: false,
+    any_audience: false,
+    confirmation: None,
+    typ: None,
+    leeway: 30,
+};
+
+static SETUPS: [Setup; 5] = [
+    STRICT,
+    Setup {
+        issuers: &[ISSUER],
+        audiences: &["api"],
+        ..STRICT
+    },
+    Setup {
+        any_audience: true,
+        confirmation: Some("jkt"),
+        leeway: 0,
+        ..STRICT
+    },
+    Setup {
+        issuers: &[ISSUER, "b"],
+        audiences: &["api", "b"],
+        typ: Some("at+jwt"),
+        leeway: 300,
+        ..STRICT
+    },
+    Setup {
+        issuers: &[ISSUER, "b"],
+        audiences: &["api"],
+        own_keys: true,
+        ..STRICT
+    },
+];
+
+impl Setup {
+    fn verifier(&self, clock: ManualClock) -> Verifier {
+        let key = VerifyingKey::hs256(SECRET).unwrap();
+        let mut verifier = if self.own_keys {
+            let [first, second] = self.issuers else {
+                unreachable!()
+            };
+            let mut first = TrustedIssuer::new(*first, key.clone());
+            for audience in self.audiences {
+                first = first.audience(*audience);
+            }
+            Verifier::new([first, TrustedIssuer::new(*second, key)])
+        } else {
+            let verifier = self
+                .issuers
+                .iter()
+                .fold(Verifier::new(key), |v, name| v.issuer(*name));
+            self.audiences
+                .iter()
+                .fold(verifier, |v, name| v.audience(*name))
+        };
+        if self.any_audience {
+            verifier = verifier.any_audience();
+        }
+        if let Some(method) = self.confirmation {
+            verifier = verifier.allow_confirmation(method);
+        }
+        if let Some(typ) = self.typ {
+            verifier = verifier.typ(typ);
+        }
+        verifier
+            .leeway(Duration::from_secs(self.leeway))
+            .clock(clock)
+    }
+
+    fn validation(&self) -> Validation {
+        let mut validation = Validation::new(jsonwebtoken::Algorithm::HS256);
+        validation.leeway = self.leeway;
+        validation.validate_nbf = true;
+        validation.validate_aud = !self.any_audience && !self.own_keys;
+        let mut required = vec!["exp"];
+        if !self.issuers.is_empty() {
+            validation.set_issuer(self.issuers);
+            required.push("iss");
+        }
+        if !self.audiences.is_empty() && !self.own_keys {
+            validation.set_audience(self.audiences);
+            required.push("aud");
+        }
+        validation.set_required_spec_claims(&required);
+        validation
+    }
+
+    fn header(&self) -> String {
+        let typ = self.typ.unwrap_or("JWT");
+        format!(r#"{{"alg":"HS256","typ":"{typ}"}}"#)
+    }
+
+    /// DESIGN.md, "Verification", over what was read.
+    fn refuses(&self, header: &Header, claims: &Claims, now: Duration) -> Option<&'static str> {
+        let typ = header.typ.as_deref().map(|typ| {
+            let typ = typ.to_ascii_lowercase();
+            typ.strip_prefix("application/")
+                .map(str::to_owned)
+                .unwrap_or(typ)
+        });
+        let typ_fits = match (typ.as_deref(), self.typ) {
+            (typ, Some(wanted)) => typ == Some(wanted),
+            (typ, None) => matches!(typ, None | Some("jwt" | "at+jwt")),
+        };
+        let issuer = claims.iss.as_deref();
+        let audiences = match issuer {
+            Some(issuer) if self.own_keys && issuer != self.issuers[0] => &[],
+            _ => self.audiences,
+        };
+        let audience_fits = match &claims.aud {
+            None => audiences.is_empty(),
+            Some(_) if audiences.is_empty() => self.any_audience,
+            Some(names) => names.iter().any(|name| audiences.contains(&name.as_str())),
+        };
+        let bearer = match &claims.cnf {
+            None => true,
+            Some(methods) => {
+                !methods.is_empty() && methods.iter().all(|m| self.confirmation == Some(m))
+            }
+        };
+        let leeway = Duration::from_secs(self.leeway);
+        let begun = |start: Option<Duration>| start.is_none_or(|start| start <= now + leeway);
+        [
+            (typ_fits, "typ"),
+            (
+                self.issuers.is_empty() || issuer.is_some_and(|iss| self.issuers.contains(&iss)),
+                "iss",
+            ),
+            (audience_fits, "aud"),
+            (bearer, "cnf"),
+            (!claims.events, "events"),
+            (now < claims.exp + leeway, "exp"),
+            (begun(claims.nbf), "nbf"),
+            (begun(claims.iat), "iat"),
+            (
+                claims.iat.is_none_or(|iat| claims.exp >= iat),
+                "exp before iat",
+            ),
+        ]
+        .into_iter()
+        .find_map(|(holds, what)| (!holds).then_some(what))
+    }
+}
+
+struct Verifiers {
+    clock: ManualClock,
+    /// With no header remembered, and with the usual one.
+    pairs: Vec<(Verifier, Verifier)>,
+    key: DecodingKey,
+    validations: Vec<Validation>,
+}
+
+static VERIFIERS: LazyLock<Verifiers> = LazyLock::new(|| {
+    let clock = ManualClock::default();
+    let pairs = SETUPS.iter().map(|setup| {
+        let fresh = setup.verifier(clock.clone());
+        let warm = fresh.clone();
+        let claims = format!(r#"{{"iss":"{ISSUER}"}}"#);
+        let _ = warm.verify(tokens::hs256(setup.header().as_bytes(), claims.as_bytes()));
+        (fresh, warm)
+    });
+    let pairs = pairs.collect();
+    Verifiers {
+        clock,
+        pairs,
+        key: DecodingKey::from_secret(SECRET),
+        validations: SETUPS.iter().map(Setup::validation).collect(),
+    }
+});
+
+/// Takes header and payload as they stand in the token.
+fn check(header: &[u8], payload: &[u8], now: u64, choice: usize) {
+    let token = tokens::signed(header, payload);
+    // Quarters of a second, of which `jsonwebtoken` knows nothing.
+    let quarters = (choice / SETUPS.len() % 4) as u32;
+    let now = Duration::from_secs(now) + Duration::from_millis(250) * quarters;
+    VERIFIERS.clock.set(now.as_secs());
+    VERIFIERS
+        .clock
+        .advance(Duration::from_millis(250) * quarters);
+
+    let shape = token.len() <= MOST_BYTES
+        && token.iter().filter(|byte| **byte == b'.').count() == 2
+        && !header.is_empty()
+        && !payload.is_empty();
+    let header_read = tokens::decode(header).and_then(|bytes| read_header(&bytes));
+    let payload_text = tokens::decode(payload)
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .unwrap_or_default();
+    let beyond_value = Json::parse(&payload_text).is_some_and(|json| is_beyond_value(&json));
+    let claims_read = Json::parse(&payload_text).and_then(read_claims);
+
+    for (index, (setup, (fresh, warm))) in SETUPS.iter().zip(&VERIFIERS.pairs).enumerate() {
+        let refused = match (&header_read, &claims_read) {
+            _ if !shape => Some("shape"),
+            (None, _) => Some("header"),
+            (_, None) => Some("claims"),
+            (Some(header), Some(claims)) => setup.refuses(header, claims, now),
+        };
+        let verdict = warm.verify(&token);
+        match (&verdict, refused) {
+            (Ok(_), Some(rule)) => panic!("accepted against the rules: {rule}"),
+            (Err(error), None) => panic!("refused within the rules: {error}"),
+            _ => {}
+        }
+        if let (Ok(verified), Some(header), Some(claims)) = (&verdict, &header_read, &claims_read) {
+            check_accessors(verified, &payload_text, beyond_value, header, claims);
+        }
+        if quarters == 0 {
+            compare(
+                index,
+                &token,
+                payload,
+                &verdict,
+                beyond_value,
+                now.as_secs(),
+            );
+        }
+        if choice % SETUPS.len() == index {
+            same(&verdict, &fresh.clone().verify(&token));
+            if let Some(general) = for_the_general_reader(&payload_text) {
+                let token = tokens::signed(header, base64url(general).as_bytes());
+                if token.len() <= MOST_BYTES {
+                    same(&verdict, &warm.verify(token));
+                }
+            }
+        }
+    }
+}
+
+/// The same claims, and one that is ignored and written with an escape: no longer plain.
+fn for_the_general_reader(payload: &str) -> Option<String> {
+    let rest = payload
+        .trim_start_matches([' ', '\t', '\n', '\r'])
+        .strip_prefix('{')?;
+    let comma = match rest.trim_start().starts_with('}') {
+        true => "",
+        false => ",",
+    };
+    Some(format!(r#"{{"\u007a":0{comma}{rest}"#))
+}
+
+type Verdict = Result<VerifiedToken, tower_jwt_auth::VerifyError>;
+
+#[track_caller]
+fn same(one: &Verdict, other: &Verdict) {
+    match (one, other) {
+        (Ok(one), Ok(other)) => {
+            assert_eq!(one.issuer(), other.issuer());
+            assert_eq!(one.subject(), other.subject());
+            assert_eq!(one.token_id(), other.token_id());
+            assert_eq!(one.session_id(), other.session_id());
+            assert!(one.audience().eq(other.audience()));
+            assert!(one.expires_at() == other.expires_at());
+            assert!(one.not_before() == other.not_before());
+            assert!(one.issued_at() == other.issued_at());
+            assert_eq!(one.key_id(), other.key_id());
+            assert_eq!(one.typ(), other.typ());
+        }
+        (Err(one), Err(other)) => assert_eq!(one.kind(), other.kind()),
+        _ => panic!("{one:?}, but {other:?}"),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the reference")]
+fn compare(
+    setup: usize,
+    token: &[u8],
+    payload: &[u8],
+    verdict: &Verdict,
+    beyond_value: bool,
+    now: u64,
+) {
+    let validation = &VERIFIERS.validations[setup];
+    let decodes = |token: &[u8]| jsonwebtoken::decode::<Value>(token, &VERIFIERS.key, validation);
+    let shown = || String::from_utf8_lossy(token).into_owned();
+    match (verdict, decodes(token)) {
+        (Ok(_), Ok(_)) | (Err(_), Err(_)) => {}
+        (Err(error), Ok(_)) => note(
+            "refused, but not by jsonwebtoken",
+            error.kind().name(),
+            shown,
+        ),
+        (Ok(_), Err(_)) if beyond_value => {
+            note(
+                "accepted, but not by jsonwebtoken",
+                "a claim that serde_json::Value cannot hold",
+                shown,
+            );
+        }
+        // The second has passed: the two were not asked at the same time.
+        (Ok(_), Err(_)) if seconds() != now => {}
+        (Ok(_), Err(_)) => {
+            let plain = base64url(SETUPS[setup].header());
+            if let Err(error) = decodes(&tokens::signed(plain.as_bytes(), payload)) {
+                panic!("accepted against jsonwebtoken: {error:?}");
+            }
+            note(
+                "accepted, but not by jsonwebtoken",
+                "a member of the header that its types cannot hold",
+                shown,
+            );
+        }
+    }
+}
+
+fn check_accessors(
+    verified: &VerifiedToken,
+    payload: &str,
+    beyond_value: bool,
+    header: &Header,
+    claims: &Claims,
+) {
+    let since = |date: NumericDate| date.since_epoch();
+    assert_eq!(verified.payload(), payload);
+    assert_eq!(verified.algorithm(), Algorithm::HS256);
+    assert_eq!(verified.key_id(), header.kid.as_deref());
+    assert_eq!(verified.typ(), header.typ.as_deref());
+    assert_eq!(verified.issuer(), claims.iss.as_deref());
+    assert_eq!(verified.subject(), claims.sub.as_deref());
+    assert_eq!(verified.token_id(), claims.jti.as_deref());
+    assert_eq!(verified.session_id(), claims.sid.as_deref());
+    assert!(verified.audience().eq(claims.aud.iter().flatten()));
+    assert_eq!(since(verified.expires_at()), claims.exp);
+    assert_eq!(verified.not_before().map(since), claims.nbf);
+    assert_eq!(verified.issued_at().map(since), claims.iat);
+    let _ = format!("{verified:?}");
+
+    let value = verified.claims::<Value>();
+    assert_eq!(value.is_err(), beyond_value, "{value:?}");
+    if let Ok(value) = value {
+        let text = |name: &str| value.get(name).and_then(Value::as_str);
+        assert_eq!(verified.issuer(), text("iss"));
+        assert_eq!(verified.subject(), text("sub"));
+        assert_eq!(verified.token_id(), text("jti"));
+        assert_eq!(verified.session_id(), text("sid"));
+        let exp = value.get("exp").and_then(Value::as_f64).unwrap();
+        assert_eq!(
+            claims.exp.as_secs_f64(),
+            Duration::from_secs_f64(exp).as_secs_f64()
+        );
+    }
+
+    let registered = verified
+        .claims::<RegisteredClaims>()
+        .expect("the claims were read before");
+    assert_eq!(registered.issuer.as_deref(), verified.issuer());
+    assert_eq!(registered.subject.as_deref(), verified.subject());
+    assert_eq!(registered.token_id.as_deref(), verified.token_id());
+    assert_eq!(registered.session_id.as_deref(), verified.session_id());
+    assert!(
+        registered
+            .audience
+            .iter()
+            .flat_map(|names| names.iter())
+            .eq(verified.audience())
+    );
+    assert!(registered.expires_at == Some(verified.expires_at()));
+    assert!(registered.not_before == verified.not_before());
+    assert!(registered.issued_at == verified.issued_at());
+    let minted = serde_json::to_value(&*registered).unwrap();
+    assert!(
+        serde_json::from_value::<RegisteredClaims>(minted)
+            .unwrap()
+            .issuer
+            == registered.issuer
+    );
+}
+
+/// In base64url, or nearly so.
+fn encoded(bytes: &[u8], oddity: u8) -> Vec<u8> {
+    let mut text = base64url(bytes).into_bytes();
+    match oddity {
+        252 => text.push(b'='),
+        // Stray bits, if there is room for any.
+        253 => {
+            if let Some(last) = text.last_mut() {
+                *last = last.wrapping_add(1);
+            }
+        }
+        254 => text
+            .iter_mut()
+            .filter(|b| **b == b'-')
+            .for_each(|b| *b = b'+'),
+        255 => return bytes.to_vec(),
+        _ => {}
+    }
+    text
+}
+
+/// Moves the times of an input to where they are meant.
+fn at(now: u64, text: &[u8]) -> Vec<u8> {
+    const MARK: &[u8] = b"18000";
+    let mut moved = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        match rest
+            .strip_prefix(MARK)
+            .and_then(|digits| digits.split_at_checked(5))
+        {
+            Some((digits, after)) if digits.iter().all(u8::is_ascii_digit) => {
+                let offset: u64 = std::str::from_utf8(digits).unwrap().parse().unwrap();
+                moved.extend_from_slice((now + offset - 50_000).to_string().as_bytes());
+                rest = after;
+            }
+            _ => {
+                moved.push(*first);
+                rest = after;
+            }
+        }
+    }
+    moved
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "jsonwebtoken knows no other clock"
+)]
+fn seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
+
+fuzz_target!(|data: &[u8]| {
+    let (header, payload, oddities) = match data {
+        [kind, first, second, choices @ ..] if *kind >= 0x80 => {
+            let Ok((header, payload)) = header_and_payload(&mut Unstructured::new(choices)) else {
+                return;
+            };
+            (header, payload, [*first, *second])
+        }
+        _ => {
+            let (header, payload) =
+                data.split_at(data.iter().position(|b| *b == b'\n').unwrap_or(0));
+            (
+                header.to_vec(),
+                payload.get(1..).unwrap_or_default().to_vec(),
+                [0, 0],
+            )
+        }
+    };
+    let now = seconds();
+    let header = encoded(&at(now, &header), oddities[0]);
+    let payload = encoded(&at(now, &payload), oddities[1]);
+    check(&header, &payload, now, data.len());
+});

@@ -1,0 +1,359 @@
+//! Requests through the layer, compared with the rules of DESIGN.md ("Token sources") written out plainly.
+//!
+//! Input: a line `METHOD target`, and lines `Name: value` of any bytes. `$good`, `$old` and `$forged` in a value are tokens.
+//! What `http` refuses is left out.
+#![no_main]
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::LazyLock;
+use std::task::{Context, Poll, Waker};
+
+use http::header::{CACHE_CONTROL, HeaderName, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use libfuzzer_sys::fuzz_target;
+use tower::{Layer, Service, service_fn};
+use tower_jwt_auth::clock::ManualClock;
+use tower_jwt_auth::keys::VerifyingKey;
+use tower_jwt_auth::{AuthError, AuthErrorKind, JwtAuthLayer, TokenSource, VerifiedToken};
+use tower_jwt_auth_fuzz::tokens::{self, SECRET};
+
+const NOW: u64 = 1_800_000_000;
+const TRUSTED: &str = "https://app.example.com";
+
+static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| minted(NOW + 60));
+static OLD: LazyLock<Vec<u8>> = LazyLock::new(|| minted(NOW - 60));
+static FORGED: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut token = GOOD.clone();
+    let last = token.len() - 2;
+    token[last] = if token[last] == b'A' { b'B' } else { b'A' };
+    token
+});
+
+fn minted(exp: u64) -> Vec<u8> {
+    let claims = format!(r#"{{"sub":"me","exp":{exp}}}"#);
+    tokens::hs256(br#"{"alg":"HS256"}"#, claims.as_bytes())
+}
+
+#[derive(Clone, Copy)]
+enum Source {
+    Bearer,
+    Cookie(&'static str),
+    Header(&'static str),
+}
+
+use Source::{Bearer, Cookie, Header};
+
+struct Setup {
+    sources: &'static [Source],
+    optional: bool,
+    trusted: bool,
+}
+
+const SETUPS: [Setup; 5] = [
+    Setup {
+        sources: &[Bearer],
+        optional: false,
+        trusted: false,
+    },
+    Setup {
+        sources: &[Bearer, Cookie("access"), Header("x-token")],
+        optional: false,
+        trusted: true,
+    },
+    Setup {
+        sources: &[Cookie("access")],
+        optional: false,
+        trusted: false,
+    },
+    Setup {
+        sources: &[
+            Header("x-token"),
+            Cookie("__Host-a"),
+            Cookie("access"),
+            Bearer,
+        ],
+        optional: true,
+        trusted: true,
+    },
+    // What a header holds may be taken for a cookie's, and the other way round.
+    Setup {
+        sources: &[Header("cookie"), Header("x-token"), Cookie("access")],
+        optional: true,
+        trusted: false,
+    },
+];
+
+impl Setup {
+    fn layer(&self) -> JwtAuthLayer {
+        let layer = JwtAuthLayer::new(VerifyingKey::hs256(SECRET).unwrap())
+            .clock(ManualClock::at(NOW))
+            .sources(self.sources.iter().map(|source| match source {
+                Bearer => TokenSource::bearer(),
+                Cookie(name) => TokenSource::cookie(name),
+                Header(name) => TokenSource::header(name),
+            }));
+        let layer = if self.optional {
+            layer.optional()
+        } else {
+            layer
+        };
+        match self.trusted {
+            true => layer.trusted_origin(TRUSTED),
+            false => layer,
+        }
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Answer {
+    Passed { by_cookie: bool },
+    Anonymous,
+    Missing,
+    Bad,
+    Malformed,
+    CrossSite,
+}
+
+impl Answer {
+    fn status(&self) -> u16 {
+        match self {
+            Self::Passed { .. } | Self::Anonymous => 200,
+            Self::Missing | Self::Bad => 401,
+            Self::Malformed => 400,
+            Self::CrossSite => 403,
+        }
+    }
+}
+
+fn values(headers: &HeaderMap, name: &str) -> Vec<Vec<u8>> {
+    headers
+        .get_all(name)
+        .iter()
+        .map(|value| value.as_bytes().to_vec())
+        .collect()
+}
+
+/// What a source holds: nothing, one token, or something that is answered with 400.
+fn found(source: Source, headers: &HeaderMap) -> Result<Option<Vec<u8>>, ()> {
+    let held = match source {
+        Cookie(name) => {
+            let cookies = values(headers, "cookie").join(&b';');
+            let named = cookies.split(|byte| *byte == b';').filter_map(|pair| {
+                let pair = pair.trim_ascii_start();
+                Some(
+                    pair.strip_prefix(name.as_bytes())?
+                        .strip_prefix(b"=")?
+                        .to_vec(),
+                )
+            });
+            named.collect::<HashSet<_>>().into_iter().collect()
+        }
+        Header(name) => values(headers, name),
+        Bearer => values(headers, "authorization"),
+    };
+    let value = match held.as_slice() {
+        [] => return Ok(None),
+        [value] if value.is_empty() => return Ok(None),
+        [value] => value,
+        _ => return Err(()),
+    };
+    if !matches!(source, Bearer) {
+        return Ok(Some(value.clone()));
+    }
+    let lower = value.to_ascii_lowercase();
+    if let Some(rest) = lower.strip_prefix(b"bearer") {
+        // One or more blanks and one token; anything else that begins so is malformed.
+        let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
+        let token = &value[b"bearer".len() + spaces..];
+        let one = spaces > 0 && !token.is_empty() && !token.contains(&b' ');
+        return if one {
+            Ok(Some(token.to_vec()))
+        } else {
+            Err(())
+        };
+    }
+    // Two headers that something joined are two values.
+    let joined = lower.split(|byte| *byte == b',').skip(1).any(|part| {
+        let mut words = part.split(|byte| matches!(byte, b' ' | b'\t'));
+        words.find(|word| !word.is_empty()) == Some(b"bearer")
+    });
+    if joined { Err(()) } else { Ok(None) }
+}
+
+fn same_site(setup: &Setup, method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
+    let marks = [
+        "upgrade",
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+    ];
+    let safe = ["GET", "HEAD", "OPTIONS"].contains(&method.as_str());
+    if safe && !marks.iter().any(|name| headers.contains_key(*name)) {
+        return true;
+    }
+    let (site, origin) = (values(headers, "sec-fetch-site"), values(headers, "origin"));
+    if site.len() > 1 || origin.len() > 1 {
+        return false;
+    }
+    if site == [b"same-origin"] || site == [b"none"] {
+        return true;
+    }
+    if setup.trusted && origin == [TRUSTED.as_bytes()] {
+        return true;
+    }
+    if !site.is_empty() || origin.is_empty() {
+        return false;
+    }
+    let hosts = match uri.authority() {
+        Some(authority) => vec![authority.as_str().as_bytes().to_vec()],
+        None => values(headers, "host"),
+    };
+    let [host] = hosts.as_slice() else {
+        return false;
+    };
+    [(&b"https://"[..], &b":443"[..]), (b"http://", b":80")]
+        .iter()
+        .any(|(scheme, port)| {
+            let host = host.strip_suffix(*port).unwrap_or(host);
+            origin[0].strip_prefix(*scheme).is_some_and(|own| {
+                !host.is_empty() && own.is_ascii() && host.eq_ignore_ascii_case(own)
+            })
+        })
+}
+
+fn expected(setup: &Setup, method: &Method, uri: &Uri, headers: &HeaderMap) -> Answer {
+    for source in setup.sources {
+        let token = match found(*source, headers) {
+            Ok(None) => continue,
+            Ok(Some(token)) => token,
+            Err(()) => return Answer::Malformed,
+        };
+        let by_cookie = matches!(source, Cookie(_));
+        if by_cookie && !same_site(setup, method, uri, headers) {
+            return Answer::CrossSite;
+        }
+        return match token == *GOOD {
+            true => Answer::Passed { by_cookie },
+            false => Answer::Bad,
+        };
+    }
+    match setup.optional {
+        true => Answer::Anonymous,
+        false => Answer::Missing,
+    }
+}
+
+/// The body names the subject that the inner service found.
+type Body = Vec<u8>;
+
+fn answer(layer: &JwtAuthLayer, request: Request<()>) -> Response<Body> {
+    let inner = service_fn(|request: Request<()>| async move {
+        let token = request.extensions().get::<VerifiedToken>();
+        let subject = token.and_then(|token| token.subject()).unwrap_or("nobody");
+        Ok::<_, Infallible>(Response::new(subject.as_bytes().to_vec()))
+    });
+    let mut service = layer.clone().respond(respond).layer(inner);
+    let mut future = pin!(service.call(request));
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(Ok(response)) => response,
+        Poll::Pending => panic!("nothing here waits"),
+    }
+}
+
+fn respond(error: &AuthError) -> Response<Body> {
+    let mut response = Response::new(error.to_string().into_bytes());
+    *response.status_mut() = error.status();
+    response
+}
+
+fn request(data: &[u8]) -> Option<(Method, Uri, HeaderMap)> {
+    let mut lines = data.split(|byte| *byte == b'\n');
+    let first = lines.next()?;
+    let end = first.iter().position(|byte| *byte == b' ')?;
+    let method = Method::from_bytes(&first[..end]).ok()?;
+    let uri = Uri::try_from(&first[end + 1..]).ok()?;
+    let mut headers = HeaderMap::new();
+    for line in lines.take(32) {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            continue;
+        };
+        let value = filled(
+            line[colon + 1..]
+                .strip_prefix(b" ")
+                .unwrap_or(&line[colon + 1..]),
+        );
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(&line[..colon]),
+            HeaderValue::from_bytes(&value),
+        ) {
+            headers.append(name, value);
+        }
+    }
+    Some((method, uri, headers))
+}
+
+fn filled(value: &[u8]) -> Vec<u8> {
+    let mut filled = Vec::new();
+    let mut rest = value;
+    'next: while let Some((first, after)) = rest.split_first() {
+        for (name, token) in [("$good", &GOOD), ("$old", &OLD), ("$forged", &FORGED)] {
+            if let Some(after) = rest.strip_prefix(name.as_bytes()) {
+                filled.extend_from_slice(token);
+                rest = after;
+                continue 'next;
+            }
+        }
+        filled.push(*first);
+        rest = after;
+    }
+    filled
+}
+
+static LAYERS: LazyLock<Vec<JwtAuthLayer>> =
+    LazyLock::new(|| SETUPS.iter().map(Setup::layer).collect());
+
+fuzz_target!(|data: &[u8]| {
+    let Some((method, uri, headers)) = request(data) else {
+        return;
+    };
+    for (setup, layer) in SETUPS.iter().zip(&*LAYERS) {
+        let mut request = Request::new(());
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = uri.clone();
+        *request.headers_mut() = headers.clone();
+        let response = answer(layer, request);
+        let expected = expected(setup, &method, &uri, &headers);
+        assert_eq!(response.status(), expected.status(), "{expected:?}");
+
+        let header = |name| response.headers().get(name).map(HeaderValue::as_bytes);
+        let error = response
+            .extensions()
+            .get::<AuthError>()
+            .map(AuthError::kind);
+        let cache = match expected {
+            Answer::Passed { by_cookie: true } => Some(&b"private"[..]),
+            Answer::Passed { by_cookie: false } | Answer::Anonymous => None,
+            _ => Some(&b"no-store"[..]),
+        };
+        assert_eq!(header(CACHE_CONTROL), cache);
+        let challenged = matches!(expected.status(), 400 | 401);
+        assert_eq!(header(WWW_AUTHENTICATE).is_some(), challenged);
+        let fits = match expected {
+            Answer::Passed { .. } => error.is_none() && response.body() == b"me",
+            Answer::Anonymous => error.is_none() && response.body() == b"nobody",
+            Answer::Missing => error == Some(AuthErrorKind::MissingToken),
+            Answer::Bad => matches!(error, Some(AuthErrorKind::InvalidToken(_))),
+            Answer::Malformed => matches!(
+                error,
+                Some(AuthErrorKind::MalformedCredentials | AuthErrorKind::SeveralTokens)
+            ),
+            Answer::CrossSite => error == Some(AuthErrorKind::CrossSite),
+        };
+        assert!(fits, "{expected:?}, but {error:?}");
+    }
+});

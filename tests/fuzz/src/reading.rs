@@ -1,0 +1,141 @@
+//! What a header and a payload say, by the rules of DESIGN.md written out over plain JSON.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::json::Json;
+
+/// 9999-12-31T23:59:59Z
+const LATEST: Duration = Duration::from_secs(253_402_300_799);
+
+pub struct Header {
+    pub kid: Option<String>,
+    pub typ: Option<String>,
+}
+
+pub struct Claims {
+    pub iss: Option<String>,
+    pub sub: Option<String>,
+    pub jti: Option<String>,
+    pub sid: Option<String>,
+    pub aud: Option<Vec<String>>,
+    pub exp: Duration,
+    pub nbf: Option<Duration>,
+    pub iat: Option<Duration>,
+    pub cnf: Option<Vec<String>>,
+    pub events: bool,
+}
+
+/// The members by name; `None` if one is no text, or `once` comes twice.
+struct Members(Vec<(String, Json)>);
+
+impl Members {
+    fn read(json: Json, once: impl Fn(&str) -> bool) -> Option<Self> {
+        let Json::Object(members) = json else {
+            return None;
+        };
+        let members: Vec<_> = members
+            .into_iter()
+            .map(|(name, value)| Some((name?, value)))
+            .collect::<Option<_>>()?;
+        let mut seen = HashSet::new();
+        let single = members
+            .iter()
+            .all(|(name, _)| !once(name) || seen.insert(name));
+        single.then_some(Self(members))
+    }
+
+    fn get(&self, name: &str) -> Option<&Json> {
+        Some(&self.0.iter().find(|(member, _)| member == name)?.1)
+    }
+
+    /// `None` if it is there and no text; `Some(None)` if it is not there.
+    fn text(&self, name: &str) -> Option<Option<String>> {
+        self.optional(name, |value| value.text().map(str::to_owned))
+    }
+
+    fn date(&self, name: &str) -> Option<Option<Duration>> {
+        self.optional(name, date)
+    }
+
+    fn optional<T>(&self, name: &str, read: impl Fn(&Json) -> Option<T>) -> Option<Option<T>> {
+        match self.get(name) {
+            None => Some(None),
+            Some(value) => read(value).map(Some),
+        }
+    }
+}
+
+pub fn read_header(bytes: &[u8]) -> Option<Header> {
+    let members = Members::read(Json::parse(std::str::from_utf8(bytes).ok()?)?, |_| true)?;
+    let refused = ["crit", "b64", "zip"]
+        .iter()
+        .any(|name| members.get(name).is_some());
+    let cty = members
+        .text("cty")?
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let nested = cty == "jwt" || cty == "application/jwt";
+    let known = members.text("alg")?.as_deref() == Some("HS256");
+    (known && !refused && !nested).then_some(())?;
+    Some(Header {
+        kid: members.text("kid")?,
+        typ: members.text("typ")?,
+    })
+}
+
+pub fn read_claims(json: Json) -> Option<Claims> {
+    const ONCE: [&str; 9] = [
+        "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "cnf",
+    ];
+    let members = Members::read(json, |name| ONCE.contains(&name))?;
+    Some(Claims {
+        iss: members.text("iss")?,
+        sub: members.text("sub")?,
+        jti: members.text("jti")?,
+        sid: members.text("sid")?,
+        aud: members.optional("aud", |value| match value {
+            Json::Array(names) if names.is_empty() => None,
+            Json::Array(names) => names.iter().map(|n| n.text().map(str::to_owned)).collect(),
+            name => Some(vec![name.text()?.to_owned()]),
+        })?,
+        exp: members.date("exp")??,
+        nbf: members.date("nbf")?,
+        iat: members.date("iat")?,
+        cnf: members.optional("cnf", |value| match value {
+            Json::Object(methods) => methods.iter().map(|(name, _)| name.clone()).collect(),
+            _ => None,
+        })?,
+        events: members.get("events").is_some(),
+    })
+}
+
+fn date(json: &Json) -> Option<Duration> {
+    let Json::Number(text) = json else {
+        return None;
+    };
+    let date = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let seconds: f64 = serde_json::from_str(text).ok()?;
+            // serde_json may miss the nearest number by a hair.
+            let nearest: f64 = text.parse().unwrap();
+            assert!((seconds - nearest).abs() <= nearest.abs() * 1e-12);
+            Duration::try_from_secs_f64(seconds).ok()?
+        }
+    };
+    (date <= LATEST).then_some(date)
+}
+
+/// Whether `serde_json::Value` cannot hold this, though it is JSON.
+pub fn is_beyond_value(json: &Json) -> bool {
+    json.depth() >= 128
+        || json.any(&|json| match json {
+            Json::Number(text) => serde_json::from_str::<Value>(text).is_err(),
+            Json::Text(text) => text.is_none(),
+            Json::Object(members) => members.iter().any(|(name, _)| name.is_none()),
+            _ => false,
+        })
+}
