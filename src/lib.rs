@@ -97,6 +97,7 @@ pub mod cookie;
 mod extract;
 pub mod keys;
 pub mod middleware;
+pub mod revocation;
 mod token;
 pub mod verify;
 

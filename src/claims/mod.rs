@@ -1,4 +1,4 @@
-//! The registered claims of RFC 7519 §4.1, and `sid` (OpenID Connect Front-Channel Logout 1.0 §3).
+//! The registered claims of RFC 7519 §4.1, `sid` (OpenID Connect Front-Channel Logout 1.0 §3), and `generation`.
 
 mod plain;
 mod scan;
@@ -246,6 +246,18 @@ pub struct RegisteredClaims {
     /// `sid`: the session that the token belongs to.
     #[serde(rename = "sid", default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
+    /// `generation`: how often the subject had been logged out everywhere when the token was issued. Not
+    /// registered: this crate's own.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "number_or_none"
+    )]
+    pub generation: Option<u64>,
+}
+
+fn number_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    scan::Generation::deserialize(deserializer).map(|generation| generation.0)
 }
 
 impl RegisteredClaims {
@@ -293,6 +305,13 @@ impl RegisteredClaims {
     #[must_use]
     pub fn session_id(mut self, session_id: impl Into<String>) -> Self {
         self.session_id = Some(session_id.into());
+        self
+    }
+
+    /// Sets `generation`.
+    #[must_use]
+    pub fn generation(mut self, generation: u64) -> Self {
+        self.generation = Some(generation);
         self
     }
 }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::NumericDate;
-use super::scan::{AudienceMember, RegisteredMembers};
+use super::scan::{AudienceMember, Generation, RegisteredMembers};
 
 /// Reads `payload` into `members`, unless something in it needs more care: `None`, and `members` are worth nothing.
 pub(super) fn read<'a>(payload: &'a str, members: &mut RegisteredMembers<'a>) -> Option<()> {
@@ -30,6 +30,10 @@ pub(super) fn read<'a>(payload: &'a str, members: &mut RegisteredMembers<'a>) ->
             "iat" => set(&mut members.issued_at, reader.date()?)?,
             "jti" => set(&mut members.token_id, Cow::Borrowed(reader.string()?))?,
             "sid" => set(&mut members.session_id, Cow::Borrowed(reader.string()?))?,
+            "generation" => set(
+                &mut members.generation,
+                Generation(Some(reader.whole_number()?)),
+            )?,
             // Rare, and refused in most cases.
             "events" | "cnf" => return None,
             _ => reader.skip(Reader::DEPTH)?,
@@ -248,7 +252,7 @@ mod tests {
         for payload in [
             "{}",
             " { } ",
-            r#"{"sub":"a","iss":"zoë","aud":"b","exp":1,"nbf":0,"iat":253402300799,"jti":"","sid":"s"}"#,
+            r#"{"sub":"a","iss":"zoë","aud":"b","exp":1,"nbf":0,"iat":253402300799,"jti":"","sid":"s","generation":7}"#,
             "{ \"aud\" : [ \"a\" ,\n\"b\" ] , \"x\" : [ ] , \"y\" : { } }\t",
             r#"{"realm_access":{"roles":["a","b"]},"n":123456789012345678,"t":true,"f":false,"z":null}"#,
         ] {
@@ -313,7 +317,17 @@ mod tests {
             ]
         });
         let name = prop_oneof![
-            "exp", "iat", "nbf", "sub", "iss", "aud", "jti", "sid", "other", "x"
+            "exp",
+            "iat",
+            "nbf",
+            "sub",
+            "iss",
+            "aud",
+            "jti",
+            "sid",
+            "generation",
+            "other",
+            "x"
         ];
         prop::collection::vec((name, value), 0..6).prop_map(|members| {
             let members: Vec<_> = members

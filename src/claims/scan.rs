@@ -20,6 +20,7 @@ pub(crate) struct RegisteredMembers<'a> {
     pub(crate) issued_at: Option<NumericDate>,
     pub(crate) token_id: Option<Cow<'a, str>>,
     pub(crate) session_id: Option<Cow<'a, str>>,
+    pub(crate) generation: Option<Generation>,
     /// `events` is there, whatever it holds: a security event token (RFC 8417 §2.2).
     pub(crate) events: bool,
     /// The methods that `cnf` names (RFC 7800 §3.1).
@@ -42,6 +43,62 @@ impl AudienceMember<'_> {
     }
 }
 
+/// `generation`: a number in tokens of this crate. Other issuers may mean something else by the name, so anything but a
+/// whole number is no error; it counts as none.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
+pub(crate) struct Generation(pub(crate) Option<u64>);
+
+impl<'de> Deserialize<'de> for Generation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+
+        impl<'de> Visitor<'de> for Number {
+            type Value = Generation;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("anything")
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Generation, E> {
+                Ok(Generation(Some(number)))
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Generation, E> {
+                Ok(Generation(None))
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Generation, E> {
+                Ok(Generation(None))
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Generation, E> {
+                Ok(Generation(None))
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Generation, E> {
+                Ok(Generation(None))
+            }
+
+            fn visit_unit<E>(self) -> Result<Generation, E> {
+                Ok(Generation(None))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Generation, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Generation(None))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Generation, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Generation(None))
+            }
+        }
+
+        deserializer.deserialize_any(Number)
+    }
+}
+
 enum Member {
     Issuer,
     Subject,
@@ -51,6 +108,7 @@ enum Member {
     IssuedAt,
     TokenId,
     SessionId,
+    Generation,
     Events,
     Confirmation,
     Other,
@@ -77,6 +135,7 @@ impl<'de> Deserialize<'de> for Member {
                     "iat" => Member::IssuedAt,
                     "jti" => Member::TokenId,
                     "sid" => Member::SessionId,
+                    "generation" => Member::Generation,
                     "events" => Member::Events,
                     "cnf" => Member::Confirmation,
                     _ => Member::Other,
@@ -114,6 +173,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for RegisteredMembers<'a> {
                         Member::IssuedAt => once(&mut map, &mut members.issued_at)?,
                         Member::TokenId => text(&mut map, &mut members.token_id)?,
                         Member::SessionId => text(&mut map, &mut members.session_id)?,
+                        Member::Generation => once(&mut map, &mut members.generation)?,
                         Member::Events => {
                             members.events = true;
                             map.next_value::<IgnoredAny>()?;
@@ -229,6 +289,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_generation_is_a_whole_number_or_none() {
+        let read = |value: &str| {
+            let payload = format!(r#"{{"generation":{value}}}"#);
+            serde_json::from_str::<RegisteredMembers<'_>>(&payload)
+                .ok()
+                .map(|members| members.generation)
+        };
+        let generation = |number| Some(Some(Generation(number)));
+        assert_eq!(read("0"), generation(Some(0)));
+        assert_eq!(read("18446744073709551615"), generation(Some(u64::MAX)));
+        for other in [
+            "-1",
+            "1.5",
+            "1e3",
+            "\"1\"",
+            "null",
+            "true",
+            "[1,{}]",
+            r#"{"a":[]}"#,
+        ] {
+            assert_eq!(read(other), generation(None), "{other}");
+        }
+        assert_eq!(read("1e999"), None);
+    }
+
+    #[test]
     fn a_registered_claim_that_comes_twice_is_refused_even_in_disguise() {
         for payload in [
             r#"{"exp":1,"exp":1}"#,
@@ -236,6 +322,7 @@ mod tests {
             r#"{"iss":"a","iss":"a"}"#,
             r#"{"aud":"a","aud":["a"]}"#,
             r#"{"cnf":{},"cnf":{}}"#,
+            r#"{"generation":1,"generation":"a"}"#,
         ] {
             assert!(
                 serde_json::from_str::<RegisteredMembers<'_>>(payload).is_err(),

@@ -129,6 +129,13 @@ impl VerifiedToken {
         self.0.claims.session_id(&self.0.payload)
     }
 
+    /// `generation`: how often the subject had been logged out everywhere when the token was issued. `None` too if
+    /// it is no whole number, as an issuer may mean something else by the name.
+    #[must_use]
+    pub fn generation(&self) -> Option<u64> {
+        self.0.claims.generation
+    }
+
     /// The algorithm that it was signed with.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
