@@ -1,5 +1,7 @@
 //! Extractors for axum. No layer is made here: each reads what [`JwtAuthLayer`](crate::JwtAuthLayer) left in the request.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -9,9 +11,8 @@ use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use crate::middleware::{
-    Anonymous, AuthError, AuthErrorKind, ProblemJson, Refused, Respond, report,
-};
+use crate::guard::{Decision, Require};
+use crate::middleware::{AuthError, AuthErrorKind, ProblemJson, Respond, leave_to_layer, token_of};
 use crate::verify::VerifiedToken;
 
 /// The claims of the request's token, as the type that the handler wants.
@@ -102,25 +103,69 @@ impl<S: Sync> OptionalFromRequestParts<S> for VerifiedToken {
     }
 }
 
-/// The token that the nearest layer verified, or `None` where it let the request pass without one.
 fn token(parts: &Parts) -> Result<Option<&VerifiedToken>, AuthError> {
-    match parts.extensions.get() {
-        Some(token) => Ok(Some(token)),
-        None if parts.extensions.get::<Anonymous>().is_some() => Ok(None),
-        None => Err(AuthErrorKind::MissingLayer.into()),
+    token_of(&parts.extensions)
+}
+
+/// What a handler requires of the token, as a type: for [`Allowed`].
+pub trait Permission: 'static {
+    /// What the token must hold. Made for each request.
+    fn require() -> Require;
+}
+
+/// The request's token holds what `P` requires: a [guard](crate::guard) that a handler names in its signature, where nobody
+/// can forget it when routes move.
+///
+/// Refuses as the guard would.
+///
+/// ```
+/// use tower_jwt_auth::{Allowed, Permission, Require};
+///
+/// struct WriteNotes;
+///
+/// impl Permission for WriteNotes {
+///     fn require() -> Require { Require::scope("notes:write") }
+/// }
+///
+/// async fn write(_: Allowed<WriteNotes>, text: String) -> String { text }
+/// # let _: axum::Router = axum::Router::new().route("/notes", axum::routing::post(write));
+/// ```
+pub struct Allowed<P>(PhantomData<fn() -> P>);
+
+impl<P> Clone for Allowed<P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P> Copy for Allowed<P> {}
+
+impl<P> fmt::Debug for Allowed<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Allowed")
+    }
+}
+
+impl<S, P> FromRequestParts<S> for Allowed<P>
+where
+    S: Sync,
+    P: Permission,
+{
+    type Rejection = AuthError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthError> {
+        match P::require().decide_on(token(parts)) {
+            Decision::Ready(verdict) => verdict?,
+            Decision::Pending(verdict) => verdict.await?,
+        }
+        Ok(Self(PhantomData))
     }
 }
 
 /// As [`ProblemJson`] says. The layer around the handler answers with its own responder instead, and adds its challenge.
 impl IntoResponse for AuthError {
     fn into_response(self) -> Response {
-        if self.kind() == AuthErrorKind::MissingLayer {
-            // Nobody else will.
-            report(&self);
-        }
-        let mut response: Response<Body> = ProblemJson.respond(&self);
-        response.extensions_mut().insert(self.clone());
-        response.extensions_mut().insert(Refused(self));
-        response
+        let response: Response<Body> = ProblemJson.respond(&self);
+        leave_to_layer(response, self)
     }
 }

@@ -95,6 +95,7 @@ pub mod clock;
 pub mod cookie;
 #[cfg(feature = "axum")]
 mod extract;
+pub mod guard;
 pub mod keys;
 pub mod middleware;
 pub mod revocation;
@@ -103,7 +104,8 @@ pub mod verify;
 
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use extract::Claims;
+pub use extract::{Allowed, Claims, Permission};
+pub use guard::Require;
 pub use middleware::{AuthError, AuthErrorKind, JwtAuthLayer, TokenSource, csrf};
 pub use verify::{TrustedIssuer, VerifiedToken, Verifier, VerifyError, VerifyErrorKind};
 

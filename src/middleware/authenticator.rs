@@ -3,49 +3,78 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::Request;
+use http::{Extensions, Request};
 
 use super::csrf::Rules;
 use super::rejection::{Answers, AuthError, AuthErrorKind, Challenge, ProblemJson};
+use super::revocation::Revocations;
 use super::source::{Found, RequestHead, TokenSource};
+use crate::revocation::NoRevocation;
 use crate::verify::{VerifiedToken, Verifier};
 
 /// What all services of a layer share.
-pub(super) struct Authenticator<R> {
+pub(super) struct Authenticator<R, V> {
     pub(super) verifier: Verifier,
     pub(super) sources: Vec<TokenSource>,
     pub(super) optional: bool,
     pub(super) csrf: Rules,
+    pub(super) revocations: Revocations<V>,
     answers: Arc<Answers<R>>,
 }
 
 /// The layer lets requests without a token pass, and this one had none.
 #[derive(Clone, Copy)]
-pub(crate) struct Anonymous;
+struct Anonymous;
 
-/// How a request may pass.
-pub(super) struct Passed {
+/// The token that the nearest layer verified, or `None` where it let the request pass without one.
+pub(crate) fn token_of(extensions: &Extensions) -> Result<Option<&VerifiedToken>, AuthError> {
+    match extensions.get() {
+        Some(token) => Ok(Some(token)),
+        None if extensions.get::<Anonymous>().is_some() => Ok(None),
+        None => Err(AuthErrorKind::MissingLayer.into()),
+    }
+}
+
+/// Who sent a request.
+pub(super) struct Sender {
+    /// `None` where a token is optional, and there is none.
+    pub(super) token: Option<VerifiedToken>,
     pub(super) by_cookie: bool,
 }
 
-impl Authenticator<ProblemJson> {
+impl Sender {
+    /// Leaves the token in the extensions. What an outer layer left there does not count: the nearest layer decides.
+    pub(super) fn mark<B>(self, request: &mut Request<B>) {
+        match self.token {
+            Some(token) => {
+                request.extensions_mut().insert(token);
+            }
+            None => {
+                request.extensions_mut().remove::<VerifiedToken>();
+                request.extensions_mut().insert(Anonymous);
+            }
+        }
+    }
+}
+
+impl Authenticator<ProblemJson, NoRevocation> {
     pub(super) fn new(verifier: Verifier) -> Self {
         Self {
             verifier,
             sources: vec![TokenSource::bearer()],
             optional: false,
             csrf: Rules::default(),
+            revocations: Revocations::none(),
             answers: Arc::new(Answers::new(Some(Challenge::default()))),
         }
     }
 }
 
-impl<R> Authenticator<R> {
-    /// Finds the token, verifies it, and leaves it in the extensions. What an outer layer left there does not count:
-    /// the nearest layer decides.
-    pub(super) fn authenticate<B>(&self, request: &mut Request<B>) -> Result<Passed, AuthError> {
+impl<R, V> Authenticator<R, V> {
+    /// Finds the token and verifies it. Whether it was revoked is another matter.
+    pub(super) fn authenticate<B>(&self, request: &Request<B>) -> Result<Sender, AuthError> {
+        let head = RequestHead::of(request);
         for source in &self.sources {
-            let head = RequestHead::of(request);
             let token = match source.find(head) {
                 Found::Nothing => continue,
                 Found::Token(token) => token,
@@ -56,16 +85,18 @@ impl<R> Authenticator<R> {
             if by_cookie {
                 self.csrf.check(head)?;
             }
-            let token = self.verifier.verify(&*token)?;
-            request.extensions_mut().insert(token);
-            return Ok(Passed { by_cookie });
+            return Ok(Sender {
+                token: Some(self.verifier.verify(&*token)?),
+                by_cookie,
+            });
         }
         if !self.optional {
             return Err(AuthErrorKind::MissingToken.into());
         }
-        request.extensions_mut().remove::<VerifiedToken>();
-        request.extensions_mut().insert(Anonymous);
-        Ok(Passed { by_cookie: false })
+        Ok(Sender {
+            token: None,
+            by_cookie: false,
+        })
     }
 
     pub(super) fn answers(&self) -> &Arc<Answers<R>> {
@@ -76,36 +107,50 @@ impl<R> Authenticator<R> {
         Arc::make_mut(&mut self.answers).challenge()
     }
 
-    pub(super) fn with_responder<R2>(&self, responder: R2) -> Authenticator<R2> {
+    pub(super) fn with_responder<R2>(self, responder: R2) -> Authenticator<R2, V> {
         Authenticator {
-            verifier: self.verifier.clone(),
-            sources: self.sources.clone(),
+            verifier: self.verifier,
+            sources: self.sources,
             optional: self.optional,
-            csrf: self.csrf.clone(),
+            csrf: self.csrf,
+            revocations: self.revocations,
             answers: Arc::new(self.answers.with_responder(responder)),
+        }
+    }
+
+    pub(super) fn with_revocations<V2>(self, store: V2) -> Authenticator<R, V2> {
+        Authenticator {
+            verifier: self.verifier,
+            sources: self.sources,
+            optional: self.optional,
+            csrf: self.csrf,
+            revocations: Revocations::new(store),
+            answers: self.answers,
         }
     }
 }
 
-impl<R> Clone for Authenticator<R> {
+impl<R, V> Clone for Authenticator<R, V> {
     fn clone(&self) -> Self {
         Self {
             verifier: self.verifier.clone(),
             sources: self.sources.clone(),
             optional: self.optional,
             csrf: self.csrf.clone(),
+            revocations: self.revocations.clone(),
             answers: Arc::clone(&self.answers),
         }
     }
 }
 
-impl<R> fmt::Debug for Authenticator<R> {
+impl<R, V> fmt::Debug for Authenticator<R, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authenticator")
             .field("verifier", &self.verifier)
             .field("sources", &self.sources)
             .field("optional", &self.optional)
             .field("csrf", &self.csrf)
+            .field("revocations", &self.revocations)
             .field("answers", &self.answers)
             .finish()
     }

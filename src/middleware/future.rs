@@ -6,31 +6,50 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::header::CACHE_CONTROL;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
+use tower_service::Service;
 
-use super::rejection::{Answers, Refused, Respond, replace};
+use super::authenticator::Sender;
+use super::rejection::{Answers, AuthError, Refused, Respond, replace};
 
 pin_project! {
     /// The future of [`JwtAuth`](super::JwtAuth) and [`Csrf`](super::csrf::Csrf).
-    pub struct ResponseFuture<F, B, R> {
+    pub struct ResponseFuture<S, ReqBody, ResBody, R>
+    where
+        S: Service<Request<ReqBody>>,
+    {
         #[pin]
-        kind: Kind<F, B, R>,
+        kind: Kind<S, S::Future, ReqBody, ResBody, R>,
     }
 }
 
 pin_project! {
     #[project = KindProjection]
-    enum Kind<F, B, R> {
+    enum Kind<S, F, ReqBody, ResBody, R> {
+        /// The store is being asked.
+        Waiting {
+            waiting: Option<Box<Waiting<S, ReqBody, R>>>,
+        },
         Inner {
             #[pin]
             future: F,
             after: Option<After<R>>,
         },
         Rejected {
-            response: Option<Response<B>>,
+            response: Option<Response<ResBody>>,
         },
     }
+}
+
+pub(super) type LookUp = Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send>>;
+
+struct Waiting<S, ReqBody, R> {
+    look_up: LookUp,
+    ready: S,
+    request: Request<ReqBody>,
+    sender: Sender,
+    answers: Arc<Answers<R>>,
 }
 
 /// What happens to the response of the inner service.
@@ -39,22 +58,49 @@ struct After<R> {
     by_cookie: bool,
 }
 
-impl<F, B, R> ResponseFuture<F, B, R> {
-    pub(super) fn authenticated(future: F, answers: Arc<Answers<R>>, by_cookie: bool) -> Self {
+impl<S, ReqBody, ResBody, R> ResponseFuture<S, ReqBody, ResBody, R>
+where
+    S: Service<Request<ReqBody>>,
+{
+    /// Calls `ready`, which was polled ready, once `look_up` says so.
+    pub(super) fn waiting(
+        look_up: LookUp,
+        ready: S,
+        request: Request<ReqBody>,
+        sender: Sender,
+        answers: Arc<Answers<R>>,
+    ) -> Self {
+        let waiting = Some(Box::new(Waiting {
+            look_up,
+            ready,
+            request,
+            sender,
+            answers,
+        }));
+        Self {
+            kind: Kind::Waiting { waiting },
+        }
+    }
+
+    pub(super) fn authenticated(
+        future: S::Future,
+        answers: Arc<Answers<R>>,
+        by_cookie: bool,
+    ) -> Self {
         let after = Some(After { answers, by_cookie });
         Self {
             kind: Kind::Inner { future, after },
         }
     }
 
-    pub(super) fn untouched(future: F) -> Self {
+    pub(super) fn untouched(future: S::Future) -> Self {
         let after = None;
         Self {
             kind: Kind::Inner { future, after },
         }
     }
 
-    pub(super) fn rejected(response: Response<B>) -> Self {
+    pub(super) fn rejected(response: Response<ResBody>) -> Self {
         let response = Some(response);
         Self {
             kind: Kind::Rejected { response },
@@ -62,28 +108,74 @@ impl<F, B, R> ResponseFuture<F, B, R> {
     }
 }
 
-impl<F, B, E, R> Future for ResponseFuture<F, B, R>
+impl<S, ReqBody, ResBody, R> Future for ResponseFuture<S, ReqBody, ResBody, R>
 where
-    F: Future<Output = Result<Response<B>, E>>,
-    R: Respond<B>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    R: Respond<ResBody>,
 {
-    type Output = Result<Response<B>, E>;
+    type Output = Result<Response<ResBody>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().kind.project() {
-            KindProjection::Inner { future, after } => {
-                let response = ready!(future.poll(cx))?;
-                Poll::Ready(Ok(match after {
-                    Some(after) => after.apply(response),
-                    None => response,
-                }))
-            }
-            KindProjection::Rejected { response } => {
-                #[expect(clippy::expect_used, reason = "the contract of `Future`")]
-                let response = response.take().expect("polled after completion");
-                Poll::Ready(Ok(response))
+        let mut kind = self.project().kind;
+        loop {
+            match kind.as_mut().project() {
+                KindProjection::Waiting { waiting } => {
+                    let verdict = match waiting {
+                        Some(waiting) => ready!(waiting.look_up.as_mut().poll(cx)),
+                        None => polled_after_completion(),
+                    };
+                    let Some(waiting) = waiting.take() else {
+                        polled_after_completion()
+                    };
+                    kind.set(waiting.resume(verdict));
+                }
+                KindProjection::Inner { future, after } => {
+                    let response = ready!(future.poll(cx))?;
+                    return Poll::Ready(Ok(match after {
+                        Some(after) => after.apply(response),
+                        None => response,
+                    }));
+                }
+                KindProjection::Rejected { response } => {
+                    return Poll::Ready(Ok(response
+                        .take()
+                        .unwrap_or_else(|| polled_after_completion())));
+                }
             }
         }
+    }
+}
+
+#[expect(clippy::panic, reason = "the contract of `Future`")]
+fn polled_after_completion() -> ! {
+    panic!("polled after completion")
+}
+
+impl<S, ReqBody, R> Waiting<S, ReqBody, R> {
+    fn resume<ResBody>(
+        self,
+        verdict: Result<(), AuthError>,
+    ) -> Kind<S, S::Future, ReqBody, ResBody, R>
+    where
+        S: Service<Request<ReqBody>>,
+        R: Respond<ResBody>,
+    {
+        let Self {
+            mut ready,
+            mut request,
+            sender,
+            answers,
+            ..
+        } = self;
+        if let Err(error) = verdict {
+            let response = Some(answers.reject(&error));
+            return Kind::Rejected { response };
+        }
+        let by_cookie = sender.by_cookie;
+        sender.mark(&mut request);
+        let future = ready.call(request);
+        let after = Some(After { answers, by_cookie });
+        Kind::Inner { future, after }
     }
 }
 
@@ -106,7 +198,10 @@ impl<R> After<R> {
     }
 }
 
-impl<F, B, R> fmt::Debug for ResponseFuture<F, B, R> {
+impl<S, ReqBody, ResBody, R> fmt::Debug for ResponseFuture<S, ReqBody, ResBody, R>
+where
+    S: Service<Request<ReqBody>>,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

@@ -12,6 +12,7 @@ use super::rejection::ProblemJson;
 use super::service::JwtAuth;
 use super::source::TokenSource;
 use crate::clock::Clock;
+use crate::revocation::{FailurePolicy, NoRevocation, RevocationStore};
 use crate::verify::{Trust, Verifier};
 
 /// Authenticates every request by a token, and leaves a [`VerifiedToken`](crate::VerifiedToken) in its extensions.
@@ -26,8 +27,8 @@ use crate::verify::{Trust, Verifier};
 ///     .issuer("https://id.example.com").audience("api")
 ///     .sources([TokenSource::bearer(), TokenSource::cookie("__Host-access")]);
 /// ```
-pub struct JwtAuthLayer<R = ProblemJson> {
-    authenticator: Arc<Authenticator<R>>,
+pub struct JwtAuthLayer<R = ProblemJson, V = NoRevocation> {
+    authenticator: Arc<Authenticator<R, V>>,
 }
 
 impl JwtAuthLayer {
@@ -47,8 +48,8 @@ impl JwtAuthLayer {
     }
 }
 
-impl<R> JwtAuthLayer<R> {
-    fn map(mut self, change: impl FnOnce(&mut Authenticator<R>)) -> Self {
+impl<R, V> JwtAuthLayer<R, V> {
+    fn map(mut self, change: impl FnOnce(&mut Authenticator<R, V>)) -> Self {
         change(Arc::make_mut(&mut self.authenticator));
         self
     }
@@ -189,14 +190,59 @@ impl<R> JwtAuthLayer<R> {
 
     /// Replaces what answers refused requests, those that an extractor refuses too. [`ProblemJson`] by default.
     #[must_use]
-    pub fn respond<R2>(self, responder: R2) -> JwtAuthLayer<R2> {
+    pub fn respond<R2>(self, responder: R2) -> JwtAuthLayer<R2, V> {
+        let authenticator = Arc::unwrap_or_clone(self.authenticator);
         JwtAuthLayer {
-            authenticator: Arc::new(self.authenticator.with_responder(responder)),
+            authenticator: Arc::new(authenticator.with_responder(responder)),
+        }
+    }
+
+    /// Asks `store` about every token that was verified, and answers one that was revoked with 401. See
+    /// [`revocation`](crate::revocation).
+    ///
+    /// From now on a token needs a `jti`, without which it could not be revoked on its own
+    /// ([`token_id_optional`](JwtAuthLayer::token_id_optional)).
+    ///
+    /// A store that has its answer at hand, as one in memory has, is
+    /// read on the spot. For any other the request waits, for as long as the
+    /// [deadline](JwtAuthLayer::revocation_deadline): on tokio, with its timer enabled as `#[tokio::main]` does.
+    #[must_use]
+    pub fn revocation<V2: RevocationStore>(self, store: V2) -> JwtAuthLayer<R, V2> {
+        let authenticator = Arc::unwrap_or_clone(self.authenticator);
+        JwtAuthLayer {
+            authenticator: Arc::new(authenticator.with_revocations(store)),
         }
     }
 }
 
-impl<R> Clone for JwtAuthLayer<R> {
+impl<R, V: RevocationStore> JwtAuthLayer<R, V> {
+    /// How long a request waits for the store. 250 milliseconds by default: longer than a healthy store on the same
+    /// network takes.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    #[must_use]
+    #[track_caller]
+    pub fn revocation_deadline(self, deadline: Duration) -> Self {
+        assert!(!deadline.is_zero(), "the deadline is zero");
+        self.map(|authenticator| authenticator.revocations.deadline = deadline)
+    }
+
+    /// What becomes of requests while the store fails. [`FailurePolicy::Reject`] by default.
+    #[must_use]
+    pub fn revocation_failure(self, policy: FailurePolicy) -> Self {
+        self.map(|authenticator| authenticator.revocations.policy = policy)
+    }
+
+    /// Accepts tokens without `jti`, although a store is set. They can still be revoked by session and by subject.
+    #[must_use]
+    pub fn token_id_optional(self) -> Self {
+        self.map(|authenticator| authenticator.revocations.token_id_required = false)
+    }
+}
+
+impl<R, V> Clone for JwtAuthLayer<R, V> {
     fn clone(&self) -> Self {
         Self {
             authenticator: Arc::clone(&self.authenticator),
@@ -204,15 +250,15 @@ impl<R> Clone for JwtAuthLayer<R> {
     }
 }
 
-impl<S, R> Layer<S> for JwtAuthLayer<R> {
-    type Service = JwtAuth<S, R>;
+impl<S, R, V> Layer<S> for JwtAuthLayer<R, V> {
+    type Service = JwtAuth<S, R, V>;
 
-    fn layer(&self, inner: S) -> JwtAuth<S, R> {
+    fn layer(&self, inner: S) -> JwtAuth<S, R, V> {
         JwtAuth::new(inner, Arc::clone(&self.authenticator))
     }
 }
 
-impl<R> fmt::Debug for JwtAuthLayer<R> {
+impl<R, V> fmt::Debug for JwtAuthLayer<R, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("JwtAuthLayer")
             .field(&self.authenticator)

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::header::{HeaderMap, TRANSFER_ENCODING, WWW_AUTHENTICATE};
+use http::header::{HeaderMap, RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 
 use crate::verify::{VerifyError, VerifyErrorKind};
+
+/// Soon: a store that fails over takes about as long, and clients add jitter of their own.
+const RETRY_AFTER_SECONDS: &str = "1";
 
 /// Why a request is refused. Holds nothing of the request.
 ///
@@ -17,7 +20,15 @@ use crate::verify::{VerifyError, VerifyErrorKind};
 #[derive(Clone, Debug)]
 pub struct AuthError {
     kind: AuthErrorKind,
-    source: Option<VerifyError>,
+    source: Option<Source>,
+    /// The scopes that would be needed, separated by spaces.
+    scope: Option<Arc<str>>,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Token(VerifyError),
+    Store(Arc<dyn Error + Send + Sync>),
 }
 
 /// The reason for an [`AuthError`].
@@ -32,8 +43,16 @@ pub enum AuthErrorKind {
     SeveralTokens,
     /// The token is refused: 401.
     InvalidToken(VerifyErrorKind),
+    /// The token has no `jti`, and could not be revoked on its own: 401.
+    MissingTokenId,
+    /// The token was revoked: 401.
+    Revoked,
     /// The request comes from another site (see [`csrf`](super::csrf)): 403.
     CrossSite,
+    /// The token lacks what a [guard](crate::guard) requires: 403.
+    InsufficientScope,
+    /// Whether the token still counts, or may do this, could not be found out in time: 503. The error's source says why.
+    Unavailable,
     /// A handler asks for the token, and no [`JwtAuthLayer`](super::JwtAuthLayer) lies around it: 500.
     MissingLayer,
 }
@@ -47,7 +66,11 @@ impl AuthErrorKind {
             Self::MalformedCredentials => "malformed_credentials",
             Self::SeveralTokens => "several_tokens",
             Self::InvalidToken(kind) => kind.name(),
+            Self::MissingTokenId => "missing_token_id",
+            Self::Revoked => "revoked",
             Self::CrossSite => "cross_site",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::Unavailable => "unavailable",
             Self::MissingLayer => "missing_layer",
         }
     }
@@ -64,13 +87,15 @@ impl AuthError {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.kind {
-            AuthErrorKind::MissingToken | AuthErrorKind::InvalidToken(_) => {
-                StatusCode::UNAUTHORIZED
-            }
+            AuthErrorKind::MissingToken
+            | AuthErrorKind::InvalidToken(_)
+            | AuthErrorKind::MissingTokenId
+            | AuthErrorKind::Revoked => StatusCode::UNAUTHORIZED,
             AuthErrorKind::MalformedCredentials | AuthErrorKind::SeveralTokens => {
                 StatusCode::BAD_REQUEST
             }
-            AuthErrorKind::CrossSite => StatusCode::FORBIDDEN,
+            AuthErrorKind::CrossSite | AuthErrorKind::InsufficientScope => StatusCode::FORBIDDEN,
+            AuthErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             AuthErrorKind::MissingLayer => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -83,7 +108,11 @@ impl AuthError {
             AuthErrorKind::MalformedCredentials => "The credentials are malformed.",
             AuthErrorKind::SeveralTokens => "The request has more than one access token.",
             AuthErrorKind::InvalidToken(VerifyErrorKind::Expired) => "The access token expired.",
-            AuthErrorKind::InvalidToken(_) => "The access token is invalid.",
+            AuthErrorKind::InvalidToken(_)
+            | AuthErrorKind::MissingTokenId
+            | AuthErrorKind::Revoked => "The access token is invalid.",
+            AuthErrorKind::InsufficientScope => "The access token does not allow this.",
+            AuthErrorKind::Unavailable => "The access token cannot be checked now.",
             AuthErrorKind::CrossSite => {
                 "The request seems to come from another site: it needs an Origin or Sec-Fetch-Site header of this one."
             }
@@ -93,10 +122,34 @@ impl AuthError {
         }
     }
 
+    /// The scopes that the request would need, separated by spaces, where a guard that requires some refused it.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        self.scope.as_deref()
+    }
+
+    pub(crate) fn unavailable(reason: Arc<dyn Error + Send + Sync>) -> Self {
+        Self {
+            source: Some(Source::Store(reason)),
+            ..Self::from(AuthErrorKind::Unavailable)
+        }
+    }
+
+    pub(crate) fn insufficient_scope(scope: Option<Arc<str>>, reason: Option<VerifyError>) -> Self {
+        Self {
+            source: reason.map(Source::Token),
+            scope,
+            ..Self::from(AuthErrorKind::InsufficientScope)
+        }
+    }
+
     /// `error` of RFC 6750 §3.1. A request without a token gets none.
     fn code(&self) -> Option<&'static str> {
         match self.kind {
-            AuthErrorKind::InvalidToken(_) => Some("invalid_token"),
+            AuthErrorKind::InvalidToken(_)
+            | AuthErrorKind::MissingTokenId
+            | AuthErrorKind::Revoked => Some("invalid_token"),
+            AuthErrorKind::InsufficientScope => Some("insufficient_scope"),
             AuthErrorKind::MalformedCredentials | AuthErrorKind::SeveralTokens => {
                 Some("invalid_request")
             }
@@ -107,7 +160,11 @@ impl AuthError {
 
 impl From<AuthErrorKind> for AuthError {
     fn from(kind: AuthErrorKind) -> Self {
-        Self { kind, source: None }
+        Self {
+            kind,
+            source: None,
+            scope: None,
+        }
     }
 }
 
@@ -115,7 +172,8 @@ impl From<VerifyError> for AuthError {
     fn from(error: VerifyError) -> Self {
         Self {
             kind: AuthErrorKind::InvalidToken(error.kind()),
-            source: Some(error),
+            source: Some(Source::Token(error)),
+            scope: None,
         }
     }
 }
@@ -127,7 +185,11 @@ impl fmt::Display for AuthError {
             AuthErrorKind::MalformedCredentials => "the credentials are malformed",
             AuthErrorKind::SeveralTokens => "the request has more than one token",
             AuthErrorKind::InvalidToken(_) => "the token is refused",
+            AuthErrorKind::MissingTokenId => "the token has no jti",
+            AuthErrorKind::Revoked => "the token was revoked",
             AuthErrorKind::CrossSite => "the request comes from another site",
+            AuthErrorKind::InsufficientScope => "the token does not allow this",
+            AuthErrorKind::Unavailable => "the token could not be checked in time",
             AuthErrorKind::MissingLayer => {
                 "no JwtAuthLayer lies around the handler that asks for a token"
             }
@@ -137,7 +199,10 @@ impl fmt::Display for AuthError {
 
 impl Error for AuthError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_ref().map(|error| error as _)
+        match self.source.as_ref()? {
+            Source::Token(error) => Some(error),
+            Source::Store(error) => Some(&**error),
+        }
     }
 }
 
@@ -257,6 +322,9 @@ impl Challenge {
                 r#", error="{code}", error_description="{description}""#
             ));
         }
+        if let Some(scope) = error.scope() {
+            challenge.push_str(&format!(r#", scope="{scope}""#));
+        }
         if let Some(url) = &self.resource_metadata {
             challenge.push_str(&format!(r#", resource_metadata="{url}""#));
         }
@@ -273,9 +341,25 @@ fn assert_quotable(text: &str) {
     );
 }
 
-/// An extractor refused the request. The layer around it replaces the response by its own responder's.
+/// An extractor or a guard refused the request. The layer around it replaces the response by its own responder's.
 #[derive(Clone)]
-pub(crate) struct Refused(pub(crate) AuthError);
+pub(super) struct Refused(pub(super) AuthError);
+
+/// Leaves the answer to the layer around. Without one it is this: a status, and nothing else.
+pub(crate) fn turn_away<B: Default>(error: AuthError) -> Response<B> {
+    leave_to_layer(EmptyBody.respond(&error), error)
+}
+
+/// Marks a response for the layer around to replace.
+pub(crate) fn leave_to_layer<B>(mut response: Response<B>, error: AuthError) -> Response<B> {
+    if error.kind() == AuthErrorKind::MissingLayer {
+        // Nobody else will.
+        report(&error);
+    }
+    response.extensions_mut().insert(error.clone());
+    response.extensions_mut().insert(Refused(error));
+    response
+}
 
 /// How a layer answers: by its responder, and with what the protocol wants besides.
 pub(super) struct Answers<R> {
@@ -311,14 +395,19 @@ impl<R> Answers<R> {
     {
         report(error);
         let mut response = self.responder.respond(error);
-        let challenged = response.status() == error.status();
+        let as_meant = response.status() == error.status();
         let headers = response.headers_mut();
-        if challenged
+        if as_meant
             && !headers.contains_key(WWW_AUTHENTICATE)
             && let Some(challenge) = &self.challenge
             && let Some(challenge) = challenge.header(error)
         {
             headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if as_meant && error.kind() == AuthErrorKind::Unavailable {
+            headers
+                .entry(RETRY_AFTER)
+                .or_insert(HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
         headers
             .entry(CACHE_CONTROL)
@@ -369,10 +458,11 @@ pub(super) fn replace<B>(old: Response<B>, mut new: Response<B>) -> Response<B> 
 }
 
 #[cfg(feature = "tracing")]
-pub(crate) fn report(error: &AuthError) {
+fn report(error: &AuthError) {
     let kind = error.kind().name();
     match error.kind() {
         AuthErrorKind::MissingLayer => tracing::error!(kind, "{error}"),
+        AuthErrorKind::Unavailable => tracing::warn!(kind, "{error}"),
         // A token of a trusted issuer whose claims nobody here expected: a mistake of one of the two.
         AuthErrorKind::InvalidToken(VerifyErrorKind::ClaimsMismatch) => {
             let place = error
@@ -386,4 +476,4 @@ pub(crate) fn report(error: &AuthError) {
 }
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) fn report(_: &AuthError) {}
+fn report(_: &AuthError) {}

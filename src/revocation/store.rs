@@ -156,11 +156,8 @@ impl BoxRevocationStore {
 impl RevocationStore for BoxRevocationStore {
     type Error = BoxStoreError;
 
-    fn is_revoked(
-        &self,
-        token: &TokenId<'_>,
-    ) -> impl Future<Output = Result<bool, BoxStoreError>> + Send {
-        self.0.is_revoked(token)
+    async fn is_revoked(&self, token: &TokenId<'_>) -> Result<bool, BoxStoreError> {
+        self.0.is_revoked(token).await
     }
 
     fn peek(&self, token: &TokenId<'_>) -> Option<bool> {

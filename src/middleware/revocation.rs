@@ -1,0 +1,213 @@
+//! The look-up of a verified token: answered at once, or waited for.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use super::rejection::{AuthError, AuthErrorKind};
+use crate::revocation::{FailurePolicy, NoRevocation, Outage, RevocationStore, TokenId};
+use crate::verify::VerifiedToken;
+
+/// 250 ms: longer than any healthy store on the same network takes, and short enough that a client does not give up.
+pub(super) const DEFAULT_DEADLINE: Duration = Duration::from_millis(250);
+
+/// A store, and how it is asked.
+pub(super) struct Revocations<V> {
+    store: Arc<V>,
+    pub(super) policy: FailurePolicy,
+    pub(super) deadline: Duration,
+    /// Whether a token without `jti` is refused: it could not be revoked.
+    pub(super) token_id_required: bool,
+    health: Arc<Health>,
+}
+
+/// What a look-up said, or that it has to be waited for.
+pub(super) enum Verdict {
+    Counts,
+    Refused(AuthError),
+    Unknown,
+}
+
+impl Revocations<NoRevocation> {
+    pub(super) fn none() -> Self {
+        Self {
+            token_id_required: false,
+            ..Self::new(NoRevocation)
+        }
+    }
+}
+
+impl<V> Revocations<V> {
+    pub(super) fn new(store: V) -> Self {
+        Self {
+            store: Arc::new(store),
+            policy: FailurePolicy::default(),
+            deadline: DEFAULT_DEADLINE,
+            token_id_required: true,
+            health: Arc::new(Health::new()),
+        }
+    }
+}
+
+impl<V: RevocationStore> Revocations<V> {
+    /// What can be said without waiting.
+    pub(super) fn peek(&self, token: &VerifiedToken) -> Verdict {
+        if self.token_id_required && token.token_id().is_none_or(str::is_empty) {
+            return Verdict::Refused(AuthErrorKind::MissingTokenId.into());
+        }
+        match self.store.peek(&TokenId::from(token)) {
+            Some(revoked) => {
+                self.health.answered(self.policy);
+                if revoked {
+                    Verdict::Refused(AuthErrorKind::Revoked.into())
+                } else {
+                    Verdict::Counts
+                }
+            }
+            None => Verdict::Unknown,
+        }
+    }
+
+    /// Asks the store, and waits no longer than the deadline.
+    pub(super) async fn ask(&self, token: &VerifiedToken) -> Result<(), AuthError> {
+        let failure: Arc<dyn Error + Send + Sync> = match self.answer(token).await {
+            Ok(revoked) => {
+                self.health.answered(self.policy);
+                return if revoked {
+                    Err(AuthErrorKind::Revoked.into())
+                } else {
+                    Ok(())
+                };
+            }
+            Err(failure) => failure,
+        };
+        let passes = self.health.failed(self.policy);
+        report(&*failure, passes);
+        if passes {
+            Ok(())
+        } else {
+            Err(AuthError::unavailable(failure))
+        }
+    }
+
+    async fn answer(&self, token: &VerifiedToken) -> Result<bool, Arc<dyn Error + Send + Sync>> {
+        // Without a runtime there is no timer, and nothing here may wait for ever.
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(Arc::new(NoAnswer::Runtime));
+        }
+        let id = TokenId::from(token);
+        match timeout(self.deadline, self.store.is_revoked(&id)).await {
+            Ok(Ok(revoked)) => Ok(revoked),
+            Ok(Err(error)) => Err(Arc::new(error)),
+            Err(_) => Err(Arc::new(NoAnswer::Deadline)),
+        }
+    }
+}
+
+impl<'a> From<&'a VerifiedToken> for TokenId<'a> {
+    fn from(token: &'a VerifiedToken) -> Self {
+        let mut id = Self::new(token.expires_at());
+        id.issuer = token.issuer();
+        id.jti = token.token_id();
+        id.sid = token.session_id();
+        id.subject = token.subject();
+        id.issued_at = token.issued_at();
+        id.generation = token.generation();
+        id
+    }
+}
+
+/// How the store fares, for [`FailurePolicy::AllowFor`]. One for all clones of a layer.
+struct Health {
+    /// Whether there is an outage: all that a look-up reads while there is none.
+    failing: AtomicBool,
+    outage: Mutex<Outage>,
+    start: Instant,
+}
+
+impl Health {
+    fn new() -> Self {
+        Self {
+            failing: AtomicBool::new(false),
+            outage: Mutex::default(),
+            start: Instant::now(),
+        }
+    }
+
+    fn answered(&self, policy: FailurePolicy) {
+        if self.failing.load(Ordering::Relaxed) {
+            let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+            let over = outage.answered(policy, self.start.elapsed());
+            self.failing.store(!over, Ordering::Relaxed);
+        }
+    }
+
+    fn failed(&self, policy: FailurePolicy) -> bool {
+        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        self.failing.store(true, Ordering::Relaxed);
+        outage.failed(policy, self.start.elapsed())
+    }
+}
+
+/// Why there is no answer, where the store is not the one who says so.
+#[derive(Clone, Copy, Debug)]
+enum NoAnswer {
+    Deadline,
+    Runtime,
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deadline => "the store did not answer within the deadline",
+            Self::Runtime => "there is no tokio runtime whose timer could keep the deadline",
+        })
+    }
+}
+
+impl Error for NoAnswer {}
+
+#[cfg(feature = "tracing")]
+fn report(failure: &dyn Error, passes: bool) {
+    let reason = tracing::field::display(failure);
+    if passes {
+        tracing::warn!(
+            reason,
+            "the revocation store failed: a request passes unasked"
+        );
+    } else {
+        tracing::warn!(
+            reason,
+            "the revocation store failed: a request is turned away"
+        );
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+fn report(_: &dyn Error, _: bool) {}
+
+impl<V> Clone for Revocations<V> {
+    fn clone(&self) -> Self {
+        Self {
+            store: Arc::clone(&self.store),
+            policy: self.policy,
+            deadline: self.deadline,
+            token_id_required: self.token_id_required,
+            health: Arc::clone(&self.health),
+        }
+    }
+}
+
+impl<V> fmt::Debug for Revocations<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Revocations")
+            .field("policy", &self.policy)
+            .field("deadline", &self.deadline)
+            .field("token_id_required", &self.token_id_required)
+            .finish_non_exhaustive()
+    }
+}
