@@ -39,10 +39,12 @@
 //! | what is checked of a token, and in which order | [`verify`] |
 //! | what is answered, CORS, one's own response bodies | [`middleware`] |
 //! | protection of cookies against other sites | [`csrf`] |
+//! | tokens that stop working before they expire | [`revocation`] |
+//! | scopes, roles, and other conditions | [`guard`] |
 //! | minting tokens | [`SigningKey`](keys::SigningKey), [`RegisteredClaims`](claims::RegisteredClaims) |
 //! | setting the cookie | [`TokenCookie`](cookie::TokenCookie) |
 //! | verifying without HTTP | [`Verifier`] |
-//! | moving the time in tests | [`ManualClock`](clock::ManualClock) |
+//! | moving the time in tests | [`ManualClock`](clock::ManualClock); with feature `testing`, a whole kit |
 //!
 //! # What a token does not hide
 //!
@@ -73,6 +75,10 @@
 //! | `wrong_type` | `typ`: an ID token, a refresh token or a logout token is no access token |
 //! | `claims_mismatch` | the handler's own type: a field that the token lacks, or has as another type |
 //! | `missing_token` | the scheme (`Bearer`), the cookie's name, a proxy that strips `Authorization` |
+//! | `missing_token_id` | with a revocation store a token needs a `jti`: see [`token_id_optional`](JwtAuthLayer::token_id_optional) |
+//! | `revoked` | the store: by token, session or subject |
+//! | `insufficient_scope` | `scope`, `scp` or your own claims; the [guard](guard) says which it looks at |
+//! | `unavailable` | the store or condition that did not answer in time: the error's source says why |
 //! | `cross_site` | `Origin` or `Sec-Fetch-Site` of a request with a cookie: see [`csrf`] |
 //!
 //! # Features
@@ -82,6 +88,7 @@
 //! | `axum` | extractors, and `AuthError` as a rejection, through `axum-core` | yes |
 //! | `aws_lc_rs` | signatures by `aws-lc-rs`. Without a back-end no key can be made | yes |
 //! | `tracing` | one event for each refused request, without secrets | yes |
+//! | `testing` | the module `testing`: tokens, time and failures for the tests of a service | no |
 //!
 //! No feature changes what the others do.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -99,6 +106,9 @@ pub mod guard;
 pub mod keys;
 pub mod middleware;
 pub mod revocation;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 mod token;
 pub mod verify;
 

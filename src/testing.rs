@@ -1,0 +1,379 @@
+//! For the tests of a service that authenticates: tokens, time, and a store that fails on command.
+//!
+//! A test mints the tokens of a [`TestIssuer`] and moves its clock; nothing sleeps.
+//!
+#![cfg_attr(feature = "axum", doc = "```")]
+#![cfg_attr(not(feature = "axum"), doc = "```text")]
+//! use std::time::Duration;
+//! use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
+//! use tower::ServiceExt;
+//! use tower_jwt_auth::{Require, testing::TestIssuer};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! let issuer = TestIssuer::new();
+//! let app: Router = Router::new()
+//!     .route("/notes", get(|| async { "notes" }))
+//!     .layer(Require::scope("notes:read"))
+//!     .layer(issuer.layer());
+//! let ask = async |token: &str| {
+//!     let request = Request::get("/notes").header("Authorization", format!("Bearer {token}"));
+//!     app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status()
+//! };
+//!
+//! let alice = issuer.token("alice").claim("scope", "notes:read").sign();
+//! assert_eq!(ask(&alice).await, StatusCode::OK);
+//! assert_eq!(ask(&issuer.token("bob").sign()).await, StatusCode::FORBIDDEN);
+//!
+//! issuer.clock().advance(Duration::from_secs(331)); // 5 minutes, leeway, and a second
+//! assert_eq!(ask(&alice).await, StatusCode::UNAUTHORIZED);
+//! # }
+//! ```
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use http::HeaderValue;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::claims::{NumericDate, RegisteredClaims};
+use crate::clock::{Clock, ManualClock};
+use crate::keys::{Algorithm, SigningKey, TokenHeader, VerifyingKey};
+use crate::middleware::JwtAuthLayer;
+use crate::revocation::{RevocationStore, TokenId};
+
+/// An issuer with a key of its own, whose clock a test moves. Clones share both.
+///
+/// See the [module docs](self) for an example.
+#[derive(Clone, Debug)]
+pub struct TestIssuer {
+    key: SigningKey,
+    clock: ManualClock,
+    name: Arc<str>,
+    minted: Arc<AtomicU64>,
+}
+
+impl TestIssuer {
+    /// The `iss` of tokens.
+    pub const NAME: &str = "https://issuer.test";
+
+    /// The time at which the clock stands at first: 2027-01-15T08:00:00Z, in seconds since the epoch.
+    pub const START: u64 = 1_800_000_000;
+
+    /// Tokens count for 5 minutes.
+    pub const LIFETIME: Duration = Duration::from_secs(300);
+
+    /// An issuer named [`TestIssuer::NAME`], with a new random key for HS256.
+    ///
+    /// # Panics
+    ///
+    /// Without a crypto back-end.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test has nobody to hand an error to")]
+    pub fn new() -> Self {
+        let key = SigningKey::generate(Algorithm::HS256).expect("a crypto back-end");
+        Self::with_key(key)
+    }
+
+    /// An issuer with a key of one's own: of another algorithm, or one that the service under test trusts already.
+    #[must_use]
+    pub fn with_key(key: SigningKey) -> Self {
+        Self {
+            key,
+            clock: ManualClock::at(Self::START),
+            name: Self::NAME.into(),
+            minted: Arc::default(),
+        }
+    }
+
+    /// Sets `iss`.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into().into();
+        self
+    }
+
+    /// The key that verifies its tokens.
+    #[must_use]
+    pub fn key(&self) -> VerifyingKey {
+        self.key.verifying_key()
+    }
+
+    /// Its clock, which stands still until it is moved.
+    #[must_use]
+    pub fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
+    /// A layer that trusts this issuer's key and name, by its clock.
+    #[must_use]
+    pub fn layer(&self) -> JwtAuthLayer {
+        JwtAuthLayer::new(self.key())
+            .issuer(&*self.name)
+            .clock(self.clock.clone())
+    }
+
+    /// Begins a token for `subject`, issued now, with a `jti` of its own: `test-1`, `test-2`, and so on.
+    pub fn token(&self, subject: impl Into<String>) -> TestToken {
+        let number = self.minted.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let claims = RegisteredClaims::valid_for(Self::LIFETIME, self.clock.now())
+            .issuer(&*self.name)
+            .subject(subject)
+            .token_id(format!("test-{number}"));
+        TestToken {
+            key: self.key.clone(),
+            clock: self.clock.clone(),
+            header: TokenHeader::new(),
+            claims: Map::new(),
+        }
+        .claims(claims)
+    }
+}
+
+impl Default for TestIssuer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A token in the making.
+#[derive(Clone)]
+#[must_use = "it is no token before it is signed"]
+pub struct TestToken {
+    key: SigningKey,
+    clock: ManualClock,
+    header: TokenHeader,
+    claims: Map<String, Value>,
+}
+
+impl TestToken {
+    /// Sets a claim, in place of one that is there: `scope`, `aud`, `sid`, or one of the service's own.
+    pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.claims.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets all members of a value as claims.
+    ///
+    /// # Panics
+    ///
+    /// If the value does not serialise to a JSON object.
+    #[expect(clippy::panic, reason = "a test has nobody to hand an error to")]
+    pub fn claims(mut self, claims: impl Serialize) -> Self {
+        match serde_json::to_value(claims) {
+            Ok(Value::Object(members)) => self.claims.extend(members),
+            _ => panic!("the claims are no JSON object"),
+        }
+        self
+    }
+
+    /// Leaves a claim out.
+    pub fn without(mut self, name: &str) -> Self {
+        self.claims.remove(name);
+        self
+    }
+
+    /// Sets `exp` to `lifetime` from now, in whole seconds.
+    pub fn lifetime(self, lifetime: Duration) -> Self {
+        let expires_at = self.clock.now().checked_add(lifetime);
+        let expires_at = expires_at.map_or(NumericDate::MAX, NumericDate::from);
+        self.claim("exp", expires_at.seconds())
+    }
+
+    /// Sets the header's `typ`. `JWT` by default.
+    pub fn typ(mut self, typ: impl Into<String>) -> Self {
+        self.header = self.header.typ(typ);
+        self
+    }
+
+    /// The token in compact form.
+    ///
+    /// # Panics
+    ///
+    /// If the crypto back-end fails.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test has nobody to hand an error to")]
+    pub fn sign(self) -> String {
+        self.key
+            .sign_with(&self.header, &self.claims)
+            .expect("claims that can be signed")
+    }
+
+    /// The value of an `Authorization` header with the token.
+    ///
+    /// # Panics
+    ///
+    /// As [`TestToken::sign`].
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "base64url is ASCII")]
+    pub fn bearer(self) -> HeaderValue {
+        let mut value = HeaderValue::try_from(format!("Bearer {}", self.sign()))
+            .expect("a token is a header's value");
+        value.set_sensitive(true);
+        value
+    }
+}
+
+/// Shows the names of the claims.
+impl fmt::Debug for TestToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.claims.keys().collect();
+        f.debug_struct("TestToken")
+            .field("header", &self.header)
+            .field("claims", &names)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A [`RevocationStore`] around another, that fails on command. Clones share the store and the state.
+///
+/// ```
+/// use tower_jwt_auth::{revocation::NoRevocation, testing::{FailingStore, TestIssuer}};
+///
+/// let store = FailingStore::new(NoRevocation);
+/// let layer = TestIssuer::new().layer().revocation(store.clone());
+/// store.fail(); // 503 from now on
+/// store.heal();
+/// ```
+#[derive(Debug)]
+pub struct FailingStore<S> {
+    store: Arc<S>,
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    mood: Mutex<Mood>,
+    asked: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Mood {
+    #[default]
+    Healthy,
+    Failing,
+    Hanging,
+    Late(Duration),
+}
+
+impl<S> FailingStore<S> {
+    /// Answers as `store` does, until told otherwise.
+    pub fn new(store: S) -> Self {
+        Self {
+            store: Arc::new(store),
+            state: Arc::default(),
+        }
+    }
+
+    /// Look-ups fail at once.
+    pub fn fail(&self) {
+        self.set(Mood::Failing);
+    }
+
+    /// Look-ups never end.
+    pub fn hang(&self) {
+        self.set(Mood::Hanging);
+    }
+
+    /// Look-ups answer after this time, on tokio's clock, which `tokio::time::pause` makes jump.
+    pub fn delay(&self, by: Duration) {
+        self.set(Mood::Late(by));
+    }
+
+    /// Look-ups answer as the store inside does.
+    pub fn heal(&self) {
+        self.set(Mood::Healthy);
+    }
+
+    /// How many look-ups were waited for so far; those that could be answered at once do not count.
+    #[must_use]
+    pub fn asked(&self) -> u64 {
+        self.state.asked.load(Ordering::SeqCst)
+    }
+
+    /// The store inside.
+    #[must_use]
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    fn set(&self, mood: Mood) {
+        *self
+            .state
+            .mood
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = mood;
+    }
+
+    fn mood(&self) -> Mood {
+        *self
+            .state
+            .mood
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S> Clone for FailingStore<S> {
+    fn clone(&self) -> Self {
+        Self {
+            store: Arc::clone(&self.store),
+            state: Arc::clone(&self.state),
+        }
+    }
+}
+
+impl<S: RevocationStore> RevocationStore for FailingStore<S> {
+    type Error = StoreFailure<S::Error>;
+
+    async fn is_revoked(&self, token: &TokenId<'_>) -> Result<bool, Self::Error> {
+        self.state.asked.fetch_add(1, Ordering::SeqCst);
+        match self.mood() {
+            Mood::Healthy => {}
+            Mood::Failing => return Err(StoreFailure::OnCommand),
+            Mood::Hanging => std::future::pending().await,
+            Mood::Late(by) => tokio::time::sleep(by).await,
+        }
+        let answer = self.store.is_revoked(token).await;
+        answer.map_err(StoreFailure::Store)
+    }
+
+    fn peek(&self, token: &TokenId<'_>) -> Option<bool> {
+        match self.mood() {
+            Mood::Healthy => self.store.peek(token),
+            _ => None,
+        }
+    }
+}
+
+/// The error of a [`FailingStore`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StoreFailure<E> {
+    /// It was told to fail.
+    OnCommand,
+    /// The store inside failed by itself.
+    Store(E),
+}
+
+impl<E> fmt::Display for StoreFailure<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OnCommand => "the store fails on command",
+            Self::Store(_) => "the store inside failed",
+        })
+    }
+}
+
+impl<E: Error + 'static> Error for StoreFailure<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::OnCommand => None,
+            Self::Store(error) => Some(error),
+        }
+    }
+}
