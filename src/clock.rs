@@ -48,7 +48,7 @@ impl Clock for SystemClock {
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use tower_jwt_auth::clock::{Clock, ManualClock};
+/// use tower_jwt_auth::clock::ManualClock;
 ///
 /// let clock = ManualClock::at(1_700_000_000);
 /// let shared = clock.clone();
@@ -65,7 +65,7 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that stands at `seconds` since the epoch.
+    /// A clock that stands at `seconds` since the epoch, or in the year 2554 if that is later.
     #[must_use]
     pub fn at(seconds: u64) -> Self {
         let clock = Self::default();
@@ -73,7 +73,17 @@ impl ManualClock {
         clock
     }
 
-    /// Moves the clock to `seconds` since the epoch, forwards or backwards.
+    /// The time at which it stands.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        let since_epoch = Duration::from_nanos(self.nanoseconds.load(Ordering::SeqCst));
+        // `SystemTime` reaches far beyond 2^64 nanoseconds on every platform.
+        SystemTime::UNIX_EPOCH
+            .checked_add(since_epoch)
+            .unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    /// Moves the clock to `seconds` since the epoch, forwards or backwards; no further than the year 2554.
     pub fn set(&self, seconds: u64) {
         self.nanoseconds
             .store(seconds.saturating_mul(1_000_000_000), Ordering::SeqCst);
@@ -105,11 +115,7 @@ fn nanoseconds(duration: Duration) -> u64 {
 
 impl Clock for ManualClock {
     fn now(&self) -> SystemTime {
-        let since_epoch = Duration::from_nanos(self.nanoseconds.load(Ordering::SeqCst));
-        // `SystemTime` reaches far beyond 2^64 nanoseconds on every platform.
-        SystemTime::UNIX_EPOCH
-            .checked_add(since_epoch)
-            .unwrap_or(SystemTime::UNIX_EPOCH)
+        Self::now(self)
     }
 }
 

@@ -20,6 +20,9 @@ use crate::verify::VerifiedToken;
 /// Refuses with 401 where the token does not hold them, or there is none under a layer that lets such requests pass.
 /// `Option<Claims<T>>` is `None` for a request without a token, and refuses claims that are no `T` all the same.
 ///
+/// A token that lacks a field of `T` is no token for this handler: 401, as for any other that it cannot use. Make fields
+/// that an issuer may leave out an `Option`.
+///
 /// Without a [`JwtAuthLayer`](crate::JwtAuthLayer) around the handler the answer is 500.
 ///
 /// ```
@@ -43,6 +46,14 @@ use crate::verify::VerifiedToken;
 /// ```
 #[derive(Debug)]
 pub struct Claims<T>(pub Arc<T>);
+
+impl<T: Clone> Claims<T> {
+    /// The claims themselves, to hand on by value. The token keeps a copy, so this clones.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        Arc::unwrap_or_clone(self.0)
+    }
+}
 
 impl<T> Clone for Claims<T> {
     fn clone(&self) -> Self {

@@ -41,7 +41,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::claims::{NumericDate, RegisteredClaims};
-use crate::clock::{Clock, ManualClock};
+use crate::clock::ManualClock;
 use crate::keys::{Algorithm, SigningKey, TokenHeader, VerifyingKey};
 use crate::middleware::JwtAuthLayer;
 use crate::revocation::{RevocationStore, TokenId};

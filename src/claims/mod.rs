@@ -68,6 +68,15 @@ impl From<SystemTime> for NumericDate {
     }
 }
 
+impl From<NumericDate> for SystemTime {
+    fn from(date: NumericDate) -> Self {
+        // Every platform's time reaches beyond the year 9999.
+        Self::UNIX_EPOCH
+            .checked_add(date.0)
+            .unwrap_or(Self::UNIX_EPOCH)
+    }
+}
+
 /// Shows nothing: a date is a claim's value.
 impl fmt::Debug for NumericDate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,6 +146,26 @@ impl Audience {
 impl From<&str> for Audience {
     fn from(name: &str) -> Self {
         Self(vec![name.to_owned()])
+    }
+}
+
+impl From<String> for Audience {
+    fn from(name: String) -> Self {
+        Self(vec![name])
+    }
+}
+
+/// Of nobody, if empty: no verifier accepts that.
+impl From<Vec<String>> for Audience {
+    fn from(names: Vec<String>) -> Self {
+        Self(names)
+    }
+}
+
+/// Of nobody, if empty: no verifier accepts that.
+impl<S: Into<String>, const N: usize> From<[S; N]> for Audience {
+    fn from(names: [S; N]) -> Self {
+        Self::from_iter(names)
     }
 }
 
@@ -287,7 +316,7 @@ impl RegisteredClaims {
         self
     }
 
-    /// Sets `aud`.
+    /// Sets `aud`: a name, or several at once.
     #[must_use]
     pub fn audience(mut self, audience: impl Into<Audience>) -> Self {
         self.audience = Some(audience.into());

@@ -49,21 +49,23 @@ impl Default for Defaults {
 }
 
 impl Jwk {
-    pub(crate) fn from_json(json: &str) -> Result<Self, KeyError> {
+    pub(crate) fn from_json(json: &[u8]) -> Result<Self, KeyError> {
+        // An array of the members would be read as well.
+        if json.trim_ascii_start().first() != Some(&b'{') {
+            return Err(KeyError::Unreadable);
+        }
         // The reader's error may quote the key.
-        serde_json::from_str(json).map_err(|_| KeyError::Unreadable)
-    }
-
-    pub(crate) fn from_value(value: serde_json::Value) -> Result<Self, KeyError> {
-        serde_json::from_value(value).map_err(|_| KeyError::Unreadable)
+        serde_json::from_slice(json).map_err(|_| KeyError::Unreadable)
     }
 
     pub(crate) fn is_symmetric(&self) -> bool {
         self.kty == "oct"
     }
 
+    /// Whether it holds any part of a private key, or a secret where none belongs.
     pub(crate) fn is_private(&self) -> bool {
-        self.d.is_some()
+        let parts = [&self.d, &self.p, &self.q, &self.dp, &self.dq, &self.qi];
+        parts.iter().any(|part| part.is_some()) || (self.k.is_some() && !self.is_symmetric())
     }
 
     /// The one algorithm of the key. The key's own word counts; `named` may only agree.

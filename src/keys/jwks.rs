@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 
 use super::jwk::{Defaults, Jwk};
 use super::{Algorithm, KeyError, KeySet, VerifyingKey};
@@ -139,16 +139,15 @@ impl JwksOptions {
     /// # Errors
     ///
     /// [`JwksError`] if this is no JWK Set, or none of its keys can be used.
-    pub fn read(self, json: &str) -> Result<Jwks, JwksError> {
-        #[derive(Deserialize)]
-        struct Document {
-            keys: Vec<Value>,
-        }
+    pub fn read(self, json: impl AsRef<[u8]>) -> Result<Jwks, JwksError> {
+        self.read_bytes(json.as_ref())
+    }
 
-        let document: Document = serde_json::from_str(json).map_err(|_| JwksError::NotJwks)?;
+    fn read_bytes(self, json: &[u8]) -> Result<Jwks, JwksError> {
+        let document = split(json).ok_or(JwksError::NotJwks)?;
         let mut skipped = Vec::new();
         let mut usable: Vec<(usize, VerifyingKey)> = Vec::new();
-        for (index, jwk) in document.keys.into_iter().enumerate() {
+        for (index, jwk) in document.into_iter().enumerate() {
             match self.read_key(jwk) {
                 Ok(key) => usable.push((index, key)),
                 Err((key_id, reason)) => skipped.push(SkippedKey {
@@ -181,8 +180,8 @@ impl JwksOptions {
         }
     }
 
-    fn read_key(self, jwk: Value) -> Result<VerifyingKey, (Option<String>, SkipReason)> {
-        let jwk = Jwk::from_value(jwk).map_err(|error| (None, SkipReason::Key(error)))?;
+    fn read_key(self, jwk: &[u8]) -> Result<VerifyingKey, (Option<String>, SkipReason)> {
+        let jwk = Jwk::from_json(jwk).map_err(|error| (None, SkipReason::Key(error)))?;
         if !self.secrets && (jwk.is_symmetric() || jwk.is_private()) {
             return Err((jwk.kid, SkipReason::Secret));
         }
@@ -195,14 +194,84 @@ impl JwksOptions {
     }
 }
 
+/// The elements of the array `keys`, as they are written: one that no reader could make sense of must not spoil the others.
+fn split(document: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut keys = None;
+    let mut rest = document.trim_ascii_start().strip_prefix(b"{")?;
+    if let Some(end) = after(rest, b'}') {
+        rest = end;
+    } else {
+        loop {
+            let (name, colon) = value::<String>(rest)?;
+            rest = after(colon, b':')?;
+            if name == "keys" {
+                let (elements, end) = elements(after(rest, b'[')?)?;
+                if keys.replace(elements).is_some() {
+                    return None;
+                }
+                rest = end;
+            } else {
+                (_, rest) = value::<IgnoredAny>(rest)?;
+            }
+            match (after(rest, b','), after(rest, b'}')) {
+                (Some(next), _) => rest = next,
+                (None, end) => {
+                    rest = end?;
+                    break;
+                }
+            }
+        }
+    }
+    rest.trim_ascii().is_empty().then_some(keys)?
+}
+
+/// The elements of an array up to its end, and what follows.
+fn elements(mut rest: &[u8]) -> Option<(Vec<&[u8]>, &[u8])> {
+    let mut elements = Vec::new();
+    if let Some(end) = after(rest, b']') {
+        return Some((elements, end));
+    }
+    loop {
+        let (_, end) = value::<IgnoredAny>(rest)?;
+        elements.push(rest.get(..rest.len().checked_sub(end.len())?)?);
+        match (after(end, b','), after(end, b']')) {
+            (Some(next), _) => rest = next,
+            (None, end) => return Some((elements, end?)),
+        }
+    }
+}
+
+/// What follows `byte`, if that comes next.
+fn after(text: &[u8], byte: u8) -> Option<&[u8]> {
+    text.trim_ascii_start().strip_prefix(&[byte])
+}
+
+/// A JSON value at the beginning of a text, and what follows it.
+fn value<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Option<(T, &'a [u8])> {
+    let mut values = serde_json::Deserializer::from_slice(text).into_iter();
+    let value = values.next()?.ok()?;
+    Some((value, text.get(values.byte_offset()..)?))
+}
+
 impl KeySet {
     /// The keys of a JWK Set document (RFC 7517 §5), as an issuer publishes it. A key that cannot be used is skipped and reported.
     /// [`JwksOptions`] says more about what can be used.
     ///
+    /// ```no_run
+    /// use tower_jwt_auth::{JwtAuthLayer, keys::KeySet};
+    ///
+    /// let jwks = KeySet::from_jwks(std::fs::read("keys.json")?)?;
+    /// for skipped in &jwks.skipped {
+    ///     eprintln!("{skipped}");
+    /// }
+    /// let layer = JwtAuthLayer::new(jwks.keys).issuer("https://id.example.com").audience("api");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`JwksError`] if this is no JWK Set, or none of its keys can be used.
-    pub fn from_jwks(json: &str) -> Result<Jwks, JwksError> {
+    pub fn from_jwks(json: impl AsRef<[u8]>) -> Result<Jwks, JwksError> {
         JwksOptions::new().read(json)
     }
 }
@@ -220,15 +289,54 @@ pub enum JwksError {
 impl fmt::Display for JwksError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotJwks => f.write_str("not a JWK Set"),
+            Self::NotJwks => f.write_str("not a JWK Set: a JSON object with an array `keys`"),
             Self::NoUsableKey(skipped) => {
                 f.write_str("the JWK Set holds no key that can be used")?;
-                skipped
-                    .first()
-                    .map_or(Ok(()), |first| write!(f, "; {first}"))
+                skipped.iter().try_for_each(|key| write!(f, "; {key}"))
             }
         }
     }
 }
 
 impl std::error::Error for JwksError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_split_as_it_is_written() {
+        let split = |document: &'static str| {
+            let elements = split(document.as_bytes())?;
+            let text = |element: &&[u8]| String::from_utf8(element.to_vec()).unwrap();
+            Some(elements.iter().map(text).collect::<Vec<_>>())
+        };
+        let some = |elements: &[&str]| Some(elements.iter().map(|e| (*e).to_owned()).collect());
+        assert_eq!(split(r#"{"keys":[]}"#), some(&[]));
+        assert_eq!(
+            split(
+                " { \"a\" : [ 1 , {} ] , \"\\u006beys\" : [ {\"x\":1e999} ,\n\"\\ud800\" , 1 ] , \"b\":null } "
+            ),
+            some(&["{\"x\":1e999}", "\"\\ud800\"", "1"])
+        );
+        for document in [
+            "",
+            "[]",
+            "{}",
+            "[[{}]]",
+            r#"{"keys":{}}"#,
+            r#"{"keys":[}"#,
+            r#"{"keys":[{}]"#,
+            r#"{"keys":[{}]}x"#,
+            r#"{"keys":[{},]}"#,
+            r#"{"keys":[{}],}"#,
+            r#"{"keys":[{}{}]}"#,
+            r#"{"keys":[{}]"a":1}"#,
+            r#"{"keys":[],"keys":[]}"#,
+            r#"{"keys" []}"#,
+            r#"{keys:[]}"#,
+        ] {
+            assert_eq!(split(document), None, "{document}");
+        }
+    }
+}

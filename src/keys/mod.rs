@@ -53,7 +53,8 @@ pub enum KeyError {
     SecretIsKey,
     /// The key is of another kind than the algorithm takes.
     WrongKind(Algorithm),
-    /// The key cannot be read in the format that it is said to have, or does not fit the curve of its algorithm.
+    /// The key cannot be read in the format that it is said to have, or does not fit the curve of its algorithm. A JWK: it is
+    /// no JSON object, lacks `kty`, or has a member twice or of the wrong type.
     Unreadable,
     /// The PEM text holds more than one key.
     SeveralKeys,
@@ -73,7 +74,7 @@ pub enum KeyError {
     Disagreement,
     /// The JWK says neither by `alg` nor by `crv` which algorithm it is for, and the caller named none.
     NoAlgorithm,
-    /// The JWK lacks a member, or one has the wrong type or length.
+    /// The JWK lacks a member that its kind of key needs, or one is no base64url, or of the wrong length.
     Member(&'static str),
     /// The JWK's `use` or `key_ops` allows no signatures.
     Use,

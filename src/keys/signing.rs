@@ -94,8 +94,8 @@ impl SigningKey {
     /// # Errors
     ///
     /// [`KeyError`] if this is no private JWK, one not for signatures, or too weak.
-    pub fn from_jwk(json: &str) -> Result<Self, KeyError> {
-        Self::from_one_jwk(None, json)
+    pub fn from_jwk(json: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        Self::from_one_jwk(None, json.as_ref())
     }
 
     /// As [`SigningKey::from_jwk`], for `algorithm`.
@@ -103,11 +103,11 @@ impl SigningKey {
     /// # Errors
     ///
     /// Also if the JWK says by `alg`, `kty` or `crv` that it is for another.
-    pub fn from_jwk_for(algorithm: Algorithm, json: &str) -> Result<Self, KeyError> {
-        Self::from_one_jwk(Some(algorithm), json)
+    pub fn from_jwk_for(algorithm: Algorithm, json: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        Self::from_one_jwk(Some(algorithm), json.as_ref())
     }
 
-    fn from_one_jwk(named: Option<Algorithm>, json: &str) -> Result<Self, KeyError> {
+    fn from_one_jwk(named: Option<Algorithm>, json: &[u8]) -> Result<Self, KeyError> {
         let jwk = Jwk::from_json(json)?;
         let algorithm = jwk.algorithm(named, Defaults::default())?;
         let key = jwk.with_private(algorithm, |material| {
@@ -249,7 +249,7 @@ pub struct TokenHeader {
 impl TokenHeader {
     /// The members that a header may not bring along: they belong to the key, to [`TokenHeader::typ`],
     /// or change what the token means in a way that no verifier of this crate accepts.
-    const RESERVED: [&str; 6] = ["alg", "kid", "typ", "crit", "b64", "zip"];
+    const RESERVED: [&str; 7] = ["alg", "kid", "typ", "cty", "crit", "b64", "zip"];
 
     /// A header with `typ: JWT` (RFC 7519 §5.1).
     #[must_use]
@@ -274,7 +274,7 @@ impl TokenHeader {
         self
     }
 
-    /// Adds a member. `alg`, `kid`, `typ`, `crit`, `b64` and `zip` are refused when the token is signed.
+    /// Adds a member. `alg`, `kid`, `typ`, `cty`, `crit`, `b64` and `zip` are refused when the token is signed.
     #[must_use]
     pub fn member(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.members.insert(name.into(), value.into());

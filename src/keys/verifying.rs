@@ -102,8 +102,8 @@ impl VerifyingKey {
     /// # Errors
     ///
     /// [`KeyError`] if this is no JWK, a private one, not for signatures, or too weak.
-    pub fn from_jwk(json: &str) -> Result<Self, KeyError> {
-        Self::from_one_jwk(None, json)
+    pub fn from_jwk(json: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        Self::from_one_jwk(None, json.as_ref())
     }
 
     /// As [`VerifyingKey::from_jwk`], for `algorithm`.
@@ -111,11 +111,11 @@ impl VerifyingKey {
     /// # Errors
     ///
     /// Also if the JWK says by `alg`, `kty` or `crv` that it is for another.
-    pub fn from_jwk_for(algorithm: Algorithm, json: &str) -> Result<Self, KeyError> {
-        Self::from_one_jwk(Some(algorithm), json)
+    pub fn from_jwk_for(algorithm: Algorithm, json: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        Self::from_one_jwk(Some(algorithm), json.as_ref())
     }
 
-    fn from_one_jwk(named: Option<Algorithm>, json: &str) -> Result<Self, KeyError> {
+    fn from_one_jwk(named: Option<Algorithm>, json: &[u8]) -> Result<Self, KeyError> {
         let jwk = Jwk::from_json(json)?;
         if jwk.is_private() {
             return Err(KeyError::Private);

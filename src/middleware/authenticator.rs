@@ -39,7 +39,8 @@ pub(crate) fn token_of(extensions: &Extensions) -> Result<Option<&VerifiedToken>
 pub(super) struct Sender {
     /// `None` where a token is optional, and there is none.
     pub(super) token: Option<VerifiedToken>,
-    pub(super) by_cookie: bool,
+    /// Whether a shared cache knows that the response is for this sender alone.
+    pub(super) known_to_caches: bool,
 }
 
 impl Sender {
@@ -81,13 +82,12 @@ impl<R, V> Authenticator<R, V> {
                 Found::Malformed => return Err(AuthErrorKind::MalformedCredentials.into()),
                 Found::Several => return Err(AuthErrorKind::SeveralTokens.into()),
             };
-            let by_cookie = source.is_ambient();
-            if by_cookie {
+            if source.is_ambient() {
                 self.csrf.check(head)?;
             }
             return Ok(Sender {
                 token: Some(self.verifier.verify(&*token)?),
-                by_cookie,
+                known_to_caches: source.is_known_to_caches(),
             });
         }
         if !self.optional {
@@ -95,7 +95,7 @@ impl<R, V> Authenticator<R, V> {
         }
         Ok(Sender {
             token: None,
-            by_cookie: false,
+            known_to_caches: true,
         })
     }
 

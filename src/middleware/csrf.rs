@@ -22,6 +22,8 @@
 //! Rule 4 compares with the `Host` that arrives here. A proxy that rewrites it leaves rules 2 and 3, which is enough for
 //! browsers since 2023. `Origin` and `Sec-Fetch-Site` must arrive unchanged.
 //!
+//! In a test without a server nobody adds `Host`: name it, or send a whole URI, or `Sec-Fetch-Site: same-origin`.
+//!
 //! ```
 //! use tower_jwt_auth::csrf::CsrfLayer;
 //! # use axum::{Router, routing::post};
@@ -204,6 +206,14 @@ impl TryFrom<&str> for Origin {
     type Error = OriginError;
 
     fn try_from(origin: &str) -> Result<Self, OriginError> {
+        origin.parse()
+    }
+}
+
+impl TryFrom<String> for Origin {
+    type Error = OriginError;
+
+    fn try_from(origin: String) -> Result<Self, OriginError> {
         origin.parse()
     }
 }

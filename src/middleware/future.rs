@@ -55,7 +55,7 @@ struct Waiting<S, ReqBody, R> {
 /// What happens to the response of the inner service.
 struct After<R> {
     answers: Arc<Answers<R>>,
-    by_cookie: bool,
+    known_to_caches: bool,
 }
 
 impl<S, ReqBody, ResBody, R> ResponseFuture<S, ReqBody, ResBody, R>
@@ -85,9 +85,12 @@ where
     pub(super) fn authenticated(
         future: S::Future,
         answers: Arc<Answers<R>>,
-        by_cookie: bool,
+        known_to_caches: bool,
     ) -> Self {
-        let after = Some(After { answers, by_cookie });
+        let after = Some(After {
+            answers,
+            known_to_caches,
+        });
         Self {
             kind: Kind::Inner { future, after },
         }
@@ -171,10 +174,13 @@ impl<S, ReqBody, R> Waiting<S, ReqBody, R> {
             let response = Some(answers.reject(&error));
             return Kind::Rejected { response };
         }
-        let by_cookie = sender.by_cookie;
+        let known_to_caches = sender.known_to_caches;
         sender.mark(&mut request);
         let future = ready.call(request);
-        let after = Some(After { answers, by_cookie });
+        let after = Some(After {
+            answers,
+            known_to_caches,
+        });
         Kind::Inner { future, after }
     }
 }
@@ -184,11 +190,14 @@ impl<R> After<R> {
     where
         R: Respond<B>,
     {
-        if let Some(Refused(error)) = response.extensions_mut().remove() {
+        if let Some(Refused(error)) = response.extensions_mut().remove()
+            // A handler that answers otherwise, with 404 say, means it.
+            && response.status() == error.status()
+        {
             return replace(response, self.answers.reject(&error));
         }
-        if self.by_cookie {
-            // A shared cache does not know that the answer depends on a cookie.
+        if !self.known_to_caches {
+            // Such as a cookie, on which a shared cache does not know the answer to depend.
             response
                 .headers_mut()
                 .entry(CACHE_CONTROL)

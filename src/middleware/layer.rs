@@ -32,7 +32,8 @@ pub struct JwtAuthLayer<R = ProblemJson, V = NoRevocation> {
 }
 
 impl JwtAuthLayer {
-    /// Trusts a key, a [`KeySet`](crate::keys::KeySet), or some [`TrustedIssuer`](crate::TrustedIssuer)s. The token
+    /// Trusts a key, a [`KeySet`](crate::keys::KeySet) (of a JWKS document: [`KeySet::from_jwks`](crate::keys::KeySet::from_jwks)),
+    /// or some [`TrustedIssuer`](crate::TrustedIssuer)s. The token
     /// comes as `Authorization: Bearer`, and is required.
     #[must_use]
     pub fn new(trust: impl Into<Trust>) -> Self {
@@ -54,8 +55,12 @@ impl<R, V> JwtAuthLayer<R, V> {
         self
     }
 
-    fn map_verifier(self, change: impl FnOnce(Verifier) -> Verifier) -> Self {
-        self.map(|authenticator| authenticator.verifier = change(authenticator.verifier.clone()))
+    fn verifier(&self) -> Verifier {
+        self.authenticator.verifier.clone()
+    }
+
+    fn set_verifier(self, verifier: Verifier) -> Self {
+        self.map(|authenticator| authenticator.verifier = verifier)
     }
 
     /// As [`Verifier::issuer`].
@@ -66,7 +71,8 @@ impl<R, V> JwtAuthLayer<R, V> {
     #[must_use]
     #[track_caller]
     pub fn issuer(self, issuer: impl Into<String>) -> Self {
-        self.map_verifier(|verifier| verifier.issuer(issuer))
+        let verifier = self.verifier().issuer(issuer);
+        self.set_verifier(verifier)
     }
 
     /// As [`Verifier::audience`].
@@ -77,13 +83,15 @@ impl<R, V> JwtAuthLayer<R, V> {
     #[must_use]
     #[track_caller]
     pub fn audience(self, audience: impl Into<String>) -> Self {
-        self.map_verifier(|verifier| verifier.audience(audience))
+        let verifier = self.verifier().audience(audience);
+        self.set_verifier(verifier)
     }
 
     /// As [`Verifier::any_audience`].
     #[must_use]
     pub fn any_audience(self) -> Self {
-        self.map_verifier(Verifier::any_audience)
+        let verifier = self.verifier().any_audience();
+        self.set_verifier(verifier)
     }
 
     /// As [`Verifier::leeway`]. 30 seconds by default.
@@ -94,7 +102,8 @@ impl<R, V> JwtAuthLayer<R, V> {
     #[must_use]
     #[track_caller]
     pub fn leeway(self, leeway: Duration) -> Self {
-        self.map_verifier(|verifier| verifier.leeway(leeway))
+        let verifier = self.verifier().leeway(leeway);
+        self.set_verifier(verifier)
     }
 
     /// As [`Verifier::typ`].
@@ -105,13 +114,15 @@ impl<R, V> JwtAuthLayer<R, V> {
     #[must_use]
     #[track_caller]
     pub fn typ(self, typ: impl Into<String>) -> Self {
-        self.map_verifier(|verifier| verifier.typ(typ))
+        let verifier = self.verifier().typ(typ);
+        self.set_verifier(verifier)
     }
 
     /// As [`Verifier::allow_confirmation`].
     #[must_use]
     pub fn allow_confirmation(self, method: impl Into<String>) -> Self {
-        self.map_verifier(|verifier| verifier.allow_confirmation(method))
+        let verifier = self.verifier().allow_confirmation(method);
+        self.set_verifier(verifier)
     }
 
     /// As [`Verifier::max_token_length`]. 8 KiB by default.
@@ -122,16 +133,18 @@ impl<R, V> JwtAuthLayer<R, V> {
     #[must_use]
     #[track_caller]
     pub fn max_token_length(self, bytes: usize) -> Self {
-        self.map_verifier(|verifier| verifier.max_token_length(bytes))
+        let verifier = self.verifier().max_token_length(bytes);
+        self.set_verifier(verifier)
     }
 
     /// As [`Verifier::clock`].
     #[must_use]
     pub fn clock(self, clock: impl Clock) -> Self {
-        self.map_verifier(|verifier| verifier.clock(clock))
+        let verifier = self.verifier().clock(clock);
+        self.set_verifier(verifier)
     }
 
-    /// Where tokens come from, in order. [`TokenSource::bearer`] alone by default.
+    /// Where tokens come from, in order: an array of them, or a `Vec`. [`TokenSource::bearer`] alone by default.
     ///
     /// # Panics
     ///
@@ -172,8 +185,11 @@ impl<R, V> JwtAuthLayer<R, V> {
     #[must_use]
     #[track_caller]
     pub fn realm(self, realm: impl Into<String>) -> Self {
-        let realm = realm.into();
-        self.map(|authenticator| authenticator.challenge().set_realm(realm))
+        let mut layer = self;
+        Arc::make_mut(&mut layer.authenticator)
+            .challenge()
+            .set_realm(realm.into());
+        layer
     }
 
     /// Where clients find this resource's metadata: `resource_metadata` of challenges (RFC 9728 §5.1). None by default.
@@ -184,8 +200,11 @@ impl<R, V> JwtAuthLayer<R, V> {
     #[must_use]
     #[track_caller]
     pub fn resource_metadata(self, url: impl Into<String>) -> Self {
-        let url = url.into();
-        self.map(|authenticator| authenticator.challenge().set_resource_metadata(url))
+        let mut layer = self;
+        Arc::make_mut(&mut layer.authenticator)
+            .challenge()
+            .set_resource_metadata(url.into());
+        layer
     }
 
     /// Replaces what answers refused requests, those that an extractor refuses too. [`ProblemJson`] by default.

@@ -19,7 +19,45 @@
 //! a token, a claim or a library's text. The typed reason is an [`AuthError`] in the response's extensions, and with
 //! feature `tracing` an event: `DEBUG`, but `WARN` for claims that no handler expected, and `ERROR` for a missing layer.
 //!
-//! A response to a request that was authenticated by a cookie gets `Cache-Control: private` if it has none.
+//! A response to a request that was authenticated by anything but `Authorization`, a cookie say, gets `Cache-Control: private`
+//! if it has none: a shared cache does not know that it is for one person.
+//!
+//! # Plain tower
+//!
+//! Any service of `http::Request<B>` will do, with any body. A response's body must be one that the [`Respond`] in use
+//! can make: [`ProblemJson`] one that is `From<Bytes>`, as hyper's `Full` and axum's `Body`; [`EmptyBody`] one that is
+//! `Default`; a closure makes any other, `BoxBody` say.
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::Full;
+//! use tower::{Layer, ServiceExt, service_fn};
+//! use tower_jwt_auth::{JwtAuthLayer, VerifiedToken};
+//! # use tower_jwt_auth::keys::SigningKey;
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let key = SigningKey::hs256([7; 32])?;
+//! # let token = key.sign(&serde_json::json!({ "sub": "alice", "exp": 4_000_000_000_u64 }))?;
+//! # let key = key.verifying_key();
+//!
+//! let service = JwtAuthLayer::new(key).layer(service_fn(async |request: Request<()>| {
+//!     let subject = request.extensions().get().and_then(VerifiedToken::subject);
+//!     let body = Bytes::copy_from_slice(subject.unwrap_or_default().as_bytes());
+//!     Ok::<_, Infallible>(Response::new(Full::new(body)))
+//! }));
+//!
+//! let request = Request::get("/").header("Authorization", format!("Bearer {token}")).body(())?;
+//! let response = service.oneshot(request).await?;
+//! assert_eq!(response.status(), 200);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Every route
+//!
+//! As with any middleware, `.layer` of a `Router` also answers for paths that no route has, and for methods that a route
+//! lacks: 401 before 404 and 405. `.route_layer` leaves those alone.
 //!
 //! # CORS
 //!

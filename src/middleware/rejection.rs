@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::header::{HeaderMap, RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED};
+use http::header::{RETRY_AFTER, TRAILER, TRANSFER_ENCODING, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 
 use crate::verify::{VerifyError, VerifyErrorKind};
@@ -58,7 +58,8 @@ pub enum AuthErrorKind {
 }
 
 impl AuthErrorKind {
-    /// The kind in snake case, for logs and metrics. For an invalid token, that of its [`VerifyErrorKind`].
+    /// The kind in snake case, for logs and metrics. For an invalid token, that of its [`VerifyErrorKind`]. Not for
+    /// clients, who would learn from it what to try next: they get [`AuthError::code`].
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -73,6 +74,12 @@ impl AuthErrorKind {
             Self::Unavailable => "unavailable",
             Self::MissingLayer => "missing_layer",
         }
+    }
+}
+
+impl fmt::Display for AuthErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -143,8 +150,10 @@ impl AuthError {
         }
     }
 
-    /// `error` of RFC 6750 §3.1. A request without a token gets none.
-    fn code(&self) -> Option<&'static str> {
+    /// What a client may be told, as a word: `error` of RFC 6750 §3.1. None for a request without a token, and for what that
+    /// document does not speak of.
+    #[must_use]
+    pub fn code(&self) -> Option<&'static str> {
         match self.kind {
             AuthErrorKind::InvalidToken(_)
             | AuthErrorKind::MissingTokenId
@@ -212,22 +221,25 @@ impl Error for AuthError {
 /// [`AuthError::status`], and `Cache-Control: no-store`.
 ///
 /// ```
-/// use axum::body::Body;
-/// use http::Response;
+/// use axum::{Json, response::{IntoResponse, Response}};
 /// use tower_jwt_auth::{AuthError, JwtAuthLayer};
 /// # let key = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32]).unwrap();
 ///
-/// let layer = JwtAuthLayer::new(key).respond(|error: &AuthError| {
-///     let body = format!(r#"{{"message":"{}"}}"#, error.description());
-///     let mut response = Response::new(Body::from(body));
-///     *response.status_mut() = error.status();
-///     response
-/// });
+/// fn in_our_words(error: &AuthError) -> Response {
+///     let body = serde_json::json!({ "message": error.description(), "code": error.code() });
+///     (error.status(), Json(body)).into_response()
+/// }
+///
+/// let layer = JwtAuthLayer::new(key).respond(in_our_words);
 /// # let _: axum::Router = axum::Router::new().layer(layer);
 /// ```
+///
+/// A closure names its argument's type: `|error: &AuthError| …`. A function that returns such a layer returns
+/// `JwtAuthLayer<impl Respond<Body>>`. [`AuthError::kind`] says more than a client should learn.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot answer with a body of type `{B}`",
-    note = "`ProblemJson` needs a body that is `From<Bytes>`, `EmptyBody` one that is `Default`; a closure `Fn(&AuthError) -> Response<B>` serves any other"
+    note = "`ProblemJson` needs a body that is `From<Bytes>`, `EmptyBody` one that is `Default`; a closure `Fn(&AuthError) -> Response<B>` serves any other",
+    note = "a layer between this one and the routes may have changed the body: in axum call `.layer` for each, rather than once with a `ServiceBuilder`, or put that layer outside"
 )]
 pub trait Respond<B> {
     /// The response to a request that was refused for `error`.
@@ -298,6 +310,7 @@ impl Challenge {
     /// # Panics
     ///
     /// If `realm` cannot stand between quotes.
+    #[track_caller]
     pub(super) fn set_realm(&mut self, realm: String) {
         assert_quotable(&realm);
         self.realm = realm.into();
@@ -306,6 +319,7 @@ impl Challenge {
     /// # Panics
     ///
     /// If `url` cannot stand between quotes.
+    #[track_caller]
     pub(super) fn set_resource_metadata(&mut self, url: String) {
         assert_quotable(&url);
         self.resource_metadata = Some(url.into());
@@ -333,6 +347,7 @@ impl Challenge {
 }
 
 /// RFC 6750 §3: %x20-21 / %x23-5B / %x5D-7E.
+#[track_caller]
 fn assert_quotable(text: &str) {
     assert!(
         text.bytes()
@@ -412,6 +427,8 @@ impl<R> Answers<R> {
         headers
             .entry(CACHE_CONTROL)
             .or_insert(HeaderValue::from_static("no-store"));
+        // The responder may have used the error's own response. An outer layer has no say in this one.
+        response.extensions_mut().remove::<Refused>();
         response.extensions_mut().insert(error.clone());
         response
     }
@@ -436,17 +453,15 @@ impl<R> fmt::Debug for Answers<R> {
 
 /// Keeps the headers and extensions that something between the extractor and the layer added.
 pub(super) fn replace<B>(old: Response<B>, mut new: Response<B>) -> Response<B> {
-    const OF_THE_BODY: [http::HeaderName; 4] = [
-        CONTENT_TYPE,
-        CONTENT_LENGTH,
-        CONTENT_ENCODING,
-        TRANSFER_ENCODING,
-    ];
+    let of_the_body = |name: &HeaderName| {
+        name.as_str().starts_with("content-")
+            || [ETAG, LAST_MODIFIED, TRAILER, TRANSFER_ENCODING].contains(name)
+    };
 
     let (parts, _) = old.into_parts();
     let mut kept = HeaderMap::new();
     for (name, value) in &parts.headers {
-        if !OF_THE_BODY.contains(name) && !new.headers().contains_key(name) {
+        if !of_the_body(name) && !new.headers().contains_key(name) {
             kept.append(name, value.clone());
         }
     }

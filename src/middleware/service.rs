@@ -65,10 +65,10 @@ where
                 ResponseFuture::waiting(Box::pin(look_up), ready, request, sender, answers)
             }
             (Verdict::Counts | Verdict::Unknown, _) => {
-                let by_cookie = sender.by_cookie;
+                let known_to_caches = sender.known_to_caches;
                 sender.mark(&mut request);
                 let answers = Arc::clone(answers);
-                ResponseFuture::authenticated(self.inner.call(request), answers, by_cookie)
+                ResponseFuture::authenticated(self.inner.call(request), answers, known_to_caches)
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::cookie::{CookieName, TokenCookie};
 /// A place in a request where a token may be.
 ///
 /// Sources are asked in order. The first that has a token decides: if its token is bad the request is refused,
-/// whatever later sources hold. Two values in one source are refused with 400.
+/// whatever later sources hold. Two different values in one source are refused with 400, and so are two headers with one.
 ///
 /// There is none for the query: URLs end up in logs and histories (RFC 9700 §4.3.2).
 #[derive(Clone)]
@@ -29,7 +29,7 @@ enum Kind {
 type Read = dyn for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;
 
 /// A request without its body, for [`TokenSource::custom`] to look at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct RequestHead<'a> {
     /// The method.
@@ -50,6 +50,17 @@ impl<'a> RequestHead<'a> {
             headers: request.headers(),
             extensions: request.extensions(),
         }
+    }
+}
+
+/// Shows the method and the names of the headers. The values may be tokens, and so may parts of the target.
+impl fmt::Debug for RequestHead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.keys().collect();
+        f.debug_struct("RequestHead")
+            .field("method", self.method)
+            .field("headers", &names)
+            .finish_non_exhaustive()
     }
 }
 
@@ -91,13 +102,14 @@ impl TokenSource {
     ///
     /// # Panics
     ///
-    /// If `name` is no header's name, or `authorization`.
+    /// If `name` is no header's name, or `authorization` or `cookie`, which have sources of their own.
     #[must_use]
     #[track_caller]
     pub fn header(name: &str) -> Self {
         match HeaderName::try_from(name) {
-            Ok(name) if name != AUTHORIZATION => Self(Kind::Header(name)),
-            Ok(_) => misuse(&"`Authorization` is read by `TokenSource::bearer`"),
+            Ok(AUTHORIZATION) => misuse(&"`Authorization` is read by `TokenSource::bearer`"),
+            Ok(COOKIE) => misuse(&"`Cookie` is read by `TokenSource::cookie`"),
+            Ok(name) => Self(Kind::Header(name)),
             Err(error) => misuse(&error),
         }
     }
@@ -108,10 +120,12 @@ impl TokenSource {
     /// use std::borrow::Cow;
     /// use tower_jwt_auth::TokenSource;
     ///
-    /// // A browser cannot set headers for a WebSocket, but name a protocol (RFC 6455 §4.1).
+    /// // A browser cannot set headers for a WebSocket, but name protocols (RFC 6455 §4.1). The server then picks another
+    /// // of them, `chat` say, so that the token is not sent back.
     /// let source = TokenSource::custom(|request| {
-    ///     let protocol = request.headers.get("sec-websocket-protocol")?.to_str().ok()?;
-    ///     Some(Cow::Borrowed(protocol.strip_prefix("access-token.")?))
+    ///     let protocols = request.headers.get("sec-websocket-protocol")?.to_str().ok()?;
+    ///     let token = |name: &'_ str| name.trim().strip_prefix("access-token.").map(str::to_owned);
+    ///     protocols.split(',').find_map(token).map(Cow::Owned)
     /// });
     /// ```
     ///
@@ -138,6 +152,11 @@ impl TokenSource {
             read: Arc::new(read),
             ambient: true,
         })
+    }
+
+    /// Whether a shared cache knows that the response is for one person: `Authorization` says so (RFC 9111 §3.5).
+    pub(super) fn is_known_to_caches(&self) -> bool {
+        matches!(self.0, Kind::Bearer)
     }
 
     /// Whether browsers send the token without being told to by the page.

@@ -110,7 +110,7 @@ impl VerifyErrorKind {
         }
     }
 
-    /// The kind in snake case, for logs and metrics.
+    /// The kind in snake case, for logs and metrics. Not for clients, who would learn from it what to try next.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

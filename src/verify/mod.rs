@@ -1,8 +1,9 @@
 //! Bytes to a [`VerifiedToken`], without any HTTP.
 //!
-//! Strict by default; in this order, and nothing after the first failure:
+//! Strict by default. What a token says counts for nothing until its signature is verified. Each part is looked at once
+//! those before it are good, in this order:
 //!
-//! 1. The length is capped (8 KiB). There are exactly three segments of strict base64url (RFC 7515 §2).
+//! 1. The length is capped (8 KiB). There are exactly three segments; each, once it is read, is strict base64url (RFC 7515 §2).
 //! 2. The header has no member twice, and none of `crit`, `b64`, `zip`. `typ` is absent, `JWT` or `at+jwt`
 //!    (RFC 9068 §4), in any case, with or without `application/`; or exactly what [`Verifier::typ`] says.
 //!    `jwk`, `jku`, `x5u` and `x5c` are never read.
@@ -11,6 +12,7 @@
 //! 5. The claims: no registered one twice or of the wrong type. `exp` is required, and counts while
 //!    `now < exp + leeway`; `nbf` and `iat` do not lie in the future, and `exp` not before `iat`. Issuer and audience are
 //!    required once configured, and compared whole. A token with an `aud` is refused where none is configured (RFC 7519 §4.1.3).
+//!    Of several [`TrustedIssuer`]s, `iss` chooses the one whose keys count, so there the claims are read first.
 //!    A logout token (`events`) is no access token, and a sender-constrained one (`cnf`) is no bearer token.
 
 mod error;
@@ -40,8 +42,16 @@ use trust::{Anchor, Anchors, Typ};
 /// use tower_jwt_auth::{Verifier, VerifyErrorKind};
 /// use tower_jwt_auth::keys::VerifyingKey;
 ///
-/// let key = VerifyingKey::hs256("at least thirty-two random bytes")?;
+/// # let secret = [7; 32];
+/// let key = VerifyingKey::hs256(secret)?;
 /// let verifier = Verifier::new(key).issuer("https://id.example.com").audience("api");
+/// # let token = tower_jwt_auth::keys::SigningKey::hs256(secret)?.sign(&serde_json::json!({
+/// #     "iss": "https://id.example.com", "aud": "api", "sub": "alice", "exp": 4_000_000_000_u64
+/// # })).unwrap();
+///
+/// let verified = verifier.verify(&token).unwrap();
+/// assert_eq!(verified.subject(), Some("alice"));
+/// let claims = verified.claims::<serde_json::Value>().unwrap();
 ///
 /// let refused = verifier.verify("no token at all").unwrap_err();
 /// assert_eq!(refused.kind(), VerifyErrorKind::Malformed);
@@ -92,6 +102,7 @@ impl Verifier {
     ///
     /// If `issuer` is empty, or the trust is in [`TrustedIssuer`]s, which bring theirs.
     #[must_use]
+    #[track_caller]
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         let issuer = issuer.into();
         assert!(!issuer.is_empty(), "the issuer is empty");
@@ -110,6 +121,7 @@ impl Verifier {
     ///
     /// If `audience` is empty.
     #[must_use]
+    #[track_caller]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         let audience = audience.into();
         assert!(!audience.is_empty(), "the audience is empty");
@@ -133,6 +145,7 @@ impl Verifier {
     ///
     /// If it is more than [`Verifier::MAX_LEEWAY`].
     #[must_use]
+    #[track_caller]
     pub fn leeway(mut self, leeway: Duration) -> Self {
         assert!(
             leeway <= Self::MAX_LEEWAY,
@@ -149,6 +162,7 @@ impl Verifier {
     ///
     /// If `typ` is empty.
     #[must_use]
+    #[track_caller]
     pub fn typ(mut self, typ: impl Into<String>) -> Self {
         self.typ = Typ::exactly(&typ.into());
         self.anchors.forget();
@@ -172,6 +186,7 @@ impl Verifier {
     ///
     /// If it is more than 64 KiB.
     #[must_use]
+    #[track_caller]
     pub fn max_token_length(mut self, bytes: usize) -> Self {
         assert!(bytes <= 64 * 1024, "tokens of more than 64 KiB");
         self.max_token_length = bytes;

@@ -53,6 +53,18 @@ impl From<KeySet> for Trust {
     }
 }
 
+impl From<&VerifyingKey> for Trust {
+    fn from(key: &VerifyingKey) -> Self {
+        key.clone().into()
+    }
+}
+
+impl From<&KeySet> for Trust {
+    fn from(keys: &KeySet) -> Self {
+        keys.clone().into()
+    }
+}
+
 impl From<TrustedIssuer> for Trust {
     fn from(issuer: TrustedIssuer) -> Self {
         Self(Source::Issuers(vec![issuer]))
@@ -154,12 +166,13 @@ pub(super) enum Typ {
 }
 
 impl Typ {
+    #[track_caller]
     pub(super) fn exactly(typ: &str) -> Self {
-        assert!(!typ.is_empty(), "the typ is empty");
         let subtype = match typ.split_once('/') {
             Some((application, rest)) if application.eq_ignore_ascii_case("application") => rest,
             _ => typ,
         };
+        assert!(!subtype.is_empty(), "the typ is empty");
         Self::Exactly(subtype.into())
     }
 
