@@ -197,7 +197,7 @@ impl JwksOptions {
 /// The elements of the array `keys`, as they are written: one that no reader could make sense of must not spoil the others.
 fn split(document: &[u8]) -> Option<Vec<&[u8]>> {
     let mut keys = None;
-    let mut rest = document.trim_ascii_start().strip_prefix(b"{")?;
+    let mut rest = after(document, b'{')?;
     if let Some(end) = after(rest, b'}') {
         rest = end;
     } else {
@@ -222,7 +222,7 @@ fn split(document: &[u8]) -> Option<Vec<&[u8]>> {
             }
         }
     }
-    rest.trim_ascii().is_empty().then_some(keys)?
+    skip_space(rest).is_empty().then_some(keys)?
 }
 
 /// The elements of an array up to its end, and what follows.
@@ -232,6 +232,7 @@ fn elements(mut rest: &[u8]) -> Option<(Vec<&[u8]>, &[u8])> {
         return Some((elements, end));
     }
     loop {
+        rest = skip_space(rest);
         let (_, end) = value::<IgnoredAny>(rest)?;
         elements.push(rest.get(..rest.len().checked_sub(end.len())?)?);
         match (after(end, b','), after(end, b']')) {
@@ -243,7 +244,15 @@ fn elements(mut rest: &[u8]) -> Option<(Vec<&[u8]>, &[u8])> {
 
 /// What follows `byte`, if that comes next.
 fn after(text: &[u8], byte: u8) -> Option<&[u8]> {
-    text.trim_ascii_start().strip_prefix(&[byte])
+    skip_space(text).strip_prefix(&[byte])
+}
+
+/// RFC 8259 §2.
+fn skip_space(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = text {
+        text = rest;
+    }
+    text
 }
 
 /// A JSON value at the beginning of a text, and what follows it.
@@ -335,6 +344,7 @@ mod tests {
             r#"{"keys":[],"keys":[]}"#,
             r#"{"keys" []}"#,
             r#"{keys:[]}"#,
+            "\u{c}{\"keys\":[]}",
         ] {
             assert_eq!(split(document), None, "{document}");
         }
