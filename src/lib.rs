@@ -106,6 +106,7 @@ pub mod guard;
 pub mod keys;
 pub mod middleware;
 pub mod revocation;
+pub mod session;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;

@@ -37,11 +37,24 @@ impl NumericDate {
     /// The date `seconds` after the epoch; `None` beyond [`NumericDate::MAX`].
     #[must_use]
     pub fn from_seconds(seconds: u64) -> Option<Self> {
-        Self::from_duration(Duration::from_secs(seconds))
+        Self::from_since_epoch(Duration::from_secs(seconds))
     }
 
-    fn from_duration(since_epoch: Duration) -> Option<Self> {
+    /// The date this long after the epoch; `None` beyond [`NumericDate::MAX`].
+    #[must_use]
+    pub fn from_since_epoch(since_epoch: Duration) -> Option<Self> {
         (since_epoch <= Self::MAX.0).then_some(Self(since_epoch))
+    }
+
+    /// `time` with its fraction of a second, within the bounds of a date.
+    pub(crate) fn precise(time: SystemTime) -> Self {
+        let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH);
+        Self(since_epoch.unwrap_or_default().min(Self::MAX.0))
+    }
+
+    /// The date without its fraction of a second.
+    pub(crate) fn whole_seconds(self) -> Self {
+        Self(Duration::from_secs(self.0.as_secs()))
     }
 
     /// Whole seconds since the epoch.
@@ -116,7 +129,7 @@ impl<'de> Deserialize<'de> for NumericDate {
             fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<NumericDate, E> {
                 Duration::try_from_secs_f64(seconds)
                     .ok()
-                    .and_then(NumericDate::from_duration)
+                    .and_then(NumericDate::from_since_epoch)
                     .ok_or_else(|| E::custom("date out of range"))
             }
         }

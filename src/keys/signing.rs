@@ -220,6 +220,13 @@ impl SigningKey {
     }
 }
 
+impl SigningKey {
+    /// The signature over bytes that are no token. With a secret: their MAC.
+    pub(crate) fn mac(&self, message: &[u8]) -> Option<Vec<u8>> {
+        self.sign.sign(message).ok()
+    }
+}
+
 /// Shows the algorithm and the name of the key, not the key.
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,48 @@
+//! What a login or a renewal hands out.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+use super::SessionId;
+
+/// An access token, and the refresh token that renews it.
+///
+/// Serialises to the JSON of RFC 6749 §5.1: `access_token`, `token_type`, `expires_in` in seconds, `refresh_token`.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct TokenPair {
+    /// The access token: a JWT with `typ: at+jwt` (RFC 9068).
+    pub access_token: String,
+    /// The refresh token: 76 characters that say nothing to anyone but their issuer.
+    pub refresh_token: String,
+    /// How long the access token counts, in whole seconds.
+    pub access_lifetime: Duration,
+    /// How long the refresh token counts, if it is not used before.
+    pub refresh_lifetime: Duration,
+    /// The session.
+    pub sid: SessionId,
+}
+
+impl Serialize for TokenPair {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_struct("TokenPair", 4)?;
+        members.serialize_field("access_token", &self.access_token)?;
+        members.serialize_field("token_type", "Bearer")?;
+        members.serialize_field("expires_in", &self.access_lifetime.as_secs())?;
+        members.serialize_field("refresh_token", &self.refresh_token)?;
+        members.end()
+    }
+}
+
+/// Shows no token.
+impl fmt::Debug for TokenPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenPair")
+            .field("access_lifetime", &self.access_lifetime)
+            .field("refresh_lifetime", &self.refresh_lifetime)
+            .finish_non_exhaustive()
+    }
+}
