@@ -1,0 +1,140 @@
+//! Sessions and subjects in memory.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use crate::claims::NumericDate;
+use crate::session::{
+    Created, Refusal, Rotated, Rotation, Session, SessionId, Subject, SubjectState,
+};
+
+/// Sessions by id, by subject, and by when they expire. No two calls at once: whoever holds it holds a lock.
+#[derive(Default)]
+pub(super) struct SessionTable {
+    sessions: HashMap<SessionId, Session>,
+    by_expiry: BTreeSet<(NumericDate, SessionId)>,
+    subjects: HashMap<Whose, Entry>,
+}
+
+type Whose = (Option<Box<str>>, Box<str>);
+
+#[derive(Default)]
+struct Entry {
+    state: SubjectState,
+    sessions: HashSet<SessionId>,
+}
+
+impl SessionTable {
+    pub(super) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub(super) fn subject(&self, subject: &Subject<'_>) -> SubjectState {
+        self.subjects
+            .get(&whose(subject))
+            .map_or_else(SubjectState::default, |entry| entry.state)
+    }
+
+    pub(super) fn create(&mut self, session: &Session) -> Created {
+        let whose = whose(&session.whose());
+        let state = self
+            .subjects
+            .get(&whose)
+            .map_or_else(SubjectState::default, |entry| entry.state);
+        if state.blocked {
+            return Created::Blocked;
+        }
+        if state.generation != session.generation {
+            return Created::LoggedOut;
+        }
+        let entry = self.subjects.entry(whose).or_default();
+        entry.sessions.insert(session.sid);
+        self.by_expiry.insert((expiry(session), session.sid));
+        self.sessions.insert(session.sid, session.clone());
+        Created::Kept
+    }
+
+    pub(super) fn find(&self, sid: SessionId) -> Option<&Session> {
+        self.sessions.get(&sid)
+    }
+
+    /// What the rotation would make of the session; [`SessionTable::keep`] or [`SessionTable::end`] makes it so.
+    pub(super) fn rotate(&self, sid: SessionId, rotation: &Rotation) -> Rotated {
+        let Some(session) = self.sessions.get(&sid) else {
+            return Rotated::Refused(Refusal::Ended);
+        };
+        let state = self.subject(&session.whose());
+        session.clone().rotate(rotation, state)
+    }
+
+    /// Replaces a session by what it is now.
+    pub(super) fn keep(&mut self, session: &Session) {
+        if let Some(before) = self.sessions.insert(session.sid, session.clone()) {
+            self.by_expiry.remove(&(expiry(&before), before.sid));
+        }
+        self.by_expiry.insert((expiry(session), session.sid));
+    }
+
+    pub(super) fn end(&mut self, sid: SessionId) -> Option<Session> {
+        let session = self.sessions.remove(&sid)?;
+        self.by_expiry.remove(&(expiry(&session), sid));
+        let whose = whose(&session.whose());
+        if let Some(entry) = self.subjects.get_mut(&whose) {
+            entry.sessions.remove(&sid);
+            if entry.sessions.is_empty() && entry.state == SubjectState::default() {
+                self.subjects.remove(&whose);
+            }
+        }
+        Some(session)
+    }
+
+    /// The latest `exp` of access tokens that are out for a subject.
+    pub(super) fn latest_access(&self, subject: &Subject<'_>) -> Option<NumericDate> {
+        self.sessions_of(subject)
+            .map(|session| session.access_expires_at)
+            .max()
+    }
+
+    /// Sets what is known of a subject. Sessions of another generation end.
+    pub(super) fn set(&mut self, subject: &Subject<'_>, state: SubjectState) {
+        let stale: Vec<_> = self
+            .sessions_of(subject)
+            .filter(|session| session.generation != state.generation)
+            .map(|session| session.sid)
+            .collect();
+        for sid in stale {
+            self.end(sid);
+        }
+        self.subjects.entry(whose(subject)).or_default().state = state;
+    }
+
+    pub(super) fn sessions_of(&self, subject: &Subject<'_>) -> impl Iterator<Item = &Session> {
+        self.subjects
+            .get(&whose(subject))
+            .into_iter()
+            .flat_map(|entry| &entry.sessions)
+            .filter_map(|sid| self.sessions.get(sid))
+    }
+
+    /// Drops up to `most` sessions that have expired.
+    pub(super) fn prune(&mut self, now: NumericDate, most: usize) -> usize {
+        let expired: Vec<_> = self
+            .by_expiry
+            .iter()
+            .take_while(|(expiry, _)| *expiry <= now)
+            .take(most)
+            .map(|(_, sid)| *sid)
+            .collect();
+        for sid in &expired {
+            self.end(*sid);
+        }
+        expired.len()
+    }
+}
+
+fn whose(subject: &Subject<'_>) -> Whose {
+    (subject.issuer.map(Box::from), subject.name.into())
+}
+
+fn expiry(session: &Session) -> NumericDate {
+    session.idle_expires_at.min(session.expires_at)
+}
