@@ -106,6 +106,9 @@ pub mod guard;
 pub mod keys;
 pub mod middleware;
 pub mod revocation;
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub mod routes;
 pub mod session;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]

@@ -93,5 +93,9 @@ pub use source::{RequestHead, TokenSource};
 
 pub(crate) use authenticator::token_of;
 #[cfg(feature = "axum")]
+pub(crate) use csrf::Rules;
+#[cfg(feature = "axum")]
 pub(crate) use rejection::leave_to_layer;
 pub(crate) use rejection::turn_away;
+#[cfg(feature = "axum")]
+pub(crate) use source::Found;
