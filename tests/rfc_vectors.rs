@@ -44,7 +44,7 @@ fn keys(algorithm: Algorithm, jwk: &str) -> [VerifyingKey; 2] {
         members.remove(private);
     }
     let signing = SigningKey::from_jwk_for(algorithm, &jwk).unwrap();
-    let verifying = VerifyingKey::from_jwk_for(algorithm, &public.to_string()).unwrap();
+    let verifying = VerifyingKey::from_jwk_for(algorithm, public.to_string()).unwrap();
     assert_eq!(signing.key_id(), public["kid"].as_str());
     assert_eq!(verifying.key_id(), public["kid"].as_str());
     [signing.verifying_key(), verifying]

@@ -20,4 +20,5 @@ mod h_transport;
 mod i_cookie;
 mod m_sender;
 mod n_errors;
+mod o_second_look;
 mod support;
