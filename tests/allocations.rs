@@ -1,5 +1,5 @@
 //! What a request allocates on its way through the layer. Counts do not depend on the machine's mood.
-#![cfg(all(feature = "axum", feature = "aws_lc_rs"))]
+#![cfg(all(feature = "axum", any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -10,7 +10,9 @@ use aws_lc_rs::signature::{
 };
 use aws_lc_rs::{hmac, rsa};
 
-use super::{Sign, Signer, SigningFailed, VerifySignature, ed25519_bounds, rsa_bounds};
+use super::{
+    Sign, Signer, SigningFailed, VerifySignature, ed25519_bounds, rsa_bounds, without_leading_zeros,
+};
 use crate::keys::material::{PrivateMaterial, PublicMaterial, RsaPrivateComponents};
 use crate::keys::{Algorithm, KeyError};
 
@@ -89,11 +91,6 @@ pub(crate) fn verifier(
         _ => return Err(KeyError::WrongKind(algorithm)),
     };
     Ok(Arc::new(key))
-}
-
-fn without_leading_zeros(number: &[u8]) -> &[u8] {
-    let zeros = number.iter().take_while(|byte| **byte == 0).count();
-    number.get(zeros..).unwrap_or_default()
 }
 
 /// Key and verifier in one: HMAC verifies by signing again.

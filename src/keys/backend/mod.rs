@@ -2,9 +2,19 @@
 //!
 //! A back-end makes two things, ready-parsed: a verifier of signatures and a signer. It also holds keys to the bounds
 //! of [`rsa_bounds`] and [`ed25519_bounds`], since only it can read their encodings.
+//!
+//! Which back-end is used is settled here and when the crate is built: `aws_lc` where it is enabled, whatever else is.
+//! Nothing is asked of `jsonwebtoken`'s provider for the whole process, which others may set, and which panics with two
+//! back-ends.
 
 #[cfg(feature = "aws_lc_rs")]
 mod aws_lc;
+// With both enabled only the tests look at this one.
+#[cfg(all(feature = "rust_crypto", any(test, not(feature = "aws_lc_rs"))))]
+mod rust_crypto;
+
+#[cfg(all(test, feature = "aws_lc_rs", feature = "rust_crypto"))]
+mod agreement;
 
 use std::sync::Arc;
 
@@ -33,7 +43,10 @@ pub(crate) struct Signer {
 #[cfg(feature = "aws_lc_rs")]
 pub(crate) use aws_lc::{generate, signer, verifier};
 
-#[cfg(not(feature = "aws_lc_rs"))]
+#[cfg(all(feature = "rust_crypto", not(feature = "aws_lc_rs")))]
+pub(crate) use rust_crypto::{generate, signer, verifier};
+
+#[cfg(not(any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 mod none {
     use super::{Arc, KeyError, Signer, VerifySignature};
     use crate::keys::Algorithm;
@@ -55,11 +68,21 @@ mod none {
     }
 }
 
-#[cfg(not(feature = "aws_lc_rs"))]
+#[cfg(not(any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 pub(crate) use none::{generate, signer, verifier};
 
+/// The most bits that an RSA modulus may have.
+#[cfg_attr(
+    not(any(feature = "aws_lc_rs", feature = "rust_crypto")),
+    expect(dead_code, reason = "no back-end")
+)]
+const LARGEST_RSA: usize = 8192;
+
 /// Modulus and exponent, big-endian without leading zeros, are within what is accepted.
-#[cfg_attr(not(feature = "aws_lc_rs"), expect(dead_code, reason = "no back-end"))]
+#[cfg_attr(
+    not(any(feature = "aws_lc_rs", feature = "rust_crypto")),
+    expect(dead_code, reason = "no back-end")
+)]
 fn rsa_bounds(n: &[u8], e: &[u8]) -> Result<(), KeyError> {
     let bits = |number: &[u8]| match number.first() {
         None => 0,
@@ -71,7 +94,7 @@ fn rsa_bounds(n: &[u8], e: &[u8]) -> Result<(), KeyError> {
     if bits(n) < 2048 {
         return Err(KeyError::WeakRsa);
     }
-    if bits(n) > 8192 {
+    if bits(n) > LARGEST_RSA {
         return Err(KeyError::LargeRsa);
     }
     let odd = e.last().is_some_and(|last| last & 1 == 1);
@@ -81,8 +104,20 @@ fn rsa_bounds(n: &[u8], e: &[u8]) -> Result<(), KeyError> {
     Ok(())
 }
 
+#[cfg_attr(
+    not(any(feature = "aws_lc_rs", feature = "rust_crypto")),
+    expect(dead_code, reason = "no back-end")
+)]
+fn without_leading_zeros(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
+}
+
 /// `key`, which ends with the 32 bytes of RFC 8032 §5.1.5, is no point of low order: for such a one anybody can make signatures.
-#[cfg_attr(not(feature = "aws_lc_rs"), expect(dead_code, reason = "no back-end"))]
+#[cfg_attr(
+    not(any(feature = "aws_lc_rs", feature = "rust_crypto")),
+    expect(dead_code, reason = "no back-end")
+)]
 fn ed25519_bounds(key: &[u8]) -> Result<(), KeyError> {
     /// The y coordinates of the points whose order divides 8, canonical or not, without the sign bit.
     const LOW_ORDER: [[u8; 32]; 7] = [
