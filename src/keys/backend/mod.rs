@@ -1,7 +1,7 @@
 //! The seam between keys and the library that does the cryptography.
 //!
 //! A back-end makes two things, ready-parsed: a verifier of signatures and a signer. It also holds keys to the bounds
-//! of [`rsa_bounds`] and [`ed25519_bounds`], since only it can read their encodings.
+//! of [`rsa_bounds`], [`ec_bounds`] and [`ed25519_bounds`], since only it can read their encodings.
 //!
 //! Which back-end is used is settled here and when the crate is built: `aws_lc` where it is enabled, whatever else is.
 //! Nothing is asked of `jsonwebtoken`'s provider for the whole process, which others may set, and which panics with two
@@ -101,7 +101,23 @@ fn rsa_bounds(n: &[u8], e: &[u8]) -> Result<(), KeyError> {
     if !odd || bits(e) < 2 || bits(e) > 33 {
         return Err(KeyError::RsaExponent);
     }
+    // The product of two odd primes.
+    if n.last().is_some_and(|last| last & 1 == 0) {
+        return Err(KeyError::Unreadable);
+    }
     Ok(())
+}
+
+/// `point` is in none of the forms that RFC 5480 §2.2 leaves out, hybrid and compact, which some libraries read.
+#[cfg_attr(
+    not(any(feature = "aws_lc_rs", feature = "rust_crypto")),
+    expect(dead_code, reason = "no back-end")
+)]
+fn ec_bounds(point: &[u8]) -> Result<(), KeyError> {
+    match point.first() {
+        Some(5..=7) => Err(KeyError::Unreadable),
+        _ => Ok(()),
+    }
 }
 
 #[cfg_attr(

@@ -19,8 +19,8 @@ use sha2::digest::{Digest, FixedOutputReset, KeyInit};
 use sha2::{Sha256, Sha384, Sha512};
 
 use super::{
-    LARGEST_RSA, Sign, Signer, SigningFailed, VerifySignature, ed25519_bounds, rsa_bounds,
-    without_leading_zeros,
+    LARGEST_RSA, Sign, Signer, SigningFailed, VerifySignature, ec_bounds, ed25519_bounds,
+    rsa_bounds, without_leading_zeros,
 };
 use crate::keys::material::{PrivateMaterial, PublicMaterial, RsaPrivateComponents};
 use crate::keys::{Algorithm, KeyError};
@@ -357,10 +357,7 @@ macro_rules! curve {
                         parameters: Some((&$curve::OID).into()),
                     },
                 );
-                // Of the forms of SEC1 §2.3.3 these two; the library knows others, which RFC 5480 §2.2 does not.
-                if !matches!(point.first(), Some(2..=4)) {
-                    return Err(KeyError::Unreadable);
-                }
+                ec_bounds(point)?;
                 let key = VerifyingKey::from_sec1_bytes(point);
                 Ok(Arc::new(Point(key.map_err(|_| KeyError::Unreadable)?)))
             }
