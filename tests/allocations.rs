@@ -59,6 +59,7 @@ fn count(router: &mut Router, authorization: &HeaderValue) -> u64 {
     allocation_counter::measure(call).count_total
 }
 
+/// With either crypto back-end.
 #[test]
 fn first_sight_costs_sixteen_allocations() {
     let key = SigningKey::hs256([7; 32]).unwrap();
