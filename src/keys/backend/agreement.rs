@@ -1,4 +1,9 @@
 //! The two back-ends give the same answers: to keys, and to each other's signatures.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics fails"
+)]
 
 use std::sync::{Arc, LazyLock};
 

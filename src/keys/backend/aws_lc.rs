@@ -10,10 +10,8 @@ use aws_lc_rs::signature::{
 };
 use aws_lc_rs::{hmac, rsa};
 
-use super::{
-    Sign, Signer, SigningFailed, VerifySignature, ec_bounds, ed25519_bounds, rsa_bounds,
-    without_leading_zeros,
-};
+use super::bounds::{ec_bounds, ed25519_bounds, rsa_bounds, without_leading_zeros};
+use super::{Sign, Signer, SigningFailed, VerifySignature};
 use crate::keys::material::{PrivateMaterial, PublicMaterial, RsaPrivateComponents};
 use crate::keys::{Algorithm, KeyError};
 
