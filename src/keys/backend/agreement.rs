@@ -518,6 +518,47 @@ fn ed25519_public_keys_of_low_order() {
     }
 }
 
+/// The key is good, and said to be for something else: RSASSA-PSS alone (RFC 4055), P-192, X25519.
+#[test]
+fn encodings_that_name_another_algorithm() {
+    let renamed = |der: &[u8], name: &[u8], last: u8| {
+        let at = memchr::memmem::find(der, name).unwrap() + name.len() - 1;
+        let mut der = der.to_vec();
+        der[at] = last;
+        der
+    };
+    let pkcs8 = RSA.to_pkcs8_der().unwrap();
+    let pair = RsaKeyPair::from_pkcs8(pkcs8.as_bytes()).unwrap();
+    let ed25519 = Ed25519KeyPair::generate().unwrap();
+    let (es256, ec) = &EC[0];
+    let of_rsa: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+    let of_ec: PublicKeyX509Der<'_> = ec.public_key().as_der().unwrap();
+    let of_ed25519: PublicKeyX509Der<'_> = ed25519.public_key().as_der().unwrap();
+    const RSA_NAME: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
+    const EC_NAME: &[u8] = b"\x2a\x86\x48\xce\x3d\x03\x01\x07";
+    const ED25519_NAME: &[u8] = b"\x2b\x65\x70";
+
+    let unreadable = Some(KeyError::Unreadable);
+    let der = renamed(of_rsa.as_ref(), RSA_NAME, 10);
+    let said = of_public(Algorithm::RS256, &PublicMaterial::RsaDer(&der));
+    assert_eq!(said, unreadable);
+    let der = renamed(of_ec.as_ref(), EC_NAME, 1);
+    let said = of_public(*es256, &PublicMaterial::EcPoint(&der));
+    assert_eq!(said, unreadable);
+    let der = renamed(of_ed25519.as_ref(), ED25519_NAME, 0x6e);
+    let said = of_public(Algorithm::EdDSA, &PublicMaterial::Ed25519(&der));
+    assert_eq!(said, unreadable);
+
+    let der = renamed(pkcs8.as_bytes(), RSA_NAME, 10);
+    let said = of_private(Algorithm::RS256, &PrivateMaterial::Der(&der));
+    assert_eq!(said, unreadable);
+    let der = renamed(ec.to_pkcs8v1().unwrap().as_ref(), EC_NAME, 1);
+    assert_eq!(of_private(*es256, &PrivateMaterial::Der(&der)), unreadable);
+    let der = renamed(ed25519.to_pkcs8v1().unwrap().as_ref(), ED25519_NAME, 0x6e);
+    let said = of_private(Algorithm::EdDSA, &PrivateMaterial::Der(&der));
+    assert_eq!(said, unreadable);
+}
+
 /// Where they differ, aws-lc-rs is the one that takes more: a key that is no point, for which then no signature is
 /// good; and bytes after a private key.
 #[test]
