@@ -3,7 +3,7 @@
 //! Most of them sign a sentence, not claims, so they are no JWTs and must be refused. That they are refused as
 //! `MalformedClaims` proves the rest right: the payload is read last, under a signature that has verified.
 
-#![cfg(feature = "aws_lc_rs")]
+#![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

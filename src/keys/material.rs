@@ -1,6 +1,6 @@
 //! Keys on their way from a format to a back-end.
 #![cfg_attr(
-    not(feature = "aws_lc_rs"),
+    not(any(feature = "aws_lc_rs", feature = "rust_crypto")),
     expect(dead_code, reason = "only a back-end looks inside")
 )]
 

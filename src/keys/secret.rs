@@ -8,7 +8,7 @@ pub(crate) fn check(algorithm: Algorithm, secret: &[u8]) -> Result<(), KeyError>
     if text.trim().is_empty() {
         return Err(KeyError::EmptySecret);
     }
-    if is_der(secret.trim_ascii()) || is_key_text(&text) {
+    if is_der(secret) || is_key_text(&text) {
         return Err(KeyError::SecretIsKey);
     }
     let needed = algorithm.secret_length();
@@ -81,13 +81,17 @@ fn decode_hex(text: &[u8]) -> Option<Vec<u8>> {
     pairs.iter().map(digits).collect()
 }
 
-/// Whether the bytes are one DER SEQUENCE whose elements fill it exactly. Every encoding of a key is;
+/// Whether the bytes are, but for white space around it, one DER SEQUENCE whose elements fill it exactly. Every encoding of a key is;
 /// random bytes are it about once in ten million.
 fn is_der(bytes: &[u8]) -> bool {
     const SEQUENCE: u8 = 0x30;
-    let Some((SEQUENCE, mut content, [])) = element(bytes) else {
+    let Some((SEQUENCE, mut content, rest)) = element(bytes.trim_ascii_start()) else {
         return false;
     };
+    // Not trimmed before: the last byte of a key may look like white space.
+    if !rest.trim_ascii().is_empty() {
+        return false;
+    }
     let mut elements = 0usize;
     while !content.is_empty() {
         let Some((_, _, rest)) = element(content) else {
@@ -132,6 +136,20 @@ mod tests {
                 check(algorithm, &secret[1..]),
                 Err(KeyError::ShortSecret { algorithm, needed })
             );
+        }
+    }
+
+    #[test]
+    fn a_key_whose_last_byte_looks_like_white_space_is_no_secret() {
+        for last in [b' ', b'\t', b'\n', b'\r', 0x0c, 0xa5] {
+            let mut der = vec![0x30, 80, 0x02, 1, 1, 0x02, 75];
+            der.resize(81, 0xa5);
+            der.push(last);
+            for around in ["", "\n", " \r\n"] {
+                let secret = [around.as_bytes(), &der, around.as_bytes()].concat();
+                let verdict = check(Algorithm::HS256, &secret);
+                assert_eq!(verdict, Err(KeyError::SecretIsKey), "{last} {around:?}");
+            }
         }
     }
 

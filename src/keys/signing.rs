@@ -62,7 +62,7 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// [`KeyError::Generation`] if the system has no randomness; [`KeyError::Unsupported`] if the back-end lacks the algorithm.
+    /// [`KeyError::Generation`] if the system has no randomness.
     pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
         Ok(Self::new(algorithm, backend::generate(algorithm)?))
     }
