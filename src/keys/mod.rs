@@ -18,6 +18,7 @@
 
 mod algorithm;
 mod backend;
+mod der;
 mod jwk;
 mod jwks;
 mod material;

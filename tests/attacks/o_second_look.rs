@@ -1,19 +1,24 @@
 //! What those found who attacked the crate once it was whole.
 
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::signature::KeyPair;
 use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, ETAG, WWW_AUTHENTICATE};
 use http::{HeaderValue, Request, StatusCode};
+use jsonwebtoken::DecodingKey;
 use serde_json::{Value, json};
 use tower::ServiceBuilder;
-use tower_jwt_auth::keys::{JwksError, JwksOptions, KeyError, KeySet, SkipReason, VerifyingKey};
+use tower_jwt_auth::keys::{
+    Algorithm, JwksError, JwksOptions, KeyError, KeySet, SigningKey, SkipReason, VerifyingKey,
+};
 use tower_jwt_auth::{AuthError, Claims, JwtAuthLayer, TokenSource, VerifyErrorKind};
 
 use crate::support::{
-    Signer, base64url, bearer, claims, clock, forge, good, hs256, layer, request, rsa_jwk, rsa_key,
-    send,
+    P256, RSA, Signer, base64url, bearer, claims, clock, forge, good, hs256, layer, request,
+    rsa_jwk, rsa_key, send,
 };
 
 async fn handler(_: Claims<Value>) -> &'static str {
@@ -198,7 +203,7 @@ fn d05_any_part_of_a_private_key_makes_it_private() {
 
 #[tokio::test]
 async fn a03_a_signed_token_that_says_it_holds_another_is_not_minted_either() {
-    let key = tower_jwt_auth::keys::SigningKey::hs256([7; 32]).unwrap();
+    let key = SigningKey::hs256([7; 32]).unwrap();
     let header = tower_jwt_auth::keys::TokenHeader::new().member("cty", "JWT");
     assert!(key.sign_with(&header, &json!({})).is_err());
 }
@@ -208,9 +213,109 @@ async fn e07_a_key_by_reference_is_the_same_key() {
     let key = hs256();
     let app = crate::support::app(JwtAuthLayer::new(&key).clock(clock()));
     bearer(&app, &good()).await.accepted();
-    let set = KeySet::new([rsa_key(tower_jwt_auth::keys::Algorithm::RS256)]).unwrap();
+    let set = KeySet::new([rsa_key(Algorithm::RS256)]).unwrap();
     let app = crate::support::app(JwtAuthLayer::new(&set).clock(clock()));
     bearer(&app, &good())
         .await
         .refused(VerifyErrorKind::NoFittingKey);
+}
+
+/// SubjectPublicKeyInfo of Ed25519 before the key.
+const ED25519_SPKI: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
+
+#[test]
+fn f06_a_key_of_low_order_is_refused_in_every_wrapping() {
+    let mut identity = [0; 32];
+    identity[0] = 1;
+    let spki = [&ED25519_SPKI[..], &identity].concat();
+    for bytes in [&identity[..], &spki] {
+        let key = DecodingKey::from_ed_der(bytes);
+        assert_eq!(
+            VerifyingKey::from_decoding_key(Algorithm::EdDSA, &key).unwrap_err(),
+            KeyError::LowOrder
+        );
+        // What is checked must be what is used: nothing before or after it.
+        for odd in [
+            [bytes, &[7]].concat(),
+            [&[7], bytes].concat(),
+            bytes[1..].to_vec(),
+        ] {
+            let key = DecodingKey::from_ed_der(&odd);
+            assert_eq!(
+                VerifyingKey::from_decoding_key(Algorithm::EdDSA, &key).unwrap_err(),
+                KeyError::Unreadable
+            );
+            assert!(VerifyingKey::from_der(Algorithm::EdDSA, &odd).is_err());
+        }
+    }
+    assert_eq!(
+        VerifyingKey::from_der(Algorithm::EdDSA, &spki).unwrap_err(),
+        KeyError::LowOrder
+    );
+}
+
+#[test]
+fn d05_nothing_follows_a_key_in_der() {
+    let rsa = RSA.public_key().as_ref().to_vec();
+    let ec: PublicKeyX509Der<'_> = P256.public_key().as_der().unwrap();
+    let ec = ec.as_ref().to_vec();
+    for (algorithm, der) in [(Algorithm::RS256, &rsa), (Algorithm::ES256, &ec)] {
+        assert!(VerifyingKey::from_der(algorithm, der).is_ok());
+        for after in [&[0][..], &[4, 0], &rsa, &ec] {
+            let longer = [&der[..], after].concat();
+            assert_eq!(
+                VerifyingKey::from_der(algorithm, &longer).unwrap_err(),
+                KeyError::Unreadable
+            );
+            let key = match algorithm {
+                Algorithm::RS256 => DecodingKey::from_rsa_der(&longer),
+                _ => DecodingKey::from_ec_der(&longer),
+            };
+            assert!(VerifyingKey::from_decoding_key(algorithm, &key).is_err());
+        }
+    }
+}
+
+#[test]
+fn g11_a_key_that_is_nested_without_end_is_refused_and_overflows_nothing() {
+    for levels in [20, 400, 20_000] {
+        let mut der: Vec<u8> = Vec::new();
+        for _ in 0..levels {
+            let length = u32::try_from(der.len()).unwrap().to_be_bytes();
+            der = [&[0x30, 0x83], &length[1..], &der].concat();
+        }
+        let body = base64_simd::STANDARD.encode_to_string(&der);
+        for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
+            assert!(VerifyingKey::from_der(algorithm, &der).is_err());
+            assert!(SigningKey::from_der(algorithm, &der).is_err());
+            for label in ["PUBLIC KEY", "CERTIFICATE", "PRIVATE KEY"] {
+                let pem = format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
+                assert!(VerifyingKey::from_pem(algorithm, &pem).is_err());
+                assert!(SigningKey::from_pem(algorithm, &pem).is_err());
+            }
+        }
+    }
+}
+
+#[test]
+fn d02_openssh_in_binary_is_no_secret_either() {
+    for name in ["ssh-rsa", "ssh-ed25519", "ecdsa-sha2-nistp256"] {
+        let length = u32::try_from(name.len()).unwrap().to_be_bytes();
+        let blob = [&length[..], name.as_bytes(), &[0, 0, 0, 32], &[0xa5; 64]].concat();
+        let line = format!(
+            "{name} {} me@here",
+            base64_simd::STANDARD.encode_to_string(&blob)
+        );
+        let twice = base64_simd::STANDARD.encode_to_string(&line);
+        for secret in [&blob[..], line.as_bytes(), twice.as_bytes()] {
+            assert_eq!(
+                VerifyingKey::hs256(secret).unwrap_err(),
+                KeyError::SecretIsKey
+            );
+        }
+    }
+    // But words of a passphrase may begin like it.
+    assert!(VerifyingKey::hs256("correct horse ssh- battery staple and more").is_ok());
 }

@@ -44,7 +44,7 @@ pub(super) fn without_leading_zeros(number: &[u8]) -> &[u8] {
     number.get(zeros..).unwrap_or_default()
 }
 
-/// `key`, which ends with the 32 bytes of RFC 8032 §5.1.5, is no point of low order: for such a one anybody can make signatures.
+/// `key`, the 32 bytes of RFC 8032 §5.1.5, is no point of low order: for such a one anybody can make signatures.
 pub(super) fn ed25519_bounds(key: &[u8]) -> Result<(), KeyError> {
     /// The y coordinates of the points whose order divides 8, canonical or not, without the sign bit.
     const LOW_ORDER: [[u8; 32]; 7] = [
@@ -65,7 +65,7 @@ pub(super) fn ed25519_bounds(key: &[u8]) -> Result<(), KeyError> {
         first_and_rest(0xee, 0xff, 0x7f),
     ];
 
-    let mut y = *key.last_chunk::<32>().ok_or(KeyError::Unreadable)?;
+    let mut y = <[u8; 32]>::try_from(key).map_err(|_| KeyError::Unreadable)?;
     if let Some(sign) = y.last_mut() {
         *sign &= 0x7f;
     }

@@ -400,7 +400,6 @@ curve!(p521, NistP521);
 curve!(k256, Secp256k1);
 
 fn ed25519_verifier(key: &[u8]) -> Result<Verify, KeyError> {
-    let key = subject_public_key(key, ed25519::pkcs8::ALGORITHM_ID);
     ed25519_bounds(key)?;
     let key = ed25519::VerifyingKey::try_from(key).map_err(|_| KeyError::Unreadable)?;
     Ok(Arc::new(key))
