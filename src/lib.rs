@@ -126,6 +126,7 @@ pub mod revocation;
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub mod routes;
 pub mod session;
+pub mod store;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;

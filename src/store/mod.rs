@@ -1,0 +1,5 @@
+//! Where revocations are kept.
+
+pub mod memory;
+
+pub use memory::MemoryStore;
