@@ -45,6 +45,9 @@ use crate::clock::ManualClock;
 use crate::keys::{Algorithm, SigningKey, TokenHeader, VerifyingKey};
 use crate::middleware::JwtAuthLayer;
 use crate::revocation::{RevocationStore, TokenId};
+use crate::session::{
+    Created, Rotated, Rotation, Session, SessionId, SessionStore, Subject, SubjectState,
+};
 
 /// An issuer with a key of its own, whose clock a test moves. Clones share both.
 ///
@@ -229,7 +232,7 @@ impl fmt::Debug for TestToken {
     }
 }
 
-/// A [`RevocationStore`] around another, that fails on command. Clones share the store and the state.
+/// A [`RevocationStore`], and [`SessionStore`], around another, that fails on command. Clones share the store and the state.
 ///
 /// ```
 /// use tower_jwt_auth::{revocation::NoRevocation, testing::{FailingStore, TestIssuer}};
@@ -331,13 +334,7 @@ impl<S: RevocationStore> RevocationStore for FailingStore<S> {
     type Error = StoreFailure<S::Error>;
 
     async fn is_revoked(&self, token: &TokenId<'_>) -> Result<bool, Self::Error> {
-        self.state.asked.fetch_add(1, Ordering::SeqCst);
-        match self.mood() {
-            Mood::Healthy => {}
-            Mood::Failing => return Err(StoreFailure::OnCommand),
-            Mood::Hanging => std::future::pending().await,
-            Mood::Late(by) => tokio::time::sleep(by).await,
-        }
+        self.obey().await?;
         let answer = self.store.is_revoked(token).await;
         answer.map_err(StoreFailure::Store)
     }
@@ -347,6 +344,88 @@ impl<S: RevocationStore> RevocationStore for FailingStore<S> {
             Mood::Healthy => self.store.peek(token),
             _ => None,
         }
+    }
+}
+
+impl<S> FailingStore<S> {
+    /// Does as it was told before the store inside is asked.
+    async fn obey<E>(&self) -> Result<(), StoreFailure<E>> {
+        self.state.asked.fetch_add(1, Ordering::SeqCst);
+        match self.mood() {
+            Mood::Healthy => Ok(()),
+            Mood::Failing => Err(StoreFailure::OnCommand),
+            Mood::Hanging => std::future::pending().await,
+            Mood::Late(by) => {
+                tokio::time::sleep(by).await;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Fails before anything is changed.
+impl<S: SessionStore> SessionStore for FailingStore<S> {
+    async fn subject(&self, subject: &Subject<'_>) -> Result<SubjectState, Self::Error> {
+        self.obey().await?;
+        self.store
+            .subject(subject)
+            .await
+            .map_err(StoreFailure::Store)
+    }
+
+    async fn create(&self, session: &Session) -> Result<Created, Self::Error> {
+        self.obey().await?;
+        self.store
+            .create(session)
+            .await
+            .map_err(StoreFailure::Store)
+    }
+
+    async fn find(&self, sid: SessionId) -> Result<Option<Session>, Self::Error> {
+        self.obey().await?;
+        self.store.find(sid).await.map_err(StoreFailure::Store)
+    }
+
+    async fn rotate(&self, sid: SessionId, rotation: &Rotation) -> Result<Rotated, Self::Error> {
+        self.obey().await?;
+        let rotated = self.store.rotate(sid, rotation).await;
+        rotated.map_err(StoreFailure::Store)
+    }
+
+    async fn end(&self, sid: SessionId) -> Result<Option<Session>, Self::Error> {
+        self.obey().await?;
+        self.store.end(sid).await.map_err(StoreFailure::Store)
+    }
+
+    async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, Self::Error> {
+        self.obey().await?;
+        let raised = self.store.raise_generation(subject).await;
+        raised.map_err(StoreFailure::Store)
+    }
+
+    async fn block(&self, subject: &Subject<'_>) -> Result<(), Self::Error> {
+        self.obey().await?;
+        self.store.block(subject).await.map_err(StoreFailure::Store)
+    }
+
+    async fn unblock(&self, subject: &Subject<'_>) -> Result<(), Self::Error> {
+        self.obey().await?;
+        self.store
+            .unblock(subject)
+            .await
+            .map_err(StoreFailure::Store)
+    }
+
+    async fn list(
+        &self,
+        subject: &Subject<'_>,
+        now: NumericDate,
+    ) -> Result<Vec<Session>, Self::Error> {
+        self.obey().await?;
+        self.store
+            .list(subject, now)
+            .await
+            .map_err(StoreFailure::Store)
     }
 }
 

@@ -39,11 +39,12 @@ expect() {
     fi
 }
 
-paste_lines quickstart "200 200 401 200 403"
-expect 1 '^www-authenticate: Bearer realm="api"'
+paste_lines quickstart "200 200 401 403 200 200 403 204 401 401"
 expect 2 '"name":"Demo User"'
-expect 1 'Demo User noted: hello'
-expect 2 'application/problem\+json'
+expect 1 '^www-authenticate: Bearer realm="api"\r?$'
+expect 1 'error="insufficient_scope".* scope="notes:write"'
+expect 2 'Demo User noted: hello'
+expect 2 'error="invalid_token"'
 
 paste_lines guards "200 403 200 403 200"
 expect 1 'scope="orders:read orders:approve"'

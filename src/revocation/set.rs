@@ -95,8 +95,8 @@ impl RevocationSet {
     /// there must be, since whoever may log in and out may do so in a loop.
     pub const DEFAULT_CAPACITY: usize = 10_000_000;
 
-    /// 30 seconds, as [`Verifier::DEFAULT_LEEWAY`](crate::Verifier::DEFAULT_LEEWAY).
-    pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
+    /// 5 minutes: the most that a [`Verifier`](crate::Verifier::MAX_LEEWAY) allows, so that no setting of one revives a token.
+    pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(300);
 
     /// 24 hours. Few issuers make access tokens that live longer, and it costs little: one row a day for each block
     /// that was lifted.
@@ -125,7 +125,7 @@ impl RevocationSet {
         self
     }
 
-    /// Sets for how long after its `exp` a token counts. The default is [30 seconds](RevocationSet::DEFAULT_LEEWAY).
+    /// Sets for how long after its `exp` a token counts. The default is [5 minutes](RevocationSet::DEFAULT_LEEWAY).
     ///
     /// It must not be less than the verifier's, which would let tokens live for that long that were revoked.
     #[must_use]

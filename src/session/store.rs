@@ -1,6 +1,7 @@
 //! Where sessions are kept.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::SessionId;
@@ -77,6 +78,70 @@ pub trait SessionStore: RevocationStore {
         subject: &Subject<'_>,
         now: NumericDate,
     ) -> impl Future<Output = Result<Vec<Session>, Self::Error>> + Send;
+}
+
+impl<S: SessionStore> SessionStore for Arc<S> {
+    fn subject(
+        &self,
+        subject: &Subject<'_>,
+    ) -> impl Future<Output = Result<SubjectState, Self::Error>> + Send {
+        (**self).subject(subject)
+    }
+
+    fn create(
+        &self,
+        session: &Session,
+    ) -> impl Future<Output = Result<Created, Self::Error>> + Send {
+        (**self).create(session)
+    }
+
+    fn find(
+        &self,
+        sid: SessionId,
+    ) -> impl Future<Output = Result<Option<Session>, Self::Error>> + Send {
+        (**self).find(sid)
+    }
+
+    fn rotate(
+        &self,
+        sid: SessionId,
+        rotation: &Rotation,
+    ) -> impl Future<Output = Result<Rotated, Self::Error>> + Send {
+        (**self).rotate(sid, rotation)
+    }
+
+    fn end(
+        &self,
+        sid: SessionId,
+    ) -> impl Future<Output = Result<Option<Session>, Self::Error>> + Send {
+        (**self).end(sid)
+    }
+
+    fn raise_generation(
+        &self,
+        subject: &Subject<'_>,
+    ) -> impl Future<Output = Result<u64, Self::Error>> + Send {
+        (**self).raise_generation(subject)
+    }
+
+    fn block(&self, subject: &Subject<'_>) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        (**self).block(subject)
+    }
+
+    fn unblock(
+        &self,
+        subject: &Subject<'_>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        (**self).unblock(subject)
+    }
+
+    fn list(
+        &self,
+        subject: &Subject<'_>,
+        now: NumericDate,
+    ) -> impl Future<Output = Result<Vec<Session>, Self::Error>> + Send {
+        (**self).list(subject, now)
+    }
 }
 
 /// Who logs in: a subject of an issuer.

@@ -1,5 +1,7 @@
-//! Where revocations are kept.
+//! Where revocations and sessions are kept: each store is a [`RevocationStore`](crate::revocation::RevocationStore) and a
+//! [`SessionStore`](crate::session::SessionStore).
 
-pub mod memory;
+mod memory;
+mod session_table;
 
-pub use memory::MemoryStore;
+pub use memory::{MemoryStore, MemoryStoreFull};
