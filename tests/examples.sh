@@ -20,7 +20,7 @@ paste_lines() {
         sleep 0.1
     done
     tail -n +2 "$work/printed" >"$work/lines"
-    (cd "$work" && bash lines >answers 2>/dev/null)
+    (cd "$work" && bash lines 2>/dev/null | tr -d "\r" >answers)
     kill "$server"
     wait "$server" 2>/dev/null || true
     local got
@@ -41,7 +41,7 @@ expect() {
 
 paste_lines quickstart "200 200 401 403 200 200 403 204 401 401"
 expect 2 '"name":"Demo User"'
-expect 1 '^www-authenticate: Bearer realm="api"\r?$'
+expect 1 '^www-authenticate: Bearer realm="api"$'
 expect 1 'error="insufficient_scope".* scope="notes:write"'
 expect 2 'Demo User noted: hello'
 expect 2 'error="invalid_token"'

@@ -1,11 +1,6 @@
 //! Login, renewal and logout, as a service has them: the routes, the layer and a store.
 #![cfg(all(feature = "axum", feature = "testing"))]
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "a test that panics fails"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
