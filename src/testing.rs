@@ -1,20 +1,22 @@
 //! For the tests of a service that authenticates: tokens, time, and a store that fails on command.
 //!
-//! A test mints the tokens of a [`TestIssuer`] and moves its clock; nothing sleeps.
+//! A test mints the tokens of a [`TestIssuer`], moves its clock, and breaks a [`FailingStore`]; nothing sleeps.
 //!
 #![cfg_attr(feature = "axum", doc = "```")]
 #![cfg_attr(not(feature = "axum"), doc = "```text")]
 //! use std::time::Duration;
 //! use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
 //! use tower::ServiceExt;
-//! use tower_jwt_auth::{Require, testing::TestIssuer};
+//! use tower_jwt_auth::{Require, revocation::Revocation, store::MemoryStore};
+//! use tower_jwt_auth::testing::{FailingStore, TestIssuer};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! let issuer = TestIssuer::new();
+//! let store = FailingStore::new(MemoryStore::with_clock(issuer.clock().clone()));
 //! let app: Router = Router::new()
 //!     .route("/notes", get(|| async { "notes" }))
 //!     .layer(Require::scope("notes:read"))
-//!     .layer(issuer.layer());
+//!     .layer(issuer.layer().revocation(store.clone()));
 //! let ask = async |token: &str| {
 //!     let request = Request::get("/notes").header("Authorization", format!("Bearer {token}"));
 //!     app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status()
@@ -26,6 +28,14 @@
 //!
 //! issuer.clock().advance(Duration::from_secs(331)); // 5 minutes, leeway, and a second
 //! assert_eq!(ask(&alice).await, StatusCode::UNAUTHORIZED);
+//!
+//! let carol = issuer.token("carol").claim("scope", "notes:read").sign();
+//! store.store().revoke(&Revocation::Block { issuer: Some(TestIssuer::NAME), subject: "carol" }).unwrap();
+//! assert_eq!(ask(&carol).await, StatusCode::UNAUTHORIZED);
+//!
+//! store.fail();
+//! let dave = issuer.token("dave").claim("scope", "notes:read").sign();
+//! assert_eq!(ask(&dave).await, StatusCode::SERVICE_UNAVAILABLE);
 //! # }
 //! ```
 
