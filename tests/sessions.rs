@@ -946,6 +946,9 @@ async fn sessions_are_listed_and_ended_one_by_one() {
     );
 }
 
+/// `tests/all.sh` runs these in release mode too.
+const ROUNDS: usize = if cfg!(debug_assertions) { 1_000 } else { 10_000 };
+
 /// Races a renewal against something that ends the session, many times over.
 async fn race<S: SessionStore>(world: &World<S>, rounds: usize, end: &str) {
     for round in 0..rounds {
@@ -988,15 +991,15 @@ async fn race<S: SessionStore>(world: &World<S>, rounds: usize, end: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l06_a_renewal_that_races_a_logout_loses() {
-    race(&world(), 2_000, "logout").await;
+    race(&world(), ROUNDS, "logout").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l06_a_renewal_that_races_a_logout_everywhere_loses() {
-    race(&world(), 2_000, "everywhere").await;
+    race(&world(), ROUNDS, "everywhere").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l06_a_renewal_that_races_a_block_loses() {
-    race(&world(), 2_000, "block").await;
+    race(&world(), ROUNDS, "block").await;
 }
