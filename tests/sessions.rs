@@ -581,6 +581,26 @@ async fn l09_no_session_outlives_its_end() {
 }
 
 #[tokio::test]
+async fn l09_no_access_token_outlives_an_idle_session() {
+    let clock = ManualClock::at(NOW);
+    let store = memory(&clock);
+    let world = World::new(clock, store, |sessions| {
+        sessions.idle_lifetime(Duration::from_secs(60))
+    });
+    let tokens = world.sessions.login("alice").await.unwrap();
+    assert_eq!(tokens.access_lifetime, Duration::from_secs(60));
+    // Within the leeway the token still counts, and must still be told from others when its subject is logged out.
+    world.advance(70);
+    world.sessions.login("bob").await.unwrap();
+    assert_eq!(world.me(&tokens.access_token).await, StatusCode::OK);
+    world.sessions.logout_everywhere("alice").await.unwrap();
+    assert_eq!(
+        world.me(&tokens.access_token).await,
+        StatusCode::UNAUTHORIZED
+    );
+}
+
+#[tokio::test]
 async fn l11_guesses_change_nothing_and_a_counter_ahead_is_caught_up_with() {
     let world = world();
     let tokens = world.sessions.login("alice").await.unwrap();
@@ -947,7 +967,11 @@ async fn sessions_are_listed_and_ended_one_by_one() {
 }
 
 /// `tests/all.sh` runs these in release mode too.
-const ROUNDS: usize = if cfg!(debug_assertions) { 1_000 } else { 10_000 };
+const ROUNDS: usize = if cfg!(debug_assertions) {
+    1_000
+} else {
+    10_000
+};
 
 /// Races a renewal against something that ends the session, many times over.
 async fn race<S: SessionStore>(world: &World<S>, rounds: usize, end: &str) {

@@ -528,7 +528,8 @@ impl<S: SessionStore> Sessions<S> {
 
     /// `exp` of an access token issued at `now`, in whole seconds: never after the session's end.
     fn access_expiry(&self, session: &Session, now: NumericDate) -> NumericDate {
-        now.later_by(self.config.access_lifetime)
+        let lifetime = self.config.access_lifetime.min(self.config.idle_lifetime);
+        now.later_by(lifetime)
             .min(session.expires_at)
             .whole_seconds()
     }

@@ -94,7 +94,7 @@ impl MemoryStore {
     /// Drops what has expired. Writes do so too, bit by bit.
     pub fn prune(&self) {
         self.0.set.prune();
-        let now = self.now();
+        let now = self.long_ago();
         // Not all under one lock: others want to log in.
         while self.sessions().prune(now, Self::PRUNED_AT_ONCE) > 0 {}
     }
@@ -113,6 +113,13 @@ impl MemoryStore {
 
     fn now(&self) -> NumericDate {
         NumericDate::precise(self.0.clock.now())
+    }
+
+    /// What expired by then is dead for every verifier, whatever its leeway: until then a logout everywhere must know of it.
+    fn long_ago(&self) -> NumericDate {
+        let now = self.now().since_epoch();
+        let then = now.saturating_sub(RevocationSet::DEFAULT_LEEWAY);
+        NumericDate::from_since_epoch(then).unwrap_or(NumericDate::MAX)
     }
 
     fn sessions(&self) -> MutexGuard<'_, SessionTable> {
@@ -172,7 +179,7 @@ impl SessionStore for MemoryStore {
 
     async fn create(&self, session: &Session) -> Result<Created, MemoryStoreFull> {
         let mut sessions = self.sessions();
-        sessions.prune(self.now(), Self::PRUNED_AT_ONCE);
+        sessions.prune(self.long_ago(), Self::PRUNED_AT_ONCE);
         if sessions.len() >= self.0.most_sessions {
             return Err(MemoryStoreFull::Sessions);
         }
