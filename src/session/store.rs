@@ -22,7 +22,9 @@ use crate::revocation::RevocationStore;
 /// - Once [`end`](SessionStore::end), a [replay](Rotated::Replayed), [`raise_generation`](SessionStore::raise_generation) or
 ///   [`block`](SessionStore::block) has returned, [`is_revoked`](RevocationStore::is_revoked) answers `true` for every
 ///   access token of what was ended: until [`Session::access_expires_at`] at least.
-/// - Sessions that are dead by their own times may be dropped; a block, and a generation that was raised, may not.
+/// - A session that is dead by its own times may be dropped once its access tokens are dead for every verifier: 5 minutes,
+///   the largest leeway, after [`Session::access_expires_at`]. Until then a logout everywhere must know of it. A block, and a
+///   generation that was raised, may never be dropped.
 ///
 /// The feature `testing` has a suite that holds a store to this.
 pub trait SessionStore: RevocationStore {
