@@ -33,6 +33,8 @@ step "tests, default features"
 cargo test --locked
 step "tests, all features"
 cargo test --locked --all-features
+step "races, ten thousand rounds"
+RACE_ROUNDS=10000 cargo test --locked --all-features --test sessions l06
 step "tests, plain tower without axum"
 cargo test --locked "${plain_tower[@]}"
 

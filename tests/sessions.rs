@@ -1015,15 +1015,15 @@ async fn race<S: SessionStore>(world: &World<S>, rounds: usize, end: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l06_a_renewal_that_races_a_logout_loses() {
-    race(&world(), ROUNDS, "logout").await;
+    race(&world(), rounds(), "logout").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l06_a_renewal_that_races_a_logout_everywhere_loses() {
-    race(&world(), ROUNDS, "everywhere").await;
+    race(&world(), rounds(), "everywhere").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l06_a_renewal_that_races_a_block_loses() {
-    race(&world(), ROUNDS, "block").await;
+    race(&world(), rounds(), "block").await;
 }
