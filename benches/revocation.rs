@@ -12,46 +12,20 @@
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::disallowed_methods,
-    unsafe_code,
-    reason = "a bench: it panics, prints, counts and reads the time"
+    reason = "a bench: it panics, prints, and reads the time"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::HashSet;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use allocation_counter::AllocationInfo;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::revocation::{Revocation, RevocationSet, TokenId};
-
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-/// Counts the bytes asked for.
-struct Counting;
-
-// SAFETY: all is left to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(live, Ordering::Relaxed);
-        // SAFETY: as the caller's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as the caller's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const NOW: u64 = 1_800_000_000;
 const ISSUER: &str = "https://id.example.com";
@@ -119,16 +93,21 @@ fn filled(entries: u64, spread: u64) -> RevocationSet {
     set
 }
 
+/// What `make` makes, and what it has left on the heap.
+fn measured<T>(make: impl FnOnce() -> T) -> (T, AllocationInfo) {
+    let mut made = None;
+    let bytes = allocation_counter::measure(|| made = Some(make()));
+    (made.unwrap(), bytes)
+}
+
 fn memory() {
     println!("\nheap bytes an entry (the set itself says) and at the peak while it grew");
     let mut all = Vec::new();
     for (name, spread) in [("15 min", MINUTES), ("24 h", DAY)] {
         for entries in [500_000, 700_000, 1_000_000, 1_400_000] {
-            let before = LIVE.load(Ordering::Relaxed);
-            PEAK.store(before, Ordering::Relaxed);
-            let set = filled(entries, spread);
-            let live = (LIVE.load(Ordering::Relaxed) - before) as f64 / entries as f64;
-            let peak = (PEAK.load(Ordering::Relaxed) - before) as f64 / entries as f64;
+            let (set, bytes) = measured(|| filled(entries, spread));
+            let live = bytes.bytes_current as f64 / entries as f64;
+            let peak = bytes.bytes_max as f64 / entries as f64;
             let said = set.state().heap_bytes as f64 / entries as f64;
             assert_eq!(set.state().tokens as u64, entries);
             println!("{name:>7} {entries:>9} {live:>7.2} ({said:.2}) {peak:>7.2}");
@@ -139,26 +118,23 @@ fn memory() {
     let mean = all.iter().sum::<f64>() / all.len() as f64;
     println!("worst {worst:.2} (target 20), mean {mean:.2} (target 14)");
 
-    let before = LIVE.load(Ordering::Relaxed);
     let rows = set();
-    for number in 0..100_000 {
-        let sid = sid(number);
-        rows.revoke(&Revocation::Session {
-            issuer: Some(ISSUER),
-            sid: &sid,
-            until: at(NOW + 300),
-        })
-        .unwrap();
-    }
-    let sessions = LIVE.load(Ordering::Relaxed) - before;
-    for number in 0..100_000 {
-        raise(&rows, number);
-    }
-    let subjects = LIVE.load(Ordering::Relaxed) - before - sessions;
+    let ((), sessions) = measured(|| {
+        for number in 0..100_000 {
+            let sid = sid(number);
+            rows.revoke(&Revocation::Session {
+                issuer: Some(ISSUER),
+                sid: &sid,
+                until: at(NOW + 300),
+            })
+            .unwrap();
+        }
+    });
+    let ((), subjects) = measured(|| (0..100_000).for_each(|number| raise(&rows, number)));
     println!(
         "of 100,000: {:.1} a session, {:.1} a subject",
-        sessions as f64 / 1e5,
-        subjects as f64 / 1e5
+        sessions.bytes_current as f64 / 1e5,
+        subjects.bytes_current as f64 / 1e5
     );
 }
 
