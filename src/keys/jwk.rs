@@ -10,6 +10,11 @@ use super::material::{PrivateMaterial, PublicMaterial, RsaPrivateComponents};
 use super::{Algorithm, KeyError};
 use crate::token::base64url;
 
+/// Whether the text, if it is JSON, is an object. A derived reader takes an array of the members' values as well.
+pub(super) fn is_object(json: &str) -> bool {
+    json.trim_ascii_start().starts_with('{')
+}
+
 #[derive(Deserialize)]
 pub(crate) struct Jwk {
     kty: String,
@@ -50,11 +55,17 @@ impl Default for Defaults {
 
 impl Jwk {
     pub(crate) fn from_json(json: &str) -> Result<Self, KeyError> {
+        if !is_object(json) {
+            return Err(KeyError::Unreadable);
+        }
         // The reader's error may quote the key.
         serde_json::from_str(json).map_err(|_| KeyError::Unreadable)
     }
 
     pub(crate) fn from_value(value: serde_json::Value) -> Result<Self, KeyError> {
+        if !value.is_object() {
+            return Err(KeyError::Unreadable);
+        }
         serde_json::from_value(value).map_err(|_| KeyError::Unreadable)
     }
 

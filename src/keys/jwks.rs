@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::jwk::{Defaults, Jwk};
+use super::jwk::{Defaults, Jwk, is_object};
 use super::{Algorithm, KeyError, KeySet, VerifyingKey};
 
 /// A key set read from a document, and what in it could not be used.
@@ -145,6 +145,9 @@ impl JwksOptions {
             keys: Vec<Value>,
         }
 
+        if !is_object(json) {
+            return Err(JwksError::NotJwks);
+        }
         let document: Document = serde_json::from_str(json).map_err(|_| JwksError::NotJwks)?;
         let mut skipped = Vec::new();
         let mut usable: Vec<(usize, VerifyingKey)> = Vec::new();
@@ -232,3 +235,41 @@ impl fmt::Display for JwksError {
 }
 
 impl std::error::Error for JwksError {}
+
+#[cfg(all(test, feature = "aws_lc_rs"))]
+mod tests {
+    use super::*;
+
+    /// RFC 8037 A.2, as an object and as the values of all the members that a key may have.
+    const KEY: &str =
+        r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    const VALUES: &str = r#"["OKP","Ed25519","EdDSA",null,null,null,null,null,null,"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",null,null,null,null,null,null,null]"#;
+
+    #[test]
+    fn an_array_of_values_is_no_key() {
+        assert!(VerifyingKey::from_jwk(&format!("\n {KEY} ")).is_ok());
+        for json in [VALUES.to_owned(), format!(" {VALUES}")] {
+            assert_eq!(
+                VerifyingKey::from_jwk(&json).err(),
+                Some(KeyError::Unreadable)
+            );
+        }
+        let jwks = KeySet::from_jwks(&format!(r#"{{"keys":[{VALUES},{KEY}]}}"#)).unwrap();
+        assert_eq!(jwks.keys.len(), 1);
+        assert_eq!(
+            jwks.skipped.first().map(|key| key.reason),
+            Some(SkipReason::Key(KeyError::Unreadable))
+        );
+    }
+
+    #[test]
+    fn an_array_is_no_key_set() {
+        for json in [format!("[[{KEY}]]"), format!("\t[[{VALUES}]]")] {
+            assert_eq!(
+                KeySet::from_jwks(&json).err(),
+                Some(JwksError::NotJwks),
+                "{json}"
+            );
+        }
+    }
+}
