@@ -196,10 +196,29 @@ impl Writer<'_, '_> {
         }
         let text = match name {
             "exp" | "nbf" | "iat" => return self.date(),
-            "cnf" => return self.object(0, &["jkt"], &["jkt", "x5t#S256"]),
-            "alg" if self.one_in(16) => {
-                self.pick(&["none", "HS384", "hs256", "ES256", "HS256 "])?
+            "generation" => {
+                let number = self.pick(&[
+                    "0",
+                    "7",
+                    "18446744073709551615",
+                    "18446744073709551616",
+                    "123456789012345678",
+                    "-1",
+                    "-0",
+                    "1.0",
+                    "1e0",
+                    "1e999",
+                    "null",
+                    r#"{"\ud800":1}"#,
+                    r#"["\ud800",1e999]"#,
+                ])?;
+                self.out.push_str(number);
+                return Ok(());
             }
+            "cnf" => return self.object(0, &["jkt"], &["jkt", "x5t#S256"]),
+            "alg" if self.one_in(5) => self.pick(&[
+                "none", "hs256", "HS256 ", "HS384", "HS384", "ES256", "EdDSA", "Ed25519", "RS256",
+            ])?,
             "alg" => "HS256",
             "typ" => self.pick(&[
                 "JWT",
@@ -245,9 +264,22 @@ impl Writer<'_, '_> {
 const HEADER: [&str; 13] = [
     "typ", "kid", "cty", "crit", "b64", "zip", "jwk", "jku", "x5c", "alg", "x", "enc", "url",
 ];
-const CLAIMS: [&str; 14] = [
-    "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "events", "cnf", "scope", "name",
-    "Exp", "z",
+const CLAIMS: [&str; 15] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "sid",
+    "generation",
+    "events",
+    "cnf",
+    "scope",
+    "name",
+    "Exp",
+    "z",
 ];
 
 fn json(
