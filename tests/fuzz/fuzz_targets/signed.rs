@@ -5,7 +5,7 @@
 //! else of HS256, so that a wrong `alg` or `kid` is refused for what it is and not for its signature. Accessors are compared with the payload, the reader of plain payloads with the
 //! general one, and a header that is remembered with one that is not.
 //!
-//! Input: a line of header and then the payload. Or, if the first byte is 0x80 or more, choices for `writing`.
+//! Input: a line of header, which may be left empty for a usual one, and then the payload. Or, if the first byte is 0x80 or more, choices for `writing`.
 //! Ten digits that begin with 18000 are a time: 1800050000 is now, whenever the target runs.
 #![no_main]
 
@@ -501,18 +501,18 @@ fn check_accessors(
 fn encoded(bytes: &[u8], oddity: u8) -> Vec<u8> {
     let mut text = base64url(bytes).into_bytes();
     match oddity {
-        252 => text.push(b'='),
+        0x31 => text.push(b'='),
         // Stray bits, if there is room for any.
-        253 => {
+        0x32 => {
             if let Some(last) = text.last_mut() {
                 *last = last.wrapping_add(1);
             }
         }
-        254 => text
+        0x33 => text
             .iter_mut()
             .filter(|b| **b == b'-')
             .for_each(|b| *b = b'+'),
-        255 => return bytes.to_vec(),
+        0x34 => return bytes.to_vec(),
         _ => {}
     }
     text
@@ -562,13 +562,15 @@ fuzz_target!(|data: &[u8]| {
             (header, payload, [*first, *second])
         }
         _ => {
-            let (header, payload) =
-                data.split_at(data.iter().position(|b| *b == b'\n').unwrap_or(0));
-            (
-                header.to_vec(),
-                payload.get(1..).unwrap_or_default().to_vec(),
-                [0, 0],
-            )
+            let (header, payload) = match data.iter().position(|byte| *byte == b'\n') {
+                None => (&b""[..], data),
+                Some(end) => (&data[..end], &data[end + 1..]),
+            };
+            let header = match header {
+                b"" => br#"{"alg":"HS256","typ":"at+jwt"}"#,
+                header => header,
+            };
+            (header.to_vec(), payload.to_vec(), [0, 0])
         }
     };
     count(
