@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use arbitrary::Unstructured;
 use jsonwebtoken::{DecodingKey, Validation};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -15,6 +16,7 @@ use tower_jwt_auth::keys::{
 use tower_jwt_auth::{Verifier, clock::ManualClock};
 use tower_jwt_auth_fuzz::json::Json;
 use tower_jwt_auth_fuzz::tokens::decode;
+use tower_jwt_auth_fuzz::writing::key_set;
 use tower_jwt_auth_fuzz::{count, note};
 
 const NAMES: [&str; 15] = [
@@ -413,9 +415,14 @@ fn rsa_of(der: &[u8]) -> Option<(&[u8], &[u8])> {
     rsa_of(element(rest, 3)?.0.get(1..)?)
 }
 
-// Text is a document, or one key of it. Otherwise, or behind a byte from 0x80 on that chooses the algorithm: PEM or DER.
+// Text is a document, or one key of it. Behind a byte 1: choices for `writing`. Behind one from 0x80 on, which chooses the
+// algorithm: PEM or DER.
 fuzz_target!(|data: &[u8]| {
-    if let Some((first @ 0x80.., rest)) = data.split_first() {
+    if let Some((1, choices)) = data.split_first() {
+        if let Ok(json) = key_set(&mut Unstructured::new(choices)) {
+            document(&json);
+        }
+    } else if let Some((first @ 0x80.., rest)) = data.split_first() {
         let name = NAMES[usize::from(first - 0x80) % NAMES.len()];
         encoded(name.parse().unwrap(), rest);
     } else if let Ok(json) = std::str::from_utf8(data) {

@@ -1,8 +1,9 @@
 //! Requests through the layer and through the CSRF layer alone, compared with the rules of DESIGN.md ("Token sources")
 //! written out plainly. Which token is found shows in what becomes of it.
 //!
-//! Input: a line `METHOD target`, and lines `Name: value` of any bytes. `$good`, `$old` and `$forged` in a value are tokens.
-//! What `http` refuses is left out.
+//! Input: a line `METHOD target`, and lines `Name: value` of any bytes; digits are names of [`NAMES`]. `$good`, `$old` and
+//! `$forged` in a value are tokens, and control characters stand for what is hard to come by. What `http` refuses is left
+//! out.
 #![no_main]
 
 use std::borrow::Cow;
@@ -323,12 +324,24 @@ fn respond(error: &AuthError) -> Response<Body> {
     response
 }
 
-fn request(data: &[u8]) -> Option<(Method, Uri, HeaderMap)> {
+const NAMES: [&str; 10] = [
+    "authorization",
+    "cookie",
+    "x-token",
+    "origin",
+    "host",
+    "sec-fetch-site",
+    "upgrade",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+];
+
+fn request(data: &[u8]) -> (Method, Uri, HeaderMap) {
     let mut lines = data.split(|byte| *byte == b'\n');
-    let first = lines.next()?;
-    let end = first.iter().position(|byte| *byte == b' ')?;
-    let method = Method::from_bytes(&first[..end]).ok()?;
-    let uri = Uri::try_from(&first[end + 1..]).ok()?;
+    let mut words = lines.next().unwrap_or_default().splitn(2, |b| *b == b' ');
+    let method = Method::from_bytes(words.next().unwrap_or_default()).unwrap_or_default();
+    let uri = Uri::try_from(words.next().unwrap_or_default()).unwrap_or_default();
     let mut headers = HeaderMap::new();
     for line in lines.take(32) {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
@@ -339,23 +352,40 @@ fn request(data: &[u8]) -> Option<(Method, Uri, HeaderMap)> {
                 .strip_prefix(b" ")
                 .unwrap_or(&line[colon + 1..]),
         );
+        let name = match &line[..colon] {
+            [digit @ b'0'..=b'9'] => NAMES[usize::from(digit - b'0')].as_bytes(),
+            name => name,
+        };
         if let (Ok(name), Ok(value)) = (
-            HeaderName::from_bytes(&line[..colon]),
+            HeaderName::from_bytes(name),
             HeaderValue::from_bytes(&value),
         ) {
             headers.append(name, value);
         }
     }
-    Some((method, uri, headers))
+    (method, uri, headers)
 }
 
 fn filled(value: &[u8]) -> Vec<u8> {
     let mut filled = Vec::new();
     let mut rest = value;
     'next: while let Some((first, after)) = rest.split_first() {
-        for (name, token) in [("$good", &GOOD), ("$old", &OLD), ("$forged", &FORGED)] {
+        let words: [(&str, &[u8]); 11] = [
+            ("$good", &GOOD),
+            ("$old", &OLD),
+            ("$forged", &FORGED),
+            ("\x01", &GOOD),
+            ("\x02", &OLD),
+            ("\x03", b"Bearer "),
+            ("\x04", b"access="),
+            ("\x05", b"; access="),
+            ("\x06", b"; __Host-a="),
+            ("\x07", TRUSTED.as_bytes()),
+            ("\x08", b"https://api.example.com"),
+        ];
+        for (name, word) in words {
             if let Some(after) = rest.strip_prefix(name.as_bytes()) {
-                filled.extend_from_slice(token);
+                filled.extend_from_slice(word);
                 rest = after;
                 continue 'next;
             }
@@ -370,9 +400,7 @@ static LAYERS: LazyLock<Vec<JwtAuthLayer>> =
     LazyLock::new(|| SETUPS.iter().map(Setup::layer).collect());
 
 fuzz_target!(|data: &[u8]| {
-    let Some((method, uri, headers)) = request(data) else {
-        return;
-    };
+    let (method, uri, headers) = request(data);
     let request = || {
         let mut request = Request::new(());
         *request.method_mut() = method.clone();

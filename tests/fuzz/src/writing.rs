@@ -1,6 +1,9 @@
-//! Headers and payloads from a fuzzer's choices.
+//! Headers, payloads and key sets from a fuzzer's choices.
+
+use std::sync::LazyLock;
 
 use arbitrary::{Result as Choice, Unstructured};
+use serde_json::{Map, Value};
 
 /// JSON of somebody who knows what a token holds, and errs now and then: seldom enough that many tokens have no more than
 /// one fault, and a good part none.
@@ -321,4 +324,140 @@ pub fn header_and_payload(choices: &mut Unstructured<'_>) -> Choice<(Vec<u8>, Ve
     let skipped = choices.int_in_range(0..=2)?;
     let payload = json(choices, &["iss", "aud", "exp"][skipped..], &CLAIMS)?;
     Ok((header, payload))
+}
+
+/// Good keys of every kind, public and private.
+static KEYS: LazyLock<Vec<Map<String, Value>>> = LazyLock::new(|| {
+    let documents = [
+        include_str!("../seeds/jwks/set_tokens"),
+        include_str!("../seeds/jwks/set"),
+        include_str!("../seeds/jwks/set_curves"),
+        include_str!("../seeds/jwks/set_private"),
+    ];
+    let keys = documents.iter().flat_map(|document| {
+        let mut document: Value = serde_json::from_str(document).unwrap();
+        document["keys"].as_array_mut().unwrap().split_off(0)
+    });
+    keys.map(|key| key.as_object().unwrap().clone()).collect()
+});
+
+impl Writer<'_, '_> {
+    /// One of [`KEYS`], with a change or two, or none.
+    fn key(&mut self) -> Choice<()> {
+        let key = self.choices.choose(&KEYS)?;
+        let mut members: Vec<(&str, Value)> = key
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.clone()))
+            .collect();
+        for _ in 0..self.choices.int_in_range(0..=2u8)? {
+            let (name, values): (_, &[&str]) = match self.choices.int_in_range(0..=8u8)? {
+                0 => ("kid", &["e", "d", "h", "", "zoë"]),
+                1 => (
+                    "alg",
+                    &[
+                        "HS256", "HS384", "RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519",
+                        "RSA-OAEP", "es256",
+                    ],
+                ),
+                2 => ("use", &["sig", "sig", "enc", "SIG", ""]),
+                3 => {
+                    let all = ["verify", "verify", "sign", "encrypt"];
+                    let some = self.choices.int_in_range(0..=3)?;
+                    members.push(("key_ops", all[some..].into()));
+                    continue;
+                }
+                4 => (
+                    "crv",
+                    &["P-256", "P-384", "secp256k1", "Ed25519", "X25519", "p-256"],
+                ),
+                5 => ("kty", &["EC", "OKP", "RSA", "oct", "ec"]),
+                6 => ("d", &["jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI", ""]),
+                other => {
+                    let index = self.choices.choose_index(members.len())?;
+                    let (_, value) = &mut members[index];
+                    match (other, &*value) {
+                        (7, Value::String(text)) if text.is_ascii() && !text.is_empty() => {
+                            let (place, by) = (self.choices.choose_index(text.len())?, "A");
+                            let mut text = text.clone();
+                            match self.choices.int_in_range(0..=3u8)? {
+                                0 => text.replace_range(place..=place, by),
+                                1 => text.insert_str(place, by),
+                                2 => drop(text.remove(place)),
+                                _ => text.truncate(place),
+                            }
+                            *value = text.into();
+                        }
+                        (7, _) => *value = Value::Null,
+                        _ => drop(members.remove(index)),
+                    }
+                    if members.is_empty() {
+                        break;
+                    }
+                    continue;
+                }
+            };
+            if !self.one_in(16) {
+                members.retain(|(member, _)| *member != name);
+            }
+            members.push((name, self.pick(values)?.into()));
+        }
+        self.out.push('{');
+        for (index, (name, value)) in members.iter().enumerate() {
+            if index > 0 {
+                self.out.push(',');
+            }
+            self.space();
+            self.text(name);
+            self.out.push(':');
+            match value {
+                _ if self.one_in(64) => self.value(1)?,
+                Value::String(text) => self.text(text),
+                other => self.out.push_str(&other.to_string()),
+            }
+        }
+        if self.one_in(8) {
+            self.out.push_str(r#","x5c":[{"kty":null}]"#);
+        }
+        self.out.push('}');
+        Ok(())
+    }
+
+    fn keys(&mut self) -> Choice<()> {
+        self.text("keys");
+        self.out.push_str(":[");
+        for index in 0..self.choices.int_in_range(0..=4u8)? {
+            if index > 0 {
+                self.out.push(',');
+            }
+            match self.one_in(32) {
+                true => self.value(2)?,
+                false => self.key()?,
+            }
+        }
+        self.out.push(']');
+        Ok(())
+    }
+}
+
+pub fn key_set(choices: &mut Unstructured<'_>) -> Choice<String> {
+    let mut writer = Writer {
+        choices,
+        out: String::new(),
+    };
+    writer.space();
+    writer.out.push('{');
+    if writer.one_in(6) {
+        writer.text("a");
+        writer.out.push(':');
+        writer.value(2)?;
+        writer.out.push(',');
+    }
+    writer.keys()?;
+    if writer.one_in(24) {
+        writer.out.push(',');
+        writer.keys()?;
+    }
+    writer.out.push('}');
+    writer.space();
+    Ok(writer.out)
 }
