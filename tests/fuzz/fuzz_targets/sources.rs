@@ -1,9 +1,9 @@
 //! Requests through the layer and through the CSRF layer alone, compared with the rules of DESIGN.md ("Token sources")
 //! written out plainly. Which token is found shows in what becomes of it.
 //!
-//! Input: a line `METHOD target`, and lines `Name: value` of any bytes; digits are names of [`NAMES`]. `$good`, `$old` and
-//! `$forged` in a value are tokens, and control characters stand for what is hard to come by. What `http` refuses is left
-//! out.
+//! Input: a line `METHOD target`, and lines `Name: value` of any bytes; a name of one byte, a digit for instance, is one of
+//! [`NAMES`]. `$good`, `$old` and `$forged` in a value are tokens, and control characters stand for what is hard to come by.
+//! What `http` refuses is left out.
 #![no_main]
 
 use std::borrow::Cow;
@@ -353,7 +353,7 @@ fn request(data: &[u8]) -> (Method, Uri, HeaderMap) {
                 .unwrap_or(&line[colon + 1..]),
         );
         let name = match &line[..colon] {
-            [digit @ b'0'..=b'9'] => NAMES[usize::from(digit - b'0')].as_bytes(),
+            [byte] => NAMES[usize::from(byte.wrapping_sub(b'0')) % NAMES.len()].as_bytes(),
             name => name,
         };
         if let (Ok(name), Ok(value)) = (
