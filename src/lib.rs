@@ -88,6 +88,7 @@
 //! | `axum` | extractors, and `AuthError` as a rejection, through `axum-core` | yes |
 //! | `aws_lc_rs` | signatures by `aws-lc-rs`. Without a back-end no key can be made | yes |
 //! | `tracing` | one event for each refused request, without secrets | yes |
+//! | `embedded` | [`EmbeddedStore`](store::EmbeddedStore): sessions and revocations in one file, by `redb` | no |
 //! | `testing` | the module `testing`: tokens, time and failures for the tests of a service | no |
 //!
 //! No feature changes what the others do.
@@ -107,6 +108,8 @@ pub mod keys;
 pub mod middleware;
 pub mod revocation;
 pub mod session;
+#[cfg(feature = "embedded")]
+pub mod store;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;

@@ -1,0 +1,9 @@
+//! Where sessions and revocations are kept.
+
+#[cfg(feature = "embedded")]
+#[cfg_attr(docsrs, doc(cfg(feature = "embedded")))]
+pub mod embedded;
+
+#[cfg(feature = "embedded")]
+#[cfg_attr(docsrs, doc(cfg(feature = "embedded")))]
+pub use embedded::{EmbeddedStore, EmbeddedStoreError, EmbeddedStoreOptions, EmbeddedStoreState};
