@@ -29,6 +29,14 @@
 //! # }
 //! ```
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test has nobody to hand an error to"
+)]
+mod session_store;
+
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -45,6 +53,10 @@ use crate::clock::ManualClock;
 use crate::keys::{Algorithm, SigningKey, TokenHeader, VerifyingKey};
 use crate::middleware::JwtAuthLayer;
 use crate::revocation::{RevocationStore, TokenId};
+
+pub use session_store::session_store_contract;
+#[doc(hidden)]
+pub use session_store::{SESSION_STORE_MUSTS, session_store_must};
 
 /// An issuer with a key of its own, whose clock a test moves. Clones share both.
 ///
