@@ -7,7 +7,7 @@ use http::HeaderValue;
 
 /// Sets and clears the cookie that holds a token.
 ///
-/// Always `Secure` and `HttpOnly`; `Path=/` and `SameSite=Lax` unless changed. A name that begins with `__Host-` keeps
+/// `HttpOnly`, and `Secure` unless [asked otherwise](TokenCookie::insecure); `Path=/` and `SameSite=Lax` unless changed. A name that begins with `__Host-` keeps
 /// other hosts of the same domain from setting the cookie: browsers take it only with `Path=/` and without `Domain`,
 /// so anything else is refused here.
 ///
@@ -31,6 +31,7 @@ pub struct TokenCookie {
     path: Box<str>,
     domain: Option<Box<str>>,
     same_site: SameSite,
+    secure: bool,
 }
 
 /// When a browser sends the cookie along with requests that other sites cause.
@@ -58,6 +59,7 @@ impl TokenCookie {
             path: "/".into(),
             domain: None,
             same_site: SameSite::Lax,
+            secure: true,
         })
     }
 
@@ -66,6 +68,20 @@ impl TokenCookie {
     pub fn same_site(mut self, same_site: SameSite) -> Self {
         self.same_site = same_site;
         self
+    }
+
+    /// Leaves `Secure` out, so that browsers send the cookie over plain HTTP, where everybody on the way can read it: for
+    /// development on one machine.
+    ///
+    /// # Errors
+    ///
+    /// [`CookieError::Prefix`] if the name begins with `__Host-` or `__Secure-`: browsers take those with `Secure` only.
+    pub fn insecure(mut self) -> Result<Self, CookieError> {
+        if self.name.is_host() || self.name.has_prefix("__Secure-") {
+            return Err(CookieError::Prefix);
+        }
+        self.secure = false;
+        Ok(self)
     }
 
     /// Sets `Path`. This keeps no secret from other paths of the same host.
@@ -127,6 +143,13 @@ impl TokenCookie {
         self.header(token, max_age)
     }
 
+    /// The longest token that this cookie can hold, whatever its life.
+    #[must_use]
+    pub fn max_token_length(&self) -> usize {
+        let longest_life = self.text("", Duration::MAX);
+        Self::MAX_LENGTH.saturating_sub(longest_life.len())
+    }
+
     /// The value of a `Set-Cookie` header that deletes the cookie.
     ///
     /// # Errors
@@ -136,7 +159,7 @@ impl TokenCookie {
         self.header("", Duration::ZERO)
     }
 
-    fn header(&self, value: &str, max_age: Duration) -> Result<HeaderValue, CookieError> {
+    fn text(&self, value: &str, max_age: Duration) -> String {
         let mut cookie = format!(
             "{}={value}; Max-Age={}",
             self.name.as_str(),
@@ -148,11 +171,17 @@ impl TokenCookie {
         }
         cookie.push_str("; Path=");
         cookie.push_str(&self.path);
-        cookie.push_str("; Secure; HttpOnly; SameSite=");
+        cookie.push_str(if self.secure { "; Secure" } else { "" });
+        cookie.push_str("; HttpOnly; SameSite=");
         cookie.push_str(match self.same_site {
             SameSite::Lax => "Lax",
             SameSite::Strict => "Strict",
         });
+        cookie
+    }
+
+    fn header(&self, value: &str, max_age: Duration) -> Result<HeaderValue, CookieError> {
+        let cookie = self.text(value, max_age);
         if cookie.len() > Self::MAX_LENGTH {
             return Err(CookieError::TooLarge);
         }
@@ -183,12 +212,15 @@ impl CookieName {
         &self.0
     }
 
-    /// Browsers take the prefix in any case.
     fn is_host(&self) -> bool {
-        const PREFIX: &str = "__Host-";
+        self.has_prefix("__Host-")
+    }
+
+    /// Browsers take a prefix in any case.
+    fn has_prefix(&self, wanted: &str) -> bool {
         self.0
-            .get(..PREFIX.len())
-            .is_some_and(|prefix| prefix.eq_ignore_ascii_case(PREFIX))
+            .get(..wanted.len())
+            .is_some_and(|prefix| prefix.eq_ignore_ascii_case(wanted))
     }
 }
 
@@ -204,7 +236,7 @@ impl fmt::Debug for CookieName {
 pub enum CookieError {
     /// The name is empty, or holds what a cookie's name may not.
     Name,
-    /// A `__Host-` cookie with a `Path` other than `/`, or with a `Domain`: browsers would refuse it.
+    /// A `__Host-` cookie with a `Path` other than `/`, with a `Domain`, or without `Secure`: browsers would refuse it.
     Prefix,
     /// The `Path` or `Domain` is malformed.
     Attribute,
@@ -218,7 +250,7 @@ impl fmt::Display for CookieError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Name => "not a cookie's name",
-            Self::Prefix => "a __Host- cookie has Path=/ and no Domain",
+            Self::Prefix => "a __Host- cookie is Secure, has Path=/ and no Domain",
             Self::Attribute => "the Path or Domain of the cookie is malformed",
             Self::Value => "the token cannot stand in a cookie",
             Self::TooLarge => "browsers drop cookies of more than 4096 bytes",

@@ -86,12 +86,28 @@
 //! | feature | effect | default |
 //! | --- | --- | --- |
 //! | `axum` | extractors, and `AuthError` as a rejection, through `axum-core` | yes |
-//! | `aws_lc_rs` | signatures by `aws-lc-rs`. Without a back-end no key can be made | yes |
+//! | `aws_lc_rs` | signatures by `aws-lc-rs` | yes |
+//! | `rust_crypto` | signatures by the crates of RustCrypto, in Rust alone, unless `aws_lc_rs` is on | no |
 //! | `tracing` | one event for each refused request, without secrets | yes |
 //! | `embedded` | [`EmbeddedStore`](store::EmbeddedStore): sessions and revocations in one file, by `redb` | no |
 //! | `testing` | the module `testing`: tokens, time and failures for the tests of a service | no |
 //!
 //! No feature changes what the others do.
+//!
+//! # Which crypto back-end
+//!
+//! Without one no key can be made: [`KeyError::NoBackend`](keys::KeyError::NoBackend). With both, `aws_lc_rs` is used, so a
+//! dependency that enables the other changes nothing. Either has every [`Algorithm`](keys::Algorithm), accepts the other's
+//! signatures, and refuses the same weak keys. The provider that `jsonwebtoken` holds for the whole process is neither set nor
+//! asked.
+//!
+//! Prefer `aws_lc_rs`, most of all for signing with RSA: the private operations of the crate `rsa` do not take constant time
+//! ([RUSTSEC-2023-0071](https://rustsec.org/advisories/RUSTSEC-2023-0071.html)), so who can measure them well may learn the
+//! key. Verifying is not affected. `rust_crypto` is for targets that `aws-lc-rs`, with its C, does not reach:
+//!
+//! ```toml
+//! tower-jwt-auth = { version = "0.1", default-features = false, features = ["axum", "rust_crypto", "tracing"] }
+//! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     test,
@@ -107,8 +123,10 @@ pub mod guard;
 pub mod keys;
 pub mod middleware;
 pub mod revocation;
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub mod routes;
 pub mod session;
-#[cfg(feature = "embedded")]
 pub mod store;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]

@@ -6,8 +6,11 @@ cd "$(dirname "$0")/.."
 
 step() { printf '\n== %s\n' "$*"; }
 
-# The feature sets that are told apart: all, default, none, and the layer without axum.
+# The feature sets that are told apart: all, default, none, the layer without axum, and the other crypto back-end with
+# and without axum.
 plain_tower=(--no-default-features --features aws_lc_rs)
+rust_crypto=(--no-default-features --features axum,rust_crypto,tracing)
+plain_rust_crypto=(--no-default-features --features rust_crypto)
 
 step "format"
 cargo fmt --check
@@ -17,6 +20,8 @@ cargo clippy --locked --all-targets --all-features -- -D warnings
 cargo clippy --locked --all-targets -- -D warnings
 cargo clippy --locked --all-targets --no-default-features -- -D warnings
 cargo clippy --locked --all-targets "${plain_tower[@]}" -- -D warnings
+cargo clippy --locked --all-targets "${rust_crypto[@]}" -- -D warnings
+cargo clippy --locked --all-targets "${plain_rust_crypto[@]}" -- -D warnings
 for feature in axum tracing; do
     cargo clippy --locked --lib --no-default-features --features "$feature" -- -D warnings
 done
@@ -31,12 +36,23 @@ cargo test --locked --all-features
 step "tests, plain tower without axum"
 cargo test --locked "${plain_tower[@]}"
 
+step "tests, the other crypto back-end"
+cargo test --locked "${rust_crypto[@]}"
+step "tests, the other crypto back-end without axum"
+cargo test --locked "${plain_rust_crypto[@]}"
+step "either crypto back-end is linked alone"
+for pair in aws_lc_rs:rsa rust_crypto:aws-lc-rs; do
+    tree=$(cargo tree --locked -e normal --no-default-features --features "${pair%:*}" --prefix none)
+    if grep "^${pair#*:} " <<< "$tree"; then exit 1; fi
+done
+
 step "benches run"
 cargo test --locked --bench first_sight
 
 step "docs"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps "${plain_tower[@]}"
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps "${plain_rust_crypto[@]}"
 
 step "examples"
 bash tests/quickstart.sh

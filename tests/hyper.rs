@@ -1,5 +1,5 @@
 //! The layer in plain tower over hyper, with a body type of its own and without axum. Real sockets on loopback.
-#![cfg(feature = "aws_lc_rs")]
+#![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
 use std::convert::Infallible;

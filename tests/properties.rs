@@ -1,6 +1,6 @@
 //! What holds for every token: properties of [`Verifier`], on generated input.
 
-#![cfg(feature = "aws_lc_rs")]
+#![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,5 +1,5 @@
 //! The inner service that was polled ready is the one that is called.
-#![cfg(feature = "aws_lc_rs")]
+#![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

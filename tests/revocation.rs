@@ -2,9 +2,7 @@
 #![cfg(all(feature = "axum", feature = "testing"))]
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
     reason = "a test that panics fails"
 )]
 

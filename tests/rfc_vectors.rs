@@ -3,7 +3,7 @@
 //! Most of them sign a sentence, not claims, so they are no JWTs and must be refused. That they are refused as
 //! `MalformedClaims` proves the rest right: the payload is read last, under a signature that has verified.
 
-#![cfg(feature = "aws_lc_rs")]
+#![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -44,7 +44,7 @@ fn keys(algorithm: Algorithm, jwk: &str) -> [VerifyingKey; 2] {
         members.remove(private);
     }
     let signing = SigningKey::from_jwk_for(algorithm, &jwk).unwrap();
-    let verifying = VerifyingKey::from_jwk_for(algorithm, &public.to_string()).unwrap();
+    let verifying = VerifyingKey::from_jwk_for(algorithm, public.to_string()).unwrap();
     assert_eq!(signing.key_id(), public["kid"].as_str());
     assert_eq!(verifying.key_id(), public["kid"].as_str());
     [signing.verifying_key(), verifying]

@@ -52,7 +52,7 @@ pub(crate) enum Family {
 }
 
 impl Algorithm {
-    const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::HS256,
         Self::HS384,
         Self::HS512,

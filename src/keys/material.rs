@@ -1,12 +1,13 @@
 //! Keys on their way from a format to a back-end.
 #![cfg_attr(
-    not(feature = "aws_lc_rs"),
+    not(any(feature = "aws_lc_rs", feature = "rust_crypto")),
     expect(dead_code, reason = "only a back-end looks inside")
 )]
 
 use jsonwebtoken::{AlgorithmFamily, DecodingKey, DecodingKeyKind, EncodingKey};
 
 use super::algorithm::Family;
+use super::der::is_one_sequence;
 use super::{Algorithm, KeyError};
 
 /// What verifies, in the form that every back-end can read.
@@ -34,12 +35,14 @@ impl<'a> PublicMaterial<'a> {
         use DecodingKeyKind::{RsaModulusExponent, SecretOrDer};
         Ok(match (algorithm.family(), key.family(), key.kind()) {
             (Family::Hmac, AlgorithmFamily::Hmac, SecretOrDer(secret)) => Self::Secret(secret),
-            (Family::Rsa, AlgorithmFamily::Rsa, SecretOrDer(der)) => Self::RsaDer(der),
+            (Family::Rsa, AlgorithmFamily::Rsa, SecretOrDer(der)) => Self::RsaDer(whole(der)?),
             (Family::Rsa, AlgorithmFamily::Rsa, RsaModulusExponent { n, e }) => {
                 Self::RsaComponents { n, e }
             }
-            (Family::Ec, AlgorithmFamily::Ec, SecretOrDer(point)) => Self::EcPoint(point),
-            (Family::Ed, AlgorithmFamily::Ed, SecretOrDer(key)) => Self::Ed25519(key),
+            (Family::Ec, AlgorithmFamily::Ec, SecretOrDer(point)) => {
+                Self::EcPoint(point_of(point)?)
+            }
+            (Family::Ed, AlgorithmFamily::Ed, SecretOrDer(key)) => Self::Ed25519(ed25519_of(key)?),
             _ => return Err(KeyError::WrongKind(algorithm)),
         })
     }
@@ -84,9 +87,41 @@ impl<'a> PrivateMaterial<'a> {
             (Family::Hmac, AlgorithmFamily::Hmac) => Self::Secret(key.as_bytes()),
             (Family::Rsa, AlgorithmFamily::Rsa)
             | (Family::Ec, AlgorithmFamily::Ec)
-            | (Family::Ed, AlgorithmFamily::Ed) => Self::Der(key.as_bytes()),
+            | (Family::Ed, AlgorithmFamily::Ed) => Self::Der(whole(key.as_bytes())?),
             _ => return Err(KeyError::WrongKind(algorithm)),
         })
+    }
+}
+
+/// DER, with nothing after it.
+pub(crate) fn whole(der: &[u8]) -> Result<&[u8], KeyError> {
+    if is_one_sequence(der) {
+        Ok(der)
+    } else {
+        Err(KeyError::Unreadable)
+    }
+}
+
+/// A SEC1 point, or a SubjectPublicKeyInfo that holds one.
+fn point_of(key: &[u8]) -> Result<&[u8], KeyError> {
+    const SEQUENCE: u8 = 0x30;
+    match key.first() {
+        Some(&SEQUENCE) => whole(key),
+        _ => Ok(key),
+    }
+}
+
+/// The 32 bytes of a key that may be a SubjectPublicKeyInfo (RFC 8410 §4). What a library makes of other lengths is not
+/// what is checked.
+fn ed25519_of(key: &[u8]) -> Result<&[u8], KeyError> {
+    const SPKI: [u8; 12] = [
+        0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+    ];
+    let bare = key.strip_prefix(&SPKI).unwrap_or(key);
+    if bare.len() == 32 {
+        Ok(bare)
+    } else {
+        Err(KeyError::Unreadable)
     }
 }
 
@@ -95,6 +130,7 @@ pub(crate) fn public_from_pem(algorithm: Algorithm, pem: &[u8]) -> Result<Decodi
     if label(pem)?.ends_with(b"PRIVATE KEY") {
         return Err(KeyError::Private);
     }
+    whole(&body(pem)?)?;
     let read = match algorithm.family() {
         Family::Hmac => return Err(KeyError::WrongKind(algorithm)),
         Family::Rsa => DecodingKey::from_rsa_pem,
@@ -116,6 +152,7 @@ pub(crate) fn public_from_spki(algorithm: Algorithm, der: &[u8]) -> Result<Decod
 /// Reads the one private key of a PEM text.
 pub(crate) fn private_from_pem(algorithm: Algorithm, pem: &[u8]) -> Result<EncodingKey, KeyError> {
     label(pem)?;
+    whole(&body(pem)?)?;
     let read = match algorithm.family() {
         Family::Hmac => return Err(KeyError::WrongKind(algorithm)),
         Family::Rsa => EncodingKey::from_rsa_pem,
@@ -123,6 +160,24 @@ pub(crate) fn private_from_pem(algorithm: Algorithm, pem: &[u8]) -> Result<Encod
         Family::Ed => EncodingKey::from_ed_pem,
     };
     read(pem).map_err(|_| KeyError::Unreadable)
+}
+
+/// What stands between the first two lines of dashes, decoded.
+fn body(pem: &[u8]) -> Result<Vec<u8>, KeyError> {
+    const DASHES: &[u8] = b"-----";
+    let mut dashes = memchr::memmem::find_iter(pem, DASHES).skip(1);
+    let (Some(begin), Some(end)) = (dashes.next(), dashes.next()) else {
+        return Err(KeyError::Unreadable);
+    };
+    let begin = begin.saturating_add(DASHES.len());
+    let text = pem.get(begin..end).ok_or(KeyError::Unreadable)?;
+    let text: Vec<u8> = text
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    let der = base64_simd::STANDARD.decode_to_vec(text);
+    der.map_err(|_| KeyError::Unreadable)
 }
 
 /// What stands after the only `-----BEGIN `.

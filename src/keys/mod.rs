@@ -18,6 +18,7 @@
 
 mod algorithm;
 mod backend;
+mod der;
 mod jwk;
 mod jwks;
 mod material;
@@ -78,9 +79,7 @@ pub enum KeyError {
     Member(&'static str),
     /// The JWK's `use` or `key_ops` allows no signatures.
     Use,
-    /// The crypto back-end lacks the algorithm.
-    Unsupported(Algorithm),
-    /// No crypto back-end is enabled: the feature `aws_lc_rs` is off.
+    /// No crypto back-end is enabled: the features `aws_lc_rs` and `rust_crypto` are off.
     NoBackend,
     /// The crypto back-end could not make a random key.
     Generation,
@@ -113,10 +112,9 @@ impl fmt::Display for KeyError {
             Self::NoAlgorithm => f.write_str("nothing says which algorithm the JWK is for"),
             Self::Member(name) => write!(f, "the JWK's member {name} is missing or malformed"),
             Self::Use => f.write_str("the JWK's use or key_ops allows no signatures"),
-            Self::Unsupported(algorithm) => {
-                write!(f, "the crypto back-end does not support {algorithm}")
+            Self::NoBackend => {
+                f.write_str("no crypto back-end is enabled (feature aws_lc_rs or rust_crypto)")
             }
-            Self::NoBackend => f.write_str("no crypto back-end is enabled (feature aws_lc_rs)"),
             Self::Generation => f.write_str("the crypto back-end could not make a random key"),
         }
     }

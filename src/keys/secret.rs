@@ -1,5 +1,6 @@
 //! What is accepted as an HMAC secret.
 
+use super::der::element;
 use super::{Algorithm, KeyError};
 
 /// Checks `secret`: long enough, and no key's text. A public key taken for a secret would let anyone sign.
@@ -8,7 +9,7 @@ pub(crate) fn check(algorithm: Algorithm, secret: &[u8]) -> Result<(), KeyError>
     if text.trim().is_empty() {
         return Err(KeyError::EmptySecret);
     }
-    if is_der(secret.trim_ascii()) || is_key_text(&text) {
+    if is_der(secret) || is_key_text(&text) {
         return Err(KeyError::SecretIsKey);
     }
     let needed = algorithm.secret_length();
@@ -24,22 +25,17 @@ fn as_text(secret: &[u8]) -> String {
     String::from_utf8_lossy(&bytes).replace('\u{feff}', "")
 }
 
+/// OpenSSH's names of key types, which stand in its binary form too.
+const KEY_TYPES: [&str; 4] = ["ssh-rsa", "ssh-dss", "ssh-ed25519", "ecdsa-sha2-"];
+
 /// Whether a key is written somewhere in the text. Random text does not hold these words.
 fn is_key_text(text: &str) -> bool {
     const WORDS: [&str; 5] = ["-----BEGIN", "-----END", "---- BEGIN", "\"kty", "\"keys"];
-    /// OpenSSH's names of key types, and how their binary forms begin.
-    const OPENSSH: [&str; 7] = [
-        "ssh-",
-        "ecdsa-sha2-",
-        "sk-ssh-",
-        "sk-ecdsa-",
-        "AAAAB3NzaC1",
-        "AAAAE2VjZHNhLXNoYTIt",
-        "AAAAC3NzaC1",
-    ];
-    let openssh = |word: &str| OPENSSH.iter().any(|prefix| word.starts_with(prefix));
-    WORDS.iter().any(|word| text.contains(word))
-        || text.split_whitespace().any(openssh)
+    /// How OpenSSH's binary form begins in base64.
+    const OPENSSH: [&str; 3] = ["AAAAB3NzaC1", "AAAAE2VjZHNhLXNoYTIt", "AAAAC3NzaC1"];
+    let contains = |word: &&str| text.contains(*word);
+    WORDS.iter().any(contains)
+        || OPENSSH.iter().chain(&KEY_TYPES).any(contains)
         || is_encoded_key(text)
 }
 
@@ -52,9 +48,10 @@ fn is_encoded_key(text: &str) -> bool {
         .collect();
     let holds_key = |bytes: &[u8]| {
         is_der(bytes)
-            || [&b"-----BEGIN"[..], b"\"kty"]
+            || ["-----BEGIN", "\"kty"]
                 .iter()
-                .any(|word| contains(bytes, word))
+                .chain(&KEY_TYPES)
+                .any(|word| contains(bytes, word.as_bytes()))
     };
     let base64 = [base64_simd::STANDARD_NO_PAD, base64_simd::URL_SAFE_NO_PAD]
         .iter()
@@ -81,13 +78,17 @@ fn decode_hex(text: &[u8]) -> Option<Vec<u8>> {
     pairs.iter().map(digits).collect()
 }
 
-/// Whether the bytes are one DER SEQUENCE whose elements fill it exactly. Every encoding of a key is;
+/// Whether the bytes are, but for white space around it, one DER SEQUENCE whose elements fill it exactly. Every encoding of a key is;
 /// random bytes are it about once in ten million.
 fn is_der(bytes: &[u8]) -> bool {
     const SEQUENCE: u8 = 0x30;
-    let Some((SEQUENCE, mut content, [])) = element(bytes) else {
+    let Some((SEQUENCE, mut content, rest)) = element(bytes.trim_ascii_start()) else {
         return false;
     };
+    // Not trimmed before: the last byte of a key may look like white space.
+    if !rest.trim_ascii().is_empty() {
+        return false;
+    }
     let mut elements = 0usize;
     while !content.is_empty() {
         let Some((_, _, rest)) = element(content) else {
@@ -97,25 +98,6 @@ fn is_der(bytes: &[u8]) -> bool {
         content = rest;
     }
     elements >= 2
-}
-
-/// Splits off the first DER element: its tag, its content, and what follows.
-fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = bytes.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        0x81..=0x83 => {
-            let (length, rest) = rest.split_at_checked(usize::from(first & 0x0f))?;
-            let length = length
-                .iter()
-                .fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
-            (length, rest)
-        }
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
 }
 
 #[cfg(test)]
@@ -132,6 +114,20 @@ mod tests {
                 check(algorithm, &secret[1..]),
                 Err(KeyError::ShortSecret { algorithm, needed })
             );
+        }
+    }
+
+    #[test]
+    fn a_key_whose_last_byte_looks_like_white_space_is_no_secret() {
+        for last in [b' ', b'\t', b'\n', b'\r', 0x0c, 0xa5] {
+            let mut der = vec![0x30, 80, 0x02, 1, 1, 0x02, 75];
+            der.resize(81, 0xa5);
+            der.push(last);
+            for around in ["", "\n", " \r\n"] {
+                let secret = [around.as_bytes(), &der, around.as_bytes()].concat();
+                let verdict = check(Algorithm::HS256, &secret);
+                assert_eq!(verdict, Err(KeyError::SecretIsKey), "{last} {around:?}");
+            }
         }
     }
 

@@ -62,7 +62,7 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// [`KeyError::Generation`] if the system has no randomness; [`KeyError::Unsupported`] if the back-end lacks the algorithm.
+    /// [`KeyError::Generation`] if the system has no randomness.
     pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
         Ok(Self::new(algorithm, backend::generate(algorithm)?))
     }
@@ -86,7 +86,8 @@ impl SigningKey {
     ///
     /// [`KeyError`] if this is no private key, or one that does not fit the algorithm.
     pub fn from_der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        Self::from_material(algorithm, &PrivateMaterial::Der(der.as_ref()))
+        let der = material::whole(der.as_ref())?;
+        Self::from_material(algorithm, &PrivateMaterial::Der(der))
     }
 
     /// A private JWK as JSON. Its `alg` decides; where it has none, `crv` does, and RSA is RS256. Its `kid` becomes the key's.

@@ -68,7 +68,8 @@ impl VerifyingKey {
     }
 
     /// A public key in PEM: `PUBLIC KEY`, `RSA PUBLIC KEY` or `CERTIFICATE`. Of a certificate the key alone counts,
-    /// neither its validity nor its issuer.
+    /// neither its validity nor its issuer. One whose issuer signs with another kind of key than it holds cannot be read: take the key
+    /// out of it with `openssl x509 -pubkey -noout`.
     ///
     /// # Errors
     ///
@@ -80,13 +81,14 @@ impl VerifyingKey {
         )
     }
 
-    /// A public key in DER: SubjectPublicKeyInfo (RFC 5280), or PKCS#1 for RSA.
+    /// A public key in DER: SubjectPublicKeyInfo (RFC 5280), a certificate as with [`from_pem`](VerifyingKey::from_pem), or PKCS#1
+    /// for RSA.
     ///
     /// # Errors
     ///
     /// [`KeyError`] if this is no key, or one that does not fit the algorithm.
     pub fn from_der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        let der = der.as_ref();
+        let der = material::whole(der.as_ref())?;
         match material::public_from_spki(algorithm, der) {
             Ok(key) => Self::from_decoding_key(algorithm, &key),
             Err(KeyError::Unreadable) if algorithm.family() == Family::Rsa => {

@@ -3,14 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::{Extensions, Request};
+use http::Request;
 
 use super::csrf::Rules;
 use super::rejection::{Answers, AuthError, AuthErrorKind, Challenge, ProblemJson};
 use super::revocation::Revocations;
+use super::sender::Sender;
 use super::source::{Found, RequestHead, TokenSource};
 use crate::revocation::NoRevocation;
-use crate::verify::{VerifiedToken, Verifier};
+use crate::verify::Verifier;
 
 /// What all services of a layer share.
 pub(super) struct Authenticator<R, V> {
@@ -20,42 +21,6 @@ pub(super) struct Authenticator<R, V> {
     pub(super) csrf: Rules,
     pub(super) revocations: Revocations<V>,
     answers: Arc<Answers<R>>,
-}
-
-/// The layer lets requests without a token pass, and this one had none.
-#[derive(Clone, Copy)]
-struct Anonymous;
-
-/// The token that the nearest layer verified, or `None` where it let the request pass without one.
-pub(crate) fn token_of(extensions: &Extensions) -> Result<Option<&VerifiedToken>, AuthError> {
-    match extensions.get() {
-        Some(token) => Ok(Some(token)),
-        None if extensions.get::<Anonymous>().is_some() => Ok(None),
-        None => Err(AuthErrorKind::MissingLayer.into()),
-    }
-}
-
-/// Who sent a request.
-pub(super) struct Sender {
-    /// `None` where a token is optional, and there is none.
-    pub(super) token: Option<VerifiedToken>,
-    /// Whether a shared cache knows that the response is for this sender alone.
-    pub(super) known_to_caches: bool,
-}
-
-impl Sender {
-    /// Leaves the token in the extensions. What an outer layer left there does not count: the nearest layer decides.
-    pub(super) fn mark<B>(self, request: &mut Request<B>) {
-        match self.token {
-            Some(token) => {
-                request.extensions_mut().insert(token);
-            }
-            None => {
-                request.extensions_mut().remove::<VerifiedToken>();
-                request.extensions_mut().insert(Anonymous);
-            }
-        }
-    }
 }
 
 impl Authenticator<ProblemJson, NoRevocation> {

@@ -58,16 +58,16 @@ const METHOD_OVERRIDES: [HeaderName; 3] = [
 
 /// The origins whose pages may send requests here, and the rules at the top of this module.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rules {
+pub(crate) struct Rules {
     trusted: Vec<Origin>,
 }
 
 impl Rules {
-    pub(super) fn trust(&mut self, origin: Origin) {
+    pub(crate) fn trust(&mut self, origin: Origin) {
         self.trusted.push(origin);
     }
 
-    pub(super) fn check(&self, request: RequestHead<'_>) -> Result<(), AuthError> {
+    pub(crate) fn check(&self, request: RequestHead<'_>) -> Result<(), AuthError> {
         if !has_effects(request) || self.allows(request) {
             Ok(())
         } else {
@@ -221,7 +221,7 @@ impl TryFrom<String> for Origin {
 impl Origin {
     #[track_caller]
     #[expect(clippy::panic, reason = "misuse of a builder, before any request")]
-    pub(super) fn expect<O: TryInto<Self, Error: fmt::Display>>(origin: O) -> Self {
+    pub(crate) fn expect<O: TryInto<Self, Error: fmt::Display>>(origin: O) -> Self {
         match origin.try_into() {
             Ok(origin) => origin,
             Err(error) => panic!("{error}"),

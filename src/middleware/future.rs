@@ -10,8 +10,8 @@ use http::{HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::authenticator::Sender;
 use super::rejection::{Answers, AuthError, Refused, Respond, replace};
+use super::sender::Sender;
 
 pin_project! {
     /// The future of [`JwtAuth`](super::JwtAuth) and [`Csrf`](super::csrf::Csrf).

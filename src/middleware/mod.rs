@@ -82,6 +82,7 @@ mod future;
 mod layer;
 mod rejection;
 mod revocation;
+mod sender;
 mod service;
 mod source;
 
@@ -91,7 +92,11 @@ pub use rejection::{AuthError, AuthErrorKind, EmptyBody, ProblemJson, Respond};
 pub use service::JwtAuth;
 pub use source::{RequestHead, TokenSource};
 
-pub(crate) use authenticator::token_of;
+#[cfg(feature = "axum")]
+pub(crate) use csrf::Rules;
 #[cfg(feature = "axum")]
 pub(crate) use rejection::leave_to_layer;
 pub(crate) use rejection::turn_away;
+pub(crate) use sender::token_of;
+#[cfg(feature = "axum")]
+pub(crate) use source::Found;

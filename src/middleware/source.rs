@@ -43,7 +43,7 @@ pub struct RequestHead<'a> {
 }
 
 impl<'a> RequestHead<'a> {
-    pub(super) fn of<B>(request: &'a Request<B>) -> Self {
+    pub(crate) fn of<B>(request: &'a Request<B>) -> Self {
         Self {
             method: request.method(),
             uri: request.uri(),
@@ -65,7 +65,7 @@ impl fmt::Debug for RequestHead<'_> {
 }
 
 /// What a source has.
-pub(super) enum Found<'a> {
+pub(crate) enum Found<'a> {
     Nothing,
     Token(Cow<'a, [u8]>),
     /// Something that is meant to be a token, and is no credentials.
@@ -160,7 +160,7 @@ impl TokenSource {
     }
 
     /// Whether browsers send the token without being told to by the page.
-    pub(super) fn is_ambient(&self) -> bool {
+    pub(crate) fn is_ambient(&self) -> bool {
         match &self.0 {
             Kind::Bearer | Kind::Header(_) => false,
             Kind::Cookie(_) => true,
@@ -168,7 +168,7 @@ impl TokenSource {
         }
     }
 
-    pub(super) fn find<'a>(&self, request: RequestHead<'a>) -> Found<'a> {
+    pub(crate) fn find<'a>(&self, request: RequestHead<'a>) -> Found<'a> {
         match &self.0 {
             Kind::Bearer => one_header(request.headers, &AUTHORIZATION, bearer),
             Kind::Header(name) => one_header(request.headers, name, |value| match value {

@@ -1,11 +1,22 @@
 //! Tokens that stop working before they expire.
 
+mod buckets;
+mod entry;
 mod failure;
+mod fingerprint;
+mod root;
+mod rows;
+mod set;
 mod store;
+mod table;
 mod token_id;
+mod writer;
 
+pub use entry::Revocation;
 pub use failure::FailurePolicy;
 pub(crate) use failure::Outage;
+pub use fingerprint::FingerprintKey;
+pub use set::{RevocationSet, RevocationSetFull, RevocationSetState};
 pub use store::{
     BoxRevocationStore, BoxStoreError, NoRevocation, RevocationStore, StoreFn, store_fn,
 };

@@ -172,7 +172,7 @@ fn mac_input(message: &[u8]) -> Vec<u8> {
     [b"tower-jwt-auth refresh token\0", message].concat()
 }
 
-#[cfg(all(test, feature = "aws_lc_rs"))]
+#[cfg(all(test, any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 mod tests {
     use super::*;
 

@@ -280,6 +280,12 @@ impl<S: SessionStore> Sessions<S> {
         self.config.issuer.as_deref()
     }
 
+    /// Where the time comes from.
+    #[must_use]
+    pub fn current_clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.config.clock)
+    }
+
     /// `aud` of the access tokens.
     pub fn audiences(&self) -> impl Iterator<Item = &str> {
         self.config.audience.iter().map(String::as_str)

@@ -185,7 +185,7 @@ async fn c04_alg_of_the_jwk_decides() {
         (rsa_jwk(json!({ "kid": "a", "alg": "PS256" })), "PS256"),
     ] {
         let lone = VerifyingKey::from_jwk(&jwk).unwrap();
-        let set = KeySet::from_jwks(&format!(r#"{{"keys":[{jwk}]}}"#))
+        let set = KeySet::from_jwks(format!(r#"{{"keys":[{jwk}]}}"#))
             .unwrap()
             .keys;
         for layer in [JwtAuthLayer::new(lone), JwtAuthLayer::new(set)] {
@@ -204,9 +204,8 @@ async fn c04_alg_of_the_jwk_decides() {
 
     let k = base64url([SECRET, SECRET].concat());
     let oct = |alg: Value| json!({ "kty": "oct", "k": k, "alg": alg }).to_string();
-    let app = app(
-        JwtAuthLayer::new(VerifyingKey::from_jwk(&oct(json!("HS512"))).unwrap()).clock(clock()),
-    );
+    let app =
+        app(JwtAuthLayer::new(VerifyingKey::from_jwk(oct(json!("HS512"))).unwrap()).clock(clock()));
     let secret = [SECRET, SECRET].concat();
     let mac = |hash| Signer::hmac_with(hash, &secret);
     let token = |algorithm: &str, hash| {
@@ -250,8 +249,8 @@ fn c04_a_jwk_that_contradicts_itself_is_no_key() {
         (p256(json!({ "alg": "ES256K" })), KeyError::Disagreement),
         (p256(json!({ "alg": "HS256" })), KeyError::Disagreement),
     ];
-    assert!(VerifyingKey::from_jwk(&rsa_jwk(json!({}))).is_ok());
-    assert!(VerifyingKey::from_jwk(&p256(json!({}))).is_ok());
+    assert!(VerifyingKey::from_jwk(rsa_jwk(json!({}))).is_ok());
+    assert!(VerifyingKey::from_jwk(p256(json!({}))).is_ok());
     let oct = json!({ "kty": "oct", "k": k, "alg": "HS512" }).to_string();
     assert!(VerifyingKey::from_jwk(&oct).is_ok());
     for (jwk, expected) in &errors {

@@ -212,7 +212,7 @@ fn public_key_layers() -> Vec<(Router, String)> {
         layers.push((JwtAuthLayer::new(key), good));
     }
     let jwk = rsa_jwk(json!({ "kid": "a" }));
-    let jwks = KeySet::from_jwks(&format!(r#"{{"keys":[{jwk}]}}"#))
+    let jwks = KeySet::from_jwks(format!(r#"{{"keys":[{jwk}]}}"#))
         .unwrap()
         .keys;
     layers.push((
@@ -393,7 +393,7 @@ fn d04_a_point_of_another_curve_is_no_key() {
             let by_der = VerifyingKey::from_der(algorithm, &der);
             let by_pem = VerifyingKey::from_pem(algorithm, pem("PUBLIC KEY", &der));
             // The JWK says another curve than the point lies on.
-            let lying = VerifyingKey::from_jwk(&ec_jwk(key, other, json!({})));
+            let lying = VerifyingKey::from_jwk(ec_jwk(key, other, json!({})));
             if algorithm == own {
                 assert!(by_jwk.is_ok() && lying.is_ok(), "{own}");
                 assert!(by_der.is_ok() && by_pem.is_ok(), "{own}");

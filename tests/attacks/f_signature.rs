@@ -330,9 +330,9 @@ fn every_form(algorithm: Algorithm, n: &[u8], e: &[u8]) -> Vec<Result<VerifyingK
     let pems = [pem("RSA PUBLIC KEY", &pkcs1), pem("PUBLIC KEY", &spki)];
     let dressed_up = [&[0; 128], n].concat();
     let mut keys = vec![
-        VerifyingKey::from_jwk_for(algorithm, &rsa_jwk(n, e, json!({}))),
+        VerifyingKey::from_jwk_for(algorithm, rsa_jwk(n, e, json!({}))),
         // Leading zeros add no bits.
-        VerifyingKey::from_jwk_for(algorithm, &rsa_jwk(&dressed_up, e, json!({}))),
+        VerifyingKey::from_jwk_for(algorithm, rsa_jwk(&dressed_up, e, json!({}))),
         VerifyingKey::from_der(algorithm, &pkcs1),
         VerifyingKey::from_der(algorithm, &spki),
     ];
@@ -425,7 +425,7 @@ async fn f06_weak_rsa_keys_of_a_document_are_skipped_and_reported() {
         skipped.iter().map(tell).collect()
     };
 
-    let error = KeySet::from_jwks(&json!({ "keys": keys }).to_string()).unwrap_err();
+    let error = KeySet::from_jwks(json!({ "keys": keys }).to_string()).unwrap_err();
     assert!(
         matches!(&error, JwksError::NoUsableKey(skipped) if told(skipped) == expected),
         "{error:?}"
@@ -434,7 +434,7 @@ async fn f06_weak_rsa_keys_of_a_document_are_skipped_and_reported() {
     keys.push(jwk(&n(), &[3], "good"));
     let signer = Signer::rs256();
     keys.push(serde_json::from_str(&crate::support::rsa_jwk(json!({ "kid": "ours" }))).unwrap());
-    let jwks = KeySet::from_jwks(&json!({ "keys": keys }).to_string()).unwrap();
+    let jwks = KeySet::from_jwks(json!({ "keys": keys }).to_string()).unwrap();
     assert_eq!(told(&jwks.skipped), expected);
     assert_eq!(jwks.keys.len(), 2);
 
@@ -458,7 +458,7 @@ async fn f06_a_signature_without_any_key_under_the_exponent_one() {
         crate::support::rsa_jwk(json!({ "kid": "ours" })),
     ]
     .join(",");
-    let jwks = KeySet::from_jwks(&format!(r#"{{"keys":[{keys}]}}"#)).unwrap();
+    let jwks = KeySet::from_jwks(format!(r#"{{"keys":[{keys}]}}"#)).unwrap();
     let app = app(JwtAuthLayer::new(jwks.keys).clock(clock()));
     for (kid, kind) in [
         ("one", VerifyErrorKind::NoFittingKey),
@@ -682,7 +682,7 @@ fn f06_ed25519_keys_of_low_order() {
             point[31] = point[31] & 0x7f | sign;
             let jwk =
                 json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url(point), "kid": "low" });
-            let key = VerifyingKey::from_jwk(&jwk.to_string());
+            let key = VerifyingKey::from_jwk(jwk.to_string());
             assert_eq!(key.err(), Some(KeyError::LowOrder), "{point:x?}");
             let decoding = jsonwebtoken::DecodingKey::from_ed_der(&point);
             let key = VerifyingKey::from_decoding_key(Algorithm::EdDSA, &decoding);

@@ -1,6 +1,6 @@
 //! Hostile inputs, each through the layer as a request would bring it. The name of a test begins with the id of the
 //! attack it stands for.
-#![cfg(all(feature = "axum", feature = "aws_lc_rs"))]
+#![cfg(all(feature = "axum", any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,4 +20,5 @@ mod h_transport;
 mod i_cookie;
 mod m_sender;
 mod n_errors;
+mod o_second_look;
 mod support;

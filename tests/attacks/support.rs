@@ -314,15 +314,15 @@ pub fn ec_jwk(key: &EcdsaKeyPair, curve: &str, more: Value) -> String {
 }
 
 pub fn p256_key() -> VerifyingKey {
-    VerifyingKey::from_jwk(&ec_jwk(&P256, "P-256", json!({}))).unwrap()
+    VerifyingKey::from_jwk(ec_jwk(&P256, "P-256", json!({}))).unwrap()
 }
 
 pub fn p384_key() -> VerifyingKey {
-    VerifyingKey::from_jwk(&ec_jwk(&P384, "P-384", json!({}))).unwrap()
+    VerifyingKey::from_jwk(ec_jwk(&P384, "P-384", json!({}))).unwrap()
 }
 
 pub fn k256_key() -> VerifyingKey {
-    VerifyingKey::from_jwk(&ec_jwk(&K256, "secp256k1", json!({}))).unwrap()
+    VerifyingKey::from_jwk(ec_jwk(&K256, "secp256k1", json!({}))).unwrap()
 }
 
 /// The public key of [`ED25519`], for `EdDSA` or `Ed25519`.

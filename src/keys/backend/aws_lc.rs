@@ -10,7 +10,8 @@ use aws_lc_rs::signature::{
 };
 use aws_lc_rs::{hmac, rsa};
 
-use super::{Sign, Signer, SigningFailed, VerifySignature, ed25519_bounds, rsa_bounds};
+use super::bounds::{ec_bounds, ed25519_bounds, rsa_bounds, without_leading_zeros};
+use super::{Sign, Signer, SigningFailed, VerifySignature};
 use crate::keys::material::{PrivateMaterial, PublicMaterial, RsaPrivateComponents};
 use crate::keys::{Algorithm, KeyError};
 
@@ -81,7 +82,10 @@ pub(crate) fn verifier(
                 .to_parsed_public_key(parameters)
                 .map_err(|_| KeyError::Unreadable)?
         }
-        (Primitive::Ec(curve, _), PublicMaterial::EcPoint(point)) => parse(curve, point)?,
+        (Primitive::Ec(curve, _), PublicMaterial::EcPoint(point)) => {
+            ec_bounds(point)?;
+            parse(curve, point)?
+        }
         (Primitive::Ed25519, PublicMaterial::Ed25519(key)) => {
             ed25519_bounds(key)?;
             parse(&aws::ED25519, key)?
@@ -89,11 +93,6 @@ pub(crate) fn verifier(
         _ => return Err(KeyError::WrongKind(algorithm)),
     };
     Ok(Arc::new(key))
-}
-
-fn without_leading_zeros(number: &[u8]) -> &[u8] {
-    let zeros = number.iter().take_while(|byte| **byte == 0).count();
-    number.get(zeros..).unwrap_or_default()
 }
 
 /// Key and verifier in one: HMAC verifies by signing again.
@@ -121,10 +120,11 @@ pub(crate) fn signer(
             Ok(mac(hmac::Key::new(hash, secret)))
         }
         (Primitive::Rsa(_, encoding), PrivateMaterial::Der(der)) => {
-            let key = RsaKeyPair::from_der(der)
-                .or_else(|error| RsaKeyPair::from_pkcs8(der).map_err(|_| error))
-                .map_err(rsa_rejected)?;
-            rsa(algorithm, key, encoding)
+            let key = match RsaKeyPair::from_der(der).map_err(rsa_rejected) {
+                Err(KeyError::Unreadable) => RsaKeyPair::from_pkcs8(der).map_err(rsa_rejected),
+                read => read,
+            };
+            rsa(algorithm, key?, encoding)
         }
         (Primitive::Rsa(_, encoding), PrivateMaterial::RsaComponents(components)) => {
             rsa(algorithm, rsa_key_pair(components)?, encoding)

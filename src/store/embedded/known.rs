@@ -1,14 +1,15 @@
 //! What was revoked, in memory.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::claims::NumericDate;
-use crate::revocation::TokenId;
+use crate::clock::Clock;
+use crate::revocation::{Revocation, RevocationSet, TokenId};
 use crate::session::Subject;
 
-type Id = (Option<String>, String);
+/// An issuer, and an id or a subject of its.
+pub(super) type Id = (Option<String>, String);
 
 /// One thing that was revoked, or a block that was lifted.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,8 +35,10 @@ pub(super) enum Mark {
     Block {
         id: Id,
     },
+    /// Generation 0: the subject has none, and a cutoff tells what was issued before.
     Unblock {
         id: Id,
+        generation: u64,
     },
 }
 
@@ -47,126 +50,90 @@ pub(super) fn subject_id(subject: &Subject<'_>) -> Id {
     id(subject.issuer, subject.name)
 }
 
+/// A set that one thread adds to.
 pub(super) struct Known {
-    set: RwLock<Set>,
-    capacity: usize,
-    leeway: Duration,
-}
-
-#[derive(Default)]
-struct Set {
-    tokens: HashMap<Id, NumericDate>,
-    sessions: HashMap<Id, NumericDate>,
-    cutoffs: HashMap<Id, (NumericDate, NumericDate)>,
-    generations: HashMap<Id, (u64, NumericDate)>,
-    blocks: BTreeMap<Id, ()>,
-}
-
-impl Set {
-    fn len(&self) -> usize {
-        [
-            self.tokens.len(),
-            self.sessions.len(),
-            self.cutoffs.len(),
-            self.generations.len(),
-            self.blocks.len(),
-        ]
-        .iter()
-        .sum()
-    }
+    set: RevocationSet,
+    /// In seconds: whoever expires before it may have been forgotten, and counts as revoked.
+    horizon: AtomicU64,
 }
 
 impl Known {
-    pub(super) fn new(capacity: usize, leeway: Duration) -> Self {
+    pub(super) fn new(set: RevocationSet, clock: Arc<dyn Clock>) -> Self {
         Self {
-            set: RwLock::default(),
-            capacity,
-            leeway,
+            set: set.clock(clock),
+            horizon: AtomicU64::new(0),
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.set
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        self.set.state().entries()
     }
 
-    /// How many more it holds, at least.
-    pub(super) fn room(&self) -> usize {
-        self.capacity.saturating_sub(self.len())
+    /// How many more it holds, at least; `wanted` of them if that can be had.
+    pub(super) fn room(&self, wanted: usize) -> usize {
+        let room = || {
+            let state = self.set.state();
+            state.capacity.saturating_sub(state.entries())
+        };
+        let at_once = room();
+        if at_once >= wanted {
+            return at_once;
+        }
+        self.set.prune();
+        room()
     }
 
     /// Whether it was taken in.
     pub(super) fn insert(&self, mark: &Mark) -> bool {
-        let full = self.room() == 0;
-        let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);
-        match mark.clone() {
-            Mark::Unblock { id } => {
-                set.blocks.remove(&id);
-            }
-            _ if full => return false,
-            Mark::Token { id, until } => {
-                let known = set.tokens.entry(id).or_insert(until);
-                *known = until.max(*known);
-            }
-            Mark::Session { id, until } => {
-                let known = set.sessions.entry(id).or_insert(until);
-                *known = until.max(*known);
-            }
-            Mark::Cutoff { id, at, until } => {
-                let known = set.cutoffs.entry(id).or_insert((at, until));
-                *known = (at.max(known.0), until.max(known.1));
-            }
+        let revocation = match mark {
+            Mark::Token { id, until } => Revocation::Token {
+                issuer: id.0.as_deref(),
+                jti: &id.1,
+                expires_at: *until,
+            },
+            Mark::Session { id, until } => Revocation::Session {
+                issuer: id.0.as_deref(),
+                sid: &id.1,
+                until: *until,
+            },
+            Mark::Cutoff { id, at, until } => Revocation::Cutoff {
+                issuer: id.0.as_deref(),
+                subject: &id.1,
+                issued_at: *at,
+                until: *until,
+            },
             Mark::Generation {
                 id,
                 generation,
                 until,
-            } => {
-                let known = set.generations.entry(id).or_insert((generation, until));
-                *known = (generation.max(known.0), until.max(known.1));
+            } => Revocation::Generation {
+                issuer: id.0.as_deref(),
+                subject: &id.1,
+                generation: *generation,
+                until: *until,
+            },
+            Mark::Block { id } => Revocation::Block {
+                issuer: id.0.as_deref(),
+                subject: &id.1,
+            },
+            Mark::Unblock { id, generation } => {
+                let issuer = id.0.as_deref();
+                let lifted = self
+                    .set
+                    .lift_block_by_generation(issuer, &id.1, *generation);
+                return lifted.is_ok();
             }
-            Mark::Block { id } => {
-                set.blocks.insert(id, ());
-            }
-        }
-        true
+        };
+        self.set.revoke(&revocation).is_ok()
     }
 
-    /// Drops what no longer counts.
-    pub(super) fn prune(&self, now: NumericDate) {
-        let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);
-        let lives = |until: NumericDate| {
-            until.since_epoch().saturating_add(self.leeway) >= now.since_epoch()
-        };
-        set.tokens.retain(|_, until| lives(*until));
-        set.sessions.retain(|_, until| lives(*until));
-        set.cutoffs.retain(|_, (_, until)| lives(*until));
-        set.generations.retain(|_, (_, until)| lives(*until));
+    /// What expires before this second may be gone from the file.
+    pub(super) fn forget_before(&self, second: u64) {
+        self.horizon.fetch_max(second, Ordering::SeqCst);
     }
 
     pub(super) fn peek(&self, token: &TokenId<'_>) -> bool {
-        let set = self.set.read().unwrap_or_else(PoisonError::into_inner);
-        let id = |name: &str| id(token.issuer, name);
-        let subject = token.subject.map(id);
-        token
-            .jti
-            .is_some_and(|jti| set.tokens.contains_key(&id(jti)))
-            || token
-                .sid
-                .is_some_and(|sid| set.sessions.contains_key(&id(sid)))
-            || subject.is_some_and(|subject| {
-                set.blocks.contains_key(&subject)
-                    || set.generations.get(&subject).is_some_and(|(least, _)| {
-                        token
-                            .generation
-                            .is_some_and(|generation| generation < *least)
-                    })
-                    || set.cutoffs.get(&subject).is_some_and(|(at, _)| {
-                        token
-                            .issued_at
-                            .is_none_or(|issued_at| issued_at.seconds() <= at.seconds())
-                    })
-            })
+        token.expires_at.seconds() < self.horizon.load(Ordering::Relaxed)
+            || self.set.is_revoked(token)
     }
 }

@@ -41,13 +41,13 @@ use tokio::sync::{mpsc, oneshot};
 pub use error::EmbeddedStoreError;
 
 use self::file::Opened;
-use self::known::Known;
+use self::known::{Known, Mark, id};
 use self::tables::{Failure, Snapshot, Tables};
 use self::worker::{Job, Query, Shared, Writer, change, query, read, spawn};
 use crate::Verifier;
 use crate::claims::NumericDate;
 use crate::clock::{Clock, SystemClock};
-use crate::revocation::{RevocationStore, TokenId};
+use crate::revocation::{Revocation, RevocationSet, RevocationStore, TokenId};
 use crate::session::{
     Created, Rotated, Rotation, Session, SessionId, SessionStore, Subject, SubjectState,
 };
@@ -77,6 +77,7 @@ pub struct EmbeddedStore {
 pub struct EmbeddedStoreOptions {
     clock: Arc<dyn Clock>,
     leeway: Duration,
+    longest_lifetime: Duration,
     capacity: usize,
     cache: usize,
 }
@@ -97,9 +98,6 @@ pub struct EmbeddedStoreState {
 const LINE: usize = 1024;
 
 impl EmbeddedStoreOptions {
-    /// 4,194,304 revocations that count at the same time: as many logouts within the five minutes that access tokens live.
-    pub const DEFAULT_CAPACITY: usize = 1 << 22;
-
     /// 64 MiB: all of the inner pages for some million sessions, and the sessions used last.
     pub const DEFAULT_CACHE: usize = 64 << 20;
 
@@ -108,7 +106,8 @@ impl EmbeddedStoreOptions {
         Self {
             clock: Arc::new(SystemClock),
             leeway: Verifier::DEFAULT_LEEWAY,
-            capacity: Self::DEFAULT_CAPACITY,
+            longest_lifetime: RevocationSet::DEFAULT_LONGEST_LIFETIME,
+            capacity: RevocationSet::DEFAULT_CAPACITY,
             cache: Self::DEFAULT_CACHE,
         }
     }
@@ -125,7 +124,14 @@ impl EmbeddedStoreOptions {
         self
     }
 
-    /// How many revocations count at the same time at most. [`DEFAULT_CAPACITY`](Self::DEFAULT_CAPACITY) by default. What
+    /// How long tokens of other issuers live at most, whose subjects were blocked: for so long it is remembered that a block was
+    /// lifted. [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by default.
+    pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
+        self.longest_lifetime = lifetime;
+        self
+    }
+
+    /// How many revocations count at the same time at most. [10 million](RevocationSet::DEFAULT_CAPACITY) by default. What
     /// still counts is never forgotten: a call that would need more fails.
     pub fn capacity(mut self, revocations: usize) -> Self {
         self.capacity = revocations;
@@ -160,8 +166,13 @@ impl EmbeddedStoreOptions {
     ) -> Result<EmbeddedStore, EmbeddedStoreError> {
         let (done, wait) = oneshot::channel();
         spawn("jwt-auth-store", move || {
-            let known = Known::new(self.capacity, self.leeway);
-            let shared = Arc::new(Shared::new(known, self.clock, self.leeway));
+            let set = RevocationSet::new()
+                .capacity(self.capacity)
+                .leeway(self.leeway)
+                .longest_lifetime(self.longest_lifetime);
+            let known = Known::new(set, Arc::clone(&self.clock));
+            let shared = Shared::new(known, self.clock, self.leeway, self.longest_lifetime);
+            let shared = Arc::new(shared);
             let writer =
                 opened().and_then(|opened| Writer::open(Arc::clone(&shared), opened, self.cache));
             let writer = match writer {
@@ -206,6 +217,56 @@ impl EmbeddedStore {
     /// As [`EmbeddedStoreOptions::open`].
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, EmbeddedStoreError> {
         EmbeddedStoreOptions::new().open(path).await
+    }
+
+    /// Revokes a token, or whatever else can be revoked. Once this has returned it is on disk, and every look-up sees it.
+    ///
+    /// A session of this store is rather to be [ended](SessionStore::end), which keeps it from being renewed too. To block who
+    /// has, or had, sessions here is to [`block`](SessionStore::block) it; a block is lifted by
+    /// [`unblock`](SessionStore::unblock).
+    ///
+    /// # Errors
+    ///
+    /// As every call; then it was not revoked, or not yet.
+    pub async fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), EmbeddedStoreError> {
+        let mark = match *revocation {
+            Revocation::Token {
+                issuer,
+                jti,
+                expires_at,
+            } => Mark::Token {
+                id: id(issuer, jti),
+                until: expires_at,
+            },
+            Revocation::Session { issuer, sid, until } => Mark::Session {
+                id: id(issuer, sid),
+                until,
+            },
+            Revocation::Generation {
+                issuer,
+                subject,
+                generation,
+                until,
+            } => Mark::Generation {
+                id: id(issuer, subject),
+                generation,
+                until,
+            },
+            Revocation::Cutoff {
+                issuer,
+                subject,
+                issued_at,
+                until,
+            } => Mark::Cutoff {
+                id: id(issuer, subject),
+                at: issued_at,
+                until,
+            },
+            Revocation::Block { issuer, subject } => Mark::Block {
+                id: id(issuer, subject),
+            },
+        };
+        self.act(move |tables| tables.revoke_any(mark)).await
     }
 
     /// How much it holds.
@@ -319,8 +380,11 @@ impl SessionStore for EmbeddedStore {
 
     async fn unblock(&self, subject: &Subject<'_>) -> Result<(), EmbeddedStoreError> {
         let whose = Whose::new(subject);
-        self.act(move |tables| tables.unblock(&whose.subject()))
-            .await
+        let shared = Arc::clone(&self.shared);
+        self.act(move |tables| {
+            tables.unblock(&whose.subject(), shared.now(), shared.longest_lifetime)
+        })
+        .await
     }
 
     async fn list(

@@ -145,6 +145,10 @@ impl<'t> Tables<'t> {
         })
     }
 
+    pub(super) fn forgotten_before(&self) -> Result<u64, Error> {
+        number(&self.meta, "forgotten before")
+    }
+
     /// Counts this commit, and says which it is.
     pub(super) fn count(&mut self) -> Result<u64, Error> {
         let before = number(&self.meta, "commits")?;
@@ -224,7 +228,9 @@ impl<'t> Tables<'t> {
     pub(super) fn raise_generation(&mut self, subject: &Subject<'_>) -> Result<u64, Failure> {
         let key = subject_key(subject).map_err(call)?;
         let before = self.subject(&key)?;
-        self.raise(subject, &key, before, before.state.blocked)
+        let generation = before.state.generation.saturating_add(1);
+        self.raise(subject, &key, before, generation, before.until, false)?;
+        Ok(generation)
     }
 
     pub(super) fn block(&mut self, subject: &Subject<'_>) -> Result<(), Failure> {
@@ -233,24 +239,26 @@ impl<'t> Tables<'t> {
         if before.state.blocked {
             return Ok(());
         }
-        self.raise(subject, &key, before, true).map(drop)
+        let generation = before.state.generation.saturating_add(1);
+        self.raise(subject, &key, before, generation, before.until, true)
     }
 
+    /// Raises the generation of a subject, which ends its sessions, and may block it.
     fn raise(
         &mut self,
         subject: &Subject<'_>,
         key: &[u8],
         before: SubjectRow,
-        blocked: bool,
-    ) -> Result<u64, Failure> {
+        generation: u64,
+        until: NumericDate,
+        block: bool,
+    ) -> Result<(), Failure> {
         let sessions = self.sessions_of(key)?;
-        let blocks = blocked && !before.state.blocked;
-        self.take_room(if blocks { 2 } else { 1 })?;
-        let generation = before.state.generation.saturating_add(1);
+        self.take_room(if block { 2 } else { 1 })?;
         let latest = sessions.iter().map(|row| row.session.access_expires_at);
-        let until = latest.fold(before.until, NumericDate::max);
+        let until = latest.fold(before.until.max(until), NumericDate::max);
         let row = SubjectRow {
-            state: SubjectState::new(generation, blocked),
+            state: SubjectState::new(generation, block || before.state.blocked),
             until,
         };
         for session in &sessions {
@@ -258,31 +266,90 @@ impl<'t> Tables<'t> {
         }
         self.changed = true;
         self.subjects.insert(key, &*row.encode())?;
+        let id = subject_id(subject);
+        // In this order: see `Revocation::Block`.
+        if block {
+            self.marks.push(Mark::Block { id: id.clone() });
+        }
         self.marks.push(Mark::Generation {
-            id: subject_id(subject),
+            id,
             generation,
             until,
         });
-        if blocks {
-            self.marks.push(Mark::Block {
-                id: subject_id(subject),
-            });
-        }
-        Ok(generation)
+        Ok(())
     }
 
-    pub(super) fn unblock(&mut self, subject: &Subject<'_>) -> Result<(), Failure> {
+    /// Lifts a block. Of who has no generation, the tokens issued until now stay dead by a cutoff, for as long as
+    /// tokens live.
+    pub(super) fn unblock(
+        &mut self,
+        subject: &Subject<'_>,
+        now: NumericDate,
+        longest_lifetime: Duration,
+    ) -> Result<(), Failure> {
         let key = subject_key(subject).map_err(call)?;
         let mut row = self.subject(&key)?;
-        if row.state.blocked {
-            row.state.blocked = false;
-            self.changed = true;
-            self.subjects.insert(&*key, &*row.encode())?;
-            self.marks.push(Mark::Unblock {
-                id: subject_id(subject),
-            });
+        if !row.state.blocked {
+            return Ok(());
         }
+        let id = subject_id(subject);
+        let generation = row.state.generation;
+        self.take_room(1)?;
+        if generation == 0 {
+            let until = now.since_epoch().saturating_add(longest_lifetime);
+            self.revoke(Mark::Cutoff {
+                id: id.clone(),
+                at: now,
+                until: NumericDate::from_since_epoch(until).unwrap_or(NumericDate::MAX),
+            })?;
+        }
+        row.state.blocked = false;
+        self.changed = true;
+        self.subjects.insert(&*key, &*row.encode())?;
+        self.marks.push(Mark::Unblock { id, generation });
         Ok(())
+    }
+
+    /// Revokes whatever can be revoked.
+    pub(super) fn revoke_any(&mut self, mark: Mark) -> Result<(), Failure> {
+        match &mark {
+            Mark::Generation {
+                id: (issuer, name),
+                generation,
+                until,
+            } => {
+                let subject = Subject::new(issuer.as_deref(), name);
+                let key = subject_key(&subject).map_err(call)?;
+                let before = self.subject(&key)?;
+                if before.state.generation > *generation
+                    || before.state.generation == *generation && before.until >= *until
+                {
+                    return Ok(());
+                }
+                self.raise(&subject, &key, before, *generation, *until, false)
+            }
+            Mark::Block { id: (issuer, name) } => {
+                let subject = Subject::new(issuer.as_deref(), name);
+                let key = subject_key(&subject).map_err(call)?;
+                let before = self.subject(&key)?;
+                if before.state.generation > 0 || !self.sessions_of(&key)?.is_empty() {
+                    return self.block(&subject);
+                }
+                if !before.state.blocked {
+                    // Somebody of another issuer, whose tokens know no generation.
+                    self.take_room(1)?;
+                    let row = SubjectRow {
+                        state: SubjectState::new(0, true),
+                        ..before
+                    };
+                    self.changed = true;
+                    self.subjects.insert(&*key, &*row.encode())?;
+                    self.marks.push(mark);
+                }
+                Ok(())
+            }
+            _ => self.revoke(mark),
+        }
     }
 
     /// Keeps one revocation that ends by itself.
@@ -350,6 +417,10 @@ impl<'t> Tables<'t> {
         }
         if left < most {
             self.changed = true;
+            if number(&self.meta, "forgotten before")? < end {
+                self.meta
+                    .insert("forgotten before", &end.to_be_bytes()[..])?;
+            }
         }
         Ok(left == 0)
     }
@@ -404,6 +475,11 @@ impl Snapshot {
         })
     }
 
+    /// What expires before this second may have been dropped.
+    pub(super) fn forgotten_before(&self) -> Result<u64, Error> {
+        number(&self.meta, "forgotten before")
+    }
+
     pub(super) fn commits(&self) -> Result<u64, Error> {
         number(&self.meta, "commits")
     }
@@ -450,11 +526,13 @@ impl Snapshot {
             if state.blocked {
                 each(&Mark::Block { id: id.clone() })?;
             }
-            each(&Mark::Generation {
-                id,
-                generation: state.generation,
-                until,
-            })?;
+            if state.generation > 0 {
+                each(&Mark::Generation {
+                    id,
+                    generation: state.generation,
+                    until,
+                })?;
+            }
         }
         for entry in self.revocations.iter()? {
             let (key, value) = entry?;
@@ -552,16 +630,18 @@ const CUTOFF: u8 = 3;
 
 /// The row of a mark that ends by itself, and is no subject's generation.
 fn revocation_row(mark: &Mark) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
-    let mut value = Vec::new();
     let (kind, (issuer, name), until) = match mark {
         Mark::Token { id, until } => (TOKEN, id, until),
         Mark::Session { id, until } => (SESSION, id, until),
-        Mark::Cutoff { id, at, until } => {
-            put_date(&mut value, *at);
-            (CUTOFF, id, until)
-        }
+        Mark::Cutoff { id, until, .. } => (CUTOFF, id, until),
         Mark::Generation { .. } | Mark::Block { .. } | Mark::Unblock { .. } => return Ok(None),
     };
+    // To the nanosecond: the set finds a token by its `exp`.
+    let mut value = Vec::new();
+    put_date(&mut value, *until);
+    if let Mark::Cutoff { at, .. } = mark {
+        put_date(&mut value, *at);
+    }
     let mut key = Vec::with_capacity(64);
     key.extend_from_slice(&second_after(*until).to_be_bytes());
     key.push(kind);
@@ -572,12 +652,12 @@ fn revocation_row(mark: &Mark) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
 
 fn read_revocation(key: &[u8], value: &[u8]) -> Option<Mark> {
     let mut key = Reader(key);
-    let until = key.number()?;
-    let until = NumericDate::from_seconds(until).unwrap_or(NumericDate::MAX);
+    key.number()?;
     let kind = key.byte()?;
     let id = id(key.text()?, key.text()??);
     key.end()?;
     let mut value = Reader(value);
+    let until = value.date()?;
     let mark = match kind {
         TOKEN => Mark::Token { id, until },
         SESSION => Mark::Session { id, until },

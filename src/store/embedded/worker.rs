@@ -25,6 +25,7 @@ pub(super) struct Shared {
     pub(super) known: Known,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) leeway: Duration,
+    pub(super) longest_lifetime: Duration,
     /// Or why there is none: it could not be opened anew after a failure, or the store was closed.
     open: RwLock<Result<Open, Error>>,
 }
@@ -87,17 +88,23 @@ pub(super) fn query<T: Send + 'static>(
 }
 
 impl Shared {
-    pub(super) fn new(known: Known, clock: Arc<dyn Clock>, leeway: Duration) -> Self {
+    pub(super) fn new(
+        known: Known,
+        clock: Arc<dyn Clock>,
+        leeway: Duration,
+        longest_lifetime: Duration,
+    ) -> Self {
         Self {
             known,
             clock,
             leeway,
+            longest_lifetime,
             open: RwLock::new(Err(Error::Closed)),
         }
     }
 
     /// A clock that stands before the epoch makes nothing old.
-    fn now(&self) -> NumericDate {
+    pub(super) fn now(&self) -> NumericDate {
         NumericDate::from(self.clock.now())
     }
 
@@ -170,7 +177,9 @@ impl Writer {
         let device = opened.name()?;
         let now = shared.now();
         guarded(|| {
-            Snapshot::open(&open)?.marks(|mark| {
+            let snapshot = Snapshot::open(&open)?;
+            shared.known.forget_before(snapshot.forgotten_before()?);
+            snapshot.marks(|mark| {
                 if shared.counts(mark, now) && !shared.known.insert(mark) {
                     return Err(Error::SetFull);
                 }
@@ -258,11 +267,12 @@ impl Writer {
         }
         let shared = Arc::clone(&self.shared);
         let now = shared.now();
-        shared.known.prune(now);
+        let room = shared.known.room(BATCH.saturating_mul(2));
         let mut uncertain = None;
+        let mut forgotten = 0;
         let committed = shared.with(|open| {
             let transaction = begin(&open.database)?;
-            let mut tables = Tables::open(&transaction, shared.known.room())?;
+            let mut tables = Tables::open(&transaction, room)?;
             for call in calls {
                 replies.push(call(Ok(&mut tables)));
                 if let Some(error) = tables.fatal.take() {
@@ -270,6 +280,7 @@ impl Writer {
                 }
             }
             let more = tables.prune(now, shared.leeway, budget)?;
+            forgotten = tables.forgotten_before()?;
             if !tables.changed {
                 drop(tables);
                 transaction.abort()?;
@@ -287,6 +298,7 @@ impl Writer {
                 if let Some(Uncertain { marks, .. }) = uncertain {
                     self.learn(&marks);
                 }
+                shared.known.forget_before(forgotten);
                 Ok(more)
             }
             Err(error) => {
@@ -313,7 +325,11 @@ impl Writer {
         // The old database must be gone before the file is opened again.
         self.shared.set(Err(Error::Closed));
         let opened = open_database(&self.device, self.cache).and_then(|open| {
-            let commits = guarded(|| Snapshot::open(&open)?.commits())?;
+            let (commits, forgotten) = guarded(|| {
+                let snapshot = Snapshot::open(&open)?;
+                Ok((snapshot.commits()?, snapshot.forgotten_before()?))
+            })?;
+            self.shared.known.forget_before(forgotten);
             Ok((open, commits))
         });
         let (open, commits) = match opened {

@@ -1,0 +1,482 @@
+//! What the set of revocations costs: memory, look-ups, and what readers notice of writers.
+//!
+//! Subjects are interleaved in one process, batch by batch, and compared by their medians, so that a machine whose speed
+//! drifts does not favour one. Absolute times mean little; the ratios hold.
+//!
+//! `cargo bench --bench revocation [-- memory | look-ups | threads | writers]`
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    unsafe_code,
+    reason = "a bench: it panics, prints, counts and reads the time"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::HashSet;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Barrier, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tower_jwt_auth::claims::NumericDate;
+use tower_jwt_auth::clock::ManualClock;
+use tower_jwt_auth::revocation::{Revocation, RevocationSet, TokenId};
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts the bytes asked for.
+struct Counting;
+
+// SAFETY: all is left to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        PEAK.fetch_max(live, Ordering::Relaxed);
+        // SAFETY: as the caller's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: as the caller's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const NOW: u64 = 1_800_000_000;
+const ISSUER: &str = "https://id.example.com";
+const MINUTES: u64 = 15 * 60;
+const DAY: u64 = 24 * 60 * 60;
+
+/// SplitMix64.
+fn random(mut x: u64) -> u64 {
+    x = x.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ x >> 31
+}
+
+/// The text of a UUID.
+fn uuid(number: u64) -> String {
+    let (a, b) = (random(number), random(!number));
+    format!(
+        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+        a >> 32,
+        a >> 16 & 0xffff,
+        a & 0xfff,
+        b >> 48 & 0xfff,
+        b & 0xffff_ffff_ffff
+    )
+}
+
+fn sid(number: u64) -> String {
+    uuid(number ^ 1 << 40)[..22 + (number % 15) as usize].to_owned()
+}
+
+fn subject(number: u64) -> String {
+    uuid(number ^ 1 << 41)[..12 + (number % 25) as usize].to_owned()
+}
+
+fn at(seconds: u64) -> NumericDate {
+    NumericDate::from_seconds(seconds).unwrap()
+}
+
+fn expiry(number: u64, spread: u64) -> NumericDate {
+    at(NOW + 1 + random(number ^ 7 << 50) % spread)
+}
+
+fn set() -> RevocationSet {
+    RevocationSet::new()
+        .clock(ManualClock::at(NOW))
+        .capacity(usize::MAX)
+}
+
+fn revoke(set: &RevocationSet, number: u64, expires_at: NumericDate) {
+    let jti = uuid(number);
+    set.revoke(&Revocation::Token {
+        issuer: Some(ISSUER),
+        jti: &jti,
+        expires_at,
+    })
+    .unwrap();
+}
+
+fn filled(entries: u64, spread: u64) -> RevocationSet {
+    let set = set();
+    for number in 0..entries {
+        revoke(&set, number, expiry(number, spread));
+    }
+    set
+}
+
+fn memory() {
+    println!("\nheap bytes an entry (the set itself says) and at the peak while it grew");
+    let mut all = Vec::new();
+    for (name, spread) in [("15 min", MINUTES), ("24 h", DAY)] {
+        for entries in [500_000, 700_000, 1_000_000, 1_400_000] {
+            let before = LIVE.load(Ordering::Relaxed);
+            PEAK.store(before, Ordering::Relaxed);
+            let set = filled(entries, spread);
+            let live = (LIVE.load(Ordering::Relaxed) - before) as f64 / entries as f64;
+            let peak = (PEAK.load(Ordering::Relaxed) - before) as f64 / entries as f64;
+            let said = set.state().heap_bytes as f64 / entries as f64;
+            assert_eq!(set.state().tokens as u64, entries);
+            println!("{name:>7} {entries:>9} {live:>7.2} ({said:.2}) {peak:>7.2}");
+            all.push(live);
+        }
+    }
+    let worst = all.iter().copied().fold(0.0, f64::max);
+    let mean = all.iter().sum::<f64>() / all.len() as f64;
+    println!("worst {worst:.2} (target 20), mean {mean:.2} (target 14)");
+
+    let before = LIVE.load(Ordering::Relaxed);
+    let rows = set();
+    for number in 0..100_000 {
+        let sid = sid(number);
+        rows.revoke(&Revocation::Session {
+            issuer: Some(ISSUER),
+            sid: &sid,
+            until: at(NOW + 300),
+        })
+        .unwrap();
+    }
+    let sessions = LIVE.load(Ordering::Relaxed) - before;
+    for number in 0..100_000 {
+        raise(&rows, number);
+    }
+    let subjects = LIVE.load(Ordering::Relaxed) - before - sessions;
+    println!(
+        "of 100,000: {:.1} a session, {:.1} a subject",
+        sessions as f64 / 1e5,
+        subjects as f64 / 1e5
+    );
+}
+
+fn raise(set: &RevocationSet, number: u64) {
+    let subject = subject(number);
+    set.revoke(&Revocation::Generation {
+        issuer: Some(ISSUER),
+        subject: &subject,
+        generation: 3,
+        until: at(NOW + DAY),
+    })
+    .unwrap();
+}
+
+/// The strings of a token, as a request has them.
+struct Token {
+    jti: String,
+    sid: String,
+    subject: String,
+    expires_at: NumericDate,
+}
+
+impl Token {
+    fn new(number: u64, spread: u64) -> Self {
+        Self {
+            jti: uuid(number),
+            sid: sid(number | 1 << 35),
+            subject: subject(number | 1 << 35),
+            expires_at: expiry(number, spread),
+        }
+    }
+
+    fn id(&self) -> TokenId<'_> {
+        TokenId::new(self.expires_at)
+            .issuer(ISSUER)
+            .jti(&self.jti)
+            .sid(&self.sid)
+            .subject(&self.subject)
+            .issued_at(at(NOW - 5))
+            .generation(1)
+    }
+}
+
+/// Nanoseconds of each, in batches that take turns.
+fn interleaved<const N: usize>(
+    rounds: usize,
+    batch: usize,
+    mut subjects: [&mut dyn FnMut(usize); N],
+) -> [Vec<f64>; N] {
+    let mut samples = [const { Vec::new() }; N];
+    for round in 0..rounds {
+        for (subject, samples) in subjects.iter_mut().zip(&mut samples) {
+            let start = Instant::now();
+            for index in 0..batch {
+                subject(round * batch + index);
+            }
+            samples.push(start.elapsed().as_secs_f64() * 1e9 / batch as f64);
+        }
+    }
+    for samples in &mut samples {
+        samples.sort_by(f64::total_cmp);
+    }
+    samples
+}
+
+fn quantile(samples: &[f64], part: f64) -> f64 {
+    samples[((samples.len() - 1) as f64 * part) as usize]
+}
+
+fn key(number: u64) -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&random(number).to_le_bytes());
+    key[8..].copy_from_slice(&random(!number).to_le_bytes());
+    key
+}
+
+fn look_ups(rounds: usize, entries: u64) {
+    const BATCH: usize = 1000;
+    const POOL: u64 = 1 << 16;
+    println!(
+        "\none look-up among {entries}, ns: median (quartiles); against a ready key in RwLock<HashSet>"
+    );
+    let ready: HashSet<[u8; 16], foldhash::fast::RandomState> = (0..entries).map(key).collect();
+    let ready = RwLock::new(ready);
+    let hit_keys: Vec<_> = (0..POOL)
+        .map(|number| key(random(number) % entries))
+        .collect();
+    let miss_keys: Vec<_> = (0..POOL).map(|number| key(number | 1 << 45)).collect();
+    for (name, spread) in [("15 min", MINUTES), ("24 h", DAY)] {
+        let hits: Vec<_> = (0..POOL)
+            .map(|number| Token::new(random(number) % entries, spread))
+            .collect();
+        let misses: Vec<_> = (0..POOL)
+            .map(|number| Token::new(number | 1 << 45, spread))
+            .collect();
+        let set = filled(entries, spread);
+        for rows in [0, 10_000, 100_000] {
+            for number in (rows / 10)..rows {
+                let sid = sid(number);
+                set.revoke(&Revocation::Session {
+                    issuer: Some(ISSUER),
+                    sid: &sid,
+                    until: at(NOW + DAY),
+                })
+                .unwrap();
+                raise(&set, number);
+            }
+            let look = |tokens: &[Token], index: usize, expected| {
+                let token = &tokens[index % tokens.len()];
+                assert_eq!(black_box(set.is_revoked(&token.id())), expected);
+            };
+            let find = |keys: &[[u8; 16]], index: usize, expected| {
+                let found = ready.read().unwrap().contains(&keys[index % keys.len()]);
+                assert_eq!(black_box(found), expected);
+            };
+            let [hit, ready_hit, miss, ready_miss] = interleaved(
+                rounds,
+                BATCH,
+                [
+                    &mut |index| look(&hits, index, true),
+                    &mut |index| find(&hit_keys, index, true),
+                    &mut |index| look(&misses, index, false),
+                    &mut |index| find(&miss_keys, index, false),
+                ],
+            );
+            let show = |samples: &[f64]| {
+                let [low, median, high] = [0.25, 0.5, 0.75].map(|part| quantile(samples, part));
+                format!("{median:.0} ({low:.0}-{high:.0})")
+            };
+            println!(
+                "{name:>7}, {rows:>6} sessions and subjects: hit {} / {} = {:.2} (target 1.0), miss {} / {} = {:.2} (target 1.3)",
+                show(&hit),
+                show(&ready_hit),
+                quantile(&hit, 0.5) / quantile(&ready_hit, 0.5),
+                show(&miss),
+                show(&ready_miss),
+                quantile(&miss, 0.5) / quantile(&ready_miss, 0.5),
+            );
+        }
+    }
+}
+
+/// Look-ups a second of so many threads.
+fn throughput(set: &RevocationSet, threads: usize, tokens: &[Token], length: Duration) -> f64 {
+    let stop = AtomicBool::new(false);
+    let start = Barrier::new(threads + 1);
+    thread::scope(|scope| {
+        let readers: Vec<_> = (0..threads)
+            .map(|thread| {
+                let (stop, start) = (&stop, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    let (began, mut count) = (Instant::now(), 0_usize);
+                    while !stop.load(Ordering::Relaxed) {
+                        for index in 0..256 {
+                            let token = &tokens[(count + index + thread * 77) % tokens.len()];
+                            black_box(set.is_revoked(&token.id()));
+                        }
+                        count += 256;
+                    }
+                    count as f64 / began.elapsed().as_secs_f64()
+                })
+            })
+            .collect();
+        start.wait();
+        thread::sleep(length);
+        stop.store(true, Ordering::Relaxed);
+        readers
+            .into_iter()
+            .map(|reader| reader.join().unwrap())
+            .sum()
+    })
+}
+
+fn threads(rounds: usize, entries: u64, length: Duration) {
+    let set = filled(entries, MINUTES);
+    for number in 0..10_000 {
+        raise(&set, number);
+    }
+    let tokens: Vec<_> = (0..1 << 14)
+        .map(|number| Token::new(number | (number % 2) << 45, MINUTES))
+        .collect();
+    let mut ratios: Vec<_> = (0..rounds)
+        .map(|_| {
+            let one = throughput(&set, 1, &tokens, length);
+            throughput(&set, 2, &tokens, length) / one
+        })
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    println!(
+        "\ntwo readers against one: {:.2} times the look-ups (median of {rounds}; {:.2}-{:.2})",
+        quantile(&ratios, 0.5),
+        quantile(&ratios, 0.0),
+        quantile(&ratios, 1.0)
+    );
+}
+
+/// Times every look-up of one reader while `write` runs: how many, and the longest in microseconds.
+fn longest(set: &RevocationSet, write: impl FnOnce() + Send) -> Vec<f64> {
+    let done = AtomicBool::new(false);
+    let tokens: Vec<_> = (0..1 << 12)
+        .map(|number| Token::new(number | (number % 2) << 45, MINUTES))
+        .collect();
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut top = vec![0.0_f64; 5];
+            let mut index = 0;
+            while !done.load(Ordering::Relaxed) {
+                let id = tokens[index % tokens.len()].id();
+                let start = Instant::now();
+                black_box(set.is_revoked(&id));
+                let took = start.elapsed().as_secs_f64() * 1e6;
+                if took > top[0] {
+                    top[0] = took;
+                    top.sort_by(f64::total_cmp);
+                }
+                index += 1;
+            }
+            top.push(index as f64);
+            top
+        });
+        write();
+        done.store(true, Ordering::Relaxed);
+        reader.join().unwrap()
+    })
+}
+
+fn writers(entries: u64) {
+    println!(
+        "\nthe five longest look-ups of one reader, µs (and how many it made), while a writer"
+    );
+    let clock = ManualClock::at(NOW);
+    let set = RevocationSet::new()
+        .clock(clock.clone())
+        .capacity(usize::MAX);
+    // The same work on another set: what the scheduler and the memory bus do to a reader.
+    let other = self::set();
+    let fill = |set: &RevocationSet, pauses: &mut [f64; 2]| {
+        for number in 0..entries {
+            let jti = uuid(number);
+            let start = Instant::now();
+            set.revoke(&Revocation::Token {
+                issuer: Some(ISSUER),
+                jti: &jti,
+                expires_at: expiry(number, MINUTES),
+            })
+            .unwrap();
+            let took = start.elapsed().as_secs_f64() * 1e6;
+            pauses[0] += took;
+            pauses[1] = pauses[1].max(took);
+        }
+    };
+    let mut control = [0.0; 2];
+    let began = Instant::now();
+    println!(
+        "grows another set to {entries}: {:.0?}",
+        longest(&set, || fill(&other, &mut control))
+    );
+    let took = began.elapsed();
+    drop(other);
+    println!(
+        "sleeps: {:.0?}",
+        longest(&set, || thread::sleep(took.min(Duration::from_secs(10))))
+    );
+    let mut pauses = [0.0; 2];
+    println!(
+        "grows this set to {entries}: {:.0?}",
+        longest(&set, || fill(&set, &mut pauses))
+    );
+    println!(
+        "  a write: {:.2} µs on average, {:.0} µs at the longest",
+        pauses[0] / entries as f64,
+        pauses[1]
+    );
+    let bytes = set.state().heap_bytes as f64 / entries as f64;
+    println!("  {bytes:.2} bytes an entry");
+    let mut steps = Vec::new();
+    println!(
+        "prunes it, a minute at a time: {:.0?}",
+        longest(&set, || {
+            while set.state().tokens > 0 {
+                clock.advance(Duration::from_secs(60));
+                let start = Instant::now();
+                set.prune();
+                steps.push(start.elapsed().as_secs_f64() * 1e6);
+            }
+        })
+    );
+    steps.sort_by(f64::total_cmp);
+    println!(
+        "  a prune: {:.0} µs at the median, {:.0} µs at the longest",
+        quantile(&steps, 0.5),
+        quantile(&steps, 1.0)
+    );
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo test --benches` runs this too, to see that it works.
+    let full = args.iter().any(|arg| arg == "--bench");
+    let chosen: Vec<_> = args.iter().filter(|arg| !arg.starts_with("--")).collect();
+    let wants = |name: &str| chosen.is_empty() || chosen.iter().any(|arg| *arg == name);
+    if full {
+        if wants("memory") {
+            memory();
+        }
+        if wants("look-ups") {
+            look_ups(400, 1_000_000);
+        }
+        if wants("threads") {
+            threads(9, 1_000_000, Duration::from_millis(500));
+        }
+        if wants("writers") {
+            writers(10_000_000);
+        }
+    } else {
+        look_ups(3, 1000);
+        threads(1, 1000, Duration::from_millis(20));
+        writers(10_000);
+    }
+}

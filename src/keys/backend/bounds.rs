@@ -1,0 +1,84 @@
+//! What every back-end refuses, whatever its library thinks of it.
+
+use crate::keys::KeyError;
+
+/// The most bits that an RSA modulus may have.
+pub(super) const LARGEST_RSA: usize = 8192;
+
+/// Modulus and exponent, big-endian without leading zeros, are within what is accepted.
+pub(super) fn rsa_bounds(n: &[u8], e: &[u8]) -> Result<(), KeyError> {
+    let bits = |number: &[u8]| match number.first() {
+        None => 0,
+        Some(first) => number
+            .len()
+            .saturating_mul(8)
+            .saturating_sub(usize::try_from(first.leading_zeros()).unwrap_or(0)),
+    };
+    if bits(n) < 2048 {
+        return Err(KeyError::WeakRsa);
+    }
+    if bits(n) > LARGEST_RSA {
+        return Err(KeyError::LargeRsa);
+    }
+    let odd = e.last().is_some_and(|last| last & 1 == 1);
+    if !odd || bits(e) < 2 || bits(e) > 33 {
+        return Err(KeyError::RsaExponent);
+    }
+    // The product of two odd primes.
+    if n.last().is_some_and(|last| last & 1 == 0) {
+        return Err(KeyError::Unreadable);
+    }
+    Ok(())
+}
+
+/// `point` is in none of the forms that RFC 5480 §2.2 leaves out, hybrid and compact, which some libraries read.
+pub(super) fn ec_bounds(point: &[u8]) -> Result<(), KeyError> {
+    match point.first() {
+        Some(5..=7) => Err(KeyError::Unreadable),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn without_leading_zeros(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
+}
+
+/// `key`, the 32 bytes of RFC 8032 §5.1.5, is no point of low order: for such a one anybody can make signatures.
+pub(super) fn ed25519_bounds(key: &[u8]) -> Result<(), KeyError> {
+    /// The y coordinates of the points whose order divides 8, canonical or not, without the sign bit.
+    const LOW_ORDER: [[u8; 32]; 7] = [
+        [0; 32],
+        first_and_rest(0x01, 0x00, 0x00),
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef,
+            0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88,
+            0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10,
+            0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77,
+            0x92, 0xac, 0x03, 0x7a,
+        ],
+        first_and_rest(0xec, 0xff, 0x7f),
+        first_and_rest(0xed, 0xff, 0x7f),
+        first_and_rest(0xee, 0xff, 0x7f),
+    ];
+
+    let mut y = <[u8; 32]>::try_from(key).map_err(|_| KeyError::Unreadable)?;
+    if let Some(sign) = y.last_mut() {
+        *sign &= 0x7f;
+    }
+    if LOW_ORDER.contains(&y) {
+        return Err(KeyError::LowOrder);
+    }
+    Ok(())
+}
+
+/// `first`, then 30 times `middle`, then `last`.
+const fn first_and_rest(first: u8, middle: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [middle; 32];
+    bytes[0] = first;
+    bytes[31] = last;
+    bytes
+}
