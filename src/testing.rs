@@ -39,6 +39,13 @@
 //! # }
 //! ```
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "a test has nobody to hand an error to"
+)]
+mod session_store;
+
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -58,6 +65,10 @@ use crate::revocation::{RevocationStore, TokenId};
 use crate::session::{
     Created, Rotated, Rotation, Session, SessionId, SessionStore, Subject, SubjectState,
 };
+
+pub use session_store::session_store_contract;
+#[doc(hidden)]
+pub use session_store::{SESSION_STORE_MUSTS, session_store_must};
 
 /// An issuer with a key of its own, whose clock a test moves. Clones share both.
 ///

@@ -1,0 +1,202 @@
+//! The file under the database: locked as long as the store is open, and told to the disk in the right order.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use redb::StorageBackend;
+use redb::backends::FileBackend;
+
+use super::error::EmbeddedStoreError;
+
+/// A backend that outlives the databases opened over it, so that the lock is kept while one is opened anew.
+#[derive(Clone, Debug)]
+pub(super) struct Device(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    backend: Box<dyn StorageBackend>,
+    /// What was written since the last sync: offsets and lengths.
+    unsynced: Mutex<BTreeMap<u64, usize>>,
+    sync_failed: AtomicBool,
+}
+
+impl Device {
+    pub(super) fn new(backend: Box<dyn StorageBackend>) -> Self {
+        Self(Arc::new(Inner {
+            backend,
+            unsynced: Mutex::default(),
+            sync_failed: AtomicBool::new(false),
+        }))
+    }
+
+    pub(super) fn bytes(&self) -> io::Result<u64> {
+        self.0.backend.len()
+    }
+
+    /// To be called before a database is opened anew over it.
+    ///
+    /// After a failed sync the system may take for written what is not on disk, and show it until the memory is wanted for
+    /// something else. So that is written once more.
+    pub(super) fn recover(&self) -> io::Result<()> {
+        if !self.0.sync_failed.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let ranges = self.unsynced().clone();
+        let end = self.0.backend.len()?;
+        for (offset, length) in ranges {
+            let length =
+                usize::try_from(end.saturating_sub(offset)).map_or(length, |left| left.min(length));
+            if length > 0 {
+                let bytes = self.0.backend.read(offset, length)?;
+                self.0.backend.write(offset, &bytes)?;
+            }
+        }
+        self.sync_data(false)?;
+        self.0.sync_failed.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn unsynced(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, usize>> {
+        self.0
+            .unsynced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StorageBackend for Device {
+    fn len(&self) -> io::Result<u64> {
+        self.0.backend.len()
+    }
+
+    fn read(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        self.0.backend.read(offset, len)
+    }
+
+    /// A longer file is on disk before anything is written that counts on it: redb does not open one that is shorter than its
+    /// header says.
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let grows = len > self.0.backend.len()?;
+        self.0.backend.set_len(len)?;
+        if grows {
+            self.sync_data(false)?;
+        }
+        Ok(())
+    }
+
+    fn sync_data(&self, _: bool) -> io::Result<()> {
+        if let Err(error) = self.0.backend.sync_data(false) {
+            self.0.sync_failed.store(true, Ordering::SeqCst);
+            return Err(error);
+        }
+        self.unsynced().clear();
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut unsynced = self.unsynced();
+        let length = unsynced.entry(offset).or_default();
+        *length = data.len().max(*length);
+        drop(unsynced);
+        self.0.backend.write(offset, data)
+    }
+}
+
+/// A file that is locked, and to be given its name once it holds a store.
+pub(super) struct Opened {
+    pub(super) device: Device,
+    unnamed: Option<(PathBuf, PathBuf)>,
+}
+
+impl Opened {
+    #[cfg(test)]
+    pub(super) fn over(backend: Box<dyn StorageBackend>) -> Self {
+        Self {
+            device: Device::new(backend),
+            unnamed: None,
+        }
+    }
+
+    /// Opens and locks the file of a store, or one that will be it.
+    ///
+    /// A new store is made under another name, since a file that was made halfway is no store, and would be refused for ever.
+    pub(super) fn at(path: &Path) -> Result<Self, EmbeddedStoreError> {
+        if exists(path)? {
+            return Self::existing(path);
+        }
+        let mut making = path.as_os_str().to_owned();
+        making.push(".new");
+        let making = PathBuf::from(making);
+        let file = options().create(true).truncate(false).open(&making)?;
+        let backend = lock(file)?;
+        // Whoever had the lock may have finished in the meantime.
+        if exists(path)? {
+            drop(backend);
+            return Self::existing(path);
+        }
+        backend.set_len(0)?;
+        Ok(Self {
+            device: Device::new(Box::new(backend)),
+            unnamed: Some((making, path.to_owned())),
+        })
+    }
+
+    fn existing(path: &Path) -> Result<Self, EmbeddedStoreError> {
+        /// What a file of redb begins with.
+        const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
+        let mut file = options().open(path)?;
+        let mut magic = [0; MAGIC.len()];
+        match file.read_exact(&mut magic) {
+            Ok(()) if magic == MAGIC => {}
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error.into()),
+            _ => return Err(EmbeddedStoreError::ForeignFile),
+        }
+        Ok(Self {
+            device: Device::new(Box::new(lock(file)?)),
+            unnamed: None,
+        })
+    }
+
+    /// Gives a new store its name.
+    pub(super) fn name(self) -> Result<Device, EmbeddedStoreError> {
+        if let Some((making, path)) = self.unnamed {
+            self.device.sync_data(false)?;
+            fs::rename(making, &path)?;
+            #[cfg(unix)]
+            {
+                let directory = match path.parent() {
+                    Some(parent) if !parent.as_os_str().is_empty() => parent,
+                    _ => Path::new("."),
+                };
+                File::open(directory)?.sync_all()?;
+            }
+        }
+        Ok(self.device)
+    }
+}
+
+/// An empty file is none: nothing was ever in it.
+fn exists(path: &Path) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(!metadata.is_file() || metadata.len() > 0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Names and labels of people are nobody else's business.
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+fn lock(file: File) -> Result<FileBackend, EmbeddedStoreError> {
+    Ok(FileBackend::new(file)?)
+}

@@ -1,0 +1,139 @@
+//! What was revoked, in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::claims::NumericDate;
+use crate::clock::Clock;
+use crate::revocation::{Revocation, RevocationSet, TokenId};
+use crate::session::Subject;
+
+/// An issuer, and an id or a subject of its.
+pub(super) type Id = (Option<String>, String);
+
+/// One thing that was revoked, or a block that was lifted.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Mark {
+    Token {
+        id: Id,
+        until: NumericDate,
+    },
+    Session {
+        id: Id,
+        until: NumericDate,
+    },
+    Cutoff {
+        id: Id,
+        at: NumericDate,
+        until: NumericDate,
+    },
+    Generation {
+        id: Id,
+        generation: u64,
+        until: NumericDate,
+    },
+    Block {
+        id: Id,
+    },
+    /// Generation 0: the subject has none, and a cutoff tells what was issued before.
+    Unblock {
+        id: Id,
+        generation: u64,
+    },
+}
+
+pub(super) fn id(issuer: Option<&str>, name: &str) -> Id {
+    (issuer.map(str::to_owned), name.to_owned())
+}
+
+pub(super) fn subject_id(subject: &Subject<'_>) -> Id {
+    id(subject.issuer, subject.name)
+}
+
+/// A set that one thread adds to.
+pub(super) struct Known {
+    set: RevocationSet,
+    /// In seconds: whoever expires before it may have been forgotten, and counts as revoked.
+    horizon: AtomicU64,
+}
+
+impl Known {
+    pub(super) fn new(set: RevocationSet, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            set: set.clock(clock),
+            horizon: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.set.state().entries()
+    }
+
+    /// How many more it holds, at least; `wanted` of them if that can be had.
+    pub(super) fn room(&self, wanted: usize) -> usize {
+        let room = || {
+            let state = self.set.state();
+            state.capacity.saturating_sub(state.entries())
+        };
+        let at_once = room();
+        if at_once >= wanted {
+            return at_once;
+        }
+        self.set.prune();
+        room()
+    }
+
+    /// Whether it was taken in.
+    pub(super) fn insert(&self, mark: &Mark) -> bool {
+        let revocation = match mark {
+            Mark::Token { id, until } => Revocation::Token {
+                issuer: id.0.as_deref(),
+                jti: &id.1,
+                expires_at: *until,
+            },
+            Mark::Session { id, until } => Revocation::Session {
+                issuer: id.0.as_deref(),
+                sid: &id.1,
+                until: *until,
+            },
+            Mark::Cutoff { id, at, until } => Revocation::Cutoff {
+                issuer: id.0.as_deref(),
+                subject: &id.1,
+                issued_at: *at,
+                until: *until,
+            },
+            Mark::Generation {
+                id,
+                generation,
+                until,
+            } => Revocation::Generation {
+                issuer: id.0.as_deref(),
+                subject: &id.1,
+                generation: *generation,
+                until: *until,
+            },
+            Mark::Block { id } => Revocation::Block {
+                issuer: id.0.as_deref(),
+                subject: &id.1,
+            },
+            Mark::Unblock { id, generation } => {
+                let issuer = id.0.as_deref();
+                let lifted = self
+                    .set
+                    .lift_block_by_generation(issuer, &id.1, *generation);
+                return lifted.is_ok();
+            }
+        };
+        self.set.revoke(&revocation).is_ok()
+    }
+
+    /// What expires before this second may be gone from the file.
+    pub(super) fn forget_before(&self, second: u64) {
+        self.horizon.fetch_max(second, Ordering::SeqCst);
+    }
+
+    pub(super) fn peek(&self, token: &TokenId<'_>) -> bool {
+        token.expires_at.seconds() < self.horizon.load(Ordering::Relaxed)
+            || self.set.is_revoked(token)
+    }
+}

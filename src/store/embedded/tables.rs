@@ -1,0 +1,676 @@
+//! The tables, and what each call does to them in its one step.
+
+use std::time::Duration;
+
+use redb::{
+    Database, Durability, ReadOnlyTable, ReadableTable, ReadableTableMetadata, Table,
+    TableDefinition, TableHandle, WriteTransaction,
+};
+
+use super::error::EmbeddedStoreError as Error;
+use super::file::Device;
+use super::known::{Mark, id, subject_id};
+use super::row::{
+    Reader, SessionRow, SubjectRow, put_date, put_text, read_subject_key, subject_key,
+};
+use crate::claims::NumericDate;
+use crate::session::{
+    Created, Refusal, Rotated, Rotation, Session, SessionId, Subject, SubjectState,
+};
+
+/// What the store knows of itself.
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("tower-jwt-auth");
+/// Sessions by id.
+const SESSIONS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("sessions");
+/// When to look whether a session is dead, and its id.
+const EXPIRY: TableDefinition<'_, [u8; 24], ()> = TableDefinition::new("sessions by expiry");
+/// A subject, and the id of a session that it has.
+const OWNERS: TableDefinition<'_, &[u8], ()> = TableDefinition::new("sessions by subject");
+/// Subjects that were ever blocked or logged out everywhere.
+const SUBJECTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("subjects");
+/// When a revocation can go, and what was revoked.
+const REVOCATIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("revocations");
+
+const MAGIC: [u8; 16] = *b"tower-jwt-auth\0\x01";
+const FORMAT: u32 = 1;
+
+/// Why a call fails: by itself, or together with all that share its commit.
+pub(super) enum Failure {
+    /// This call alone. It has changed nothing.
+    Call(Error),
+    /// The file.
+    File(Error),
+}
+
+impl<E: Into<redb::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::File(error.into().into())
+    }
+}
+
+fn call(error: Error) -> Failure {
+    Failure::Call(error)
+}
+
+/// A database, and what it lies on.
+pub(super) struct Open {
+    pub(super) database: Database,
+    pub(super) device: Device,
+}
+
+pub(super) fn begin(database: &Database) -> Result<WriteTransaction, Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate);
+    // A file that was not closed is opened at once, and a commit is not guessed from checksums: who chooses the names and labels
+    // that are written must not be able to choose what is read after a crash.
+    transaction.set_quick_repair(true);
+    Ok(transaction)
+}
+
+/// Makes the tables, or checks that they are those of a store. What to remember, and how many commits there were.
+pub(super) fn prepare(database: &Database) -> Result<(), Error> {
+    {
+        let transaction = database.begin_read()?;
+        match transaction.open_table(META) {
+            Ok(meta) => return check_format(&meta),
+            Err(redb::TableError::TableDoesNotExist(_)) => {}
+            Err(redb::TableError::Storage(error)) => return Err(error.into()),
+            Err(_) => return Err(Error::ForeignFile),
+        }
+        let mut others = transaction.list_tables()?;
+        if others.any(|table| table.name() != META.name())
+            || transaction.list_multimap_tables()?.next().is_some()
+        {
+            return Err(Error::ForeignFile);
+        }
+    }
+    let transaction = begin(database)?;
+    {
+        let mut meta = transaction.open_table(META)?;
+        let format = [&MAGIC[..], &FORMAT.to_be_bytes()].concat();
+        meta.insert("format", &*format)?;
+    }
+    drop(Tables::open(&transaction, 0));
+    transaction.commit()?;
+    Ok(())
+}
+
+fn check_format(meta: &ReadOnlyTable<&str, &[u8]>) -> Result<(), Error> {
+    let Some(format) = meta.get("format")? else {
+        return Err(Error::ForeignFile);
+    };
+    let Some(version) = format.value().strip_prefix(&MAGIC) else {
+        return Err(Error::ForeignFile);
+    };
+    match version
+        .first_chunk()
+        .map(|version| u32::from_be_bytes(*version))
+    {
+        Some(FORMAT) => Ok(()),
+        Some(version) if version > FORMAT => Err(Error::NewerFormat),
+        _ => Err(Error::ForeignFile),
+    }
+}
+
+/// All tables in a transaction that writes.
+pub(super) struct Tables<'t> {
+    meta: Table<'t, &'static str, &'static [u8]>,
+    sessions: Table<'t, [u8; 16], &'static [u8]>,
+    expiry: Table<'t, [u8; 24], ()>,
+    owners: Table<'t, &'static [u8], ()>,
+    subjects: Table<'t, &'static [u8], &'static [u8]>,
+    revocations: Table<'t, &'static [u8], &'static [u8]>,
+    /// What the set in memory is to learn once this is on disk.
+    pub(super) marks: Vec<Mark>,
+    /// How many more it can learn.
+    room: usize,
+    pub(super) changed: bool,
+    /// The file failed: nothing of this may be kept.
+    pub(super) fatal: Option<Error>,
+}
+
+impl<'t> Tables<'t> {
+    pub(super) fn open(transaction: &'t WriteTransaction, room: usize) -> Result<Self, Error> {
+        Ok(Self {
+            meta: transaction.open_table(META)?,
+            sessions: transaction.open_table(SESSIONS)?,
+            expiry: transaction.open_table(EXPIRY)?,
+            owners: transaction.open_table(OWNERS)?,
+            subjects: transaction.open_table(SUBJECTS)?,
+            revocations: transaction.open_table(REVOCATIONS)?,
+            marks: Vec::new(),
+            room,
+            changed: false,
+            fatal: None,
+        })
+    }
+
+    pub(super) fn forgotten_before(&self) -> Result<u64, Error> {
+        number(&self.meta, "forgotten before")
+    }
+
+    /// Counts this commit, and says which it is.
+    pub(super) fn count(&mut self) -> Result<u64, Error> {
+        let before = number(&self.meta, "commits")?;
+        let commit = before.wrapping_add(1);
+        self.meta.insert("commits", &commit.to_be_bytes()[..])?;
+        Ok(commit)
+    }
+
+    pub(super) fn create(&mut self, session: &Session) -> Result<Created, Failure> {
+        let key = subject_key(&session.whose()).map_err(call)?;
+        let row = SessionRow {
+            indexed: due(session),
+            session: session.clone(),
+        };
+        let bytes = row.encode().map_err(call)?;
+        let SubjectRow { state, .. } = self.subject(&key)?;
+        if state.blocked {
+            return Ok(Created::Blocked);
+        }
+        if state.generation != session.generation {
+            return Ok(Created::LoggedOut);
+        }
+        // An id that is there already belongs to another session only by a mistake of the caller's.
+        if let Some(before) = self.session(session.sid)? {
+            self.remove(&before)?;
+        }
+        self.changed = true;
+        self.sessions.insert(session.sid.to_bytes(), &*bytes)?;
+        self.expiry.insert(expiry_key(&row), ())?;
+        self.owners.insert(&*owner_key(&key, session.sid), ())?;
+        Ok(Created::Kept)
+    }
+
+    pub(super) fn rotate(
+        &mut self,
+        sid: SessionId,
+        rotation: &Rotation,
+    ) -> Result<Rotated, Failure> {
+        let Some(mut row) = self.session(sid)? else {
+            return Ok(Rotated::Refused(Refusal::Ended));
+        };
+        let key = subject_key(&row.session.whose()).map_err(call)?;
+        let SubjectRow { state, .. } = self.subject(&key)?;
+        let before = row.session.clone();
+        let rotated = row.session.rotate(rotation, state);
+        match rotated {
+            Rotated::Replayed(_) => self.end_row(&row)?,
+            Rotated::Renewed(_) | Rotated::Repeated(_) | Rotated::Recovered(_) => {
+                if row.session != before {
+                    let bytes = row.encode().map_err(call)?;
+                    self.changed = true;
+                    self.sessions.insert(sid.to_bytes(), &*bytes)?;
+                }
+            }
+            Rotated::Refused(_) => {}
+        }
+        Ok(rotated)
+    }
+
+    pub(super) fn end(&mut self, sid: SessionId) -> Result<Option<Session>, Failure> {
+        let Some(row) = self.session(sid)? else {
+            return Ok(None);
+        };
+        self.end_row(&row)?;
+        Ok(Some(row.session))
+    }
+
+    fn end_row(&mut self, row: &SessionRow) -> Result<(), Failure> {
+        let session = &row.session;
+        self.revoke(Mark::Session {
+            id: id(session.issuer.as_deref(), &session.sid.to_string()),
+            until: session.access_expires_at,
+        })?;
+        self.remove(row)
+    }
+
+    pub(super) fn raise_generation(&mut self, subject: &Subject<'_>) -> Result<u64, Failure> {
+        let key = subject_key(subject).map_err(call)?;
+        let before = self.subject(&key)?;
+        let generation = before.state.generation.saturating_add(1);
+        self.raise(subject, &key, before, generation, before.until, false)?;
+        Ok(generation)
+    }
+
+    pub(super) fn block(&mut self, subject: &Subject<'_>) -> Result<(), Failure> {
+        let key = subject_key(subject).map_err(call)?;
+        let before = self.subject(&key)?;
+        if before.state.blocked {
+            return Ok(());
+        }
+        let generation = before.state.generation.saturating_add(1);
+        self.raise(subject, &key, before, generation, before.until, true)
+    }
+
+    /// Raises the generation of a subject, which ends its sessions, and may block it.
+    fn raise(
+        &mut self,
+        subject: &Subject<'_>,
+        key: &[u8],
+        before: SubjectRow,
+        generation: u64,
+        until: NumericDate,
+        block: bool,
+    ) -> Result<(), Failure> {
+        let sessions = self.sessions_of(key)?;
+        self.take_room(if block { 2 } else { 1 })?;
+        let latest = sessions.iter().map(|row| row.session.access_expires_at);
+        let until = latest.fold(before.until.max(until), NumericDate::max);
+        let row = SubjectRow {
+            state: SubjectState::new(generation, block || before.state.blocked),
+            until,
+        };
+        for session in &sessions {
+            self.remove(session)?;
+        }
+        self.changed = true;
+        self.subjects.insert(key, &*row.encode())?;
+        let id = subject_id(subject);
+        // In this order: see `Revocation::Block`.
+        if block {
+            self.marks.push(Mark::Block { id: id.clone() });
+        }
+        self.marks.push(Mark::Generation {
+            id,
+            generation,
+            until,
+        });
+        Ok(())
+    }
+
+    /// Lifts a block. Of who has no generation, the tokens issued until now stay dead by a cutoff, for as long as
+    /// tokens live.
+    pub(super) fn unblock(
+        &mut self,
+        subject: &Subject<'_>,
+        now: NumericDate,
+        longest_lifetime: Duration,
+    ) -> Result<(), Failure> {
+        let key = subject_key(subject).map_err(call)?;
+        let mut row = self.subject(&key)?;
+        if !row.state.blocked {
+            return Ok(());
+        }
+        let id = subject_id(subject);
+        let generation = row.state.generation;
+        self.take_room(1)?;
+        if generation == 0 {
+            let until = now.since_epoch().saturating_add(longest_lifetime);
+            self.revoke(Mark::Cutoff {
+                id: id.clone(),
+                at: now,
+                until: NumericDate::from_since_epoch(until).unwrap_or(NumericDate::MAX),
+            })?;
+        }
+        row.state.blocked = false;
+        self.changed = true;
+        self.subjects.insert(&*key, &*row.encode())?;
+        self.marks.push(Mark::Unblock { id, generation });
+        Ok(())
+    }
+
+    /// Revokes whatever can be revoked.
+    pub(super) fn revoke_any(&mut self, mark: Mark) -> Result<(), Failure> {
+        match &mark {
+            Mark::Generation {
+                id: (issuer, name),
+                generation,
+                until,
+            } => {
+                let subject = Subject::new(issuer.as_deref(), name);
+                let key = subject_key(&subject).map_err(call)?;
+                let before = self.subject(&key)?;
+                if before.state.generation > *generation
+                    || before.state.generation == *generation && before.until >= *until
+                {
+                    return Ok(());
+                }
+                self.raise(&subject, &key, before, *generation, *until, false)
+            }
+            Mark::Block { id: (issuer, name) } => {
+                let subject = Subject::new(issuer.as_deref(), name);
+                let key = subject_key(&subject).map_err(call)?;
+                let before = self.subject(&key)?;
+                if before.state.generation > 0 || !self.sessions_of(&key)?.is_empty() {
+                    return self.block(&subject);
+                }
+                if !before.state.blocked {
+                    // Somebody of another issuer, whose tokens know no generation.
+                    self.take_room(1)?;
+                    let row = SubjectRow {
+                        state: SubjectState::new(0, true),
+                        ..before
+                    };
+                    self.changed = true;
+                    self.subjects.insert(&*key, &*row.encode())?;
+                    self.marks.push(mark);
+                }
+                Ok(())
+            }
+            _ => self.revoke(mark),
+        }
+    }
+
+    /// Keeps one revocation that ends by itself.
+    pub(super) fn revoke(&mut self, mark: Mark) -> Result<(), Failure> {
+        let Some((key, value)) = revocation_row(&mark).map_err(call)? else {
+            return Err(call(Error::Corrupt));
+        };
+        self.take_room(1)?;
+        self.changed = true;
+        self.revocations.insert(&*key, &*value)?;
+        self.marks.push(mark);
+        Ok(())
+    }
+
+    fn take_room(&mut self, marks: usize) -> Result<(), Failure> {
+        let room = self.room.checked_sub(marks);
+        self.room = room.ok_or_else(|| call(Error::SetFull))?;
+        Ok(())
+    }
+
+    /// Drops what has been dead for longer than `leeway`, looking at no more than `most` rows. Whether there is more.
+    pub(super) fn prune(
+        &mut self,
+        now: NumericDate,
+        leeway: Duration,
+        most: usize,
+    ) -> Result<bool, Error> {
+        let end = now.since_epoch().saturating_sub(leeway).as_secs();
+        let mut left = most;
+        let mut dead = Vec::new();
+        for entry in self
+            .revocations
+            .range::<&[u8]>(..&end.to_be_bytes()[..])?
+            .take(left)
+        {
+            dead.push(entry?.0.value().to_vec());
+        }
+        for key in &dead {
+            self.revocations.remove(&**key)?;
+        }
+        left = left.saturating_sub(dead.len());
+        let mut due_sessions = Vec::new();
+        for entry in self.expiry.range(..expiry_bound(end))?.take(left) {
+            due_sessions.push(entry?.0.value());
+        }
+        left = left.saturating_sub(due_sessions.len());
+        for key in &due_sessions {
+            self.expiry.remove(key)?;
+            let Some(sid) = key.last_chunk() else {
+                continue;
+            };
+            let sid = SessionId::from_bytes(*sid);
+            // A row that cannot be read stays, for whoever asks for it to be told.
+            let Ok(Some(mut row)) = self.session(sid) else {
+                continue;
+            };
+            let due = due(&row.session);
+            if due < end {
+                self.remove(&row).map_err(file)?;
+            } else {
+                row.indexed = due;
+                self.sessions.insert(sid.to_bytes(), &*row.encode()?)?;
+                self.expiry.insert(expiry_key(&row), ())?;
+            }
+        }
+        if left < most {
+            self.changed = true;
+            if number(&self.meta, "forgotten before")? < end {
+                self.meta
+                    .insert("forgotten before", &end.to_be_bytes()[..])?;
+            }
+        }
+        Ok(left == 0)
+    }
+
+    fn remove(&mut self, row: &SessionRow) -> Result<(), Failure> {
+        let key = subject_key(&row.session.whose()).map_err(call)?;
+        self.changed = true;
+        self.sessions.remove(row.session.sid.to_bytes())?;
+        self.expiry.remove(expiry_key(row))?;
+        self.owners.remove(&*owner_key(&key, row.session.sid))?;
+        Ok(())
+    }
+
+    fn session(&self, sid: SessionId) -> Result<Option<SessionRow>, Failure> {
+        session(&self.sessions, sid)
+    }
+
+    fn subject(&self, key: &[u8]) -> Result<SubjectRow, Failure> {
+        subject(&self.subjects, key)
+    }
+
+    fn sessions_of(&self, key: &[u8]) -> Result<Vec<SessionRow>, Failure> {
+        sessions_of(&self.owners, &self.sessions, key)
+    }
+}
+
+fn file(failure: Failure) -> Error {
+    let (Failure::Call(error) | Failure::File(error)) = failure;
+    error
+}
+
+/// The tables in a transaction that reads.
+pub(super) struct Snapshot {
+    device: Device,
+    meta: ReadOnlyTable<&'static str, &'static [u8]>,
+    sessions: ReadOnlyTable<[u8; 16], &'static [u8]>,
+    owners: ReadOnlyTable<&'static [u8], ()>,
+    subjects: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    revocations: ReadOnlyTable<&'static [u8], &'static [u8]>,
+}
+
+impl Snapshot {
+    pub(super) fn open(open: &Open) -> Result<Self, Error> {
+        let transaction = open.database.begin_read()?;
+        Ok(Self {
+            device: open.device.clone(),
+            meta: transaction.open_table(META)?,
+            sessions: transaction.open_table(SESSIONS)?,
+            owners: transaction.open_table(OWNERS)?,
+            subjects: transaction.open_table(SUBJECTS)?,
+            revocations: transaction.open_table(REVOCATIONS)?,
+        })
+    }
+
+    /// What expires before this second may have been dropped.
+    pub(super) fn forgotten_before(&self) -> Result<u64, Error> {
+        number(&self.meta, "forgotten before")
+    }
+
+    pub(super) fn commits(&self) -> Result<u64, Error> {
+        number(&self.meta, "commits")
+    }
+
+    pub(super) fn bytes(&self) -> Result<u64, Error> {
+        Ok(self.device.bytes()?)
+    }
+
+    pub(super) fn sessions(&self) -> Result<u64, Error> {
+        Ok(self.sessions.len()?)
+    }
+
+    pub(super) fn find(&self, sid: SessionId) -> Result<Option<Session>, Failure> {
+        Ok(session(&self.sessions, sid)?.map(|row| row.session))
+    }
+
+    pub(super) fn subject(&self, whose: &Subject<'_>) -> Result<SubjectState, Failure> {
+        let key = subject_key(whose).map_err(call)?;
+        Ok(subject(&self.subjects, &key)?.state)
+    }
+
+    pub(super) fn list(
+        &self,
+        whose: &Subject<'_>,
+        now: NumericDate,
+    ) -> Result<Vec<Session>, Failure> {
+        let key = subject_key(whose).map_err(call)?;
+        let rows = sessions_of(&self.owners, &self.sessions, &key)?;
+        let sessions = rows.into_iter().map(|row| row.session);
+        Ok(sessions
+            .filter(|session| !session.has_expired(now))
+            .collect())
+    }
+
+    /// Everything that the set in memory must know.
+    pub(super) fn marks(
+        &self,
+        mut each: impl FnMut(&Mark) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for entry in self.subjects.iter()? {
+            let (key, value) = entry?;
+            let id = subject_id(&read_subject_key(key.value())?);
+            let SubjectRow { state, until } = SubjectRow::decode(value.value())?;
+            if state.blocked {
+                each(&Mark::Block { id: id.clone() })?;
+            }
+            if state.generation > 0 {
+                each(&Mark::Generation {
+                    id,
+                    generation: state.generation,
+                    until,
+                })?;
+            }
+        }
+        for entry in self.revocations.iter()? {
+            let (key, value) = entry?;
+            each(&read_revocation(key.value(), value.value()).ok_or(Error::Corrupt)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn number(
+    meta: &impl ReadableTable<&'static str, &'static [u8]>,
+    name: &str,
+) -> Result<u64, Error> {
+    match meta.get(name)? {
+        None => Ok(0),
+        Some(bytes) => Reader(bytes.value()).number().ok_or(Error::Corrupt),
+    }
+}
+
+fn session(
+    sessions: &impl ReadableTable<[u8; 16], &'static [u8]>,
+    sid: SessionId,
+) -> Result<Option<SessionRow>, Failure> {
+    match sessions.get(sid.to_bytes())? {
+        None => Ok(None),
+        Some(row) => SessionRow::decode(sid, row.value()).map(Some).map_err(call),
+    }
+}
+
+fn subject(
+    subjects: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    key: &[u8],
+) -> Result<SubjectRow, Failure> {
+    match subjects.get(key)? {
+        None => Ok(SubjectRow::default()),
+        Some(row) => SubjectRow::decode(row.value()).map_err(call),
+    }
+}
+
+fn sessions_of(
+    owners: &impl ReadableTable<&'static [u8], ()>,
+    sessions: &impl ReadableTable<[u8; 16], &'static [u8]>,
+    key: &[u8],
+) -> Result<Vec<SessionRow>, Failure> {
+    let first = owner_key(key, SessionId::from_bytes([0; 16]));
+    let last = owner_key(key, SessionId::from_bytes([u8::MAX; 16]));
+    let mut rows = Vec::new();
+    for entry in owners.range::<&[u8]>(&*first..=&*last)? {
+        let key = entry?.0;
+        let sid = key
+            .value()
+            .last_chunk()
+            .ok_or(Failure::Call(Error::Corrupt))?;
+        let row = session(sessions, SessionId::from_bytes(*sid))?;
+        rows.push(row.ok_or(Failure::Call(Error::Corrupt))?);
+    }
+    Ok(rows)
+}
+
+fn owner_key(subject: &[u8], sid: SessionId) -> Vec<u8> {
+    [subject, &sid.to_bytes()].concat()
+}
+
+/// The second from which a session and all its access tokens are dead, but for the leeway.
+fn due(session: &Session) -> u64 {
+    let end = session.idle_expires_at.min(session.expires_at);
+    second_after(end.max(session.access_expires_at))
+}
+
+fn second_after(date: NumericDate) -> u64 {
+    let fraction = u64::from(date.since_epoch().subsec_nanos() > 0);
+    date.seconds().saturating_add(fraction)
+}
+
+fn expiry_key(row: &SessionRow) -> [u8; 24] {
+    let mut key = expiry_bound(row.indexed);
+    if let Some(tail) = key.last_chunk_mut() {
+        *tail = row.session.sid.to_bytes();
+    }
+    key
+}
+
+/// Where the rows of a second begin.
+fn expiry_bound(second: u64) -> [u8; 24] {
+    let mut key = [0; 24];
+    if let Some(head) = key.first_chunk_mut() {
+        *head = second.to_be_bytes();
+    }
+    key
+}
+
+const TOKEN: u8 = 1;
+const SESSION: u8 = 2;
+const CUTOFF: u8 = 3;
+
+/// A key, and its value.
+type Row = (Vec<u8>, Vec<u8>);
+
+/// The row of a mark that ends by itself, and is no subject's generation.
+fn revocation_row(mark: &Mark) -> Result<Option<Row>, Error> {
+    let (kind, (issuer, name), until) = match mark {
+        Mark::Token { id, until } => (TOKEN, id, until),
+        Mark::Session { id, until } => (SESSION, id, until),
+        Mark::Cutoff { id, until, .. } => (CUTOFF, id, until),
+        Mark::Generation { .. } | Mark::Block { .. } | Mark::Unblock { .. } => return Ok(None),
+    };
+    // To the nanosecond: the set finds a token by its `exp`.
+    let mut value = Vec::new();
+    put_date(&mut value, *until);
+    if let Mark::Cutoff { at, .. } = mark {
+        put_date(&mut value, *at);
+    }
+    let mut key = Vec::with_capacity(64);
+    key.extend_from_slice(&second_after(*until).to_be_bytes());
+    key.push(kind);
+    put_text(&mut key, issuer.as_deref())?;
+    put_text(&mut key, Some(name))?;
+    Ok(Some((key, value)))
+}
+
+fn read_revocation(key: &[u8], value: &[u8]) -> Option<Mark> {
+    let mut key = Reader(key);
+    key.number()?;
+    let kind = key.byte()?;
+    let id = id(key.text()?, key.text()??);
+    key.end()?;
+    let mut value = Reader(value);
+    let until = value.date()?;
+    let mark = match kind {
+        TOKEN => Mark::Token { id, until },
+        SESSION => Mark::Session { id, until },
+        CUTOFF => Mark::Cutoff {
+            id,
+            at: value.date()?,
+            until,
+        },
+        _ => return None,
+    };
+    value.end()?;
+    Some(mark)
+}

@@ -1,0 +1,598 @@
+//! The contract suite of session stores finds each fault it looks for.
+#![cfg(feature = "testing")]
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::panic::resume_unwind;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tower_jwt_auth::claims::NumericDate;
+use tower_jwt_auth::clock::ManualClock;
+use tower_jwt_auth::revocation::{RevocationStore, TokenId};
+use tower_jwt_auth::session::{
+    Created, Refusal, Rotated, Rotation, Session, SessionId, SessionStore, Subject, SubjectState,
+};
+use tower_jwt_auth::testing::{SESSION_STORE_MUSTS, session_store_contract, session_store_must};
+
+/// The one point in which a store breaks the contract, and the must that says so.
+macro_rules! faults {
+    ($($fault:ident => $must:literal,)*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        enum Fault {
+            None,
+            $($fault,)*
+        }
+
+        const FAULTS: &[(Fault, &str)] = &[$((Fault::$fault, $must),)*];
+    };
+}
+
+faults! {
+    StrangersAreBlocked => "a_stranger_is_not_blocked_and_of_generation_0",
+    LabelIsLost => "a_session_that_was_created_is_found_as_it_was",
+    FractionIsLost => "a_session_that_was_created_is_found_as_it_was",
+    CreateIgnoresBlock => "a_blocked_subject_gets_no_session",
+    CreateIgnoresGeneration => "a_login_that_began_before_a_logout_everywhere_gets_no_session",
+    CreateTakesLaterGenerations => "a_login_that_began_before_a_logout_everywhere_gets_no_session",
+    CreateKeepsWhatItRefuses => "a_blocked_subject_gets_no_session",
+    RotationIsNotKept => "the_current_token_renews",
+    IdleIsNotExtended => "the_current_token_renews",
+    LatestAccessIsForgotten => "the_current_token_renews",
+    AbsoluteEndIsExtended => "the_absolute_end_is_never_extended",
+    IdleGoesBeyondTheEnd => "the_absolute_end_is_never_extended",
+    NoGrace => "the_token_before_counts_within_the_grace",
+    RepetitionsAreNotCounted => "the_token_before_counts_within_the_grace",
+    RepetitionsAreNotKept => "the_token_before_counts_within_the_grace",
+    GraceSlides => "the_grace_does_not_slide",
+    GraceIsEndless => "the_token_before_ends_the_session_after_the_grace",
+    ReplayEndsNothing => "the_token_before_ends_the_session_after_the_grace",
+    ReplayRevokesNothing => "the_token_before_ends_the_session_after_the_grace",
+    ReplayEndsAllOfTheSubject => "the_token_before_ends_the_session_after_the_grace",
+    PeekSaysNo => "an_older_token_ends_the_session_within_the_grace",
+    GrandparentCounts => "an_older_token_ends_the_session_within_the_grace",
+    AheadIsReplay => "a_token_ahead_of_the_store_counts",
+    AheadIsOneStep => "a_token_ahead_of_the_store_counts",
+    ExpiredIsRenewed => "an_expired_session_is_not_renewed",
+    UnknownIsRenewed => "an_unknown_session_is_not_renewed",
+    EndKeepsTheSession => "an_ended_session_is_gone",
+    EndRevokesNothing => "an_ended_session_is_gone",
+    EndAnswersTwice => "ending_twice_changes_nothing",
+    EndEndsAllOfTheSubject => "ending_one_session_leaves_the_others",
+    EndIgnoresIssuers => "ending_revokes_the_tokens_of_its_issuer_alone",
+    EndRevokesTooShort => "ending_revokes_until_the_latest_access_token_is_dead",
+    RepetitionsAreNotRevoked => "a_repeated_renewal_counts_for_how_long_to_revoke",
+    RaiseByTwo => "a_logout_everywhere_ends_everything_before",
+    RaiseKeepsSessions => "a_logout_everywhere_ends_everything_before",
+    RaiseRevokesNothing => "a_logout_everywhere_ends_everything_before",
+    RaiseRevokesTooShort => "a_logout_everywhere_revokes_until_the_latest_access_token_is_dead",
+    RaiseIgnoresIssuers => "a_logout_everywhere_leaves_others",
+    RaiseRevokesLaterLogins => "a_login_after_a_logout_everywhere_works",
+    BlockRaisesNothing => "a_block_ends_everything_before",
+    BlockIsForgotten => "a_block_outlives_everything",
+    BlockRevokesOldTokensOnly => "a_block_outlives_everything",
+    BlockingTwiceRaisesTwice => "blocking_twice_changes_nothing",
+    UnblockDoesNothing => "blocking_twice_changes_nothing",
+    UnblockLowersTheGeneration => "blocking_twice_changes_nothing",
+    UnblockRevivesTokens => "lifting_a_block_revives_nothing",
+    BlockStaysInTheSet => "a_login_after_a_block_works",
+    GenerationIsForgotten => "a_generation_is_never_forgotten",
+    ExpiredIsForgottenTooSoon => "the_tokens_of_an_expired_session_can_be_revoked",
+    ListHoldsExpired => "a_list_holds_the_live_sessions_of_one_subject",
+    ListIgnoresIssuers => "a_list_holds_the_live_sessions_of_one_subject",
+    ListHoldsOne => "a_list_holds_the_live_sessions_of_one_subject",
+    RotateIsNotAtomic => "of_many_renewals_at_once_one_renews",
+    EndIsNotAtomic => "an_end_wins_against_renewals_at_the_same_time",
+    RotateRevivesAfterRaise => "a_logout_everywhere_wins_against_renewals_at_the_same_time",
+    RotateRevivesAfterBlock => "a_block_wins_against_renewals_at_the_same_time",
+    RaiseIsNotAtomic => "generations_raised_at_the_same_time_all_count",
+    CreateIsNotAtomic => "a_logout_everywhere_wins_against_logins_at_the_same_time",
+    CreateLooksAtBlocksEarly => "a_block_wins_against_logins_at_the_same_time",
+}
+
+type Id = (Option<String>, String);
+
+fn id(issuer: Option<&str>, name: &str) -> Id {
+    (issuer.map(str::to_owned), name.to_owned())
+}
+
+fn whose(subject: &Subject<'_>) -> Id {
+    id(subject.issuer, subject.name)
+}
+
+/// A plain store in memory, right but for one fault.
+struct Model {
+    fault: Fault,
+    clock: ManualClock,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Default)]
+struct State {
+    sessions: HashMap<SessionId, Session>,
+    subjects: HashMap<Id, SubjectState>,
+    /// Until when the tokens of a session, or of a subject's older generations, are revoked.
+    ended: HashMap<Id, NumericDate>,
+    raised: HashMap<Id, (u64, NumericDate)>,
+    blocked: HashMap<Id, u64>,
+}
+
+impl State {
+    fn subject(&self, subject: &Id) -> SubjectState {
+        self.subjects.get(subject).copied().unwrap_or_default()
+    }
+
+    fn revoke_session(&mut self, fault: Fault, session: &Session, until: NumericDate) {
+        let issuer = match fault {
+            Fault::EndIgnoresIssuers => None,
+            _ => session.issuer.as_deref(),
+        };
+        self.ended
+            .insert(id(issuer, &session.sid.to_string()), until);
+    }
+}
+
+impl Model {
+    fn new(fault: Fault, clock: ManualClock) -> Self {
+        Self {
+            fault,
+            clock,
+            state: Mutex::default(),
+        }
+    }
+
+    fn has(&self, fault: Fault) -> bool {
+        self.fault == fault
+    }
+
+    fn now(&self) -> NumericDate {
+        self.clock.now().into()
+    }
+
+    /// Drops what is old.
+    fn prune(&self, state: &mut State) {
+        let now = self.now();
+        let forget = self.has(Fault::ExpiredIsForgottenTooSoon);
+        state.sessions.retain(|_, session| {
+            !session.has_expired(now) || (session.access_expires_at > now && !forget)
+        });
+        state.ended.retain(|_, until| *until > now);
+        state.raised.retain(|_, (_, until)| *until > now);
+        let year_later = now > NumericDate::from_seconds(1_700_000_000 + 365 * 86_400).unwrap();
+        if year_later && self.has(Fault::BlockIsForgotten) {
+            state
+                .subjects
+                .values_mut()
+                .for_each(|subject| subject.blocked = false);
+        }
+        if year_later && self.has(Fault::GenerationIsForgotten) {
+            state
+                .subjects
+                .values_mut()
+                .for_each(|subject| subject.generation = 0);
+        }
+    }
+
+    fn end_all(&self, state: &mut State, subject: &Subject<'_>) {
+        let fault = self.fault;
+        let sessions = std::mem::take(&mut state.sessions);
+        for (sid, session) in sessions {
+            if session.whose() == *subject {
+                let until = session.access_expires_at;
+                state.revoke_session(fault, &session, until);
+            } else {
+                state.sessions.insert(sid, session);
+            }
+        }
+    }
+
+    fn raise(&self, state: &mut State, subject: &Subject<'_>) -> u64 {
+        let ignores = self.has(Fault::RaiseIgnoresIssuers);
+        let key = whose(subject);
+        let of = |session: &Session| {
+            session.whose() == *subject || (ignores && session.subject == subject.name)
+        };
+        let known = state.subjects.entry(key.clone()).or_default();
+        known.generation += if self.has(Fault::RaiseByTwo) { 2 } else { 1 };
+        let generation = known.generation;
+        let ended = state.sessions.values().filter(|session| of(session));
+        let mut until: Vec<_> = ended.map(|session| session.access_expires_at).collect();
+        until.sort();
+        let until = if self.has(Fault::RaiseRevokesTooShort) {
+            until.first()
+        } else {
+            until.last()
+        };
+        if let Some(until) = until
+            && !self.has(Fault::RaiseRevokesNothing)
+        {
+            let least = match self.fault {
+                Fault::RaiseRevokesLaterLogins => generation + 1,
+                _ => generation,
+            };
+            state.raised.insert(key, (least, *until));
+        }
+        if !self.has(Fault::RaiseKeepsSessions) {
+            state.sessions.retain(|_, session| !of(session));
+        }
+        generation
+    }
+
+    /// What is wrong with how a session is rotated.
+    fn rotate_session(
+        &self,
+        session: &mut Session,
+        rotation: &Rotation,
+        subject: SubjectState,
+    ) -> Rotated {
+        let before = session.clone();
+        let mut rotation = rotation.clone();
+        match self.fault {
+            Fault::NoGrace => rotation.grace = Duration::ZERO,
+            Fault::GraceIsEndless => rotation.grace = Duration::MAX,
+            Fault::GrandparentCounts if rotation.counter + 2 == session.counter => {
+                rotation.counter += 1;
+            }
+            Fault::AheadIsReplay if rotation.counter > session.counter => {
+                return Rotated::Replayed(before);
+            }
+            Fault::AheadIsOneStep => rotation.counter = rotation.counter.min(session.counter + 1),
+            Fault::ExpiredIsRenewed if session.has_expired(rotation.now) => {
+                session.idle_expires_at = NumericDate::MAX;
+            }
+            Fault::AbsoluteEndIsExtended => {
+                session.expires_at = session.expires_at.max(rotation.idle_expires_at);
+            }
+            Fault::IdleGoesBeyondTheEnd => session.expires_at = NumericDate::MAX,
+            _ => {}
+        }
+        let rotated = session.rotate(&rotation, subject);
+        match (self.fault, &rotated) {
+            (Fault::IdleIsNotExtended, _) => session.idle_expires_at = before.idle_expires_at,
+            (Fault::IdleGoesBeyondTheEnd, _) => session.expires_at = before.expires_at,
+            (Fault::LatestAccessIsForgotten, Rotated::Renewed(_)) => {
+                session.access_expires_at = rotation.access_expires_at;
+            }
+            (Fault::GraceSlides, Rotated::Repeated(_)) => session.rotated_at = rotation.now,
+            (Fault::RepetitionsAreNotCounted, Rotated::Repeated(_)) => {
+                session.access_expires_at = before.access_expires_at;
+            }
+            (Fault::AbsoluteEndIsExtended, _) => {}
+            _ => return rotated,
+        }
+        match rotated {
+            Rotated::Renewed(_) => Rotated::Renewed(session.clone()),
+            Rotated::Repeated(_) if self.has(Fault::GraceSlides) => rotated,
+            Rotated::Repeated(_) => Rotated::Repeated(session.clone()),
+            other => other,
+        }
+    }
+
+    fn write_rotation(&self, state: &mut State, session: Session, rotated: &Rotated) {
+        match rotated {
+            Rotated::Replayed(before) => {
+                if !self.has(Fault::ReplayEndsNothing) {
+                    state.sessions.remove(&session.sid);
+                }
+                if self.has(Fault::ReplayEndsAllOfTheSubject) {
+                    self.end_all(state, &session.whose());
+                }
+                if !self.has(Fault::ReplayRevokesNothing) {
+                    state.revoke_session(self.fault, before, before.access_expires_at);
+                }
+            }
+            Rotated::Refused(_) => {}
+            Rotated::Repeated(_) if self.has(Fault::RepetitionsAreNotKept) => {}
+            Rotated::Renewed(_) if self.has(Fault::RotationIsNotKept) => {}
+            _ => {
+                state.sessions.insert(session.sid, session);
+            }
+        }
+    }
+}
+
+async fn others_go_first() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+impl RevocationStore for Model {
+    type Error = Infallible;
+
+    async fn is_revoked(&self, token: &TokenId<'_>) -> Result<bool, Infallible> {
+        let mut state = self.state.lock().unwrap();
+        self.prune(&mut state);
+        let sid = token.sid.map(|sid| {
+            let issuer = match self.fault {
+                Fault::EndIgnoresIssuers => None,
+                _ => token.issuer,
+            };
+            state.ended.contains_key(&id(issuer, sid))
+        });
+        let subject = token.subject.map(|subject| {
+            let subject = id(token.issuer, subject);
+            let raised = state.raised.get(&subject);
+            let blocked = match (self.fault, state.blocked.get(&subject)) {
+                (Fault::BlockRevokesOldTokensOnly, Some(generation)) => {
+                    raised.is_some() && token.generation < Some(*generation)
+                }
+                (_, blocked) => blocked.is_some(),
+            };
+            blocked || raised.is_some_and(|(least, _)| token.generation < Some(*least))
+        });
+        Ok(sid == Some(true) || subject == Some(true))
+    }
+
+    fn peek(&self, _: &TokenId<'_>) -> Option<bool> {
+        self.has(Fault::PeekSaysNo).then_some(false)
+    }
+}
+
+impl SessionStore for Model {
+    async fn subject(&self, subject: &Subject<'_>) -> Result<SubjectState, Infallible> {
+        let mut state = self.state.lock().unwrap();
+        self.prune(&mut state);
+        if self.has(Fault::StrangersAreBlocked) && !state.subjects.contains_key(&whose(subject)) {
+            return Ok(SubjectState::new(0, true));
+        }
+        Ok(state.subject(&whose(subject)))
+    }
+
+    async fn create(&self, session: &Session) -> Result<Created, Infallible> {
+        let subject = self.state.lock().unwrap().subject(&whose(&session.whose()));
+        let early = matches!(
+            self.fault,
+            Fault::CreateIsNotAtomic | Fault::CreateLooksAtBlocksEarly
+        );
+        if early {
+            others_go_first().await;
+        }
+        let mut state = self.state.lock().unwrap();
+        self.prune(&mut state);
+        let subject = match early {
+            true => subject,
+            false => state.subject(&whose(&session.whose())),
+        };
+        let mut kept = session.clone();
+        match self.fault {
+            Fault::LabelIsLost => kept.label = None,
+            Fault::FractionIsLost => {
+                kept.rotated_at = NumericDate::from_seconds(kept.rotated_at.seconds()).unwrap();
+            }
+            _ => {}
+        }
+        if self.has(Fault::CreateKeepsWhatItRefuses) {
+            state.sessions.insert(session.sid, kept.clone());
+        }
+        if subject.blocked && !self.has(Fault::CreateIgnoresBlock) {
+            return Ok(Created::Blocked);
+        }
+        let fits = match self.fault {
+            Fault::CreateIgnoresGeneration => true,
+            Fault::CreateTakesLaterGenerations => session.generation >= subject.generation,
+            _ => session.generation == subject.generation,
+        };
+        if !fits && !subject.blocked {
+            return Ok(Created::LoggedOut);
+        }
+        state.sessions.insert(session.sid, kept);
+        Ok(Created::Kept)
+    }
+
+    async fn find(&self, sid: SessionId) -> Result<Option<Session>, Infallible> {
+        Ok(self.state.lock().unwrap().sessions.get(&sid).cloned())
+    }
+
+    async fn rotate(&self, sid: SessionId, rotation: &Rotation) -> Result<Rotated, Infallible> {
+        let (found, subject) = {
+            let state = self.state.lock().unwrap();
+            let found = state.sessions.get(&sid).cloned();
+            let subject = found
+                .as_ref()
+                .map(|one| state.subject(&whose(&one.whose())));
+            (found, subject.unwrap_or_default())
+        };
+        let Some(mut session) = found else {
+            let nothing_ended = self.state.lock().unwrap().ended.is_empty();
+            if self.has(Fault::UnknownIsRenewed) && nothing_ended {
+                let session = Session::new(sid, &Subject::new(None, ""), 0, rotation.now);
+                return Ok(Rotated::Renewed(session));
+            }
+            return Ok(Rotated::Refused(Refusal::Ended));
+        };
+        match self.fault {
+            // Each looks at what it has read some time ago.
+            Fault::RotateIsNotAtomic => {
+                others_go_first().await;
+                let rotated = self.rotate_session(&mut session, rotation, subject);
+                let mut state = self.state.lock().unwrap();
+                if state.sessions.contains_key(&sid) {
+                    self.write_rotation(&mut state, session, &rotated);
+                }
+                Ok(rotated)
+            }
+            // It notices that another has renewed, but not that the session has ended.
+            Fault::RotateRevivesAfterRaise | Fault::RotateRevivesAfterBlock => {
+                others_go_first().await;
+                let mut state = self.state.lock().unwrap();
+                if let Some(now) = state.sessions.get(&sid) {
+                    session = now.clone();
+                }
+                let rotated = self.rotate_session(&mut session, rotation, subject);
+                self.write_rotation(&mut state, session, &rotated);
+                Ok(rotated)
+            }
+            _ => {
+                let mut state = self.state.lock().unwrap();
+                let Some(mut session) = state.sessions.get(&sid).cloned() else {
+                    return Ok(Rotated::Refused(Refusal::Ended));
+                };
+                let subject = state.subject(&whose(&session.whose()));
+                let rotated = self.rotate_session(&mut session, rotation, subject);
+                self.write_rotation(&mut state, session, &rotated);
+                if let (Rotated::Repeated(_), Fault::RepetitionsAreNotRevoked) =
+                    (&rotated, self.fault)
+                {
+                    // Kept where it is asked for, and not where it counts.
+                    let latest = state.sessions.get(&sid).unwrap().clone();
+                    state.ended.insert(id(None, "short"), latest.rotated_at);
+                }
+                Ok(rotated)
+            }
+        }
+    }
+
+    async fn end(&self, sid: SessionId) -> Result<Option<Session>, Infallible> {
+        if self.has(Fault::EndIsNotAtomic) {
+            let found = self.state.lock().unwrap().sessions.get(&sid).cloned();
+            others_go_first().await;
+            let mut state = self.state.lock().unwrap();
+            state.sessions.remove(&sid);
+            if let Some(session) = &found {
+                state.revoke_session(self.fault, session, session.access_expires_at);
+            }
+            return Ok(found);
+        }
+        let mut state = self.state.lock().unwrap();
+        let Some(session) = state.sessions.get(&sid).cloned() else {
+            if self.has(Fault::EndAnswersTwice) && !state.ended.is_empty() {
+                let session = Session::new(sid, &Subject::new(None, ""), 0, self.now());
+                return Ok(Some(session));
+            }
+            return Ok(None);
+        };
+        if !self.has(Fault::EndKeepsTheSession) {
+            state.sessions.remove(&sid);
+        }
+        let until = match self.fault {
+            Fault::EndRevokesTooShort => {
+                let short = session.created_at.since_epoch() + Duration::from_secs(300);
+                NumericDate::from_since_epoch(short).unwrap()
+            }
+            Fault::RepetitionsAreNotRevoked if state.ended.contains_key(&id(None, "short")) => {
+                let short = session.rotated_at.since_epoch() + Duration::from_secs(300);
+                NumericDate::from_since_epoch(short).unwrap()
+            }
+            _ => session.access_expires_at,
+        };
+        if !self.has(Fault::EndRevokesNothing) {
+            state.revoke_session(self.fault, &session, until);
+        }
+        if self.has(Fault::EndEndsAllOfTheSubject) {
+            self.end_all(&mut state, &session.whose());
+        }
+        Ok(Some(session))
+    }
+
+    async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, Infallible> {
+        if self.has(Fault::RaiseIsNotAtomic) {
+            let before = self.state.lock().unwrap().subject(&whose(subject));
+            others_go_first().await;
+            let mut state = self.state.lock().unwrap();
+            state.subjects.insert(whose(subject), before);
+            return Ok(self.raise(&mut state, subject));
+        }
+        Ok(self.raise(&mut self.state.lock().unwrap(), subject))
+    }
+
+    async fn block(&self, subject: &Subject<'_>) -> Result<(), Infallible> {
+        let mut state = self.state.lock().unwrap();
+        let before = state.subject(&whose(subject));
+        if !before.blocked || self.has(Fault::BlockingTwiceRaisesTwice) {
+            let mut generation = self.raise(&mut state, subject);
+            let known = state.subjects.get_mut(&whose(subject)).unwrap();
+            known.blocked = true;
+            if self.has(Fault::BlockRaisesNothing) {
+                known.generation -= 1;
+                generation -= 1;
+            }
+            state.blocked.insert(whose(subject), generation);
+        }
+        Ok(())
+    }
+
+    async fn unblock(&self, subject: &Subject<'_>) -> Result<(), Infallible> {
+        let mut state = self.state.lock().unwrap();
+        if self.has(Fault::UnblockDoesNothing) {
+            return Ok(());
+        }
+        if let Some(known) = state.subjects.get_mut(&whose(subject))
+            && known.blocked
+        {
+            known.blocked = false;
+            if self.has(Fault::UnblockLowersTheGeneration) {
+                known.generation -= 1;
+            }
+        }
+        if self.has(Fault::UnblockRevivesTokens) {
+            state.raised.remove(&whose(subject));
+        }
+        if !self.has(Fault::BlockStaysInTheSet) {
+            state.blocked.remove(&whose(subject));
+        }
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        subject: &Subject<'_>,
+        now: NumericDate,
+    ) -> Result<Vec<Session>, Infallible> {
+        let state = self.state.lock().unwrap();
+        let ignores = self.has(Fault::ListIgnoresIssuers);
+        let of = |session: &Session| {
+            session.whose() == *subject || (ignores && session.subject == subject.name)
+        };
+        let expired = self.has(Fault::ListHoldsExpired);
+        let mut listed: Vec<_> = state
+            .sessions
+            .values()
+            .filter(|session| of(session) && (expired || !session.has_expired(now)))
+            .cloned()
+            .collect();
+        if self.has(Fault::ListHoldsOne) {
+            listed.truncate(1);
+        }
+        Ok(listed)
+    }
+}
+
+/// What the must says of a store with the fault.
+async fn breach(must: &'static str, fault: Fault) -> Option<String> {
+    let make = move |clock| async move { Model::new(fault, clock) };
+    let run = tokio::spawn(session_store_must(must, make));
+    let error = run.await.err()?;
+    match error.into_panic().downcast::<String>() {
+        Ok(text) => Some(*text),
+        Err(other) => resume_unwind(other),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_right_store_passes() {
+    for _ in 0..10 {
+        session_store_contract(|clock| async { Model::new(Fault::None, clock) }).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_fault_is_found_by_the_must_that_it_breaks() {
+    let mut missed = Vec::new();
+    for (fault, must) in FAULTS {
+        match breach(must, *fault).await {
+            Some(text) if text.ends_with(&format!("[{must}]")) => {}
+            Some(text) => missed.push(format!("{fault:?}: {text}")),
+            None => missed.push(format!("{fault:?}: not found by {must}")),
+        }
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+#[test]
+fn each_must_is_broken_by_a_fault() {
+    for must in SESSION_STORE_MUSTS {
+        let broken = FAULTS.iter().any(|(_, broken)| broken == must);
+        assert!(broken, "{must}");
+    }
+}
