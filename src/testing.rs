@@ -1,41 +1,49 @@
 //! For the tests of a service that authenticates: tokens, time, and a store that fails on command.
 //!
-//! A test mints the tokens of a [`TestIssuer`], moves its clock, and breaks a [`FailingStore`]; nothing sleeps.
+//! A test mints the tokens of a [`TestIssuer`], moves its clock, and breaks a [`FailingStore`]; nothing sleeps. The service
+//! under test takes its layer as an argument, with any store.
 //!
 #![cfg_attr(feature = "axum", doc = "```")]
 #![cfg_attr(not(feature = "axum"), doc = "```text")]
-//! use std::time::Duration;
 //! use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
 //! use tower::ServiceExt;
-//! use tower_jwt_auth::{Require, revocation::Revocation, store::MemoryStore};
+//! use tower_jwt_auth::{JwtAuthLayer, Require, middleware::ProblemJson, store::MemoryStore};
+//! use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenId};
 //! use tower_jwt_auth::testing::{FailingStore, TestIssuer};
 //!
-//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! fn app<V: RevocationStore>(layer: JwtAuthLayer<ProblemJson, V>) -> Router {
+//!     let read = get(async || "notes").layer(Require::scope("notes:read"));
+//!     Router::new().route("/notes", read).layer(layer)
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+//! // In a test: #[tokio::test(start_paused = true)]
 //! let issuer = TestIssuer::new();
 //! let store = FailingStore::new(MemoryStore::with_clock(issuer.clock().clone()));
-//! let app: Router = Router::new()
-//!     .route("/notes", get(|| async { "notes" }))
-//!     .layer(Require::scope("notes:read"))
-//!     .layer(issuer.layer().revocation(store.clone()));
+//! let app = app(issuer.layer().revocation(store.clone()));
 //! let ask = async |token: &str| {
 //!     let request = Request::get("/notes").header("Authorization", format!("Bearer {token}"));
 //!     app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status()
 //! };
+//! let alice = || issuer.token("alice").claim("scope", "notes:read").sign();
 //!
-//! let alice = issuer.token("alice").claim("scope", "notes:read").sign();
-//! assert_eq!(ask(&alice).await, StatusCode::OK);
+//! let old = alice();
+//! assert_eq!(ask(&old).await, StatusCode::OK);
 //! assert_eq!(ask(&issuer.token("bob").sign()).await, StatusCode::FORBIDDEN);
+//! issuer.expire();
+//! assert_eq!(ask(&old).await, StatusCode::UNAUTHORIZED);
 //!
-//! issuer.clock().advance(Duration::from_secs(331)); // 5 minutes, leeway, and a second
-//! assert_eq!(ask(&alice).await, StatusCode::UNAUTHORIZED);
-//!
-//! let carol = issuer.token("carol").claim("scope", "notes:read").sign();
-//! store.store().revoke(&Revocation::Block { issuer: Some(TestIssuer::NAME), subject: "carol" }).unwrap();
-//! assert_eq!(ask(&carol).await, StatusCode::UNAUTHORIZED);
+//! let (stolen, other) = (alice(), alice());
+//! let token = issuer.verify(&stolen);
+//! let revocation = Revocation::of_token(&TokenId::from(&token)).unwrap();
+//! store.store().revoke(&revocation).unwrap();
+//! assert_eq!(ask(&stolen).await, StatusCode::UNAUTHORIZED);
+//! assert_eq!(ask(&other).await, StatusCode::OK);
 //!
 //! store.fail();
-//! let dave = issuer.token("dave").claim("scope", "notes:read").sign();
-//! assert_eq!(ask(&dave).await, StatusCode::SERVICE_UNAVAILABLE);
+//! assert_eq!(ask(&other).await, StatusCode::SERVICE_UNAVAILABLE);
+//! store.hang(); // 250 milliseconds, which tokio skips while its clock is paused
+//! assert_eq!(ask(&other).await, StatusCode::SERVICE_UNAVAILABLE);
 //! # }
 //! ```
 
@@ -65,6 +73,7 @@ use crate::revocation::{RevocationStore, TokenId};
 use crate::session::{
     Created, Rotated, Rotation, Session, SessionId, SessionStore, Subject, SubjectState,
 };
+use crate::verify::{VerifiedToken, Verifier};
 
 pub use session_store::session_store_contract;
 #[doc(hidden)]
@@ -78,6 +87,7 @@ pub struct TestIssuer {
     key: SigningKey,
     clock: ManualClock,
     name: Arc<str>,
+    audience: Option<Arc<str>>,
     minted: Arc<AtomicU64>,
 }
 
@@ -85,8 +95,9 @@ impl TestIssuer {
     /// The `iss` of tokens.
     pub const NAME: &str = "https://issuer.test";
 
-    /// The time at which the clock stands at first: 2027-01-15T08:00:00Z, in seconds since the epoch.
-    pub const START: u64 = 1_800_000_000;
+    /// The time at which the clock stands at first: 2100-01-01T00:00:00Z, in seconds since the epoch. So far ahead that a store
+    /// by the system's clock, left in by mistake, forgets nothing.
+    pub const START: u64 = 4_102_444_800;
 
     /// Tokens count for 5 minutes.
     pub const LIFETIME: Duration = Duration::from_secs(300);
@@ -110,6 +121,7 @@ impl TestIssuer {
             key,
             clock: ManualClock::at(Self::START),
             name: Self::NAME.into(),
+            audience: None,
             minted: Arc::default(),
         }
     }
@@ -118,6 +130,13 @@ impl TestIssuer {
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into().into();
+        self
+    }
+
+    /// Sets `aud` of its tokens, and requires it in [`layer`](TestIssuer::layer). None by default.
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = Some(audience.into().into());
         self
     }
 
@@ -136,18 +155,46 @@ impl TestIssuer {
     /// A layer that trusts this issuer's key and name, by its clock.
     #[must_use]
     pub fn layer(&self) -> JwtAuthLayer {
-        JwtAuthLayer::new(self.key())
+        JwtAuthLayer::with_verifier(self.verifier())
+    }
+
+    fn verifier(&self) -> Verifier {
+        let verifier = Verifier::new(self.key())
             .issuer(&*self.name)
-            .clock(self.clock.clone())
+            .clock(self.clock.clone());
+        match &self.audience {
+            Some(audience) => verifier.audience(&**audience),
+            None => verifier,
+        }
+    }
+
+    /// One of its tokens, verified: what a handler would be handed, to revoke it by, say.
+    ///
+    /// # Panics
+    ///
+    /// If it is none, or has expired.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test has nobody to hand an error to")]
+    pub fn verify(&self, token: &str) -> VerifiedToken {
+        self.verifier()
+            .verify(token)
+            .expect("a token of this issuer")
+    }
+
+    /// Moves the clock to where every token minted by now has expired for the layer, unless it was given a longer life.
+    pub fn expire(&self) {
+        self.clock
+            .advance(Self::LIFETIME.saturating_add(Verifier::DEFAULT_LEEWAY));
     }
 
     /// Begins a token for `subject`, issued now, with a `jti` of its own: `test-1`, `test-2`, and so on.
     pub fn token(&self, subject: impl Into<String>) -> TestToken {
         let number = self.minted.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        let claims = RegisteredClaims::valid_for(Self::LIFETIME, self.clock.now())
+        let mut claims = RegisteredClaims::valid_for(Self::LIFETIME, self.clock.now())
             .issuer(&*self.name)
             .subject(subject)
             .token_id(format!("test-{number}"));
+        claims.audience = self.audience.as_deref().map(Into::into);
         TestToken {
             key: self.key.clone(),
             clock: self.clock.clone(),
@@ -298,7 +345,8 @@ impl<S> FailingStore<S> {
         self.set(Mood::Failing);
     }
 
-    /// Look-ups never end.
+    /// Look-ups never end: what is left is the layer's deadline. A test that does not want to wait for that pauses tokio's
+    /// clock, by `#[tokio::test(start_paused = true)]` and tokio's feature `test-util`.
     pub fn hang(&self) {
         self.set(Mood::Hanging);
     }

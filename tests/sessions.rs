@@ -15,8 +15,10 @@ use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_jwt_auth::Claims;
+use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
+use tower_jwt_auth::revocation::{Revocation, RevocationSet, RevocationStore, TokenId};
 use tower_jwt_auth::routes::SessionRoutes;
 use tower_jwt_auth::session::{
     RefreshKeys, SessionErrorKind, SessionEventKind, SessionId, SessionStore, Sessions, TokenPair,
@@ -969,6 +971,129 @@ async fn sessions_are_listed_and_ended_one_by_one() {
 /// 1,000, or what `RACE_ROUNDS` says.
 fn rounds() -> usize {
     std::env::var("RACE_ROUNDS").map_or(1_000, |rounds| rounds.parse().unwrap())
+}
+
+#[tokio::test]
+async fn k05_a_block_that_finds_no_room_leaves_all_as_it_was() {
+    let clock = ManualClock::at(NOW);
+    let set = RevocationSet::new().clock(clock.clone()).capacity(1);
+    let store = MemoryStore::with(set, clock.clone());
+    let block = Revocation::Block {
+        issuer: Some("https://id.example.com"),
+        subject: "bob",
+    };
+    store.revoke(&block).unwrap();
+    let world = World::new(clock, store, |sessions| sessions);
+    let alice = world.sessions.login("alice").await.unwrap();
+    assert!(world.sessions.block("alice").await.is_err());
+    assert!(world.sessions.logout_everywhere("alice").await.is_err());
+    assert!(world.sessions.logout(&alice.refresh_token).await.is_err());
+    world.advance(1);
+    assert_eq!(world.me(&alice.access_token).await, StatusCode::OK);
+    assert!(world.refresh(&alice.refresh_token).await.is_ok());
+    // The block that was there stands, and can be said again.
+    let bob = world.sessions.login("bob").await.unwrap();
+    assert_eq!(world.me(&bob.access_token).await, StatusCode::UNAUTHORIZED);
+    world.sessions.block("bob").await.unwrap();
+    assert!(world.sessions.login("bob").await.is_err());
+    // One that was lifted behind the sessions' back is put in again.
+    assert!(
+        world
+            .store
+            .store()
+            .lift_block(Some("https://id.example.com"), "bob")
+    );
+    world.sessions.block("bob").await.unwrap();
+    let id = TokenId::new(NumericDate::from_seconds(NOW + 300).unwrap());
+    let id = id
+        .issuer("https://id.example.com")
+        .subject("bob")
+        .generation(9);
+    assert_eq!(world.store.store().peek(&id), Some(true));
+}
+
+#[tokio::test]
+async fn l08_a_clock_that_steps_back_does_not_lengthen_the_grace() {
+    let world = world();
+    let first = world.sessions.login("alice").await.unwrap();
+    world.advance(5 * 86_400);
+    world.refresh(&first.refresh_token).await.unwrap();
+    world.clock.step_back(Duration::from_secs(5 * 86_400));
+    assert!(world.refresh(&first.refresh_token).await.is_ok());
+    world.advance(10);
+    assert_eq!(
+        world.refresh(&first.refresh_token).await.unwrap_err(),
+        SessionErrorKind::Stolen
+    );
+}
+
+#[tokio::test]
+async fn what_comes_as_json_leaves_cookies_alone() {
+    let world = world();
+    let live = world.sessions.login("alice").await.unwrap();
+    let dead = world.sessions.login("alice").await.unwrap();
+    world.sessions.logout(&dead.refresh_token).await.unwrap();
+    for path in ["/refresh", "/logout"] {
+        let request = Request::post(path)
+            .header("content-type", "application/json")
+            .header(COOKIE, format!("__Host-refresh={}", live.refresh_token));
+        let body = json!({ "refresh_token": dead.refresh_token }).to_string();
+        let answer = world.send(request.body(Body::from(body)).unwrap()).await;
+        assert!(answer.cookies().is_empty(), "{path}");
+    }
+    assert!(world.refresh(&live.refresh_token).await.is_ok());
+    let request = Request::post("/refresh").header("content-type", "application/json");
+    let body = json!([live.refresh_token]).to_string();
+    let answer = world.send(request.body(Body::from(body)).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_refresh_cookie_that_nobody_can_read_keeps_nobody_logged_in() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    let cookies = format!("__Host-refresh=old; __Host-access={}", tokens.access_token);
+    let answer = world.post_cookies("/logout", &cookies).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert_eq!(answer.deletes(), 2);
+    assert_eq!(
+        world.me(&tokens.access_token).await,
+        StatusCode::UNAUTHORIZED
+    );
+    let answer = world.post_cookies("/logout", "__Host-refresh=old").await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn an_authorization_header_says_whose_session_ends() {
+    let world = world();
+    let alice = world.sessions.login("alice").await.unwrap();
+    let bob = world.sessions.login("bob").await.unwrap();
+    let request = Request::post("/logout")
+        .header(AUTHORIZATION, format!("Bearer {}", alice.access_token))
+        .header(COOKIE, format!("__Host-refresh={}", bob.refresh_token));
+    let answer = world.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        world.me(&alice.access_token).await,
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(world.me(&bob.access_token).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn l11_a_refresh_token_of_another_issuer_is_none_of_ours() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    // The same store and, by mistake, the same secrets.
+    let key = SigningKey::from_secret(Algorithm::HS256, [1; 32]).unwrap();
+    let keys = RefreshKeys::new([2; 32]).unwrap();
+    let other = Sessions::new(world.store.clone(), key, keys)
+        .issuer("https://other.example.com")
+        .clock(world.clock.clone());
+    let refused = other.refresh(&tokens.refresh_token).await.unwrap_err();
+    assert_eq!(refused.kind(), SessionErrorKind::InvalidToken);
+    assert!(world.refresh(&tokens.refresh_token).await.is_ok());
 }
 
 /// Races a renewal against something that ends the session, many times over.

@@ -367,6 +367,10 @@ impl<S: SessionStore> Sessions<S> {
         let session = found
             .map_err(SessionError::unavailable)?
             .ok_or(SessionErrorKind::Ended)?;
+        if session.issuer.as_deref() != self.issuer_name() {
+            // Another service's, whose refresh keys are the same by mistake.
+            return Err(SessionErrorKind::InvalidToken.into());
+        }
         // Before the rotation, so that a function that fails or hangs uses up no token.
         let claims = match self.supply(&session.subject).await {
             Err(error) if error.kind() == SessionErrorKind::UnknownSubject => {

@@ -265,6 +265,8 @@ impl Session {
             if previous != Some(rotation.counter) || age >= rotation.grace {
                 return Rotated::Replayed(self.clone());
             }
+            // A clock that stepped back must not lengthen the grace.
+            self.rotated_at = self.rotated_at.min(rotation.now);
             self.access_expires_at = self.access_expires_at.max(rotation.access_expires_at);
             return Rotated::Repeated(self.clone());
         }

@@ -11,7 +11,8 @@ use crate::revocation::{
     Revocation, RevocationSet, RevocationSetFull, RevocationSetState, RevocationStore, TokenId,
 };
 use crate::session::{
-    Created, Rotated, Rotation, Session, SessionId, SessionStore, Subject, SubjectState,
+    Created, LONGEST_ACCESS_LIFETIME, Rotated, Rotation, Session, SessionId, SessionStore, Subject,
+    SubjectState,
 };
 
 /// Revocations and sessions in memory, for one process, until it ends. Cheap to clone; clones share everything.
@@ -77,6 +78,8 @@ impl MemoryStore {
     }
 
     /// Revokes. Once it has returned, every look-up sees it. To revoke what is revoked changes nothing.
+    ///
+    /// This ends access tokens. A session of [`Sessions`](crate::session::Sessions) goes on, and gets others: end it there.
     ///
     /// # Errors
     ///
@@ -222,10 +225,10 @@ impl SessionStore for MemoryStore {
         let mut sessions = self.sessions();
         let mut state = sessions.subject(subject);
         state.generation = state.generation.saturating_add(1);
-        // No session, no access token to speak of.
-        if let Some(until) = sessions.latest_access(subject) {
-            self.revoke_before(subject, state.generation, until)?;
-        }
+        // Beyond the sessions that are known: one may have been dropped by a clock that was ahead.
+        let longest = self.now().later_by(LONGEST_ACCESS_LIFETIME);
+        let until = sessions.latest_access(subject).unwrap_or(longest);
+        self.revoke_before(subject, state.generation, until.max(longest))?;
         sessions.set(subject, state);
         Ok(state.generation)
     }
@@ -233,22 +236,16 @@ impl SessionStore for MemoryStore {
     async fn block(&self, subject: &Subject<'_>) -> Result<(), MemoryStoreFull> {
         let mut sessions = self.sessions();
         let mut state = sessions.subject(subject);
-        if state.blocked {
-            return Ok(());
-        }
+        // Even if it stands: `lift_block` may have taken it from the set.
         self.revoke(&Revocation::Block {
             issuer: subject.issuer,
             subject: subject.name,
         })?;
-        state.generation = state.generation.saturating_add(1);
-        let until = sessions.latest_access(subject);
-        let until = until.unwrap_or_else(|| self.now());
-        if let Err(full) = self.revoke_before(subject, state.generation, until) {
-            self.lift_block(subject.issuer, subject.name);
-            return Err(full);
+        if !state.blocked {
+            state.generation = state.generation.saturating_add(1);
+            state.blocked = true;
+            sessions.set(subject, state);
         }
-        state.blocked = true;
-        sessions.set(subject, state);
         Ok(())
     }
 
