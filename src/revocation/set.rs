@@ -412,7 +412,6 @@ impl RevocationSetState {
 
 /// A revocation was not taken in: the set holds as much as it may, and all of it still counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct RevocationSetFull;
 
 impl fmt::Display for RevocationSetFull {
