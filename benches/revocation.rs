@@ -497,6 +497,9 @@ fn main() {
         if wants("look-ups") {
             look_ups(400, 1_000_000);
         }
+        if chosen.iter().any(|arg| *arg == "small") {
+            look_ups(400, 1000);
+        }
         if wants("threads") {
             threads(9, 1_000_000, Duration::from_millis(500));
         }
