@@ -1,5 +1,10 @@
 //! The contract suite of session stores finds each fault it looks for.
 #![cfg(feature = "testing")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    reason = "a test that panics fails"
+)]
 
 use std::collections::HashMap;
 use std::convert::Infallible;
