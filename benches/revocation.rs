@@ -12,46 +12,21 @@
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::disallowed_methods,
-    unsafe_code,
-    reason = "a bench: it panics, prints, counts and reads the time"
+    reason = "a bench: it panics, prints, and reads the time"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::HashSet;
+use std::fmt;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use allocation_counter::AllocationInfo;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::revocation::{Revocation, RevocationSet, TokenId};
-
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-/// Counts the bytes asked for.
-struct Counting;
-
-// SAFETY: all is left to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(live, Ordering::Relaxed);
-        // SAFETY: as the caller's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as the caller's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const NOW: u64 = 1_800_000_000;
 const ISSUER: &str = "https://id.example.com";
@@ -119,16 +94,21 @@ fn filled(entries: u64, spread: u64) -> RevocationSet {
     set
 }
 
+/// What `make` makes, and what it has left on the heap.
+fn measured<T>(make: impl FnOnce() -> T) -> (T, AllocationInfo) {
+    let mut made = None;
+    let bytes = allocation_counter::measure(|| made = Some(make()));
+    (made.unwrap(), bytes)
+}
+
 fn memory() {
     println!("\nheap bytes an entry (the set itself says) and at the peak while it grew");
     let mut all = Vec::new();
     for (name, spread) in [("15 min", MINUTES), ("24 h", DAY)] {
         for entries in [500_000, 700_000, 1_000_000, 1_400_000] {
-            let before = LIVE.load(Ordering::Relaxed);
-            PEAK.store(before, Ordering::Relaxed);
-            let set = filled(entries, spread);
-            let live = (LIVE.load(Ordering::Relaxed) - before) as f64 / entries as f64;
-            let peak = (PEAK.load(Ordering::Relaxed) - before) as f64 / entries as f64;
+            let (set, bytes) = measured(|| filled(entries, spread));
+            let live = bytes.bytes_current as f64 / entries as f64;
+            let peak = bytes.bytes_max as f64 / entries as f64;
             let said = set.state().heap_bytes as f64 / entries as f64;
             assert_eq!(set.state().tokens as u64, entries);
             println!("{name:>7} {entries:>9} {live:>7.2} ({said:.2}) {peak:>7.2}");
@@ -139,26 +119,23 @@ fn memory() {
     let mean = all.iter().sum::<f64>() / all.len() as f64;
     println!("worst {worst:.2} (target 20), mean {mean:.2} (target 14)");
 
-    let before = LIVE.load(Ordering::Relaxed);
     let rows = set();
-    for number in 0..100_000 {
-        let sid = sid(number);
-        rows.revoke(&Revocation::Session {
-            issuer: Some(ISSUER),
-            sid: &sid,
-            until: at(NOW + 300),
-        })
-        .unwrap();
-    }
-    let sessions = LIVE.load(Ordering::Relaxed) - before;
-    for number in 0..100_000 {
-        raise(&rows, number);
-    }
-    let subjects = LIVE.load(Ordering::Relaxed) - before - sessions;
+    let ((), sessions) = measured(|| {
+        for number in 0..100_000 {
+            let sid = sid(number);
+            rows.revoke(&Revocation::Session {
+                issuer: Some(ISSUER),
+                sid: &sid,
+                until: at(NOW + 300),
+            })
+            .unwrap();
+        }
+    });
+    let ((), subjects) = measured(|| (0..100_000).for_each(|number| raise(&rows, number)));
     println!(
         "of 100,000: {:.1} a session, {:.1} a subject",
-        sessions as f64 / 1e5,
-        subjects as f64 / 1e5
+        sessions.bytes_current as f64 / 1e5,
+        subjects.bytes_current as f64 / 1e5
     );
 }
 
@@ -173,30 +150,41 @@ fn raise(set: &RevocationSet, number: u64) {
     .unwrap();
 }
 
-/// The strings of a token, as a request has them.
-struct Token {
-    jti: String,
-    sid: String,
-    subject: String,
-    expires_at: NumericDate,
+/// Tokens whose strings lie one behind the other, in the order in which they are looked up: a request has just read
+/// them, so they must not cost a look-up its own misses of the cache.
+#[derive(Default)]
+struct Tokens {
+    text: String,
+    ends: Vec<([u32; 4], NumericDate)>,
 }
 
-impl Token {
-    fn new(number: u64, spread: u64) -> Self {
-        Self {
-            jti: uuid(number),
-            sid: sid(number | 1 << 35),
-            subject: subject(number | 1 << 35),
-            expires_at: expiry(number, spread),
+impl Tokens {
+    fn of(numbers: impl Iterator<Item = u64>, spread: u64) -> Self {
+        let mut tokens = Self::default();
+        for number in numbers {
+            let mut ends = [tokens.text.len() as u32; 4];
+            let texts = [
+                uuid(number),
+                sid(number | 1 << 35),
+                subject(number | 1 << 35),
+            ];
+            for (text, end) in texts.iter().zip(&mut ends[1..]) {
+                tokens.text.push_str(text);
+                *end = tokens.text.len() as u32;
+            }
+            tokens.ends.push((ends, expiry(number, spread)));
         }
+        tokens
     }
 
-    fn id(&self) -> TokenId<'_> {
-        TokenId::new(self.expires_at)
+    fn id(&self, index: usize) -> TokenId<'_> {
+        let ([start, jti, sid, subject], expires_at) = self.ends[index % self.ends.len()];
+        let text = |start, end| &self.text[start as usize..end as usize];
+        TokenId::new(expires_at)
             .issuer(ISSUER)
-            .jti(&self.jti)
-            .sid(&self.sid)
-            .subject(&self.subject)
+            .jti(text(start, jti))
+            .sid(text(jti, sid))
+            .subject(text(sid, subject))
             .issued_at(at(NOW - 5))
             .generation(1)
     }
@@ -248,12 +236,8 @@ fn look_ups(rounds: usize, entries: u64) {
         .collect();
     let miss_keys: Vec<_> = (0..POOL).map(|number| key(number | 1 << 45)).collect();
     for (name, spread) in [("15 min", MINUTES), ("24 h", DAY)] {
-        let hits: Vec<_> = (0..POOL)
-            .map(|number| Token::new(random(number) % entries, spread))
-            .collect();
-        let misses: Vec<_> = (0..POOL)
-            .map(|number| Token::new(number | 1 << 45, spread))
-            .collect();
+        let hits = Tokens::of((0..POOL).map(|number| random(number) % entries), spread);
+        let misses = Tokens::of((0..POOL).map(|number| number | 1 << 45), spread);
         let set = filled(entries, spread);
         for rows in [0, 10_000, 100_000] {
             for number in (rows / 10)..rows {
@@ -266,9 +250,8 @@ fn look_ups(rounds: usize, entries: u64) {
                 .unwrap();
                 raise(&set, number);
             }
-            let look = |tokens: &[Token], index: usize, expected| {
-                let token = &tokens[index % tokens.len()];
-                assert_eq!(black_box(set.is_revoked(&token.id())), expected);
+            let look = |tokens: &Tokens, index: usize, expected| {
+                assert_eq!(black_box(set.is_revoked(&tokens.id(index))), expected);
             };
             let find = |keys: &[[u8; 16]], index: usize, expected| {
                 let found = ready.read().unwrap().contains(&keys[index % keys.len()]);
@@ -301,8 +284,16 @@ fn look_ups(rounds: usize, entries: u64) {
     }
 }
 
+/// Every other one is revoked.
+fn mixed() -> Tokens {
+    Tokens::of(
+        (0..1 << 14).map(|number| number | (number % 2) << 45),
+        MINUTES,
+    )
+}
+
 /// Look-ups a second of so many threads.
-fn throughput(set: &RevocationSet, threads: usize, tokens: &[Token], length: Duration) -> f64 {
+fn throughput(set: &RevocationSet, threads: usize, tokens: &Tokens, length: Duration) -> f64 {
     let stop = AtomicBool::new(false);
     let start = Barrier::new(threads + 1);
     thread::scope(|scope| {
@@ -314,8 +305,8 @@ fn throughput(set: &RevocationSet, threads: usize, tokens: &[Token], length: Dur
                     let (began, mut count) = (Instant::now(), 0_usize);
                     while !stop.load(Ordering::Relaxed) {
                         for index in 0..256 {
-                            let token = &tokens[(count + index + thread * 77) % tokens.len()];
-                            black_box(set.is_revoked(&token.id()));
+                            let id = tokens.id(count + index + thread * 77);
+                            black_box(set.is_revoked(&id));
                         }
                         count += 256;
                     }
@@ -338,9 +329,7 @@ fn threads(rounds: usize, entries: u64, length: Duration) {
     for number in 0..10_000 {
         raise(&set, number);
     }
-    let tokens: Vec<_> = (0..1 << 14)
-        .map(|number| Token::new(number | (number % 2) << 45, MINUTES))
-        .collect();
+    let tokens = mixed();
     let mut ratios: Vec<_> = (0..rounds)
         .map(|_| {
             let one = throughput(&set, 1, &tokens, length);
@@ -356,30 +345,68 @@ fn threads(rounds: usize, entries: u64, length: Duration) {
     );
 }
 
-/// Times every look-up of one reader while `write` runs: how many, and the longest in microseconds.
-fn longest(set: &RevocationSet, write: impl FnOnce() + Send) -> Vec<f64> {
+/// How often this thread was taken off its processor against its will.
+fn preemptions() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/thread-self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"))?;
+    line.trim().parse().ok()
+}
+
+/// The look-ups of one reader.
+#[derive(Default)]
+struct Waits {
+    look_ups: usize,
+    /// Those that took longer than a millisecond: during which the thread was preempted, and others.
+    preempted: usize,
+    others: usize,
+    /// The longest without preemption, in microseconds.
+    longest: f64,
+}
+
+impl fmt::Display for Waits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} look-ups, over 1 ms {} preempted and {} others, longest of the others {:.0} µs",
+            self.look_ups, self.preempted, self.others, self.longest
+        )
+    }
+}
+
+/// Times every look-up of one reader while `write` runs.
+fn waits(set: &RevocationSet, write: impl FnOnce() + Send) -> Waits {
     let done = AtomicBool::new(false);
-    let tokens: Vec<_> = (0..1 << 12)
-        .map(|number| Token::new(number | (number % 2) << 45, MINUTES))
-        .collect();
+    let start = Barrier::new(2);
+    let tokens = mixed();
     thread::scope(|scope| {
         let reader = scope.spawn(|| {
-            let mut top = vec![0.0_f64; 5];
-            let mut index = 0;
+            let mut waits = Waits::default();
+            let mut known = preemptions();
+            start.wait();
             while !done.load(Ordering::Relaxed) {
-                let id = tokens[index % tokens.len()].id();
-                let start = Instant::now();
+                let id = tokens.id(waits.look_ups);
+                let began = Instant::now();
                 black_box(set.is_revoked(&id));
-                let took = start.elapsed().as_secs_f64() * 1e6;
-                if took > top[0] {
-                    top[0] = took;
-                    top.sort_by(f64::total_cmp);
+                let took = began.elapsed().as_secs_f64() * 1e6;
+                waits.look_ups += 1;
+                if took > 20.0 && took > waits.longest {
+                    let now = preemptions();
+                    let is_preempted = now.is_none() || now != known;
+                    known = now;
+                    match is_preempted {
+                        true => waits.preempted += usize::from(took > 1000.0),
+                        false => {
+                            waits.others += usize::from(took > 1000.0);
+                            waits.longest = took;
+                        }
+                    }
                 }
-                index += 1;
             }
-            top.push(index as f64);
-            top
+            waits
         });
+        start.wait();
         write();
         done.store(true, Ordering::Relaxed);
         reader.join().unwrap()
@@ -388,7 +415,8 @@ fn longest(set: &RevocationSet, write: impl FnOnce() + Send) -> Vec<f64> {
 
 fn writers(entries: u64) {
     println!(
-        "\nthe five longest look-ups of one reader, µs (and how many it made), while a writer"
+        "
+what one reader notices while a writer"
     );
     let clock = ManualClock::at(NOW);
     let set = RevocationSet::new()
@@ -414,19 +442,19 @@ fn writers(entries: u64) {
     let mut control = [0.0; 2];
     let began = Instant::now();
     println!(
-        "grows another set to {entries}: {:.0?}",
-        longest(&set, || fill(&other, &mut control))
+        "grows another set to {entries}: {}",
+        waits(&set, || fill(&other, &mut control))
     );
     let took = began.elapsed();
     drop(other);
     println!(
-        "sleeps: {:.0?}",
-        longest(&set, || thread::sleep(took.min(Duration::from_secs(10))))
+        "sleeps: {}",
+        waits(&set, || thread::sleep(took.min(Duration::from_secs(10))))
     );
     let mut pauses = [0.0; 2];
     println!(
-        "grows this set to {entries}: {:.0?}",
-        longest(&set, || fill(&set, &mut pauses))
+        "grows this set to {entries}: {}",
+        waits(&set, || fill(&set, &mut pauses))
     );
     println!(
         "  a write: {:.2} µs on average, {:.0} µs at the longest",
@@ -437,13 +465,14 @@ fn writers(entries: u64) {
     println!("  {bytes:.2} bytes an entry");
     let mut steps = Vec::new();
     println!(
-        "prunes it, a minute at a time: {:.0?}",
-        longest(&set, || {
+        "prunes it, a minute at a time: {}",
+        waits(&set, || {
             while set.state().tokens > 0 {
                 clock.advance(Duration::from_secs(60));
                 let start = Instant::now();
                 set.prune();
                 steps.push(start.elapsed().as_secs_f64() * 1e6);
+                thread::sleep(Duration::from_millis(20));
             }
         })
     );
@@ -467,6 +496,9 @@ fn main() {
         }
         if wants("look-ups") {
             look_ups(400, 1_000_000);
+        }
+        if chosen.iter().any(|arg| *arg == "small") {
+            look_ups(400, 1000);
         }
         if wants("threads") {
             threads(9, 1_000_000, Duration::from_millis(500));

@@ -1,4 +1,4 @@
-//! A service that logs a demo user in and knows who calls it.
+//! A service that logs a demo user in, knows who calls it and what they may do, and logs them out.
 //!
 //! `cargo run --example quickstart`, then paste the lines that it prints.
 //!
@@ -22,15 +22,18 @@ use tower_jwt_auth::claims::RegisteredClaims;
 use tower_jwt_auth::cookie::TokenCookie;
 use tower_jwt_auth::csrf::CsrfLayer;
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
-use tower_jwt_auth::{Claims, JwtAuthLayer, TokenSource};
+use tower_jwt_auth::revocation::{Revocation, TokenId};
+use tower_jwt_auth::store::MemoryStore;
+use tower_jwt_auth::{Claims, JwtAuthLayer, Require, TokenSource, VerifiedToken};
 
 const ISSUER: &str = "quickstart";
 const LIFETIME: Duration = Duration::from_secs(300);
 
-/// What our tokens say. `flatten` adds `sub`, `iss`, `exp` and `iat`.
+/// What our tokens say. `flatten` adds `sub`, `iss`, `exp`, `iat` and `jti`.
 #[derive(Serialize)]
 struct AccessToken {
     name: &'static str,
+    scope: String,
     #[serde(flatten)]
     registered: RegisteredClaims,
 }
@@ -54,72 +57,83 @@ async fn note(Claims(user): Claims<User>, text: String) -> String {
 struct Credentials {
     username: String,
     password: String,
+    #[serde(default)]
+    scope: String,
 }
 
-struct Login {
+struct Service {
     key: SigningKey,
     cookie: TokenCookie,
+    store: MemoryStore,
 }
 
 async fn login(
-    State(login): State<Arc<Login>>,
+    State(service): State<Arc<Service>>,
     Json(credentials): Json<Credentials>,
 ) -> Result<Response, StatusCode> {
-    // A real service asks its user database, and compares a password hash.
+    // A real service asks its user database, compares a password hash, and knows which scopes a user may have.
     if (credentials.username.as_str(), credentials.password.as_str()) != ("demo", "demo") {
         return Err(StatusCode::UNAUTHORIZED);
     }
+    let response = token_for_demo(&service, credentials.scope);
+    response.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+fn token_for_demo(service: &Service, scope: String) -> Result<Response, Box<dyn Error>> {
     #[expect(clippy::disallowed_methods, reason = "the issuer's clock")]
     let now = SystemTime::now();
     let claims = AccessToken {
         name: "Demo User",
+        scope,
         registered: RegisteredClaims::valid_for(LIFETIME, now)
             .issuer(ISSUER)
-            .subject("user-1"),
+            .subject("user-1")
+            .random_token_id()?,
     };
-    let internal = |_| StatusCode::INTERNAL_SERVER_ERROR;
-    let token = login.key.sign(&claims).map_err(internal)?;
-    let cookie = login
-        .cookie
-        .set(&token, LIFETIME)
-        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    let token = service.key.sign(&claims)?;
+    let cookie = service.cookie.set(&token, LIFETIME)?;
     let body = json!({
         "access_token": token,
         "token_type": "Bearer",
         "expires_in": LIFETIME.as_secs(),
     });
-    Ok((
-        [
-            (SET_COOKIE, cookie),
-            (
-                CACHE_CONTROL,
-                "no-store"
-                    .parse()
-                    .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?,
-            ),
-        ],
-        Json(body),
-    )
-        .into_response())
+    let headers = [(SET_COOKIE, cookie), (CACHE_CONTROL, "no-store".parse()?)];
+    Ok((headers, Json(body)).into_response())
 }
 
-fn app(key: SigningKey, cookie: TokenCookie) -> Router {
-    let auth = JwtAuthLayer::new(key.verifying_key())
+/// Once this has answered, the token is worth nothing, in whichever way it comes.
+async fn logout(
+    State(service): State<Arc<Service>>,
+    token: VerifiedToken,
+) -> Result<Response, StatusCode> {
+    let id = TokenId::from(&token);
+    let revocation = Revocation::of_token(&id).ok_or(StatusCode::BAD_REQUEST)?;
+    // What could not be revoked must not be called a logout.
+    let revoked = service.store.revoke(&revocation);
+    revoked.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    let cleared = service.cookie.clear();
+    let cleared = cleared.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cleared)]).into_response())
+}
+
+fn app(service: Service) -> Router {
+    let auth = JwtAuthLayer::new(service.key.verifying_key())
         .issuer(ISSUER)
-        .sources([TokenSource::bearer(), TokenSource::from(&cookie)]);
+        .sources([TokenSource::bearer(), TokenSource::from(&service.cookie)])
+        .revocation(service.store.clone());
 
     let protected = Router::new()
         .route("/me", get(me))
-        .route("/notes", post(note))
+        .route("/logout", post(logout))
+        .route("/notes", post(note).layer(Require::scope("notes:write")))
         .layer(auth);
 
     let open = Router::new()
         .route("/login", post(login))
         // A login sets a cookie, so no other site may cause one.
-        .layer(CsrfLayer::new())
-        .with_state(Arc::new(Login { key, cookie }));
+        .layer(CsrfLayer::new());
 
-    protected.merge(open)
+    protected.merge(open).with_state(Arc::new(service))
 }
 
 #[tokio::main]
@@ -135,23 +149,37 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     let base = format!("http://{}", listener.local_addr()?);
     println!(
-        r#"Listening on {base}. Paste these lines into another terminal:
+        r#"Listening on {base}. Paste these lines into another terminal (they leave a file quickstart.cookies):
 
 # Log in. The token comes in the body and as a cookie.
-TOKEN=$(curl -s {base}/login -c quickstart.cookies -H 'Content-Type: application/json' -H 'Origin: {base}' -d '{{"username":"demo","password":"demo"}}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+login() {{ curl -sS {base}/login -c quickstart.cookies -H 'Content-Type: application/json' -H 'Origin: {base}' -d "$1" | sed 's/.*"access_token":"\([^"]*\)".*/\1/'; }}
+TOKEN=$(login '{{"username":"demo","password":"demo"}}')
 
-# 200: with the header, and with the cookie.
+# 200: with the header, and with the cookie. 401: without a token, with a challenge.
 curl -iw '\n' {base}/me -H "Authorization: Bearer $TOKEN"
 curl -iw '\n' {base}/me -b quickstart.cookies
-
-# 401: without a token, with a challenge.
 curl -iw '\n' {base}/me
+
+# 403: the token lacks the scope, which the challenge names. 200: one that has it.
+curl -iw '\n' {base}/notes -H "Authorization: Bearer $TOKEN" -d hello
+TOKEN=$(login '{{"username":"demo","password":"demo","scope":"notes:write"}}')
+curl -iw '\n' {base}/notes -H "Authorization: Bearer $TOKEN" -d hello
 
 # 200: a POST with the cookie from a page of this origin; 403: from a page of another one.
 curl -iw '\n' {base}/notes -b quickstart.cookies -H 'Origin: {base}' -d hello
 curl -iw '\n' {base}/notes -b quickstart.cookies -H 'Origin: https://evil.example' -d hello
+
+# 204: log out. 401 at once for the same token, with the header and with the cookie.
+curl -iw '\n' -X POST {base}/logout -H "Authorization: Bearer $TOKEN"
+curl -iw '\n' {base}/me -H "Authorization: Bearer $TOKEN"
+curl -iw '\n' {base}/me -b quickstart.cookies
 "#
     );
-    axum::serve(listener, app(key, TokenCookie::new("__Host-access")?)).await?;
+    let service = Service {
+        key,
+        cookie: TokenCookie::new("__Host-access")?,
+        store: MemoryStore::new(),
+    };
+    axum::serve(listener, app(service)).await?;
     Ok(())
 }

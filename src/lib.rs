@@ -21,14 +21,16 @@
 //! # }
 //! ```
 //!
-//! With an issuer, an audience, and cookies:
+//! With an issuer, an audience, cookies, and tokens that stop working before they expire:
 //!
 //! ```
 //! # use tower_jwt_auth::{JwtAuthLayer, TokenSource};
 //! # let keys = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32]).unwrap();
+//! # let store = tower_jwt_auth::store::MemoryStore::new();
 //! let layer = JwtAuthLayer::new(keys)                       // impl Into<Trust>: a key, a KeySet, [TrustedIssuer; N]
 //!     .issuer("https://id.example.com").audience("api")     // set => required
-//!     .sources([TokenSource::bearer(), TokenSource::cookie("__Host-access")]);
+//!     .sources([TokenSource::bearer(), TokenSource::cookie("__Host-access")])
+//!     .revocation(store);                                   // any RevocationStore
 //! ```
 //!
 //! # Where to look
@@ -39,8 +41,9 @@
 //! | what is checked of a token, and in which order | [`verify`] |
 //! | what is answered, CORS, one's own response bodies | [`middleware`] |
 //! | protection of cookies against other sites | [`csrf`] |
-//! | tokens that stop working before they expire | [`revocation`] |
+//! | tokens that stop working before they expire | [`revocation`], and [`store`] for where that is kept |
 //! | scopes, roles, and other conditions | [`guard`] |
+//! | login, refresh tokens, logout | [`session`]; the handlers are in the module `routes` (feature `axum`) |
 //! | minting tokens | [`SigningKey`](keys::SigningKey), [`RegisteredClaims`](claims::RegisteredClaims) |
 //! | setting the cookie | [`TokenCookie`](cookie::TokenCookie) |
 //! | verifying without HTTP | [`Verifier`] |
@@ -76,7 +79,7 @@
 //! | `claims_mismatch` | the handler's own type: a field that the token lacks, or has as another type |
 //! | `missing_token` | the scheme (`Bearer`), the cookie's name, a proxy that strips `Authorization` |
 //! | `missing_token_id` | with a revocation store a token needs a `jti`: see [`token_id_optional`](JwtAuthLayer::token_id_optional) |
-//! | `revoked` | the store: by token, session or subject |
+//! | `revoked` | the store: the token itself, its session, or its subject |
 //! | `insufficient_scope` | `scope`, `scp` or your own claims; the [guard](guard) says which it looks at |
 //! | `unavailable` | the store or condition that did not answer in time: the error's source says why |
 //! | `cross_site` | `Origin` or `Sec-Fetch-Site` of a request with a cookie: see [`csrf`] |

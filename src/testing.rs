@@ -1,37 +1,54 @@
 //! For the tests of a service that authenticates: tokens, time, and a store that fails on command.
 //!
-//! A test mints the tokens of a [`TestIssuer`] and moves its clock; nothing sleeps.
+//! A test mints the tokens of a [`TestIssuer`], moves its clock, and breaks a [`FailingStore`]; nothing sleeps. The service
+//! under test takes its layer as an argument, with any store.
 //!
 #![cfg_attr(feature = "axum", doc = "```")]
 #![cfg_attr(not(feature = "axum"), doc = "```text")]
-//! use std::time::Duration;
 //! use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
 //! use tower::ServiceExt;
-//! use tower_jwt_auth::{Require, testing::TestIssuer};
+//! use tower_jwt_auth::{JwtAuthLayer, Require, middleware::ProblemJson, store::MemoryStore};
+//! use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenId};
+//! use tower_jwt_auth::testing::{FailingStore, TestIssuer};
 //!
-//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! fn app<V: RevocationStore>(layer: JwtAuthLayer<ProblemJson, V>) -> Router {
+//!     let read = get(async || "notes").layer(Require::scope("notes:read"));
+//!     Router::new().route("/notes", read).layer(layer)
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+//! // In a test: #[tokio::test(start_paused = true)]
 //! let issuer = TestIssuer::new();
-//! let app: Router = Router::new()
-//!     .route("/notes", get(|| async { "notes" }))
-//!     .layer(Require::scope("notes:read"))
-//!     .layer(issuer.layer());
+//! let store = FailingStore::new(MemoryStore::with_clock(issuer.clock().clone()));
+//! let app = app(issuer.layer().revocation(store.clone()));
 //! let ask = async |token: &str| {
 //!     let request = Request::get("/notes").header("Authorization", format!("Bearer {token}"));
 //!     app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status()
 //! };
+//! let alice = || issuer.token("alice").claim("scope", "notes:read").sign();
 //!
-//! let alice = issuer.token("alice").claim("scope", "notes:read").sign();
-//! assert_eq!(ask(&alice).await, StatusCode::OK);
+//! let old = alice();
+//! assert_eq!(ask(&old).await, StatusCode::OK);
 //! assert_eq!(ask(&issuer.token("bob").sign()).await, StatusCode::FORBIDDEN);
+//! issuer.expire();
+//! assert_eq!(ask(&old).await, StatusCode::UNAUTHORIZED);
 //!
-//! issuer.clock().advance(Duration::from_secs(331)); // 5 minutes, leeway, and a second
-//! assert_eq!(ask(&alice).await, StatusCode::UNAUTHORIZED);
+//! let (stolen, other) = (alice(), alice());
+//! let token = issuer.verify(&stolen);
+//! let revocation = Revocation::of_token(&TokenId::from(&token)).unwrap();
+//! store.store().revoke(&revocation).unwrap();
+//! assert_eq!(ask(&stolen).await, StatusCode::UNAUTHORIZED);
+//! assert_eq!(ask(&other).await, StatusCode::OK);
+//!
+//! store.fail();
+//! assert_eq!(ask(&other).await, StatusCode::SERVICE_UNAVAILABLE);
+//! store.hang(); // 250 milliseconds, which tokio skips while its clock is paused
+//! assert_eq!(ask(&other).await, StatusCode::SERVICE_UNAVAILABLE);
 //! # }
 //! ```
 
 #[expect(
     clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
     clippy::panic,
     reason = "a test has nobody to hand an error to"
 )]
@@ -53,6 +70,10 @@ use crate::clock::ManualClock;
 use crate::keys::{Algorithm, SigningKey, TokenHeader, VerifyingKey};
 use crate::middleware::JwtAuthLayer;
 use crate::revocation::{RevocationStore, TokenId};
+use crate::session::{
+    Created, Rotated, Rotation, Session, SessionId, SessionStore, Subject, SubjectState,
+};
+use crate::verify::{VerifiedToken, Verifier};
 
 pub use session_store::session_store_contract;
 #[doc(hidden)]
@@ -66,6 +87,7 @@ pub struct TestIssuer {
     key: SigningKey,
     clock: ManualClock,
     name: Arc<str>,
+    audience: Option<Arc<str>>,
     minted: Arc<AtomicU64>,
 }
 
@@ -73,8 +95,9 @@ impl TestIssuer {
     /// The `iss` of tokens.
     pub const NAME: &str = "https://issuer.test";
 
-    /// The time at which the clock stands at first: 2027-01-15T08:00:00Z, in seconds since the epoch.
-    pub const START: u64 = 1_800_000_000;
+    /// The time at which the clock stands at first: 2100-01-01T00:00:00Z, in seconds since the epoch. So far ahead that a store
+    /// by the system's clock, left in by mistake, forgets nothing.
+    pub const START: u64 = 4_102_444_800;
 
     /// Tokens count for 5 minutes.
     pub const LIFETIME: Duration = Duration::from_secs(300);
@@ -98,6 +121,7 @@ impl TestIssuer {
             key,
             clock: ManualClock::at(Self::START),
             name: Self::NAME.into(),
+            audience: None,
             minted: Arc::default(),
         }
     }
@@ -106,6 +130,13 @@ impl TestIssuer {
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into().into();
+        self
+    }
+
+    /// Sets `aud` of its tokens, and requires it in [`layer`](TestIssuer::layer). None by default.
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = Some(audience.into().into());
         self
     }
 
@@ -124,18 +155,46 @@ impl TestIssuer {
     /// A layer that trusts this issuer's key and name, by its clock.
     #[must_use]
     pub fn layer(&self) -> JwtAuthLayer {
-        JwtAuthLayer::new(self.key())
+        JwtAuthLayer::with_verifier(self.verifier())
+    }
+
+    fn verifier(&self) -> Verifier {
+        let verifier = Verifier::new(self.key())
             .issuer(&*self.name)
-            .clock(self.clock.clone())
+            .clock(self.clock.clone());
+        match &self.audience {
+            Some(audience) => verifier.audience(&**audience),
+            None => verifier,
+        }
+    }
+
+    /// One of its tokens, verified: what a handler would be handed, to revoke it by, say.
+    ///
+    /// # Panics
+    ///
+    /// If it is none, or has expired.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test has nobody to hand an error to")]
+    pub fn verify(&self, token: &str) -> VerifiedToken {
+        self.verifier()
+            .verify(token)
+            .expect("a token of this issuer")
+    }
+
+    /// Moves the clock to where every token minted by now has expired for the layer, unless it was given a longer life.
+    pub fn expire(&self) {
+        self.clock
+            .advance(Self::LIFETIME.saturating_add(Verifier::DEFAULT_LEEWAY));
     }
 
     /// Begins a token for `subject`, issued now, with a `jti` of its own: `test-1`, `test-2`, and so on.
     pub fn token(&self, subject: impl Into<String>) -> TestToken {
         let number = self.minted.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        let claims = RegisteredClaims::valid_for(Self::LIFETIME, self.clock.now())
+        let mut claims = RegisteredClaims::valid_for(Self::LIFETIME, self.clock.now())
             .issuer(&*self.name)
             .subject(subject)
             .token_id(format!("test-{number}"));
+        claims.audience = self.audience.as_deref().map(Into::into);
         TestToken {
             key: self.key.clone(),
             clock: self.clock.clone(),
@@ -241,7 +300,7 @@ impl fmt::Debug for TestToken {
     }
 }
 
-/// A [`RevocationStore`] around another, that fails on command. Clones share the store and the state.
+/// A [`RevocationStore`], and [`SessionStore`], around another, that fails on command. Clones share the store and the state.
 ///
 /// ```
 /// use tower_jwt_auth::{revocation::NoRevocation, testing::{FailingStore, TestIssuer}};
@@ -286,7 +345,8 @@ impl<S> FailingStore<S> {
         self.set(Mood::Failing);
     }
 
-    /// Look-ups never end.
+    /// Look-ups never end: what is left is the layer's deadline. A test that does not want to wait for that pauses tokio's
+    /// clock, by `#[tokio::test(start_paused = true)]` and tokio's feature `test-util`.
     pub fn hang(&self) {
         self.set(Mood::Hanging);
     }
@@ -343,13 +403,7 @@ impl<S: RevocationStore> RevocationStore for FailingStore<S> {
     type Error = StoreFailure<S::Error>;
 
     async fn is_revoked(&self, token: &TokenId<'_>) -> Result<bool, Self::Error> {
-        self.state.asked.fetch_add(1, Ordering::SeqCst);
-        match self.mood() {
-            Mood::Healthy => {}
-            Mood::Failing => return Err(StoreFailure::OnCommand),
-            Mood::Hanging => std::future::pending().await,
-            Mood::Late(by) => tokio::time::sleep(by).await,
-        }
+        self.obey().await?;
         let answer = self.store.is_revoked(token).await;
         answer.map_err(StoreFailure::Store)
     }
@@ -359,6 +413,88 @@ impl<S: RevocationStore> RevocationStore for FailingStore<S> {
             Mood::Healthy => self.store.peek(token),
             _ => None,
         }
+    }
+}
+
+impl<S> FailingStore<S> {
+    /// Does as it was told before the store inside is asked.
+    async fn obey<E>(&self) -> Result<(), StoreFailure<E>> {
+        self.state.asked.fetch_add(1, Ordering::SeqCst);
+        match self.mood() {
+            Mood::Healthy => Ok(()),
+            Mood::Failing => Err(StoreFailure::OnCommand),
+            Mood::Hanging => std::future::pending().await,
+            Mood::Late(by) => {
+                tokio::time::sleep(by).await;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Fails before anything is changed.
+impl<S: SessionStore> SessionStore for FailingStore<S> {
+    async fn subject(&self, subject: &Subject<'_>) -> Result<SubjectState, Self::Error> {
+        self.obey().await?;
+        self.store
+            .subject(subject)
+            .await
+            .map_err(StoreFailure::Store)
+    }
+
+    async fn create(&self, session: &Session) -> Result<Created, Self::Error> {
+        self.obey().await?;
+        self.store
+            .create(session)
+            .await
+            .map_err(StoreFailure::Store)
+    }
+
+    async fn find(&self, sid: SessionId) -> Result<Option<Session>, Self::Error> {
+        self.obey().await?;
+        self.store.find(sid).await.map_err(StoreFailure::Store)
+    }
+
+    async fn rotate(&self, sid: SessionId, rotation: &Rotation) -> Result<Rotated, Self::Error> {
+        self.obey().await?;
+        let rotated = self.store.rotate(sid, rotation).await;
+        rotated.map_err(StoreFailure::Store)
+    }
+
+    async fn end(&self, sid: SessionId) -> Result<Option<Session>, Self::Error> {
+        self.obey().await?;
+        self.store.end(sid).await.map_err(StoreFailure::Store)
+    }
+
+    async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, Self::Error> {
+        self.obey().await?;
+        let raised = self.store.raise_generation(subject).await;
+        raised.map_err(StoreFailure::Store)
+    }
+
+    async fn block(&self, subject: &Subject<'_>) -> Result<(), Self::Error> {
+        self.obey().await?;
+        self.store.block(subject).await.map_err(StoreFailure::Store)
+    }
+
+    async fn unblock(&self, subject: &Subject<'_>) -> Result<(), Self::Error> {
+        self.obey().await?;
+        self.store
+            .unblock(subject)
+            .await
+            .map_err(StoreFailure::Store)
+    }
+
+    async fn list(
+        &self,
+        subject: &Subject<'_>,
+        now: NumericDate,
+    ) -> Result<Vec<Session>, Self::Error> {
+        self.obey().await?;
+        self.store
+            .list(subject, now)
+            .await
+            .map_err(StoreFailure::Store)
     }
 }
 

@@ -9,7 +9,7 @@ step() { printf '\n== %s\n' "$*"; }
 # The feature sets that are told apart: all, default, none, the layer without axum, and the other crypto back-end with
 # and without axum.
 plain_tower=(--no-default-features --features aws_lc_rs)
-rust_crypto=(--no-default-features --features axum,rust_crypto,tracing)
+rust_crypto=(--no-default-features --features axum,rust_crypto,testing,tracing)
 plain_rust_crypto=(--no-default-features --features rust_crypto)
 
 step "format"
@@ -22,7 +22,7 @@ cargo clippy --locked --all-targets --no-default-features -- -D warnings
 cargo clippy --locked --all-targets "${plain_tower[@]}" -- -D warnings
 cargo clippy --locked --all-targets "${rust_crypto[@]}" -- -D warnings
 cargo clippy --locked --all-targets "${plain_rust_crypto[@]}" -- -D warnings
-for feature in axum tracing; do
+for feature in axum testing tracing; do
     cargo clippy --locked --lib --no-default-features --features "$feature" -- -D warnings
 done
 
@@ -33,6 +33,8 @@ step "tests, default features"
 cargo test --locked
 step "tests, all features"
 cargo test --locked --all-features
+step "races, ten thousand rounds"
+RACE_ROUNDS=10000 cargo test --locked --all-features --test sessions l06
 step "tests, plain tower without axum"
 cargo test --locked "${plain_tower[@]}"
 
@@ -55,7 +57,7 @@ RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps "${plain_tower[@]}"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps "${plain_rust_crypto[@]}"
 
 step "examples"
-bash tests/quickstart.sh
+bash tests/examples.sh
 
 step "interoperation with jose and PyJWT"
 bash tests/interop/run.sh

@@ -264,7 +264,7 @@ async fn k06_allow_for_a_while() {
     advance(59).await;
     store.fail();
     ask(&app, &token).await.unavailable();
-    // Healthy for 60 seconds: a new outage, with a new grace.
+    // Seen healthy for 60 seconds: a new outage, with a new grace.
     store.heal();
     assert_eq!(ask(&app, &token).await.status, StatusCode::OK);
     advance(60).await;
@@ -273,6 +273,58 @@ async fn k06_allow_for_a_while() {
     assert_eq!(ask(&app, &token).await.status, StatusCode::OK);
     advance(60).await;
     ask(&app, &token).await.unavailable();
+}
+
+#[tokio::test(start_paused = true)]
+async fn k06_one_answer_and_silence_are_no_recovery() {
+    let issuer = TestIssuer::new();
+    let grace = FailurePolicy::AllowFor(Duration::from_secs(60));
+    let app = app(issuer.layer().revocation(Stale).revocation_failure(grace));
+    let known = issuer.token("alice").claim("jti", "a").sign();
+    let unknown = issuer.token("alice").claim("jti", "b").sign();
+    assert_eq!(ask(&app, &unknown).await.status, StatusCode::OK);
+    tokio::time::advance(Duration::from_secs(61)).await;
+    ask(&app, &unknown).await.unavailable();
+    ask(&app, &known).await.revoked();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    ask(&app, &unknown).await.unavailable();
+}
+
+#[tokio::test(start_paused = true)]
+async fn k06_layers_of_different_policies_do_not_share_an_outage() {
+    let issuer = TestIssuer::new();
+    let store = FailingStore::new(Ids::default());
+    let reject = issuer.layer().revocation(store.clone());
+    let grace = FailurePolicy::AllowFor(Duration::from_secs(60));
+    let lenient = app(reject.clone().revocation_failure(grace));
+    let reject = app(reject);
+    let token = issuer.token("alice").sign();
+    store.fail();
+    assert_eq!(ask(&lenient, &token).await.status, StatusCode::OK);
+    tokio::time::advance(Duration::from_secs(61)).await;
+    ask(&lenient, &token).await.unavailable();
+    store.heal();
+    assert_eq!(ask(&reject, &token).await.status, StatusCode::OK);
+    store.fail();
+    ask(&lenient, &token).await.unavailable();
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_may_come_before_the_store() {
+    let issuer = TestIssuer::new();
+    let store = FailingStore::new(Ids::default());
+    let layer = issuer
+        .layer()
+        .revocation_failure(FailurePolicy::Allow)
+        .revocation_deadline(Duration::from_millis(40))
+        .token_id_optional()
+        .revocation(store.clone());
+    let app = app(layer);
+    store.hang();
+    let start = tokio::time::Instant::now();
+    let token = issuer.token("alice").without("jti").sign();
+    assert_eq!(ask(&app, &token).await.status, StatusCode::OK);
+    assert_eq!(start.elapsed(), Duration::from_millis(40));
 }
 
 /// Knows some tokens for sure, even while it cannot say anything of others.

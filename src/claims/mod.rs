@@ -52,6 +52,11 @@ impl NumericDate {
         Self(since_epoch.unwrap_or_default().min(Self::MAX.0))
     }
 
+    /// The date this much later, and no later than [`NumericDate::MAX`].
+    pub(crate) fn later_by(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(by).min(Self::MAX.0))
+    }
+
     /// The date without its fraction of a second.
     pub(crate) fn whole_seconds(self) -> Self {
         Self(Duration::from_secs(self.0.as_secs()))
@@ -258,8 +263,10 @@ impl<'de> Deserialize<'de> for Audience {
 ///
 /// let registered = RegisteredClaims::valid_for(Duration::from_secs(300), SystemTime::now())
 ///     .subject("248289761001")
-///     .audience("api");
+///     .audience("api")
+///     .random_token_id()?;
 /// # let _ = Access { name: "Jane".into(), registered };
+/// # Ok::<_, tower_jwt_auth::claims::NoRandomness>(())
 /// ```
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -343,6 +350,17 @@ impl RegisteredClaims {
         self
     }
 
+    /// Sets `jti` to 128 random bits, as 32 hexadecimal digits: one that no other token has, and nobody guesses.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no randomness.
+    pub fn random_token_id(self) -> Result<Self, NoRandomness> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|_| NoRandomness)?;
+        Ok(self.token_id(format!("{:032x}", u128::from_be_bytes(id))))
+    }
+
     /// Sets `sid`.
     #[must_use]
     pub fn session_id(mut self, session_id: impl Into<String>) -> Self {
@@ -357,6 +375,19 @@ impl RegisteredClaims {
         self
     }
 }
+
+/// The system has no randomness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NoRandomness;
+
+impl fmt::Display for NoRandomness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the system has no randomness")
+    }
+}
+
+impl std::error::Error for NoRandomness {}
 
 /// Shows no values.
 impl fmt::Debug for RegisteredClaims {

@@ -1,6 +1,6 @@
 //! Who may do what: guards for routes, behind a [`JwtAuthLayer`](crate::JwtAuthLayer).
 //!
-//! A [`Require`] says what a token must hold. As a layer it guards routes; as a [`Permission`](crate::Permission) it is
+//! A [`Require`] says what a token must hold. As a layer it guards routes; as a `Permission` (feature `axum`) it is
 //! an extractor, for handlers that should not compile without.
 //!
 #![cfg_attr(feature = "axum", doc = "```")]
@@ -44,4 +44,5 @@ pub use condition::Outcome;
 pub use require::Require;
 pub use service::{Guard, GuardFuture};
 
+#[cfg(feature = "axum")]
 pub(crate) use require::Decision;

@@ -89,7 +89,7 @@ impl<R, V> Authenticator<R, V> {
             sources: self.sources,
             optional: self.optional,
             csrf: self.csrf,
-            revocations: Revocations::new(store),
+            revocations: self.revocations.with_store(store),
             answers: self.answers,
         }
     }

@@ -251,13 +251,13 @@ impl<R, V: RevocationStore> JwtAuthLayer<R, V> {
     /// What becomes of requests while the store fails. [`FailurePolicy::Reject`] by default.
     #[must_use]
     pub fn revocation_failure(self, policy: FailurePolicy) -> Self {
-        self.map(|authenticator| authenticator.revocations.policy = policy)
+        self.map(|authenticator| authenticator.revocations.set_policy(policy))
     }
 
     /// Accepts tokens without `jti`, although a store is set. They can still be revoked by session and by subject.
     #[must_use]
     pub fn token_id_optional(self) -> Self {
-        self.map(|authenticator| authenticator.revocations.token_id_required = false)
+        self.map(|authenticator| authenticator.revocations.token_id_optional = true)
     }
 }
 

@@ -18,10 +18,11 @@ pub(super) const DEFAULT_DEADLINE: Duration = Duration::from_millis(250);
 /// A store, and how it is asked.
 pub(super) struct Revocations<V> {
     store: Arc<V>,
-    pub(super) policy: FailurePolicy,
+    policy: FailurePolicy,
     pub(super) deadline: Duration,
-    /// Whether a token without `jti` is refused: it could not be revoked.
-    pub(super) token_id_required: bool,
+    /// Whether a token without `jti` is accepted, which could not be revoked.
+    pub(super) token_id_optional: bool,
+    is_none: bool,
     health: Arc<Health>,
 }
 
@@ -35,7 +36,7 @@ pub(super) enum Verdict {
 impl Revocations<NoRevocation> {
     pub(super) fn none() -> Self {
         Self {
-            token_id_required: false,
+            is_none: true,
             ..Self::new(NoRevocation)
         }
     }
@@ -47,16 +48,34 @@ impl<V> Revocations<V> {
             store: Arc::new(store),
             policy: FailurePolicy::default(),
             deadline: DEFAULT_DEADLINE,
-            token_id_required: true,
+            token_id_optional: false,
+            is_none: false,
             health: Arc::new(Health::new()),
         }
+    }
+
+    /// The same settings for another store.
+    pub(super) fn with_store<V2>(&self, store: V2) -> Revocations<V2> {
+        Revocations {
+            policy: self.policy,
+            deadline: self.deadline,
+            token_id_optional: self.token_id_optional,
+            ..Revocations::new(store)
+        }
+    }
+
+    /// An outage is remembered under the policy that it was judged by.
+    pub(super) fn set_policy(&mut self, policy: FailurePolicy) {
+        self.policy = policy;
+        self.health = Arc::new(Health::new());
     }
 }
 
 impl<V: RevocationStore> Revocations<V> {
     /// What can be said without waiting.
     pub(super) fn peek(&self, token: &VerifiedToken) -> Verdict {
-        if self.token_id_required && token.token_id().is_none_or(str::is_empty) {
+        let token_id_required = !self.is_none && !self.token_id_optional;
+        if token_id_required && token.token_id().is_none_or(str::is_empty) {
             return Verdict::Refused(AuthErrorKind::MissingTokenId.into());
         }
         match self.store.peek(&TokenId::from(token)) {
@@ -196,7 +215,8 @@ impl<V> Clone for Revocations<V> {
             store: Arc::clone(&self.store),
             policy: self.policy,
             deadline: self.deadline,
-            token_id_required: self.token_id_required,
+            token_id_optional: self.token_id_optional,
+            is_none: self.is_none,
             health: Arc::clone(&self.health),
         }
     }
@@ -207,7 +227,7 @@ impl<V> fmt::Debug for Revocations<V> {
         f.debug_struct("Revocations")
             .field("policy", &self.policy)
             .field("deadline", &self.deadline)
-            .field("token_id_required", &self.token_id_required)
+            .field("token_id_optional", &self.token_id_optional)
             .finish_non_exhaustive()
     }
 }

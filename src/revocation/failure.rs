@@ -32,7 +32,7 @@ pub(crate) struct Outage {
 impl Outage {
     /// Notes a failure. Whether the request may pass.
     pub(crate) fn failed(&mut self, policy: FailurePolicy, now: Duration) -> bool {
-        self.settle(policy, now);
+        // Silence is no health: only an answer ends an outage.
         self.healthy_since = None;
         let began = *self.began.get_or_insert(now);
         match policy {
@@ -90,8 +90,11 @@ mod tests {
         assert!(!outage.answered(GRACE, at(180)));
         assert!(!outage.failed(GRACE, at(239)), "healthy for 59 seconds");
         assert!(!outage.answered(GRACE, at(240)));
-        assert!(outage.failed(GRACE, at(300)), "healthy for 60 seconds");
-        assert!(!outage.failed(GRACE, at(360)));
+        assert!(!outage.failed(GRACE, at(300)), "nobody saw it healthy");
+        assert!(!outage.answered(GRACE, at(310)));
+        assert!(outage.answered(GRACE, at(370)), "healthy for 60 seconds");
+        assert!(outage.failed(GRACE, at(371)));
+        assert!(!outage.failed(GRACE, at(431)));
     }
 
     #[test]

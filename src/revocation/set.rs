@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 
 use super::buckets;
-use super::fingerprint::{Fingerprint, FingerprintKey};
+use super::fingerprint::{Fingerprint, FingerprintKey, Fingerprinter};
 use super::root::Root;
 use super::rows::{self, Block, Kind, Row, SHARDS};
 use super::table;
@@ -38,7 +38,7 @@ use crate::clock::{Clock, SystemClock};
 ///
 /// # What is held
 ///
-/// Of an id and its issuer 64 bits are kept: SipHash-1-3 under a key that is the set's own, or
+/// Of an id and its issuer 64 bits are kept, which depend on a secret key: the set's own, or one that was
 /// [given](RevocationSet::fingerprint_key). Among n entries a token that nobody revoked is taken for one of them
 /// with a chance of n / 2^64: with 10 million, once in 10^12 look-ups.
 ///
@@ -67,7 +67,7 @@ pub struct RevocationSet {
 
 /// What does not change once the set is in use.
 pub(super) struct Settings {
-    pub(super) key: FingerprintKey,
+    pub(super) ids: Fingerprinter,
     pub(super) capacity: usize,
     pub(super) leeway: Duration,
     pub(super) longest_lifetime: Duration,
@@ -95,8 +95,8 @@ impl RevocationSet {
     /// there must be, since whoever may log in and out may do so in a loop.
     pub const DEFAULT_CAPACITY: usize = 10_000_000;
 
-    /// 30 seconds, as [`Verifier::DEFAULT_LEEWAY`](crate::Verifier::DEFAULT_LEEWAY).
-    pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
+    /// 5 minutes: the most that a [`Verifier`](crate::Verifier::MAX_LEEWAY) allows, so that no setting of one revives a token.
+    pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(300);
 
     /// 24 hours. Few issuers make access tokens that live longer, and it costs little: one row a day for each block
     /// that was lifted.
@@ -108,7 +108,7 @@ impl RevocationSet {
         Self {
             root: ArcSwap::from_pointee(Root::new()),
             settings: Settings {
-                key: FingerprintKey::random(),
+                ids: Fingerprinter::new(FingerprintKey::random()),
                 capacity: Self::DEFAULT_CAPACITY,
                 leeway: Self::DEFAULT_LEEWAY,
                 longest_lifetime: Self::DEFAULT_LONGEST_LIFETIME,
@@ -125,7 +125,7 @@ impl RevocationSet {
         self
     }
 
-    /// Sets for how long after its `exp` a token counts. The default is [30 seconds](RevocationSet::DEFAULT_LEEWAY).
+    /// Sets for how long after its `exp` a token counts. The default is [5 minutes](RevocationSet::DEFAULT_LEEWAY).
     ///
     /// It must not be less than the verifier's, which would let tokens live for that long that were revoked.
     #[must_use]
@@ -164,7 +164,7 @@ impl RevocationSet {
             self.writer().is_empty(),
             "the key of a set that holds something"
         );
-        self.settings.key = key;
+        self.settings.ids = Fingerprinter::new(key);
         self
     }
 
@@ -177,17 +177,15 @@ impl RevocationSet {
         if root.is_forgotten(expires_at) {
             return true;
         }
-        let issuer = self.settings.key.issuer(token.issuer);
+        let issuer = self.settings.ids.issuer(token.issuer);
         if let Some(jti) = token.jti {
+            let jti = issuer.token(jti);
             let bucket = root.tokens.get(buckets::bucket_of(expires_at));
-            if bucket.is_some() || root.flags.far_tokens {
-                let jti = issuer.token(jti);
-                if bucket.is_some_and(|lines| table::contains(lines, jti)) {
-                    return true;
-                }
-                if root.flags.far_tokens && self.is_row_of(&root, jti, Kind::Token, expires_at) {
-                    return true;
-                }
+            if bucket.is_some_and(|lines| table::contains(lines, jti)) {
+                return true;
+            }
+            if root.flags.far_tokens && self.is_row_of(&root, jti, Kind::Token, expires_at) {
+                return true;
             }
         }
         if root.flags.sessions
@@ -297,7 +295,7 @@ impl RevocationSet {
     /// # }
     /// ```
     pub fn lift_block(&self, issuer: Option<&str>, subject: &str) -> bool {
-        let id = self.settings.key.issuer(issuer).subject(subject);
+        let id = self.settings.ids.issuer(issuer).subject(subject);
         let mut writer = self.writer();
         writer.prune_a_little(&self.settings, &self.root);
         writer.lift_block(&self.settings, &self.root, id, false)
@@ -318,7 +316,7 @@ impl RevocationSet {
         subject: &str,
         generation: u64,
     ) -> Result<bool, RevocationSetFull> {
-        let id = self.settings.key.issuer(issuer).subject(subject);
+        let id = self.settings.ids.issuer(issuer).subject(subject);
         let mut writer = self.writer();
         writer.prune_a_little(&self.settings, &self.root);
         writer.lift_block_by_generation(&self.settings, &self.root, id, generation)
@@ -412,7 +410,6 @@ impl RevocationSetState {
 
 /// A revocation was not taken in: the set holds as much as it may, and all of it still counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct RevocationSetFull;
 
 impl fmt::Display for RevocationSetFull {

@@ -155,13 +155,13 @@ impl Writer {
                 jti,
                 expires_at,
             } => {
-                let id = settings.key.issuer(issuer).token(jti);
+                let id = settings.ids.issuer(issuer).token(jti);
                 self.revoke_token(settings, root, id, expires_at)
             }
             Revocation::Session { issuer, sid, until } => {
                 let row = NewRow {
                     kind: Kind::Session,
-                    id: settings.key.issuer(issuer).session(sid),
+                    id: settings.ids.issuer(issuer).session(sid),
                     until: whole_seconds(until),
                     value: 0,
                 };
@@ -179,7 +179,7 @@ impl Writer {
                 }
                 let row = NewRow {
                     kind: Kind::Generation,
-                    id: settings.key.issuer(issuer).subject(subject),
+                    id: settings.ids.issuer(issuer).subject(subject),
                     until: whole_seconds(until),
                     value: generation,
                 };
@@ -193,7 +193,7 @@ impl Writer {
             } => {
                 let row = NewRow {
                     kind: Kind::Cutoff,
-                    id: settings.key.issuer(issuer).subject(subject),
+                    id: settings.ids.issuer(issuer).subject(subject),
                     until: whole_seconds(until),
                     value: issued_at.seconds(),
                 };
@@ -208,7 +208,7 @@ impl Writer {
                 };
                 let row = NewRow {
                     kind: Kind::Block,
-                    id: settings.key.issuer(issuer).subject(subject),
+                    id: settings.ids.issuer(issuer).subject(subject),
                     until: NEVER,
                     value: block.value(),
                 };

@@ -58,6 +58,15 @@ impl Fault {
         }
     }
 
+    /// Whether the token is no refresh token of ours, or there is none.
+    pub(super) fn is_unreadable(&self) -> bool {
+        match self {
+            Self::NoToken => true,
+            Self::Session(error) => error.kind() == SessionErrorKind::InvalidToken,
+            _ => false,
+        }
+    }
+
     /// Whether the cookies are worth nothing any more.
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::Session(error) if error.kind().is_final())

@@ -88,6 +88,10 @@ impl SessionCookies {
         self.access.max_token_length()
     }
 
+    pub(super) fn access_source(&self) -> TokenSource {
+        TokenSource::from(&self.access)
+    }
+
     pub(super) fn refresh_source(&self) -> TokenSource {
         TokenSource::from(&self.refresh)
     }

@@ -36,6 +36,13 @@ struct Shared {
 
 type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
 
+/// What a request is about.
+#[derive(Clone, Copy)]
+enum Wish {
+    Renewal,
+    Logout,
+}
+
 /// A refresh token, and how it came.
 enum Presented {
     Json(String),
@@ -114,12 +121,7 @@ impl<S: SessionStore> SessionRoutes<S> {
         let routes = self.clone();
         move |request| {
             let routes = routes.clone();
-            Box::pin(async move {
-                match routes.renew(request).await {
-                    Ok(response) => response,
-                    Err(fault) => routes.refuse(&fault),
-                }
-            })
+            Box::pin(async move { routes.handle(request, Wish::Renewal).await })
         }
     }
 
@@ -128,17 +130,18 @@ impl<S: SessionStore> SessionRoutes<S> {
         let routes = self.clone();
         move |request| {
             let routes = routes.clone();
-            Box::pin(async move {
-                match routes.end(request).await {
-                    Ok(response) => response,
-                    Err(fault) => routes.refuse(&fault),
-                }
-            })
+            Box::pin(async move { routes.handle(request, Wish::Logout).await })
         }
     }
 
-    async fn renew(&self, request: Request) -> Result<Response, Fault> {
-        let (presented, _) = self.presented(request).await?;
+    async fn renew(&self, parts: &Parts, body: Option<Bytes>) -> Result<Response, Fault> {
+        let presented = match body {
+            Some(body) => Some(Presented::Json(refresh_token(&body)?)),
+            None => {
+                let source = self.shared.cookies.refresh_source();
+                self.find(&source, parts)?.map(Presented::Cookie)
+            }
+        };
         match presented.ok_or(Fault::NoToken)? {
             Presented::Json(token) => {
                 let tokens = self.sessions.refresh(&token).await?;
@@ -155,57 +158,70 @@ impl<S: SessionStore> SessionRoutes<S> {
         }
     }
 
-    async fn end(&self, request: Request) -> Result<Response, Fault> {
-        match self.presented(request).await? {
-            (Some(Presented::Json(token) | Presented::Cookie(token)), _) => {
-                self.sessions.logout(&token).await?;
+    async fn end(&self, parts: &Parts, body: Option<Bytes>) -> Result<Response, Fault> {
+        if let Some(body) = body {
+            self.sessions.logout(&refresh_token(&body)?).await?;
+            return Ok(respond(StatusCode::NO_CONTENT, None, Vec::new()));
+        }
+        // What a client says by itself counts before what a browser adds.
+        if let Some(token) = self.find(&TokenSource::bearer(), parts)? {
+            self.sessions.end_session(self.session_of(&token)?).await?;
+            return Ok(respond(StatusCode::NO_CONTENT, None, self.cleared()));
+        }
+        let refresh_token = self.find(&self.shared.cookies.refresh_source(), parts)?;
+        let access_token = self.find(&self.shared.cookies.access_source(), parts)?;
+        let by_refresh_token = match refresh_token {
+            Some(token) => self.sessions.logout(&token).await.map_err(Fault::from),
+            None => Err(Fault::NoToken),
+        };
+        match (by_refresh_token, access_token) {
+            // One that nobody can read any more must not keep a person logged in.
+            (Err(fault), Some(token)) if fault.is_unreadable() => {
+                self.sessions.end_session(self.session_of(&token)?).await?;
             }
-            (None, parts) => {
-                let sid = self.session_of(&parts)?;
-                self.sessions.end_session(sid).await?;
-            }
+            (ended, _) => ended?,
         }
         Ok(respond(StatusCode::NO_CONTENT, None, self.cleared()))
     }
 
-    /// The refresh token of a request: in a JSON body, or else in the cookie.
-    async fn presented(&self, mut request: Request) -> Result<(Option<Presented>, Parts), Fault> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Wish {
-            refresh_token: String,
+    async fn handle(&self, request: Request, wish: Wish) -> Response {
+        let parts = Parts::of(&request);
+        let body = match Self::body(request).await {
+            Ok(body) => body,
+            Err(fault) => return refuse(&fault, Vec::new()),
+        };
+        let by_cookie = body.is_none();
+        let done = match wish {
+            Wish::Renewal => self.renew(&parts, body).await,
+            Wish::Logout => self.end(&parts, body).await,
+        };
+        match done {
+            Ok(response) => response,
+            Err(fault) if by_cookie && fault.is_final() => refuse(&fault, self.cleared()),
+            Err(fault) => refuse(&fault, Vec::new()),
         }
+    }
 
+    /// The body, if it is JSON and not empty.
+    async fn body(mut request: Request) -> Result<Option<Bytes>, Fault> {
         if request.method() != Method::POST {
             return Err(Fault::Method);
         }
-        let parts = Parts::of(&request);
-        if is_json(request.headers())? {
-            DefaultBodyLimit::max(Self::MOST_BYTES).apply(&mut request);
-            let body = Bytes::from_request(request, &()).await;
-            let body = body.map_err(|_| Fault::Malformed)?;
-            if !body.is_empty() {
-                let wish: Wish = serde_json::from_slice(&body).map_err(|_| Fault::Malformed)?;
-                return Ok((Some(Presented::Json(wish.refresh_token)), parts));
-            }
+        if !is_json(request.headers())? {
+            return Ok(None);
         }
-        let source = self.shared.cookies.refresh_source();
-        let token = self.find(&source, &parts)?;
-        Ok((token.map(Presented::Cookie), parts))
+        DefaultBodyLimit::max(Self::MOST_BYTES).apply(&mut request);
+        let body = Bytes::from_request(request, &()).await;
+        let body = body.map_err(|_| Fault::Malformed)?;
+        Ok((!body.is_empty()).then_some(body))
     }
 
     /// The session of an access token that is good, but for its age.
-    fn session_of(&self, parts: &Parts) -> Result<SessionId, Fault> {
-        for source in self.shared.cookies.sources() {
-            let Some(token) = self.find(&source, parts)? else {
-                continue;
-            };
-            let token = self.verifier().ignore_expiry().verify(&token);
-            let token = token.map_err(|_| Fault::AccessToken)?;
-            let sid = token.session_id().and_then(SessionId::parse);
-            return sid.ok_or(Fault::AccessToken);
-        }
-        Err(Fault::NoToken)
+    fn session_of(&self, access_token: &str) -> Result<SessionId, Fault> {
+        let token = self.verifier().ignore_expiry().verify(access_token);
+        let token = token.map_err(|_| Fault::AccessToken)?;
+        let sid = token.session_id().and_then(SessionId::parse);
+        sid.ok_or(Fault::AccessToken)
     }
 
     fn find(&self, source: &TokenSource, parts: &Parts) -> Result<Option<String>, Fault> {
@@ -232,15 +248,6 @@ impl<S: SessionStore> SessionRoutes<S> {
         self.sessions
             .audiences()
             .fold(verifier, |verifier, audience| verifier.audience(audience))
-    }
-
-    fn refuse(&self, fault: &Fault) -> Response {
-        let cookies = if fault.is_final() {
-            self.cleared()
-        } else {
-            Vec::new()
-        };
-        refuse(fault, cookies)
     }
 
     fn cleared(&self) -> Vec<HeaderValue> {
@@ -275,6 +282,22 @@ impl Parts {
             extensions: &self.extensions,
         }
     }
+}
+
+/// The refresh token in a JSON body.
+fn refresh_token(body: &[u8]) -> Result<String, Fault> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Members {
+        refresh_token: String,
+    }
+
+    // An array of the members would be read as well.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Fault::Malformed);
+    }
+    let members: Members = serde_json::from_slice(body).map_err(|_| Fault::Malformed)?;
+    Ok(members.refresh_token)
 }
 
 /// Whether the body says that it is JSON. A form cannot say so, and a script of another site only after a preflight.

@@ -39,7 +39,8 @@
 //! | `POST /refresh` with the refresh cookie | 200, both cookies anew, and `{"expires_in": …}` in seconds |
 //! | `POST /refresh` with JSON `{"refresh_token": "…"}` | 200, and the pair as RFC 6749 §5.1 has it; no cookie |
 //! | a token that is none, or has been used before; a session that is dead | 401; the cookies of a dead session are deleted |
-//! | `POST /logout` with either, or with an access token that may have expired | 204, and the cookies are deleted |
+//! | `POST /logout` with JSON `{"refresh_token": "…"}` | 204; the cookies are left alone |
+//! | `POST /logout` with an access token in `Authorization`, the refresh cookie, or the access cookie, the first that there is; an access token may have expired | 204, and the cookies are deleted |
 //! | a cookie, from another site | 403 ([`csrf`](crate::csrf)) |
 //! | the store, or the function that supplies claims, fails | 503 with `Retry-After`; no cookie is deleted, and no token used up |
 //!

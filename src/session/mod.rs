@@ -30,3 +30,7 @@ pub use store::{
     Created, Refusal, Rotated, Rotation, Session, SessionStore, Subject, SubjectState,
 };
 pub use token_pair::TokenPair;
+
+/// The longest life of an access token that [`Sessions`] allow: a day. A store may rely on it.
+pub const LONGEST_ACCESS_LIFETIME: std::time::Duration =
+    std::time::Duration::from_secs(24 * 60 * 60);

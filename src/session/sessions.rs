@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::LONGEST_ACCESS_LIFETIME;
 use super::error::{SessionError, SessionErrorKind};
 use super::event::{SessionEvent, SessionEventKind, report};
 use super::refresh_token::{Presented, RefreshKeys, SessionId};
@@ -199,7 +200,8 @@ impl<S: SessionStore> Sessions<S> {
     #[must_use]
     #[track_caller]
     pub fn access_lifetime(self, lifetime: Duration) -> Self {
-        assert_within(lifetime, 1, 24 * 60 * 60, "the life of access tokens");
+        let most = LONGEST_ACCESS_LIFETIME.as_secs();
+        assert_within(lifetime, 1, most, "the life of access tokens");
         self.map(|config| config.access_lifetime = lifetime)
     }
 
@@ -334,8 +336,10 @@ impl<S: SessionStore> Sessions<S> {
         let subject = self.whose(&login.subject);
         let mut session = Session::new(sid, &subject, login.generation, now);
         session.label = login.label;
-        session.expires_at = later(now, self.config.lifetime);
-        session.idle_expires_at = later(now, self.config.idle_lifetime).min(session.expires_at);
+        session.expires_at = now.later_by(self.config.lifetime);
+        session.idle_expires_at = now
+            .later_by(self.config.idle_lifetime)
+            .min(session.expires_at);
         session.access_expires_at = self.access_expiry(&session, now);
         let access_token = self.mint(&session, now, claims)?;
         let created = self.store.create(&session).await;
@@ -363,6 +367,10 @@ impl<S: SessionStore> Sessions<S> {
         let session = found
             .map_err(SessionError::unavailable)?
             .ok_or(SessionErrorKind::Ended)?;
+        if session.issuer.as_deref() != self.issuer_name() {
+            // Another service's, whose refresh keys are the same by mistake.
+            return Err(SessionErrorKind::InvalidToken.into());
+        }
         // Before the rotation, so that a function that fails or hangs uses up no token.
         let claims = match self.supply(&session.subject).await {
             Err(error) if error.kind() == SessionErrorKind::UnknownSubject => {
@@ -375,7 +383,7 @@ impl<S: SessionStore> Sessions<S> {
         let access_token = self.mint(&session, now, claims)?;
         let rotation = Rotation {
             grace: self.config.grace,
-            idle_expires_at: later(now, self.config.idle_lifetime),
+            idle_expires_at: now.later_by(self.config.idle_lifetime),
             access_expires_at: self.access_expiry(&session, now),
             ..Rotation::new(counter, now)
         };
@@ -524,7 +532,8 @@ impl<S: SessionStore> Sessions<S> {
 
     /// `exp` of an access token issued at `now`, in whole seconds: never after the session's end.
     fn access_expiry(&self, session: &Session, now: NumericDate) -> NumericDate {
-        later(now, self.config.access_lifetime)
+        let lifetime = self.config.access_lifetime.min(self.config.idle_lifetime);
+        now.later_by(lifetime)
             .min(session.expires_at)
             .whole_seconds()
     }
@@ -535,12 +544,12 @@ impl<S: SessionStore> Sessions<S> {
         now: NumericDate,
         mut claims: Map<String, Value>,
     ) -> Result<String, SessionError> {
-        let id = SessionId::random().map_err(|_| SessionErrorKind::Backend)?;
         let mut registered = RegisteredClaims::default()
             .subject(&*session.subject)
-            .token_id(id.to_string())
             .session_id(session.sid.to_string())
-            .generation(session.generation);
+            .generation(session.generation)
+            .random_token_id()
+            .map_err(|_| SessionErrorKind::Backend)?;
         registered.issuer = session.issuer.clone();
         registered.issued_at = Some(now.whole_seconds());
         registered.expires_at = Some(self.access_expiry(session, now));
@@ -601,10 +610,6 @@ fn assert_within(duration: Duration, least: u64, most: u64, what: &str) {
         duration >= Duration::from_secs(least) && duration <= Duration::from_secs(most),
         "{what} is not between {least} and {most} seconds"
     );
-}
-
-fn later(date: NumericDate, by: Duration) -> NumericDate {
-    NumericDate::from_since_epoch(date.since_epoch().saturating_add(by)).unwrap_or(NumericDate::MAX)
 }
 
 impl<S> Clone for Sessions<S> {

@@ -1,6 +1,7 @@
 //! Where sessions are kept.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::SessionId;
@@ -21,7 +22,9 @@ use crate::revocation::RevocationStore;
 /// - Once [`end`](SessionStore::end), a [replay](Rotated::Replayed), [`raise_generation`](SessionStore::raise_generation) or
 ///   [`block`](SessionStore::block) has returned, [`is_revoked`](RevocationStore::is_revoked) answers `true` for every
 ///   access token of what was ended: until [`Session::access_expires_at`] at least.
-/// - Sessions that are dead by their own times may be dropped; a block, and a generation that was raised, may not.
+/// - A session that is dead by its own times may be dropped once its access tokens are dead for every verifier: 5 minutes,
+///   the largest leeway, after [`Session::access_expires_at`]. Until then a logout everywhere must know of it. A block, and a
+///   generation that was raised, may never be dropped.
 ///
 /// The feature `testing` has a suite that holds a store to this.
 pub trait SessionStore: RevocationStore {
@@ -77,6 +80,70 @@ pub trait SessionStore: RevocationStore {
         subject: &Subject<'_>,
         now: NumericDate,
     ) -> impl Future<Output = Result<Vec<Session>, Self::Error>> + Send;
+}
+
+impl<S: SessionStore> SessionStore for Arc<S> {
+    fn subject(
+        &self,
+        subject: &Subject<'_>,
+    ) -> impl Future<Output = Result<SubjectState, Self::Error>> + Send {
+        (**self).subject(subject)
+    }
+
+    fn create(
+        &self,
+        session: &Session,
+    ) -> impl Future<Output = Result<Created, Self::Error>> + Send {
+        (**self).create(session)
+    }
+
+    fn find(
+        &self,
+        sid: SessionId,
+    ) -> impl Future<Output = Result<Option<Session>, Self::Error>> + Send {
+        (**self).find(sid)
+    }
+
+    fn rotate(
+        &self,
+        sid: SessionId,
+        rotation: &Rotation,
+    ) -> impl Future<Output = Result<Rotated, Self::Error>> + Send {
+        (**self).rotate(sid, rotation)
+    }
+
+    fn end(
+        &self,
+        sid: SessionId,
+    ) -> impl Future<Output = Result<Option<Session>, Self::Error>> + Send {
+        (**self).end(sid)
+    }
+
+    fn raise_generation(
+        &self,
+        subject: &Subject<'_>,
+    ) -> impl Future<Output = Result<u64, Self::Error>> + Send {
+        (**self).raise_generation(subject)
+    }
+
+    fn block(&self, subject: &Subject<'_>) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        (**self).block(subject)
+    }
+
+    fn unblock(
+        &self,
+        subject: &Subject<'_>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        (**self).unblock(subject)
+    }
+
+    fn list(
+        &self,
+        subject: &Subject<'_>,
+        now: NumericDate,
+    ) -> impl Future<Output = Result<Vec<Session>, Self::Error>> + Send {
+        (**self).list(subject, now)
+    }
 }
 
 /// Who logs in: a subject of an issuer.
@@ -198,6 +265,8 @@ impl Session {
             if previous != Some(rotation.counter) || age >= rotation.grace {
                 return Rotated::Replayed(self.clone());
             }
+            // A clock that stepped back must not lengthen the grace.
+            self.rotated_at = self.rotated_at.min(rotation.now);
             self.access_expires_at = self.access_expires_at.max(rotation.access_expires_at);
             return Rotated::Repeated(self.clone());
         }

@@ -1,103 +1,321 @@
-//! In the memory of this process.
+//! In memory: nothing survives a restart.
 
-use std::convert::Infallible;
-use std::sync::Arc;
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::session_table::SessionTable;
+use crate::claims::NumericDate;
+use crate::clock::{Clock, SystemClock};
 use crate::revocation::{
     Revocation, RevocationSet, RevocationSetFull, RevocationSetState, RevocationStore, TokenId,
 };
+use crate::session::{
+    Created, LONGEST_ACCESS_LIFETIME, Rotated, Rotation, Session, SessionId, SessionStore, Subject,
+    SubjectState,
+};
 
-/// Keeps in memory what was revoked: nothing survives a restart, and no other node hears of it.
+/// Revocations and sessions in memory, for one process, until it ends. Cheap to clone; clones share everything.
 ///
-/// A clone is another handle to the same store. A look-up waits for nothing and allocates nothing.
+/// After a restart nobody is logged in, and what was revoked counts again until it expires: fit for tests, for services
+/// whose signing key is as short-lived as they are, and for access tokens of minutes.
 ///
 /// ```
-/// use tower_jwt_auth::claims::NumericDate;
-/// use tower_jwt_auth::clock::ManualClock;
-/// use tower_jwt_auth::revocation::{Revocation, RevocationSet, RevocationStore, TokenId};
-/// use tower_jwt_auth::store::MemoryStore;
+/// use tower_jwt_auth::{JwtAuthLayer, VerifiedToken};
+/// use tower_jwt_auth::revocation::{Revocation, TokenId};
+/// use tower_jwt_auth::store::{MemoryStore, MemoryStoreFull};
+/// # let key = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32]).unwrap();
 ///
-/// # fn main() -> Result<(), tower_jwt_auth::revocation::RevocationSetFull> {
-/// let set = RevocationSet::new().clock(ManualClock::at(1_700_000_000));
-/// let store = MemoryStore::from(set.capacity(1_000_000));
+/// let store = MemoryStore::new();
+/// let layer = JwtAuthLayer::new(key).revocation(store.clone());
 ///
-/// let expires_at = NumericDate::from_seconds(1_700_000_300).unwrap();
-/// let token = TokenId::new(expires_at).issuer("https://id.example.com").jti("6b1d5a9e");
-/// store.revoke(&Revocation::of_token(&token).unwrap())?;
-/// assert_eq!(store.peek(&token), Some(true));
-/// # Ok(())
-/// # }
+/// fn logout(store: &MemoryStore, token: &VerifiedToken) -> Result<(), MemoryStoreFull> {
+///     // The layer lets no token in that has no id.
+///     match Revocation::of_token(&TokenId::from(token)) {
+///         Some(revocation) => store.revoke(&revocation),
+///         None => Ok(()),
+///     }
+/// }
 /// ```
-#[derive(Clone, Debug, Default)]
-pub struct MemoryStore {
-    set: Arc<RevocationSet>,
+#[derive(Clone)]
+pub struct MemoryStore(Arc<Inner>);
+
+struct Inner {
+    set: RevocationSet,
+    sessions: Mutex<SessionTable>,
+    most_sessions: usize,
+    clock: Arc<dyn Clock>,
 }
 
 impl MemoryStore {
-    /// An empty store with the defaults of [`RevocationSet`].
+    /// 1 million, which take a few hundred bytes each.
+    pub const DEFAULT_MOST_SESSIONS: usize = 1_000_000;
+
+    /// At a write, so many sessions that have expired are dropped: more than come in.
+    const PRUNED_AT_ONCE: usize = 16;
+
+    /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::with(RevocationSet::new(), SystemClock)
     }
 
-    /// Revokes: see [`RevocationSet::revoke`].
-    ///
-    /// # Errors
-    ///
-    /// If the store is full. What it holds stays revoked.
-    pub fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), RevocationSetFull> {
-        self.set.revoke(revocation)
-    }
-
-    /// Lifts the block of a subject: see [`RevocationSet::lift_block`]. Whether there was one.
-    pub fn lift_block(&self, issuer: Option<&str>, subject: &str) -> bool {
-        self.set.lift_block(issuer, subject)
-    }
-
-    /// Lifts the block of a subject whose generation was raised: see [`RevocationSet::lift_block_by_generation`]. Whether there
-    /// was one.
-    ///
-    /// # Errors
-    ///
-    /// If the store is full and does not hold the generation yet. The block stays.
-    pub fn lift_block_by_generation(
-        &self,
-        issuer: Option<&str>,
-        subject: &str,
-        generation: u64,
-    ) -> Result<bool, RevocationSetFull> {
-        self.set
-            .lift_block_by_generation(issuer, subject, generation)
-    }
-
-    /// Drops all that has expired: see [`RevocationSet::prune`].
-    pub fn prune(&self) {
-        self.set.prune();
-    }
-
-    /// What it holds.
+    /// An empty store that reads the time from `clock`, as the layer and the sessions around it should too.
     #[must_use]
-    pub fn state(&self) -> RevocationSetState {
-        self.set.state()
+    pub fn with_clock(clock: impl Clock + Clone) -> Self {
+        Self::with(RevocationSet::new().clock(clock.clone()), clock)
+    }
+
+    /// A store over a set of one's own: of another capacity, say.
+    #[must_use]
+    pub fn with(set: RevocationSet, clock: impl Clock) -> Self {
+        Self(Arc::new(Inner {
+            set,
+            sessions: Mutex::default(),
+            most_sessions: Self::DEFAULT_MOST_SESSIONS,
+            clock: Arc::new(clock),
+        }))
+    }
+
+    /// Revokes. Once it has returned, every look-up sees it. To revoke what is revoked changes nothing.
+    ///
+    /// This ends access tokens. A session of [`Sessions`](crate::session::Sessions) goes on, and gets others: end it there.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryStoreFull`] if there is no room: then it is not revoked. What was revoked before stays so.
+    pub fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), MemoryStoreFull> {
+        Ok(self.0.set.revoke(revocation)?)
+    }
+
+    /// Lifts the block of a subject of tokens that are not this crate's sessions: see
+    /// [`RevocationSet::lift_block`]. Whether there was one.
+    pub fn lift_block(&self, issuer: Option<&str>, subject: &str) -> bool {
+        self.0.set.lift_block(issuer, subject)
+    }
+
+    /// Drops what has expired. Writes do so too, bit by bit.
+    pub fn prune(&self) {
+        self.0.set.prune();
+        let now = self.long_ago();
+        // Not all under one lock: others want to log in.
+        while self.sessions().prune(now, Self::PRUNED_AT_ONCE) > 0 {}
+    }
+
+    /// What it holds of revocations.
+    #[must_use]
+    pub fn revocations(&self) -> RevocationSetState {
+        self.0.set.state()
+    }
+
+    /// How many sessions it holds, with those that have expired and were not dropped yet.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.sessions().len()
+    }
+
+    fn now(&self) -> NumericDate {
+        NumericDate::precise(self.0.clock.now())
+    }
+
+    /// What expired by then is dead for every verifier, whatever its leeway: until then a logout everywhere must know of it.
+    fn long_ago(&self) -> NumericDate {
+        let now = self.now().since_epoch();
+        let then = now.saturating_sub(RevocationSet::DEFAULT_LEEWAY);
+        NumericDate::from_since_epoch(then).unwrap_or(NumericDate::MAX)
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, SessionTable> {
+        // Nothing here panics between two changes that belong together.
+        self.0
+            .sessions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn revoke_session(&self, session: &Session) -> Result<(), MemoryStoreFull> {
+        self.revoke(&Revocation::Session {
+            issuer: session.issuer.as_deref(),
+            sid: &session.sid.to_string(),
+            until: session.access_expires_at,
+        })
+    }
+
+    /// Before the sessions are looked at: a set that is full must leave all as it was.
+    fn revoke_before(
+        &self,
+        subject: &Subject<'_>,
+        generation: u64,
+        until: NumericDate,
+    ) -> Result<(), MemoryStoreFull> {
+        self.revoke(&Revocation::Generation {
+            issuer: subject.issuer,
+            subject: subject.name,
+            generation,
+            until,
+        })
     }
 }
 
-/// A store that keeps revocations in this set.
-impl From<RevocationSet> for MemoryStore {
-    fn from(set: RevocationSet) -> Self {
-        Self { set: Arc::new(set) }
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 impl RevocationStore for MemoryStore {
-    type Error = Infallible;
+    type Error = MemoryStoreFull;
 
-    async fn is_revoked(&self, token: &TokenId<'_>) -> Result<bool, Infallible> {
-        Ok(self.set.is_revoked(token))
+    async fn is_revoked(&self, token: &TokenId<'_>) -> Result<bool, MemoryStoreFull> {
+        Ok(self.0.set.is_revoked(token))
     }
 
-    /// Always an answer.
     fn peek(&self, token: &TokenId<'_>) -> Option<bool> {
-        Some(self.set.is_revoked(token))
+        Some(self.0.set.is_revoked(token))
+    }
+}
+
+impl SessionStore for MemoryStore {
+    async fn subject(&self, subject: &Subject<'_>) -> Result<SubjectState, MemoryStoreFull> {
+        Ok(self.sessions().subject(subject))
+    }
+
+    async fn create(&self, session: &Session) -> Result<Created, MemoryStoreFull> {
+        let mut sessions = self.sessions();
+        sessions.prune(self.long_ago(), Self::PRUNED_AT_ONCE);
+        if sessions.len() >= self.0.most_sessions {
+            return Err(MemoryStoreFull::Sessions);
+        }
+        Ok(sessions.create(session))
+    }
+
+    async fn find(&self, sid: SessionId) -> Result<Option<Session>, MemoryStoreFull> {
+        Ok(self.sessions().find(sid).cloned())
+    }
+
+    async fn rotate(
+        &self,
+        sid: SessionId,
+        rotation: &Rotation,
+    ) -> Result<Rotated, MemoryStoreFull> {
+        let mut sessions = self.sessions();
+        let rotated = sessions.rotate(sid, rotation);
+        match &rotated {
+            Rotated::Renewed(session)
+            | Rotated::Repeated(session)
+            | Rotated::Recovered(session) => sessions.keep(session),
+            Rotated::Replayed(session) => {
+                self.revoke_session(session)?;
+                sessions.end(sid);
+            }
+            Rotated::Refused(_) => {}
+        }
+        Ok(rotated)
+    }
+
+    async fn end(&self, sid: SessionId) -> Result<Option<Session>, MemoryStoreFull> {
+        let mut sessions = self.sessions();
+        if let Some(session) = sessions.find(sid) {
+            self.revoke_session(session)?;
+        }
+        Ok(sessions.end(sid))
+    }
+
+    async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, MemoryStoreFull> {
+        let mut sessions = self.sessions();
+        let mut state = sessions.subject(subject);
+        state.generation = state.generation.saturating_add(1);
+        // Beyond the sessions that are known: one may have been dropped by a clock that was ahead.
+        let longest = self.now().later_by(LONGEST_ACCESS_LIFETIME);
+        let until = sessions.latest_access(subject).unwrap_or(longest);
+        self.revoke_before(subject, state.generation, until.max(longest))?;
+        sessions.set(subject, state);
+        Ok(state.generation)
+    }
+
+    async fn block(&self, subject: &Subject<'_>) -> Result<(), MemoryStoreFull> {
+        let mut sessions = self.sessions();
+        let mut state = sessions.subject(subject);
+        // Even if it stands: `lift_block` may have taken it from the set.
+        self.revoke(&Revocation::Block {
+            issuer: subject.issuer,
+            subject: subject.name,
+        })?;
+        if !state.blocked {
+            state.generation = state.generation.saturating_add(1);
+            state.blocked = true;
+            sessions.set(subject, state);
+        }
+        Ok(())
+    }
+
+    async fn unblock(&self, subject: &Subject<'_>) -> Result<(), MemoryStoreFull> {
+        let mut sessions = self.sessions();
+        let mut state = sessions.subject(subject);
+        if state.blocked {
+            // The generation tells a login in this very second from what was issued before.
+            self.0
+                .set
+                .lift_block_by_generation(subject.issuer, subject.name, state.generation)?;
+            state.blocked = false;
+            sessions.set(subject, state);
+        } else {
+            self.lift_block(subject.issuer, subject.name);
+        }
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        subject: &Subject<'_>,
+        now: NumericDate,
+    ) -> Result<Vec<Session>, MemoryStoreFull> {
+        let sessions = self.sessions();
+        let live = sessions.sessions_of(subject);
+        let live = live.filter(|session| !session.has_expired(now));
+        Ok(live.cloned().collect())
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("revocations", &self.revocations())
+            .field("sessions", &self.session_count())
+            .finish_non_exhaustive()
+    }
+}
+
+/// There is no room for more. What is held stays as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MemoryStoreFull {
+    /// For revocations.
+    Revocations(RevocationSetFull),
+    /// For sessions.
+    Sessions,
+}
+
+impl From<RevocationSetFull> for MemoryStoreFull {
+    fn from(full: RevocationSetFull) -> Self {
+        Self::Revocations(full)
+    }
+}
+
+impl fmt::Display for MemoryStoreFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Revocations(_) => "there is no room for another revocation",
+            Self::Sessions => "there is no room for another session",
+        })
+    }
+}
+
+impl Error for MemoryStoreFull {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Revocations(full) => Some(full),
+            Self::Sessions => None,
+        }
     }
 }

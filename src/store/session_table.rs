@@ -46,6 +46,8 @@ impl SessionTable {
         if state.generation != session.generation {
             return Created::LoggedOut;
         }
+        // An id that is there already is a caller's mistake.
+        self.end(session.sid);
         let entry = self.subjects.entry(whose).or_default();
         entry.sessions.insert(session.sid);
         self.by_expiry.insert((expiry(session), session.sid));
@@ -135,6 +137,8 @@ fn whose(subject: &Subject<'_>) -> Whose {
     (subject.issuer.map(Box::from), subject.name.into())
 }
 
+/// When nothing of it is alive any more. An access token may outlive an idle session by the grace.
 fn expiry(session: &Session) -> NumericDate {
-    session.idle_expires_at.min(session.expires_at)
+    let end = session.idle_expires_at.min(session.expires_at);
+    end.max(session.access_expires_at)
 }

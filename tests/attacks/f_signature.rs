@@ -5,13 +5,18 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use axum::Router;
 use axum::body::Body;
+use axum::routing::get;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, StatusCode};
 use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value, json};
 use tower_jwt_auth::keys::{Algorithm, JwksError, KeyError, KeySet, SigningKey, SkipReason};
 use tower_jwt_auth::keys::{SkippedKey, VerifyingKey};
-use tower_jwt_auth::{JwtAuthLayer, TokenSource, TrustedIssuer, VerifyErrorKind};
+use tower_jwt_auth::revocation::{Revocation, TokenId};
+use tower_jwt_auth::store::MemoryStore;
+use tower_jwt_auth::{
+    AuthErrorKind, JwtAuthLayer, TokenSource, TrustedIssuer, Verifier, VerifyErrorKind,
+};
 
 use crate::support::{
     Answer, NOW, RSA, SECRET, Signer, app, base64url, bearer, carried, carrier, claims, clock,
@@ -212,6 +217,35 @@ async fn f04_the_twin_of_an_ecdsa_signature_is_the_same_token() {
             let token = format!("{input}.{}", base64url(other));
             let answer = bearer(&app, &token).await;
             answer.refused(VerifyErrorKind::BadSignature);
+        }
+    }
+}
+
+#[tokio::test]
+async fn f04_the_twin_of_a_revoked_token_is_revoked() {
+    for (algorithm, order) in ORDERS {
+        let key = SigningKey::generate(algorithm).unwrap();
+        let token =
+            key.sign(&serde_json::from_str::<Value>(&claims(json!({ "jti": "one" }))).unwrap());
+        let token = token.unwrap();
+        let (input, signature) = split(&token);
+        let (r, s) = signature.split_at(signature.len() / 2);
+        let twin = format!(
+            "{input}.{}",
+            base64url([r, &subtract(&hex(order), s)].concat())
+        );
+        let store = MemoryStore::with_clock(clock());
+        let verifier = Verifier::new(key.verifying_key()).clock(clock());
+        let app = Router::new()
+            .route("/claims", get(async || "in"))
+            .layer(JwtAuthLayer::with_verifier(verifier.clone()).revocation(store.clone()));
+        assert_eq!(bearer(&app, &twin).await.status, StatusCode::OK);
+        let verified = verifier.verify(&token).unwrap();
+        let id = TokenId::from(&verified);
+        store.revoke(&Revocation::of_token(&id).unwrap()).unwrap();
+        for token in [&token, &twin] {
+            let answer = bearer(&app, token).await;
+            assert_eq!(answer.kind(), Some(AuthErrorKind::Revoked));
         }
     }
 }

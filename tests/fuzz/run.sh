@@ -1,29 +1,63 @@
 #!/usr/bin/env bash
-# Fuzzing with libFuzzer: tests/fuzz/run.sh SECONDS [target...]
+# Fuzzing with libFuzzer: tests/fuzz/run.sh [SECONDS [target...]]
 #
-# Runs each target (token, signed, sources, jwks; all by default) for that long, one after the other, on one core. What
-# each checks stands at its top, under fuzz_targets/. Needs a nightly toolchain and a C++ compiler; installs cargo-fuzz.
+# Runs each target (token, signed, sources, jwks; all by default) for that long, 15 minutes by default, one after the other,
+# on one core. With 0 seconds it runs the seeds and nothing else. What a target checks stands at its top, under
+# fuzz_targets/. Needs Rust by rustup, of any channel: its other toolchains lack the runtime of AddressSanitizer.
 #
 # seeds/ is what a run starts from, and keys in it are for nothing else. What a run finds goes to corpus/, what makes a
-# target fail to artifacts/; neither is kept in git. Lines "note:" count what is remarkable and no failure. A failing input
-# runs again with
-#     cargo +nightly fuzz run --fuzz-dir tests/fuzz TARGET FILE
-# and is made smaller by `tmin` in place of `run`.
+# target fail to artifacts/; neither is kept in git. Lines "count:" tell how far the inputs got, lines "note:" what is
+# remarkable and no failure. Afterwards, in target/*/release:
+#     TARGET FILE                                   runs a failing input again
+#     TARGET -minimize_crash=1 -runs=100000 FILE    makes it smaller
+#     TARGET -merge=1 seeds/TARGET corpus/TARGET    adds to the seeds what the corpus reaches beyond them
 set -euo pipefail
-seconds=${1:?"usage: run.sh SECONDS [target...]"}
-shift
+seconds=${1:-900}
+shift $(($# > 0))
 cd "$(dirname "${BASH_SOURCE[0]}")"
 (($#)) || set -- token signed sources jwks
 
-command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+if ! command -v c++ >/dev/null; then
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends g++
+fi
+
+# What `cargo fuzz` would set. AddressSanitizer is there in a stable toolchain, but its flag is not stable.
+flags=(
+    -Zsanitizer=address
+    -Cpasses=sancov-module
+    -Cllvm-args=-sanitizer-coverage-level=4
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
+    -Cllvm-args=-sanitizer-coverage-pc-table
+    -Cllvm-args=-sanitizer-coverage-trace-compares
+    -Ccodegen-units=1
+    -Cdebug-assertions
+    --cfg=fuzzing
+)
+host=$(rustc -vV | sed -n 's/^host: //p')
+export CARGO_TARGET_DIR=$PWD/target
+# With a target named, the flags are not for build scripts. Not --locked: the crate's own dependencies change.
+RUSTC_BOOTSTRAP=1 RUSTFLAGS=${flags[*]} cargo build --release --bins --target "$host"
+
+options=(
+    -dict=dict
+    # More than the longest token, 8 KiB.
+    -max_len=9000
+    -timeout=5
+    -rss_limit_mb=512
+    -malloc_limit_mb=32
+    -print_final_stats=1
+)
 # What is freed is held back for a while, and counts as memory in use.
 export ASAN_OPTIONS=quarantine_size_mb=32${ASAN_OPTIONS:+:$ASAN_OPTIONS}
 
 for target; do
-    printf '\n== %s\n' "$target"
-    mkdir -p "corpus/$target"
-    # Longer than the longest token, 8 KiB.
-    cargo +nightly fuzz run --fuzz-dir . --jobs 1 "$target" "corpus/$target" "seeds/$target" -- \
-        -dict=dict -max_len=9000 -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -malloc_limit_mb=64 \
-        -print_final_stats=1
+    printf '\n== fuzzing: %s\n' "$target"
+    mkdir -p "corpus/$target" "artifacts/$target"
+    run=("target/$host/release/$target" "${options[@]}" "-artifact_prefix=artifacts/$target/")
+    if ((seconds)); then
+        "${run[@]}" "-max_total_time=$seconds" "corpus/$target" "seeds/$target"
+    else
+        "${run[@]}" -runs=0 "seeds/$target"
+    fi
 done

@@ -44,7 +44,6 @@ use self::file::Opened;
 use self::known::{Known, Mark, id};
 use self::tables::{Failure, Snapshot, Tables};
 use self::worker::{Job, Query, Shared, Writer, change, query, read, spawn};
-use crate::Verifier;
 use crate::claims::NumericDate;
 use crate::clock::{Clock, SystemClock};
 use crate::revocation::{Revocation, RevocationSet, RevocationStore, TokenId};
@@ -105,7 +104,7 @@ impl EmbeddedStoreOptions {
     pub fn new() -> Self {
         Self {
             clock: Arc::new(SystemClock),
-            leeway: Verifier::DEFAULT_LEEWAY,
+            leeway: RevocationSet::DEFAULT_LEEWAY,
             longest_lifetime: RevocationSet::DEFAULT_LONGEST_LIFETIME,
             capacity: RevocationSet::DEFAULT_CAPACITY,
             cache: Self::DEFAULT_CACHE,
@@ -118,7 +117,8 @@ impl EmbeddedStoreOptions {
         self
     }
 
-    /// For how long after its `exp` a token is accepted. As the verifier's: 30 seconds by default. More than that does no harm.
+    /// For how long after its `exp` a token is accepted. 5 minutes by default, the
+    /// most that a verifier allows: less than the verifier's would revive tokens.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self

@@ -628,8 +628,11 @@ const TOKEN: u8 = 1;
 const SESSION: u8 = 2;
 const CUTOFF: u8 = 3;
 
+/// A key, and its value.
+type Row = (Vec<u8>, Vec<u8>);
+
 /// The row of a mark that ends by itself, and is no subject's generation.
-fn revocation_row(mark: &Mark) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
+fn revocation_row(mark: &Mark) -> Result<Option<Row>, Error> {
     let (kind, (issuer, name), until) = match mark {
         Mark::Token { id, until } => (TOKEN, id, until),
         Mark::Session { id, until } => (SESSION, id, until),

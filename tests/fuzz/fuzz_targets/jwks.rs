@@ -1,9 +1,12 @@
 //! Key documents: JWKS, JWK, PEM and DER, of any bytes. What is accepted keeps the rules of DESIGN.md ("Verification", 3,
-//! and the last paragraph) written out over `serde_json::Value`, and what is skipped is accounted for.
+//! and the last paragraph) written out over `serde_json::Value`, and what is skipped is accounted for. Keys of a document
+//! verify the tokens that `jsonwebtoken::decode` accepts with them, and no others.
 #![no_main]
 
 use std::collections::HashSet;
 
+use arbitrary::Unstructured;
+use jsonwebtoken::{DecodingKey, Validation};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use tower_jwt_auth::keys::{
@@ -11,8 +14,10 @@ use tower_jwt_auth::keys::{
     VerifyingKey,
 };
 use tower_jwt_auth::{Verifier, clock::ManualClock};
-use tower_jwt_auth_fuzz::note;
+use tower_jwt_auth_fuzz::json::Json;
 use tower_jwt_auth_fuzz::tokens::decode;
+use tower_jwt_auth_fuzz::writing::key_set;
+use tower_jwt_auth_fuzz::{count, note};
 
 const NAMES: [&str; 15] = [
     "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256",
@@ -92,7 +97,12 @@ fn is_sound(jwk: &Value, name: &str, operation: &str) -> bool {
             .zip(bytes("e"))
             .is_some_and(|(n, e)| is_sound_rsa(&n, &e)),
     };
-    for_signatures && allowed && material
+    let texts = [
+        "kid", "k", "n", "e", "x", "y", "d", "p", "q", "dp", "dq", "qi",
+    ]
+    .iter()
+    .all(|name| jwk[name].is_null() || jwk[name].is_string());
+    for_signatures && allowed && material && texts
 }
 
 fn is_sound_rsa(n: &[u8], e: &[u8]) -> bool {
@@ -105,35 +115,54 @@ fn is_sound_rsa(n: &[u8], e: &[u8]) -> bool {
         && e.last().is_some_and(|last| last % 2 == 1)
 }
 
+/// An object with one array `keys`, of what `serde_json::Value` can hold.
+fn is_jwks(json: &str, value: &Option<Value>) -> bool {
+    let Some(Json::Object(members)) = Json::parse(json) else {
+        return false;
+    };
+    let mut all = members
+        .iter()
+        .filter(|(name, _)| name.as_deref() == Some("keys"));
+    let keys = match (all.next(), all.next()) {
+        (Some((_, keys)), None) => keys,
+        _ => return false,
+    };
+    matches!(keys, Json::Array(_)) && value.is_some()
+}
+
 fn document(json: &str) {
-    let value = serde_json::from_str::<Value>(json);
+    let value = serde_json::from_str::<Value>(json).ok();
+    let is_jwks = is_jwks(json, &value);
     for setup in setups() {
         let read = setup.options.read(json);
-        let documented = match (&value, &read) {
-            (Ok(value), _) => value.get("keys").and_then(Value::as_array),
-            // What stands beside the keys is not read into a value.
-            (Err(_), Err(JwksError::NotJwks)) => return,
-            (Err(_), _) => {
-                note(
-                    "accepted",
-                    "a set with a member that serde_json::Value cannot hold",
-                    || json.into(),
-                );
-                return;
-            }
-        };
         let (accepted, skipped) = match &read {
             Ok(jwks) => (jwks.keys.iter().collect(), &jwks.skipped),
             Err(JwksError::NoUsableKey(skipped)) => (Vec::new(), skipped),
             Err(_) => {
-                // `keys` twice is the one thing that a value does not show.
-                if documented.is_some() {
-                    note("refused", "a document whose value has keys", || json.into());
-                }
+                assert!(!is_jwks, "refused, and is a set");
+                count("documents", "no set");
                 continue;
             }
         };
-        let documented = documented.expect("a set without keys");
+        count(
+            "documents",
+            match (accepted.len(), skipped.len()) {
+                (0, _) => "no usable key",
+                (_, 0) => "all keys accepted",
+                _ => "some keys accepted",
+            },
+        );
+        let Some(value) = &value else {
+            // What stands beside the keys is not read into a value.
+            note(
+                "accepted",
+                "a set with a member that serde_json::Value cannot hold",
+                || json.into(),
+            );
+            return;
+        };
+        assert!(is_jwks, "accepted, and is no set");
+        let documented = value["keys"].as_array().unwrap();
         assert_eq!(accepted.is_empty(), read.is_err());
         assert_eq!(accepted.len() + skipped.len(), documented.len());
         assert!(skipped.is_sorted_by(|one, next| one.index < next.index));
@@ -164,6 +193,9 @@ fn document(json: &str) {
             );
             assert!(names.insert((key.key_id(), name)), "two keys of one name");
         }
+        if let Ok(jwks) = &read {
+            verify(&setup, jwks.keys.clone(), documented);
+        }
         for SkippedKey {
             index,
             key_id,
@@ -175,9 +207,11 @@ fn document(json: &str) {
             let alone = VerifyingKey::from_jwk(&jwk.to_string());
             match reason {
                 SkipReason::Secret => {
+                    count("skipped", "secret");
                     assert!(!setup.secrets && (jwk["kty"] == "oct" || !jwk["d"].is_null()));
                 }
                 SkipReason::Duplicate => {
+                    count("skipped", "duplicate");
                     let name = algorithm(jwk, setup.rsa, setup.ed25519);
                     let twins = skipped.iter().filter(|other| {
                         let jwk = &documented[other.index];
@@ -188,11 +222,14 @@ fn document(json: &str) {
                     assert!(twins.count() >= 2, "no twin");
                     assert!(!names.contains(&(key_id.as_deref(), name.unwrap())));
                 }
-                SkipReason::Key(error) => match alone {
-                    Ok(_) => panic!("good alone, but skipped: {error}"),
-                    Err(KeyError::Private) => assert!(setup.secrets),
-                    Err(alone) => assert_eq!(alone, *error),
-                },
+                SkipReason::Key(error) => {
+                    count("skipped", kind(*error));
+                    match alone {
+                        Ok(_) => panic!("good alone, but skipped: {error}"),
+                        Err(KeyError::Private) => assert!(setup.secrets),
+                        Err(alone) => assert_eq!(alone, *error),
+                    }
+                }
                 _ => panic!("a new reason"),
             }
         }
@@ -202,6 +239,76 @@ fn document(json: &str) {
             }
         }
     }
+}
+
+fn kind(error: KeyError) -> &'static str {
+    match error {
+        KeyError::EmptySecret => "EmptySecret",
+        KeyError::ShortSecret { .. } => "ShortSecret",
+        KeyError::SecretIsKey => "SecretIsKey",
+        KeyError::Unreadable => "Unreadable",
+        KeyError::WeakRsa => "WeakRsa",
+        KeyError::LargeRsa => "LargeRsa",
+        KeyError::RsaExponent => "RsaExponent",
+        KeyError::LowOrder => "LowOrder",
+        KeyError::Unknown => "Unknown",
+        KeyError::Disagreement => "Disagreement",
+        KeyError::NoAlgorithm => "NoAlgorithm",
+        KeyError::Member(name) => name,
+        KeyError::Use => "Use",
+        _ => "other",
+    }
+}
+
+/// Tokens for the audience `api`, with the algorithm and `kid` that they say.
+const TOKENS: [(&str, &str, &str); 3] = [
+    ("HS256", "h", include_str!("../seeds/token/set_hs256")),
+    ("ES256", "e", include_str!("../seeds/token/set_es256")),
+    ("EdDSA", "d", include_str!("../seeds/token/set_eddsa")),
+];
+
+/// What `keys`, read from `documented`, verify.
+fn verify(setup: &Setup, keys: KeySet, documented: &[Value]) {
+    let verifier = Verifier::new(keys)
+        .audience("api")
+        .clock(ManualClock::at(1_800_000_000));
+    for (alg, kid, token) in TOKENS {
+        let named: Vec<_> = documented
+            .iter()
+            .filter(|jwk| {
+                jwk["kid"] == kid
+                    && algorithm(jwk, setup.rsa, setup.ed25519) == Some(alg)
+                    && is_sound(jwk, alg, "verify")
+                    && (setup.secrets || (alg != "HS256" && jwk["d"].is_null()))
+            })
+            .collect();
+        let accepted = verifier.verify(token).is_ok();
+        let by_reference = named.iter().any(|jwk| decodes(jwk, token));
+        assert!(by_reference || !accepted, "accepted a token: {token}");
+        // Of two with one name neither counts.
+        assert!(accepted || !by_reference || named.len() > 1, "{token}");
+        let group = match accepted {
+            true => "accepted tokens",
+            false => "refused tokens",
+        };
+        count(group, alg);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the reference")]
+fn decodes(jwk: &Value, token: &str) -> bool {
+    let text = |name: &str| jwk[name].as_str().unwrap_or_default();
+    let key = match text("kty") {
+        "oct" => Ok(DecodingKey::from_secret(&decode(text("k")).unwrap())),
+        "EC" => DecodingKey::from_ec_components(text("x"), text("y")),
+        _ => DecodingKey::from_ed_components(text("x")),
+    };
+    let header = jsonwebtoken::decode_header(token).unwrap();
+    let mut validation = Validation::new(header.alg);
+    validation.set_audience(&["api"]);
+    // It knows no clock but the system's.
+    validation.validate_exp = false;
+    key.is_ok_and(|key| jsonwebtoken::decode::<Value>(token, &key, &validation).is_ok())
 }
 
 fn one_jwk(json: &str) {
@@ -226,6 +333,7 @@ fn one_jwk(json: &str) {
         assert_eq!(key_id, jwk["kid"].as_str());
     };
     if let Ok(key) = VerifyingKey::from_jwk(json) {
+        count("verifying JWK", key.algorithm().name());
         sound(key.algorithm(), key.key_id(), "verify");
         for name in NAMES {
             let named = VerifyingKey::from_jwk_for(name.parse().unwrap(), json);
@@ -236,6 +344,7 @@ fn one_jwk(json: &str) {
         }
     }
     if let Ok(key) = SigningKey::from_jwk(json) {
+        count("signing JWK", key.algorithm().name());
         sound(key.algorithm(), key.key_id(), "sign");
         signs(&key);
     }
@@ -264,9 +373,11 @@ fn encoded(algorithm: Algorithm, bytes: &[u8]) {
     ];
     let hmac = algorithm.name().starts_with('H');
     for key in verifying.iter().flatten() {
+        count("verifying PEM or DER", algorithm.name());
         assert!(!hmac && key.algorithm() == algorithm && key.key_id().is_none());
     }
     for key in signing.iter().flatten() {
+        count("signing PEM or DER", algorithm.name());
         assert!(!hmac && key.algorithm() == algorithm && key.key_id().is_none());
         signs(key);
     }
@@ -304,9 +415,14 @@ fn rsa_of(der: &[u8]) -> Option<(&[u8], &[u8])> {
     rsa_of(element(rest, 3)?.0.get(1..)?)
 }
 
-// Text is a document, or one key of it. Otherwise, or behind a byte from 0x80 on that chooses the algorithm: PEM or DER.
+// Text is a document, or one key of it. Behind a byte 1: choices for `writing`. Behind one from 0x80 on, which chooses the
+// algorithm: PEM or DER.
 fuzz_target!(|data: &[u8]| {
-    if let Some((first @ 0x80.., rest)) = data.split_first() {
+    if let Some((1, choices)) = data.split_first() {
+        if let Ok(json) = key_set(&mut Unstructured::new(choices)) {
+            document(&json);
+        }
+    } else if let Some((first @ 0x80.., rest)) = data.split_first() {
         let name = NAMES[usize::from(first - 0x80) % NAMES.len()];
         encoded(name.parse().unwrap(), rest);
     } else if let Ok(json) = std::str::from_utf8(data) {

@@ -1,10 +1,11 @@
 //! Any header and any payload under a right signature, so that what lies behind the signature is reached.
 //!
-//! The verdict is compared with that of the rules written out over plain JSON, and with `jsonwebtoken::decode`: whatever
-//! either refuses may not be accepted. Accessors are compared with the payload, the reader of plain payloads with the
+//! The verdict is compared with that of the rules written out over plain JSON, which must be the same, and with
+//! `jsonwebtoken::decode`: what it refuses may not be accepted. A token is signed with the key of the `alg` that it says, or
+//! else of HS256, so that a wrong `alg` or `kid` is refused for what it is and not for its signature. Accessors are compared with the payload, the reader of plain payloads with the
 //! general one, and a header that is remembered with one that is not.
 //!
-//! Input: a line of header and then the payload. Or, if the first byte is 0x80 or more, choices for `writing`.
+//! Input: a line of header, which may be left empty for a usual one, and then the payload. Or, if the first byte is 0x80 or more, choices for `writing`.
 //! Ten digits that begin with 18000 are a time: 1800050000 is now, whenever the target runs.
 #![no_main]
 
@@ -12,28 +13,68 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arbitrary::Unstructured;
-use jsonwebtoken::{DecodingKey, Validation};
+use jsonwebtoken::Validation;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use tower_jwt_auth::claims::{NumericDate, RegisteredClaims};
 use tower_jwt_auth::clock::ManualClock;
-use tower_jwt_auth::keys::{Algorithm, VerifyingKey};
+use tower_jwt_auth::keys::{Algorithm, KeySet, VerifyingKey};
 use tower_jwt_auth::{TrustedIssuer, VerifiedToken, Verifier};
 use tower_jwt_auth_fuzz::json::Json;
-use tower_jwt_auth_fuzz::note;
 use tower_jwt_auth_fuzz::reading::{Claims, Header, is_beyond_value, read_claims, read_header};
-use tower_jwt_auth_fuzz::tokens::{self, SECRET, base64url};
+use tower_jwt_auth_fuzz::tokens::{self, EC_PUBLIC, ED_PUBLIC, LONG_SECRET, SECRET, base64url};
 use tower_jwt_auth_fuzz::writing::header_and_payload;
+use tower_jwt_auth_fuzz::{count, note};
 
 const ISSUER: &str = "https://id.example.com";
 const MOST_BYTES: usize = 8 * 1024;
 
+/// What the verifier trusts.
+#[derive(PartialEq)]
+enum Keys {
+    /// A key for HS256.
+    Lone,
+    /// [`SET`].
+    Set,
+    /// The two issuers, each with that key.
+    Issuers,
+}
+
+/// Algorithm and `kid` of each key in the set, and whether it is the one that signs here.
+const SET: [(&str, Option<&str>, bool); 6] = [
+    ("HS256", Some("a"), true),
+    ("HS384", Some("a"), true),
+    ("HS384", Some(""), false),
+    ("ES256", Some("zoë"), true),
+    ("EdDSA", None, true),
+    ("Ed25519", Some("a"), true),
+];
+
+fn set() -> KeySet {
+    let keys = SET.map(|(name, key_id, signs)| {
+        let algorithm: Algorithm = name.parse().unwrap();
+        let key = match name {
+            _ if !signs => VerifyingKey::from_secret(algorithm, [b'x'; 64]),
+            "HS256" => VerifyingKey::from_secret(algorithm, SECRET),
+            "HS384" => VerifyingKey::from_secret(algorithm, LONG_SECRET),
+            "ES256" => VerifyingKey::from_pem(algorithm, EC_PUBLIC),
+            _ => VerifyingKey::from_pem(algorithm, ED_PUBLIC),
+        };
+        match key_id {
+            Some(key_id) => key.unwrap().with_key_id(key_id),
+            None => key.unwrap(),
+        }
+    });
+    KeySet::new(keys).unwrap()
+}
+
 /// A verifier, and what it is set up to accept.
 struct Setup {
+    name: &'static str,
+    keys: Keys,
     issuers: &'static [&'static str],
     /// For tokens of the first issuer, or of all if there are no issuers with keys of their own.
     audiences: &'static [&'static str],
-    own_keys: bool,
     any_audience: bool,
     confirmation: Option<&'static str>,
     typ: Option<&'static str>,
@@ -41,29 +82,33 @@ struct Setup {
 }
 
 const STRICT: Setup = Setup {
+    name: "nothing configured",
+    keys: Keys::Lone,
     issuers: &[],
     audiences: &[],
-    own_keys: false,
     any_audience: false,
     confirmation: None,
     typ: None,
     leeway: 30,
 };
 
-static SETUPS: [Setup; 5] = [
+static SETUPS: [Setup; 6] = [
     STRICT,
     Setup {
+        name: "issuer and audience",
         issuers: &[ISSUER],
         audiences: &["api"],
         ..STRICT
     },
     Setup {
+        name: "any audience, confirmed",
         any_audience: true,
         confirmation: Some("jkt"),
         leeway: 0,
         ..STRICT
     },
     Setup {
+        name: "at+jwt of two issuers",
         issuers: &[ISSUER, "b"],
         audiences: &["api", "b"],
         typ: Some("at+jwt"),
@@ -71,9 +116,16 @@ static SETUPS: [Setup; 5] = [
         ..STRICT
     },
     Setup {
+        name: "two issuers with keys",
+        keys: Keys::Issuers,
         issuers: &[ISSUER, "b"],
         audiences: &["api"],
-        own_keys: true,
+        ..STRICT
+    },
+    Setup {
+        name: "a set of keys",
+        keys: Keys::Set,
+        any_audience: true,
         ..STRICT
     },
 ];
@@ -81,7 +133,9 @@ static SETUPS: [Setup; 5] = [
 impl Setup {
     fn verifier(&self, clock: ManualClock) -> Verifier {
         let key = VerifyingKey::hs256(SECRET).unwrap();
-        let mut verifier = if self.own_keys {
+        let mut verifier = if self.keys == Keys::Set {
+            Verifier::new(set())
+        } else if self.keys == Keys::Issuers {
             let [first, second] = self.issuers else {
                 unreachable!()
             };
@@ -117,13 +171,13 @@ impl Setup {
         let mut validation = Validation::new(jsonwebtoken::Algorithm::HS256);
         validation.leeway = self.leeway;
         validation.validate_nbf = true;
-        validation.validate_aud = !self.any_audience && !self.own_keys;
+        validation.validate_aud = !self.any_audience && self.keys != Keys::Issuers;
         let mut required = vec!["exp"];
         if !self.issuers.is_empty() {
             validation.set_issuer(self.issuers);
             required.push("iss");
         }
-        if !self.audiences.is_empty() && !self.own_keys {
+        if !self.audiences.is_empty() && self.keys != Keys::Issuers {
             validation.set_audience(self.audiences);
             required.push("aud");
         }
@@ -148,9 +202,21 @@ impl Setup {
             (typ, Some(wanted)) => typ == Some(wanted),
             (typ, None) => matches!(typ, None | Some("jwt" | "at+jwt")),
         };
+        let key_fits = match self.keys {
+            Keys::Lone | Keys::Issuers => header.alg == "HS256",
+            // By name and algorithm; without a name, the only one of the algorithm.
+            Keys::Set => {
+                let kid = header.kid.as_deref();
+                let fitting: Vec<_> = SET
+                    .iter()
+                    .filter(|(alg, name, _)| *alg == header.alg && (kid.is_none() || *name == kid))
+                    .collect();
+                matches!(fitting[..], [(.., true)])
+            }
+        };
         let issuer = claims.iss.as_deref();
         let audiences = match issuer {
-            Some(issuer) if self.own_keys && issuer != self.issuers[0] => &[],
+            Some(issuer) if self.keys == Keys::Issuers && issuer != self.issuers[0] => &[],
             _ => self.audiences,
         };
         let audience_fits = match &claims.aud {
@@ -168,6 +234,7 @@ impl Setup {
         let begun = |start: Option<Duration>| start.is_none_or(|start| start <= now + leeway);
         [
             (typ_fits, "typ"),
+            (key_fits, "alg and kid"),
             (
                 self.issuers.is_empty() || issuer.is_some_and(|iss| self.issuers.contains(&iss)),
                 "iss",
@@ -192,7 +259,6 @@ struct Verifiers {
     clock: ManualClock,
     /// With no header remembered, and with the usual one.
     pairs: Vec<(Verifier, Verifier)>,
-    key: DecodingKey,
     validations: Vec<Validation>,
 }
 
@@ -209,14 +275,15 @@ static VERIFIERS: LazyLock<Verifiers> = LazyLock::new(|| {
     Verifiers {
         clock,
         pairs,
-        key: DecodingKey::from_secret(SECRET),
         validations: SETUPS.iter().map(Setup::validation).collect(),
     }
 });
 
 /// Takes header and payload as they stand in the token.
 fn check(header: &[u8], payload: &[u8], now: u64, choice: usize) {
-    let token = tokens::signed(header, payload);
+    let header_read = tokens::decode(header).and_then(|bytes| read_header(&bytes));
+    let alg = header_read.as_ref().map_or("", |header| &header.alg);
+    let token = tokens::signed(tokens::key(alg), header, payload);
     // Quarters of a second, of which `jsonwebtoken` knows nothing.
     let quarters = (choice / SETUPS.len() % 4) as u32;
     let now = Duration::from_secs(now) + Duration::from_millis(250) * quarters;
@@ -229,7 +296,6 @@ fn check(header: &[u8], payload: &[u8], now: u64, choice: usize) {
         && token.iter().filter(|byte| **byte == b'.').count() == 2
         && !header.is_empty()
         && !payload.is_empty();
-    let header_read = tokens::decode(header).and_then(|bytes| read_header(&bytes));
     let payload_text = tokens::decode(payload)
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .unwrap_or_default();
@@ -244,6 +310,10 @@ fn check(header: &[u8], payload: &[u8], now: u64, choice: usize) {
             (Some(header), Some(claims)) => setup.refuses(header, claims, now),
         };
         let verdict = warm.verify(&token);
+        let outcome = verdict
+            .as_ref()
+            .map_or_else(|error| error.kind().name(), |_| "accepted");
+        count(setup.name, outcome);
         match (&verdict, refused) {
             (Ok(_), Some(rule)) => panic!("accepted against the rules: {rule}"),
             (Err(error), None) => panic!("refused within the rules: {error}"),
@@ -256,6 +326,7 @@ fn check(header: &[u8], payload: &[u8], now: u64, choice: usize) {
             compare(
                 index,
                 &token,
+                alg,
                 payload,
                 &verdict,
                 beyond_value,
@@ -265,7 +336,8 @@ fn check(header: &[u8], payload: &[u8], now: u64, choice: usize) {
         if choice % SETUPS.len() == index {
             same(&verdict, &fresh.clone().verify(&token));
             if let Some(general) = for_the_general_reader(&payload_text) {
-                let token = tokens::signed(header, base64url(general).as_bytes());
+                let general = base64url(general);
+                let token = tokens::signed(tokens::key(alg), header, general.as_bytes());
                 if token.len() <= MOST_BYTES {
                     same(&verdict, &warm.verify(token));
                 }
@@ -296,6 +368,7 @@ fn same(one: &Verdict, other: &Verdict) {
             assert_eq!(one.subject(), other.subject());
             assert_eq!(one.token_id(), other.token_id());
             assert_eq!(one.session_id(), other.session_id());
+            assert_eq!(one.generation(), other.generation());
             assert!(one.audience().eq(other.audience()));
             assert!(one.expires_at() == other.expires_at());
             assert!(one.not_before() == other.not_before());
@@ -312,15 +385,20 @@ fn same(one: &Verdict, other: &Verdict) {
 fn compare(
     setup: usize,
     token: &[u8],
+    alg: &str,
     payload: &[u8],
     verdict: &Verdict,
     beyond_value: bool,
     now: u64,
 ) {
-    let validation = &VERIFIERS.validations[setup];
-    let decodes = |token: &[u8]| jsonwebtoken::decode::<Value>(token, &VERIFIERS.key, validation);
+    let decodes = |token: &[u8], alg| {
+        let key = tokens::key(alg);
+        let mut validation = VERIFIERS.validations[setup].clone();
+        validation.algorithms = vec![key.algorithm];
+        jsonwebtoken::decode::<Value>(token, &key.verifying, &validation)
+    };
     let shown = || String::from_utf8_lossy(token).into_owned();
-    match (verdict, decodes(token)) {
+    match (verdict, decodes(token, alg)) {
         (Ok(_), Ok(_)) | (Err(_), Err(_)) => {}
         (Err(error), Ok(_)) => note(
             "refused, but not by jsonwebtoken",
@@ -338,7 +416,8 @@ fn compare(
         (Ok(_), Err(_)) if seconds() != now => {}
         (Ok(_), Err(_)) => {
             let plain = base64url(SETUPS[setup].header());
-            if let Err(error) = decodes(&tokens::signed(plain.as_bytes(), payload)) {
+            let plain = tokens::signed(tokens::key("HS256"), plain.as_bytes(), payload);
+            if let Err(error) = decodes(&plain, "HS256") {
                 panic!("accepted against jsonwebtoken: {error:?}");
             }
             note(
@@ -359,13 +438,14 @@ fn check_accessors(
 ) {
     let since = |date: NumericDate| date.since_epoch();
     assert_eq!(verified.payload(), payload);
-    assert_eq!(verified.algorithm(), Algorithm::HS256);
+    assert_eq!(verified.algorithm().name(), header.alg);
     assert_eq!(verified.key_id(), header.kid.as_deref());
     assert_eq!(verified.typ(), header.typ.as_deref());
     assert_eq!(verified.issuer(), claims.iss.as_deref());
     assert_eq!(verified.subject(), claims.sub.as_deref());
     assert_eq!(verified.token_id(), claims.jti.as_deref());
     assert_eq!(verified.session_id(), claims.sid.as_deref());
+    assert_eq!(verified.generation(), claims.generation);
     assert!(verified.audience().eq(claims.aud.iter().flatten()));
     assert_eq!(since(verified.expires_at()), claims.exp);
     assert_eq!(verified.not_before().map(since), claims.nbf);
@@ -380,6 +460,8 @@ fn check_accessors(
         assert_eq!(verified.subject(), text("sub"));
         assert_eq!(verified.token_id(), text("jti"));
         assert_eq!(verified.session_id(), text("sid"));
+        let generation = value.get("generation").and_then(Value::as_u64);
+        assert_eq!(verified.generation(), generation);
         let exp = value.get("exp").and_then(Value::as_f64).unwrap();
         assert_eq!(
             claims.exp.as_secs_f64(),
@@ -394,6 +476,7 @@ fn check_accessors(
     assert_eq!(registered.subject.as_deref(), verified.subject());
     assert_eq!(registered.token_id.as_deref(), verified.token_id());
     assert_eq!(registered.session_id.as_deref(), verified.session_id());
+    assert_eq!(registered.generation, verified.generation());
     assert!(
         registered
             .audience
@@ -404,31 +487,32 @@ fn check_accessors(
     assert!(registered.expires_at == Some(verified.expires_at()));
     assert!(registered.not_before == verified.not_before());
     assert!(registered.issued_at == verified.issued_at());
-    let minted = serde_json::to_value(&*registered).unwrap();
-    assert!(
-        serde_json::from_value::<RegisteredClaims>(minted)
-            .unwrap()
-            .issuer
-            == registered.issuer
-    );
+    let minted = serde_json::to_string(&*registered).unwrap();
+    let again: RegisteredClaims = serde_json::from_str(&minted).unwrap();
+    if minted.contains('.') {
+        // A fraction of a second may lose its last digits.
+        assert!(again.issuer == registered.issuer && again.generation == registered.generation);
+    } else {
+        assert!(again == *registered);
+    }
 }
 
 /// In base64url, or nearly so.
 fn encoded(bytes: &[u8], oddity: u8) -> Vec<u8> {
     let mut text = base64url(bytes).into_bytes();
     match oddity {
-        252 => text.push(b'='),
+        0x31 => text.push(b'='),
         // Stray bits, if there is room for any.
-        253 => {
+        0x32 => {
             if let Some(last) = text.last_mut() {
                 *last = last.wrapping_add(1);
             }
         }
-        254 => text
+        0x33 => text
             .iter_mut()
             .filter(|b| **b == b'-')
             .for_each(|b| *b = b'+'),
-        255 => return bytes.to_vec(),
+        0x34 => return bytes.to_vec(),
         _ => {}
     }
     text
@@ -478,15 +562,24 @@ fuzz_target!(|data: &[u8]| {
             (header, payload, [*first, *second])
         }
         _ => {
-            let (header, payload) =
-                data.split_at(data.iter().position(|b| *b == b'\n').unwrap_or(0));
-            (
-                header.to_vec(),
-                payload.get(1..).unwrap_or_default().to_vec(),
-                [0, 0],
-            )
+            let (header, payload) = match data.iter().position(|byte| *byte == b'\n') {
+                None => (&b""[..], data),
+                Some(end) => (&data[..end], &data[end + 1..]),
+            };
+            let header = match header {
+                b"" => br#"{"alg":"HS256","typ":"at+jwt"}"#,
+                header => header,
+            };
+            (header.to_vec(), payload.to_vec(), [0, 0])
         }
     };
+    count(
+        "input",
+        match data.first() {
+            Some(0x80..) => "choices",
+            _ => "text",
+        },
+    );
     let now = seconds();
     let header = encoded(&at(now, &header), oddities[0]);
     let payload = encoded(&at(now, &payload), oddities[1]);

@@ -1,11 +1,15 @@
-//! Requests through the layer, compared with the rules of DESIGN.md ("Token sources") written out plainly.
+//! Requests through the layer and through the CSRF layer alone, compared with the rules of DESIGN.md ("Token sources")
+//! written out plainly. Which token is found shows in what becomes of it.
 //!
-//! Input: a line `METHOD target`, and lines `Name: value` of any bytes. `$good`, `$old` and `$forged` in a value are tokens.
+//! Input: a line `METHOD target`, and lines `Name: value` of any bytes; a name of one byte, a digit for instance, is one of
+//! [`NAMES`]. `$good`, `$old` and `$forged` in a value are tokens, and control characters stand for what is hard to come by.
 //! What `http` refuses is left out.
 #![no_main]
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::pin::pin;
 use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
@@ -13,10 +17,15 @@ use std::task::{Context, Poll, Waker};
 use http::header::{CACHE_CONTROL, HeaderName, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use libfuzzer_sys::fuzz_target;
+use tower::util::ServiceFn;
 use tower::{Layer, Service, service_fn};
 use tower_jwt_auth::clock::ManualClock;
+use tower_jwt_auth::csrf::CsrfLayer;
 use tower_jwt_auth::keys::VerifyingKey;
-use tower_jwt_auth::{AuthError, AuthErrorKind, JwtAuthLayer, TokenSource, VerifiedToken};
+use tower_jwt_auth::{
+    AuthError, AuthErrorKind, JwtAuthLayer, TokenSource, VerifiedToken, VerifyErrorKind,
+};
+use tower_jwt_auth_fuzz::count;
 use tower_jwt_auth_fuzz::tokens::{self, SECRET};
 
 const NOW: u64 = 1_800_000_000;
@@ -41,9 +50,13 @@ enum Source {
     Bearer,
     Cookie(&'static str),
     Header(&'static str),
+    /// The first header of the name, read by a closure.
+    Custom(&'static str),
+    /// The same, said to be what browsers send on their own.
+    Ambient(&'static str),
 }
 
-use Source::{Bearer, Cookie, Header};
+use Source::{Ambient, Bearer, Cookie, Custom, Header};
 
 struct Setup {
     sources: &'static [Source],
@@ -51,7 +64,7 @@ struct Setup {
     trusted: bool,
 }
 
-const SETUPS: [Setup; 5] = [
+const SETUPS: [Setup; 6] = [
     Setup {
         sources: &[Bearer],
         optional: false,
@@ -83,7 +96,17 @@ const SETUPS: [Setup; 5] = [
         optional: true,
         trusted: false,
     },
+    Setup {
+        sources: &[Custom("x-token"), Ambient("cookie"), Bearer],
+        optional: false,
+        trusted: true,
+    },
 ];
+
+/// What [`Custom`] and [`Ambient`] read: an empty text too, which is no token.
+fn first<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
 
 impl Setup {
     fn layer(&self) -> JwtAuthLayer {
@@ -93,6 +116,12 @@ impl Setup {
                 Bearer => TokenSource::bearer(),
                 Cookie(name) => TokenSource::cookie(name),
                 Header(name) => TokenSource::header(name),
+                Custom(name) => {
+                    TokenSource::custom(|request| first(request.headers, name).map(Cow::Borrowed))
+                }
+                Ambient(name) => TokenSource::custom_ambient(|request| {
+                    first(request.headers, name).map(|text| Cow::Owned(text.to_owned()))
+                }),
             }));
         let layer = if self.optional {
             layer.optional()
@@ -111,6 +140,7 @@ enum Answer {
     Passed { by_cookie: bool },
     Anonymous,
     Missing,
+    Expired,
     Bad,
     Malformed,
     CrossSite,
@@ -120,9 +150,22 @@ impl Answer {
     fn status(&self) -> u16 {
         match self {
             Self::Passed { .. } | Self::Anonymous => 200,
-            Self::Missing | Self::Bad => 401,
+            Self::Missing | Self::Expired | Self::Bad => 401,
             Self::Malformed => 400,
             Self::CrossSite => 403,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Passed { by_cookie: true } => "passed, by cookie",
+            Self::Passed { by_cookie: false } => "passed",
+            Self::Anonymous => "anonymous",
+            Self::Missing => "missing",
+            Self::Expired => "expired",
+            Self::Bad => "bad",
+            Self::Malformed => "malformed",
+            Self::CrossSite => "cross-site",
         }
     }
 }
@@ -152,6 +195,10 @@ fn found(source: Source, headers: &HeaderMap) -> Result<Option<Vec<u8>>, ()> {
         }
         Header(name) => values(headers, name),
         Bearer => values(headers, "authorization"),
+        Custom(name) | Ambient(name) => first(headers, name)
+            .into_iter()
+            .map(|text| text.as_bytes().to_vec())
+            .collect(),
     };
     let value = match held.as_slice() {
         [] => return Ok(None),
@@ -182,7 +229,7 @@ fn found(source: Source, headers: &HeaderMap) -> Result<Option<Vec<u8>>, ()> {
     if joined { Err(()) } else { Ok(None) }
 }
 
-fn same_site(setup: &Setup, method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
+fn same_site(trusts: bool, method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
     let marks = [
         "upgrade",
         "x-http-method-override",
@@ -200,7 +247,7 @@ fn same_site(setup: &Setup, method: &Method, uri: &Uri, headers: &HeaderMap) -> 
     if site == [b"same-origin"] || site == [b"none"] {
         return true;
     }
-    if setup.trusted && origin == [TRUSTED.as_bytes()] {
+    if trusts && origin == [TRUSTED.as_bytes()] {
         return true;
     }
     if !site.is_empty() || origin.is_empty() {
@@ -230,13 +277,14 @@ fn expected(setup: &Setup, method: &Method, uri: &Uri, headers: &HeaderMap) -> A
             Ok(Some(token)) => token,
             Err(()) => return Answer::Malformed,
         };
-        let by_cookie = matches!(source, Cookie(_));
-        if by_cookie && !same_site(setup, method, uri, headers) {
+        let by_cookie = matches!(source, Cookie(_) | Ambient(_));
+        if by_cookie && !same_site(setup.trusted, method, uri, headers) {
             return Answer::CrossSite;
         }
-        return match token == *GOOD {
-            true => Answer::Passed { by_cookie },
-            false => Answer::Bad,
+        return match token {
+            good if good == *GOOD => Answer::Passed { by_cookie },
+            old if old == *OLD => Answer::Expired,
+            _ => Answer::Bad,
         };
     }
     match setup.optional {
@@ -247,14 +295,19 @@ fn expected(setup: &Setup, method: &Method, uri: &Uri, headers: &HeaderMap) -> A
 
 /// The body names the subject that the inner service found.
 type Body = Vec<u8>;
+type Inner = ServiceFn<fn(Request<()>) -> Ready<Result<Response<Body>, Infallible>>>;
 
-fn answer(layer: &JwtAuthLayer, request: Request<()>) -> Response<Body> {
-    let inner = service_fn(|request: Request<()>| async move {
+fn answer<L, S>(layer: L, request: Request<()>) -> Response<Body>
+where
+    L: Layer<Inner, Service = S>,
+    S: Service<Request<()>, Response = Response<Body>, Error = Infallible>,
+{
+    let inner: Inner = service_fn(|request| {
         let token = request.extensions().get::<VerifiedToken>();
         let subject = token.and_then(|token| token.subject()).unwrap_or("nobody");
-        Ok::<_, Infallible>(Response::new(subject.as_bytes().to_vec()))
+        ready(Ok(Response::new(subject.as_bytes().to_vec())))
     });
-    let mut service = layer.clone().respond(respond).layer(inner);
+    let mut service = layer.layer(inner);
     let mut future = pin!(service.call(request));
     match future
         .as_mut()
@@ -271,12 +324,24 @@ fn respond(error: &AuthError) -> Response<Body> {
     response
 }
 
-fn request(data: &[u8]) -> Option<(Method, Uri, HeaderMap)> {
+const NAMES: [&str; 10] = [
+    "authorization",
+    "cookie",
+    "x-token",
+    "origin",
+    "host",
+    "sec-fetch-site",
+    "upgrade",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+];
+
+fn request(data: &[u8]) -> (Method, Uri, HeaderMap) {
     let mut lines = data.split(|byte| *byte == b'\n');
-    let first = lines.next()?;
-    let end = first.iter().position(|byte| *byte == b' ')?;
-    let method = Method::from_bytes(&first[..end]).ok()?;
-    let uri = Uri::try_from(&first[end + 1..]).ok()?;
+    let mut words = lines.next().unwrap_or_default().splitn(2, |b| *b == b' ');
+    let method = Method::from_bytes(words.next().unwrap_or_default()).unwrap_or_default();
+    let uri = Uri::try_from(words.next().unwrap_or_default()).unwrap_or_default();
     let mut headers = HeaderMap::new();
     for line in lines.take(32) {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
@@ -287,23 +352,40 @@ fn request(data: &[u8]) -> Option<(Method, Uri, HeaderMap)> {
                 .strip_prefix(b" ")
                 .unwrap_or(&line[colon + 1..]),
         );
+        let name = match &line[..colon] {
+            [byte] => NAMES[usize::from(byte.wrapping_sub(b'0')) % NAMES.len()].as_bytes(),
+            name => name,
+        };
         if let (Ok(name), Ok(value)) = (
-            HeaderName::from_bytes(&line[..colon]),
+            HeaderName::from_bytes(name),
             HeaderValue::from_bytes(&value),
         ) {
             headers.append(name, value);
         }
     }
-    Some((method, uri, headers))
+    (method, uri, headers)
 }
 
 fn filled(value: &[u8]) -> Vec<u8> {
     let mut filled = Vec::new();
     let mut rest = value;
     'next: while let Some((first, after)) = rest.split_first() {
-        for (name, token) in [("$good", &GOOD), ("$old", &OLD), ("$forged", &FORGED)] {
+        let words: [(&str, &[u8]); 11] = [
+            ("$good", &GOOD),
+            ("$old", &OLD),
+            ("$forged", &FORGED),
+            ("\x01", &GOOD),
+            ("\x02", &OLD),
+            ("\x03", b"Bearer "),
+            ("\x04", b"access="),
+            ("\x05", b"; access="),
+            ("\x06", b"; __Host-a="),
+            ("\x07", TRUSTED.as_bytes()),
+            ("\x08", b"https://api.example.com"),
+        ];
+        for (name, word) in words {
             if let Some(after) = rest.strip_prefix(name.as_bytes()) {
-                filled.extend_from_slice(token);
+                filled.extend_from_slice(word);
                 rest = after;
                 continue 'next;
             }
@@ -318,17 +400,29 @@ static LAYERS: LazyLock<Vec<JwtAuthLayer>> =
     LazyLock::new(|| SETUPS.iter().map(Setup::layer).collect());
 
 fuzz_target!(|data: &[u8]| {
-    let Some((method, uri, headers)) = request(data) else {
-        return;
-    };
-    for (setup, layer) in SETUPS.iter().zip(&*LAYERS) {
+    let (method, uri, headers) = request(data);
+    let request = || {
         let mut request = Request::new(());
         *request.method_mut() = method.clone();
         *request.uri_mut() = uri.clone();
         *request.headers_mut() = headers.clone();
-        let response = answer(layer, request);
+        request
+    };
+    for trusts in [false, true] {
+        let layer = match trusts {
+            false => CsrfLayer::new(),
+            true => CsrfLayer::new().trusted_origin(TRUSTED),
+        };
+        let response = answer(layer.respond(respond), request());
+        let passes = same_site(trusts, &method, &uri, &headers);
+        count("csrf alone", if passes { "passed" } else { "cross-site" });
+        assert_eq!(response.status(), if passes { 200 } else { 403 });
+    }
+    for (setup, layer) in SETUPS.iter().zip(&*LAYERS) {
+        let response = answer(layer.clone().respond(respond), request());
         let expected = expected(setup, &method, &uri, &headers);
         assert_eq!(response.status(), expected.status(), "{expected:?}");
+        count("layer", expected.name());
 
         let header = |name| response.headers().get(name).map(HeaderValue::as_bytes);
         let error = response
@@ -347,6 +441,7 @@ fuzz_target!(|data: &[u8]| {
             Answer::Passed { .. } => error.is_none() && response.body() == b"me",
             Answer::Anonymous => error.is_none() && response.body() == b"nobody",
             Answer::Missing => error == Some(AuthErrorKind::MissingToken),
+            Answer::Expired => error == Some(AuthErrorKind::InvalidToken(VerifyErrorKind::Expired)),
             Answer::Bad => matches!(error, Some(AuthErrorKind::InvalidToken(_))),
             Answer::Malformed => matches!(
                 error,

@@ -11,6 +11,7 @@ use crate::json::Json;
 const LATEST: Duration = Duration::from_secs(253_402_300_799);
 
 pub struct Header {
+    pub alg: String,
     pub kid: Option<String>,
     pub typ: Option<String>,
 }
@@ -20,6 +21,7 @@ pub struct Claims {
     pub sub: Option<String>,
     pub jti: Option<String>,
     pub sid: Option<String>,
+    pub generation: Option<u64>,
     pub aud: Option<Vec<String>>,
     pub exp: Duration,
     pub nbf: Option<Duration>,
@@ -78,17 +80,26 @@ pub fn read_header(bytes: &[u8]) -> Option<Header> {
         .unwrap_or_default()
         .to_ascii_lowercase();
     let nested = cty == "jwt" || cty == "application/jwt";
-    let known = members.text("alg")?.as_deref() == Some("HS256");
-    (known && !refused && !nested).then_some(())?;
+    (!refused && !nested).then_some(())?;
     Some(Header {
+        alg: members.text("alg")??,
         kid: members.text("kid")?,
         typ: members.text("typ")?,
     })
 }
 
 pub fn read_claims(json: Json) -> Option<Claims> {
-    const ONCE: [&str; 9] = [
-        "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "cnf",
+    const ONCE: [&str; 10] = [
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "nbf",
+        "iat",
+        "jti",
+        "sid",
+        "cnf",
+        "generation",
     ];
     let members = Members::read(json, |name| ONCE.contains(&name))?;
     Some(Claims {
@@ -96,6 +107,7 @@ pub fn read_claims(json: Json) -> Option<Claims> {
         sub: members.text("sub")?,
         jti: members.text("jti")?,
         sid: members.text("sid")?,
+        generation: members.optional("generation", generation)?.flatten(),
         aud: members.optional("aud", |value| match value {
             Json::Array(names) if names.is_empty() => None,
             Json::Array(names) => names.iter().map(|n| n.text().map(str::to_owned)).collect(),
@@ -109,6 +121,20 @@ pub fn read_claims(json: Json) -> Option<Claims> {
             _ => None,
         })?,
         events: members.get("events").is_some(),
+    })
+}
+
+/// A whole number; anything else is none. But a reader that has to look at it cannot pass over what it cannot hold.
+fn generation(json: &Json) -> Option<Option<u64>> {
+    let held = match json {
+        Json::Number(text) => serde_json::from_str::<f64>(text).is_ok(),
+        Json::Text(text) => text.is_some(),
+        Json::Object(members) => members.iter().all(|(name, _)| name.is_some()),
+        _ => true,
+    };
+    held.then(|| match json {
+        Json::Number(text) => text.parse().ok(),
+        _ => None,
     })
 }
 

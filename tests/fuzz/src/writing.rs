@@ -1,16 +1,22 @@
-//! Headers and payloads from a fuzzer's choices.
+//! Headers, payloads and key sets from a fuzzer's choices.
+
+use std::sync::LazyLock;
 
 use arbitrary::{Result as Choice, Unstructured};
+use serde_json::{Map, Value};
 
-/// JSON of somebody who knows what a token holds, and errs now and then.
+/// JSON of somebody who knows what a token holds, and errs now and then: seldom enough that many tokens have no more than
+/// one fault, and a good part none.
 struct Writer<'a, 'b> {
     choices: &'a mut Unstructured<'b>,
     out: String,
 }
 
 impl Writer<'_, '_> {
+    /// Not for the bytes 0 and 255, which a fuzzer likes; nor once the choices are used up.
     fn one_in(&mut self, many: u8) -> bool {
-        self.choices.int_in_range(1..=many).unwrap_or(many) == 1 && !self.choices.is_empty()
+        let choice = self.choices.arbitrary().unwrap_or(0u8);
+        choice < u8::MAX && choice % many == many - 1
     }
 
     fn pick(&mut self, from: &[&'static str]) -> Choice<&'static str> {
@@ -19,7 +25,10 @@ impl Writer<'_, '_> {
 
     fn space(&mut self) {
         if self.one_in(16) {
-            let space = self.pick(&[" ", "\n", "\t", "\r", "  \n ", "\u{b}", "\u{a0}"]);
+            let space = match self.one_in(32) {
+                false => self.pick(&[" ", "\n", "\t", "\r", "  \n "]),
+                true => self.pick(&["\u{b}", "\u{a0}", ",", "\0"]),
+            };
             self.out.push_str(space.unwrap_or_default());
         }
     }
@@ -42,8 +51,8 @@ impl Writer<'_, '_> {
     }
 
     fn date(&mut self) -> Choice<()> {
-        let whole = match self.choices.int_in_range(0..=9u8)? {
-            0 => self.pick(&[
+        let whole = match self.choices.int_in_range(0..=15u8)? {
+            15 => self.pick(&[
                 "0",
                 "1",
                 "-0",
@@ -60,12 +69,12 @@ impl Writer<'_, '_> {
                 "1E10",
                 "-1e-999",
             ])?,
-            1..=4 => {
+            8..=11 => {
                 let near = self.choices.int_in_range(-310..=310i64)?;
                 self.out.push_str(&(1_800_050_000 + near).to_string());
                 ""
             }
-            5 => self.pick(&[
+            12..=14 => self.pick(&[
                 "1800049970",
                 "1800050030",
                 "1800050000",
@@ -75,7 +84,7 @@ impl Writer<'_, '_> {
             _ => "1800053600",
         };
         self.out.push_str(whole);
-        if self.one_in(4) {
+        if self.one_in(6) {
             let tail = self.pick(&[
                 ".0",
                 ".5",
@@ -84,9 +93,9 @@ impl Writer<'_, '_> {
                 "e0",
                 "E-0",
                 ".0e1",
+                ".1e-1",
                 ".",
                 "e",
-                ".1e-1",
             ])?;
             self.out.push_str(tail);
         }
@@ -159,7 +168,7 @@ impl Writer<'_, '_> {
         Ok(())
     }
 
-    /// An object with most of `usual`, and some of `more`.
+    /// An object with most of `usual`, and some of `more`. Seldom one twice.
     fn object(&mut self, depth: u8, usual: &[&'static str], more: &[&'static str]) -> Choice<()> {
         let mut names: Vec<&str> = Vec::new();
         for name in usual {
@@ -169,7 +178,10 @@ impl Writer<'_, '_> {
         }
         for _ in 0..self.choices.int_in_range(0..=4u8)? {
             let place = self.choices.int_in_range(0..=names.len())?;
-            names.insert(place, self.pick(more)?);
+            let name = self.pick(more)?;
+            if !names.contains(&name) || self.one_in(12) {
+                names.insert(place, name);
+            }
         }
         self.space();
         self.out.push('{');
@@ -191,49 +203,63 @@ impl Writer<'_, '_> {
     }
 
     fn member(&mut self, name: &str, depth: u8) -> Choice<()> {
-        if self.one_in(12) {
+        if self.one_in(32) {
             return self.value(depth);
         }
         let text = match name {
             "exp" | "nbf" | "iat" => return self.date(),
-            "cnf" => return self.object(0, &["jkt"], &["jkt", "x5t#S256"]),
-            "alg" if self.one_in(16) => {
-                self.pick(&["none", "HS384", "hs256", "ES256", "HS256 "])?
+            "generation" => {
+                let number = self.pick(&[
+                    "0",
+                    "7",
+                    "18446744073709551615",
+                    "18446744073709551616",
+                    "123456789012345678",
+                    "-1",
+                    "-0",
+                    "1.0",
+                    "1e0",
+                    "1e999",
+                    "null",
+                    r#"{"\ud800":1}"#,
+                    r#"["\ud800",1e999]"#,
+                ])?;
+                self.out.push_str(number);
+                return Ok(());
             }
+            "cnf" => return self.object(0, &["jkt"], &["jkt", "x5t#S256"]),
+            "alg" if self.one_in(5) => self.pick(&[
+                "none", "hs256", "HS256 ", "HS384", "HS384", "ES256", "EdDSA", "Ed25519", "RS256",
+            ])?,
             "alg" => "HS256",
-            "typ" => self.pick(&[
-                "JWT",
+            "typ" if !self.one_in(8) => self.pick(&[
                 "at+jwt",
-                "jwt",
+                "JWT",
                 "AT+JWT",
                 "application/at+jwt",
                 "Application/JWT",
+            ])?,
+            "typ" => self.pick(&[
                 "logout+jwt",
                 "application/",
                 "application/application/jwt",
                 "JWT ",
                 "",
             ])?,
-            "cty" => self.pick(&["JWT", "json", "application/jwt", "aPPlication/JWT"])?,
-            "iss" => self.pick(&[
-                "https://id.example.com",
-                "https://id.example.com",
-                "b",
-                "https://id.example.com/",
-                "",
-            ])?,
+            "cty" if self.one_in(4) => self.pick(&["JWT", "application/jwt", "aPPlication/JWT"])?,
+            "cty" => "json",
+            "iss" if self.one_in(8) => self.pick(&["https://id.example.com/", "", "B"])?,
+            "iss" => self.pick(&["https://id.example.com", "https://id.example.com", "b"])?,
             "aud" if self.one_in(3) => {
-                let many = self.pick(&[
-                    r#"["api"]"#,
-                    r#"["x","b"]"#,
-                    "[]",
-                    r#"["api",1]"#,
-                    r#"["\u0061pi"]"#,
-                ])?;
+                let many = match self.one_in(4) {
+                    false => self.pick(&[r#"["api"]"#, r#"["x","b"]"#, r#"["\u0061pi","api"]"#])?,
+                    true => self.pick(&["[]", r#"["api",1]"#, r#"["API",null]"#, "[[]]"])?,
+                };
                 self.out.push_str(many);
                 return Ok(());
             }
-            "aud" => self.pick(&["api", "api", "b", "API", ""])?,
+            "aud" if self.one_in(8) => self.pick(&["API", "", "api "])?,
+            "aud" => self.pick(&["api", "api", "b"])?,
             "sub" | "jti" | "sid" | "kid" => self.pick(&["a", "", "zoë", "\u{1f600}", "\"\\\n"])?,
             _ => return self.value(depth),
         };
@@ -242,12 +268,36 @@ impl Writer<'_, '_> {
     }
 }
 
-const HEADER: [&str; 13] = [
-    "typ", "kid", "cty", "crit", "b64", "zip", "jwk", "jku", "x5c", "alg", "x", "enc", "url",
+/// The last four are refused, whatever they hold.
+const HEADER: [&str; 24] = [
+    "kid", "kid", "kid", "kid", "kid", "kid", "cty", "cty", "jwk", "jku", "x5c", "x5u", "x", "x",
+    "enc", "enc", "url", "url", "typ", "alg", "crit", "b64", "zip", "crit",
 ];
-const CLAIMS: [&str; 14] = [
-    "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "events", "cnf", "scope", "name",
-    "Exp", "z",
+const CLAIMS: [&str; 24] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "sid",
+    "generation",
+    "events",
+    "cnf",
+    "scope",
+    "name",
+    "Exp",
+    "z",
+    "sub",
+    "nbf",
+    "iat",
+    "iat",
+    "jti",
+    "sid",
+    "generation",
+    "generation",
+    "name",
 ];
 
 fn json(
@@ -260,7 +310,7 @@ fn json(
         out: String::new(),
     };
     writer.object(3, usual, more)?;
-    let damaged = writer.one_in(12);
+    let damaged = writer.one_in(24);
     let mut bytes = writer.out.into_bytes();
     if damaged {
         let place = choices.choose_index(bytes.len())?;
@@ -274,4 +324,140 @@ pub fn header_and_payload(choices: &mut Unstructured<'_>) -> Choice<(Vec<u8>, Ve
     let skipped = choices.int_in_range(0..=2)?;
     let payload = json(choices, &["iss", "aud", "exp"][skipped..], &CLAIMS)?;
     Ok((header, payload))
+}
+
+/// Good keys of every kind, public and private.
+static KEYS: LazyLock<Vec<Map<String, Value>>> = LazyLock::new(|| {
+    let documents = [
+        include_str!("../seeds/jwks/set_tokens"),
+        include_str!("../seeds/jwks/set"),
+        include_str!("../seeds/jwks/set_curves"),
+        include_str!("../seeds/jwks/set_private"),
+    ];
+    let keys = documents.iter().flat_map(|document| {
+        let mut document: Value = serde_json::from_str(document).unwrap();
+        document["keys"].as_array_mut().unwrap().split_off(0)
+    });
+    keys.map(|key| key.as_object().unwrap().clone()).collect()
+});
+
+impl Writer<'_, '_> {
+    /// One of [`KEYS`], with a change or two, or none.
+    fn key(&mut self) -> Choice<()> {
+        let key = self.choices.choose(&KEYS)?;
+        let mut members: Vec<(&str, Value)> = key
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.clone()))
+            .collect();
+        for _ in 0..self.choices.int_in_range(0..=2u8)? {
+            let (name, values): (_, &[&str]) = match self.choices.int_in_range(0..=8u8)? {
+                0 => ("kid", &["e", "d", "h", "", "zoë"]),
+                1 => (
+                    "alg",
+                    &[
+                        "HS256", "HS384", "RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519",
+                        "RSA-OAEP", "es256",
+                    ],
+                ),
+                2 => ("use", &["sig", "sig", "enc", "SIG", ""]),
+                3 => {
+                    let all = ["verify", "verify", "sign", "encrypt"];
+                    let some = self.choices.int_in_range(0..=3)?;
+                    members.push(("key_ops", all[some..].into()));
+                    continue;
+                }
+                4 => (
+                    "crv",
+                    &["P-256", "P-384", "secp256k1", "Ed25519", "X25519", "p-256"],
+                ),
+                5 => ("kty", &["EC", "OKP", "RSA", "oct", "ec"]),
+                6 => ("d", &["jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI", ""]),
+                other => {
+                    let index = self.choices.choose_index(members.len())?;
+                    let (_, value) = &mut members[index];
+                    match (other, &*value) {
+                        (7, Value::String(text)) if text.is_ascii() && !text.is_empty() => {
+                            let (place, by) = (self.choices.choose_index(text.len())?, "A");
+                            let mut text = text.clone();
+                            match self.choices.int_in_range(0..=3u8)? {
+                                0 => text.replace_range(place..=place, by),
+                                1 => text.insert_str(place, by),
+                                2 => drop(text.remove(place)),
+                                _ => text.truncate(place),
+                            }
+                            *value = text.into();
+                        }
+                        (7, _) => *value = Value::Null,
+                        _ => drop(members.remove(index)),
+                    }
+                    if members.is_empty() {
+                        break;
+                    }
+                    continue;
+                }
+            };
+            if !self.one_in(16) {
+                members.retain(|(member, _)| *member != name);
+            }
+            members.push((name, self.pick(values)?.into()));
+        }
+        self.out.push('{');
+        for (index, (name, value)) in members.iter().enumerate() {
+            if index > 0 {
+                self.out.push(',');
+            }
+            self.space();
+            self.text(name);
+            self.out.push(':');
+            match value {
+                _ if self.one_in(64) => self.value(1)?,
+                Value::String(text) => self.text(text),
+                other => self.out.push_str(&other.to_string()),
+            }
+        }
+        if self.one_in(8) {
+            self.out.push_str(r#","x5c":[{"kty":null}]"#);
+        }
+        self.out.push('}');
+        Ok(())
+    }
+
+    fn keys(&mut self) -> Choice<()> {
+        self.text("keys");
+        self.out.push_str(":[");
+        for index in 0..self.choices.int_in_range(0..=4u8)? {
+            if index > 0 {
+                self.out.push(',');
+            }
+            match self.one_in(32) {
+                true => self.value(2)?,
+                false => self.key()?,
+            }
+        }
+        self.out.push(']');
+        Ok(())
+    }
+}
+
+pub fn key_set(choices: &mut Unstructured<'_>) -> Choice<String> {
+    let mut writer = Writer {
+        choices,
+        out: String::new(),
+    };
+    writer.space();
+    writer.out.push('{');
+    if writer.one_in(6) {
+        writer.text("a");
+        writer.out.push(':');
+        writer.value(2)?;
+        writer.out.push(',');
+    }
+    writer.keys()?;
+    if writer.one_in(24) {
+        writer.out.push(',');
+        writer.keys()?;
+    }
+    writer.out.push('}');
+    writer.space();
+    Ok(writer.out)
 }

@@ -1,0 +1,1152 @@
+//! Login, renewal and logout, as a service has them: the routes, the layer and a store.
+#![cfg(all(feature = "axum", feature = "testing"))]
+#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::routing::{get, post};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, ORIGIN, RETRY_AFTER, SET_COOKIE};
+use http::{HeaderMap, Request, StatusCode};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use tower_jwt_auth::Claims;
+use tower_jwt_auth::claims::NumericDate;
+use tower_jwt_auth::clock::ManualClock;
+use tower_jwt_auth::keys::{Algorithm, SigningKey};
+use tower_jwt_auth::revocation::{Revocation, RevocationSet, RevocationStore, TokenId};
+use tower_jwt_auth::routes::SessionRoutes;
+use tower_jwt_auth::session::{
+    RefreshKeys, SessionErrorKind, SessionEventKind, SessionId, SessionStore, Sessions, TokenPair,
+};
+use tower_jwt_auth::store::MemoryStore;
+use tower_jwt_auth::testing::FailingStore;
+
+const NOW: u64 = 1_800_000_000;
+
+/// What is known of users: their roles. A user who is not there does not exist.
+type Users = Arc<Mutex<HashMap<String, Vec<String>>>>;
+
+struct World<S> {
+    clock: ManualClock,
+    store: FailingStore<S>,
+    users: Users,
+    events: Arc<Mutex<Vec<SessionEventKind>>>,
+    sessions: Sessions<FailingStore<S>>,
+    routes: SessionRoutes<FailingStore<S>>,
+    app: Router,
+}
+
+fn memory(clock: &ManualClock) -> MemoryStore {
+    MemoryStore::with_clock(clock.clone())
+}
+
+fn world() -> World<MemoryStore> {
+    let clock = ManualClock::at(NOW);
+    let store = memory(&clock);
+    World::new(clock, store, |sessions| sessions)
+}
+
+impl<S: SessionStore> World<S> {
+    fn new(
+        clock: ManualClock,
+        store: S,
+        configure: impl FnOnce(Sessions<FailingStore<S>>) -> Sessions<FailingStore<S>>,
+    ) -> Self {
+        let store = FailingStore::new(store);
+        let users: Users = Arc::default();
+        for name in ["alice", "bob"] {
+            let roles = vec!["reader".to_owned()];
+            users.lock().unwrap().insert(name.to_owned(), roles);
+        }
+        let events: Arc<Mutex<Vec<_>>> = Arc::default();
+        let key = SigningKey::from_secret(Algorithm::HS256, [1; 32]).unwrap();
+        let (known, heard) = (Arc::clone(&users), Arc::clone(&events));
+        let sessions = Sessions::new(store.clone(), key, RefreshKeys::new([2; 32]).unwrap())
+            .issuer("https://id.example.com")
+            .audience("api")
+            .clock(clock.clone())
+            .claims(move |name| {
+                let roles = known.lock().unwrap().get(name).cloned();
+                let claims = roles.map(|roles| json!({ "roles": roles }));
+                async move { Ok::<_, Infallible>(claims) }
+            })
+            .on_event(move |event| heard.lock().unwrap().push(event.kind));
+        let sessions = configure(sessions);
+        let routes = SessionRoutes::new(sessions.clone()).unwrap();
+        let app = Router::new()
+            .route(
+                "/me",
+                get(async |Claims(claims): Claims<Value>| claims.to_string()),
+            )
+            .layer(routes.auth_layer())
+            .route("/refresh", post(routes.refresh()))
+            .route("/logout", post(routes.logout()));
+        Self {
+            clock,
+            store,
+            users,
+            events,
+            sessions,
+            routes,
+            app,
+        }
+    }
+
+    /// How often that happened.
+    fn times(&self, kind: SessionEventKind) -> usize {
+        let events = self.events.lock().unwrap();
+        events.iter().filter(|event| **event == kind).count()
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let (parts, body) = self
+            .app
+            .clone()
+            .oneshot(request)
+            .await
+            .unwrap()
+            .into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
+    /// What `/me` says to an access token, in the header and in the cookie.
+    async fn me(&self, access_token: &str) -> StatusCode {
+        let header = Request::get("/me").header(AUTHORIZATION, format!("Bearer {access_token}"));
+        let header = self.send(header.body(Body::empty()).unwrap()).await;
+        let cookie = Request::get("/me").header(COOKIE, format!("__Host-access={access_token}"));
+        let cookie = self.send(cookie.body(Body::empty()).unwrap()).await;
+        assert_eq!(header.status, cookie.status);
+        header.status
+    }
+
+    async fn post_json(&self, path: &str, body: Value) -> Answer {
+        let request = Request::post(path).header("content-type", "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap())
+            .await
+    }
+
+    async fn post_cookies(&self, path: &str, cookies: &str) -> Answer {
+        let request = Request::post(path)
+            .header(COOKIE, cookies)
+            .header("sec-fetch-site", "same-origin");
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    async fn refresh_json(&self, refresh_token: &str) -> Answer {
+        self.post_json("/refresh", json!({ "refresh_token": refresh_token }))
+            .await
+    }
+
+    async fn refresh(&self, refresh_token: &str) -> Result<TokenPair, SessionErrorKind> {
+        let refreshed = self.sessions.refresh(refresh_token).await;
+        refreshed.map_err(|error| error.kind())
+    }
+
+    fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    fn cookies(&self) -> Vec<&str> {
+        let cookies = self.headers.get_all(SET_COOKIE).iter();
+        cookies.map(|cookie| cookie.to_str().unwrap()).collect()
+    }
+
+    /// The cookies that it deletes.
+    fn deletes(&self) -> usize {
+        let deleted = |cookie: &&&str| cookie.contains("Max-Age=0;");
+        self.cookies().iter().filter(deleted).count()
+    }
+}
+
+#[tokio::test]
+async fn a_session_from_login_to_logout() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    assert_eq!(world.me(&tokens.access_token).await, StatusCode::OK);
+    assert_eq!(tokens.access_lifetime, Duration::from_secs(300));
+    assert_eq!(tokens.refresh_lifetime, Duration::from_secs(14 * 86400));
+    assert!(tokens.refresh_token.len() < 100);
+
+    world.advance(300);
+    let answer = world.refresh_json(&tokens.refresh_token).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.headers[CACHE_CONTROL], "no-store");
+    assert!(answer.cookies().is_empty());
+    let json = answer.json();
+    assert_eq!(json["token_type"], "Bearer");
+    assert_eq!(json["expires_in"], 300);
+    let renewed = json["access_token"].as_str().unwrap();
+    assert_eq!(world.me(renewed).await, StatusCode::OK);
+
+    let refresh_token = json["refresh_token"].as_str().unwrap();
+    let logout = json!({ "refresh_token": refresh_token });
+    let answer = world.post_json("/logout", logout.clone()).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert_eq!(world.me(renewed).await, StatusCode::UNAUTHORIZED);
+    let answer = world.refresh_json(refresh_token).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(world.times(SessionEventKind::Ended), 1);
+}
+
+#[tokio::test]
+async fn the_access_token_says_what_it_should() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    let request =
+        Request::get("/me").header(AUTHORIZATION, format!("Bearer {}", tokens.access_token));
+    let claims = world
+        .send(request.body(Body::empty()).unwrap())
+        .await
+        .json();
+    assert_eq!(claims["iss"], "https://id.example.com");
+    assert_eq!(claims["sub"], "alice");
+    assert_eq!(claims["aud"], "api");
+    assert_eq!(claims["iat"], NOW);
+    assert_eq!(claims["exp"], NOW + 300);
+    assert_eq!(claims["sid"], tokens.sid.to_string());
+    assert_eq!(claims["generation"], 0);
+    assert_eq!(claims["roles"], json!(["reader"]));
+    assert_eq!(claims["jti"].as_str().unwrap().len(), 32);
+    let header = tokens.access_token.split('.').next().unwrap();
+    let header = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(header).unwrap();
+    let header: Value = serde_json::from_slice(&header).unwrap();
+    assert_eq!(header["typ"], "at+jwt");
+}
+
+#[tokio::test]
+async fn cookies_are_set_renewed_and_cleared() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    let [access, refresh] = world.routes.cookies().set(&tokens).unwrap();
+    assert_eq!(
+        access.to_str().unwrap(),
+        format!(
+            "__Host-access={}; Max-Age=300; Path=/; Secure; HttpOnly; SameSite=Lax",
+            tokens.access_token
+        )
+    );
+    assert_eq!(
+        refresh.to_str().unwrap(),
+        format!(
+            "__Host-refresh={}; Max-Age=1209600; Path=/; Secure; HttpOnly; SameSite=Strict",
+            tokens.refresh_token
+        )
+    );
+    let cookies = format!("__Host-refresh={}", tokens.refresh_token);
+    let answer = world.post_cookies("/refresh", &cookies).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.body, r#"{"expires_in":300}"#);
+    let set = answer.cookies();
+    assert!(set[0].starts_with("__Host-access=ey") && set[1].starts_with("__Host-refresh="));
+    let renewed = set[1].split(';').next().unwrap();
+    let answer = world.post_cookies("/logout", renewed).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert_eq!(answer.deletes(), 2);
+}
+
+#[tokio::test]
+async fn i09_renewal_and_logout_are_not_for_other_sites() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    let cookies = format!(
+        "__Host-access={}; __Host-refresh={}",
+        tokens.access_token, tokens.refresh_token
+    );
+    for path in ["/refresh", "/logout"] {
+        for (name, value) in [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
+            ("x-nothing", "at all"),
+        ] {
+            // A form of another site can say that it is text.
+            for kind in ["text/plain", "application/x-www-form-urlencoded"] {
+                let request = Request::post(path)
+                    .header(COOKIE, &cookies)
+                    .header("host", "example.com")
+                    .header("content-type", kind)
+                    .header(name, value);
+                let answer = world.send(request.body(Body::empty()).unwrap()).await;
+                assert_eq!(
+                    answer.status,
+                    StatusCode::FORBIDDEN,
+                    "{path} {name} {value}"
+                );
+                assert!(answer.cookies().is_empty());
+            }
+        }
+    }
+    assert_eq!(world.me(&tokens.access_token).await, StatusCode::OK);
+    assert_eq!(world.sessions.list("alice").await.unwrap().len(), 1);
+    // The page itself, and one that is trusted.
+    let own = Request::post("/refresh")
+        .header(COOKIE, &cookies)
+        .header("host", "example.com")
+        .header(ORIGIN, "https://example.com");
+    let answer = world.send(own.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn only_post_renews() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    let app = Router::new().route("/refresh", axum::routing::any(world.routes.refresh()));
+    for method in ["GET", "HEAD", "PUT", "OPTIONS"] {
+        let request = Request::builder()
+            .method(method)
+            .uri("/refresh")
+            .header(COOKIE, format!("__Host-refresh={}", tokens.refresh_token))
+            .header("sec-fetch-site", "same-origin");
+        let request = request.body(Body::empty()).unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.headers()["allow"], "POST");
+    }
+}
+
+#[tokio::test]
+async fn malformed_wishes_change_nothing() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    for body in [
+        "{",
+        "[]",
+        "{}",
+        r#"{"refresh_token":1}"#,
+        r#"{"refresh_token":"a","refresh_token":"b"}"#,
+        r#"{"refresh_token":"a","grant_type":"password"}"#,
+        &format!(r#"{{"refresh_token":"{}"}}"#, "a".repeat(5000)),
+    ] {
+        let request = Request::post("/refresh").header("content-type", "application/json");
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let answer = world.send(request).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
+    }
+    let twice = format!("__Host-refresh={}; __Host-refresh=x", tokens.refresh_token);
+    let answer = world.post_cookies("/refresh", &twice).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    let answer = world.post_cookies("/refresh", "a=b").await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert!(world.refresh(&tokens.refresh_token).await.is_ok());
+}
+
+#[tokio::test]
+async fn l01_neither_token_stands_in_for_the_other() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    let answer = world.refresh_json(&tokens.access_token).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    let cookies = format!("__Host-refresh={}", tokens.access_token);
+    let answer = world.post_cookies("/refresh", &cookies).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        world.me(&tokens.refresh_token).await,
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(world.me(&tokens.access_token).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn l02_a_replay_after_the_grace_ends_the_session() {
+    for thief_first in [false, true] {
+        let world = world();
+        let stolen = world.sessions.login("alice").await.unwrap();
+        world.advance(60);
+        // Whoever comes first gets the next token; the other one has an old one.
+        let first = world.refresh(&stolen.refresh_token).await.unwrap();
+        let second = if thief_first {
+            world.advance(60);
+            world.refresh(&first.refresh_token).await.unwrap()
+        } else {
+            first.clone()
+        };
+        world.advance(11);
+        assert_eq!(world.me(&second.access_token).await, StatusCode::OK);
+        let answer = world.refresh_json(&stolen.refresh_token).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        for access_token in [
+            &stolen.access_token,
+            &first.access_token,
+            &second.access_token,
+        ] {
+            assert_eq!(world.me(access_token).await, StatusCode::UNAUTHORIZED);
+        }
+        for tokens in [&stolen, &first, &second] {
+            assert_eq!(
+                world.refresh(&tokens.refresh_token).await.unwrap_err(),
+                SessionErrorKind::Ended
+            );
+        }
+        assert_eq!(world.times(SessionEventKind::Stolen), 1);
+    }
+}
+
+#[tokio::test]
+async fn l02_the_grandparent_is_theft_even_within_the_grace() {
+    let world = world();
+    let first = world.sessions.login("alice").await.unwrap();
+    let second = world.refresh(&first.refresh_token).await.unwrap();
+    let third = world.refresh(&second.refresh_token).await.unwrap();
+    assert_eq!(
+        world.refresh(&first.refresh_token).await.unwrap_err(),
+        SessionErrorKind::Stolen
+    );
+    assert_eq!(
+        world.me(&third.access_token).await,
+        StatusCode::UNAUTHORIZED
+    );
+}
+
+#[tokio::test]
+async fn l02_the_grace_does_not_slide() {
+    let world = world();
+    let first = world.sessions.login("alice").await.unwrap();
+    let second = world.refresh(&first.refresh_token).await.unwrap();
+    for _ in 0..3 {
+        world.advance(3);
+        let again = world.refresh(&first.refresh_token).await.unwrap();
+        assert_eq!(again.refresh_token, second.refresh_token);
+        assert_eq!(world.me(&again.access_token).await, StatusCode::OK);
+    }
+    world.advance(1);
+    assert_eq!(
+        world.refresh(&first.refresh_token).await.unwrap_err(),
+        SessionErrorKind::Stolen
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l03_a_hundred_at_once_get_the_same_successor() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    let mut asked = Vec::new();
+    for _ in 0..100 {
+        let (sessions, token) = (world.sessions.clone(), tokens.refresh_token.clone());
+        asked.push(tokio::spawn(async move { sessions.refresh(&token).await }));
+    }
+    let mut successors = HashSet::new();
+    for answer in asked {
+        let tokens = answer.await.unwrap().unwrap();
+        assert_eq!(world.me(&tokens.access_token).await, StatusCode::OK);
+        successors.insert(tokens.refresh_token);
+    }
+    assert_eq!(successors.len(), 1);
+    let listed = world.sessions.list("alice").await.unwrap();
+    assert_eq!(listed[0].counter, 1, "one rotation");
+}
+
+#[tokio::test]
+async fn l05_a_response_of_503_clears_no_cookie() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    let cookies = format!("__Host-refresh={}", tokens.refresh_token);
+    world.store.fail();
+    for path in ["/refresh", "/logout"] {
+        let answer = world.post_cookies(path, &cookies).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert_eq!(answer.headers[RETRY_AFTER], "1");
+        assert!(answer.cookies().is_empty());
+    }
+    world.store.heal();
+    // Nor does a guess.
+    let answer = world.post_cookies("/refresh", "__Host-refresh=guess").await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert!(answer.cookies().is_empty());
+    // A session that is dead does.
+    world.sessions.logout(&tokens.refresh_token).await.unwrap();
+    let answer = world.post_cookies("/refresh", &cookies).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(answer.deletes(), 2);
+}
+
+#[tokio::test]
+async fn l07_a_store_that_is_down_uses_up_no_token() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    world.store.fail();
+    assert_eq!(
+        world.refresh(&tokens.refresh_token).await.unwrap_err(),
+        SessionErrorKind::Unavailable
+    );
+    world.store.heal();
+    world.advance(3600);
+    assert!(world.refresh(&tokens.refresh_token).await.is_ok());
+}
+
+#[tokio::test]
+async fn l07_claims_that_cannot_be_had_use_up_no_token() {
+    let clock = ManualClock::at(NOW);
+    let broken = Arc::new(Mutex::new(false));
+    let switch = Arc::clone(&broken);
+    let store = memory(&clock);
+    let world = World::new(clock, store, move |sessions| {
+        sessions.claims(move |_| {
+            let broken = *switch.lock().unwrap();
+            async move {
+                if broken {
+                    return Err(std::io::Error::other("the database of alice is down"));
+                }
+                Ok(Some(json!({})))
+            }
+        })
+    });
+    let tokens = world.sessions.login("alice").await.unwrap();
+    *broken.lock().unwrap() = true;
+    let answer = world.refresh_json(&tokens.refresh_token).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(!answer.body.contains("alice"));
+    world.advance(3600);
+    *broken.lock().unwrap() = false;
+    assert!(world.refresh(&tokens.refresh_token).await.is_ok());
+}
+
+#[tokio::test]
+async fn l08_the_grace_counts_from_the_stored_time() {
+    let world = world();
+    let first = world.sessions.login("alice").await.unwrap();
+    let second = world.refresh(&first.refresh_token).await.unwrap();
+    // The response is lost and the server starts again, over the same store.
+    let key = SigningKey::from_secret(Algorithm::HS256, [1; 32]).unwrap();
+    let keys = RefreshKeys::new([2; 32]).unwrap();
+    let restarted = Sessions::new(world.store.clone(), key, keys)
+        .issuer("https://id.example.com")
+        .clock(world.clock.clone());
+    world.advance(9);
+    let again = restarted.refresh(&first.refresh_token).await.unwrap();
+    assert_eq!(again.refresh_token, second.refresh_token);
+    world.advance(1);
+    let late = restarted.refresh(&first.refresh_token).await.unwrap_err();
+    assert_eq!(late.kind(), SessionErrorKind::Stolen);
+}
+
+#[tokio::test]
+async fn l09_no_session_outlives_its_end() {
+    let clock = ManualClock::at(NOW);
+    let store = memory(&clock);
+    let world = World::new(clock, store, |sessions| {
+        sessions
+            .idle_lifetime(Duration::from_secs(1000))
+            .lifetime(Duration::from_secs(2500))
+    });
+    // Idle.
+    let tokens = world.sessions.login("alice").await.unwrap();
+    assert_eq!(tokens.refresh_lifetime, Duration::from_secs(1000));
+    world.advance(1000);
+    assert_eq!(
+        world.refresh(&tokens.refresh_token).await.unwrap_err(),
+        SessionErrorKind::Expired
+    );
+    assert!(world.sessions.list("alice").await.unwrap().is_empty());
+    // By age, however busy.
+    let mut tokens = world.sessions.login("alice").await.unwrap();
+    for expected in [1000, 1000, 700, 100] {
+        world.advance(600);
+        tokens = world.refresh(&tokens.refresh_token).await.unwrap();
+        assert_eq!(tokens.refresh_lifetime, Duration::from_secs(expected));
+    }
+    // The access token ends with it.
+    assert_eq!(tokens.access_lifetime, Duration::from_secs(100));
+    world.advance(100);
+    assert_eq!(
+        world.refresh(&tokens.refresh_token).await.unwrap_err(),
+        SessionErrorKind::Expired
+    );
+    world.advance(30);
+    assert_eq!(
+        world.me(&tokens.access_token).await,
+        StatusCode::UNAUTHORIZED
+    );
+}
+
+#[tokio::test]
+async fn l09_no_access_token_outlives_an_idle_session() {
+    let clock = ManualClock::at(NOW);
+    let store = memory(&clock);
+    let world = World::new(clock, store, |sessions| {
+        sessions.idle_lifetime(Duration::from_secs(60))
+    });
+    let tokens = world.sessions.login("alice").await.unwrap();
+    assert_eq!(tokens.access_lifetime, Duration::from_secs(60));
+    // Within the leeway the token still counts, and must still be told from others when its subject is logged out.
+    world.advance(70);
+    world.sessions.login("bob").await.unwrap();
+    assert_eq!(world.me(&tokens.access_token).await, StatusCode::OK);
+    world.sessions.logout_everywhere("alice").await.unwrap();
+    assert_eq!(
+        world.me(&tokens.access_token).await,
+        StatusCode::UNAUTHORIZED
+    );
+}
+
+#[tokio::test]
+async fn l11_guesses_change_nothing_and_a_counter_ahead_is_caught_up_with() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    let mut forged = tokens.refresh_token.clone().into_bytes();
+    for index in 0..forged.len() {
+        let before = forged[index];
+        forged[index] = if before == b'A' { b'B' } else { b'A' };
+        let text = String::from_utf8(forged.clone()).unwrap();
+        assert_eq!(
+            world.refresh(&text).await.unwrap_err(),
+            SessionErrorKind::InvalidToken
+        );
+        forged[index] = before;
+    }
+    // The same session in a store that has lost the last two writes.
+    let lost = World::new(world.clock.clone(), memory(&world.clock), |sessions| {
+        sessions
+    });
+    let session = world.sessions.list("alice").await.unwrap().remove(0);
+    lost.store.create(&session).await.unwrap();
+    let second = world.refresh(&tokens.refresh_token).await.unwrap();
+    let third = world.refresh(&second.refresh_token).await.unwrap();
+    let caught_up = lost.refresh(&third.refresh_token).await.unwrap();
+    assert_eq!(lost.times(SessionEventKind::Recovered), 1);
+    assert_eq!(
+        caught_up.refresh_token,
+        world
+            .refresh(&third.refresh_token)
+            .await
+            .unwrap()
+            .refresh_token
+    );
+    lost.advance(11);
+    assert_eq!(
+        lost.refresh(&third.refresh_token).await.unwrap_err(),
+        SessionErrorKind::Stolen
+    );
+}
+
+#[tokio::test]
+async fn l12_the_store_holds_no_secret() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    let session = world.sessions.list("alice").await.unwrap().remove(0);
+    // All that a store is handed, field by field.
+    let kept = format!(
+        "{} {:?} {} {} {} {:?}",
+        session.sid,
+        session.issuer,
+        session.subject,
+        session.generation,
+        session.counter,
+        session.label
+    );
+    let mac = &tokens.refresh_token[34..];
+    assert!(!kept.contains(mac));
+    let others = RefreshKeys::new([3; 32]).unwrap();
+    let key = SigningKey::from_secret(Algorithm::HS256, [1; 32]).unwrap();
+    let thief = Sessions::new(world.store.clone(), key, others).clock(world.clock.clone());
+    let refused = thief.refresh(&tokens.refresh_token).await.unwrap_err();
+    assert_eq!(refused.kind(), SessionErrorKind::InvalidToken);
+}
+
+#[tokio::test]
+async fn k01_k03_log_out_everywhere_and_in_again_in_the_same_second() {
+    let world = world();
+    let phone = world.sessions.login("alice").await.unwrap();
+    let laptop = world.sessions.login("alice").await.unwrap();
+    let bob = world.sessions.login("bob").await.unwrap();
+    world.sessions.logout_everywhere("alice").await.unwrap();
+    let again = world.sessions.login("alice").await.unwrap();
+    for tokens in [&phone, &laptop] {
+        assert_eq!(
+            world.me(&tokens.access_token).await,
+            StatusCode::UNAUTHORIZED
+        );
+        let answer = world.refresh_json(&tokens.refresh_token).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    }
+    for tokens in [&again, &bob] {
+        assert_eq!(world.me(&tokens.access_token).await, StatusCode::OK);
+        assert!(world.refresh(&tokens.refresh_token).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn k04_what_was_ended_stays_ended() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    world.sessions.logout_everywhere("alice").await.unwrap();
+    for _ in 0..90 {
+        world.advance(86_400);
+        // Traffic, so that the store tidies up.
+        world.sessions.login("bob").await.unwrap();
+        assert!(world.refresh(&tokens.refresh_token).await.is_err());
+        assert_eq!(
+            world.me(&tokens.access_token).await,
+            StatusCode::UNAUTHORIZED
+        );
+    }
+}
+
+#[tokio::test]
+async fn k05_a_block_wins_over_a_login_that_began_before_it() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    let pending = world.sessions.begin("alice").await.unwrap();
+    world.sessions.block("alice").await.unwrap();
+    let refused = |result: Result<TokenPair, _>| {
+        result.map_err(|error: tower_jwt_auth::session::SessionError| error.kind())
+    };
+    assert_eq!(
+        refused(world.sessions.complete(pending).await).unwrap_err(),
+        SessionErrorKind::Blocked
+    );
+    assert_eq!(
+        refused(world.sessions.login("alice").await).unwrap_err(),
+        SessionErrorKind::Blocked
+    );
+    assert_eq!(
+        world.me(&tokens.access_token).await,
+        StatusCode::UNAUTHORIZED
+    );
+    assert!(world.refresh(&tokens.refresh_token).await.is_err());
+    // Lifting it revives nothing, and lets in anew.
+    let pending = world.sessions.begin("alice").await;
+    assert!(pending.is_err());
+    world.sessions.unblock("alice").await.unwrap();
+    assert!(world.refresh(&tokens.refresh_token).await.is_err());
+    assert_eq!(
+        world.me(&tokens.access_token).await,
+        StatusCode::UNAUTHORIZED
+    );
+    let again = world.sessions.login("alice").await.unwrap();
+    assert_eq!(world.me(&again.access_token).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn k05_a_login_begun_before_a_logout_everywhere_is_refused() {
+    let world = world();
+    let pending = world.sessions.begin("alice").await.unwrap();
+    world.sessions.logout_everywhere("alice").await.unwrap();
+    let refused = world.sessions.complete(pending).await.unwrap_err();
+    assert_eq!(refused.kind(), SessionErrorKind::LoggedOut);
+    // Even if a block came and went.
+    let pending = world.sessions.begin("alice").await.unwrap();
+    world.sessions.block("alice").await.unwrap();
+    world.sessions.unblock("alice").await.unwrap();
+    let refused = world.sessions.complete(pending).await.unwrap_err();
+    assert_eq!(refused.kind(), SessionErrorKind::LoggedOut);
+}
+
+#[tokio::test]
+async fn k07_a_logout_that_was_not_stored_is_not_acknowledged() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    world.store.fail();
+    let logout = json!({ "refresh_token": tokens.refresh_token });
+    let answer = world.post_json("/logout", logout).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    for failed in [
+        world.sessions.block("alice").await,
+        world.sessions.unblock("alice").await,
+        world.sessions.logout_everywhere("alice").await,
+        world.sessions.end_session(tokens.sid).await,
+    ] {
+        assert_eq!(failed.unwrap_err().kind(), SessionErrorKind::Unavailable);
+    }
+    assert_eq!(world.times(SessionEventKind::Ended), 0);
+    world.store.heal();
+    assert_eq!(world.me(&tokens.access_token).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn k09_logging_out_again_changes_nothing() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    for _ in 0..2 {
+        let logout = json!({ "refresh_token": tokens.refresh_token });
+        let answer = world.post_json("/logout", logout).await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    }
+    assert_eq!(world.times(SessionEventKind::Ended), 1);
+    // By an access token that has only expired, in the header and in the cookie.
+    for by_cookie in [false, true] {
+        let tokens = world.sessions.login("alice").await.unwrap();
+        world.advance(3600);
+        assert_eq!(
+            world.me(&tokens.access_token).await,
+            StatusCode::UNAUTHORIZED
+        );
+        let request = Request::post("/logout").header("sec-fetch-site", "same-origin");
+        let request = if by_cookie {
+            request.header(COOKIE, format!("__Host-access={}", tokens.access_token))
+        } else {
+            request.header(AUTHORIZATION, format!("Bearer {}", tokens.access_token))
+        };
+        let answer = world.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT);
+        assert!(world.refresh(&tokens.refresh_token).await.is_err());
+    }
+    // By one that is anything but good: not at all.
+    let tokens = world.sessions.login("alice").await.unwrap();
+    let mut forged = tokens.access_token.clone();
+    forged.pop();
+    let request = Request::post("/logout").header(AUTHORIZATION, format!("Bearer {forged}"));
+    let answer = world.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    let answer = world
+        .send(Request::post("/logout").body(Body::empty()).unwrap())
+        .await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(world.me(&tokens.access_token).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_role_that_was_taken_away_is_gone_from_the_next_token() {
+    let world = world();
+    let roles = async |token: &str| {
+        let request = Request::get("/me").header(AUTHORIZATION, format!("Bearer {token}"));
+        world
+            .send(request.body(Body::empty()).unwrap())
+            .await
+            .json()["roles"]
+            .clone()
+    };
+    world
+        .users
+        .lock()
+        .unwrap()
+        .get_mut("alice")
+        .unwrap()
+        .push("admin".into());
+    let tokens = world.sessions.login("alice").await.unwrap();
+    assert_eq!(
+        roles(&tokens.access_token).await,
+        json!(["reader", "admin"])
+    );
+    world.users.lock().unwrap().get_mut("alice").unwrap().pop();
+    let tokens = world.refresh(&tokens.refresh_token).await.unwrap();
+    assert_eq!(roles(&tokens.access_token).await, json!(["reader"]));
+    // And a user who is gone gets none.
+    world.users.lock().unwrap().remove("alice");
+    assert_eq!(
+        world.refresh(&tokens.refresh_token).await.unwrap_err(),
+        SessionErrorKind::UnknownSubject
+    );
+    assert_eq!(
+        world.me(&tokens.access_token).await,
+        StatusCode::UNAUTHORIZED
+    );
+}
+
+#[tokio::test]
+async fn claims_that_belong_to_the_session_cannot_be_supplied() {
+    for claims in [
+        json!({ "sub": "root" }),
+        json!({ "exp": 9_999_999_999_u64 }),
+        json!({ "sid": "x" }),
+        json!({ "generation": 9 }),
+        json!(["roles"]),
+        json!("root"),
+    ] {
+        let clock = ManualClock::at(NOW);
+        let store = memory(&clock);
+        let world = World::new(clock, store, move |sessions| {
+            sessions.claims(move |_| {
+                let claims = claims.clone();
+                async move { Ok::<_, Infallible>(Some(claims)) }
+            })
+        });
+        let refused = world.sessions.login("alice").await.unwrap_err();
+        assert_eq!(refused.kind(), SessionErrorKind::Claims);
+        assert!(world.sessions.list("alice").await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_token_too_large_for_a_cookie_is_an_error_at_issue() {
+    let world = world();
+    world
+        .users
+        .lock()
+        .unwrap()
+        .get_mut("alice")
+        .unwrap()
+        .push("x".repeat(4000));
+    let refused = world.routes.sessions().login("alice").await.unwrap_err();
+    assert_eq!(refused.kind(), SessionErrorKind::TooLarge);
+    assert!(world.sessions.list("alice").await.unwrap().is_empty());
+    // At a renewal it uses up no token.
+    world.users.lock().unwrap().get_mut("alice").unwrap().pop();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    world
+        .users
+        .lock()
+        .unwrap()
+        .get_mut("alice")
+        .unwrap()
+        .push("x".repeat(4000));
+    let answer = world.refresh_json(&tokens.refresh_token).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    world.users.lock().unwrap().get_mut("alice").unwrap().pop();
+    world.advance(3600);
+    assert!(world.refresh(&tokens.refresh_token).await.is_ok());
+}
+
+#[tokio::test]
+async fn sessions_are_listed_and_ended_one_by_one() {
+    let world = world();
+    let begin = async |label: &str| {
+        let pending = world.sessions.begin("alice").await.unwrap().label(label);
+        world.sessions.complete(pending).await.unwrap()
+    };
+    let phone = begin("phone").await;
+    world.advance(60);
+    let laptop = begin("laptop").await;
+    world.advance(60);
+    world.refresh(&phone.refresh_token).await.unwrap();
+    let listed = world.sessions.list("alice").await.unwrap();
+    let labels: Vec<_> = listed
+        .iter()
+        .map(|session| session.label.as_deref())
+        .collect();
+    assert_eq!(labels, [Some("phone"), Some("laptop")], "used last first");
+    assert_eq!(listed[0].created_at.seconds(), NOW);
+    assert_eq!(listed[0].rotated_at.seconds(), NOW + 120);
+    // Another's session is none of one's own.
+    assert!(
+        !world
+            .sessions
+            .end_session_of("bob", laptop.sid)
+            .await
+            .unwrap()
+    );
+    assert_eq!(world.me(&laptop.access_token).await, StatusCode::OK);
+    assert!(
+        world
+            .sessions
+            .end_session_of("alice", laptop.sid)
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        world.me(&laptop.access_token).await,
+        StatusCode::UNAUTHORIZED
+    );
+    assert!(
+        !world
+            .sessions
+            .end_session_of("alice", laptop.sid)
+            .await
+            .unwrap()
+    );
+    assert_eq!(world.sessions.list("alice").await.unwrap().len(), 1);
+    let unknown = SessionId::from_bytes([0; 16]);
+    assert!(
+        !world
+            .sessions
+            .end_session_of("alice", unknown)
+            .await
+            .unwrap()
+    );
+}
+
+/// 1,000, or what `RACE_ROUNDS` says.
+fn rounds() -> usize {
+    std::env::var("RACE_ROUNDS").map_or(1_000, |rounds| rounds.parse().unwrap())
+}
+
+#[tokio::test]
+async fn k05_a_block_that_finds_no_room_leaves_all_as_it_was() {
+    let clock = ManualClock::at(NOW);
+    let set = RevocationSet::new().clock(clock.clone()).capacity(1);
+    let store = MemoryStore::with(set, clock.clone());
+    let block = Revocation::Block {
+        issuer: Some("https://id.example.com"),
+        subject: "bob",
+    };
+    store.revoke(&block).unwrap();
+    let world = World::new(clock, store, |sessions| sessions);
+    let alice = world.sessions.login("alice").await.unwrap();
+    assert!(world.sessions.block("alice").await.is_err());
+    assert!(world.sessions.logout_everywhere("alice").await.is_err());
+    assert!(world.sessions.logout(&alice.refresh_token).await.is_err());
+    world.advance(1);
+    assert_eq!(world.me(&alice.access_token).await, StatusCode::OK);
+    assert!(world.refresh(&alice.refresh_token).await.is_ok());
+    // The block that was there stands, and can be said again.
+    let bob = world.sessions.login("bob").await.unwrap();
+    assert_eq!(world.me(&bob.access_token).await, StatusCode::UNAUTHORIZED);
+    world.sessions.block("bob").await.unwrap();
+    assert!(world.sessions.login("bob").await.is_err());
+    // One that was lifted behind the sessions' back is put in again.
+    assert!(
+        world
+            .store
+            .store()
+            .lift_block(Some("https://id.example.com"), "bob")
+    );
+    world.sessions.block("bob").await.unwrap();
+    let id = TokenId::new(NumericDate::from_seconds(NOW + 300).unwrap());
+    let id = id
+        .issuer("https://id.example.com")
+        .subject("bob")
+        .generation(9);
+    assert_eq!(world.store.store().peek(&id), Some(true));
+}
+
+#[tokio::test]
+async fn l08_a_clock_that_steps_back_does_not_lengthen_the_grace() {
+    let world = world();
+    let first = world.sessions.login("alice").await.unwrap();
+    world.advance(5 * 86_400);
+    world.refresh(&first.refresh_token).await.unwrap();
+    world.clock.step_back(Duration::from_secs(5 * 86_400));
+    assert!(world.refresh(&first.refresh_token).await.is_ok());
+    world.advance(10);
+    assert_eq!(
+        world.refresh(&first.refresh_token).await.unwrap_err(),
+        SessionErrorKind::Stolen
+    );
+}
+
+#[tokio::test]
+async fn what_comes_as_json_leaves_cookies_alone() {
+    let world = world();
+    let live = world.sessions.login("alice").await.unwrap();
+    let dead = world.sessions.login("alice").await.unwrap();
+    world.sessions.logout(&dead.refresh_token).await.unwrap();
+    for path in ["/refresh", "/logout"] {
+        let request = Request::post(path)
+            .header("content-type", "application/json")
+            .header(COOKIE, format!("__Host-refresh={}", live.refresh_token));
+        let body = json!({ "refresh_token": dead.refresh_token }).to_string();
+        let answer = world.send(request.body(Body::from(body)).unwrap()).await;
+        assert!(answer.cookies().is_empty(), "{path}");
+    }
+    assert!(world.refresh(&live.refresh_token).await.is_ok());
+    let request = Request::post("/refresh").header("content-type", "application/json");
+    let body = json!([live.refresh_token]).to_string();
+    let answer = world.send(request.body(Body::from(body)).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_refresh_cookie_that_nobody_can_read_keeps_nobody_logged_in() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    let cookies = format!("__Host-refresh=old; __Host-access={}", tokens.access_token);
+    let answer = world.post_cookies("/logout", &cookies).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert_eq!(answer.deletes(), 2);
+    assert_eq!(
+        world.me(&tokens.access_token).await,
+        StatusCode::UNAUTHORIZED
+    );
+    let answer = world.post_cookies("/logout", "__Host-refresh=old").await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn an_authorization_header_says_whose_session_ends() {
+    let world = world();
+    let alice = world.sessions.login("alice").await.unwrap();
+    let bob = world.sessions.login("bob").await.unwrap();
+    let request = Request::post("/logout")
+        .header(AUTHORIZATION, format!("Bearer {}", alice.access_token))
+        .header(COOKIE, format!("__Host-refresh={}", bob.refresh_token));
+    let answer = world.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        world.me(&alice.access_token).await,
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(world.me(&bob.access_token).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn l11_a_refresh_token_of_another_issuer_is_none_of_ours() {
+    let world = world();
+    let tokens = world.sessions.login("alice").await.unwrap();
+    // The same store and, by mistake, the same secrets.
+    let key = SigningKey::from_secret(Algorithm::HS256, [1; 32]).unwrap();
+    let keys = RefreshKeys::new([2; 32]).unwrap();
+    let other = Sessions::new(world.store.clone(), key, keys)
+        .issuer("https://other.example.com")
+        .clock(world.clock.clone());
+    let refused = other.refresh(&tokens.refresh_token).await.unwrap_err();
+    assert_eq!(refused.kind(), SessionErrorKind::InvalidToken);
+    assert!(world.refresh(&tokens.refresh_token).await.is_ok());
+}
+
+/// Races a renewal against something that ends the session, many times over.
+async fn race<S: SessionStore>(world: &World<S>, rounds: usize, end: &str) {
+    for round in 0..rounds {
+        let tokens = world.sessions.login("alice").await.unwrap();
+        let refresh = {
+            let (sessions, token) = (world.sessions.clone(), tokens.refresh_token.clone());
+            tokio::spawn(async move { sessions.refresh(&token).await })
+        };
+        if round % 2 == 0 {
+            tokio::task::yield_now().await;
+        }
+        match end {
+            "logout" => world.sessions.logout(&tokens.refresh_token).await.unwrap(),
+            "everywhere" => world.sessions.logout_everywhere("alice").await.unwrap(),
+            _ => world.sessions.block("alice").await.unwrap(),
+        }
+        // It has returned: from here on nothing works, whoever won.
+        let raced = refresh.await.unwrap();
+        let mut issued = vec![tokens];
+        issued.extend(raced);
+        for tokens in &issued {
+            assert_eq!(
+                world.me(&tokens.access_token).await,
+                StatusCode::UNAUTHORIZED
+            );
+            assert!(world.refresh(&tokens.refresh_token).await.is_err());
+        }
+        if end == "block" {
+            assert!(world.sessions.login("alice").await.is_err());
+            world.sessions.unblock("alice").await.unwrap();
+        }
+        // The same second.
+        let again = world.sessions.login("alice").await.unwrap();
+        assert_eq!(world.me(&again.access_token).await, StatusCode::OK);
+        world.sessions.logout(&again.refresh_token).await.unwrap();
+        // The store may forget what is long dead.
+        world.advance(1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l06_a_renewal_that_races_a_logout_loses() {
+    race(&world(), rounds(), "logout").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l06_a_renewal_that_races_a_logout_everywhere_loses() {
+    race(&world(), rounds(), "everywhere").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l06_a_renewal_that_races_a_block_loses() {
+    race(&world(), rounds(), "block").await;
+}
