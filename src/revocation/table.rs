@@ -107,6 +107,15 @@ impl<'a> Table<'a> {
         self.0.get(line)?.0.get(place % IN_LINE)
     }
 
+    /// Begins to read the group where the search begins. A processor goes on with what follows until the line has come.
+    #[inline]
+    pub(super) fn fetch(self, fingerprint: Fingerprint) {
+        if let Some(tags) = self.0.get(self.home(fingerprint)) {
+            let [first, ..] = &tags.0;
+            first.load(Ordering::Relaxed);
+        }
+    }
+
     /// Calls `visit` with each place of the fingerprint, until it answers `true`.
     #[inline]
     pub(super) fn find(
