@@ -306,16 +306,16 @@ fn look_ups(rounds: usize, entries: u64) {
                     is_alone,
                     [
                         (&mut |index| look(&hits, index, true), &mut |index| {
-                            read(&hits, index)
+                            read(&hits, index);
                         }),
                         (&mut |index| find(&hit_keys, index, true), &mut |index| {
-                            read_key(&hit_keys, index)
+                            read_key(&hit_keys, index);
                         }),
                         (&mut |index| look(&misses, index, false), &mut |index| {
-                            read(&misses, index)
+                            read(&misses, index);
                         }),
                         (&mut |index| find(&miss_keys, index, false), &mut |index| {
-                            read_key(&miss_keys, index)
+                            read_key(&miss_keys, index);
                         }),
                         (
                             &mut |index| assert!(black_box(index) < usize::MAX),

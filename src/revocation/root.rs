@@ -44,7 +44,7 @@ impl TableOf {
 
     /// The two by turns.
     pub(super) fn number(number: usize) -> Self {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             Self::Sessions
         } else {
             Self::Subjects
