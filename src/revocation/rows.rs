@@ -167,10 +167,17 @@ impl Rows {
         found
     }
 
-    /// All rows of the subject with that fingerprint.
+    /// Begins to read where a fingerprint may lie.
     #[inline]
-    pub(super) fn subject(&self, fingerprint: Fingerprint) -> SubjectRows<'_> {
+    pub(super) fn fetch(&self, fingerprint: Fingerprint) {
+        self.table().fetch(fingerprint);
+    }
+
+    /// All rows of the subject with that fingerprint, if there is one.
+    #[inline]
+    pub(super) fn subject(&self, fingerprint: Fingerprint) -> Option<SubjectRows<'_>> {
         let mut found = SubjectRows::default();
+        let mut is_any = false;
         self.table().find(fingerprint, |place| {
             let row = Row { rows: self, place };
             match row.kind() {
@@ -179,9 +186,10 @@ impl Rows {
                 Some(Kind::Block) => found.block = Some(row),
                 _ => {}
             }
+            is_any = true;
             false
         });
-        found
+        is_any.then_some(found)
     }
 
     /// Adds a row that is not in the table. There must be [`room`](Rows::room).
@@ -233,7 +241,7 @@ pub(super) struct SubjectRows<'a> {
 /// Rows in shards by the lower bits of their fingerprints, so that the writer never has to build more than a part anew.
 pub(super) type Shards = Arc<[Arc<Rows>]>;
 
-pub(super) const SHARDS: usize = 64;
+pub(super) const SHARDS: usize = 16;
 
 pub(super) fn no_rows() -> Shards {
     let empty = Arc::new(Rows::default());

@@ -61,6 +61,12 @@ fn tag(fingerprint: Fingerprint) -> u64 {
     (fingerprint.bits() >> 8 & 0xffff).max(1)
 }
 
+/// The place of which the tag is the one of that number in that word.
+#[inline]
+fn place_of(number: usize, word: usize) -> usize {
+    number.wrapping_mul(IN_LINE).wrapping_add(word)
+}
+
 impl<'a> Table<'a> {
     pub(super) fn of(lines: &'a [Line]) -> Self {
         Self(lines)
@@ -107,6 +113,15 @@ impl<'a> Table<'a> {
         self.0.get(line)?.0.get(place % IN_LINE)
     }
 
+    /// Begins to read the group where the search begins. A processor goes on with what follows until the line has come.
+    #[inline]
+    pub(super) fn fetch(self, fingerprint: Fingerprint) {
+        if let Some(tags) = self.0.get(self.home(fingerprint)) {
+            let [first, ..] = &tags.0;
+            first.load(Ordering::Relaxed);
+        }
+    }
+
     /// Calls `visit` with each place of the fingerprint, until it answers `true`.
     #[inline]
     #[expect(clippy::arithmetic_side_effects, reason = "less than 32")]
@@ -132,7 +147,7 @@ impl<'a> Table<'a> {
             }
             while fits != 0 {
                 let bit = fits.trailing_zeros() as usize;
-                let place = bit / 16 * IN_LINE + bit % 16;
+                let place = place_of(bit / 16, bit % 16);
                 let cell = self.cell(group, place);
                 if cell.is_some_and(|cell| cell.load(Ordering::Acquire) == fingerprint.bits())
                     && visit(group.wrapping_mul(IN_GROUP).wrapping_add(place))
@@ -167,15 +182,19 @@ impl<'a> Table<'a> {
             };
             for (offset, word) in tags.0.iter().enumerate() {
                 let known = word.load(Ordering::Relaxed);
-                let vacant = (0..4_usize).find(|lane| known >> (lane * 16) & 0xffff == 0);
-                if let Some(lane) = vacant {
-                    let place = lane * IN_LINE + offset;
+                let vacant = [0_u32, 16, 32, 48]
+                    .into_iter()
+                    .enumerate()
+                    .find(|(_, shift)| known.wrapping_shr(*shift) & 0xffff == 0);
+                if let Some((number, shift)) = vacant {
+                    let place = place_of(number, offset);
                     fill(group.wrapping_mul(IN_GROUP).wrapping_add(place));
                     if let Some(cell) = self.cell(group, place) {
                         cell.store(fingerprint.bits(), Ordering::Release);
                     }
                     // Now it can be found.
-                    word.store(known | tag(fingerprint) << (lane * 16), Ordering::Release);
+                    let known = known | tag(fingerprint).wrapping_shl(shift);
+                    word.store(known, Ordering::Release);
                     return;
                 }
             }
