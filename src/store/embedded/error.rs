@@ -9,7 +9,7 @@ use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionErro
 
 /// Why an [`EmbeddedStore`](super::EmbeddedStore) cannot be opened, or does not answer. Its text holds no id.
 ///
-/// Whatever it is: nothing that was acknowledged is lost, and [`peek`](crate::revocation::RevocationStore::peek) answers on.
+/// Whatever it is: nothing that was acknowledged is lost, and look-ups of revocations are answered on.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EmbeddedStoreError {

@@ -1,8 +1,9 @@
 //! What was revoked, in memory.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::error::EmbeddedStoreError;
 use crate::claims::NumericDate;
 use crate::clock::Clock;
 use crate::revocation::{Revocation, RevocationSet, TokenId};
@@ -55,6 +56,8 @@ pub(super) struct Known {
     set: RevocationSet,
     /// In seconds: whoever expires before it may have been forgotten, and counts as revoked.
     horizon: AtomicU64,
+    /// Something on disk is not in the set, so that it can tell nothing.
+    incomplete: AtomicBool,
 }
 
 impl Known {
@@ -62,6 +65,7 @@ impl Known {
         Self {
             set: set.clock(clock),
             horizon: AtomicU64::new(0),
+            incomplete: AtomicBool::new(false),
         }
     }
 
@@ -132,8 +136,23 @@ impl Known {
         self.horizon.fetch_max(second, Ordering::SeqCst);
     }
 
-    pub(super) fn peek(&self, token: &TokenId<'_>) -> bool {
-        token.expires_at.seconds() < self.horizon.load(Ordering::Relaxed)
-            || self.set.is_revoked(token)
+    /// Takes in what is on disk already. If it cannot, it knows nothing for sure any more: better no answer than a wrong one.
+    pub(super) fn learn(&self, marks: &[Mark]) -> Result<(), EmbeddedStoreError> {
+        for mark in marks {
+            if !self.insert(mark) {
+                self.incomplete.store(true, Ordering::SeqCst);
+                return Err(EmbeddedStoreError::SetFull);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn peek(&self, token: &TokenId<'_>) -> Result<bool, EmbeddedStoreError> {
+        let revoked = token.expires_at.seconds() < self.horizon.load(Ordering::Relaxed)
+            || self.set.is_revoked(token);
+        if !revoked && self.incomplete.load(Ordering::Relaxed) {
+            return Err(EmbeddedStoreError::SetFull);
+        }
+        Ok(revoked)
     }
 }

@@ -21,6 +21,20 @@
 //!
 //! If the disk fails, or is full, calls fail and have changed nothing, look-ups of revocations go on, and each call tries anew.
 //! A call that is dropped while it waits may still happen.
+//!
+//! # Figures
+//!
+//! With as many revocations as live sessions, on two busy cores of a virtual machine whose disk takes 5 ms for a sync
+//! (`cargo bench --features embedded --bench embedded`):
+//!
+//! | sessions | open | file | resident, once open | a renewal, 1 caller | 64 callers | renewals a second, 64 callers |
+//! | --- | --- | --- | --- | --- | --- | --- |
+//! | 10,000 | 0.05 s | 10 MiB | 3 MiB | 22 ms | 20 ms | 3,300 |
+//! | 100,000 | 0.2 s | 80 MiB | 14 MiB | 17 ms | 36 ms | 1,800 |
+//! | 1,000,000 | 3.3 s | 641 MiB | 73 MiB | 21 ms | 26 ms | 2,500 |
+//!
+//! A renewal is two syncs, whoever else shares them: the second is what makes a file that was not closed open as fast as
+//! one that was, without reading it all. To the memory comes the [cache](EmbeddedStoreOptions::cache), as it fills.
 
 mod error;
 mod file;
@@ -154,7 +168,7 @@ impl EmbeddedStoreOptions {
     /// [`InUse`](EmbeddedStoreError::InUse), [`ForeignFile`](EmbeddedStoreError::ForeignFile),
     /// [`NewerFormat`](EmbeddedStoreError::NewerFormat) and [`Corrupt`](EmbeddedStoreError::Corrupt) say what the file is;
     /// [`SetFull`](EmbeddedStoreError::SetFull) if it holds more revocations than the capacity;
-    /// [`Io`](EmbeddedStoreError::Io) if it cannot be read or written.
+    /// [`Io`](EmbeddedStoreError::Io) and [`DiskFull`](EmbeddedStoreError::DiskFull) if it cannot be read or written.
     pub async fn open(self, path: impl AsRef<Path>) -> Result<EmbeddedStore, EmbeddedStoreError> {
         let path: PathBuf = path.as_ref().to_owned();
         self.open_with(move || Opened::at(&path)).await
@@ -329,11 +343,11 @@ impl RevocationStore for EmbeddedStore {
     type Error = EmbeddedStoreError;
 
     async fn is_revoked(&self, token: &TokenId<'_>) -> Result<bool, EmbeddedStoreError> {
-        Ok(self.shared.known.peek(token))
+        self.shared.known.peek(token)
     }
 
     fn peek(&self, token: &TokenId<'_>) -> Option<bool> {
-        Some(self.shared.known.peek(token))
+        self.shared.known.peek(token).ok()
     }
 }
 

@@ -277,8 +277,8 @@ async fn k12b_a_full_set_is_an_error_and_forgets_nothing() {
             Err(EmbeddedStoreError::SetFull) => break session,
             Err(error) => panic!("{error}"),
         }
+        assert!(ended.len() <= 100, "more than it holds");
     };
-    assert!(ended.len() <= 100);
     assert!(ended.iter().all(|session| is_revoked(&store, session)));
     assert!(!is_revoked(&store, &refused));
     assert_eq!(
@@ -781,6 +781,8 @@ struct Platters {
     fail_writes: bool,
     /// Fails, though what was written may be on disk.
     fail_syncs: Option<SyncFailure>,
+    /// So many syncs go well before one fails.
+    fail_one_sync: Option<(u64, SyncFailure)>,
     /// Each state that a loss of power could leave, if they are wanted.
     cuts: Option<Vec<Cut>>,
     acknowledged: u64,
@@ -917,16 +919,22 @@ impl StorageBackend for Disk {
 
     fn sync_data(&self, _: bool) -> io::Result<()> {
         let mut platters = self.platters();
-        let failure = platters.fail_syncs;
+        let mut failure = platters.fail_syncs;
+        if let Some((left, one)) = platters.fail_one_sync {
+            let next = left.checked_sub(1).map(|left| (left, one));
+            platters.fail_one_sync = next;
+            failure = failure.or(next.is_none().then_some(one));
+        }
+        // As Linux does: what could not be written is taken for written, and not tried again.
+        let pending = std::mem::take(&mut platters.pending);
         if failure != Some(SyncFailure::Lost) {
-            platters.synced = platters.seen.clone();
+            for operation in &pending {
+                apply(&mut platters.synced, operation);
+            }
         }
         if failure.is_some() {
-            // As Linux does: what could not be written is taken for written.
-            platters.pending.clear();
             return Err(io::Error::other("no syncing"));
         }
-        platters.pending.clear();
         platters.syncs += 1;
         platters.cut();
         Ok(())
@@ -1109,6 +1117,9 @@ async fn l07_a_disk_that_takes_nothing_is_an_error_and_loses_nothing() {
     disk.platters().fail_writes = true;
     for round in 0..3 {
         let live = session(6, 0);
+        let error = store.end(live.sid).await.unwrap_err();
+        assert!(matches!(error, EmbeddedStoreError::Io(_)), "{error:?}");
+        assert!(!is_revoked(&store, &live));
         for error in [
             store.create(&session(100, 0)).await.err(),
             store.rotate(live.sid, &rotation(1)).await.err(),
@@ -1130,6 +1141,39 @@ async fn l07_a_disk_that_takes_nothing_is_an_error_and_loses_nothing() {
         store.subject(&ALICE).await.unwrap(),
         SubjectState::default()
     );
+}
+
+/// Whichever sync of a commit fails, and whatever became of what it was to write: the store finds out, and answers so.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_sync_of_a_commit_may_fail() {
+    let clock = ManualClock::at(START);
+    let (mut failed, mut happened) = (0, 0);
+    for failure in [SyncFailure::Lost, SyncFailure::Kept] {
+        for place in 0..4 {
+            let disk = Disk::default();
+            let store = over(disk.clone(), &clock).await.unwrap();
+            store.create(&session(200, 0)).await.unwrap();
+            disk.platters().fail_one_sync = Some((place, failure));
+            let ended = store.end(sid(200)).await;
+            let struck = disk.platters().fail_one_sync.take().is_none();
+            let what = format!("{failure:?} {place}: {ended:?}");
+            let found = store.find(sid(200)).await.unwrap();
+            assert_eq!(ended.is_ok(), found.is_none(), "{what}");
+            assert_eq!(
+                ended.is_ok(),
+                is_revoked(&store, &session(200, 0)),
+                "{what}"
+            );
+            failed += u64::from(struck && ended.is_err());
+            happened += u64::from(struck && ended.is_ok());
+            store.end(sid(200)).await.unwrap();
+            let synced = disk.platters().synced.clone();
+            let again = over(Disk::of(synced), &clock).await.unwrap();
+            assert!(is_revoked(&again, &session(200, 0)), "{what}");
+            assert_eq!(again.find(sid(200)).await.unwrap(), None, "{what}");
+        }
+    }
+    assert!(failed > 0 && happened > 0, "{failed} {happened}");
 }
 
 /// A sync that fails leaves it open what is on disk: the store finds out, and counts on nothing that is not.

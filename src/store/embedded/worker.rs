@@ -296,7 +296,8 @@ impl Writer {
         match committed {
             Ok(more) => {
                 if let Some(Uncertain { marks, .. }) = uncertain {
-                    self.learn(&marks);
+                    // There is room for it: nobody else adds to it.
+                    shared.known.learn(&marks)?;
                 }
                 shared.known.forget_before(forgotten);
                 Ok(more)
@@ -310,13 +311,6 @@ impl Writer {
                     _ => Err(error),
                 }
             }
-        }
-    }
-
-    /// Teaches the set in memory what is on disk now. There is room for it: nobody else adds to it.
-    fn learn(&self, marks: &[Mark]) {
-        for mark in marks {
-            self.shared.known.insert(mark);
         }
     }
 
@@ -341,7 +335,7 @@ impl Writer {
         };
         let happened = match self.uncertain.take() {
             Some(uncertain) if uncertain.commit == commits => {
-                self.learn(&uncertain.marks);
+                self.shared.known.learn(&uncertain.marks)?;
                 true
             }
             _ => false,
