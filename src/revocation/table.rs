@@ -124,7 +124,6 @@ impl<'a> Table<'a> {
 
     /// Calls `visit` with each place of the fingerprint, until it answers `true`.
     #[inline]
-    #[expect(clippy::arithmetic_side_effects, reason = "less than 32")]
     pub(super) fn find(
         self,
         fingerprint: Fingerprint,
@@ -173,7 +172,6 @@ impl<'a> Table<'a> {
 
     /// Puts a fingerprint in, after `fill` has prepared what belongs to its place. Only one writer at a time may do so, and
     /// it sees to it that there is [`room`](Table::room).
-    #[expect(clippy::arithmetic_side_effects, reason = "less than 64")]
     pub(super) fn put(self, fingerprint: Fingerprint, fill: impl FnOnce(usize)) {
         let mut group = self.home(fingerprint);
         for _ in 0..self.groups() {
