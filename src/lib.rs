@@ -40,6 +40,7 @@
 //! | what is answered, CORS, one's own response bodies | [`middleware`] |
 //! | protection of cookies against other sites | [`csrf`] |
 //! | tokens that stop working before they expire | [`revocation`] |
+//! | where what was revoked is kept | [`store`] |
 //! | scopes, roles, and other conditions | [`guard`] |
 //! | minting tokens | [`SigningKey`](keys::SigningKey), [`RegisteredClaims`](claims::RegisteredClaims) |
 //! | setting the cookie | [`TokenCookie`](cookie::TokenCookie) |

@@ -48,6 +48,7 @@ done
 
 step "benches run"
 cargo test --locked --bench first_sight
+cargo test --locked --bench revocation
 
 step "docs"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features

@@ -5,7 +5,6 @@
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
-    clippy::cast_possible_truncation,
     reason = "a test that panics fails"
 )]
 
@@ -336,6 +335,22 @@ fn k04_what_is_held_for_a_subject_outlives_the_rest() {
     let later = token(long + HOUR).issued_at(at(NOW));
     assert!(set.is_revoked(&later.subject("b")));
     assert!(!set.is_revoked(&later.subject("c").sid("s")));
+}
+
+#[test]
+fn k04_the_fraction_of_a_bound_counts() {
+    let (set, clock) = set();
+    let until = exactly((NOW + 300) as f64 + 0.5);
+    let revocation = Revocation::Session {
+        issuer: Some(ISSUER),
+        sid: "s",
+        until,
+    };
+    set.revoke(&revocation).unwrap();
+    clock.set(NOW + 300 + LEEWAY);
+    set.prune();
+    assert_eq!(set.state().sessions, 1);
+    assert!(set.is_revoked(&TokenId::new(until).issuer(ISSUER).sid("s")));
 }
 
 #[test]
@@ -737,7 +752,7 @@ fn k01_readers_see_what_was_acknowledged() {
                     for number in [known - 1, (state >> 20) % known] {
                         let name = number.to_string();
                         id_of(number, &name, &mut |id| {
-                            assert!(set.is_revoked(id), "{number}")
+                            assert!(set.is_revoked(id), "{number}");
                         });
                         look_ups += 1;
                     }
@@ -793,7 +808,7 @@ enum Step {
     LiftByGeneration(usize, u64),
     Prune,
     Advance(u64),
-    StepBack(u64),
+    TurnBack(u64),
     Look(Looked),
 }
 
@@ -886,7 +901,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (name, 0..4_u64).prop_map(|(name, generation)| Step::LiftByGeneration(name, generation)),
         2 => Just(Step::Prune),
         4 => span().prop_map(Step::Advance),
-        1 => span().prop_map(Step::StepBack),
+        1 => span().prop_map(Step::TurnBack),
         16 => looked.prop_map(Step::Look),
     ]
 }
@@ -998,7 +1013,7 @@ fn compare(steps: &[Step], capacity: usize) -> Result<(), TestCaseError> {
     for step in steps {
         match step {
             Step::Advance(by) => now += by,
-            Step::StepBack(by) => now = (now - by).max(NOW / 2),
+            Step::TurnBack(by) => now = (now - by).max(NOW / 2),
             Step::Prune => set.prune(),
             Step::Revoke(said) => {
                 let (revocation, speaks, until) = match *said {
