@@ -65,7 +65,7 @@ const WORDS: usize = 8;
 /// another's, nor many that lie in one place of a table. This family promises that, and it is proven, not hoped: of any two
 /// ids, chosen in whatever way by one who sees neither key nor fingerprints, each pair of fingerprints is
 /// equally likely, so they collide with a chance of 2^-64. SipHash keeps its promise even before those who see the
-/// fingerprints, but three of them took 54 ns here, and this 12; hashes that are as fast and promise nothing (foldhash,
+/// fingerprints, but an issuer and three ids took 54 ns here, and 23 this way; hashes that are as fast and promise nothing (foldhash,
 /// rapidhash) gain little on it. So fingerprints are as secret as the key: where others can read them, they
 /// belong encrypted.
 pub(super) struct Fingerprinter {

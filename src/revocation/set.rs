@@ -42,8 +42,8 @@ use crate::clock::{Clock, SystemClock};
 /// with a chance of n / 2^64: with 10 million, once in 10^12 look-ups.
 ///
 /// A revoked token takes 12 to 14 bytes: it lies with those that expire in the same 64 seconds, which go together,
-/// so none holds its own expiry. Tokens that expire more than 72 hours ahead, and sessions, take about 23 bytes,
-/// subjects 33.
+/// so none holds its own expiry. Tokens that expire more than 72 hours ahead, and sessions, take about 24 bytes,
+/// subjects 35.
 ///
 /// What still counts is never dropped: a full set refuses [new revocations](RevocationSet::revoke).
 ///
@@ -126,7 +126,8 @@ impl RevocationSet {
 
     /// Sets for how long after its `exp` a token counts. The default is [5 minutes](RevocationSet::DEFAULT_LEEWAY).
     ///
-    /// It must not be less than the verifier's, which would let tokens live for that long that were revoked.
+    /// It must not be less than the verifier's. What was revoked stays so even then, but tokens that nobody revoked would die
+    /// early: at the horizon, when something is dropped.
     #[must_use]
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.settings.leeway = leeway;
