@@ -121,7 +121,7 @@ async fn measure(path: &Path, count: u64) {
     let started = Instant::now();
     for number in 0..alone {
         // Even ones here, odd ones below: none is renewed twice.
-        rotate(&store, number * (count / alone) & !1, 0).await;
+        rotate(&store, (number * (count / alone)) & !1, 0).await;
     }
     let one = started.elapsed() / u32::try_from(alone).unwrap();
 
@@ -130,7 +130,7 @@ async fn measure(path: &Path, count: u64) {
     let shared = store.clone();
     at_once(64, many, move |number| {
         let store = shared.clone();
-        async move { rotate(&store, number * (count / many) | 1, 0).await }
+        async move { rotate(&store, (number * (count / many)) | 1, 0).await }
     })
     .await;
     let elapsed = started.elapsed();

@@ -92,7 +92,7 @@
 //! | `aws_lc_rs` | signatures by `aws-lc-rs` | yes |
 //! | `rust_crypto` | signatures by the crates of RustCrypto, in Rust alone, unless `aws_lc_rs` is on | no |
 //! | `tracing` | one event for each refused request, without secrets | yes |
-//! | `embedded` | [`EmbeddedStore`](store::EmbeddedStore): sessions and revocations in one file, by `redb` | no |
+//! | `embedded` | [`store`]: sessions and revocations in one file, by `redb` | no |
 //! | `testing` | the module `testing`: tokens, time and failures for the tests of a service | no |
 //!
 //! No feature changes what the others do.

@@ -49,7 +49,7 @@ for pair in aws_lc_rs:rsa rust_crypto:aws-lc-rs; do
 done
 
 step "benches run"
-cargo test --locked --bench first_sight
+cargo test --locked --bench first_sight --bench revocation
 
 step "docs"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features
@@ -61,5 +61,11 @@ bash tests/examples.sh
 
 step "interoperation with jose and PyJWT"
 bash tests/interop/run.sh
+
+step "the example web_login in a browser"
+bash tests/browser/run.sh
+
+step "fuzz targets, ten seconds each"
+bash tests/fuzz/run.sh 10
 
 step "all passed"

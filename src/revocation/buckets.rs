@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::table::Line;
+use super::table::{Line, Table};
 
 /// How many seconds of `exp` share a bucket.
 ///
-/// Wide enough that the buckets of a day have little cost of their own (2,700 of them, 88 bytes each), narrow
-/// enough that of tokens that live 5 minutes a twentieth waits for its bucket's end.
-pub(super) const WIDTH: u64 = 32;
+/// Wide enough that the buckets of a day have little cost of their own (1,350 of them, 88 bytes each), narrow
+/// enough that of tokens that live 5 minutes a tenth waits for its bucket's end.
+pub(super) const WIDTH: u64 = 64;
 
 const IN_GROUP: usize = 64;
-const GROUPS: usize = 128;
+const GROUPS: usize = 64;
 
 /// How many buckets there may be at once: 72 hours and 49 minutes. Tokens that live longer are rare, and lie in rows that
 /// hold their `exp`, so no `exp` costs more than a row.
@@ -57,17 +57,17 @@ impl Buckets {
 
     /// What lies in a bucket's place of the ring, and whose it is.
     #[inline]
-    fn slot(&self, bucket: u64) -> Option<(u64, &[Line])> {
+    fn slot(&self, bucket: u64) -> Option<(u64, Table<'_>)> {
         let (group, slot) = position(bucket);
         let slot = self.0.get(group)?.0.get(slot)?;
-        Some((slot.bucket, slot.fingerprints.as_deref()?))
+        Some((slot.bucket, Table::of(slot.fingerprints.as_deref()?)))
     }
 
     /// The bucket, if there is one.
     #[inline]
-    pub(super) fn get(&self, bucket: u64) -> Option<&[Line]> {
-        let (found, lines) = self.slot(bucket)?;
-        (found == bucket).then_some(lines)
+    pub(super) fn get(&self, bucket: u64) -> Option<Table<'_>> {
+        let (found, table) = self.slot(bucket)?;
+        (found == bucket).then_some(table)
     }
 
     /// Which bucket lies in the place of this one.

@@ -185,7 +185,6 @@ impl IssuerFingerprints<'_> {
     }
 
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half is meant")]
     fn of(self, kind: u64, id: &str) -> Fingerprint {
         let fingerprinter = self.fingerprinter;
         let part = fingerprinter.part(&fingerprinter.id, kind, id.as_bytes());

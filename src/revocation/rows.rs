@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::fingerprint::Fingerprint;
-use super::table::{self, Line};
+use super::table::{self, Line, Table};
 
 /// What a row speaks of. Rows of one subject share a fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,16 +142,21 @@ pub(super) fn is_over(until: u64, leeway: Duration, now: Duration) -> bool {
 }
 
 impl Rows {
+    #[inline]
+    fn table(&self) -> Table<'_> {
+        Table::of(&self.lines)
+    }
+
     /// How many rows may lie in it.
     pub(super) fn room(&self) -> usize {
-        table::room(self.lines.len())
+        self.table().room()
     }
 
     /// The row of that fingerprint and kind.
     #[inline]
     pub(super) fn find(&self, fingerprint: Fingerprint, kind: Kind) -> Option<Row<'_>> {
         let mut found = None;
-        table::find(&self.lines, fingerprint, |place| {
+        self.table().find(fingerprint, |place| {
             let row = Row { rows: self, place };
             let fits = row.kind() == Some(kind);
             if fits {
@@ -162,11 +167,18 @@ impl Rows {
         found
     }
 
-    /// All rows of the subject with that fingerprint.
+    /// Begins to read where a fingerprint may lie.
     #[inline]
-    pub(super) fn subject(&self, fingerprint: Fingerprint) -> SubjectRows<'_> {
+    pub(super) fn fetch(&self, fingerprint: Fingerprint) {
+        self.table().fetch(fingerprint);
+    }
+
+    /// All rows of the subject with that fingerprint, if there is one.
+    #[inline]
+    pub(super) fn subject(&self, fingerprint: Fingerprint) -> Option<SubjectRows<'_>> {
         let mut found = SubjectRows::default();
-        table::find(&self.lines, fingerprint, |place| {
+        let mut is_any = false;
+        self.table().find(fingerprint, |place| {
             let row = Row { rows: self, place };
             match row.kind() {
                 Some(Kind::Generation) => found.generation = Some(row),
@@ -174,21 +186,22 @@ impl Rows {
                 Some(Kind::Block) => found.block = Some(row),
                 _ => {}
             }
+            is_any = true;
             false
         });
-        found
+        is_any.then_some(found)
     }
 
     /// Adds a row that is not in the table. There must be [`room`](Rows::room).
     pub(super) fn put(&self, fingerprint: Fingerprint, kind: Kind, until: u64, value: u64) {
-        table::put(&self.lines, fingerprint, |place| {
+        self.table().put(fingerprint, |place| {
             Row { rows: self, place }.set(kind, until, value);
         });
     }
 
     /// All rows: fingerprint, kind, until, value.
     pub(super) fn entries(&self) -> impl Iterator<Item = (Fingerprint, Kind, u64, u64)> {
-        table::entries(&self.lines).filter_map(|(place, fingerprint)| {
+        self.table().entries().filter_map(|(place, fingerprint)| {
             let row = Row { rows: self, place };
             Some((fingerprint, row.kind()?, row.until(), row.value()))
         })
@@ -196,9 +209,9 @@ impl Rows {
 
     /// A table for so many rows.
     pub(super) fn for_entries(entries: usize, with_values: bool) -> Self {
-        let lines: Box<[Line]> = table::empty_lines(table::lines_for(entries));
+        let lines: Box<[Line]> = table::empty(entries);
         let column = |places| (0..places).map(|_| AtomicU64::default()).collect();
-        let places = lines.len().saturating_mul(table::PLACES);
+        let places = Table::of(&lines).places();
         Self {
             limits: column(places),
             values: column(if with_values { places } else { 0 }),
@@ -228,7 +241,7 @@ pub(super) struct SubjectRows<'a> {
 /// Rows in shards by the lower bits of their fingerprints, so that the writer never has to build more than a part anew.
 pub(super) type Shards = Arc<[Arc<Rows>]>;
 
-pub(super) const SHARDS: usize = 64;
+pub(super) const SHARDS: usize = 16;
 
 pub(super) fn no_rows() -> Shards {
     let empty = Arc::new(Rows::default());

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::Revocation;
 use super::buckets::{self, BUCKETS, Lengths};
 use super::fingerprint::Fingerprint;
 use super::root::{Flags, Root, TableOf};
 use super::rows::{self, Block, Kind, NEVER, Rows, SHARDS};
 use super::set::{RevocationSetFull, RevocationSetState, Settings};
-use super::{Revocation, table};
+use super::table::Table;
 use crate::claims::NumericDate;
 
 /// How many rows each write looks at to find expired ones, on average.
@@ -235,8 +236,8 @@ impl Writer {
             self.forget(root, expires_at_exact);
             return Ok(());
         }
-        let lines = current.tokens.get(bucket);
-        if lines.is_some_and(|lines| table::contains(lines, id)) {
+        let known = current.tokens.get(bucket);
+        if known.is_some_and(|table| table.contains(id)) {
             return Ok(());
         }
         let is_far = bucket.saturating_sub(buckets::bucket_of(now)) >= BUCKETS as u64;
@@ -268,13 +269,13 @@ impl Writer {
         self.counts.tokens = self.counts.tokens.saturating_add(1);
         self.first_bucket = self.first_bucket.min(bucket);
         let current = root.load_full();
-        let lines = current.tokens.get(bucket).unwrap_or_default();
-        if entries < table::room(lines.len()) {
-            table::put(lines, id, |_| ());
+        let table = current.tokens.get(bucket).unwrap_or_default();
+        if entries < table.room() {
+            table.put(id, |_| ());
             return;
         }
-        let grown = table::grown(lines, entries);
-        table::put(&grown, id, |_| ());
+        let grown = table.grown(entries);
+        Table::of(&grown).put(id, |_| ());
         let mut next = Root::clone(&current);
         next.tokens.set(bucket, Some(grown));
         drop(current);

@@ -1,7 +1,7 @@
 //! What the handlers answer.
 
 use axum_core::body::Body;
-use axum_core::response::Response;
+use axum_core::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
@@ -130,6 +130,14 @@ pub(super) fn refuse(fault: &Fault, cookies: Vec<HeaderValue>) -> Response {
         response.extensions_mut().insert(error.clone());
     }
     response
+}
+
+/// As the handlers of this module answer it: for a login, and other handlers of one's own. 401, 503 or 500, with nothing of why in it; the
+/// error itself is in the response's extensions.
+impl IntoResponse for SessionError {
+    fn into_response(self) -> Response {
+        refuse(&Fault::Session(self), Vec::new())
+    }
 }
 
 #[cfg(feature = "tracing")]

@@ -1,7 +1,8 @@
 //! Ready-made handlers for axum: renewal and logout.
 //!
 //! ```no_run
-//! use axum::{Json, Router, http::{StatusCode, header::SET_COOKIE}, response::{AppendHeaders, IntoResponse}, routing::{get, post}};
+//! use axum::{Router, http::{StatusCode, header::{CACHE_CONTROL, SET_COOKIE}}, routing::{get, post}};
+//! use axum::response::{AppendHeaders, IntoResponse};
 //! use tower_jwt_auth::{Claims, csrf::CsrfLayer, keys::{Algorithm, SigningKey}};
 //! use tower_jwt_auth::routes::SessionRoutes;
 //! use tower_jwt_auth::session::{RefreshKeys, Sessions};
@@ -16,11 +17,14 @@
 //! let login = {
 //!     let routes = routes.clone();
 //!     move |name: String| async move {
-//!         let pending = routes.sessions().begin(&name).await.map_err(|_| StatusCode::FORBIDDEN)?;
-//!         if !check_password(&name).await { return Err(StatusCode::FORBIDDEN) }
-//!         let tokens = routes.sessions().complete(pending).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-//!         let cookies = routes.cookies().set(&tokens).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-//!         Ok(AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie))))
+//!         // Before the password is checked: a block in between wins.
+//!         let pending = routes.sessions().begin(&name).await.map_err(IntoResponse::into_response)?;
+//!         if !check_password(&name).await { return Err(StatusCode::FORBIDDEN.into_response()) }
+//!         let tokens = routes.sessions().complete(pending).await.map_err(IntoResponse::into_response)?;
+//!         let cookies = routes.cookies().set(&tokens);
+//!         let cookies = cookies.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
+//!         let cookies = AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)));
+//!         Ok(([(CACHE_CONTROL, "no-store")], cookies))
 //!     }
 //! };
 //!

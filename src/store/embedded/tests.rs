@@ -1,5 +1,8 @@
 //! What an [`EmbeddedStore`] does to its file, and what the file's troubles do to it.
-#![expect(clippy::cast_possible_truncation, reason = "files of a few megabytes")]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the files of these tests are small"
+)]
 
 use std::collections::BTreeMap;
 use std::io;
@@ -559,9 +562,9 @@ async fn k01_k02_k03_whatever_is_revoked_stays_revoked_after_a_restart() {
         NumericDate::from_since_epoch(Duration::new((START / 32 + 20) * 32 - 1, 500_000_000));
     let expires_at = expires_at.unwrap();
     let until = at(4_000);
-    let name = "https://elsewhere.example.com";
-    let issuer = Some(name);
-    let foreign = TokenId::new(expires_at).issuer(name);
+    let elsewhere = "https://elsewhere.example.com";
+    let issuer = Some(elsewhere);
+    let foreign = TokenId::new(expires_at).issuer(elsewhere);
     let revocations = [
         Revocation::Token {
             issuer,

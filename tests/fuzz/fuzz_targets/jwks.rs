@@ -98,7 +98,7 @@ fn is_sound(jwk: &Value, name: &str, operation: &str) -> bool {
             .is_some_and(|(n, e)| is_sound_rsa(&n, &e)),
     };
     let texts = [
-        "kid", "k", "n", "e", "x", "y", "d", "p", "q", "dp", "dq", "qi",
+        "kid", "crv", "k", "n", "e", "x", "y", "d", "p", "q", "dp", "dq", "qi",
     ]
     .iter()
     .all(|name| jwk[name].is_null() || jwk[name].is_string());
@@ -284,9 +284,12 @@ fn verify(setup: &Setup, keys: KeySet, documented: &[Value]) {
             .collect();
         let accepted = verifier.verify(token).is_ok();
         let by_reference = named.iter().any(|jwk| decodes(jwk, token));
-        assert!(by_reference || !accepted, "accepted a token: {token}");
+        assert!(by_reference || !accepted, "accepted {token}: {named:?}");
         // Of two with one name neither counts.
-        assert!(accepted || !by_reference || named.len() > 1, "{token}");
+        assert!(
+            accepted || !by_reference || named.len() > 1,
+            "refused {token}: {named:?}"
+        );
         let group = match accepted {
             true => "accepted tokens",
             false => "refused tokens",

@@ -1,0 +1,173 @@
+//! What only a demonstration has: nothing here belongs into a service.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header::{COOKIE, HeaderMap};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::Serialize;
+use serde_json::json;
+use tower_jwt_auth::VerifiedToken;
+use tower_jwt_auth::clock::{Clock, SystemClock};
+use tower_jwt_auth::session::{SessionErrorKind, SessionEvent};
+
+use crate::{App, Problem, Service, age};
+
+/// The outage, the thief, and what has happened.
+pub(crate) struct Demo {
+    outage: AtomicBool,
+    loot: Mutex<Option<String>>,
+    log: Mutex<Log>,
+    grace: Duration,
+}
+
+#[derive(Default)]
+struct Log {
+    entries: VecDeque<Entry>,
+    last: u64,
+}
+
+#[derive(Clone, Serialize)]
+struct Entry {
+    number: u64,
+    at: u64,
+    kind: &'static str,
+    who: String,
+    /// The beginning of the session's id.
+    session: Option<String>,
+}
+
+impl Demo {
+    const ENTRIES: usize = 40;
+
+    pub(crate) fn new(grace: Duration) -> Self {
+        Self {
+            outage: AtomicBool::new(false),
+            loot: Mutex::default(),
+            log: Mutex::default(),
+            grace,
+        }
+    }
+
+    /// Fails while the outage lasts, as a user database that cannot be reached.
+    pub(crate) fn reachable(&self) -> io::Result<()> {
+        if self.outage.load(Ordering::Relaxed) {
+            return Err(io::Error::other("an outage, for the demonstration"));
+        }
+        Ok(())
+    }
+
+    /// For [`Sessions::on_event`](tower_jwt_auth::session::Sessions::on_event). A real service would write to the person:
+    /// "somebody used an old token of yours".
+    pub(crate) fn note_event(&self, event: &SessionEvent<'_>) {
+        let session = event.sid.map(|sid| sid.to_string());
+        self.note(event.kind.name(), event.subject.name, session.as_deref());
+    }
+
+    fn note(&self, kind: &'static str, who: &str, session: Option<&str>) {
+        let mut log = lock(&self.log);
+        log.last = log.last.saturating_add(1);
+        let entry = Entry {
+            number: log.last,
+            at: age(SystemClock.now()).as_secs(),
+            kind,
+            who: who.to_owned(),
+            session: session.map(|sid| sid.chars().take(8).collect()),
+        };
+        log.entries.push_front(entry);
+        log.entries.truncate(Self::ENTRIES);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Everybody may see it, so that the page can say why its session is gone.
+pub(crate) async fn state(State(service): App) -> Response {
+    let demo = &service.demo;
+    let entries: Vec<_> = lock(&demo.log).entries.iter().cloned().collect();
+    Json(json!({
+        "outage": demo.outage.load(Ordering::Relaxed),
+        "loot": lock(&demo.loot).is_some(),
+        "grace": demo.grace.as_secs(),
+        "log": entries,
+    }))
+    .into_response()
+}
+
+pub(crate) fn actions() -> Router<Arc<Service>> {
+    Router::new()
+        .route("/thief/steal", post(steal))
+        .route("/thief/replay", post(replay))
+        .route("/demo/outage", post(toggle_outage))
+}
+
+/// Remembers the refresh token of this request, as malware on the person's device could.
+async fn steal(State(service): App, headers: HeaderMap) -> Result<Response, Problem> {
+    let token = refresh_token(&headers).ok_or(Problem::NOTHING_TO_STEAL)?;
+    *lock(&service.demo.loot) = Some(token.to_owned());
+    service.demo.note("copied", "the thief", None);
+    Ok(Json(json!({ "loot": true })).into_response())
+}
+
+fn refresh_token(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(COOKIE).iter();
+    let cookies = cookies.filter_map(|cookies| cookies.to_str().ok());
+    let mut cookies = cookies.flat_map(|cookies| cookies.split(';'));
+    cookies.find_map(|cookie| match cookie.trim().split_once('=')? {
+        ("__Host-refresh" | "refresh", token) if !token.is_empty() => Some(token),
+        _ => None,
+    })
+}
+
+/// The thief, elsewhere, renews with the stolen token, and keeps what that gets.
+async fn replay(State(service): App) -> Result<Response, Problem> {
+    let demo = &service.demo;
+    let token = lock(&demo.loot).take().ok_or(Problem::NO_LOOT)?;
+    let outcome = match service.routes.sessions().refresh(&token).await {
+        Ok(tokens) => {
+            *lock(&demo.loot) = Some(tokens.refresh_token);
+            "thief_renewed"
+        }
+        Err(error) => match error.kind() {
+            SessionErrorKind::Unavailable => {
+                *lock(&demo.loot) = Some(token);
+                return Err(error.into());
+            }
+            // That the theft was noticed is in the log already.
+            SessionErrorKind::Stolen => "stolen",
+            _ => "thief_refused",
+        },
+    };
+    if outcome != "stolen" {
+        demo.note(outcome, "the thief", None);
+    }
+    Ok(Json(json!({ "outcome": outcome })).into_response())
+}
+
+async fn toggle_outage(State(service): App) -> Response {
+    let demo = &service.demo;
+    let outage = !demo.outage.fetch_not(Ordering::Relaxed);
+    let kind = if outage { "outage" } else { "outage_over" };
+    demo.note(kind, "the user database", None);
+    Json(json!({ "outage": outage })).into_response()
+}
+
+/// Takes one's own role of admin away, or gives it back: the next access token says so.
+pub(crate) async fn toggle_admin(
+    State(service): App,
+    token: VerifiedToken,
+) -> Result<Response, Problem> {
+    let id = token.subject().ok_or(Problem::INTERNAL)?;
+    let admin = service.users.toggle_admin(id).ok_or(Problem::INTERNAL)?;
+    let kind = if admin { "role_given" } else { "role_taken" };
+    service.demo.note(kind, id, None);
+    Ok(Json(json!({ "admin": admin })).into_response())
+}

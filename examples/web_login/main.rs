@@ -1,0 +1,387 @@
+//! A page where people log in, stay logged in, see where else they are, and watch a stolen refresh token end its session.
+//!
+//! `cargo run --example web_login --features embedded`, then open the address that it prints.
+//!
+//! | variable | | default |
+//! | --- | --- | --- |
+//! | `PORT` | where it listens, on 127.0.0.1 | 3000 |
+//! | `ACCESS_SECONDS` | how long an access token counts | 60: short, so that the page is seen to renew |
+//! | `GRACE_SECONDS` | how long the refresh token before the current one counts | 3 |
+//! | `IDLE_SECONDS` | how long a session lives that is not renewed | 1,209,600: 14 days |
+//! | `STORE` | the file of the sessions | one in the directory of temporary files, named after the port |
+//! | `REFRESH_SECRET` | what refresh tokens are authenticated with, at least 32 bytes | a random one |
+//! | `PLAIN_COOKIES` | if set, cookies without `Secure`, for browsers that take none over plain HTTP (Safari) | |
+//!
+//! `main.rs` is what a service of one's own would do too. `users.rs` stands for its user database, and `demo.rs` for what only a
+//! demonstration has: a thief, an outage, and an event log that everyone can read.
+#![expect(clippy::print_stdout, reason = "it talks to a person")]
+
+mod demo;
+mod users;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::extract::{DefaultBodyLimit, Form, Path, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, REFERRER_POLICY,
+    RETRY_AFTER, SET_COOKIE, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::map_response;
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tower_jwt_auth::cookie::CookieError;
+use tower_jwt_auth::csrf::CsrfLayer;
+use tower_jwt_auth::keys::{Algorithm, SigningKey};
+use tower_jwt_auth::routes::{SessionCookies, SessionRoutes};
+use tower_jwt_auth::session::{RefreshKeys, SessionError, SessionErrorKind, SessionId, Sessions};
+use tower_jwt_auth::store::EmbeddedStore;
+use tower_jwt_auth::{Claims, VerifiedToken};
+
+use demo::Demo;
+use users::Users;
+
+type Store = EmbeddedStore;
+
+/// On disk: with `REFRESH_SECRET`, sessions outlive the process. Access tokens of the old signing key are refused then, and the
+/// page renews them.
+async fn open_store(port: u16) -> Result<Store, Box<dyn Error>> {
+    let file = std::env::var_os("STORE").map_or_else(
+        || std::env::temp_dir().join(format!("web_login-{port}.redb")),
+        PathBuf::from,
+    );
+    Ok(EmbeddedStore::open(file).await?)
+}
+
+struct Service {
+    routes: SessionRoutes<Store>,
+    users: Users,
+    demo: Arc<Demo>,
+}
+
+type App = State<Arc<Service>>;
+
+/// Nothing but this server's own files, no inline script or style, no other site's frame, and no markup out of strings.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+
+#[derive(Deserialize)]
+struct Credentials {
+    username: String,
+    password: String,
+}
+
+/// The same work and the same answer whether the name is wrong or the password. That a person is blocked is told only to
+/// who knows the password.
+async fn login(
+    State(service): App,
+    headers: HeaderMap,
+    Form(credentials): Form<Credentials>,
+) -> Result<Response, Problem> {
+    let Credentials { username, password } = credentials;
+    let sessions = service.routes.sessions();
+    // Before the password is looked at: who is blocked, or logged out everywhere, while that takes its time stays out.
+    let pending = sessions.begin(&username).await;
+    if !service.users.check(&username, password).await? {
+        return Err(Problem::WRONG_PASSWORD);
+    }
+    let pending = pending?.label(device(&headers));
+    let tokens = sessions.complete(pending).await?;
+    let cookies = service.routes.cookies().set(&tokens)?;
+    Ok((StatusCode::NO_CONTENT, set_cookies(cookies)).into_response())
+}
+
+/// What a list of sessions can say of a browser, as far as it can be believed.
+fn device(headers: &HeaderMap) -> String {
+    let agent = headers
+        .get(USER_AGENT)
+        .and_then(|agent| agent.to_str().ok())
+        .unwrap_or_default();
+    let first = |known: &[(&str, &'static str)], otherwise: &'static str| {
+        let found = known.iter().find(|(mark, _)| agent.contains(mark));
+        found.map_or(otherwise, |(_, name)| name)
+    };
+    // Browsers claim to be each other: the order counts.
+    let browser = first(
+        &[
+            ("Edg/", "Edge"),
+            ("OPR/", "Opera"),
+            ("Firefox/", "Firefox"),
+            ("Chrome/", "Chromium"),
+            ("Safari/", "Safari"),
+            ("curl/", "curl"),
+        ],
+        "Some client",
+    );
+    let system = first(
+        &[
+            ("Android", " on Android"),
+            ("iPhone", " on an iPhone"),
+            ("iPad", " on an iPad"),
+            ("Windows", " on Windows"),
+            ("Mac OS X", " on a Mac"),
+            ("Linux", " on Linux"),
+        ],
+        "",
+    );
+    format!("{browser}{system}")
+}
+
+fn set_cookies<const N: usize>(
+    cookies: [HeaderValue; N],
+) -> AppendHeaders<[(HeaderName, HeaderValue); N]> {
+    AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)))
+}
+
+/// Who is logged in, and for how long the access token counts.
+async fn me(State(service): App, token: VerifiedToken, Claims(claims): Claims<Value>) -> Response {
+    let now = service.routes.sessions().current_clock().now();
+    let left = token.expires_at().since_epoch().saturating_sub(age(now));
+    Json(json!({
+        "claims": *claims,
+        "expires_in": left.as_secs_f64(),
+    }))
+    .into_response()
+}
+
+fn age(time: SystemTime) -> Duration {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+async fn list_sessions(
+    State(service): App,
+    token: VerifiedToken,
+) -> Result<Json<Vec<Value>>, Problem> {
+    let list = service.routes.sessions().list(subject(&token)?).await?;
+    let shown = |session: &tower_jwt_auth::session::Session| {
+        let sid = session.sid.to_string();
+        json!({
+            "current": token.session_id() == Some(&sid),
+            "sid": sid,
+            "label": session.label,
+            "created": session.created_at.seconds(),
+            "used": session.rotated_at.seconds(),
+            "renewals": session.counter,
+        })
+    };
+    Ok(Json(list.iter().map(shown).collect()))
+}
+
+/// Ends one of one's own sessions: another device, or a browser one has forgotten to log out.
+async fn end_session(
+    State(service): App,
+    token: VerifiedToken,
+    Path(sid): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let sid = SessionId::parse(&sid).ok_or(Problem::NO_SUCH_SESSION)?;
+    let sessions = service.routes.sessions();
+    match sessions.end_session_of(subject(&token)?, sid).await? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Problem::NO_SUCH_SESSION),
+    }
+}
+
+async fn logout_everywhere(State(service): App, token: VerifiedToken) -> Result<Response, Problem> {
+    let sessions = service.routes.sessions();
+    sessions.logout_everywhere(subject(&token)?).await?;
+    let cookies = service.routes.cookies().clear()?;
+    Ok((StatusCode::NO_CONTENT, set_cookies(cookies)).into_response())
+}
+
+fn subject(token: &VerifiedToken) -> Result<&str, Problem> {
+    token.subject().ok_or(Problem::INTERNAL)
+}
+
+/// What went wrong, as `application/problem+json` (RFC 9457), like the answers of the crate.
+struct Problem {
+    status: StatusCode,
+    detail: &'static str,
+}
+
+impl Problem {
+    const WRONG_PASSWORD: Self = Self::new(
+        StatusCode::UNAUTHORIZED,
+        "The name or the password is wrong.",
+    );
+    const BLOCKED: Self = Self::new(StatusCode::FORBIDDEN, "This account is blocked.");
+    const LOGGED_OUT: Self = Self::new(
+        StatusCode::CONFLICT,
+        "The account was logged out everywhere meanwhile. Please log in again.",
+    );
+    const NO_SUCH_SESSION: Self = Self::new(StatusCode::NOT_FOUND, "There is no such session.");
+    const NOTHING_TO_STEAL: Self = Self::new(StatusCode::CONFLICT, "There is no session to steal.");
+    const NO_LOOT: Self = Self::new(StatusCode::CONFLICT, "The thief has no token.");
+    const UNAVAILABLE: Self = Self::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "The service is not available now. Please try again.",
+    );
+    const INTERNAL: Self = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "That did not work.");
+
+    const fn new(status: StatusCode, detail: &'static str) -> Self {
+        Self { status, detail }
+    }
+}
+
+impl From<SessionError> for Problem {
+    fn from(error: SessionError) -> Self {
+        match error.kind() {
+            SessionErrorKind::Unavailable => Self::UNAVAILABLE,
+            SessionErrorKind::Blocked => Self::BLOCKED,
+            SessionErrorKind::LoggedOut => Self::LOGGED_OUT,
+            _ => Self::INTERNAL,
+        }
+    }
+}
+
+impl From<CookieError> for Problem {
+    fn from(_: CookieError) -> Self {
+        Self::INTERNAL
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason(),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        let kind = [(CONTENT_TYPE, "application/problem+json")];
+        let mut response = (self.status, kind, body.to_string()).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+fn file(kind: &'static str, text: &'static str) -> impl IntoResponse + Clone {
+    ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache")], text)
+}
+
+async fn harden(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
+    set(CONTENT_SECURITY_POLICY, POLICY);
+    set(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(REFERRER_POLICY, "same-origin");
+    set(
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    );
+    set(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    );
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+fn app(service: Service) -> Router {
+    let routes = service.routes.clone();
+
+    // The layer checks that a cookie does not come from another site.
+    let protected = Router::new()
+        .route("/me", get(me))
+        .route("/sessions", get(list_sessions))
+        .route("/sessions/{sid}", delete(end_session))
+        .route("/logout-everywhere", post(logout_everywhere))
+        .route("/demo/role", post(demo::toggle_admin))
+        .route_layer(routes.auth_layer());
+
+    // Nobody is logged in here yet, and still no other site may log anyone in.
+    let open = Router::new()
+        .route("/login", post(login))
+        .merge(demo::actions())
+        .route_layer(CsrfLayer::new())
+        .layer(DefaultBodyLimit::max(4096));
+
+    let html = file("text/html; charset=utf-8", include_str!("page.html"));
+    let script = file("text/javascript; charset=utf-8", include_str!("page.js"));
+    let style = file("text/css; charset=utf-8", include_str!("page.css"));
+    let icon = file("image/svg+xml", include_str!("icon.svg"));
+    Router::new()
+        .route("/", get(html))
+        .route("/page.js", get(script))
+        .route("/page.css", get(style))
+        .route("/icon.svg", get(icon))
+        .route("/refresh", post(routes.refresh()))
+        .route("/logout", post(routes.logout()))
+        .route("/demo", get(demo::state))
+        .merge(protected)
+        .merge(open)
+        .with_state(Arc::new(service))
+        // Outside of all else, so that no answer goes without.
+        .layer(map_response(harden))
+}
+
+fn seconds(name: &str, default: u64) -> Result<Duration, Box<dyn Error>> {
+    let seconds = match std::env::var(name) {
+        Ok(seconds) => seconds
+            .parse()
+            .map_err(|error| format!("{name}: {error}"))?,
+        Err(_) => default,
+    };
+    Ok(Duration::from_secs(seconds))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let refresh_keys = match std::env::var("REFRESH_SECRET") {
+        Ok(secret) => RefreshKeys::new(secret)?,
+        Err(_) => RefreshKeys::generate()?,
+    };
+    let cookies = match std::env::var_os("PLAIN_COOKIES") {
+        Some(_) => SessionCookies::insecure_for_localhost()?,
+        None => SessionCookies::new()?,
+    };
+    let access = seconds("ACCESS_SECONDS", 60)?;
+    let grace = seconds("GRACE_SECONDS", 3)?;
+    let idle = seconds("IDLE_SECONDS", 14 * 24 * 60 * 60)?;
+
+    let users = Users::demo()?;
+    let demo = Arc::new(Demo::new(grace));
+    let signing_key = SigningKey::generate(Algorithm::ES256)?;
+    let port: u16 = match std::env::var("PORT") {
+        Ok(port) => port.parse()?,
+        Err(_) => 3000,
+    };
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    let address = listener.local_addr()?;
+    let store = open_store(address.port()).await?;
+    let sessions = Sessions::new(store, signing_key, refresh_keys)
+        .issuer("web_login")
+        .audience("web_login")
+        .access_lifetime(access)
+        .grace(grace)
+        .idle_lifetime(idle)
+        .claims({
+            let (users, demo) = (users.clone(), Arc::clone(&demo));
+            move |subject| std::future::ready(demo.reachable().map(|()| users.claims(subject)))
+        })
+        .on_event({
+            let demo = Arc::clone(&demo);
+            move |event| demo.note_event(event)
+        });
+    sessions.block(users::BLOCKED).await?;
+
+    let service = Service {
+        routes: SessionRoutes::with_cookies(sessions, cookies),
+        users,
+        demo,
+    };
+    println!("Open http://{address} in a browser.");
+    axum::serve(listener, app(service)).await?;
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! Stands for a user database: three people, with their passwords hashed as they should be.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::{pbkdf2, rand};
+use serde::Serialize;
+use tokio::task::spawn_blocking;
+
+use crate::Problem;
+
+/// The one who may not log in.
+pub(crate) const BLOCKED: &str = "carol";
+
+/// The page shows these too.
+const DEMO: [(&str, &str, &str, bool); 3] = [
+    ("alice", "Alice Example", "correct horse", true),
+    ("bob", "Bob Example", "battery staple", false),
+    (BLOCKED, "Carol Example", "paper clip", false),
+];
+
+#[derive(Clone)]
+pub(crate) struct Users(Arc<Inner>);
+
+struct Inner {
+    users: Vec<User>,
+    /// What a password is compared with where there is no such user, so that it takes as long.
+    nobody: Password,
+}
+
+struct User {
+    id: &'static str,
+    name: &'static str,
+    admin: AtomicBool,
+    password: Password,
+}
+
+/// What an access token says of a person, besides who it is.
+#[derive(Serialize)]
+pub(crate) struct Access {
+    name: &'static str,
+    roles: &'static [&'static str],
+}
+
+impl Users {
+    pub(crate) fn demo() -> Result<Self, Unspecified> {
+        let user = |(id, name, password, admin)| {
+            Ok::<_, Unspecified>(User {
+                id,
+                name,
+                admin: AtomicBool::new(admin),
+                password: Password::new(password)?,
+            })
+        };
+        Ok(Self(Arc::new(Inner {
+            users: DEMO.into_iter().map(user).collect::<Result<_, _>>()?,
+            nobody: Password::new("nobody has it")?,
+        })))
+    }
+
+    fn find(&self, id: &str) -> Option<&User> {
+        self.0.users.iter().find(|user| user.id == id)
+    }
+
+    /// Whether there is such a user with this password. A real service limits how often it may be asked: by address,
+    /// and by name.
+    pub(crate) async fn check(&self, id: &str, password: String) -> Result<bool, Problem> {
+        let known = self.find(id).is_some();
+        let (users, id) = (self.clone(), id.to_owned());
+        // It takes long on purpose, and other requests are not to wait for it.
+        let matches = spawn_blocking(move || {
+            let stored = users
+                .find(&id)
+                .map_or(&users.0.nobody, |user| &user.password);
+            stored.matches(&password)
+        });
+        let matches = matches.await.map_err(|_| Problem::INTERNAL)?;
+        Ok(known & matches)
+    }
+
+    /// Asked at login and at each renewal.
+    pub(crate) fn claims(&self, id: &str) -> Option<Access> {
+        let user = self.find(id)?;
+        let admin = user.admin.load(Ordering::Relaxed);
+        Some(Access {
+            name: user.name,
+            roles: if admin { &["user", "admin"] } else { &["user"] },
+        })
+    }
+
+    /// Gives the role of admin, or takes it away. Whether the user has it now.
+    pub(crate) fn toggle_admin(&self, id: &str) -> Option<bool> {
+        let user = self.find(id)?;
+        Some(!user.admin.fetch_not(Ordering::Relaxed))
+    }
+}
+
+struct Password {
+    salt: [u8; 16],
+    hash: [u8; 32],
+}
+
+impl Password {
+    /// As OWASP has it for PBKDF2 with HMAC-SHA-256.
+    const ITERATIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(600_000 - 1);
+
+    fn new(password: &str) -> Result<Self, Unspecified> {
+        let (mut salt, mut hash) = ([0; 16], [0; 32]);
+        rand::fill(&mut salt)?;
+        pbkdf2::derive(
+            pbkdf2::PBKDF2_HMAC_SHA256,
+            Self::ITERATIONS,
+            &salt,
+            password.as_bytes(),
+            &mut hash,
+        );
+        Ok(Self { salt, hash })
+    }
+
+    /// In constant time.
+    fn matches(&self, password: &str) -> bool {
+        let verified = pbkdf2::verify(
+            pbkdf2::PBKDF2_HMAC_SHA256,
+            Self::ITERATIONS,
+            &self.salt,
+            password.as_bytes(),
+            &self.hash,
+        );
+        verified.is_ok()
+    }
+}

@@ -1,0 +1,753 @@
+"""The example web_login in headless Chromium. Each case prints a line; the first that fails ends it all.
+
+check.py WORK EXAMPLES [CASE…]: screenshots go to WORK, the binaries are in EXAMPLES.
+"""
+
+import base64
+import contextlib
+import http.server
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+WORK, EXAMPLES = Path(sys.argv[1]), Path(sys.argv[2])
+PATIENCE = 30
+
+PEOPLE = {"alice": "correct horse", "bob": "battery staple", "carol": "paper clip"}
+COOKIES = {"__Host-access": "Lax", "__Host-refresh": "Strict"}
+
+
+def check(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+START = time.monotonic()
+
+
+def passed(what):
+    print(f"ok {time.monotonic() - START:4.0f} s  {what}", flush=True)
+
+
+# Servers
+
+
+def start(stack, command, **environment):
+    """Starts a binary, which ends with `stack`. The first line that it prints comes later."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PORT": "0", **environment}
+    )
+
+    def stop():
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+
+    stack.callback(stop)
+    return process
+
+
+def first_line(process):
+    line = process.stdout.readline().split()
+    check(line, f"{process.args} printed nothing")
+    return line
+
+
+class Elsewhere(http.server.BaseHTTPRequestHandler):
+    """Pages of other origins: empty ones, and at /injected/URL the page of URL with somebody's markup in it."""
+
+    INJECTED = (
+        '<script>window.pwned = "script"</script>'
+        '<script src="data:text/javascript,window.pwned=1"></script>'
+        '<div id="styled" style="position: fixed">x</div>'
+        '<button id="handler" onclick="window.pwned = \'handler\'">x</button>'
+        '<a id="link" href="javascript:void(window.pwned = \'link\')">x</a>'
+        '<base href="https://evil.example/">'
+    )
+
+    def do_GET(self):
+        headers = {"Content-Type": "text/html"}
+        body = b"<!doctype html><title>elsewhere</title><link rel=icon href=data:,>"
+        if self.path.startswith("/injected/"):
+            with urllib.request.urlopen(self.path.removeprefix("/injected/")) as page:
+                headers = dict(page.headers)
+                body = page.read().replace(b"</main>", self.INJECTED.encode() + b"</main>")
+                headers["content-length"] = str(len(body))
+        self.send_response(200)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def elsewhere():
+    """Its port, on 127.0.0.1."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+# Browsers
+
+# From the first script on, in each page.
+WATCH_POLICY = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) =>
+    window.violations.push(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
+"""
+
+
+class Browser(webdriver.Chrome):
+    @staticmethod
+    @contextlib.contextmanager
+    def open():
+        profile = tempfile.mkdtemp(prefix="web_login-")
+        options = webdriver.ChromeOptions()
+        options.binary_location = shutil.which("chromium")
+        for argument in (
+            "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+            "--disable-component-update --disable-sync --disable-dev-shm-usage --window-size=1200,900"
+        ).split():
+            options.add_argument(argument)
+        options.add_argument(f"--user-data-dir={profile}")
+        # Debian's keeps third-party cookies back: what is tested here must hold in browsers that do not.
+        prefs = {"profile.block_third_party_cookies": False, "profile.cookie_controls_mode": 0}
+        options.add_experimental_option("prefs", prefs)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        browser = Browser(options=options, service=Service(shutil.which("chromedriver")))
+        try:
+            browser.set_script_timeout(PATIENCE)
+            browser.watch_policy()
+            yield browser
+        finally:
+            browser.quit()
+            shutil.rmtree(profile, ignore_errors=True)
+
+    def watch_policy(self):
+        self.execute_cdp_cmd("Page.enable", {})
+        self.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH_POLICY})
+
+    def fresh(self):
+        """As if it had just been opened: one tab, no cookies, nothing said so far."""
+        first, *others = self.window_handles
+        for tab in others:
+            self.switch_to.window(tab)
+            self.close()
+        self.switch_to.window(first)
+        self.get("about:blank")
+        self.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        self.get_log("browser")
+        self.forget_traffic()
+
+    def new_tab(self):
+        self.switch_to.new_window("tab")
+        self.watch_policy()
+        return self.current_window_handle
+
+    def until(self, what, condition, patience=PATIENCE):
+        def attempt(_):
+            return condition()
+
+        try:
+            return WebDriverWait(self, patience, poll_frequency=0.05).until(attempt)
+        except Exception as error:
+            self.shoot("failed")
+            raise AssertionError(f"never: {what}; the page says {self.text('body')!r}") from error
+
+    def find(self, id):
+        return self.find_element(By.ID, id)
+
+    def text(self, css):
+        return self.find_element(By.CSS_SELECTOR, css).text
+
+    def click(self, id):
+        self.until(f"{id} can be clicked", lambda: self.find(id).is_displayed() and self.find(id).is_enabled())
+        self.find(id).click()
+
+    def state(self):
+        return self.execute_script("return document.body.dataset.state")
+
+    def notice(self):
+        return self.execute_script("return document.getElementById('notice').dataset.kind ?? null")
+
+    def await_state(self, state):
+        self.until(f"state {state}", lambda: self.state() == state)
+
+    def await_notice(self, kind):
+        self.until(f"notice {kind}", lambda: self.notice() == kind)
+
+    def fill_in(self, name, password):
+        for id, value in (("username", name), ("password", password)):
+            self.find(id).clear()
+            self.find(id).send_keys(value)
+        self.find_element(By.CSS_SELECTOR, "#login .primary").click()
+
+    def log_in(self, base, name="alice"):
+        self.get(base)
+        self.await_state("out")
+        self.fill_in(name, PEOPLE[name])
+        self.await_state("in")
+        self.until("the session is listed", lambda: self.find_elements(By.CSS_SELECTOR, "#list .badge"))
+
+    def call(self, method, url, headers=None, **options):
+        """A fetch by a script of the page: status, body and a header of the answer; or the error that the script gets."""
+        return self.execute_async_script(
+            """
+            const [method, url, headers, options, done] = arguments;
+            fetch(url, { method, headers, cache: "no-store", ...options }).then(
+                async (response) => done({
+                    status: response.status,
+                    type: response.type,
+                    body: await response.text(),
+                    challenge: response.headers.get("WWW-Authenticate"),
+                }),
+                (error) => done({ error: error.name }),
+            );
+            """,
+            method, url, headers or {}, options,
+        )
+
+    def own_session(self):
+        """The session of this page, as the server lists it."""
+        answer = self.call("GET", "/sessions")
+        check(answer.get("status") == 200, f"/sessions: {answer}")
+        return next(session for session in json.loads(answer["body"]) if session["current"])
+
+    def cookies(self):
+        return {cookie["name"]: cookie for cookie in self.get_cookies()}
+
+    def forget_traffic(self):
+        self.requests = {}
+        self.get_log("performance")
+
+    def traffic(self):
+        """What went over the wire since it was forgotten, by request: what the browser's page may not see too."""
+        requests = self.requests
+        for entry in self.get_log("performance"):
+            message = json.loads(entry["message"])["message"]
+            params = message["params"]
+            match message["method"]:
+                case "Network.requestWillBeSent":
+                    record = requests.setdefault(params["requestId"], {})
+                    record.update(
+                        url=params["request"]["url"],
+                        method=params["request"]["method"],
+                        preflight=params["initiator"]["type"] == "preflight",
+                    )
+                case "Network.requestWillBeSentExtraInfo":
+                    headers = {name.lower(): value for name, value in params["headers"].items()}
+                    requests.setdefault(params["requestId"], {})["sent"] = headers
+                case "Network.responseReceivedExtraInfo":
+                    headers = {name.lower(): value for name, value in params["headers"].items()}
+                    requests.setdefault(params["requestId"], {}).update(status=params["statusCode"], received=headers)
+        return list(requests.values())
+
+    def await_answer(self, url, method="POST"):
+        """The request to `url`, once it was answered."""
+        def answered():
+            fits = [r for r in self.traffic() if r.get("url") == url and r.get("method") == method]
+            return next((r for r in fits if "status" in r and "sent" in r), None)
+
+        return self.until(f"{method} {url} is answered", answered)
+
+    def shoot(self, name, width=None, dark=False):
+        """The whole page, as a picture."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+        if width:
+            metrics = {"width": width, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+            self.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        picture = self.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "format": "png"})
+        (WORK / f"{name}.png").write_bytes(base64.b64decode(picture["data"]))
+        self.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        self.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+    def overflow(self):
+        return self.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+    def check_policy_kept(self):
+        """Nothing that the page does offends its own Content-Security-Policy."""
+        violations = self.execute_script("return window.violations")
+        check(violations == [], f"violations: {violations}")
+        said = [entry["message"] for entry in self.get_log("browser")]
+        check(not [text for text in said if "Content Security Policy" in text], f"console: {said}")
+
+
+# Cases
+
+
+def states(browser, base):
+    browser.fresh()
+    browser.get(base)
+    browser.await_state("out")
+    browser.shoot("1-logged-out")
+    browser.fill_in("alice", "wrong")
+    browser.until("the password is called wrong", lambda: "wrong" in browser.text("#login-error"))
+    browser.shoot("2-wrong-password")
+    browser.fill_in("nobody", "wrong")
+    browser.until("the same for nobody", lambda: browser.text("#login-error") == "The name or the password is wrong.")
+    browser.fill_in("carol", PEOPLE["carol"])
+    browser.until("carol is blocked", lambda: "blocked" in browser.text("#login-error"))
+    check(browser.cookies() == {}, "no cookie without a login")
+    passed("states: wrong password, nobody and a blocked account get no cookie")
+
+    browser.log_in(base)
+    check("admin" in browser.text("#claims"), "alice is an admin")
+    browser.shoot("3-logged-in")
+    browser.click("role")
+    browser.until("the log tells", lambda: "no admin" in browser.text("#log"))
+    browser.click("renew")
+    browser.until("the role is gone", lambda: "admin" not in browser.text("#claims"))
+    passed("states: a role that was taken away is gone from the next token")
+
+    cookies, renewals = browser.cookies(), browser.own_session()["renewals"]
+    browser.click("outage")
+    browser.until("the outage is on", lambda: browser.find("outage").get_attribute("aria-pressed") == "true")
+    browser.click("renew")
+    browser.await_notice("outage")
+    check(browser.state() == "in" and browser.cookies() == cookies, "an outage logs nobody out")
+    browser.shoot("4-outage")
+    browser.click("outage")
+    browser.await_notice(None)
+    check(browser.own_session()["renewals"] > renewals, "renewed")
+
+    # A page that is opened meanwhile, with a refresh token alone, does not know yet: no login, and no logout.
+    browser.click("outage")
+    browser.until("the outage is on", lambda: browser.find("outage").get_attribute("aria-pressed") == "true")
+    browser.delete_cookie("__Host-access")
+    browser.get(base)
+    browser.await_notice("outage")
+    check(not browser.find("out").is_displayed() and "__Host-refresh" in browser.cookies(), "it waits")
+    browser.click("outage")
+    browser.await_state("in")
+    browser.await_notice(None)
+    passed("states: 503 while claims cannot be computed; nobody is logged out, and it goes on after")
+
+    browser.click("role")
+    browser.click("logout")
+    browser.await_notice("info")
+    check(browser.state() == "out" and browser.cookies() == {}, "logged out")
+    passed("states: logout deletes both cookies")
+    browser.click("outage")
+    browser.until("the outage is on", lambda: browser.find("outage").get_attribute("aria-pressed") == "true")
+    browser.fill_in("alice", PEOPLE["alice"])
+    browser.until("no login", lambda: "not available" in browser.text("#login-error"))
+    browser.click("outage")
+    browser.until("the outage is off", lambda: browser.find("outage").get_attribute("aria-pressed") == "false")
+    check(browser.cookies() == {}, "no cookie without a login")
+    passed("states: no login in an outage, and the page says why")
+    browser.check_policy_kept()
+
+
+def cookies_out_of_reach(browser, base):
+    browser.fresh()
+    browser.log_in(base)
+    check(browser.execute_script("return document.cookie") == "", "script reads a cookie")
+    cookies = browser.cookies()
+    check(set(cookies) == set(COOKIES), f"cookies: {list(cookies)}")
+    for name, same_site in COOKIES.items():
+        cookie = cookies[name]
+        wanted = {"httpOnly": True, "secure": True, "sameSite": same_site, "path": "/", "domain": "127.0.0.1"}
+        check(all(cookie[key] == value for key, value in wanted.items()), f"{name}: {cookie | {'value': '…'}}")
+    # Neither can it write one in their place.
+    browser.execute_script(
+        "for (const name of arguments[0]) document.cookie = `${name}=x; Path=/; Secure; SameSite=Lax`", list(COOKIES)
+    )
+    check(browser.cookies() == cookies, "script wrote a cookie")
+    check(browser.call("GET", "/me")["status"] == 200, "still logged in")
+    browser.check_policy_kept()
+    passed("a: script reads neither cookie; both are __Host-, HttpOnly, Secure, Lax and Strict")
+
+
+def other_sites(browser, base, port):
+    """A page of another site (localhost is another one than 127.0.0.1), and one of the same site on another port."""
+    browser.fresh()
+    browser.log_in(base)
+    victim = browser.current_window_handle
+    attacker = browser.new_tab()
+
+    def attack(origin, path, way, data):
+        """What the browser sent, and what it was answered."""
+        browser.switch_to.window(attacker)
+        browser.get(f"{origin}/")
+        browser.forget_traffic()
+        url = base + path
+        if way == "form":
+            browser.execute_script(
+                """
+                const form = document.createElement("form");
+                form.method = "POST";
+                form.action = arguments[0];
+                for (const [name, value] of Object.entries(arguments[1])) {
+                    const input = document.createElement("input");
+                    input.name = name;
+                    input.value = value;
+                    form.append(input);
+                }
+                document.body.append(form);
+                form.submit();
+                """,
+                url, data,
+            )
+        else:
+            answer = browser.execute_async_script(
+                """
+                const [url, data, done] = arguments;
+                fetch(url, { method: "POST", mode: "no-cors", credentials: "include", body: new URLSearchParams(data) })
+                    .then((response) => done(response.type), (error) => done(error.name));
+                """,
+                url, data,
+            )
+            check(answer in ("opaque", "TypeError"), f"{answer}: the attacker reads the answer")
+        return browser.await_answer(url)
+
+    def victims():
+        browser.switch_to.window(victim)
+        return browser.own_session(), browser.cookies()
+
+    bob = {"username": "bob", "password": PEOPLE["bob"]}
+    paths = {"/refresh": {}, "/logout": {}, "/logout-everywhere": {}, "/thief/steal": {}, "/login": bob}
+
+    def attacks(origin, site, with_cookies, wanted):
+        before = victims()
+        for path, data in paths.items():
+            for way in ("form", "fetch"):
+                request = attack(origin, path, way, data)
+                what = f"{way} to {path} from {origin}"
+                check(request["sent"]["sec-fetch-site"] == site, f"{what}: {request['sent']['sec-fetch-site']}")
+                has_cookies = "__Host-refresh" in request["sent"].get("cookie", "")
+                check(has_cookies == with_cookies, f"{what}: cookies {has_cookies}")
+                check(request["status"] == wanted(path), f"{what}: {request['status']}")
+                check("set-cookie" not in request["received"], f"{what}: sets a cookie")
+        # Same session, same counter, same cookies.
+        check(victims() == before, f"from {origin}: something changed")
+        # A script that asks for leave gets none.
+        browser.switch_to.window(attacker)
+        browser.get(f"{origin}/")
+        for method, path in (("POST", "/refresh"), ("DELETE", f"/sessions/{before[0]['sid']}"), ("GET", "/me")):
+            headers = {"Content-Type": "application/json"} if method == "POST" else {}
+            answer = browser.call(method, base + path, headers, credentials="include")
+            check(answer.get("error") == "TypeError", f"{method} {path} from {origin}: {answer}")
+        check(victims() == before, f"from {origin}: something changed")
+
+    same_site, cross_site = f"http://127.0.0.1:{port}", f"http://localhost:{port}"
+    attacks(same_site, "same-site", True, lambda path: 403)
+    passed("b: same site, other origin: form and fetch carry the cookies, get 403, and change nothing")
+    attacks(cross_site, "cross-site", False, lambda path: 403 if path in ("/login", "/thief/steal") else 401)
+    passed("b: another site: form and fetch carry no cookie, get 401 (403 at login), and change nothing")
+
+    # As if the browser knew no SameSite.
+    browser.switch_to.window(victim)
+    for cookie in browser.get_cookies():
+        kept = {key: cookie[key] for key in ("name", "value", "path", "secure", "httpOnly", "expiry")}
+        browser.add_cookie({**kept, "sameSite": "None"})
+    attacks(cross_site, "cross-site", True, lambda path: 403)
+    passed("b: another site, and cookies made SameSite=None: they are carried, get 403, and change nothing")
+
+    # The same requests by the page itself.
+    browser.switch_to.window(victim)
+    before = browser.own_session()
+    check(browser.call("POST", "/refresh")["status"] == 200, "the page itself renews")
+    check(browser.own_session()["renewals"] == before["renewals"] + 1, "and the counter shows it")
+    check(browser.call("POST", "/logout-everywhere")["status"] == 204, "the page itself logs out")
+    passed("b: control: the page's own requests work, and move the counter")
+
+
+def two_tabs(browser, base):
+    browser.fresh()
+    browser.log_in(base)
+    first = browser.current_window_handle
+    second = browser.new_tab()
+    browser.get(base)
+    browser.await_state("in")
+    tabs = (first, second)
+    for tab in tabs:
+        browser.switch_to.window(tab)
+        browser.execute_script(
+            """
+            window.statuses = [];
+            window.starter = new BroadcastChannel("start");
+            window.both = async () => window.statuses.push((await fetch("/refresh", { method: "POST" })).status);
+            window.starter.onmessage = window.both;
+            """
+        )
+    before = browser.own_session()["renewals"]
+    rounds = shared = 0
+    while rounds < 8 or not shared:
+        check(rounds < 100, "the two never coincided")
+        rounds += 1
+        browser.switch_to.window(first)
+        browser.execute_script("window.starter.postMessage('go'); window.both()")
+        for tab in tabs:
+            browser.switch_to.window(tab)
+            browser.until("the tab was answered", lambda: len(browser.execute_script("return statuses")) == rounds)
+        renewals = browser.own_session()["renewals"] - before
+        shared = 2 * rounds - renewals
+    for tab in tabs:
+        browser.switch_to.window(tab)
+        statuses = browser.execute_script("return statuses")
+        check(statuses == [200] * rounds, f"{statuses}")
+        check(browser.call("GET", "/me")["status"] == 200 and browser.state() == "in", "a tab is logged out")
+        browser.check_policy_kept()
+    passed(f"c: two tabs renewed at the same moment, {rounds} times; {shared} times one rotation served both; both stay logged in")
+
+
+def everywhere(here, base):
+    here.fresh()
+    with Browser.open() as there:
+        here.log_in(base, "bob")
+        there.log_in(base, "bob")
+        here.until("both are listed", lambda: len(here.find_elements(By.CSS_SELECTOR, "#list li")) == 2)
+        here.shoot("5-sessions")
+
+        # One of them, by its button.
+        third = there
+        sid = third.own_session()["sid"]
+        here.find_element(By.CSS_SELECTOR, f'[data-sid="{sid}"] button').click()
+        here.until("it is gone from the list", lambda: len(here.find_elements(By.CSS_SELECTOR, "#list li")) == 1)
+        check(there.call("GET", "/me")["status"] == 401, "an ended session's access token works")
+        there.await_notice("ended")
+        check(there.cookies() == {}, "its cookies are deleted")
+        passed("d: a session that another profile ended from the list is dead at its next request; the page says so")
+
+        there.log_in(base, "bob")
+        cookies = there.cookies()
+        here.click("everywhere")
+        here.await_notice("info")
+        # The next request, of whichever kind; before the page has noticed, or after.
+        check(there.call("GET", "/me")["status"] == 401, "the access token works")
+        check(there.call("POST", "/refresh")["status"] == 401, "the refresh token works")
+        there.await_notice("ended")
+        check("everywhere" in there.text("#notice"), "the page says why")
+        there.shoot("6-session-ended")
+        # Not even with the cookies that were deleted.
+        for name in COOKIES:
+            there.add_cookie({key: cookies[name][key] for key in ("name", "value", "path", "secure", "httpOnly", "sameSite")})
+        check(there.call("GET", "/me")["status"] == 401, "the old access token works")
+        check(there.call("POST", "/refresh")["status"] == 401, "the old refresh token works")
+        there.log_in(base, "bob")
+        check(there.call("GET", "/me")["status"] == 200, "a login a moment later works")
+        for browser in (here, there):
+            browser.check_policy_kept()
+    passed("d: logout everywhere in one profile ends another's session at its next request; a login after it works")
+
+
+def api_elsewhere(browser, api, token, port):
+    origin = f"http://localhost:{port}"
+    browser.fresh()
+    browser.get(f"{origin}/")
+    bearer = {"Authorization": f"Bearer {token}"}
+    for method in ("GET", "PUT"):
+        browser.forget_traffic()
+        answer = browser.call(method, f"{api}/me", bearer)
+        check((answer.get("status"), answer.get("type")) == (200, "cors"), f"{method}: {answer}")
+        check(json.loads(answer["body"]) == {"sub": "alice"}, f"{answer}")
+        preflight = browser.await_answer(f"{api}/me", "OPTIONS")
+        check(preflight["preflight"] and preflight["status"] == 200, f"{preflight}")
+        check("authorization" not in preflight["sent"], "a preflight has no token")
+
+    bad = {"Authorization": "Bearer " + token[:-4] + "AAAA"}
+    for headers, challenge in (({}, 'Bearer realm="api"'), (bad, 'error="invalid_token"')):
+        answer = browser.call("GET", f"{api}/me", headers)
+        check(answer.get("status") == 401, f"{answer}")
+        check(json.loads(answer["body"])["status"] == 401, f"{answer}")
+        check(challenge in (answer["challenge"] or ""), f"{answer}")
+
+    browser.get(f"http://127.0.0.1:{port}/")
+    answer = browser.call("GET", f"{api}/me", bearer)
+    check(answer == {"error": "TypeError"}, f"an origin that is not allowed: {answer}")
+    passed("e: API behind CorsLayer: Bearer token and preflight work; script reads the 401, its body and WWW-Authenticate")
+
+
+def renewal_and_theft(browser, base):
+    browser.fresh()
+    browser.log_in(base)
+    first = browser.current_window_handle
+    second = browser.new_tab()
+    browser.get(base)
+    browser.await_state("in")
+    start = browser.own_session()["renewals"]
+    for tab in (second, first):
+        browser.switch_to.window(tab)
+        before = browser.own_session()["renewals"]
+        browser.until("the page renews twice", lambda: browser.own_session()["renewals"] >= before + 2)
+    for tab in (first, second):
+        browser.switch_to.window(tab)
+        check(browser.state() == "in", "a tab is logged out")
+    passed(f"f: two tabs renew by themselves, {browser.own_session()['renewals'] - start} times, and stay logged in")
+
+    browser.switch_to.window(second)
+    browser.close()
+    browser.switch_to.window(first)
+    browser.click("steal")
+    browser.until("it is copied", lambda: "Copied" in browser.text("#thief-says"))
+    browser.shoot("7-thief")
+    stolen = browser.own_session()["renewals"]
+    cookies = browser.cookies()
+    # Two renewals make it too old, whatever the grace.
+    browser.until("the page renews twice", lambda: browser.own_session()["renewals"] >= stolen + 2)
+    browser.click("replay")
+    browser.await_notice("theft")
+    check(browser.state() == "out" and browser.cookies() == {}, "the session is over, its cookies deleted")
+    browser.until("the log tells", lambda: browser.find_elements(By.CSS_SELECTOR, '#log [data-kind="stolen"]'))
+    browser.shoot("8-theft")
+    browser.shoot("9-theft-dark", dark=True)
+    for name in COOKIES:
+        browser.add_cookie({key: cookies[name][key] for key in ("name", "value", "path", "secure", "httpOnly", "sameSite")})
+    check(browser.call("POST", "/refresh")["status"] == 401, "the refresh token works")
+    browser.check_policy_kept()
+    passed("f: an old refresh token, replayed by a thief, ends the session; the page shows the theft")
+
+
+
+def thief_renews_first(browser, base):
+    browser.fresh()
+    browser.log_in(base)
+    browser.click("steal")
+    browser.until("it is copied", lambda: "Copied" in browser.text("#thief-says"))
+    browser.click("replay")
+    browser.until("the log tells", lambda: "thief has renewed" in browser.text("#log"))
+    used = browser.own_session()["used"]
+    check(browser.state() == "in", "nobody can tell yet")
+    # By the server's clock, in whole seconds: more than the grace of one second.
+    browser.until("the grace is over", lambda: time.time() > used + 2.1)
+    browser.click("renew")
+    browser.await_notice("theft")
+    check(browser.call("POST", "/thief/replay")["status"] == 200, "the thief tries again")
+    browser.until("in vain", lambda: "got nothing" in browser.text("#log"))
+    check(browser.cookies() == {}, "the victim's cookies are deleted")
+    browser.check_policy_kept()
+    passed("f: the thief renews first: the victim's next renewal ends the session, for the thief too")
+
+
+def looks(browser, base):
+    browser.fresh()
+    browser.get(base)
+    browser.await_state("out")
+    browser.shoot("10-logged-out-narrow", width=390)
+    browser.log_in(base)
+    browser.shoot("11-logged-in-dark", dark=True)
+    browser.shoot("12-logged-in-narrow", width=390)
+    metrics = {"width": 320, "height": 700, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    check(browser.overflow() <= 0, "320 pixels are not wide enough")
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    # What has no name is not there for who cannot see it.
+    nameless = browser.execute_script(
+        """
+        return [...document.querySelectorAll("input, button, progress")]
+            .filter((each) => !each.labels?.length && !each.textContent.trim() && !each.getAttribute("aria-label"))
+            .map((each) => each.outerHTML)
+        """
+    )
+    check(nameless == [], f"{nameless}")
+    browser.check_policy_kept()
+    passed("page: fits 320 pixels; every control has a name")
+
+
+def policy(browser, base, port):
+    browser.fresh()
+    with urllib.request.urlopen(base) as page:
+        served = page.headers["Content-Security-Policy"]
+    for directive in (
+        "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "form-action 'self'",
+        "base-uri 'none'", "frame-ancestors 'none'",
+    ):
+        check(directive in served.split("; "), directive)
+    check("unsafe" not in served, served)
+
+    browser.get(f"http://127.0.0.1:{port}/injected/{base}/")
+    browser.until("the markup is there", lambda: browser.find("link"))
+    for id in ("handler", "link"):
+        browser.execute_script("document.getElementById(arguments[0]).click()", id)
+
+    def blocked():
+        return {violation.split()[0] for violation in browser.execute_script("return violations")}
+
+    wanted = {"script-src-elem", "script-src-attr", "style-src-attr", "base-uri"}
+    browser.until(f"violations {wanted}", lambda: wanted <= blocked())
+    check(browser.execute_script("return window.pwned ?? null") is None, "injected script ran")
+    style = browser.execute_script("return getComputedStyle(document.getElementById('styled')).position")
+    check(style == "static", "injected style counts")
+
+    browser.get_log("browser")
+    browser.get(base)
+    browser.await_state("out")
+    browser.check_policy_kept()
+    refused = browser.execute_script(
+        """
+        try { document.body.insertAdjacentHTML("beforeend", "<b>x</b>"); return null } catch (error) { return error.name }
+        """
+    )
+    check(refused == "TypeError", "a string became markup")
+
+    # Nobody frames it.
+    browser.get(f"http://127.0.0.1:{port}/")
+    browser.execute_script(
+        "const frame = document.createElement('iframe'); frame.src = arguments[0]; document.body.append(frame)", f"{base}/"
+    )
+    browser.until(
+        "the console tells that framing is refused",
+        lambda: any("frame-ancestors" in entry["message"] for entry in browser.get_log("browser")),
+    )
+    passed("g: the policy is in force: injected script, handler, link, style and base do nothing; no framing; no strings as markup")
+
+
+def main():
+    for number in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, lambda *_: sys.exit("stopped"))
+    # Whatever hangs: the servers and browsers end with this.
+    signal.alarm(300)
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(elsewhere())
+        # Long lives, so that the page renews nothing in between, with a grace of either kind; and short ones, so that it does.
+        lives = [("600", "10"), ("600", "1"), ("5", "1")]
+        servers = [
+            start(stack, [EXAMPLES / "web_login"], ACCESS_SECONDS=access, GRACE_SECONDS=grace) for access, grace in lives
+        ]
+        api = start(stack, [EXAMPLES / "browser_api", f"http://localhost:{port}"])
+        browser = stack.enter_context(Browser.open())
+        base, patient, quick = (first_line(server)[1] for server in servers)
+        cases = {
+            "states": lambda: states(browser, base),
+            "a": lambda: cookies_out_of_reach(browser, base),
+            "b": lambda: other_sites(browser, base, port),
+            "c": lambda: two_tabs(browser, base),
+            "d": lambda: everywhere(browser, base),
+            "e": lambda: api_elsewhere(browser, *first_line(api), port),
+            "f": lambda: renewal_and_theft(browser, quick),
+            "f2": lambda: thief_renews_first(browser, patient),
+            "g": lambda: policy(browser, base, port),
+            "looks": lambda: looks(browser, base),
+        }
+        for name in sys.argv[3:] or cases:
+            cases[name]()
+    print(f"all browser cases passed in {time.monotonic() - START:.0f} s; pictures in {WORK}", flush=True)
+
+
+main()

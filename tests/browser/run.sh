@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# The example web_login in a real browser: cookies, other sites, tabs, CORS, theft, Content-Security-Policy.
+# `run.sh CASE…` runs some of them. Screenshots of its states are left in target/browser.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+target=${CARGO_TARGET_DIR:-target}
+work=$target/browser
+here=tests/browser
+mkdir -p "$work"
+
+missing=()
+command -v chromium >/dev/null || missing+=(chromium)
+command -v chromedriver >/dev/null || missing+=(chromium-driver)
+# Without any font the screenshots show boxes.
+compgen -G '/usr/share/fonts/truetype/*/*.ttf' >/dev/null || missing+=(fonts-dejavu-core)
+python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
+if ((${#missing[@]})); then
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
+fi
+
+if ! cmp -s "$here/requirements.txt" "$work/venv/requirements.txt"; then
+    rm -rf "$work/venv"
+    python3 -m venv "$work/venv"
+    "$work/venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+    cp "$here/requirements.txt" "$work/venv"
+fi
+
+cargo build --locked --features embedded --example web_login --example browser_api
+# The script stops what it starts, however it ends.
+exec "$work/venv/bin/python" "$here/check.py" "$work" "$target/debug/examples" "$@"
