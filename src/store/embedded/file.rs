@@ -1,11 +1,9 @@
 //! The file under the database: locked as long as the store is open, and told to the disk in the right order.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use redb::StorageBackend;
 use redb::backends::FileBackend;
@@ -13,96 +11,44 @@ use redb::backends::FileBackend;
 use super::error::EmbeddedStoreError;
 
 /// A backend that outlives the databases opened over it, so that the lock is kept while one is opened anew.
+///
+/// After a sync that failed the system may take for written what is not on disk. Nothing here counts on that: the second of
+/// a commit's syncs writes the header alone, and redb writes that anew when it opens.
 #[derive(Clone, Debug)]
-pub(super) struct Device(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    backend: Box<dyn StorageBackend>,
-    /// What was written since the last sync: offsets and lengths.
-    unsynced: Mutex<BTreeMap<u64, usize>>,
-    sync_failed: AtomicBool,
-}
+pub(super) struct Device(Arc<dyn StorageBackend>);
 
 impl Device {
-    pub(super) fn new(backend: Box<dyn StorageBackend>) -> Self {
-        Self(Arc::new(Inner {
-            backend,
-            unsynced: Mutex::default(),
-            sync_failed: AtomicBool::new(false),
-        }))
-    }
-
     pub(super) fn bytes(&self) -> io::Result<u64> {
-        self.0.backend.len()
-    }
-
-    /// To be called before a database is opened anew over it.
-    ///
-    /// After a failed sync the system may take for written what is not on disk, and show it until the memory is wanted for
-    /// something else. So that is written once more.
-    pub(super) fn recover(&self) -> io::Result<()> {
-        if !self.0.sync_failed.load(Ordering::SeqCst) {
-            return Ok(());
-        }
-        let ranges = self.unsynced().clone();
-        let end = self.0.backend.len()?;
-        for (offset, length) in ranges {
-            let length =
-                usize::try_from(end.saturating_sub(offset)).map_or(length, |left| left.min(length));
-            if length > 0 {
-                let bytes = self.0.backend.read(offset, length)?;
-                self.0.backend.write(offset, &bytes)?;
-            }
-        }
-        self.sync_data(false)?;
-        self.0.sync_failed.store(false, Ordering::SeqCst);
-        Ok(())
-    }
-
-    fn unsynced(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, usize>> {
-        self.0
-            .unsynced
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.0.len()
     }
 }
 
 impl StorageBackend for Device {
     fn len(&self) -> io::Result<u64> {
-        self.0.backend.len()
+        self.0.len()
     }
 
     fn read(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        self.0.backend.read(offset, len)
+        self.0.read(offset, len)
     }
 
-    /// A longer file is on disk before anything is written that counts on it: redb does not open one that is shorter than its
-    /// header says.
+    /// A longer file is on disk before anything is written that counts on it: redb does not open one that is shorter than
+    /// its header says.
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let grows = len > self.0.backend.len()?;
-        self.0.backend.set_len(len)?;
+        let grows = len > self.0.len()?;
+        self.0.set_len(len)?;
         if grows {
-            self.sync_data(false)?;
+            self.0.sync_data(false)?;
         }
         Ok(())
     }
 
     fn sync_data(&self, _: bool) -> io::Result<()> {
-        if let Err(error) = self.0.backend.sync_data(false) {
-            self.0.sync_failed.store(true, Ordering::SeqCst);
-            return Err(error);
-        }
-        self.unsynced().clear();
-        Ok(())
+        self.0.sync_data(false)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut unsynced = self.unsynced();
-        let length = unsynced.entry(offset).or_default();
-        *length = data.len().max(*length);
-        drop(unsynced);
-        self.0.backend.write(offset, data)
+        self.0.write(offset, data)
     }
 }
 
@@ -116,7 +62,7 @@ impl Opened {
     #[cfg(test)]
     pub(super) fn over(backend: Box<dyn StorageBackend>) -> Self {
         Self {
-            device: Device::new(backend),
+            device: Device(Arc::from(backend)),
             unnamed: None,
         }
     }
@@ -140,7 +86,7 @@ impl Opened {
         }
         backend.set_len(0)?;
         Ok(Self {
-            device: Device::new(Box::new(backend)),
+            device: Device(Arc::new(backend)),
             unnamed: Some((making, path.to_owned())),
         })
     }
@@ -156,7 +102,7 @@ impl Opened {
             _ => return Err(EmbeddedStoreError::ForeignFile),
         }
         Ok(Self {
-            device: Device::new(Box::new(lock(file)?)),
+            device: Device(Arc::new(lock(file)?)),
             unnamed: None,
         })
     }

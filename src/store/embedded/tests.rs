@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use redb::backends::InMemoryBackend;
 use redb::{Database, StorageBackend, TableDefinition};
@@ -1209,7 +1209,6 @@ async fn a_failed_sync_is_no_acknowledgement() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_read_is_an_error_and_heals() {
-    static FAILED: AtomicBool = AtomicBool::new(false);
     let clock = ManualClock::at(START);
     let disk = Disk::default();
     let opened = {
@@ -1223,7 +1222,6 @@ async fn a_failed_read_is_an_error_and_heals() {
     disk.platters().fail_reads = true;
     let error = store.find(sid(0)).await.unwrap_err();
     assert!(matches!(error, EmbeddedStoreError::Io(_)), "{error:?}");
-    FAILED.store(true, Ordering::SeqCst);
     assert!(is_revoked(&store, &session(2, 0)));
     disk.platters().fail_reads = false;
     for _ in 0..100 {

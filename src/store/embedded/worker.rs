@@ -141,7 +141,6 @@ fn guarded<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
 }
 
 fn open_database(device: &Device, cache: usize) -> Result<Open, Error> {
-    device.recover()?;
     guarded(|| {
         let mut builder = Database::builder();
         builder
