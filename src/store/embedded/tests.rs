@@ -1022,7 +1022,7 @@ async fn check(store: &EmbeddedStore, steps: u64, what: &str) {
     }
 }
 
-/// Issue 4, 5: the power goes at every point, and drops or tears what was not synced.
+/// The power goes at every point, and drops or tears what was not synced.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_with_the_power() {
     let clock = ManualClock::at(START);
