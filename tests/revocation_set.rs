@@ -222,6 +222,52 @@ fn k02_tokens_that_live_for_years_are_held_too() {
 }
 
 #[test]
+fn k01_growth_and_crowding_lose_nothing() {
+    let (set, _) = set();
+    let id = token(NOW + 300).issued_at(at(NOW));
+    for number in 0..5000 {
+        let name = number.to_string();
+        // Odd bounds and even ones.
+        let until = NOW + 300 + number % 7;
+        revoke_token(&set, &id.jti(&name));
+        set.revoke(&session(&name, until)).unwrap();
+        set.revoke(&cutoff(&name, NOW, until)).unwrap();
+    }
+    for number in 0..5000 {
+        let name = number.to_string();
+        assert!(set.is_revoked(&id.jti(&name)), "{number}");
+        assert!(set.is_revoked(&id.sid(&name)), "{number}");
+        assert!(set.is_revoked(&id.subject(&name)), "{number}");
+        let name = format!("x{number}");
+        assert!(!set.is_revoked(&id.jti(&name).sid(&name).subject(&name)));
+    }
+    let state = set.state();
+    assert_eq!(
+        (state.tokens, state.sessions, state.cutoffs),
+        (5000, 5000, 5000)
+    );
+}
+
+#[test]
+fn k01_buckets_that_share_a_place_in_the_ring_are_told_apart() {
+    // 4096 buckets of 64 seconds.
+    let around = 4096 * 64;
+    let (set, clock) = set();
+    let near = token(NOW + 300).jti("a");
+    let next = token(NOW + 300 + around).jti("b");
+    revoke_token(&set, &near);
+    assert!(!set.is_revoked(&token(NOW + 300 + around).jti("a")));
+    assert!(!set.is_revoked(&token(NOW + 300 - around).jti("a")));
+    // Nothing was pruned, the clock is ahead of the place and then behind it: it is taken.
+    clock.advance(Duration::from_secs(300 + LEEWAY - 1));
+    revoke_token(&set, &next);
+    for now in [NOW, NOW + 300 + LEEWAY - 1] {
+        clock.set(now);
+        assert!(set.is_revoked(&near) && set.is_revoked(&next));
+    }
+}
+
+#[test]
 fn k03_generations_let_the_next_login_in_within_the_second() {
     let (set, _) = set();
     set.revoke(&generation("u", 3, NOW + 300)).unwrap();
