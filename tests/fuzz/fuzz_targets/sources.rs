@@ -90,9 +90,9 @@ const SETUPS: [Setup; 6] = [
         optional: true,
         trusted: true,
     },
-    // What a header holds may be taken for a cookie's, and the other way round.
+    // A closure may read what a cookie source reads too.
     Setup {
-        sources: &[Header("cookie"), Header("x-token"), Cookie("access")],
+        sources: &[Custom("cookie"), Header("x-token"), Cookie("access")],
         optional: true,
         trusted: false,
     },
