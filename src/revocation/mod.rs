@@ -3,6 +3,7 @@
 mod buckets;
 mod entry;
 mod failure;
+mod filter;
 mod fingerprint;
 mod root;
 mod rows;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::buckets::Buckets;
-use super::rows::{self, Rows, Shards};
+use super::fingerprint::Fingerprint;
+use super::rows::{self, Rows, Shard, Shards};
 
 /// Most writes add to the tables in it; what takes more makes a new root and swaps it in. So a reader sees a state
 /// that holds together, without a lock.
@@ -78,13 +79,23 @@ impl Root {
     }
 
     #[inline]
-    pub(super) fn shard(&self, table: TableOf, shard: usize) -> Option<&Rows> {
+    fn shards(&self, table: TableOf) -> &[Shard] {
         match table {
             TableOf::Sessions => &self.sessions,
             TableOf::Subjects => &self.subjects,
         }
-        .get(shard)
-        .map(|rows| &**rows)
+    }
+
+    #[inline]
+    pub(super) fn shard(&self, table: TableOf, shard: usize) -> Option<&Rows> {
+        self.shards(table).get(shard).map(|shard| &*shard.rows)
+    }
+
+    /// The rows among which that fingerprint may be.
+    #[inline]
+    pub(super) fn may_hold(&self, table: TableOf, fingerprint: Fingerprint) -> Option<&Rows> {
+        let shard = self.shards(table).get(rows::shard_of(fingerprint))?;
+        shard.filter.may_hold(fingerprint).then_some(&*shard.rows)
     }
 
     pub(super) fn set_shard(&mut self, table: TableOf, shard: usize, rows: Rows) {
@@ -93,7 +104,7 @@ impl Root {
             TableOf::Subjects => &mut self.subjects,
         };
         if let Some(shard) = Arc::make_mut(shards).get_mut(shard) {
-            *shard = Arc::new(rows);
+            *shard = rows.into();
         }
     }
 
@@ -103,8 +114,9 @@ impl Root {
 
     pub(super) fn heap_bytes(&self) -> usize {
         let tables = [&self.sessions, &self.subjects];
-        let rows = tables.iter().flat_map(|shards| shards.iter());
-        rows.map(|rows| size_of::<Rows>().saturating_add(rows.heap_bytes()))
+        let shards = tables.iter().flat_map(|shards| shards.iter());
+        shards
+            .map(|shard| size_of::<Rows>().saturating_add(shard.rows.heap_bytes()))
             .fold(size_of::<Self>(), usize::saturating_add)
             .saturating_add(self.tokens.heap_bytes())
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::filter::Filter;
 use super::fingerprint::Fingerprint;
 use super::table::{self, Line, Table};
 
@@ -90,6 +91,7 @@ impl Block {
 #[derive(Default)]
 pub(super) struct Rows {
     lines: Box<[Line]>,
+    filter: Filter,
     /// Until when the row counts, in seconds since the epoch, and its kind.
     limits: Box<[AtomicU64]>,
     /// Empty for tokens and sessions.
@@ -167,12 +169,6 @@ impl Rows {
         found
     }
 
-    /// Begins to read where a fingerprint may lie.
-    #[inline]
-    pub(super) fn fetch(&self, fingerprint: Fingerprint) {
-        self.table().fetch(fingerprint);
-    }
-
     /// All rows of the subject with that fingerprint, if there is one.
     #[inline]
     pub(super) fn subject(&self, fingerprint: Fingerprint) -> Option<SubjectRows<'_>> {
@@ -196,6 +192,7 @@ impl Rows {
     pub(super) fn put(&self, fingerprint: Fingerprint, kind: Kind, until: u64, value: u64) {
         self.table().put(fingerprint, |place| {
             Row { rows: self, place }.set(kind, until, value);
+            self.filter.add(fingerprint);
         });
     }
 
@@ -213,6 +210,7 @@ impl Rows {
         let column = |places| (0..places).map(|_| AtomicU64::default()).collect();
         let places = Table::of(&lines).places();
         Self {
+            filter: Filter::for_places(places),
             limits: column(places),
             values: column(if with_values { places } else { 0 }),
             lines,
@@ -222,6 +220,7 @@ impl Rows {
     pub(super) fn heap_bytes(&self) -> usize {
         [
             size_of_val::<[Line]>(&self.lines),
+            self.filter.heap_bytes(),
             size_of_val::<[AtomicU64]>(&self.limits),
             size_of_val::<[AtomicU64]>(&self.values),
         ]
@@ -239,13 +238,29 @@ pub(super) struct SubjectRows<'a> {
 }
 
 /// Rows in shards by the lower bits of their fingerprints, so that the writer never has to build more than a part anew.
-pub(super) type Shards = Arc<[Arc<Rows>]>;
+pub(super) type Shards = Arc<[Shard]>;
 
 pub(super) const SHARDS: usize = 16;
 
+/// Some of the rows, with their filter at hand.
+#[derive(Clone, Default)]
+pub(super) struct Shard {
+    pub(super) filter: Filter,
+    pub(super) rows: Arc<Rows>,
+}
+
+impl From<Rows> for Shard {
+    fn from(rows: Rows) -> Self {
+        Self {
+            filter: rows.filter.clone(),
+            rows: Arc::new(rows),
+        }
+    }
+}
+
 pub(super) fn no_rows() -> Shards {
-    let empty = Arc::new(Rows::default());
-    (0..SHARDS).map(|_| Arc::clone(&empty)).collect()
+    let empty = Shard::default();
+    (0..SHARDS).map(|_| empty.clone()).collect()
 }
 
 #[inline]

@@ -55,6 +55,12 @@ pub(super) fn empty<L: FromIterator<Line>>(entries: usize) -> L {
 /// One bit set in each of the four tags of a word.
 const ONES: u64 = 0x0001_0001_0001_0001;
 
+/// The upper bit of each 16 that are 0, and perhaps of others above one that is.
+#[inline]
+fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & ONES << 15
+}
+
 /// 16 bits in which neither the upper bits play a part, which choose the group, nor the lowest, which choose the shard.
 #[inline]
 fn tag(fingerprint: Fingerprint) -> u64 {
@@ -135,31 +141,49 @@ impl<'a> Table<'a> {
             let Some(tags) = self.0.get(group) else {
                 return false;
             };
-            // Bit 16 * i + j of it: tag i of word j fits. (Or the one below it fits; the fingerprint tells.)
-            let mut fits = 0;
+            let mut any = 0;
             let mut last = 0;
-            for (shift, word) in tags.0.iter().enumerate() {
+            for word in &tags.0 {
                 last = word.load(Ordering::Acquire);
-                let difference = last ^ pattern;
-                let zeros = difference.wrapping_sub(ONES) & !difference & ONES << 15;
-                fits |= zeros >> 15 << shift;
+                any |= zeros(last ^ pattern);
             }
-            while fits != 0 {
-                let bit = fits.trailing_zeros() as usize;
-                let place = place_of(bit / 16, bit % 16);
-                let cell = self.cell(group, place);
-                if cell.is_some_and(|cell| cell.load(Ordering::Acquire) == fingerprint.bits())
-                    && visit(group.wrapping_mul(IN_GROUP).wrapping_add(place))
-                {
-                    return true;
-                }
-                fits &= fits.wrapping_sub(1);
+            if any != 0 && self.find_in(group, tags, fingerprint, &mut visit) {
+                return true;
             }
             // The last place of a group is taken last.
             if last >> 48 == 0 {
                 return false;
             }
             group = self.after(group);
+        }
+        false
+    }
+
+    /// The same in one group, of which a tag fits.
+    #[inline]
+    fn find_in(
+        self,
+        group: usize,
+        tags: &Line,
+        fingerprint: Fingerprint,
+        visit: &mut impl FnMut(usize) -> bool,
+    ) -> bool {
+        let pattern = ONES.wrapping_mul(tag(fingerprint));
+        // Bit 16 * i + j of it: tag i of word j fits. (Or the one below it fits; the fingerprint tells.)
+        let mut fits = 0;
+        for (shift, word) in tags.0.iter().enumerate() {
+            fits |= zeros(word.load(Ordering::Acquire) ^ pattern) >> 15 << shift;
+        }
+        while fits != 0 {
+            let bit = fits.trailing_zeros() as usize;
+            let place = place_of(bit / 16, bit % 16);
+            let cell = self.cell(group, place);
+            if cell.is_some_and(|cell| cell.load(Ordering::Acquire) == fingerprint.bits())
+                && visit(group.wrapping_mul(IN_GROUP).wrapping_add(place))
+            {
+                return true;
+            }
+            fits &= fits.wrapping_sub(1);
         }
         false
     }
