@@ -99,6 +99,12 @@ impl Algorithm {
             .find(|algorithm| algorithm.name() == name)
     }
 
+    /// Whether a public key verifies.
+    #[cfg(feature = "jwks")]
+    pub(crate) fn is_asymmetric(self) -> bool {
+        self.family() != Family::Hmac
+    }
+
     pub(crate) fn family(self) -> Family {
         match self {
             Self::HS256 | Self::HS384 | Self::HS512 => Family::Hmac,

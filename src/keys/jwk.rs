@@ -3,10 +3,10 @@
 //! `jsonwebtoken`'s own type knows neither secp256k1 nor `ES512`, `ES256K` and `Ed25519`, and reading a key from it
 //! looks at neither `crv` nor `use` nor `key_ops`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::algorithm::Family;
-use super::material::{PrivateMaterial, PublicMaterial, RsaPrivateComponents};
+use super::material::{PrivateMaterial, PublicMaterial, PublicParts, RsaPrivateComponents};
 use super::{Algorithm, KeyError};
 use crate::token::base64url;
 
@@ -203,6 +203,57 @@ impl Jwk {
             _ => Err(KeyError::Member(name)),
         }
     }
+}
+
+/// A public key as a JWK.
+pub(crate) fn public_json(
+    algorithm: Algorithm,
+    key_id: Option<&str>,
+    public: &PublicParts,
+) -> Option<String> {
+    #[derive(Default, Serialize)]
+    struct PublicJwk<'a> {
+        kty: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        crv: Option<&'static str>,
+        alg: &'static str,
+        r#use: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        kid: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        n: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        e: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        x: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        y: Option<String>,
+    }
+
+    let mut jwk = PublicJwk {
+        crv: algorithm.curve().map(|(name, _)| name),
+        alg: algorithm.name(),
+        r#use: "sig",
+        kid: key_id,
+        ..PublicJwk::default()
+    };
+    let text = |bytes: &[u8]| Some(base64url::encode(bytes));
+    match public {
+        PublicParts::Rsa { n, e } => {
+            jwk.kty = "RSA";
+            (jwk.n, jwk.e) = (text(n), text(e));
+        }
+        PublicParts::Ec { x, y } => {
+            jwk.kty = "EC";
+            (jwk.x, jwk.y) = (text(x), text(y));
+        }
+        PublicParts::Ed25519(x) => {
+            jwk.kty = "OKP";
+            jwk.x = text(x);
+        }
+    }
+    // Strings alone always serialise.
+    serde_json::to_string(&jwk).ok()
 }
 
 fn decode(name: &'static str, member: &Option<String>) -> Result<Vec<u8>, KeyError> {

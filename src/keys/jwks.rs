@@ -134,6 +134,13 @@ impl JwksOptions {
         self
     }
 
+    /// Secrets are skipped, whatever was allowed.
+    #[cfg(feature = "jwks")]
+    pub(crate) fn without_secrets(mut self) -> Self {
+        self.secrets = false;
+        self
+    }
+
     /// Reads a document. A key that cannot be used is skipped and reported.
     ///
     /// # Errors

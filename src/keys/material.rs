@@ -7,7 +7,7 @@
 use jsonwebtoken::{AlgorithmFamily, DecodingKey, DecodingKeyKind, EncodingKey};
 
 use super::algorithm::Family;
-use super::der::is_one_sequence;
+use super::der::{element, is_one_sequence};
 use super::{Algorithm, KeyError};
 
 /// What verifies, in the form that every back-end can read.
@@ -46,6 +46,73 @@ impl<'a> PublicMaterial<'a> {
             _ => return Err(KeyError::WrongKind(algorithm)),
         })
     }
+}
+
+/// A public key as it can be told to others, big-endian.
+#[derive(Clone)]
+pub(crate) enum PublicParts {
+    Rsa { n: Box<[u8]>, e: Box<[u8]> },
+    Ec { x: Box<[u8]>, y: Box<[u8]> },
+    Ed25519(Box<[u8]>),
+}
+
+impl PublicMaterial<'_> {
+    /// The parts of a public key; none of a secret, nor of a point that is written down by one coordinate.
+    pub(crate) fn parts(&self) -> Option<PublicParts> {
+        const INTEGER: u8 = 0x02;
+        const UNCOMPRESSED: u8 = 4;
+
+        let number = |bytes: &[u8]| {
+            let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+            Box::from(bytes.get(zeros..).unwrap_or_default())
+        };
+        Some(match *self {
+            Self::Secret(_) => return None,
+            Self::RsaDer(der) => {
+                let (_, content, _) = element(der)?;
+                let (INTEGER, n, rest) = element(content)? else {
+                    return None;
+                };
+                let (INTEGER, e, []) = element(rest)? else {
+                    return None;
+                };
+                PublicParts::Rsa {
+                    n: number(n),
+                    e: number(e),
+                }
+            }
+            Self::RsaComponents { n, e } => PublicParts::Rsa {
+                n: number(n),
+                e: number(e),
+            },
+            Self::EcPoint(point) => {
+                let (&UNCOMPRESSED, coordinates) = bare_point(point)?.split_first()? else {
+                    return None;
+                };
+                let (x, y) = coordinates.split_at_checked(coordinates.len() / 2)?;
+                PublicParts::Ec {
+                    x: x.into(),
+                    y: y.into(),
+                }
+            }
+            Self::Ed25519(key) => PublicParts::Ed25519(key.into()),
+        })
+    }
+}
+
+/// The point itself, of one that may be a SubjectPublicKeyInfo.
+fn bare_point(key: &[u8]) -> Option<&[u8]> {
+    const SEQUENCE: u8 = 0x30;
+    const BIT_STRING: u8 = 0x03;
+    if key.first() != Some(&SEQUENCE) {
+        return Some(key);
+    }
+    let (_, content, _) = element(key)?;
+    let (_, _, rest) = element(content)?;
+    let (BIT_STRING, bits, []) = element(rest)? else {
+        return None;
+    };
+    bits.strip_prefix(&[0])
 }
 
 /// What signs.

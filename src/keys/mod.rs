@@ -22,6 +22,9 @@ mod der;
 mod jwk;
 mod jwks;
 mod material;
+#[cfg(feature = "jwks")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
+pub mod remote;
 mod secret;
 mod set;
 mod signing;

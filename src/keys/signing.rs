@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::algorithm::Family;
 use super::backend::{self, Sign, Signer, VerifySignature};
 use super::jwk::{Defaults, Jwk};
-use super::material::{self, PrivateMaterial};
+use super::material::{self, PrivateMaterial, PublicParts};
 use super::{Algorithm, KeyError, VerifyingKey, secret};
 use crate::token::base64url;
 
@@ -36,6 +36,7 @@ pub struct SigningKey {
     key_id: Option<Arc<str>>,
     sign: Arc<dyn Sign>,
     verify: Arc<dyn VerifySignature>,
+    public: Option<Arc<PublicParts>>,
 }
 
 impl SigningKey {
@@ -151,6 +152,7 @@ impl SigningKey {
             key_id: None,
             sign: signer.sign,
             verify: signer.verify,
+            public: signer.public.map(Arc::new),
         }
     }
 
@@ -180,6 +182,7 @@ impl SigningKey {
             self.algorithm,
             self.key_id.clone(),
             Arc::clone(&self.verify),
+            self.public.clone(),
         )
     }
 

@@ -7,8 +7,8 @@ use jsonwebtoken::DecodingKey;
 
 use super::algorithm::Family;
 use super::backend::{self, VerifySignature};
-use super::jwk::{Defaults, Jwk};
-use super::material::{self, PublicMaterial};
+use super::jwk::{self, Defaults, Jwk};
+use super::material::{self, PublicMaterial, PublicParts};
 use super::{Algorithm, KeyError, secret};
 
 /// A key that verifies tokens of one [`Algorithm`]. Parsed and checked when it is made; cheap to clone.
@@ -28,6 +28,7 @@ pub struct VerifyingKey {
     algorithm: Algorithm,
     key_id: Option<Arc<str>>,
     verify: Arc<dyn VerifySignature>,
+    public: Option<Arc<PublicParts>>,
 }
 
 impl VerifyingKey {
@@ -162,18 +163,21 @@ impl VerifyingKey {
             secret::check(algorithm, bytes)?;
         }
         let verify = backend::verifier(algorithm, material)?;
-        Ok(Self::new(algorithm, key_id, verify))
+        let public = material.parts().map(Arc::new);
+        Ok(Self::new(algorithm, key_id, verify, public))
     }
 
     pub(crate) fn new(
         algorithm: Algorithm,
         key_id: Option<Arc<str>>,
         verify: Arc<dyn VerifySignature>,
+        public: Option<Arc<PublicParts>>,
     ) -> Self {
         Self {
             algorithm,
             key_id,
             verify,
+            public,
         }
     }
 
@@ -194,6 +198,23 @@ impl VerifyingKey {
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
+    }
+
+    /// The public key as a JWK (RFC 7517), with `alg`, `use: sig` and its name, for others to verify with. `None` of a
+    /// secret, which is nobody else's business, and of a curve point that was written down by one coordinate.
+    ///
+    /// ```
+    /// use tower_jwt_auth::keys::{Algorithm, SigningKey, VerifyingKey};
+    ///
+    /// let key = SigningKey::generate(Algorithm::ES256)?.with_key_id("2026");
+    /// let jwk = key.verifying_key().to_jwk().expect("no secret");
+    /// assert_eq!(VerifyingKey::from_jwk(jwk)?.key_id(), Some("2026"));
+    /// # Ok::<_, tower_jwt_auth::keys::KeyError>(())
+    /// ```
+    #[must_use]
+    pub fn to_jwk(&self) -> Option<String> {
+        let public = self.public.as_deref()?;
+        jwk::public_json(self.algorithm, self.key_id(), public)
     }
 
     /// Whether `signature` is this key's over `message`.

@@ -11,11 +11,11 @@ use super::revocation::Revocations;
 use super::sender::Sender;
 use super::source::{Found, RequestHead, TokenSource};
 use crate::revocation::NoRevocation;
-use crate::verify::Verifier;
+use crate::verify::{Refusal, Verifier};
 
 /// What all services of a layer share.
 pub(super) struct Authenticator<R, V> {
-    pub(super) verifier: Verifier,
+    pub(super) verifier: Arc<Verifier>,
     pub(super) sources: Vec<TokenSource>,
     pub(super) optional: bool,
     pub(super) csrf: Rules,
@@ -23,10 +23,41 @@ pub(super) struct Authenticator<R, V> {
     answers: Arc<Answers<R>>,
 }
 
+/// Why a request does not go on, or not yet.
+pub(super) enum Halt {
+    Refused(AuthError),
+    /// The keys for its token have to be fetched first.
+    #[cfg(feature = "jwks")]
+    Lacking(Unverified),
+}
+
+impl<E: Into<AuthError>> From<E> for Halt {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// A token that waits for its key.
+#[cfg(feature = "jwks")]
+pub(super) struct Unverified {
+    token: Vec<u8>,
+    known_to_caches: bool,
+}
+
+#[cfg(feature = "jwks")]
+impl Unverified {
+    pub(super) async fn verify(self, verifier: &Verifier) -> Result<Sender, AuthError> {
+        Ok(Sender {
+            token: Some(verifier.fetch_and_verify(&self.token).await?),
+            known_to_caches: self.known_to_caches,
+        })
+    }
+}
+
 impl Authenticator<ProblemJson, NoRevocation> {
     pub(super) fn new(verifier: Verifier) -> Self {
         Self {
-            verifier,
+            verifier: Arc::new(verifier),
             sources: vec![TokenSource::bearer()],
             optional: false,
             csrf: Rules::default(),
@@ -38,7 +69,7 @@ impl Authenticator<ProblemJson, NoRevocation> {
 
 impl<R, V> Authenticator<R, V> {
     /// Finds the token and verifies it. Whether it was revoked is another matter.
-    pub(super) fn authenticate<B>(&self, request: &Request<B>) -> Result<Sender, AuthError> {
+    pub(super) fn authenticate<B>(&self, request: &Request<B>) -> Result<Sender, Halt> {
         let head = RequestHead::of(request);
         for source in &self.sources {
             let token = match source.find(head) {
@@ -50,10 +81,19 @@ impl<R, V> Authenticator<R, V> {
             if source.is_ambient() {
                 self.csrf.check(head)?;
             }
-            return Ok(Sender {
-                token: Some(self.verifier.verify(&*token)?),
-                known_to_caches: source.is_known_to_caches(),
-            });
+            let known_to_caches = source.is_known_to_caches();
+            return match self.verifier.try_verify(&token) {
+                Ok(token) => Ok(Sender {
+                    token: Some(token),
+                    known_to_caches,
+                }),
+                Err(Refusal::Final(error)) => Err(Halt::Refused(error.into())),
+                #[cfg(feature = "jwks")]
+                Err(Refusal::Lacking(_)) => Err(Halt::Lacking(Unverified {
+                    token: token.into_owned(),
+                    known_to_caches,
+                })),
+            };
         }
         if !self.optional {
             return Err(AuthErrorKind::MissingToken.into());
@@ -98,7 +138,7 @@ impl<R, V> Authenticator<R, V> {
 impl<R, V> Clone for Authenticator<R, V> {
     fn clone(&self) -> Self {
         Self {
-            verifier: self.verifier.clone(),
+            verifier: Arc::clone(&self.verifier),
             sources: self.sources.clone(),
             optional: self.optional,
             csrf: self.csrf.clone(),

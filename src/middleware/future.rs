@@ -27,7 +27,7 @@ pin_project! {
 pin_project! {
     #[project = KindProjection]
     enum Kind<S, F, ReqBody, ResBody, R> {
-        /// The store is being asked.
+        /// The store is being asked, or keys are fetched.
         Waiting {
             waiting: Option<Box<Waiting<S, ReqBody, R>>>,
         },
@@ -42,13 +42,12 @@ pin_project! {
     }
 }
 
-pub(super) type LookUp = Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send>>;
+pub(super) type LookUp = Pin<Box<dyn Future<Output = Result<Sender, AuthError>> + Send>>;
 
 struct Waiting<S, ReqBody, R> {
     look_up: LookUp,
     ready: S,
     request: Request<ReqBody>,
-    sender: Sender,
     answers: Arc<Answers<R>>,
 }
 
@@ -67,14 +66,12 @@ where
         look_up: LookUp,
         ready: S,
         request: Request<ReqBody>,
-        sender: Sender,
         answers: Arc<Answers<R>>,
     ) -> Self {
         let waiting = Some(Box::new(Waiting {
             look_up,
             ready,
             request,
-            sender,
             answers,
         }));
         Self {
@@ -157,7 +154,7 @@ fn polled_after_completion() -> ! {
 impl<S, ReqBody, R> Waiting<S, ReqBody, R> {
     fn resume<ResBody>(
         self,
-        verdict: Result<(), AuthError>,
+        verdict: Result<Sender, AuthError>,
     ) -> Kind<S, S::Future, ReqBody, ResBody, R>
     where
         S: Service<Request<ReqBody>>,
@@ -166,14 +163,16 @@ impl<S, ReqBody, R> Waiting<S, ReqBody, R> {
         let Self {
             mut ready,
             mut request,
-            sender,
             answers,
             ..
         } = self;
-        if let Err(error) = verdict {
-            let response = Some(answers.reject(&error));
-            return Kind::Rejected { response };
-        }
+        let sender = match verdict {
+            Ok(sender) => sender,
+            Err(error) => {
+                let response = Some(answers.reject(&error));
+                return Kind::Rejected { response };
+            }
+        };
         let known_to_caches = sender.known_to_caches;
         sender.mark(&mut request);
         let future = ready.call(request);

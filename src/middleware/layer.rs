@@ -56,11 +56,11 @@ impl<R, V> JwtAuthLayer<R, V> {
     }
 
     fn verifier(&self) -> Verifier {
-        self.authenticator.verifier.clone()
+        Verifier::clone(&self.authenticator.verifier)
     }
 
     fn set_verifier(self, verifier: Verifier) -> Self {
-        self.map(|authenticator| authenticator.verifier = verifier)
+        self.map(|authenticator| authenticator.verifier = Arc::new(verifier))
     }
 
     /// As [`Verifier::issuer`].

@@ -135,6 +135,19 @@ impl AuthError {
         self.scope.as_deref()
     }
 
+    /// In how many seconds it is worth trying again, where that is known.
+    fn retry_after(&self) -> Option<u64> {
+        #[cfg(feature = "jwks")]
+        if let Some(Source::Token(error)) = &self.source {
+            let wait = error.retry_after()?;
+            return Some(
+                wait.as_secs()
+                    .saturating_add(u64::from(wait.subsec_nanos() > 0)),
+            );
+        }
+        None
+    }
+
     pub(crate) fn unavailable(reason: Arc<dyn Error + Send + Sync>) -> Self {
         Self {
             source: Some(Source::Store(reason)),
@@ -180,7 +193,10 @@ impl From<AuthErrorKind> for AuthError {
 impl From<VerifyError> for AuthError {
     fn from(error: VerifyError) -> Self {
         Self {
-            kind: AuthErrorKind::InvalidToken(error.kind()),
+            kind: match error.kind() {
+                VerifyErrorKind::KeysUnavailable => AuthErrorKind::Unavailable,
+                kind => AuthErrorKind::InvalidToken(kind),
+            },
             source: Some(Source::Token(error)),
             scope: None,
         }
@@ -422,7 +438,10 @@ impl<R> Answers<R> {
         if as_meant && error.kind() == AuthErrorKind::Unavailable {
             headers
                 .entry(RETRY_AFTER)
-                .or_insert(HeaderValue::from_static(RETRY_AFTER_SECONDS));
+                .or_insert_with(|| match error.retry_after() {
+                    Some(seconds) => HeaderValue::from(seconds),
+                    None => HeaderValue::from_static(RETRY_AFTER_SECONDS),
+                });
         }
         headers
             .entry(CACHE_CONTROL)

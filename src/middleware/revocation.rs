@@ -91,6 +91,16 @@ impl<V: RevocationStore> Revocations<V> {
         }
     }
 
+    /// Both one after the other, where there is time to wait anyway.
+    #[cfg(feature = "jwks")]
+    pub(super) async fn check(&self, token: &VerifiedToken) -> Result<(), AuthError> {
+        match self.peek(token) {
+            Verdict::Counts => Ok(()),
+            Verdict::Refused(error) => Err(error),
+            Verdict::Unknown => self.ask(token).await,
+        }
+    }
+
     /// Asks the store, and waits no longer than the deadline.
     pub(super) async fn ask(&self, token: &VerifiedToken) -> Result<(), AuthError> {
         let failure: Arc<dyn Error + Send + Sync> = match self.answer(token).await {

@@ -8,10 +8,11 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::authenticator::Authenticator;
+use super::authenticator::{Authenticator, Halt};
 use super::future::ResponseFuture;
-use super::rejection::{ProblemJson, Respond};
+use super::rejection::{Answers, AuthError, ProblemJson, Respond};
 use super::revocation::Verdict;
+use super::sender::Sender;
 use crate::revocation::{NoRevocation, RevocationStore};
 
 /// The service that [`JwtAuthLayer`](super::JwtAuthLayer) makes.
@@ -44,27 +45,40 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let answers = self.authenticator.answers();
-        let sender = match self.authenticator.authenticate(&request) {
+        let authenticator = &*self.authenticator;
+        let answers = authenticator.answers();
+        let sender = match authenticator.authenticate(&request) {
             Ok(sender) => sender,
-            Err(error) => return ResponseFuture::rejected(answers.reject(&error)),
+            Err(Halt::Refused(error)) => return ResponseFuture::rejected(answers.reject(&error)),
+            #[cfg(feature = "jwks")]
+            Err(Halt::Lacking(unverified)) => {
+                let verifier = Arc::clone(&authenticator.verifier);
+                let revocations = authenticator.revocations.clone();
+                return wait(&mut self.inner, answers, request, async move {
+                    let sender = unverified.verify(&verifier).await?;
+                    if let Some(token) = &sender.token {
+                        revocations.check(token).await?;
+                    }
+                    Ok(sender)
+                });
+            }
         };
         let verdict = match &sender.token {
-            Some(token) => self.authenticator.revocations.peek(token),
+            Some(token) => authenticator.revocations.peek(token),
             None => Verdict::Counts,
         };
-        match (verdict, &sender.token) {
-            (Verdict::Refused(error), _) => ResponseFuture::rejected(answers.reject(&error)),
-            (Verdict::Unknown, Some(token)) => {
-                let (revocations, token) = (self.authenticator.revocations.clone(), token.clone());
-                let look_up = async move { revocations.ask(&token).await };
-                // The service that was polled ready is the one that is called; its clone never was.
-                let clone = self.inner.clone();
-                let ready = mem::replace(&mut self.inner, clone);
-                let answers = Arc::clone(answers);
-                ResponseFuture::waiting(Box::pin(look_up), ready, request, sender, answers)
+        match verdict {
+            Verdict::Refused(error) => ResponseFuture::rejected(answers.reject(&error)),
+            Verdict::Unknown => {
+                let revocations = authenticator.revocations.clone();
+                wait(&mut self.inner, answers, request, async move {
+                    if let Some(token) = &sender.token {
+                        revocations.ask(token).await?;
+                    }
+                    Ok(sender)
+                })
             }
-            (Verdict::Counts | Verdict::Unknown, _) => {
+            Verdict::Counts => {
                 let known_to_caches = sender.known_to_caches;
                 sender.mark(&mut request);
                 let answers = Arc::clone(answers);
@@ -72,6 +86,22 @@ where
             }
         }
     }
+}
+
+/// Calls the inner service once `look_up` has said who sent the request.
+fn wait<S, R, ReqBody, ResBody>(
+    inner: &mut S,
+    answers: &Arc<Answers<R>>,
+    request: Request<ReqBody>,
+    look_up: impl Future<Output = Result<Sender, AuthError>> + Send + 'static,
+) -> ResponseFuture<S, ReqBody, ResBody, R>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+{
+    // The service that was polled ready is the one that is called; its clone never was.
+    let clone = inner.clone();
+    let ready = mem::replace(inner, clone);
+    ResponseFuture::waiting(Box::pin(look_up), ready, request, Arc::clone(answers))
 }
 
 impl<S: Clone, R, V> Clone for JwtAuth<S, R, V> {

@@ -3,13 +3,18 @@
 use std::error::Error;
 use std::fmt;
 
+#[cfg(feature = "jwks")]
+use std::time::Duration;
+
+#[cfg(feature = "jwks")]
+use crate::keys::remote::FetchError;
 use crate::token::{HeaderFault, ShapeFault};
 
 /// Why a token is refused. Holds nothing of the token.
 #[derive(Clone, Debug)]
 pub struct VerifyError {
     kind: VerifyErrorKind,
-    place: Option<Place>,
+    cause: Option<Cause>,
 }
 
 /// The reason for a [`VerifyError`].
@@ -40,6 +45,8 @@ pub enum VerifyErrorKind {
     NoFittingKey,
     /// Without `kid`, several keys fit.
     SeveralFittingKeys,
+    /// The issuer's keys are not there, and cannot be fetched now: an outage, and no fault of the token.
+    KeysUnavailable,
 
     /// The signature is not that of the key.
     BadSignature,
@@ -104,7 +111,7 @@ impl VerifyErrorKind {
             | Self::Compressed
             | Self::Nested
             | Self::WrongType => Stage::Header,
-            Self::NoFittingKey | Self::SeveralFittingKeys => Stage::Key,
+            Self::NoFittingKey | Self::SeveralFittingKeys | Self::KeysUnavailable => Stage::Key,
             Self::BadSignature => Stage::Signature,
             _ => Stage::Claims,
         }
@@ -125,6 +132,7 @@ impl VerifyErrorKind {
             Self::WrongType => "wrong_type",
             Self::NoFittingKey => "no_fitting_key",
             Self::SeveralFittingKeys => "several_fitting_keys",
+            Self::KeysUnavailable => "keys_unavailable",
             Self::BadSignature => "bad_signature",
             Self::MalformedClaims => "malformed_claims",
             Self::MissingExpiry => "missing_expiry",
@@ -169,17 +177,35 @@ impl VerifyError {
     pub(super) fn decoding(kind: VerifyErrorKind, error: &serde_json::Error) -> Self {
         Self {
             kind,
-            place: Some(Place {
+            cause: Some(Cause::Place(Place {
                 line: error.line(),
                 column: error.column(),
-            }),
+            })),
+        }
+    }
+}
+
+#[cfg(feature = "jwks")]
+impl VerifyError {
+    pub(super) fn outage(retry_after: Duration, error: FetchError) -> Self {
+        Self {
+            kind: VerifyErrorKind::KeysUnavailable,
+            cause: Some(Cause::Outage(Outage { retry_after, error })),
+        }
+    }
+
+    /// When to try again, if the keys are not available.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match &self.cause {
+            Some(Cause::Outage(outage)) => Some(outage.retry_after),
+            _ => None,
         }
     }
 }
 
 impl From<VerifyErrorKind> for VerifyError {
     fn from(kind: VerifyErrorKind) -> Self {
-        Self { kind, place: None }
+        Self { kind, cause: None }
     }
 }
 
@@ -219,6 +245,7 @@ impl fmt::Display for VerifyErrorKind {
             Self::WrongType => "the typ of the token is not the one required",
             Self::NoFittingKey => "no key fits the token's alg and kid",
             Self::SeveralFittingKeys => "the token names no key, and several fit",
+            Self::KeysUnavailable => "the issuer's keys are not available",
             Self::BadSignature => "the signature does not verify",
             Self::MalformedClaims => "the claims are malformed",
             Self::MissingExpiry => "exp is missing",
@@ -247,8 +274,26 @@ impl fmt::Display for VerifyError {
 
 impl Error for VerifyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.place.as_ref().map(|place| place as _)
+        match self.cause.as_ref()? {
+            Cause::Place(place) => Some(place),
+            #[cfg(feature = "jwks")]
+            Cause::Outage(outage) => Some(&outage.error),
+        }
     }
+}
+
+#[derive(Clone, Debug)]
+enum Cause {
+    Place(Place),
+    #[cfg(feature = "jwks")]
+    Outage(Outage),
+}
+
+#[cfg(feature = "jwks")]
+#[derive(Clone, Debug)]
+struct Outage {
+    retry_after: Duration,
+    error: FetchError,
 }
 
 /// Where in the payload reading stopped. The reader's own message may quote a claim.

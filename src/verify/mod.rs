@@ -16,6 +16,9 @@
 //!    A logout token (`events`) is no access token, and a sender-constrained one (`cnf`) is no bearer token.
 
 mod error;
+#[cfg(feature = "jwks")]
+mod remote;
+mod ring;
 mod token;
 mod trust;
 
@@ -30,8 +33,11 @@ use std::time::Duration;
 use crate::claims::{RegisteredMembers, StoredClaims, read_registered};
 use crate::clock::{Clock, SystemClock, since_epoch};
 use crate::token::{Segments, base64url};
+#[cfg(feature = "jwks")]
+pub(crate) use remote::Lack;
+use ring::Ring;
 use token::VerifiedHeader;
-use trust::{Anchor, Anchors, Typ};
+use trust::{Anchor, AnchorKeys, Anchors, Typ};
 
 /// Verifies tokens. Made once, shared, and used from any thread.
 ///
@@ -69,6 +75,31 @@ pub struct Verifier {
     max_token_length: usize,
     ignore_expiry: bool,
     clock: Arc<dyn Clock>,
+}
+
+/// Why a token is not verified, or not yet.
+pub(crate) enum Refusal {
+    Final(VerifyError),
+    /// Keys have to be fetched first.
+    #[cfg(feature = "jwks")]
+    Lacking(Lack),
+}
+
+impl Refusal {
+    /// What can be said without waiting.
+    fn at_once(self) -> VerifyError {
+        match self {
+            Self::Final(error) => error,
+            #[cfg(feature = "jwks")]
+            Self::Lacking(lack) => lack.at_once(),
+        }
+    }
+}
+
+impl<E: Into<VerifyError>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self::Final(error.into())
+    }
 }
 
 impl Verifier {
@@ -218,18 +249,21 @@ impl Verifier {
     ///
     /// [`VerifyError`] for everything that is not a token to be trusted at this moment. It holds nothing of the token.
     pub fn verify(&self, token: impl AsRef<[u8]>) -> Result<VerifiedToken, VerifyError> {
-        self.verify_bytes(token.as_ref())
+        self.try_verify(token.as_ref()).map_err(Refusal::at_once)
     }
 
-    fn verify_bytes(&self, token: &[u8]) -> Result<VerifiedToken, VerifyError> {
-        let segments = Segments::split(token, self.max_token_length)?;
+    /// Verifies with the keys at hand.
+    pub(crate) fn try_verify(&self, token: &[u8]) -> Result<VerifiedToken, Refusal> {
+        let segments = Segments::split(token, self.max_token_length).map_err(VerifyError::from)?;
         match &self.anchors {
             Anchors::Any(anchor) => {
-                let header = self.check_signature(anchor, &segments)?;
+                let header = self
+                    .check_signature(anchor, &segments)
+                    .map_err(|refusal| self.unless_of_another(refusal, &segments))?;
                 let payload = decode_payload(segments.payload)?;
                 let claims = self.read_claims(&payload, |members| {
                     self.check_issuer(members)?;
-                    self.check_claims(members, anchor)
+                    Ok(self.check_claims(members, anchor)?)
                 })?;
                 Ok(VerifiedToken::new(header, payload, claims))
             }
@@ -245,7 +279,7 @@ impl Verifier {
                         .ok_or(VerifyErrorKind::MissingIssuer)?;
                     let anchor = issuers.get(issuer).ok_or(VerifyErrorKind::UnknownIssuer)?;
                     header = Some(self.check_signature(anchor, &segments)?);
-                    self.check_claims(members, anchor)
+                    Ok(self.check_claims(members, anchor)?)
                 })?;
                 let header = header.ok_or(VerifyErrorKind::BadSignature)?;
                 Ok(VerifiedToken::new(header, payload, claims))
@@ -258,13 +292,53 @@ impl Verifier {
         &self,
         anchor: &Anchor,
         segments: &Segments<'_>,
+    ) -> Result<Arc<VerifiedHeader>, Refusal> {
+        match &anchor.keys {
+            AnchorKeys::Fixed(ring) => Ok(self.check_signature_with(ring, segments)?),
+            #[cfg(feature = "jwks")]
+            AnchorKeys::Remote(remote) => {
+                let held = remote.at(self.now())?;
+                let ring = held.ring().ok_or(VerifyErrorKind::KeysUnavailable)?;
+                self.check_signature_with(ring, segments)
+                    .map_err(|error| match error.kind() {
+                        VerifyErrorKind::NoFittingKey
+                            if Ring::could_hold_key_of(segments.header) =>
+                        {
+                            remote.lacks_key(&held)
+                        }
+                        _ => error.into(),
+                    })
+            }
+        }
+    }
+
+    /// A token of another issuer than the one required makes nobody fetch anything.
+    fn unless_of_another(&self, refusal: Refusal, segments: &Segments<'_>) -> Refusal {
+        if let Refusal::Final(_) = refusal {
+            return refusal;
+        }
+        let is_ours = self.issuers.is_empty()
+            || decode_payload(segments.payload).is_ok_and(|payload| {
+                read_registered(&payload).is_ok_and(|members| self.check_issuer(&members).is_ok())
+            });
+        if is_ours {
+            refusal
+        } else {
+            Refusal::Final(VerifyErrorKind::NoFittingKey.into())
+        }
+    }
+
+    fn check_signature_with(
+        &self,
+        ring: &Ring,
+        segments: &Segments<'_>,
     ) -> Result<Arc<VerifiedHeader>, VerifyError> {
         /// The signature of an RSA key of 8192 bits, the longest there is.
         const LONGEST: usize = 1024;
         /// That of P-521, in base64url: all but RSA.
         const SHORT: usize = 176;
 
-        let choice = anchor.choose(segments.header, &self.typ)?;
+        let choice = ring.choose(segments.header, &self.typ)?;
         let verify = |buffer: &mut [u8]| {
             let signature = base64url::decode_into(segments.signature, buffer)
                 .map_err(|_| VerifyErrorKind::Malformed)?;
@@ -279,14 +353,14 @@ impl Verifier {
         } else {
             verify(&mut [0; LONGEST])?;
         }
-        Ok(anchor.remember(choice, segments.header))
+        Ok(ring.remember(choice, segments.header))
     }
 
     fn read_claims(
         &self,
         payload: &str,
-        check: impl FnOnce(&RegisteredMembers<'_>) -> Result<(), VerifyError>,
-    ) -> Result<StoredClaims, VerifyError> {
+        check: impl FnOnce(&RegisteredMembers<'_>) -> Result<(), Refusal>,
+    ) -> Result<StoredClaims, Refusal> {
         let members = read_registered(payload)
             .map_err(|error| VerifyError::decoding(VerifyErrorKind::MalformedClaims, &error))?;
         check(&members)?;
@@ -362,6 +436,10 @@ impl Verifier {
             own => own,
         };
         match (&members.audience, accepted) {
+            // What others sign is meant for somebody: for us only if it says so (RFC 9068 §4).
+            (None, []) if anchor.is_remote() && !self.any_audience => {
+                Err(VerifyErrorKind::MissingAudience.into())
+            }
             (None, []) => Ok(()),
             (Some(_), []) if self.any_audience => Ok(()),
             (Some(_), []) => Err(VerifyErrorKind::UnexpectedAudience.into()),

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
 
-use super::error::{VerifyError, VerifyErrorKind};
-use super::token::VerifiedHeader;
-use crate::keys::{Algorithm, KeySet, NoFit, VerifyingKey};
-use crate::token::{JoseHeader, is_media_type};
+#[cfg(feature = "jwks")]
+use super::remote::RemoteRing;
+use super::ring::{Ring, RingKeys};
+#[cfg(feature = "jwks")]
+use crate::keys::remote::RemoteKeys;
+use crate::keys::{KeySet, VerifyingKey};
+use crate::token::is_media_type;
 
 /// What a [`Verifier`](super::Verifier) trusts: a key, a [`KeySet`], or some [`TrustedIssuer`]s.
 pub struct Trust(Source);
@@ -27,6 +29,8 @@ pub struct Keys(KeysKind);
 enum KeysKind {
     Lone(VerifyingKey),
     Set(KeySet),
+    #[cfg(feature = "jwks")]
+    Remote(RemoteKeys),
 }
 
 impl From<VerifyingKey> for Keys {
@@ -38,6 +42,26 @@ impl From<VerifyingKey> for Keys {
 impl From<KeySet> for Keys {
     fn from(keys: KeySet) -> Self {
         Self(KeysKind::Set(keys))
+    }
+}
+
+#[cfg(feature = "jwks")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
+impl From<RemoteKeys> for Keys {
+    fn from(keys: RemoteKeys) -> Self {
+        Self(KeysKind::Remote(keys))
+    }
+}
+
+/// Keys that were found by the name of their issuer are trusted with its tokens, and with no others.
+#[cfg(feature = "jwks")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
+impl From<RemoteKeys> for Trust {
+    fn from(keys: RemoteKeys) -> Self {
+        match keys.issuer().map(str::to_owned) {
+            Some(issuer) => TrustedIssuer::new(issuer, keys).into(),
+            None => Self(Source::Any(keys.into())),
+        }
     }
 }
 
@@ -135,9 +159,17 @@ impl TrustedIssuer {
     pub fn new(name: impl Into<String>, keys: impl Into<Keys>) -> Self {
         let name = name.into();
         assert!(!name.is_empty(), "the issuer is empty");
+        let keys = keys.into();
+        #[cfg(feature = "jwks")]
+        if let KeysKind::Remote(keys) = &keys.0 {
+            assert!(
+                keys.issuer().is_none_or(|issuer| issuer == name),
+                "the keys are those of another issuer"
+            );
+        }
         Self {
             name: name.into(),
-            keys: keys.into(),
+            keys,
             audiences: Vec::new(),
         }
     }
@@ -176,7 +208,7 @@ impl Typ {
         Self::Exactly(subtype.into())
     }
 
-    fn allows(&self, typ: Option<&str>) -> bool {
+    pub(super) fn allows(&self, typ: Option<&str>) -> bool {
         match (self, typ) {
             (Self::Access, None) => true,
             (Self::Access, Some(typ)) => is_media_type(typ, "jwt") || is_media_type(typ, "at+jwt"),
@@ -215,48 +247,36 @@ impl Anchors {
     }
 }
 
-/// The keys that count for a token, with what is remembered about them.
+/// The keys that count for a token, and for whom.
 #[derive(Clone)]
 pub(super) struct Anchor {
-    keys: KeysKind,
+    pub(super) keys: AnchorKeys,
     audiences: Vec<Box<str>>,
-    /// The header that each key's tokens carry. An issuer's tokens share it byte for byte, and comparing it is
-    /// far cheaper than parsing. What is in here passed every check of a header, under a good signature.
-    headers: Box<[OnceLock<KnownHeader>]>,
 }
 
-#[derive(Clone)]
-struct KnownHeader {
-    segment: Box<[u8]>,
-    header: Arc<VerifiedHeader>,
-}
-
-/// The key for a token.
-pub(super) struct Choice<'a> {
-    pub(super) key: &'a VerifyingKey,
-    index: usize,
-    header: Arc<VerifiedHeader>,
+#[derive(Clone, Debug)]
+pub(super) enum AnchorKeys {
+    Fixed(Ring),
+    #[cfg(feature = "jwks")]
+    Remote(RemoteRing),
 }
 
 impl Anchor {
-    /// Comparing with more headers than this would cost what parsing costs.
-    const MOST_KNOWN_HEADERS: usize = 16;
-
     fn new(Keys(keys): Keys, audiences: Vec<Box<str>>) -> Self {
-        let count = match &keys {
-            KeysKind::Lone(_) => 1,
-            KeysKind::Set(set) => set.len().min(Self::MOST_KNOWN_HEADERS),
+        let keys = match keys {
+            KeysKind::Lone(key) => AnchorKeys::Fixed(Ring::new(RingKeys::Lone(key))),
+            KeysKind::Set(set) => AnchorKeys::Fixed(Ring::new(RingKeys::Set(set))),
+            #[cfg(feature = "jwks")]
+            KeysKind::Remote(keys) => AnchorKeys::Remote(RemoteRing::new(keys)),
         };
-        Self {
-            keys,
-            audiences,
-            headers: std::iter::repeat_with(OnceLock::new).take(count).collect(),
-        }
+        Self { keys, audiences }
     }
 
     fn forget(&mut self) {
-        for slot in &mut self.headers {
-            slot.take();
+        match &mut self.keys {
+            AnchorKeys::Fixed(ring) => ring.forget(),
+            #[cfg(feature = "jwks")]
+            AnchorKeys::Remote(remote) => remote.forget(),
         }
     }
 
@@ -264,62 +284,13 @@ impl Anchor {
         &self.audiences
     }
 
-    /// Checks the header and finds the one key for it.
-    pub(super) fn choose(&self, segment: &[u8], typ: &Typ) -> Result<Choice<'_>, VerifyError> {
-        for (index, slot) in self.headers.iter().enumerate() {
-            if let Some(known) = slot.get()
-                && *known.segment == *segment
-                && let Some(key) = self.key(index)
-            {
-                return Ok(Choice {
-                    key,
-                    index,
-                    header: Arc::clone(&known.header),
-                });
-            }
+    /// Whether its keys come from somebody else.
+    pub(super) fn is_remote(&self) -> bool {
+        match self.keys {
+            AnchorKeys::Fixed(_) => false,
+            #[cfg(feature = "jwks")]
+            AnchorKeys::Remote(_) => true,
         }
-        JoseHeader::read(segment, |header| {
-            if !typ.allows(header.token_type.as_deref()) {
-                return Err(VerifyErrorKind::WrongType.into());
-            }
-            let algorithm =
-                Algorithm::named(&header.algorithm).ok_or(VerifyErrorKind::NoFittingKey)?;
-            let index = self.find(algorithm, header.key_id.as_deref())?;
-            Ok(Choice {
-                key: self.key(index).ok_or(VerifyErrorKind::NoFittingKey)?,
-                index,
-                header: Arc::new(VerifiedHeader::new(algorithm, header)),
-            })
-        })?
-    }
-
-    fn find(&self, algorithm: Algorithm, key_id: Option<&str>) -> Result<usize, VerifyErrorKind> {
-        match &self.keys {
-            KeysKind::Lone(key) if key.algorithm() == algorithm => Ok(0),
-            KeysKind::Lone(_) => Err(VerifyErrorKind::NoFittingKey),
-            KeysKind::Set(set) => set.find(algorithm, key_id).map_err(|no| match no {
-                NoFit::None => VerifyErrorKind::NoFittingKey,
-                NoFit::Several => VerifyErrorKind::SeveralFittingKeys,
-            }),
-        }
-    }
-
-    fn key(&self, index: usize) -> Option<&VerifyingKey> {
-        match &self.keys {
-            KeysKind::Lone(key) => Some(key),
-            KeysKind::Set(set) => set.key(index),
-        }
-    }
-
-    /// To be called once the signature is verified.
-    pub(super) fn remember(&self, choice: Choice<'_>, segment: &[u8]) -> Arc<VerifiedHeader> {
-        if let Some(slot) = self.headers.get(choice.index) {
-            slot.get_or_init(|| KnownHeader {
-                segment: segment.into(),
-                header: Arc::clone(&choice.header),
-            });
-        }
-        choice.header
     }
 }
 

@@ -177,6 +177,7 @@ fn mac(key: hmac::Key) -> Signer {
     Signer {
         sign: Arc::clone(&key) as _,
         verify: key,
+        public: None,
     }
 }
 
@@ -196,13 +197,12 @@ fn rsa(
     key: RsaKeyPair,
     encoding: &'static dyn RsaEncoding,
 ) -> Result<Signer, KeyError> {
-    let verify = verifier(
-        algorithm,
-        &PublicMaterial::RsaDer(key.public_key().as_ref()),
-    )?;
+    let public = PublicMaterial::RsaDer(key.public_key().as_ref());
+    let (verify, public) = (verifier(algorithm, &public)?, public.parts());
     Ok(Signer {
         sign: Arc::new(Rsa { key, encoding }),
         verify,
+        public,
     })
 }
 
@@ -243,13 +243,12 @@ impl Sign for Rsa {
 }
 
 fn ec(algorithm: Algorithm, key: EcdsaKeyPair) -> Result<Signer, KeyError> {
-    let verify = verifier(
-        algorithm,
-        &PublicMaterial::EcPoint(key.public_key().as_ref()),
-    )?;
+    let public = PublicMaterial::EcPoint(key.public_key().as_ref());
+    let (verify, public) = (verifier(algorithm, &public)?, public.parts());
     Ok(Signer {
         sign: Arc::new(key),
         verify,
+        public,
     })
 }
 
@@ -261,13 +260,12 @@ impl Sign for EcdsaKeyPair {
 }
 
 fn ed25519(algorithm: Algorithm, key: Ed25519KeyPair) -> Result<Signer, KeyError> {
-    let verify = verifier(
-        algorithm,
-        &PublicMaterial::Ed25519(key.public_key().as_ref()),
-    )?;
+    let public = PublicMaterial::Ed25519(key.public_key().as_ref());
+    let (verify, public) = (verifier(algorithm, &public)?, public.parts());
     Ok(Signer {
         sign: Arc::new(key),
         verify,
+        public,
     })
 }
 

@@ -20,6 +20,8 @@ mod agreement;
 
 use std::sync::Arc;
 
+use super::material::PublicParts;
+
 /// Verifies signatures of one algorithm with one key.
 pub(crate) trait VerifySignature: Send + Sync {
     fn verify(&self, message: &[u8], signature: &[u8]) -> bool;
@@ -38,6 +40,8 @@ pub(crate) struct SigningFailed;
 pub(crate) struct Signer {
     pub(crate) sign: Arc<dyn Sign>,
     pub(crate) verify: Arc<dyn VerifySignature>,
+    /// The public half, if there is one.
+    pub(crate) public: Option<PublicParts>,
 }
 
 #[cfg(feature = "aws_lc_rs")]

@@ -184,6 +184,7 @@ where
     Ok(Signer {
         sign: Arc::clone(&key) as _,
         verify: key,
+        public: None,
     })
 }
 
@@ -247,9 +248,15 @@ fn rsa_signer(
     verify: fn(RsaPublicKey) -> Verify,
     sign: fn(RsaPrivateKey) -> Arc<dyn Sign>,
 ) -> Signer {
+    let public = PublicMaterial::RsaComponents {
+        n: &key.n().to_bytes_be(),
+        e: &key.e().to_bytes_be(),
+    }
+    .parts();
     Signer {
         verify: verify(key.to_public_key()),
         sign: sign(key),
+        public,
     }
 }
 
@@ -363,8 +370,11 @@ macro_rules! curve {
             fn signer(secret: &SecretKey<$curve>) -> Result<Signer, KeyError> {
                 let key = SigningKey::from_bytes(&secret.to_bytes());
                 let key = key.map_err(|_| KeyError::Unreadable)?;
+                let verify = VerifyingKey::from(&key);
+                let point = verify.to_encoded_point(false);
                 Ok(Signer {
-                    verify: Arc::new(Point(VerifyingKey::from(&key))),
+                    public: PublicMaterial::EcPoint(point.as_bytes()).parts(),
+                    verify: Arc::new(Point(verify)),
                     sign: Key::<_, Signature>::new(key),
                 })
             }
@@ -413,10 +423,11 @@ impl VerifySignature for ed25519::VerifyingKey {
 }
 
 fn ed25519_signer(key: ed25519::SigningKey) -> Result<Signer, KeyError> {
-    let verify = ed25519_verifier(key.verifying_key().as_bytes())?;
+    let public = key.verifying_key().to_bytes();
     Ok(Signer {
         sign: Arc::new(key),
-        verify,
+        verify: ed25519_verifier(&public)?,
+        public: PublicMaterial::Ed25519(&public).parts(),
     })
 }
 

@@ -1,0 +1,191 @@
+//! How remote keys are set up.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::attempt::{Origin, Place};
+use super::fetch::{AnyFetch, Fetch, HttpFetch, HttpFetchError};
+use super::keeper::{RemoteKeys, Times};
+use super::location;
+use crate::clock::{Clock, SystemClock};
+use crate::keys::JwksOptions;
+
+/// Sets up [`RemoteKeys`].
+#[must_use = "keys are fetched once they are built"]
+pub struct RemoteKeysBuilder {
+    place: Wanted,
+    fetch: Option<Box<dyn AnyFetch>>,
+    options: JwksOptions,
+    http_allowed: bool,
+    times: Times,
+    clock: Arc<dyn Clock>,
+}
+
+enum Wanted {
+    Issuer(String),
+    Jwks(String),
+}
+
+impl RemoteKeys {
+    /// The keys of an OpenID provider or authorization server, whose metadata lie where OpenID Connect Discovery 1.0 §4 or
+    /// RFC 8414 §3 says. Its tokens are those whose `iss` is `issuer`, byte for byte; so must that of the metadata be.
+    pub fn discover(issuer: impl Into<String>) -> RemoteKeysBuilder {
+        RemoteKeysBuilder::new(Wanted::Issuer(issuer.into()))
+    }
+
+    /// The keys of the JWK Set document at `uri`. Which issuer they are of is for [`TrustedIssuer`](crate::TrustedIssuer) to say,
+    /// or [`JwtAuthLayer::issuer`](crate::JwtAuthLayer::issuer).
+    pub fn jwks(uri: impl Into<String>) -> RemoteKeysBuilder {
+        RemoteKeysBuilder::new(Wanted::Jwks(uri.into()))
+    }
+}
+
+impl RemoteKeysBuilder {
+    fn new(place: Wanted) -> Self {
+        Self {
+            place,
+            fetch: None,
+            options: JwksOptions::new(),
+            http_allowed: false,
+            times: Times::default(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Fetches with a client of one's own. [`HttpFetch`] by default.
+    pub fn fetch(mut self, fetch: impl Fetch) -> Self {
+        self.fetch = Some(Box::new(fetch));
+        self
+    }
+
+    /// What algorithms keys are for that do not say theirs. Secrets are never taken from a remote document.
+    pub fn options(mut self, options: JwksOptions) -> Self {
+        self.options = options.without_secrets();
+        self
+    }
+
+    /// Allows `http` addresses that are not loopback ones: whoever stands in between can then hand out keys of their own.
+    pub fn allow_http(mut self) -> Self {
+        self.http_allowed = true;
+        self
+    }
+
+    /// How long keys are good for after they were fetched, where the document does not say by `Cache-Control`. 10
+    /// minutes by default: that long a key that was withdrawn may still verify.
+    ///
+    /// # Panics
+    ///
+    /// If it is less than a second, or more than a day.
+    #[track_caller]
+    pub fn life(mut self, life: Duration) -> Self {
+        assert!(
+            (Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60)).contains(&life),
+            "a life of less than a second or more than a day"
+        );
+        self.times.life = life;
+        self
+    }
+
+    /// How far apart fetches for unknown `kid`s are at least. 30 seconds by default, so that made-up ones cost the
+    /// issuer two fetches a minute.
+    ///
+    /// # Panics
+    ///
+    /// If it is less than a second.
+    #[track_caller]
+    pub fn cooldown(mut self, cooldown: Duration) -> Self {
+        assert!(
+            cooldown >= Duration::from_secs(1),
+            "a cooldown of less than a second"
+        );
+        self.times.cooldown = cooldown;
+        self
+    }
+
+    /// For how long beyond their life keys are served while fetching fails. 1 hour by default.
+    pub fn max_stale(mut self, max_stale: Duration) -> Self {
+        self.times.max_stale = max_stale;
+        self
+    }
+
+    /// Sets the clock by which keys age.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The keys. Inside a tokio runtime, they are being fetched from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`RemoteKeysError`] if the address is none that may be fetched, or TLS cannot be set up.
+    pub fn build(self) -> Result<RemoteKeys, RemoteKeysError> {
+        let parse =
+            |text: &str| location::parse(text, self.http_allowed).ok_or(RemoteKeysError::Location);
+        let place = match self.place {
+            Wanted::Jwks(uri) => Place::Jwks(parse(&uri)?),
+            Wanted::Issuer(name) => {
+                let issuer = parse(&name)?;
+                // OpenID Connect Discovery 1.0 §4.3 and RFC 8414 §2.
+                if issuer.query().is_some() {
+                    return Err(RemoteKeysError::Location);
+                }
+                Place::Issuer {
+                    metadata: location::metadata_of(&issuer).ok_or(RemoteKeysError::Location)?,
+                    name: name.into(),
+                }
+            }
+        };
+        let fetch = match self.fetch {
+            Some(fetch) => fetch,
+            None => Box::new(HttpFetch::new().map_err(RemoteKeysError::Client)?),
+        };
+        let origin = Origin {
+            place,
+            fetch,
+            options: self.options,
+            http_allowed: self.http_allowed,
+            found: Mutex::new(None),
+        };
+        Ok(RemoteKeys::start(origin, self.times, self.clock))
+    }
+}
+
+impl fmt::Debug for RemoteKeysBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Wanted::Issuer(place) | Wanted::Jwks(place)) = &self.place;
+        f.debug_struct("RemoteKeysBuilder")
+            .field("place", place)
+            .field("times", &self.times)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there are no remote keys.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RemoteKeysError {
+    /// The address is no `https` URL, or an issuer with a query, or has a user or a fragment.
+    Location,
+    /// The HTTP client cannot be set up.
+    Client(HttpFetchError),
+}
+
+impl fmt::Display for RemoteKeysError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Location => "keys may not be fetched from this address",
+            Self::Client(_) => "the HTTP client cannot be set up",
+        })
+    }
+}
+
+impl std::error::Error for RemoteKeysError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Location => None,
+            Self::Client(error) => Some(error),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Addresses that may be fetched.
+
+use std::net::IpAddr;
+
+use http::Uri;
+use http::uri::{PathAndQuery, Scheme};
+
+/// The address, if it is whole and safe: `https`, or `http` where that is allowed or does not leave the machine.
+pub(super) fn parse(text: &str, http_allowed: bool) -> Option<Uri> {
+    // `Uri` drops a fragment without a word.
+    if text.contains('#') {
+        return None;
+    }
+    let uri: Uri = text.parse().ok()?;
+    let authority = uri.authority()?;
+    if authority.as_str().contains('@') || authority.host().is_empty() {
+        return None;
+    }
+    let is_safe = match uri.scheme() {
+        Some(scheme) if *scheme == Scheme::HTTPS => true,
+        Some(scheme) if *scheme == Scheme::HTTP => http_allowed || is_loopback(authority.host()),
+        _ => false,
+    };
+    is_safe.then_some(uri)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Whether `http` addresses are what this issuer uses itself.
+pub(super) fn is_http(uri: &Uri) -> bool {
+    uri.scheme() == Some(&Scheme::HTTP)
+}
+
+/// Where the metadata of an issuer may lie: OpenID Connect Discovery 1.0 §4, then RFC 8414 §3.
+pub(super) fn metadata_of(issuer: &Uri) -> Option<[Uri; 2]> {
+    let path = issuer.path().trim_end_matches('/');
+    let at = |path: String| {
+        let mut parts = issuer.clone().into_parts();
+        parts.path_and_query = Some(PathAndQuery::try_from(path).ok()?);
+        Uri::from_parts(parts).ok()
+    };
+    Some([
+        at(format!("{path}/.well-known/openid-configuration"))?,
+        at(format!("/.well-known/oauth-authorization-server{path}"))?,
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_fetched() {
+        for text in [
+            "https://id.example.com",
+            "https://id.example.com:8443/a/b?c=d",
+            "http://localhost:3000/jwks",
+            "http://127.0.0.1/jwks",
+            "http://127.9.9.9/jwks",
+            "http://[::1]:1/jwks",
+        ] {
+            assert!(parse(text, false).is_some(), "{text}");
+        }
+        for text in [
+            "",
+            "/jwks",
+            "id.example.com",
+            "http://id.example.com",
+            "http://localhost.example.com",
+            "http://127.0.0.1.example.com",
+            "http://10.0.0.1/",
+            "http://169.254.169.254/latest",
+            "file:///etc/passwd",
+            "data:text/plain,x",
+            "https://user@id.example.com/",
+            "https://user:secret@id.example.com/",
+            "https://id.example.com/#x",
+            "ftp://id.example.com/",
+            "https://",
+            "https:///x",
+        ] {
+            assert!(parse(text, false).is_none(), "{text}");
+        }
+        assert!(parse("http://id.example.com", true).is_some());
+        assert!(parse("ftp://id.example.com", true).is_none());
+    }
+
+    #[test]
+    fn where_metadata_lie() {
+        let of = |issuer: &str| {
+            metadata_of(&issuer.parse().unwrap())
+                .unwrap()
+                .map(|uri| uri.to_string())
+        };
+        assert_eq!(
+            of("https://id.example.com"),
+            [
+                "https://id.example.com/.well-known/openid-configuration",
+                "https://id.example.com/.well-known/oauth-authorization-server",
+            ]
+        );
+        assert_eq!(
+            of("https://id.example.com/realms/a/"),
+            [
+                "https://id.example.com/realms/a/.well-known/openid-configuration",
+                "https://id.example.com/.well-known/oauth-authorization-server/realms/a",
+            ]
+        );
+    }
+}

@@ -1,0 +1,43 @@
+//! Keys that an issuer publishes, found by its name, kept fresh, and outlived.
+//!
+//! ```no_run
+//! use tower_jwt_auth::{JwtAuthLayer, keys::remote::RemoteKeys};
+//!
+//! let keys = RemoteKeys::discover("https://id.example.com").build()?;
+//! let layer = JwtAuthLayer::new(keys).audience("api");
+//! # Ok::<_, tower_jwt_auth::keys::remote::RemoteKeysError>(())
+//! ```
+//!
+//! # When keys are fetched
+//!
+//! - At first when they are made inside a tokio runtime, otherwise with the first request.
+//! - Ahead, in the background, when 80 % of their [life](RemoteKeysBuilder::life) has passed: 10 minutes, or what `Cache-Control`
+//!   says, between 1 minute and 1 hour. So a key that is gone from the document stops verifying within that life.
+//! - Within a request whose token names a `kid` that is not known, once its shape, algorithm and issuer are in order:
+//!   at most once in a [cooldown](RemoteKeysBuilder::cooldown) of 30 seconds, whatever comes of it. In between such a
+//!   token is refused at once. Requests with known keys never wait for it.
+//!
+//! There is one fetch at a time; who needs it waits for the same one. A fetch that fails changes nothing about the keys at hand: they are
+//! served for [one hour](RemoteKeysBuilder::max_stale) beyond their life, while it is tried again after 1, 2, 4, up to 30
+//! seconds. After that, and before the first success, requests get 503 with `Retry-After`: an outage is no fault of a
+//! token.
+//!
+//! # What is fetched
+//!
+//! `https` only, but for loopback addresses ([`allow_http`](RemoteKeysBuilder::allow_http)). No redirects, at most 5 seconds
+//! for all of it, at most 1 MiB, status 200. Of the document's keys, what cannot be used is skipped and
+//! [reported](RemoteKeys::state).
+
+mod attempt;
+mod builder;
+mod error;
+mod fetch;
+mod keeper;
+mod location;
+
+pub use builder::{RemoteKeysBuilder, RemoteKeysError};
+pub use error::{FetchError, FetchErrorKind};
+pub use fetch::{Fetch, HttpFetch, HttpFetchError};
+pub use keeper::{RemoteKeys, RemoteKeysState};
+
+pub(crate) use keeper::{Need, Standing, Unobtainable};

@@ -1,0 +1,326 @@
+//! Keys fetched from an issuer that really sends bytes.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod issuer;
+
+use std::time::Duration;
+
+use axum::body::Body;
+use http::header::{AUTHORIZATION, RETRY_AFTER};
+use http::{Request, Response, StatusCode};
+use issuer::{Answer, Issuer};
+use serde_json::json;
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_jwt_auth::clock::ManualClock;
+use tower_jwt_auth::keys::remote::{FetchErrorKind, RemoteKeys, RemoteKeysBuilder};
+use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};
+use tower_jwt_auth::{JwtAuthLayer, TrustedIssuer};
+
+const NOW: u64 = 1_800_000_000;
+
+fn key(kid: &str) -> SigningKey {
+    SigningKey::generate(Algorithm::ES256)
+        .unwrap()
+        .with_key_id(kid)
+}
+
+fn token(key: &SigningKey, issuer: &str) -> String {
+    let claims = json!({ "iss": issuer, "aud": "api", "sub": "me", "exp": NOW + 100_000 });
+    key.sign(&claims).unwrap()
+}
+
+type App =
+    tower::util::BoxCloneSyncService<Request<Body>, Response<Body>, std::convert::Infallible>;
+
+fn app(layer: &JwtAuthLayer) -> App {
+    let inner = service_fn(async |_: Request<Body>| Ok(Response::new(Body::empty())));
+    App::new(layer.layer(inner))
+}
+
+async fn ask(app: &App, token: &str) -> Response<Body> {
+    let request = Request::get("/")
+        .header(AUTHORIZATION, format!("Bearer {token}"))
+        .body(Body::empty())
+        .unwrap();
+    app.clone()
+        .ready()
+        .await
+        .unwrap()
+        .call(request)
+        .await
+        .unwrap()
+}
+
+async fn status(app: &App, token: &str) -> u16 {
+    ask(app, token).await.status().as_u16()
+}
+
+fn built(builder: RemoteKeysBuilder, clock: &ManualClock) -> (RemoteKeys, App) {
+    let keys = builder.clock(clock.clone()).build().unwrap();
+    let layer = JwtAuthLayer::new(keys.clone())
+        .audience("api")
+        .clock(clock.clone());
+    let app = app(&layer);
+    (keys, app)
+}
+
+fn of(issuer: &Issuer, clock: &ManualClock) -> (RemoteKeys, App) {
+    built(RemoteKeys::discover(issuer.name()), clock)
+}
+
+fn clock() -> ManualClock {
+    ManualClock::at(NOW)
+}
+
+#[tokio::test]
+async fn keys_are_found_by_the_name_of_the_issuer() {
+    let key = key("1");
+    let issuer = Issuer::start().await;
+    issuer.publish([&key]);
+    let (keys, app) = of(&issuer, &clock());
+    assert_eq!(status(&app, &token(&key, issuer.name())).await, 200);
+    assert_eq!(keys.state().keys.unwrap().len(), 1);
+    assert_eq!((issuer.hits("/jwks"), keys.state().fetches), (1, 1));
+    // One who differs by a slash is another.
+    assert_eq!(
+        status(&app, &token(&key, &format!("{}/", issuer.name()))).await,
+        401
+    );
+}
+
+#[tokio::test]
+async fn j02_an_issuer_that_is_down_at_the_start_is_503_and_heals() {
+    let (key, clock) = (key("1"), clock());
+    let issuer = Issuer::start().await;
+    issuer.answer("/jwks", Answer::Status(500));
+    let (keys, app) = of(&issuer, &clock);
+    let good = token(&key, issuer.name());
+    let response = ask(&app, &good).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()[RETRY_AFTER], "1");
+    assert_eq!(
+        keys.state().last_error.unwrap().kind(),
+        FetchErrorKind::Status(500)
+    );
+    // Until it is tried again nothing is asked, whatever the token.
+    let hits = issuer.hits("/jwks");
+    for _ in 0..100 {
+        assert_eq!(status(&app, &good).await, 503);
+    }
+    assert_eq!(issuer.hits("/jwks"), hits);
+    issuer.publish([&key]);
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(status(&app, &good).await, 200);
+}
+
+#[tokio::test]
+async fn j03_keys_are_served_stale_while_the_issuer_is_down_and_then_not() {
+    let (key, clock) = (key("1"), clock());
+    let issuer = Issuer::start().await;
+    issuer.publish([&key]);
+    let (keys, app) = of(&issuer, &clock);
+    let good = token(&key, issuer.name());
+    assert_eq!(status(&app, &good).await, 200);
+    issuer.answer("/jwks", Answer::Status(503));
+    issuer.answer("/.well-known/openid-configuration", Answer::Reset);
+    for _ in 0..69 {
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(status(&app, &good).await, 200);
+    }
+    assert!(keys.state().last_error.is_some());
+    clock.advance(Duration::from_secs(61));
+    let response = ask(&app, &good).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(response.headers().contains_key(RETRY_AFTER));
+    issuer.start_metadata();
+    issuer.publish([&key]);
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(status(&app, &good).await, 200);
+}
+
+#[tokio::test]
+async fn j04_a_new_key_is_found_within_the_request() {
+    let (old, new, clock) = (key("1"), key("2"), clock());
+    let issuer = Issuer::start().await;
+    issuer.publish([&old]);
+    let (_keys, app) = of(&issuer, &clock);
+    assert_eq!(status(&app, &token(&old, issuer.name())).await, 200);
+    issuer.publish([&old, &new]);
+    assert_eq!(status(&app, &token(&new, issuer.name())).await, 200);
+    assert_eq!(status(&app, &token(&old, issuer.name())).await, 200);
+    assert_eq!(issuer.hits("/jwks"), 2);
+}
+
+#[tokio::test]
+async fn j05_a_key_that_is_withdrawn_stops_verifying_within_its_life() {
+    let (kept, gone, clock) = (key("1"), key("2"), clock());
+    let issuer = Issuer::start().await;
+    issuer.publish([&kept, &gone]);
+    let (_keys, app) = of(&issuer, &clock);
+    let withdrawn = token(&gone, issuer.name());
+    assert_eq!(status(&app, &withdrawn).await, 200);
+    issuer.publish([&kept]);
+    clock.advance(Duration::from_secs(599));
+    // The refresh is due, and goes on beside this request.
+    assert_eq!(status(&app, &withdrawn).await, 200);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(status(&app, &withdrawn).await, 401);
+    assert_eq!(status(&app, &token(&kept, issuer.name())).await, 200);
+}
+
+#[tokio::test]
+async fn e05_ten_thousand_made_up_names_cost_one_fetch() {
+    let (key, clock) = (key("1"), clock());
+    let issuer = Issuer::start().await;
+    issuer.publish([&key]);
+    let (_keys, app) = of(&issuer, &clock);
+    let good = token(&key, issuer.name());
+    assert_eq!(status(&app, &good).await, 200);
+    let stranger = SigningKey::generate(Algorithm::ES256).unwrap();
+    for number in 0..10_000 {
+        let forged = stranger.clone().with_key_id(number.to_string());
+        assert_eq!(status(&app, &token(&forged, issuer.name())).await, 401);
+    }
+    assert_eq!(issuer.hits("/jwks"), 2);
+    clock.advance(Duration::from_secs(30));
+    let forged = stranger.with_key_id("x");
+    for _ in 0..2 {
+        assert_eq!(status(&app, &token(&forged, issuer.name())).await, 401);
+    }
+    assert_eq!(issuer.hits("/jwks"), 3);
+    assert_eq!(status(&app, &good).await, 200);
+}
+
+#[tokio::test]
+async fn j06_a_thousand_cold_requests_cost_one_fetch_and_known_keys_wait_for_none() {
+    let (key, clock) = (key("1"), clock());
+    let issuer = Issuer::start().await;
+    issuer.publish([&key]);
+    let (_keys, app) = of(&issuer, &clock);
+    let good = token(&key, issuer.name());
+    let requests = (0..1000).map(|_| {
+        let (app, good) = (app.clone(), good.clone());
+        tokio::spawn(async move { status(&app, &good).await })
+    });
+    for request in requests.collect::<Vec<_>>() {
+        assert_eq!(request.await.unwrap(), 200);
+    }
+    assert_eq!(issuer.hits("/jwks"), 1);
+
+    // While a fetch hangs for a made-up name, known ones pass at once.
+    issuer.answer("/jwks", Answer::Hang);
+    let forged = token(&self::key("x"), issuer.name());
+    let mut waits = Box::pin(status(&app, &forged));
+    assert!(futures_poll(&mut waits).await.is_none());
+    let mut passes = Box::pin(status(&app, &good));
+    assert_eq!(futures_poll(&mut passes).await, Some(200));
+}
+
+/// What a future says when it is polled once.
+async fn futures_poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    std::future::poll_fn(|cx| {
+        std::task::Poll::Ready(match std::pin::Pin::new(&mut *future).poll(cx) {
+            std::task::Poll::Ready(output) => Some(output),
+            std::task::Poll::Pending => None,
+        })
+    })
+    .await
+}
+
+#[tokio::test]
+async fn e07_issuers_that_share_a_name_of_a_key_are_told_apart() {
+    let (one, two, clock) = (key("1"), key("1"), clock());
+    let (a, b) = (Issuer::start().await, Issuer::start().await);
+    a.publish([&one]);
+    b.publish([&two]);
+    let trusted = |issuer: &Issuer| {
+        let keys = RemoteKeys::discover(issuer.name());
+        let keys = keys.clock(clock.clone()).build().unwrap();
+        TrustedIssuer::new(issuer.name(), keys).audience("api")
+    };
+    let layer = JwtAuthLayer::new([trusted(&a), trusted(&b)]).clock(clock.clone());
+    let app = app(&layer);
+    assert_eq!(status(&app, &token(&one, a.name())).await, 200);
+    assert_eq!(status(&app, &token(&two, b.name())).await, 200);
+    assert_eq!(status(&app, &token(&one, b.name())).await, 401);
+    assert_eq!(status(&app, &token(&two, a.name())).await, 401);
+    let hits = (a.hits("/jwks"), b.hits("/jwks"));
+    let other = Issuer::start().await;
+    for name in [other.name(), &format!("{}/", a.name())] {
+        assert_eq!(status(&app, &token(&key("3"), name)).await, 401);
+    }
+    assert_eq!((a.hits("/jwks"), b.hits("/jwks")), hits);
+    assert_eq!(other.connections(), 0);
+}
+
+#[tokio::test]
+async fn j01_what_an_issuer_may_send_leaves_the_last_good_keys() {
+    let (key, clock) = (key("1"), clock());
+    let issuer = Issuer::start().await;
+    let document = issuer::document([&key]);
+    let bad_key = document.replace("]}", r#",{"kty":"RSA","n":"AQAB","e":"AQAB"},5]}"#);
+    let elsewhere = Issuer::start().await;
+    elsewhere.publish([&key]);
+    for (answer, expected) in [
+        (Answer::Status(500), FetchErrorKind::Status(500)),
+        (Answer::Status(404), FetchErrorKind::Status(404)),
+        (
+            Answer::Redirect(format!("{}/jwks", elsewhere.name())),
+            FetchErrorKind::Status(302),
+        ),
+        (Answer::Reset, FetchErrorKind::Transport),
+        (Answer::Text("no JSON".into()), FetchErrorKind::Keys),
+        (Answer::Text("[]".into()), FetchErrorKind::Keys),
+        (Answer::Text(r#"{"keys":[]}"#.into()), FetchErrorKind::Keys),
+        (
+            Answer::Text(format!("{document}{}", " ".repeat(10 << 20))),
+            FetchErrorKind::Transport,
+        ),
+        (Answer::Endless, FetchErrorKind::Transport),
+        (Answer::Gzip, FetchErrorKind::Keys),
+    ] {
+        issuer.start_metadata();
+        issuer.publish([&key]);
+        let (keys, app) = of(&issuer, &clock);
+        let good = token(&key, issuer.name());
+        assert_eq!(status(&app, &good).await, 200);
+        let shown = format!("{answer:.80?}");
+        issuer.answer("/jwks", answer);
+        let forged = token(&self::key("x"), issuer.name());
+        assert_eq!(status(&app, &forged).await, 503, "{shown}");
+        assert_eq!(keys.state().last_error.unwrap().kind(), expected, "{shown}");
+        assert_eq!(status(&app, &good).await, 200, "{shown}");
+    }
+    assert_eq!(elsewhere.hits("/jwks"), 0);
+    issuer.answer("/jwks", Answer::Text(bad_key));
+    let (keys, app) = of(&issuer, &clock);
+    assert_eq!(status(&app, &token(&key, issuer.name())).await, 200);
+    assert_eq!(keys.state().skipped.len(), 2);
+}
+
+#[tokio::test]
+async fn no_task_outlives_the_layer() {
+    let key = key("1");
+    let issuer = Issuer::start().await;
+    issuer.publish([&key]);
+    let before = tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks();
+    let (keys, app) = of(&issuer, &clock());
+    assert_eq!(status(&app, &token(&key, issuer.name())).await, 200);
+    drop((keys, app));
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    // What is left is the server's own, for connections that are closed by and by.
+    let after = tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks();
+    assert!(after <= before + 1, "{before} {after}");
+}
+
+#[test]
+fn keys_are_read_as_a_set() {
+    let document = issuer::document([&key("1"), &key("2")]);
+    assert_eq!(KeySet::from_jwks(document).unwrap().keys.len(), 2);
+}
