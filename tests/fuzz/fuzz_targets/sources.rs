@@ -138,7 +138,9 @@ impl Setup {
 #[derive(Debug, PartialEq)]
 enum Answer {
     /// Whether a cache must be told that the answer is for one sender.
-    Passed { private: bool },
+    Passed {
+        private: bool,
+    },
     Anonymous,
     Missing,
     Expired,
