@@ -137,7 +137,10 @@ impl Setup {
 
 #[derive(Debug, PartialEq)]
 enum Answer {
-    Passed { by_cookie: bool },
+    /// Whether a cache must be told that the answer is for one sender.
+    Passed {
+        private: bool,
+    },
     Anonymous,
     Missing,
     Expired,
@@ -158,8 +161,8 @@ impl Answer {
 
     fn name(&self) -> &'static str {
         match self {
-            Self::Passed { by_cookie: true } => "passed, by cookie",
-            Self::Passed { by_cookie: false } => "passed",
+            Self::Passed { private: true } => "passed, private",
+            Self::Passed { private: false } => "passed",
             Self::Anonymous => "anonymous",
             Self::Missing => "missing",
             Self::Expired => "expired",
@@ -282,7 +285,10 @@ fn expected(setup: &Setup, method: &Method, uri: &Uri, headers: &HeaderMap) -> A
             return Answer::CrossSite;
         }
         return match token {
-            good if good == *GOOD => Answer::Passed { by_cookie },
+            good if good == *GOOD => Answer::Passed {
+                // Of the others a shared cache does not know that answers depend on them (RFC 9111 §3.5).
+                private: !matches!(source, Bearer),
+            },
             old if old == *OLD => Answer::Expired,
             _ => Answer::Bad,
         };
@@ -430,8 +436,8 @@ fuzz_target!(|data: &[u8]| {
             .get::<AuthError>()
             .map(AuthError::kind);
         let cache = match expected {
-            Answer::Passed { by_cookie: true } => Some(&b"private"[..]),
-            Answer::Passed { by_cookie: false } | Answer::Anonymous => None,
+            Answer::Passed { private: true } => Some(&b"private"[..]),
+            Answer::Passed { private: false } | Answer::Anonymous => None,
             _ => Some(&b"no-store"[..]),
         };
         assert_eq!(header(CACHE_CONTROL), cache);
