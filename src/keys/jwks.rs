@@ -270,6 +270,22 @@ fn value<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Option<(T, &'a [u8])> {
 }
 
 impl KeySet {
+    /// The public keys as a JWK Set document (RFC 7517 §5), for others to verify with. Secrets are left out.
+    ///
+    /// ```
+    /// use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};
+    ///
+    /// let key = SigningKey::generate(Algorithm::EdDSA)?.with_key_id("2026");
+    /// let document = KeySet::new([key.verifying_key()])?.to_jwks();
+    /// assert_eq!(KeySet::from_jwks(document)?.keys.len(), 1);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn to_jwks(&self) -> String {
+        let keys: Vec<_> = self.iter().filter_map(VerifyingKey::to_jwk).collect();
+        format!(r#"{{"keys":[{}]}}"#, keys.join(","))
+    }
+
     /// The keys of a JWK Set document (RFC 7517 §5), as an issuer publishes it. A key that cannot be used is skipped and reported.
     /// [`JwksOptions`] says more about what can be used.
     ///

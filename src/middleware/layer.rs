@@ -272,7 +272,16 @@ impl<R, V> Clone for JwtAuthLayer<R, V> {
 impl<S, R, V> Layer<S> for JwtAuthLayer<R, V> {
     type Service = JwtAuth<S, R, V>;
 
+    /// # Panics
+    ///
+    /// If keys are fetched from others, and it is not said which audience their tokens must name: whoever gets a token
+    /// of that issuer, for whatever service, would be let in. [`any_audience`](JwtAuthLayer::any_audience) allows it.
+    #[track_caller]
     fn layer(&self, inner: S) -> JwtAuth<S, R, V> {
+        assert!(
+            self.authenticator.verifier.names_audience(),
+            "keys of other issuers need an audience, or `any_audience`"
+        );
         JwtAuth::new(inner, Arc::clone(&self.authenticator))
     }
 }

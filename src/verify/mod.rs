@@ -252,6 +252,11 @@ impl Verifier {
         self.try_verify(token.as_ref()).map_err(Refusal::at_once)
     }
 
+    /// Whether it is said who the tokens of others are to be meant for (RFC 9068 §4).
+    pub(crate) fn names_audience(&self) -> bool {
+        self.any_audience || !self.audiences.is_empty() || self.anchors.all_remote_have_audiences()
+    }
+
     /// Verifies with the keys at hand.
     pub(crate) fn try_verify(&self, token: &[u8]) -> Result<VerifiedToken, Refusal> {
         let segments = Segments::split(token, self.max_token_length).map_err(VerifyError::from)?;

@@ -239,6 +239,15 @@ impl Anchors {
     }
 
     /// Drops what is remembered of headers: they passed checks that no longer hold.
+    /// Whether tokens of every issuer whose keys are fetched have to name an audience of its own.
+    pub(super) fn all_remote_have_audiences(&self) -> bool {
+        let has = |anchor: &Anchor| !anchor.is_remote() || !anchor.audiences.is_empty();
+        match self {
+            Self::Any(anchor) => has(anchor),
+            Self::Issuers(issuers) => issuers.values().all(has),
+        }
+    }
+
     pub(super) fn forget(&mut self) {
         match self {
             Self::Any(anchor) => anchor.forget(),

@@ -319,6 +319,65 @@ async fn no_task_outlives_the_layer() {
     assert!(after <= before + 1, "{before} {after}");
 }
 
+#[tokio::test]
+#[should_panic = "keys of other issuers need an audience"]
+async fn keys_of_others_need_an_audience() {
+    let keys = RemoteKeys::discover("https://id.example.com")
+        .build()
+        .unwrap();
+    let _ = app(&JwtAuthLayer::new(keys));
+}
+
+#[tokio::test]
+async fn metadata_of_another_issuer_are_refused() {
+    let key = key("1");
+    let issuer = Issuer::start().await;
+    issuer.publish([&key]);
+    for (metadata, expected) in [
+        (
+            format!(
+                r#"{{"issuer":"{0}/","jwks_uri":"{0}/jwks"}}"#,
+                issuer.name()
+            ),
+            FetchErrorKind::WrongIssuer,
+        ),
+        (
+            format!(r#"{{"issuer":"{}"}}"#, issuer.name()),
+            FetchErrorKind::Metadata,
+        ),
+        (
+            format!(
+                r#"{{"issuer":"{0}","issuer":"{0}","jwks_uri":"{0}/jwks"}}"#,
+                issuer.name()
+            ),
+            FetchErrorKind::Metadata,
+        ),
+        (
+            format!(
+                r#"{{"issuer":"{}","jwks_uri":"http://169.254.169.254/"}}"#,
+                issuer.name()
+            ),
+            FetchErrorKind::Location,
+        ),
+    ] {
+        issuer.answer("/.well-known/openid-configuration", Answer::Text(metadata));
+        let (keys, app) = of(&issuer, &clock());
+        assert_eq!(status(&app, &token(&key, issuer.name())).await, 503);
+        assert_eq!(keys.state().last_error.unwrap().kind(), expected);
+    }
+    // RFC 8414 is asked where OpenID Connect Discovery is not there.
+    issuer.answer("/.well-known/openid-configuration", Answer::Status(404));
+    issuer.answer(
+        "/.well-known/oauth-authorization-server",
+        Answer::Text(format!(
+            r#"{{"issuer":"{0}","jwks_uri":"{0}/jwks"}}"#,
+            issuer.name()
+        )),
+    );
+    let (_keys, app) = of(&issuer, &clock());
+    assert_eq!(status(&app, &token(&key, issuer.name())).await, 200);
+}
+
 #[test]
 fn keys_are_read_as_a_set() {
     let document = issuer::document([&key("1"), &key("2")]);
