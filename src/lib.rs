@@ -81,7 +81,7 @@
 //! | `missing_token_id` | with a revocation store a token needs a `jti`: see [`token_id_optional`](JwtAuthLayer::token_id_optional) |
 //! | `revoked` | the store: the token itself, its session, or its subject |
 //! | `insufficient_scope` | `scope`, `scp` or your own claims; the [guard](guard) says which it looks at |
-//! | `unavailable` | the store or condition that did not answer in time: the error's source says why |
+//! | `unavailable` | the store, the condition or the issuer of the keys that did not answer in time: the error's source says why |
 //! | `cross_site` | `Origin` or `Sec-Fetch-Site` of a request with a cookie: see [`csrf`] |
 //!
 //! # Features
@@ -93,6 +93,7 @@
 //! | `rust_crypto` | signatures by the crates of RustCrypto, in Rust alone, unless `aws_lc_rs` is on | no |
 //! | `tracing` | one event for each refused request, without secrets | yes |
 //! | `embedded` | [`store`]: sessions and revocations in one file, by `redb` | no |
+//! | `jwks` | `keys::remote`: keys that other issuers publish, by `reqwest` and `rustls` | no |
 //! | `testing` | the module `testing`: tokens, time and failures for the tests of a service | no |
 //!
 //! No feature changes what the others do.

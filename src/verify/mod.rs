@@ -319,7 +319,7 @@ impl Verifier {
 
     /// A token of another issuer than the one required makes nobody fetch anything.
     fn unless_of_another(&self, refusal: Refusal, segments: &Segments<'_>) -> Refusal {
-        if let Refusal::Final(_) = refusal {
+        if matches!(refusal, Refusal::Final(_)) {
             return refusal;
         }
         let is_ours = self.issuers.is_empty()

@@ -248,6 +248,8 @@ fn rsa_signer(
     verify: fn(RsaPublicKey) -> Verify,
     sign: fn(RsaPrivateKey) -> Arc<dyn Sign>,
 ) -> Signer {
+    use rsa::traits::PublicKeyParts;
+
     let public = PublicMaterial::RsaComponents {
         n: &key.n().to_bytes_be(),
         e: &key.e().to_bytes_be(),

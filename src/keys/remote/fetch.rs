@@ -46,27 +46,20 @@ pub trait Fetch: Send + Sync + 'static {
     -> impl Future<Output = Result<Response<Bytes>, Self::Error>> + Send;
 }
 
-type Fetched<'a> = Pin<Box<dyn Future<Output = Result<Bytes, FetchError>> + Send + 'a>>;
+type Fetched<'a, T> = Pin<Box<dyn Future<Output = Result<T, FetchError>> + Send + 'a>>;
 
 /// Any [`Fetch`], with what is asked of its answers.
 pub(super) trait AnyFetch: Send + Sync + 'static {
-    fn get<'a>(&'a self, uri: &'a Uri) -> Fetched<'a>;
-    fn get_with_life<'a>(
-        &'a self,
-        uri: &'a Uri,
-    ) -> Pin<Box<dyn Future<Output = Result<(Bytes, Option<Duration>), FetchError>> + Send + 'a>>;
+    fn get<'a>(&'a self, uri: &'a Uri) -> Fetched<'a, Bytes>;
+    fn get_with_life<'a>(&'a self, uri: &'a Uri) -> Fetched<'a, (Bytes, Option<Duration>)>;
 }
 
 impl<F: Fetch> AnyFetch for F {
-    fn get<'a>(&'a self, uri: &'a Uri) -> Fetched<'a> {
+    fn get<'a>(&'a self, uri: &'a Uri) -> Fetched<'a, Bytes> {
         Box::pin(async move { Ok(checked(self, uri).await?.into_body()) })
     }
 
-    fn get_with_life<'a>(
-        &'a self,
-        uri: &'a Uri,
-    ) -> Pin<Box<dyn Future<Output = Result<(Bytes, Option<Duration>), FetchError>> + Send + 'a>>
-    {
+    fn get_with_life<'a>(&'a self, uri: &'a Uri) -> Fetched<'a, (Bytes, Option<Duration>)> {
         Box::pin(async move {
             let response = checked(self, uri).await?;
             let life = max_age(&response);

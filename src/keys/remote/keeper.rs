@@ -343,7 +343,8 @@ impl Shared {
             Ok(Harvest { jwks, max_age }) => {
                 let life = self.times.life(max_age);
                 let expires_at = began.saturating_add(life);
-                let refresh_at = began.saturating_add(life.saturating_mul(4) / 5);
+                let last_fifth = life.checked_div(5).unwrap_or_default();
+                let refresh_at = expires_at.saturating_sub(last_fifth);
                 let number = self.fetches.load(Ordering::Relaxed);
                 report_success(&jwks.keys, &jwks.skipped);
                 control.failure = None;
