@@ -126,6 +126,7 @@ mod extract;
 pub mod guard;
 pub mod keys;
 pub mod middleware;
+pub mod openid;
 pub mod revocation;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
