@@ -68,7 +68,6 @@ impl JwksRoute {
                 HeaderValue::from_static("application/jwk-set+json"),
             );
             headers.extend(cache_control.clone().map(|value| (CACHE_CONTROL, value)));
-            headers.insert(HeaderValue::from_static("*"));
             std::future::ready(response)
         }
     }
