@@ -2,7 +2,9 @@
 #![cfg(all(feature = "axum", any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 #![expect(
     clippy::unwrap_used,
-    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
     reason = "a test that panics fails"
 )]
 
@@ -653,6 +655,22 @@ async fn a_logout_token_counts_once() {
 }
 
 #[tokio::test]
+async fn logout_tokens_are_remembered_by_the_clock_that_verifies_them() {
+    let provider = Provider::new();
+    provider.clock.set(1_000_000_000);
+    let ended = Ended::default();
+    let app = counting(&provider, &ended);
+    for number in 0..3 {
+        let token = provider.logout_token(json!({
+            "jti": number.to_string(), "iat": 1_000_000_000, "exp": 1_000_000_060,
+        }));
+        assert_eq!(logs_out(&app, &token).await.0, 200);
+        assert_eq!(logs_out(&app, &token).await.0, 400);
+    }
+    assert_eq!(ended.0.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
 async fn a_logout_that_failed_may_come_again() {
     let provider = Provider::new();
     let ended = Ended::default();
@@ -690,6 +708,11 @@ async fn only_a_form_with_one_good_logout_token_ends_anything() {
         let answer = error_of(send(&app, form(body.clone())).await).await;
         assert_eq!(answer, refused, "{body}");
     }
+    let another = provider.logout_token(json!({ "aud": "another-client" }));
+    let response = send(&app, form(format!("logout_token={another}"))).await;
+    let error = response.extensions().get::<OpenIdError>().unwrap();
+    let wrong_audience = OpenIdErrorKind::Token(VerifyErrorKind::WrongAudience);
+    assert_eq!(error.kind(), wrong_audience);
     for kind in [
         "application/json",
         "text/plain",

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -170,7 +169,8 @@ impl LogoutTokenVerifier {
         self
     }
 
-    pub(crate) fn current_clock(&self) -> Arc<dyn Clock> {
+    #[cfg(feature = "axum")]
+    pub(crate) fn current_clock(&self) -> std::sync::Arc<dyn Clock> {
         self.verifier.current_clock()
     }
 

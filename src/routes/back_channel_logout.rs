@@ -48,6 +48,8 @@ use crate::revocation::{Revocation, RevocationSet, TokenId};
 /// | a token that is refused, or was seen before; no form | 400 `invalid_request` |
 /// | the provider's keys, or what ends the sessions, fail | 400 `temporarily_unavailable`; the same token may come again |
 ///
+/// Why a token is refused is in the response's extensions, as an [`OpenIdError`].
+///
 /// Each process remembers by itself which tokens it has seen. Where several share the work, a token that is replayed at another one ends
 /// again what it names: nothing that a [`revocation`](LogoutToken::revocation) would not end anyway, but for a closure that
 /// ends all sessions of a subject, those of a login since. Within the token's [age](LogoutTokenVerifier::max_age), 5 minutes.
@@ -74,7 +76,13 @@ enum Fault {
     Replayed,
     /// There is no room to remember another token.
     Full,
-    Ending(Box<dyn Error + Send + Sync>),
+    Ending(
+        #[cfg_attr(
+            not(feature = "tracing"),
+            expect(dead_code, reason = "for the log alone")
+        )]
+        Box<dyn Error + Send + Sync>,
+    ),
 }
 
 impl BackChannelLogout {
@@ -124,7 +132,13 @@ impl BackChannelLogout {
                 response.headers_mut().insert(ALLOW, allowed);
                 response
             }
-            Err(fault) => answer(StatusCode::BAD_REQUEST, Some(fault.code())),
+            Err(fault) => {
+                let mut response = answer(StatusCode::BAD_REQUEST, Some(fault.code()));
+                if let Fault::Token(error) = fault {
+                    response.extensions_mut().insert(error);
+                }
+                response
+            }
         }
     }
 

@@ -254,6 +254,7 @@ impl Verifier {
         self
     }
 
+    #[cfg(feature = "axum")]
     pub(crate) fn current_clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.clock)
     }
