@@ -121,6 +121,7 @@
     expect(clippy::arithmetic_side_effects, reason = "a test that panics fails")
 )]
 
+mod cache;
 pub mod claims;
 pub mod clock;
 pub mod cookie;

@@ -5,7 +5,7 @@ mod scan;
 mod stored;
 
 pub(crate) use scan::RegisteredMembers;
-pub(crate) use stored::StoredClaims;
+pub(crate) use stored::{StoredClaims, Times};
 
 use std::fmt;
 use std::time::{Duration, SystemTime};

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::stored::Times;
 use super::NumericDate;
 
 /// What the checks look at. A member that comes twice, or is of the wrong type, is an error.
@@ -25,6 +26,17 @@ pub(crate) struct RegisteredMembers<'a> {
     pub(crate) events: bool,
     /// The methods that `cnf` names (RFC 7800 §3.1).
     pub(crate) confirmation: Option<Vec<Cow<'a, str>>>,
+}
+
+impl RegisteredMembers<'_> {
+    /// `None` without `exp`.
+    pub(crate) fn times(&self) -> Option<Times> {
+        Some(Times {
+            expires_at: self.expires_at?,
+            not_before: self.not_before,
+            issued_at: self.issued_at,
+        })
+    }
 }
 
 #[cfg_attr(test, derive(Debug))]

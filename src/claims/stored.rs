@@ -13,6 +13,12 @@ pub(crate) struct StoredClaims {
     token_id: Option<Text32>,
     session_id: Option<Text32>,
     pub(crate) generation: Option<u64>,
+    times: Times,
+}
+
+/// When a token counts.
+#[derive(Clone, Copy)]
+pub(crate) struct Times {
     pub(crate) expires_at: NumericDate,
     pub(crate) not_before: Option<NumericDate>,
     pub(crate) issued_at: Option<NumericDate>,
@@ -45,6 +51,13 @@ impl Text32 {
         place().unwrap_or_else(|| Self::Unescaped(text.into()))
     }
 
+    fn heap_size(&self) -> usize {
+        match self {
+            Self::At { .. } => 0,
+            Self::Unescaped(text) => text.len(),
+        }
+    }
+
     fn read<'a>(&'a self, payload: &'a str) -> Option<&'a str> {
         match self {
             Self::At { start, end } => {
@@ -56,12 +69,8 @@ impl Text32 {
 }
 
 impl StoredClaims {
-    /// What `members`, read from `payload`, say; `expires_at` is `exp`, whose absence was refused before.
-    pub(crate) fn new(
-        members: &RegisteredMembers<'_>,
-        expires_at: NumericDate,
-        payload: &str,
-    ) -> Self {
+    /// What `members`, read from `payload`, say; `times` are theirs.
+    pub(crate) fn new(members: &RegisteredMembers<'_>, times: Times, payload: &str) -> Self {
         let text =
             |member: &Option<Cow<'_, str>>| member.as_ref().map(|text| Text32::new(text, payload));
         Self {
@@ -80,9 +89,30 @@ impl StoredClaims {
             token_id: text(&members.token_id),
             session_id: text(&members.session_id),
             generation: members.generation.and_then(|generation| generation.0),
-            expires_at,
-            not_before: members.not_before,
-            issued_at: members.issued_at,
+            times,
+        }
+    }
+
+    pub(crate) fn times(&self) -> Times {
+        self.times
+    }
+
+    /// What it takes besides itself.
+    pub(crate) fn heap_size(&self) -> usize {
+        let texts = [
+            &self.issuer,
+            &self.subject,
+            &self.token_id,
+            &self.session_id,
+        ];
+        let heap = |size: usize, text: &Text32| size.saturating_add(text.heap_size());
+        let size = texts.into_iter().flatten().fold(0, heap);
+        match &self.audience {
+            StoredAudience::None => size,
+            StoredAudience::One(name) => heap(size, name),
+            StoredAudience::Many(names) => names
+                .iter()
+                .fold(size.saturating_add(size_of_val::<[_]>(names)), heap),
         }
     }
 
@@ -121,7 +151,7 @@ mod tests {
         let payload =
             r#"{"sub":"zoë","jti":"a\u0062","aud":["x","\u0079"],"exp":1,"n":[{"sub":1}]}"#;
         let members = super::super::read_registered(payload).unwrap();
-        let stored = StoredClaims::new(&members, members.expires_at.unwrap(), payload);
+        let stored = StoredClaims::new(&members, members.times().unwrap(), payload);
         assert!(matches!(stored.subject, Some(Text32::At { .. })));
         assert!(matches!(stored.token_id, Some(Text32::Unescaped(_))));
         assert_eq!(stored.subject(payload), Some("zoë"));

@@ -217,6 +217,15 @@ impl VerifyingKey {
         jwk::public_json(self.algorithm, self.key_id(), public)
     }
 
+    /// Whether it is the same public key under the same name. Of a key whose public half is not at hand, as a secret's, nobody knows.
+    #[cfg(feature = "jwks")]
+    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+        self.algorithm == other.algorithm
+            && self.key_id == other.key_id
+            && self.public.is_some()
+            && self.public == other.public
+    }
+
     /// Whether `signature` is this key's over `message`.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         self.verify.verify(message, signature)

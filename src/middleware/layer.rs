@@ -137,6 +137,21 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
+    /// As [`Verifier::cache`]: remembers verified tokens in `bytes` of memory at most. On by default for tokens of public
+    /// keys; for those of an HMAC secret after this call.
+    #[must_use]
+    pub fn cache(self, bytes: usize) -> Self {
+        let verifier = self.verifier().cache(bytes);
+        self.set_verifier(verifier)
+    }
+
+    /// As [`Verifier::without_cache`]: verifies every token anew.
+    #[must_use]
+    pub fn without_cache(self) -> Self {
+        let verifier = self.verifier().without_cache();
+        self.set_verifier(verifier)
+    }
+
     /// As [`Verifier::clock`].
     #[must_use]
     pub fn clock(self, clock: impl Clock) -> Self {

@@ -16,6 +16,7 @@
 //!    A logout token (`events`) is no access token, and a sender-constrained one (`cnf`) is no bearer token.
 
 mod error;
+mod known;
 #[cfg(feature = "jwks")]
 mod remote;
 mod ring;
@@ -30,19 +31,20 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::claims::{RegisteredMembers, StoredClaims, read_registered};
+use crate::claims::{RegisteredMembers, StoredClaims, Times, read_registered};
 use crate::clock::{Clock, SystemClock, since_epoch};
 use crate::token::{Segments, base64url};
 #[cfg(feature = "jwks")]
 pub(crate) use remote::Lack;
-use ring::Ring;
-use token::VerifiedHeader;
+use known::KnownTokens;
+use ring::{Epoch, Ring};
+use token::{Verified, VerifiedHeader};
 use trust::{Anchor, AnchorKeys, Anchors, Typ};
 
 /// Verifies tokens. Made once, shared, and used from any thread.
 ///
 /// [`JwtAuthLayer`](crate::JwtAuthLayer) holds one; this is the same without HTTP.
-/// A clone shares keys and clock, and remembers its own headers.
+/// A clone shares keys, clock, and the [tokens that were verified](Verifier::cache).
 ///
 /// ```
 /// use tower_jwt_auth::{Verifier, VerifyErrorKind};
@@ -77,6 +79,7 @@ pub struct Verifier {
     max_token_length: usize,
     ignore_expiry: bool,
     clock: Arc<dyn Clock>,
+    known: KnownTokens,
 }
 
 /// Why a token is not verified, or not yet.
@@ -114,11 +117,16 @@ impl Verifier {
     /// 8 KiB: most servers refuse longer headers anyway.
     pub const DEFAULT_MAX_TOKEN_LENGTH: usize = 8 * 1024;
 
+    /// 16 MiB: some 4,000 tokens. The memory is taken as tokens come.
+    pub const DEFAULT_CACHE: usize = 16 * 1024 * 1024;
+
     /// Trusts a key, a [`KeySet`](crate::keys::KeySet), or some [`TrustedIssuer`]s.
     #[must_use]
     pub fn new(trust: impl Into<Trust>) -> Self {
+        let anchors = Anchors::new(trust.into());
         Self {
-            anchors: Anchors::new(trust.into()),
+            known: KnownTokens::by_default(&anchors),
+            anchors,
             issuers: Vec::new(),
             audiences: Vec::new(),
             any_audience: false,
@@ -147,7 +155,7 @@ impl Verifier {
             "trusted issuers bring their own name"
         );
         self.issuers.push(issuer.into());
-        self
+        self.changed()
     }
 
     /// Requires `aud` to be or to contain `audience`, byte for byte. Called again, one of them.
@@ -162,7 +170,7 @@ impl Verifier {
         let audience = audience.into();
         assert!(!audience.is_empty(), "the audience is empty");
         self.audiences.push(audience.into());
-        self
+        self.changed()
     }
 
     /// Accepts a token whoever it is for, where no audience is configured.
@@ -172,7 +180,7 @@ impl Verifier {
     #[must_use]
     pub fn any_audience(mut self) -> Self {
         self.any_audience = true;
-        self
+        self.changed()
     }
 
     /// How far the issuer's clock may be off. 30 seconds by default.
@@ -188,7 +196,7 @@ impl Verifier {
             "the leeway is more than 5 minutes"
         );
         self.leeway = leeway;
-        self
+        self.changed()
     }
 
     /// Requires the header's `typ` to be `typ`: `at+jwt` for access tokens by RFC 9068 alone. In any case, and with or
@@ -201,8 +209,7 @@ impl Verifier {
     #[track_caller]
     pub fn typ(mut self, typ: impl Into<String>) -> Self {
         self.typ = Typ::exactly(&typ.into());
-        self.anchors.forget();
-        self
+        self.changed()
     }
 
     /// Accepts tokens that are bound to their sender by `method`, a member of `cnf` (RFC 7800): `jkt` for DPoP
@@ -213,7 +220,7 @@ impl Verifier {
     #[must_use]
     pub fn allow_confirmation(mut self, method: impl Into<String>) -> Self {
         self.confirmations.push(method.into().into());
-        self
+        self.changed()
     }
 
     /// The longest token that is looked at, in bytes. 8 KiB by default.
@@ -226,7 +233,7 @@ impl Verifier {
     pub fn max_token_length(mut self, bytes: usize) -> Self {
         assert!(bytes <= 64 * 1024, "tokens of more than 64 KiB");
         self.max_token_length = bytes;
-        self
+        self.changed()
     }
 
     /// Accepts tokens that have expired, and are good otherwise: for a logout, which needs to know whose session is to end.
@@ -236,22 +243,20 @@ impl Verifier {
     )]
     pub(crate) fn ignore_expiry(mut self) -> Self {
         self.ignore_expiry = true;
-        self
+        self.without_cache()
     }
 
     /// For ID tokens, instead of access tokens: `typ` is absent or `JWT`.
     pub(crate) fn for_id_tokens(mut self) -> Self {
         self.typ = Typ::Identity;
-        self.anchors.forget();
-        self
+        self.changed().without_cache()
     }
 
     /// For logout tokens, instead of access tokens: `typ` is absent, `JWT` or `logout+jwt`, and `events` are left to the caller.
     pub(crate) fn for_logout_tokens(mut self) -> Self {
         self.typ = Typ::Logout;
         self.for_logout = true;
-        self.anchors.forget();
-        self
+        self.changed().without_cache()
     }
 
     #[cfg(feature = "axum")]
@@ -268,6 +273,36 @@ impl Verifier {
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
+        self.changed()
+    }
+
+    /// Remembers verified tokens in `bytes` of memory at most, so that a token seen before costs no signature check and no parse. It
+    /// is compared whole; `exp`, `nbf`, `iat` and revocation are checked every time, and a key that goes takes along what it
+    /// verified.
+    ///
+    /// On by default with [`DEFAULT_CACHE`](Verifier::DEFAULT_CACHE) for tokens of public keys, whose signatures are
+    /// expensive. Those of an HMAC secret are verified in about the time that it takes to find one among many: they are
+    /// remembered only after this call, which pays where the same tokens come again and again.
+    ///
+    /// A token takes about 3 to 5 KiB, decoded claims reckoned in generously. Clones share the memory; a verifier that is configured
+    /// further begins anew. With 0 bytes nothing is remembered.
+    #[must_use]
+    pub fn cache(mut self, bytes: usize) -> Self {
+        self.known = KnownTokens::all(bytes);
+        self
+    }
+
+    /// Verifies every token anew, however often it is seen.
+    #[must_use]
+    pub fn without_cache(mut self) -> Self {
+        self.known = KnownTokens::none();
+        self
+    }
+
+    /// What was verified under other settings counts no more.
+    fn changed(mut self) -> Self {
+        self.anchors.forget();
+        self.known = self.known.anew();
         self
     }
 
@@ -285,62 +320,101 @@ impl Verifier {
         self.any_audience || !self.audiences.is_empty() || self.anchors.all_remote_have_audiences()
     }
 
-    /// Verifies with the keys at hand.
+    /// Verifies with the keys at hand, or finds that it did before.
     pub(crate) fn try_verify(&self, token: &[u8]) -> Result<VerifiedToken, Refusal> {
+        let Some(place) = self.known.place_of(token) else {
+            return Ok(self.verify_anew(token)?.0.into_token());
+        };
+        if let Some(known) = place.find()
+            && self.keys_are_of(known.epoch, &known.token)?
+        {
+            self.check_times(known.token.times())?;
+            return Ok(known.token);
+        }
+        let (verified, epoch) = self.verify_anew(token)?;
+        if !self.known.takes(verified.header.algorithm()) {
+            return Ok(verified.into_token());
+        }
+        let token = verified.into_bounded_token();
+        place.keep(&token, epoch);
+        Ok(token)
+    }
+
+    /// Whether the keys that count now for a known token are those it was verified with.
+    fn keys_are_of(&self, epoch: Epoch, token: &VerifiedToken) -> Result<bool, Refusal> {
+        let anchor = match &self.anchors {
+            Anchors::Any(anchor) => Some(anchor),
+            Anchors::Issuers(issuers) => token.issuer().and_then(|issuer| issuers.get(issuer)),
+        };
+        match anchor.map(|anchor| &anchor.keys) {
+            None => Ok(false),
+            // These never change.
+            Some(AnchorKeys::Fixed(_)) => Ok(epoch == Epoch::default()),
+            #[cfg(feature = "jwks")]
+            Some(AnchorKeys::Remote(remote)) => Ok(remote.at(self.now())?.epoch() == Some(epoch)),
+        }
+    }
+
+    fn verify_anew(&self, token: &[u8]) -> Result<(Verified, Epoch), Refusal> {
         let segments = Segments::split(token, self.max_token_length).map_err(VerifyError::from)?;
         match &self.anchors {
             Anchors::Any(anchor) => {
-                let header = self
+                let (header, epoch) = self
                     .check_signature(anchor, &segments)
                     .map_err(|refusal| self.unless_of_another(refusal, &segments))?;
                 let payload = decode_payload(segments.payload)?;
-                let claims = self.read_claims(&payload, |members| {
+                let claims = self.read_claims(&payload, |members, times| {
                     self.check_issuer(members)?;
-                    Ok(self.check_claims(members, anchor)?)
+                    Ok(self.check_claims(members, times, anchor)?)
                 })?;
-                Ok(VerifiedToken::new(header, payload, claims))
+                Ok((Verified::new(header, payload, claims), epoch))
             }
             // The issuer decides on the keys, so the claims are read first; what they say counts for nothing
             // else until the signature is verified.
             Anchors::Issuers(issuers) => {
                 let payload = decode_payload(segments.payload)?;
-                let mut header = None;
-                let claims = self.read_claims(&payload, |members| {
+                let mut checked = None;
+                let claims = self.read_claims(&payload, |members, times| {
                     let issuer = members
                         .issuer
                         .as_deref()
                         .ok_or(VerifyErrorKind::MissingIssuer)?;
                     let anchor = issuers.get(issuer).ok_or(VerifyErrorKind::UnknownIssuer)?;
-                    header = Some(self.check_signature(anchor, &segments)?);
-                    Ok(self.check_claims(members, anchor)?)
+                    checked = Some(self.check_signature(anchor, &segments)?);
+                    Ok(self.check_claims(members, times, anchor)?)
                 })?;
-                let header = header.ok_or(VerifyErrorKind::BadSignature)?;
-                Ok(VerifiedToken::new(header, payload, claims))
+                let (header, epoch) = checked.ok_or(VerifyErrorKind::BadSignature)?;
+                Ok((Verified::new(header, payload, claims), epoch))
             }
         }
     }
 
-    /// Finds the key and verifies the signature.
+    /// Finds the key and verifies the signature. Of which epoch the key is, is known before it is chosen.
     fn check_signature(
         &self,
         anchor: &Anchor,
         segments: &Segments<'_>,
-    ) -> Result<Arc<VerifiedHeader>, Refusal> {
+    ) -> Result<(Arc<VerifiedHeader>, Epoch), Refusal> {
         match &anchor.keys {
-            AnchorKeys::Fixed(ring) => Ok(self.check_signature_with(ring, segments)?),
+            AnchorKeys::Fixed(ring) => {
+                Ok((self.check_signature_with(ring, segments)?, Epoch::default()))
+            }
             #[cfg(feature = "jwks")]
             AnchorKeys::Remote(remote) => {
                 let held = remote.at(self.now())?;
                 let ring = held.ring().ok_or(VerifyErrorKind::KeysUnavailable)?;
-                self.check_signature_with(ring, segments)
-                    .map_err(|error| match error.kind() {
+                let epoch = held.epoch().ok_or(VerifyErrorKind::KeysUnavailable)?;
+                let header = self.check_signature_with(ring, segments).map_err(|error| {
+                    match error.kind() {
                         VerifyErrorKind::NoFittingKey
                             if Ring::could_hold_key_of(segments.header) =>
                         {
                             remote.lacks_key(&held)
                         }
                         _ => error.into(),
-                    })
+                    }
+                })?;
+                Ok((header, epoch))
             }
         }
     }
@@ -392,13 +466,14 @@ impl Verifier {
     fn read_claims(
         &self,
         payload: &str,
-        check: impl FnOnce(&RegisteredMembers<'_>) -> Result<(), Refusal>,
+        check: impl FnOnce(&RegisteredMembers<'_>, Option<Times>) -> Result<(), Refusal>,
     ) -> Result<StoredClaims, Refusal> {
         let members = read_registered(payload)
             .map_err(|error| VerifyError::decoding(VerifyErrorKind::MalformedClaims, &error))?;
-        check(&members)?;
-        let expires_at = members.expires_at.ok_or(VerifyErrorKind::MissingExpiry)?;
-        Ok(StoredClaims::new(&members, expires_at, payload))
+        let times = members.times();
+        check(&members, times)?;
+        let times = times.ok_or(VerifyErrorKind::MissingExpiry)?;
+        Ok(StoredClaims::new(&members, times, payload))
     }
 
     fn check_issuer(&self, members: &RegisteredMembers<'_>) -> Result<(), VerifyError> {
@@ -420,6 +495,7 @@ impl Verifier {
     fn check_claims(
         &self,
         members: &RegisteredMembers<'_>,
+        times: Option<Times>,
         anchor: &Anchor,
     ) -> Result<(), VerifyError> {
         if members.events && !self.for_logout {
@@ -431,24 +507,24 @@ impl Verifier {
                 return Err(VerifyErrorKind::SenderConstrained.into());
             }
         }
-        self.check_times(members)?;
+        self.check_times(times.ok_or(VerifyErrorKind::MissingExpiry)?)?;
         self.check_audience(members, anchor)
     }
 
-    fn check_times(&self, members: &RegisteredMembers<'_>) -> Result<(), VerifyError> {
+    fn check_times(&self, times: Times) -> Result<(), VerifyError> {
         let now = since_epoch(&*self.clock);
         let latest_start = now.saturating_add(self.leeway);
-        let expires_at = members.expires_at.ok_or(VerifyErrorKind::MissingExpiry)?;
+        let expires_at = times.expires_at;
         if !self.ignore_expiry && now >= expires_at.since_epoch().saturating_add(self.leeway) {
             return Err(VerifyErrorKind::Expired.into());
         }
-        if members
+        if times
             .not_before
             .is_some_and(|start| start.since_epoch() > latest_start)
         {
             return Err(VerifyErrorKind::NotYetValid.into());
         }
-        if let Some(issued_at) = members.issued_at {
+        if let Some(issued_at) = times.issued_at {
             if issued_at.since_epoch() > latest_start {
                 return Err(VerifyErrorKind::IssuedInFuture.into());
             }
@@ -506,6 +582,7 @@ impl fmt::Debug for Verifier {
             .field("typ", &self.typ)
             .field("leeway", &self.leeway)
             .field("max_token_length", &self.max_token_length)
+            .field("cache", &self.known)
             .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwapOption, Guard};
 
 use super::error::{VerifyError, VerifyErrorKind};
-use super::ring::{Ring, RingKeys};
+use super::ring::{Epoch, Ring, RingKeys};
 use super::{Refusal, VerifiedToken, Verifier};
 use crate::clock::since_epoch;
 use crate::keys::remote::{Need, RemoteKeys, Standing, Unobtainable};
@@ -23,6 +23,7 @@ pub(super) struct RemoteRing {
 /// The keys of one snapshot.
 pub(super) struct NumberedRing {
     number: u64,
+    epoch: Epoch,
     ring: Ring,
 }
 
@@ -60,6 +61,7 @@ impl RemoteRing {
         }
         self.seen.store(Some(Arc::new(NumberedRing {
             number: snapshot.number,
+            epoch: Epoch(snapshot.epoch),
             ring: Ring::new(RingKeys::Set(snapshot.keys.clone())),
         })));
         Ok(HeldRing(self.seen.load()))
@@ -84,6 +86,10 @@ impl RemoteRing {
 impl HeldRing {
     pub(super) fn ring(&self) -> Option<&Ring> {
         Some(&self.0.deref().as_ref()?.ring)
+    }
+
+    pub(super) fn epoch(&self) -> Option<Epoch> {
+        Some(self.0.deref().as_ref()?.epoch)
     }
 }
 

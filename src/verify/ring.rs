@@ -9,6 +9,10 @@ use super::trust::Typ;
 use crate::keys::{Algorithm, KeySet, NoFit, VerifyingKey};
 use crate::token::JoseHeader;
 
+/// Counts the changes of an issuer's keys. Those that are given once and for all have one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Epoch(pub(crate) u64);
+
 /// Keys that do not change, with what is remembered about them.
 #[derive(Clone)]
 pub(super) struct Ring {
@@ -49,6 +53,13 @@ impl Ring {
         Self {
             keys,
             headers: std::iter::repeat_with(OnceLock::new).take(count).collect(),
+        }
+    }
+
+    pub(super) fn has_public_keys(&self) -> bool {
+        match &self.keys {
+            RingKeys::Lone(key) => key.algorithm().is_asymmetric(),
+            RingKeys::Set(set) => set.iter().any(|key| key.algorithm().is_asymmetric()),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use serde::de::DeserializeOwned;
 
 use super::error::{VerifyError, VerifyErrorKind};
-use crate::claims::{NumericDate, StoredClaims};
+use crate::claims::{NumericDate, StoredClaims, Times};
 use crate::keys::Algorithm;
 use crate::token::JoseHeader;
 
@@ -24,6 +24,8 @@ struct Inner {
     claims: StoredClaims,
     /// The payload as the `T` of whoever asked first, who is nearly always the only one to ask.
     decoded: OnceLock<Arc<dyn Any + Send + Sync>>,
+    /// How many bytes that may take to be kept.
+    room: usize,
 }
 
 /// What is kept of a header.
@@ -34,6 +36,10 @@ pub(super) struct VerifiedHeader {
 }
 
 impl VerifiedHeader {
+    pub(super) fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
     pub(super) fn new(algorithm: Algorithm, header: &JoseHeader<'_>) -> Self {
         Self {
             algorithm,
@@ -43,14 +49,56 @@ impl VerifiedHeader {
     }
 }
 
-impl VerifiedToken {
+/// All that there is of a token that was verified.
+pub(super) struct Verified {
+    pub(super) header: Arc<VerifiedHeader>,
+    payload: String,
+    claims: StoredClaims,
+}
+
+impl Verified {
     pub(super) fn new(header: Arc<VerifiedHeader>, payload: String, claims: StoredClaims) -> Self {
-        Self(Arc::new(Inner {
+        Self {
             header,
             payload,
             claims,
+        }
+    }
+
+    pub(super) fn into_token(self) -> VerifiedToken {
+        self.with_room(usize::MAX)
+    }
+
+    /// One that is kept in memory: its decoded claims take no more than was reckoned with.
+    pub(super) fn into_bounded_token(self) -> VerifiedToken {
+        let room = decoded_size(&self.payload);
+        self.with_room(room)
+    }
+
+    fn with_room(self, room: usize) -> VerifiedToken {
+        VerifiedToken(Arc::new(Inner {
+            header: self.header,
+            payload: self.payload,
+            claims: self.claims,
             decoded: OnceLock::new(),
+            room,
         }))
+    }
+}
+
+impl VerifiedToken {
+    /// What it takes in memory, decoded claims and all. It does not change.
+    pub(super) fn size(&self) -> usize {
+        let inner = &*self.0;
+        size_of::<Inner>()
+            .saturating_add(inner.payload.capacity())
+            .saturating_add(inner.claims.heap_size())
+            .saturating_add(inner.room)
+    }
+
+    /// What is checked again whenever the token is presented.
+    pub(super) fn times(&self) -> Times {
+        self.0.claims.times()
     }
 
     /// The claims as a type of one's own. The first type that is asked for is kept; asking for it again costs
@@ -71,8 +119,11 @@ impl VerifiedToken {
         let claims: Arc<T> = serde_json::from_str(&self.0.payload)
             .map(Arc::new)
             .map_err(|error| VerifyError::decoding(VerifyErrorKind::ClaimsMismatch, &error))?;
-        // Another type may be there already; then this one is parsed each time.
-        let _ = self.0.decoded.set(Arc::clone(&claims) as _);
+        // Another type may be there already; then this one is parsed each time. So is one that is large by itself, where
+        // the token is kept.
+        if size_of::<T>() <= self.0.room {
+            let _ = self.0.decoded.set(Arc::clone(&claims) as _);
+        }
         Ok(claims)
     }
 
@@ -102,19 +153,19 @@ impl VerifiedToken {
     /// `exp`: the first moment at which the token no longer counts (§4.1.4), leeway aside.
     #[must_use]
     pub fn expires_at(&self) -> NumericDate {
-        self.0.claims.expires_at
+        self.times().expires_at
     }
 
     /// `nbf`: the first moment at which the token counts (§4.1.5), leeway aside.
     #[must_use]
     pub fn not_before(&self) -> Option<NumericDate> {
-        self.0.claims.not_before
+        self.times().not_before
     }
 
     /// `iat`: when the token was issued (§4.1.6).
     #[must_use]
     pub fn issued_at(&self) -> Option<NumericDate> {
-        self.0.claims.issued_at
+        self.times().issued_at
     }
 
     /// `jti`: the token's own id (§4.1.7).
@@ -153,6 +204,19 @@ impl VerifiedToken {
     pub fn typ(&self) -> Option<&str> {
         self.0.header.typ.as_deref()
     }
+}
+
+/// What the payload takes once it is decoded, generously: as a `serde_json::Value`, which takes more than a type of one's
+/// own. Every text is an allocation, every member a place in a tree, and vectors and trees are up to half empty.
+fn decoded_size(payload: &str) -> usize {
+    let each = |wanted: u8, size: usize| {
+        let count = payload.bytes().filter(|byte| *byte == wanted).count();
+        count.saturating_mul(size)
+    };
+    let places = [each(b'{', 640), each(b'[', 64), each(b',', 112)];
+    places
+        .into_iter()
+        .fold(payload.len().saturating_mul(2), usize::saturating_add)
 }
 
 /// Shows the algorithm, and no claim.

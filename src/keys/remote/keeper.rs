@@ -64,6 +64,8 @@ pub(crate) struct Snapshot {
     pub(crate) keys: KeySet,
     /// Counts the snapshots.
     pub(crate) number: u64,
+    /// Counts the times that the keys were others than before.
+    pub(crate) epoch: u64,
     fetched_at: Duration,
     refresh_at: Duration,
     expires_at: Duration,
@@ -349,9 +351,14 @@ impl Shared {
                 report_success(&jwks.keys, &jwks.skipped);
                 control.failure = None;
                 control.skipped = jwks.skipped;
+                let epoch = self.current.load().as_ref().map_or(0, |before| {
+                    let same = before.keys.is_same_as(&jwks.keys);
+                    before.epoch.saturating_add(u64::from(!same))
+                });
                 self.current.store(Some(Arc::new(Snapshot {
                     keys: jwks.keys,
                     number,
+                    epoch,
                     fetched_at: began,
                     refresh_at,
                     expires_at,

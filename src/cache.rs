@@ -1,0 +1,198 @@
+//! Tokens that were verified before, so that they need not be again.
+//!
+//! A cache of verified tokens must never say yes where the verifier would say no. It does not, because:
+//!
+//! 1. **A hit is the whole token, byte for byte.** The hash only finds the place. A token that was tampered with, one with equal
+//!    claims and another signature, and the second form of an ECDSA signature are other bytes.
+//! 2. **Only what was verified gets in**, as the last step of verifying: whatever fails, panics or is cancelled before leaves
+//!    nothing here.
+//! 3. **What may change is asked at every hit**: `exp`, `nbf` and `iat` against the clock, and behind the verifier the
+//!    store of revocations, which never learns that there is a cache.
+//! 4. **Keys that go take along what they verified.** An entry bears the epoch of the very keys that it was verified with, and
+//!    counts only while those are the keys. Keys that may no longer be used, for their age, serve no hit either.
+//! 5. **One cache belongs to one configuration.** Each setting of a verifier begins an empty one.
+//! 6. **It is bounded**: by weight, in which token, payload and decoded claims count, and by the length of a token.
+//! 7. **The time that a look-up takes tells nothing worth having.** Comparing stops at the first difference, but whoever wants
+//!    to find a token by that must first hit on its hash, which is seeded at random, with all but the end of the token right.
+//!    The signature at that end is no secret that others could not see: a token is worth nothing until it is whole.
+
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
+
+use foldhash::fast::RandomState;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{Equivalent, OptionsBuilder, Weighter};
+
+/// Tokens, and what is known of each.
+pub(crate) struct TokenCache<V> {
+    hash: TokenHash,
+    entries: Cache<Key, Entry<V>, Weigh, BuildHasherDefault<Ready>, DefaultLifecycle<Key, Entry<V>>>,
+}
+
+/// A token as it is looked up.
+#[derive(Clone, Copy)]
+pub(crate) struct Probe<'a> {
+    hash: u64,
+    token: &'a [u8],
+}
+
+struct Key {
+    hash: u64,
+    token: Box<[u8]>,
+}
+
+#[derive(Clone)]
+struct Entry<V> {
+    value: V,
+    weight: u64,
+}
+
+impl<V: Clone> TokenCache<V> {
+    /// No longer token is kept. A cookie holds no more than this either (RFC 6265 §6.1), so hardly any is longer.
+    pub(crate) const LONGEST: usize = 4096;
+
+    /// What an entry takes besides the token and what is known of it: its place here, twice over as tables grow by doubling,
+    /// and the hash that is remembered of one that was evicted.
+    const OVERHEAD: usize = 256;
+
+    /// An entry of usual size.
+    const USUAL: usize = 4096;
+
+    /// Holds `bytes` at most.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self::with_hash(bytes, TokenHash::Seeded(RandomState::default()))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn colliding(bytes: usize) -> Self {
+        Self::with_hash(bytes, TokenHash::Colliding)
+    }
+
+    fn with_hash(bytes: usize, hash: TokenHash) -> Self {
+        let mut options = OptionsBuilder::new();
+        options
+            .weight_capacity(weight(bytes))
+            .estimated_items_capacity(bytes.checked_div(Self::USUAL).unwrap_or(0));
+        #[expect(clippy::expect_used, reason = "both that are required are set")]
+        let options = options.build().expect("no option is missing");
+        Self {
+            hash,
+            entries: Cache::with_options(
+                options,
+                Weigh,
+                BuildHasherDefault::default(),
+                DefaultLifecycle::default(),
+            ),
+        }
+    }
+
+    /// `None` if the token is too long for a place here.
+    #[inline]
+    pub(crate) fn probe<'a>(&self, token: &'a [u8]) -> Option<Probe<'a>> {
+        (token.len() <= Self::LONGEST).then(|| Probe {
+            hash: self.hash.of(token),
+            token,
+        })
+    }
+
+    #[inline]
+    pub(crate) fn find(&self, probe: Probe<'_>) -> Option<V> {
+        Some(self.entries.get(&probe)?.value)
+    }
+
+    /// Keeps what is known of a token, which takes `size` bytes. In place of what was known before.
+    pub(crate) fn keep(&self, probe: Probe<'_>, value: V, size: usize) {
+        let key = Key {
+            hash: probe.hash,
+            token: probe.token.into(),
+        };
+        let size = size
+            .saturating_add(probe.token.len())
+            .saturating_add(Self::OVERHEAD);
+        let weight = weight(size);
+        self.entries.insert(key, Entry { value, weight });
+    }
+}
+
+fn weight(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+/// The hash of a token: fast, and seeded, so that nobody can tell which tokens meet.
+enum TokenHash {
+    Seeded(RandomState),
+    /// The worst there can be.
+    #[cfg(test)]
+    Colliding,
+}
+
+impl TokenHash {
+    #[inline]
+    fn of(&self, token: &[u8]) -> u64 {
+        match self {
+            Self::Seeded(seed) => seed.hash_one(token),
+            #[cfg(test)]
+            Self::Colliding => 7,
+        }
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl Hash for Probe<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.token == other.token
+    }
+}
+
+impl Eq for Key {}
+
+impl Equivalent<Key> for Probe<'_> {
+    /// The whole token, always.
+    #[inline]
+    fn equivalent(&self, key: &Key) -> bool {
+        *self.token == *key.token
+    }
+}
+
+/// Hands on a hash that was made before.
+#[derive(Default)]
+struct Ready(u64);
+
+impl Hasher for Ready {
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    /// Not called: a key hashes as one number.
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Weigh;
+
+impl<V> Weighter<Key, Entry<V>> for Weigh {
+    fn weight(&self, _: &Key, entry: &Entry<V>) -> u64 {
+        entry.weight
+    }
+}
