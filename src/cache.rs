@@ -17,14 +17,23 @@
 //!    The signature at that end is no secret that others could not see: a token is worth nothing until it is whole.
 
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
+use std::sync::{Mutex, TryLockError};
 
 use foldhash::fast::RandomState;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, OptionsBuilder, Weighter};
 
+use crate::lanes::{self, Lanes};
+
 /// Tokens, and what is known of each.
+///
+/// The hottest few are kept once more for each thread, as copies of its own: a lock and a count of references that all threads
+/// share would cost each of them more than the look-up.
 pub(crate) struct TokenCache<V> {
     hash: TokenHash,
+    near: Lanes<Mutex<Near<V>>>,
+    /// The largest entry that is copied.
+    near_size: usize,
     entries: Cache<Key, Entry<V>, Weigh, BuildHasherDefault<Ready>, DefaultLifecycle<Key, Entry<V>>>,
 }
 
@@ -46,7 +55,13 @@ struct Entry<V> {
     weight: u64,
 }
 
-impl<V: Clone> TokenCache<V> {
+/// What can be copied with everything that it shares.
+pub(crate) trait Copyable: Clone {
+    /// Shares nothing that is counted with the original.
+    fn apart(&self) -> Self;
+}
+
+impl<V: Copyable> TokenCache<V> {
     /// No longer token is kept. A cookie holds no more than this either (RFC 6265 §6.1), so hardly any is longer.
     pub(crate) const LONGEST: usize = 4096;
 
@@ -68,6 +83,10 @@ impl<V: Clone> TokenCache<V> {
     }
 
     fn with_hash(bytes: usize, hash: TokenHash) -> Self {
+        // An eighth is for the copies.
+        let copies = bytes.checked_div(8).unwrap_or(0);
+        let bytes = bytes.saturating_sub(copies);
+        let places = lanes::count().saturating_mul(NEAR);
         let mut options = OptionsBuilder::new();
         options
             .weight_capacity(weight(bytes))
@@ -76,6 +95,8 @@ impl<V: Clone> TokenCache<V> {
         let options = options.build().expect("no option is missing");
         Self {
             hash,
+            near: Lanes::new(Mutex::default),
+            near_size: copies.checked_div(places).unwrap_or(0),
             entries: Cache::with_options(
                 options,
                 Weigh,
@@ -96,7 +117,18 @@ impl<V: Clone> TokenCache<V> {
 
     #[inline]
     pub(crate) fn find(&self, probe: Probe<'_>) -> Option<V> {
-        Some(self.entries.get(&probe)?.value)
+        let is_hot = match self.near(probe, |place| place.find(probe)) {
+            Some(Sight::Copy(value)) => return Some(value),
+            Some(Sight::Hot) => true,
+            Some(Sight::Rare) | None => false,
+        };
+        let entry = self.entries.get(&probe)?;
+        if is_hot && entry.weight <= weight(self.near_size) {
+            let (copy, token) = (entry.value.apart(), Box::from(probe.token));
+            // What it replaces is dropped once the lock is open.
+            drop(self.near(probe, |place| place.copy.replace((token, copy))));
+        }
+        Some(entry.value)
     }
 
     /// Keeps what is known of a token, which takes `size` bytes. In place of what was known before.
@@ -109,7 +141,82 @@ impl<V: Clone> TokenCache<V> {
             .saturating_add(probe.token.len())
             .saturating_add(Self::OVERHEAD);
         let weight = weight(size);
+        // A copy that is still here is why it was verified anew: no other thread's copy comes back here.
+        drop(self.near(probe, |place| place.copy.take()));
         self.entries.insert(key, Entry { value, weight });
+    }
+
+    /// The place of a token among this thread's copies, unless another thread that shares them is there.
+    #[inline]
+    fn near<T>(&self, probe: Probe<'_>, look: impl FnOnce(&mut NearPlace<V>) -> T) -> Option<T> {
+        let mut near = match self.near.own()?.try_lock() {
+            Ok(near) => near,
+            Err(TryLockError::Poisoned(near)) => near.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        // The bits that `entries` does not go by.
+        let index = usize::try_from(probe.hash >> 8).unwrap_or(0) & (NEAR - 1);
+        near.0.get_mut(index).map(look)
+    }
+}
+
+/// How many copies a thread has. A power of two.
+const NEAR: usize = 4;
+
+/// The copies of one lane of threads.
+struct Near<V>([NearPlace<V>; NEAR]);
+
+/// Which of the tokens that meet here comes most often, and a copy once it is hot.
+struct NearPlace<V> {
+    hash: u64,
+    heat: u8,
+    copy: Option<(Box<[u8]>, V)>,
+}
+
+enum Sight<V> {
+    Copy(V),
+    /// Worth a copy.
+    Hot,
+    Rare,
+}
+
+impl<V: Clone> NearPlace<V> {
+    const HOT: u8 = 16;
+    const HOTTEST: u8 = 64;
+
+    #[inline]
+    fn find(&mut self, probe: Probe<'_>) -> Sight<V> {
+        if self.hash == probe.hash {
+            self.heat = self.heat.saturating_add(1).min(Self::HOTTEST);
+            return match &self.copy {
+                Some((token, value)) if **token == *probe.token => Sight::Copy(value.clone()),
+                _ if self.heat >= Self::HOT => Sight::Hot,
+                _ => Sight::Rare,
+            };
+        }
+        // Whoever comes more often than all others together wins the place.
+        self.heat = self.heat.saturating_sub(1);
+        if self.heat == 0 {
+            self.hash = probe.hash;
+            self.heat = 1;
+        }
+        Sight::Rare
+    }
+}
+
+impl<V> Default for NearPlace<V> {
+    fn default() -> Self {
+        Self {
+            hash: 0,
+            heat: 0,
+            copy: None,
+        }
+    }
+}
+
+impl<V> Default for Near<V> {
+    fn default() -> Self {
+        Self(Default::default())
     }
 }
 

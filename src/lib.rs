@@ -129,6 +129,7 @@ pub mod cookie;
 mod extract;
 pub mod guard;
 pub mod keys;
+mod lanes;
 pub mod middleware;
 pub mod openid;
 pub mod revocation;

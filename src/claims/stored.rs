@@ -6,6 +6,7 @@ use super::NumericDate;
 use super::scan::{AudienceMember, RegisteredMembers};
 
 /// The registered claims beside the payload they were read from, mostly as places in it.
+#[derive(Clone)]
 pub(crate) struct StoredClaims {
     issuer: Option<Text32>,
     subject: Option<Text32>,
@@ -24,6 +25,7 @@ pub(crate) struct Times {
     pub(crate) issued_at: Option<NumericDate>,
 }
 
+#[derive(Clone)]
 enum StoredAudience {
     None,
     One(Text32),
@@ -31,6 +33,7 @@ enum StoredAudience {
 }
 
 /// A string of the payload: where it stands, or itself where it was written with escapes.
+#[derive(Clone)]
 enum Text32 {
     At { start: u32, end: u32 },
     Unescaped(Box<str>),

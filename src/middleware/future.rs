@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::header::CACHE_CONTROL;
@@ -10,7 +9,8 @@ use http::{HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::rejection::{Answers, AuthError, Refused, Respond, replace};
+use super::handle::SharedAnswers;
+use super::rejection::{AuthError, Refused, Respond, replace};
 use super::sender::Sender;
 
 pin_project! {
@@ -48,12 +48,12 @@ struct Waiting<S, ReqBody, R> {
     look_up: LookUp,
     ready: S,
     request: Request<ReqBody>,
-    answers: Arc<Answers<R>>,
+    answers: SharedAnswers<R>,
 }
 
 /// What happens to the response of the inner service.
 struct After<R> {
-    answers: Arc<Answers<R>>,
+    answers: SharedAnswers<R>,
     known_to_caches: bool,
 }
 
@@ -66,7 +66,7 @@ where
         look_up: LookUp,
         ready: S,
         request: Request<ReqBody>,
-        answers: Arc<Answers<R>>,
+        answers: SharedAnswers<R>,
     ) -> Self {
         let waiting = Some(Box::new(Waiting {
             look_up,
@@ -81,7 +81,7 @@ where
 
     pub(super) fn authenticated(
         future: S::Future,
-        answers: Arc<Answers<R>>,
+        answers: SharedAnswers<R>,
         known_to_caches: bool,
     ) -> Self {
         let after = Some(After {
@@ -169,7 +169,7 @@ impl<S, ReqBody, R> Waiting<S, ReqBody, R> {
         let sender = match verdict {
             Ok(sender) => sender,
             Err(error) => {
-                let response = Some(answers.reject(&error));
+                let response = Some(answers.0.reject(&error));
                 return Kind::Rejected { response };
             }
         };
@@ -193,7 +193,7 @@ impl<R> After<R> {
             // A handler that answers otherwise, with 404 say, means it.
             && response.status() == error.status()
         {
-            return replace(response, self.answers.reject(&error));
+            return replace(response, self.answers.0.reject(&error));
         }
         if !self.known_to_caches {
             // Such as a cookie, on which a shared cache does not know the answer to depend.

@@ -1,13 +1,14 @@
 //! The layer, and how it is set up.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tower_layer::Layer;
 
 use super::authenticator::Authenticator;
 use super::csrf::Origin;
+use super::handle::{Handle, Lane, LaneSet};
 use super::rejection::ProblemJson;
 use super::service::JwtAuth;
 use super::source::TokenSource;
@@ -29,6 +30,8 @@ use crate::verify::{Trust, Verifier};
 /// ```
 pub struct JwtAuthLayer<R = ProblemJson, V = NoRevocation> {
     authenticator: Arc<Authenticator<R, V>>,
+    /// For the services of this layer as it stands.
+    lanes: Arc<OnceLock<Arc<LaneSet<R, V>>>>,
 }
 
 impl JwtAuthLayer {
@@ -43,16 +46,22 @@ impl JwtAuthLayer {
     /// Uses a verifier made elsewhere.
     #[must_use]
     pub fn with_verifier(verifier: Verifier) -> Self {
-        Self {
-            authenticator: Arc::new(Authenticator::new(verifier)),
-        }
+        Self::of(Authenticator::new(verifier))
     }
 }
 
 impl<R, V> JwtAuthLayer<R, V> {
-    fn map(mut self, change: impl FnOnce(&mut Authenticator<R, V>)) -> Self {
-        change(Arc::make_mut(&mut self.authenticator));
-        self
+    fn of(authenticator: Authenticator<R, V>) -> Self {
+        Self {
+            authenticator: Arc::new(authenticator),
+            lanes: Arc::default(),
+        }
+    }
+
+    fn map(self, change: impl FnOnce(&mut Authenticator<R, V>)) -> Self {
+        let mut authenticator = Arc::unwrap_or_clone(self.authenticator);
+        change(&mut authenticator);
+        Self::of(authenticator)
     }
 
     fn verifier(&self) -> Verifier {
@@ -200,11 +209,7 @@ impl<R, V> JwtAuthLayer<R, V> {
     #[must_use]
     #[track_caller]
     pub fn realm(self, realm: impl Into<String>) -> Self {
-        let mut layer = self;
-        Arc::make_mut(&mut layer.authenticator)
-            .challenge()
-            .set_realm(realm.into());
-        layer
+        self.map(|authenticator| authenticator.challenge().set_realm(realm.into()))
     }
 
     /// Where clients find this resource's metadata: `resource_metadata` of challenges (RFC 9728 §5.1). None by default.
@@ -215,20 +220,14 @@ impl<R, V> JwtAuthLayer<R, V> {
     #[must_use]
     #[track_caller]
     pub fn resource_metadata(self, url: impl Into<String>) -> Self {
-        let mut layer = self;
-        Arc::make_mut(&mut layer.authenticator)
-            .challenge()
-            .set_resource_metadata(url.into());
-        layer
+        self.map(|authenticator| authenticator.challenge().set_resource_metadata(url.into()))
     }
 
     /// Replaces what answers refused requests, those that an extractor refuses too. [`ProblemJson`] by default.
     #[must_use]
     pub fn respond<R2>(self, responder: R2) -> JwtAuthLayer<R2, V> {
         let authenticator = Arc::unwrap_or_clone(self.authenticator);
-        JwtAuthLayer {
-            authenticator: Arc::new(authenticator.with_responder(responder)),
-        }
+        JwtAuthLayer::of(authenticator.with_responder(responder))
     }
 
     /// Asks `store` about every token that was verified, and answers one that was revoked with 401. See
@@ -243,9 +242,7 @@ impl<R, V> JwtAuthLayer<R, V> {
     #[must_use]
     pub fn revocation<V2: RevocationStore>(self, store: V2) -> JwtAuthLayer<R, V2> {
         let authenticator = Arc::unwrap_or_clone(self.authenticator);
-        JwtAuthLayer {
-            authenticator: Arc::new(authenticator.with_revocations(store)),
-        }
+        JwtAuthLayer::of(authenticator.with_revocations(store))
     }
 }
 
@@ -280,6 +277,7 @@ impl<R, V> Clone for JwtAuthLayer<R, V> {
     fn clone(&self) -> Self {
         Self {
             authenticator: Arc::clone(&self.authenticator),
+            lanes: Arc::clone(&self.lanes),
         }
     }
 }
@@ -297,7 +295,11 @@ impl<S, R, V> Layer<S> for JwtAuthLayer<R, V> {
             self.authenticator.verifier.names_audience(),
             "keys of other issuers need an audience, or `any_audience`"
         );
-        JwtAuth::new(inner, Arc::clone(&self.authenticator))
+        let lanes = self
+            .lanes
+            .get_or_init(|| Arc::new(Lane::set(&self.authenticator)));
+        let handle = Handle::new(&self.authenticator, Arc::clone(lanes));
+        JwtAuth::new(inner, handle)
     }
 }
 

@@ -79,6 +79,7 @@
 mod authenticator;
 pub mod csrf;
 mod future;
+mod handle;
 mod layer;
 mod rejection;
 mod revocation;

@@ -8,9 +8,10 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::authenticator::{Authenticator, Halt};
+use super::authenticator::Halt;
 use super::future::ResponseFuture;
-use super::rejection::{Answers, AuthError, ProblemJson, Respond};
+use super::handle::{Handle, SharedAnswers};
+use super::rejection::{AuthError, ProblemJson, Respond};
 use super::revocation::Verdict;
 use super::sender::Sender;
 use crate::revocation::{NoRevocation, RevocationStore};
@@ -18,15 +19,12 @@ use crate::revocation::{NoRevocation, RevocationStore};
 /// The service that [`JwtAuthLayer`](super::JwtAuthLayer) makes.
 pub struct JwtAuth<S, R = ProblemJson, V = NoRevocation> {
     inner: S,
-    authenticator: Arc<Authenticator<R, V>>,
+    layer: Handle<R, V>,
 }
 
 impl<S, R, V> JwtAuth<S, R, V> {
-    pub(super) fn new(inner: S, authenticator: Arc<Authenticator<R, V>>) -> Self {
-        Self {
-            inner,
-            authenticator,
-        }
+    pub(super) fn new(inner: S, layer: Handle<R, V>) -> Self {
+        Self { inner, layer }
     }
 }
 
@@ -45,7 +43,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let authenticator = &*self.authenticator;
+        let authenticator = self.layer.authenticator();
         let answers = authenticator.answers();
         let sender = match authenticator.authenticate(&request) {
             Ok(sender) => sender,
@@ -54,7 +52,7 @@ where
             Err(Halt::Lacking(unverified)) => {
                 let verifier = Arc::clone(&authenticator.verifier);
                 let revocations = authenticator.revocations.clone();
-                return wait(&mut self.inner, answers, request, async move {
+                return wait(&mut self.inner, self.layer.answers(), request, async move {
                     let sender = unverified.verify(&verifier).await?;
                     if let Some(token) = &sender.token {
                         revocations.check(token).await?;
@@ -71,7 +69,7 @@ where
             Verdict::Refused(error) => ResponseFuture::rejected(answers.reject(&error)),
             Verdict::Unknown => {
                 let revocations = authenticator.revocations.clone();
-                wait(&mut self.inner, answers, request, async move {
+                wait(&mut self.inner, self.layer.answers(), request, async move {
                     if let Some(token) = &sender.token {
                         revocations.ask(token).await?;
                     }
@@ -81,7 +79,7 @@ where
             Verdict::Counts => {
                 let known_to_caches = sender.known_to_caches;
                 sender.mark(&mut request);
-                let answers = Arc::clone(answers);
+                let answers = self.layer.answers();
                 ResponseFuture::authenticated(self.inner.call(request), answers, known_to_caches)
             }
         }
@@ -91,7 +89,7 @@ where
 /// Calls the inner service once `look_up` has said who sent the request.
 fn wait<S, R, ReqBody, ResBody>(
     inner: &mut S,
-    answers: &Arc<Answers<R>>,
+    answers: SharedAnswers<R>,
     request: Request<ReqBody>,
     look_up: impl Future<Output = Result<Sender, AuthError>> + Send + 'static,
 ) -> ResponseFuture<S, ReqBody, ResBody, R>
@@ -101,14 +99,14 @@ where
     // The service that was polled ready is the one that is called; its clone never was.
     let clone = inner.clone();
     let ready = mem::replace(inner, clone);
-    ResponseFuture::waiting(Box::pin(look_up), ready, request, Arc::clone(answers))
+    ResponseFuture::waiting(Box::pin(look_up), ready, request, answers)
 }
 
 impl<S: Clone, R, V> Clone for JwtAuth<S, R, V> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
-            authenticator: Arc::clone(&self.authenticator),
+            layer: self.layer.clone(),
         }
     }
 }
@@ -117,7 +115,7 @@ impl<S: fmt::Debug, R, V> fmt::Debug for JwtAuth<S, R, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JwtAuth")
             .field("inner", &self.inner)
-            .field("authenticator", &self.authenticator)
+            .field("authenticator", self.layer.authenticator())
             .finish()
     }
 }

@@ -7,7 +7,7 @@ use super::Verifier;
 use super::ring::Epoch;
 use super::token::VerifiedToken;
 use super::trust::Anchors;
-use crate::cache::{Probe, TokenCache};
+use crate::cache::{Copyable, Probe, TokenCache};
 use crate::keys::Algorithm;
 
 /// The tokens that a verifier knows. Clones share them.
@@ -32,6 +32,15 @@ pub(super) struct Known {
     pub(super) token: VerifiedToken,
     /// Of the keys it was verified with.
     pub(super) epoch: Epoch,
+}
+
+impl Copyable for Known {
+    fn apart(&self) -> Self {
+        Self {
+            token: self.token.apart(),
+            epoch: self.epoch,
+        }
+    }
 }
 
 /// Where a token is, or would be.

@@ -96,6 +96,17 @@ impl VerifiedToken {
             .saturating_add(inner.room)
     }
 
+    /// The same token anew, with claims that are yet to be decoded.
+    pub(super) fn apart(&self) -> Self {
+        Self(Arc::new(Inner {
+            header: Arc::clone(&self.0.header),
+            payload: self.0.payload.clone(),
+            claims: self.0.claims.clone(),
+            decoded: OnceLock::new(),
+            room: self.0.room,
+        }))
+    }
+
     /// What is checked again whenever the token is presented.
     pub(super) fn times(&self) -> Times {
         self.0.claims.times()
