@@ -9,6 +9,7 @@
     clippy::print_stdout,
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
     reason = "a bench: it panics, prints, and reads the time"
 )]
 
@@ -21,7 +22,7 @@ use axum::routing::get;
 use http::HeaderValue;
 use jsonwebtoken::Validation;
 use tower_jwt_auth::JwtAuthLayer;
-use tower_jwt_auth::keys::Algorithm;
+use tower_jwt_auth::keys::{Algorithm, SigningKey};
 
 use support::{Access, Subject, access, bare_handler, call, handler, keys};
 
@@ -33,6 +34,16 @@ fn validation(algorithm: jsonwebtoken::Algorithm) -> Validation {
     validation.set_audience(&["api"]);
     validation.set_required_spec_claims(&["exp", "iss", "aud"]);
     validation
+}
+
+/// Tokens that differ in their `jti`.
+fn headers(signing: &SigningKey, count: usize) -> Vec<HeaderValue> {
+    let header = |number| {
+        let mut access = access();
+        access.jti = format!("6b1d5a9e-6a52-4c0e-9d29-{number:012x}");
+        HeaderValue::try_from(format!("Bearer {}", signing.sign(&access).unwrap())).unwrap()
+    };
+    (0..count).map(header).collect()
 }
 
 fn measure(algorithm: Algorithm, theirs: jsonwebtoken::Algorithm, rounds: usize) {
@@ -49,6 +60,13 @@ fn measure(algorithm: Algorithm, theirs: jsonwebtoken::Algorithm, rounds: usize)
         .issuer("https://id.example.com")
         .audience("api")
         .without_cache();
+    // Far too many for the cache, so that nearly all are kept, and evicted before they come again.
+    let tokens = headers(&signing, if rounds < 100 { 100 } else { 5000 });
+    let mut next = 0;
+    let mut kept = Router::new()
+        .route("/me", get(handler))
+        .layer(layer.clone().cache(1 << 20))
+        .with_state(());
     // As `axum::serve` does; without it the layer would be applied anew for every request.
     let mut bare = Router::new().route("/me", get(bare_handler)).with_state(());
     let mut ours = Router::new()
@@ -63,18 +81,25 @@ fn measure(algorithm: Algorithm, theirs: jsonwebtoken::Algorithm, rounds: usize)
             black_box(jsonwebtoken::decode::<Access>(&token, &decoding, &validation).unwrap());
         }),
         Subject::new(|| check.run(message.as_bytes(), &signature)),
+        Subject::new(|| {
+            call(&mut kept, &tokens[next]);
+            next = (next + 1) % tokens.len();
+        }),
     ];
     for _ in 0..rounds {
         subjects.iter_mut().for_each(Subject::sample);
     }
-    let [bare, ours, decode, check] = &mut subjects;
+    let [bare, ours, decode, check, kept] = &mut subjects;
+    let kept = kept.percentile() - bare.percentile();
     let (bare, ours) = (bare.percentile(), ours.percentile());
     let (decode, check) = (decode.percentile(), check.percentile());
     let over = ours - bare;
     println!(
-        "{algorithm:<6} {bare:>7.0} {over:>9.0} {decode:>9.0} {check:>9.0} {:>12.2} {:>11.2}",
+        "{algorithm:<6} {bare:>7.0} {over:>9.0} {decode:>9.0} {check:>9.0} {:>12.2} {:>11.2} {kept:>9.0} {:>12.2} {:>11.2}",
         over / decode,
         over / check,
+        kept / decode,
+        kept / check,
     );
 }
 
@@ -88,7 +113,7 @@ fn main() {
     };
     println!(
         "10th percentiles in ns; token of {} bytes (HS256)\n\
-         {:<6} {:>7} {:>9} {:>9} {:>9} {:>12} {:>11}",
+         {:<6} {:>7} {:>9} {:>9} {:>9} {:>12} {:>11} {:>9} {:>12} {:>11}",
         keys(Algorithm::HS256).0.sign(&access()).unwrap().len(),
         "alg",
         "bare",
@@ -97,6 +122,9 @@ fn main() {
         "check",
         "over/decode",
         "over/check",
+        "and kept",
+        "kept/decode",
+        "kept/check",
     );
     measure(Algorithm::HS256, Theirs::HS256, rounds);
     measure(Algorithm::RS256, Theirs::RS256, rounds);

@@ -100,6 +100,7 @@ impl Algorithm {
     }
 
     /// Whether a public key verifies.
+    #[cfg(feature = "jwks")]
     pub(crate) fn is_asymmetric(self) -> bool {
         self.family() != Family::Hmac
     }

@@ -146,8 +146,7 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::cache`]: remembers verified tokens in `bytes` of memory at most. On by default for tokens of public
-    /// keys; for those of an HMAC secret after this call.
+    /// As [`Verifier::cache`]: remembers verified tokens in `bytes` of memory at most. 16 MiB by default.
     #[must_use]
     pub fn cache(self, bytes: usize) -> Self {
         let verifier = self.verifier().cache(bytes);

@@ -3,28 +3,17 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::Verifier;
 use super::ring::Epoch;
 use super::token::VerifiedToken;
-use super::trust::Anchors;
 use crate::cache::{Copyable, Probe, TokenCache};
-use crate::keys::Algorithm;
 
 /// The tokens that a verifier knows. Clones share them.
 #[derive(Clone)]
 pub(super) struct KnownTokens {
-    scope: Scope,
+    /// None are kept if it is 0.
     bytes: usize,
     /// Made with the first token: a chain of builder calls goes through many of these.
     cache: Arc<OnceLock<TokenCache<Known>>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scope {
-    Nothing,
-    /// Tokens that are signed with a private key.
-    Asymmetric,
-    All,
 }
 
 #[derive(Clone)]
@@ -50,28 +39,8 @@ pub(super) struct Place<'a> {
 }
 
 impl KnownTokens {
-    pub(super) fn by_default(anchors: &Anchors) -> Self {
-        if anchors.have_public_keys() {
-            Self::new(Scope::Asymmetric, Verifier::DEFAULT_CACHE)
-        } else {
-            Self::none()
-        }
-    }
-
-    pub(super) fn all(bytes: usize) -> Self {
-        match bytes {
-            0 => Self::none(),
-            _ => Self::new(Scope::All, bytes),
-        }
-    }
-
-    pub(super) fn none() -> Self {
-        Self::new(Scope::Nothing, 0)
-    }
-
-    fn new(scope: Scope, bytes: usize) -> Self {
+    pub(super) fn within(bytes: usize) -> Self {
         Self {
-            scope,
             bytes,
             cache: Arc::default(),
         }
@@ -79,26 +48,18 @@ impl KnownTokens {
 
     /// The same settings, and no token.
     pub(super) fn anew(&self) -> Self {
-        Self::new(self.scope, self.bytes)
+        Self::within(self.bytes)
     }
 
-    /// `None` if it is not kept in any case.
+    /// `None` if it is not kept, whatever comes of it.
     #[inline]
     pub(super) fn place_of<'a>(&'a self, token: &'a [u8]) -> Option<Place<'a>> {
-        if self.scope == Scope::Nothing {
+        if self.bytes == 0 {
             return None;
         }
         let cache = self.cache.get_or_init(|| TokenCache::new(self.bytes));
         let probe = cache.probe(token)?;
         Some(Place { cache, probe })
-    }
-
-    pub(super) fn takes(&self, algorithm: Algorithm) -> bool {
-        match self.scope {
-            Scope::Nothing => false,
-            Scope::Asymmetric => algorithm.is_asymmetric(),
-            Scope::All => true,
-        }
     }
 }
 
@@ -120,7 +81,6 @@ impl Place<'_> {
 impl fmt::Debug for KnownTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KnownTokens")
-            .field("scope", &self.scope)
             .field("bytes", &self.bytes)
             .finish_non_exhaustive()
     }

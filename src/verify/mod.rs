@@ -38,7 +38,7 @@ use crate::token::{Segments, base64url};
 pub(crate) use remote::Lack;
 use known::KnownTokens;
 use ring::{Epoch, Ring};
-use token::{Verified, VerifiedHeader};
+use token::VerifiedHeader;
 use trust::{Anchor, AnchorKeys, Anchors, Typ};
 
 /// Verifies tokens. Made once, shared, and used from any thread.
@@ -123,10 +123,9 @@ impl Verifier {
     /// Trusts a key, a [`KeySet`](crate::keys::KeySet), or some [`TrustedIssuer`]s.
     #[must_use]
     pub fn new(trust: impl Into<Trust>) -> Self {
-        let anchors = Anchors::new(trust.into());
         Self {
-            known: KnownTokens::by_default(&anchors),
-            anchors,
+            known: KnownTokens::within(Self::DEFAULT_CACHE),
+            anchors: Anchors::new(trust.into()),
             issuers: Vec::new(),
             audiences: Vec::new(),
             any_audience: false,
@@ -280,22 +279,22 @@ impl Verifier {
     /// is compared whole; `exp`, `nbf`, `iat` and revocation are checked every time, and a key that goes takes along what it
     /// verified.
     ///
-    /// On by default with [`DEFAULT_CACHE`](Verifier::DEFAULT_CACHE) for tokens of public keys, whose signatures are
-    /// expensive. Those of an HMAC secret are verified in about the time that it takes to find one among many: they are
-    /// remembered only after this call, which pays where the same tokens come again and again.
+    /// On by default, with [`DEFAULT_CACHE`](Verifier::DEFAULT_CACHE). What it saves is a hundred times what it costs for tokens of
+    /// public keys. For those of an HMAC secret it pays once two of five requests bring a token that is still there; a service
+    /// that sees each token once does better [without](Verifier::without_cache).
     ///
     /// A token takes about 3 to 5 KiB, decoded claims reckoned in generously. Clones share the memory; a verifier that is configured
     /// further begins anew. With 0 bytes nothing is remembered.
     #[must_use]
     pub fn cache(mut self, bytes: usize) -> Self {
-        self.known = KnownTokens::all(bytes);
+        self.known = KnownTokens::within(bytes);
         self
     }
 
     /// Verifies every token anew, however often it is seen.
     #[must_use]
     pub fn without_cache(mut self) -> Self {
-        self.known = KnownTokens::none();
+        self.known = KnownTokens::within(0);
         self
     }
 
@@ -323,7 +322,7 @@ impl Verifier {
     /// Verifies with the keys at hand, or finds that it did before.
     pub(crate) fn try_verify(&self, token: &[u8]) -> Result<VerifiedToken, Refusal> {
         let Some(place) = self.known.place_of(token) else {
-            return Ok(self.verify_anew(token)?.0.into_token());
+            return Ok(self.verify_anew(token, false)?.0);
         };
         if let Some(known) = place.find()
             && self.keys_are_of(known.epoch, &known.token)?
@@ -331,11 +330,7 @@ impl Verifier {
             self.check_times(known.token.times())?;
             return Ok(known.token);
         }
-        let (verified, epoch) = self.verify_anew(token)?;
-        if !self.known.takes(verified.header.algorithm()) {
-            return Ok(verified.into_token());
-        }
-        let token = verified.into_bounded_token();
+        let (token, epoch) = self.verify_anew(token, true)?;
         place.keep(&token, epoch);
         Ok(token)
     }
@@ -355,7 +350,11 @@ impl Verifier {
         }
     }
 
-    fn verify_anew(&self, token: &[u8]) -> Result<(Verified, Epoch), Refusal> {
+    fn verify_anew(
+        &self,
+        token: &[u8],
+        is_kept: bool,
+    ) -> Result<(VerifiedToken, Epoch), Refusal> {
         let segments = Segments::split(token, self.max_token_length).map_err(VerifyError::from)?;
         match &self.anchors {
             Anchors::Any(anchor) => {
@@ -367,7 +366,7 @@ impl Verifier {
                     self.check_issuer(members)?;
                     Ok(self.check_claims(members, times, anchor)?)
                 })?;
-                Ok((Verified::new(header, payload, claims), epoch))
+                Ok((VerifiedToken::new(header, payload, claims, is_kept), epoch))
             }
             // The issuer decides on the keys, so the claims are read first; what they say counts for nothing
             // else until the signature is verified.
@@ -384,7 +383,7 @@ impl Verifier {
                     Ok(self.check_claims(members, times, anchor)?)
                 })?;
                 let (header, epoch) = checked.ok_or(VerifyErrorKind::BadSignature)?;
-                Ok((Verified::new(header, payload, claims), epoch))
+                Ok((VerifiedToken::new(header, payload, claims, is_kept), epoch))
             }
         }
     }

@@ -56,13 +56,6 @@ impl Ring {
         }
     }
 
-    pub(super) fn has_public_keys(&self) -> bool {
-        match &self.keys {
-            RingKeys::Lone(key) => key.algorithm().is_asymmetric(),
-            RingKeys::Set(set) => set.iter().any(|key| key.algorithm().is_asymmetric()),
-        }
-    }
-
     pub(super) fn forget(&mut self) {
         for slot in &mut self.headers {
             slot.take();

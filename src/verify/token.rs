@@ -36,10 +36,6 @@ pub(super) struct VerifiedHeader {
 }
 
 impl VerifiedHeader {
-    pub(super) fn algorithm(&self) -> Algorithm {
-        self.algorithm
-    }
-
     pub(super) fn new(algorithm: Algorithm, header: &JoseHeader<'_>) -> Self {
         Self {
             algorithm,
@@ -49,44 +45,28 @@ impl VerifiedHeader {
     }
 }
 
-/// All that there is of a token that was verified.
-pub(super) struct Verified {
-    pub(super) header: Arc<VerifiedHeader>,
-    payload: String,
-    claims: StoredClaims,
-}
-
-impl Verified {
-    pub(super) fn new(header: Arc<VerifiedHeader>, payload: String, claims: StoredClaims) -> Self {
-        Self {
+impl VerifiedToken {
+    /// Of one that `is_kept` in memory, the decoded claims take no more than is reckoned with here.
+    pub(super) fn new(
+        header: Arc<VerifiedHeader>,
+        payload: String,
+        claims: StoredClaims,
+        is_kept: bool,
+    ) -> Self {
+        let room = if is_kept {
+            decoded_size(&payload)
+        } else {
+            usize::MAX
+        };
+        Self(Arc::new(Inner {
             header,
             payload,
             claims,
-        }
-    }
-
-    pub(super) fn into_token(self) -> VerifiedToken {
-        self.with_room(usize::MAX)
-    }
-
-    /// One that is kept in memory: its decoded claims take no more than was reckoned with.
-    pub(super) fn into_bounded_token(self) -> VerifiedToken {
-        let room = decoded_size(&self.payload);
-        self.with_room(room)
-    }
-
-    fn with_room(self, room: usize) -> VerifiedToken {
-        VerifiedToken(Arc::new(Inner {
-            header: self.header,
-            payload: self.payload,
-            claims: self.claims,
             decoded: OnceLock::new(),
             room,
         }))
     }
-}
 
-impl VerifiedToken {
     /// What it takes in memory, decoded claims and all. It does not change.
     pub(super) fn size(&self) -> usize {
         let inner = &*self.0;

@@ -268,14 +268,6 @@ impl Anchors {
         }
     }
 
-    /// Whether there are any, or may be.
-    pub(super) fn have_public_keys(&self) -> bool {
-        match self {
-            Self::Any(anchor) => anchor.has_public_keys(),
-            Self::Issuers(issuers) => issuers.values().any(Anchor::has_public_keys),
-        }
-    }
-
     /// Drops what is remembered of headers: they passed checks that no longer hold.
     pub(super) fn forget(&mut self) {
         match self {
@@ -320,14 +312,6 @@ impl Anchor {
 
     pub(super) fn audiences(&self) -> &[Box<str>] {
         &self.audiences
-    }
-
-    fn has_public_keys(&self) -> bool {
-        match &self.keys {
-            AnchorKeys::Fixed(ring) => ring.has_public_keys(),
-            #[cfg(feature = "jwks")]
-            AnchorKeys::Remote(_) => true,
-        }
     }
 
     /// Whether its keys come from somebody else.
