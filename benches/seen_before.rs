@@ -277,7 +277,11 @@ fn flood(count: u64) {
         println!(
             "{count} distinct tokens in turn, decoded as {}: {:.1} MiB at most, of {} MiB; every tenth request one of \
              {HOT} hot tokens, of which {:.1} % were there",
-            if value { "a Value" } else { "a type of one's own" },
+            if value {
+                "a Value"
+            } else {
+                "a type of one's own"
+            },
             peak.saturating_sub(before) as f64 / MEBIBYTE as f64,
             BOUND / MEBIBYTE,
             100.0 * hits as f64 / lookups as f64,
@@ -305,8 +309,18 @@ fn main() {
     if arguments.iter().any(|a| a == "spin") {
         let (signing, ..) = keys(Algorithm::HS256);
         let tokens = headers(&signing, 1);
-        let mut r = if arguments.iter().any(|a| a == "bare") { bare() } else if arguments.iter().any(|a| a == "first") { let r = Router::new().route("/me", get(handler)); r.layer(layer(&keys(Algorithm::HS256).0).without_cache()).with_state(()) } else { ours(&signing) };
-        for _ in 0..std::env::var("N").map_or(5_000_000, |n| n.parse().unwrap()) { call(&mut r, &tokens[0]); }
+        let mut r = if arguments.iter().any(|a| a == "bare") {
+            bare()
+        } else if arguments.iter().any(|a| a == "first") {
+            let r = Router::new().route("/me", get(handler));
+            r.layer(layer(&keys(Algorithm::HS256).0).without_cache())
+                .with_state(())
+        } else {
+            ours(&signing)
+        };
+        for _ in 0..std::env::var("N").map_or(5_000_000, |n| n.parse().unwrap()) {
+            call(&mut r, &tokens[0]);
+        }
         return;
     }
     if wanted("cost") {
@@ -320,8 +334,23 @@ fn main() {
             "10th percentiles in ns; `over` is what the layer and the claims add, `set` with a set of {revoked} revocations\n\
              {:<6} {:>6} {:>7} {:>7} {:>7} {:>7}   {many} tokens in turn\n\
              {:<6} {:>6} {:>7} {:>7} {:>7} {:>7}   {:>6} {:>7} {:>7} {:>7} {:>7}",
-            "", "one", "token", "", "", "",
-            "alg", "bare", "over", "set", "over/b", "set/b", "bare", "over", "set", "over/b", "set/b",
+            "",
+            "one",
+            "token",
+            "",
+            "",
+            "",
+            "alg",
+            "bare",
+            "over",
+            "set",
+            "over/b",
+            "set/b",
+            "bare",
+            "over",
+            "set",
+            "over/b",
+            "set/b",
         );
         for algorithm in [
             Algorithm::HS256,

@@ -34,7 +34,8 @@ pub(crate) struct TokenCache<V> {
     near: Lanes<Mutex<Near<V>>>,
     /// The largest entry that is copied.
     near_size: usize,
-    entries: Cache<Key, Entry<V>, Weigh, BuildHasherDefault<Ready>, DefaultLifecycle<Key, Entry<V>>>,
+    entries:
+        Cache<Key, Entry<V>, Weigh, BuildHasherDefault<Ready>, DefaultLifecycle<Key, Entry<V>>>,
 }
 
 /// A token as it is looked up.
@@ -75,6 +76,11 @@ impl<V: Copyable> TokenCache<V> {
     /// Holds `bytes` at most.
     pub(crate) fn new(bytes: usize) -> Self {
         Self::with_hash(bytes, TokenHash::Seeded(RandomState::default()))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.entries.len()
     }
 
     #[cfg(test)]
@@ -301,5 +307,92 @@ struct Weigh;
 impl<V> Weighter<Key, Entry<V>> for Weigh {
     fn weight(&self, _: &Key, entry: &Entry<V>) -> u64 {
         entry.weight
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Copyable for u32 {
+        fn apart(&self) -> Self {
+            *self
+        }
+    }
+
+    fn find(cache: &TokenCache<u32>, token: &[u8]) -> Option<u32> {
+        cache.find(cache.probe(token).unwrap())
+    }
+
+    fn keep(cache: &TokenCache<u32>, token: &[u8], value: u32) {
+        cache.keep(cache.probe(token).unwrap(), value, 100);
+    }
+
+    #[test]
+    fn tokens_whose_hashes_are_equal_are_told_apart() {
+        let cache = TokenCache::colliding(1 << 20);
+        for value in 0..50 {
+            keep(&cache, format!("token {value}").as_bytes(), value);
+        }
+        for round in 0..100 {
+            for value in [0, 0, 0, round % 50] {
+                let token = format!("token {value}");
+                assert_eq!(find(&cache, token.as_bytes()), Some(value));
+                for other in ["", "token", "token 51", "Token 0", "token 0 "] {
+                    assert_eq!(find(&cache, other.as_bytes()), None, "{other}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_kept_anew_is_what_is_found() {
+        for cache in [TokenCache::new(1 << 20), TokenCache::colliding(1 << 20)] {
+            for value in 0..10 {
+                keep(&cache, b"token", value);
+                // Until it has a copy, and on.
+                for _ in 0..100 {
+                    assert_eq!(find(&cache, b"token"), Some(value));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_hot_token_is_found_though_it_was_evicted() {
+        let cache = TokenCache::new(1 << 16);
+        keep(&cache, b"hot", 7);
+        for _ in 0..NearPlace::<u32>::HOT {
+            find(&cache, b"hot");
+        }
+        cache.entries.clear();
+        assert_eq!(find(&cache, b"hot"), Some(7));
+    }
+
+    #[test]
+    fn the_bound_holds_whatever_comes() {
+        for bytes in [0, 1, 1000, 1 << 16, 1 << 20] {
+            let cache = TokenCache::new(bytes);
+            for number in 0..10_000_u32 {
+                let size = usize::try_from(number % 7000).unwrap();
+                let token = number.to_string();
+                let probe = cache.probe(token.as_bytes()).unwrap();
+                cache.keep(probe, number, size);
+                let _ = cache.find(probe);
+                assert!(cache.entries.weight() <= cache.entries.capacity());
+                assert!(cache.entries.capacity() <= weight(bytes) + 64);
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_long_has_no_place() {
+        let cache = TokenCache::<u32>::new(1 << 20);
+        assert!(cache.probe(&[b'a'; TokenCache::<u32>::LONGEST]).is_some());
+        assert!(
+            cache
+                .probe(&[b'a'; TokenCache::<u32>::LONGEST + 1])
+                .is_none()
+        );
     }
 }

@@ -70,7 +70,10 @@ mod tests {
             // Threads are numbered in turn, so some of several get another.
             let others = std::thread::scope(|scope| {
                 let threads: Vec<_> = (0..2 * count()).map(|_| scope.spawn(own)).collect();
-                threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+                threads
+                    .into_iter()
+                    .map(|thread| thread.join().unwrap())
+                    .collect::<Vec<_>>()
             });
             assert!(others.iter().any(|other| *other != own()));
         }

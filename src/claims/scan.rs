@@ -6,8 +6,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::stored::Times;
 use super::NumericDate;
+use super::stored::Times;
 
 /// What the checks look at. A member that comes twice, or is of the wrong type, is an error.
 #[derive(Default)]

@@ -93,7 +93,10 @@ impl KeySet {
     /// Whether it holds the same keys under the same names, in whatever order. Sets with secrets are never the same.
     #[cfg(feature = "jwks")]
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
-        self.len() == other.len() && self.iter().all(|key| other.iter().any(|other| key.is_same_as(other)))
+        self.len() == other.len()
+            && self
+                .iter()
+                .all(|key| other.iter().any(|other| key.is_same_as(other)))
     }
 
     pub(crate) fn key(&self, index: usize) -> Option<&VerifyingKey> {

@@ -85,3 +85,123 @@ impl fmt::Debug for KnownTokens {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, any(feature = "aws_lc_rs", feature = "rust_crypto")))]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::keys::SigningKey;
+    use crate::verify::Verifier;
+
+    const NOW: u64 = 1_800_000_000;
+
+    impl KnownTokens {
+        fn colliding(bytes: usize) -> Self {
+            let known = Self::within(bytes);
+            let _ = known.cache.set(TokenCache::colliding(bytes));
+            known
+        }
+
+        fn count(&self) -> usize {
+            self.cache.get().map_or(0, TokenCache::count)
+        }
+    }
+
+    fn key() -> SigningKey {
+        SigningKey::hs256([7; 32]).unwrap()
+    }
+
+    fn verifier() -> Verifier {
+        Verifier::new(key().verifying_key())
+            .issuer("a")
+            .audience("api")
+            .clock(ManualClock::at(NOW))
+    }
+
+    fn claims() -> Value {
+        json!({ "iss": "a", "aud": "api", "sub": "me", "exp": NOW + 300 })
+    }
+
+    #[test]
+    fn nothing_unverified_gets_in() {
+        let verifier = verifier();
+        let good = key().sign(&claims()).unwrap();
+        let (unsigned, _) = good.rsplit_once('.').unwrap();
+        let with = |name: &str, value: Value| {
+            let mut claims = claims();
+            claims[name] = value;
+            key().sign(&claims).unwrap()
+        };
+        let stranger = SigningKey::hs256([8; 32]).unwrap();
+        let bad = [
+            String::new(),
+            "a.b.c".into(),
+            format!("{unsigned}."),
+            format!("{unsigned}.AAAA"),
+            format!("{good}="),
+            stranger.sign(&claims()).unwrap(),
+            with("exp", json!(NOW - 300)),
+            with("exp", json!("never")),
+            with("nbf", json!(NOW + 300)),
+            with("iat", json!(NOW + 300)),
+            with("iss", json!("b")),
+            with("aud", json!("b")),
+            with("events", json!({})),
+            with("cnf", json!({ "jkt": "x" })),
+        ];
+        for token in &bad {
+            for _ in 0..100 {
+                assert!(verifier.verify(token).is_err(), "{token}");
+            }
+        }
+        assert_eq!(verifier.known.count(), 0);
+        verifier.verify(&good).unwrap();
+        for token in &bad {
+            assert!(verifier.verify(token).is_err(), "{token}");
+        }
+        assert_eq!(verifier.known.count(), 1);
+    }
+
+    #[test]
+    fn a_tampered_token_whose_hash_collides_never_hits() {
+        let mut verifier = verifier();
+        verifier.known = KnownTokens::colliding(1 << 20);
+        let token = key().sign(&claims()).unwrap();
+        for _ in 0..100 {
+            verifier.verify(&token).unwrap();
+        }
+        for at in 0..token.len() {
+            let mut tampered = token.clone();
+            tampered.replace_range(at..=at, if &token[at..=at] == "A" { "B" } else { "A" });
+            assert!(verifier.verify(&tampered).is_err(), "{at}");
+        }
+        let mut claims = claims();
+        claims["sub"] = json!("she");
+        let other = key().sign(&claims).unwrap();
+        for _ in 0..100 {
+            assert_eq!(verifier.verify(&token).unwrap().subject(), Some("me"));
+            assert_eq!(verifier.verify(&other).unwrap().subject(), Some("she"));
+        }
+        assert_eq!(verifier.known.count(), 2);
+    }
+
+    #[test]
+    fn an_entry_of_other_keys_does_not_count() {
+        let verifier = verifier();
+        let token = key().sign(&claims()).unwrap();
+        let stale = verifier.verify(&token).unwrap();
+        for times in [1, 100] {
+            let place = verifier.known.place_of(token.as_bytes()).unwrap();
+            place.keep(&stale, Epoch(9));
+            // Hot, so that copies of it are about.
+            for _ in 0..times {
+                let _ = place.find();
+            }
+            let anew = verifier.verify(&token).unwrap();
+            assert!(!std::ptr::eq(stale.payload(), anew.payload()));
+            assert_eq!(place.find().unwrap().epoch, Epoch::default());
+        }
+    }
+}

@@ -34,9 +34,9 @@ use std::time::Duration;
 use crate::claims::{RegisteredMembers, StoredClaims, Times, read_registered};
 use crate::clock::{Clock, SystemClock, since_epoch};
 use crate::token::{Segments, base64url};
+use known::KnownTokens;
 #[cfg(feature = "jwks")]
 pub(crate) use remote::Lack;
-use known::KnownTokens;
 use ring::{Epoch, Ring};
 use token::VerifiedHeader;
 use trust::{Anchor, AnchorKeys, Anchors, Typ};
@@ -350,11 +350,7 @@ impl Verifier {
         }
     }
 
-    fn verify_anew(
-        &self,
-        token: &[u8],
-        is_kept: bool,
-    ) -> Result<(VerifiedToken, Epoch), Refusal> {
+    fn verify_anew(&self, token: &[u8], is_kept: bool) -> Result<(VerifiedToken, Epoch), Refusal> {
         let segments = Segments::split(token, self.max_token_length).map_err(VerifyError::from)?;
         match &self.anchors {
             Anchors::Any(anchor) => {
@@ -403,16 +399,17 @@ impl Verifier {
                 let held = remote.at(self.now())?;
                 let ring = held.ring().ok_or(VerifyErrorKind::KeysUnavailable)?;
                 let epoch = held.epoch().ok_or(VerifyErrorKind::KeysUnavailable)?;
-                let header = self.check_signature_with(ring, segments).map_err(|error| {
-                    match error.kind() {
-                        VerifyErrorKind::NoFittingKey
-                            if Ring::could_hold_key_of(segments.header) =>
-                        {
-                            remote.lacks_key(&held)
+                let header =
+                    self.check_signature_with(ring, segments).map_err(|error| {
+                        match error.kind() {
+                            VerifyErrorKind::NoFittingKey
+                                if Ring::could_hold_key_of(segments.header) =>
+                            {
+                                remote.lacks_key(&held)
+                            }
+                            _ => error.into(),
                         }
-                        _ => error.into(),
-                    }
-                })?;
+                    })?;
                 Ok((header, epoch))
             }
         }

@@ -14,7 +14,7 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::keys::remote::{FetchErrorKind, RemoteKeys, RemoteKeysBuilder};
 use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};
-use tower_jwt_auth::{JwtAuthLayer, TrustedIssuer};
+use tower_jwt_auth::{JwtAuthLayer, TrustedIssuer, VerifiedToken, Verifier, VerifyErrorKind};
 
 const NOW: u64 = 1_800_000_000;
 
@@ -166,6 +166,105 @@ async fn j05_a_key_that_is_withdrawn_stops_verifying_within_its_life() {
     clock.advance(Duration::from_secs(1));
     assert_eq!(status(&app, &withdrawn).await, 401);
     assert_eq!(status(&app, &token(&kept, issuer.name())).await, 200);
+}
+
+/// So often a token has to come until it is hot, and more.
+const HOT: usize = 100;
+
+#[tokio::test]
+async fn j05_known_tokens_go_with_the_key_that_verified_them() {
+    for times in [1, HOT] {
+        let (one, clock) = (key("1"), clock());
+        let issuer = Issuer::start().await;
+        issuer.publish([&one, &key("2")]);
+        let (keys, app) = of(&issuer, &clock);
+        let known = token(&one, issuer.name());
+        for _ in 0..times {
+            assert_eq!(status(&app, &known).await, 200);
+        }
+        // Another key under the same name.
+        let another = key("1");
+        issuer.publish([&another]);
+        clock.advance(Duration::from_secs(600));
+        assert_eq!(status(&app, &known).await, 401);
+        assert_eq!(status(&app, &token(&another, issuer.name())).await, 200);
+        // And back again: it is verified with the key that is there.
+        issuer.publish([&one]);
+        clock.advance(Duration::from_secs(600));
+        assert_eq!(status(&app, &known).await, 200);
+        assert_eq!(keys.state().fetches, 3);
+    }
+}
+
+#[tokio::test]
+async fn j03_known_tokens_are_not_served_with_keys_that_are_too_old() {
+    for times in [1, HOT] {
+        let (one, clock) = (key("1"), clock());
+        let issuer = Issuer::start().await;
+        issuer.publish([&one]);
+        let (_keys, app) = of(&issuer, &clock);
+        let known = token(&one, issuer.name());
+        for _ in 0..times {
+            assert_eq!(status(&app, &known).await, 200);
+        }
+        issuer.answer("/jwks", Answer::Status(500));
+        // Keys of an age to be renewed: the attempt is waited for, fails, and they serve on.
+        clock.advance(Duration::from_secs(601));
+        assert_eq!(status(&app, &known).await, 200);
+        clock.advance(Duration::from_secs(4000));
+        assert_eq!(status(&app, &known).await, 503);
+    }
+}
+
+#[tokio::test]
+async fn a_known_token_has_its_keys_renewed_and_outlives_that() {
+    let (one, clock) = (key("1"), clock());
+    let issuer = Issuer::start().await;
+    issuer.publish([&one]);
+    let keys = RemoteKeys::discover(issuer.name()).clock(clock.clone());
+    let keys = keys.build().unwrap();
+    let verifier = Verifier::new(keys.clone())
+        .audience("api")
+        .clock(clock.clone());
+    let known = token(&one, issuer.name());
+    let first = verifier.fetch_and_verify(&known).await.unwrap();
+    let hits = |other: &VerifiedToken| std::ptr::eq(first.payload(), other.payload());
+    for round in 2..6 {
+        clock.advance(Duration::from_secs(500));
+        let again = verifier.verify(&known).unwrap();
+        assert!(hits(&again), "while they are renewed");
+        let mut wait = tokio::time::interval(Duration::from_millis(1));
+        while keys.state().fetches < round || keys.state().age != Some(Duration::ZERO) {
+            wait.tick().await;
+        }
+        // The same keys: what they verified stays.
+        assert!(hits(&verifier.verify(&known).unwrap()));
+    }
+    // Others beside them: it is verified once more.
+    issuer.publish([&one, &key("2")]);
+    clock.advance(Duration::from_secs(601));
+    let anew = verifier.fetch_and_verify(&known).await.unwrap();
+    assert!(!hits(&anew));
+}
+
+#[tokio::test]
+async fn a_request_that_is_dropped_while_it_waits_leaves_nothing() {
+    let (one, clock) = (key("1"), clock());
+    let issuer = Issuer::start().await;
+    issuer.publish([&one]);
+    issuer.answer("/jwks", Answer::Hang);
+    let keys = RemoteKeys::discover(issuer.name()).clock(clock.clone());
+    let verifier = Verifier::new(keys.build().unwrap())
+        .audience("api")
+        .clock(clock.clone());
+    let token = token(&one, issuer.name());
+    for _ in 0..HOT {
+        let mut waits = Box::pin(verifier.fetch_and_verify(&token));
+        assert!(futures_poll(&mut waits).await.is_none());
+        drop(waits);
+        let refused = verifier.verify(&token).unwrap_err();
+        assert_eq!(refused.kind(), VerifyErrorKind::KeysUnavailable);
+    }
 }
 
 #[tokio::test]
