@@ -54,11 +54,11 @@ impl KnownTokens {
     /// `None` if it is not kept, whatever comes of it.
     #[inline]
     pub(super) fn place_of<'a>(&'a self, token: &'a [u8]) -> Option<Place<'a>> {
-        if self.bytes == 0 {
+        if self.bytes == 0 || !TokenCache::<Known>::takes(token) {
             return None;
         }
         let cache = self.cache.get_or_init(|| TokenCache::new(self.bytes));
-        let probe = cache.probe(token)?;
+        let probe = cache.probe(token);
         Some(Place { cache, probe })
     }
 }
