@@ -32,7 +32,7 @@ use tower_jwt_auth::keys::{Algorithm, SigningKey};
 use tower_jwt_auth::revocation::{Revocation, RevocationSet, RevocationStore, TokenId};
 use tower_jwt_auth::{JwtAuthLayer, VerifiedToken, Verifier};
 
-use support::{Access, Subject, access, bare_handler, call, handler, keys};
+use support::{Access, Subject, access, bare_handler, call, handler};
 
 const MEBIBYTE: usize = 1024 * 1024;
 
@@ -112,7 +112,7 @@ fn in_turn<'a>(router: &'a mut Router, tokens: &'a [HeaderValue]) -> impl FnMut(
 
 /// Must be asked at every request: what it adds to a bare router, as a part of what that costs.
 fn cost(algorithm: Algorithm, set: &Arc<RevocationSet>, many: u64, rounds: usize) {
-    let (signing, ..) = keys(algorithm);
+    let signing = SigningKey::generate(algorithm).unwrap();
     let tokens = headers(&signing, many);
     let hot = &tokens[..1];
     let mut routers = [
@@ -210,7 +210,7 @@ fn median(mut samples: Vec<f64>) -> f64 {
 
 /// By what the bare router and ours grow from one thread to two.
 fn threads(rounds: usize, time: Duration) {
-    let (signing, ..) = keys(Algorithm::EdDSA);
+    let signing = SigningKey::generate(Algorithm::EdDSA).unwrap();
     for (name, count) in [("one hot token", 1), ("10,000 tokens", 10_000)] {
         let tokens = headers(&signing, if rounds < 3 { count.min(100) } else { count });
         let (bare, ours) = (bare(), ours(&signing));
@@ -248,14 +248,15 @@ fn resident() -> usize {
 fn flood(count: u64) {
     const BOUND: usize = 16 * MEBIBYTE;
     const HOT: u64 = 500;
-    let (signing, ..) = keys(Algorithm::HS256);
+    let signing = SigningKey::generate(Algorithm::HS256).unwrap();
+    // Of before both: the second may well live in what the first has left.
+    let before = resident();
     for value in [false, true] {
         let verifier = Verifier::new(signing.verifying_key())
             .audience("api")
             .cache(BOUND);
         let hot: Vec<_> = (0..HOT).map(|number| numbered(&signing, number)).collect();
         let mut seen: Vec<Option<VerifiedToken>> = vec![None; hot.len()];
-        let before = resident();
         let (mut peak, mut hits, mut lookups) = (0, 0, 0);
         for number in 0..count {
             let token = verifier.verify(numbered(&signing, HOT + number)).unwrap();
@@ -306,23 +307,6 @@ fn main() {
         .any(|part| arguments.iter().any(|arg| arg == part));
     let wanted = |part: &str| all || arguments.iter().any(|arg| arg == part);
 
-    if arguments.iter().any(|a| a == "spin") {
-        let (signing, ..) = keys(Algorithm::HS256);
-        let tokens = headers(&signing, 1);
-        let mut r = if arguments.iter().any(|a| a == "bare") {
-            bare()
-        } else if arguments.iter().any(|a| a == "first") {
-            let r = Router::new().route("/me", get(handler));
-            r.layer(layer(&keys(Algorithm::HS256).0).without_cache())
-                .with_state(())
-        } else {
-            ours(&signing)
-        };
-        for _ in 0..std::env::var("N").map_or(5_000_000, |n| n.parse().unwrap()) {
-            call(&mut r, &tokens[0]);
-        }
-        return;
-    }
     if wanted("cost") {
         let (revoked, many, rounds) = if is_bench {
             (1_000_000, 10_000, 2000)

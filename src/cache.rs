@@ -34,9 +34,11 @@ pub(crate) struct TokenCache<V> {
     near: Lanes<Mutex<Near<V>>>,
     /// The largest entry that is copied.
     near_size: usize,
-    entries:
-        Cache<Key, Entry<V>, Weigh, BuildHasherDefault<Ready>, DefaultLifecycle<Key, Entry<V>>>,
+    entries: Entries<V>,
 }
+
+type Entries<V> =
+    Cache<Key, Entry<V>, Weigh, BuildHasherDefault<Ready>, DefaultLifecycle<Key, Entry<V>>>;
 
 /// A token as it is looked up.
 #[derive(Clone, Copy)]
@@ -387,6 +389,7 @@ mod tests {
                 assert!(cache.entries.weight() <= cache.entries.capacity());
                 assert!(cache.entries.capacity() <= weight(bytes) + 64);
             }
+            assert_eq!(cache.count() > 0, bytes > 1000);
         }
     }
 }

@@ -23,6 +23,7 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 ///
 /// A clock that stands before the epoch is broken. It counts as the end of time, so that every token
 /// has expired: wrong, but not open.
+#[inline]
 pub(crate) fn since_epoch(clock: &dyn Clock) -> Duration {
     clock
         .now()

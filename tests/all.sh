@@ -49,7 +49,7 @@ for pair in aws_lc_rs:rsa rust_crypto:aws-lc-rs; do
 done
 
 step "benches run"
-cargo test --locked --bench first_sight --bench revocation
+cargo test --locked --bench first_sight --bench revocation --bench seen_before
 
 step "docs"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features

@@ -3,8 +3,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
     reason = "a test that panics fails; the token is of now"
 )]

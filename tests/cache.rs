@@ -3,7 +3,6 @@
 #![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     reason = "a test that panics fails"

@@ -35,12 +35,14 @@ impl NumericDate {
     pub const MAX: Self = Self(Duration::from_secs(253_402_300_799));
 
     /// The date `seconds` after the epoch; `None` beyond [`NumericDate::MAX`].
+    #[inline]
     #[must_use]
     pub fn from_seconds(seconds: u64) -> Option<Self> {
         Self::from_since_epoch(Duration::from_secs(seconds))
     }
 
     /// The date this long after the epoch; `None` beyond [`NumericDate::MAX`].
+    #[inline]
     #[must_use]
     pub fn from_since_epoch(since_epoch: Duration) -> Option<Self> {
         (since_epoch <= Self::MAX.0).then_some(Self(since_epoch))
@@ -69,6 +71,7 @@ impl NumericDate {
     }
 
     /// Time since the epoch.
+    #[inline]
     #[must_use]
     pub fn since_epoch(self) -> Duration {
         self.0

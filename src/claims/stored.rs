@@ -41,6 +41,7 @@ enum Text32 {
 
 impl Text32 {
     /// Text that does not point into `payload` is copied.
+    #[inline]
     fn new(text: &str, payload: &str) -> Self {
         let place = || {
             let start = text.as_ptr().addr().checked_sub(payload.as_ptr().addr())?;
@@ -61,6 +62,7 @@ impl Text32 {
         }
     }
 
+    #[inline]
     fn read<'a>(&'a self, payload: &'a str) -> Option<&'a str> {
         match self {
             Self::At { start, end } => {
@@ -73,6 +75,7 @@ impl Text32 {
 
 impl StoredClaims {
     /// What `members`, read from `payload`, say; `times` are theirs.
+    #[inline]
     pub(crate) fn new(members: &RegisteredMembers<'_>, times: Times, payload: &str) -> Self {
         let text =
             |member: &Option<Cow<'_, str>>| member.as_ref().map(|text| Text32::new(text, payload));
@@ -96,6 +99,7 @@ impl StoredClaims {
         }
     }
 
+    #[inline]
     pub(crate) fn times(&self) -> Times {
         self.times
     }
@@ -119,10 +123,12 @@ impl StoredClaims {
         }
     }
 
+    #[inline]
     pub(crate) fn issuer<'a>(&'a self, payload: &'a str) -> Option<&'a str> {
         self.issuer.as_ref()?.read(payload)
     }
 
+    #[inline]
     pub(crate) fn subject<'a>(&'a self, payload: &'a str) -> Option<&'a str> {
         self.subject.as_ref()?.read(payload)
     }
@@ -136,10 +142,12 @@ impl StoredClaims {
         names.iter().filter_map(|name| name.read(payload))
     }
 
+    #[inline]
     pub(crate) fn token_id<'a>(&'a self, payload: &'a str) -> Option<&'a str> {
         self.token_id.as_ref()?.read(payload)
     }
 
+    #[inline]
     pub(crate) fn session_id<'a>(&'a self, payload: &'a str) -> Option<&'a str> {
         self.session_id.as_ref()?.read(payload)
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::mem;
+#[cfg(feature = "jwks")]
 use std::sync::Arc;
 use std::task::{Context, Poll};
 

@@ -58,6 +58,7 @@ impl<'a> Segments<'a> {
     }
 }
 
+#[inline]
 fn split_at_dot(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (before, from_dot) = bytes.split_at_checked(memchr(b'.', bytes)?)?;
     Some((before, from_dot.get(1..)?))

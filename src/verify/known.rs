@@ -86,7 +86,8 @@ impl fmt::Debug for KnownTokens {
     }
 }
 
-#[cfg(all(test, any(feature = "aws_lc_rs", feature = "rust_crypto")))]
+#[cfg(test)]
+#[cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 mod tests {
     use serde_json::{Value, json};
 

@@ -1,1 +1,249 @@
-fn main() {}
+//! What a request pays that is authenticated by this crate, by others for the same job, or by an extractor written by hand: over
+//! a bare axum router, in one process, subjects interleaved, 10th percentiles.
+//!
+//! `cargo run --release` in this folder prints the table of the README. `cargo run --release -- serve bare` (or `ours`, or
+//! `by-hand`) is a server for `wrk.sh`; `-- token` prints a token for it.
+
+mod by_hand;
+mod subjects;
+
+use std::hint::black_box;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tower_jwt_auth::keys::{Algorithm, SigningKey};
+
+use subjects::{Call, Setting};
+
+const ISSUER: &str = "https://id.example.com";
+const AUDIENCE: &str = "api";
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// The claims that every subject reads.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Access {
+    pub sub: String,
+    pub iss: String,
+    pub aud: String,
+    pub exp: u64,
+    pub iat: u64,
+    pub nbf: u64,
+    pub jti: String,
+    pub scope: String,
+    pub roles: Vec<String>,
+}
+
+fn access() -> Access {
+    let now = std::time::SystemTime::now();
+    let now = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    Access {
+        sub: "248289761001".into(),
+        iss: ISSUER.into(),
+        aud: AUDIENCE.into(),
+        exp: now + 24 * 3600,
+        iat: now,
+        nbf: now,
+        jti: "6b1d5a9e-6a52-4c0e-9d29-2f1d0a1f3c77".into(),
+        scope: "openid profile email notes:read notes:write".into(),
+        roles: vec!["reader".into(), "writer".into(), "admin".into()],
+    }
+}
+
+/// A subject, and the nanoseconds of each of its batches.
+struct Timed {
+    name: &'static str,
+    /// The subject that it is compared with.
+    over: usize,
+    call: Call,
+    batch: u32,
+    samples: Vec<f64>,
+    allocations: u64,
+    bytes: u64,
+}
+
+impl Timed {
+    fn new(name: &'static str, over: usize, mut call: Call) -> Self {
+        for _ in 0..100 {
+            call();
+        }
+        let memory = allocation_counter::measure(&mut call);
+        let start = Instant::now();
+        for _ in 0..20 {
+            call();
+        }
+        let each = (start.elapsed() / 20).as_nanos().max(1);
+        let batch = (Duration::from_micros(200).as_nanos() / each).max(1);
+        Self {
+            name,
+            over,
+            call,
+            batch: u32::try_from(batch).unwrap(),
+            samples: Vec::new(),
+            allocations: memory.count_total,
+            bytes: memory.bytes_total,
+        }
+    }
+
+    fn sample(&mut self) {
+        let start = Instant::now();
+        for _ in 0..self.batch {
+            (self.call)();
+        }
+        let each = start.elapsed().as_secs_f64() * 1e9 / f64::from(self.batch);
+        self.samples.push(each);
+    }
+
+    fn percentile(&self) -> f64 {
+        let mut samples = self.samples.clone();
+        samples.sort_by(f64::total_cmp);
+        samples[samples.len() / 10]
+    }
+}
+
+/// Of one algorithm: for each subject what it costs over its bare router, in µs, if it has the algorithm; allocations and their
+/// bytes; and what the bare router itself costs.
+type Column = (Vec<(&'static str, Option<(f64, u64, u64)>)>, f64);
+
+fn column(algorithm: Algorithm, rounds: usize) -> Column {
+    let setting = Setting::new(algorithm);
+    let mut all = Vec::new();
+    let mut missing = Vec::new();
+    for (name, over, subject) in subjects::all(&setting) {
+        match subject {
+            Some(call) => all.push(Timed::new(name, over, call)),
+            None => missing.push(name),
+        }
+    }
+    for _ in 0..rounds {
+        all.iter_mut().for_each(Timed::sample);
+    }
+    let bare: Vec<_> = all
+        .iter()
+        .map(|timed| (timed.percentile(), timed.allocations, timed.bytes))
+        .collect();
+    let rows = all
+        .iter()
+        .zip(&bare)
+        .skip(2)
+        .map(|(timed, (time, allocations, bytes))| {
+            let (base, base_allocations, base_bytes) = bare[timed.over];
+            let over = (
+                (time - base) / 1000.0,
+                allocations - base_allocations,
+                bytes - base_bytes,
+            );
+            (timed.name, Some(over))
+        });
+    let rows = rows
+        .chain(missing.into_iter().map(|name| (name, None)))
+        .collect();
+    (rows, bare[0].0)
+}
+
+fn table(rounds: usize) {
+    let algorithms = [
+        Algorithm::HS256,
+        Algorithm::RS256,
+        Algorithm::ES256,
+        Algorithm::EdDSA,
+    ];
+    let columns = algorithms.map(|algorithm| column(algorithm, rounds));
+    println!(
+        "| over bare axum, µs a request | HS256 | RS256 | ES256 | EdDSA | allocations, HS256 |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for (name, hs256) in &columns[0].0 {
+        let cells = columns.iter().map(|(rows, _)| {
+            let row = rows.iter().find(|(other, _)| other == name);
+            match row.and_then(|(_, over)| *over) {
+                Some((time, ..)) if time < 10.0 => format!("{time:.2}"),
+                Some((time, ..)) => format!("{time:.1}"),
+                None => "-".into(),
+            }
+        });
+        let cells: Vec<_> = cells.collect();
+        let memory = hs256.map_or("-".into(), |(_, allocations, bytes)| {
+            format!("{allocations} ({bytes} B)")
+        });
+        println!("| {name} | {} | {memory} |", cells.join(" | "));
+    }
+    let bare = columns
+        .iter()
+        .map(|(_, bare)| *bare)
+        .fold(f64::INFINITY, f64::min);
+    let said = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output();
+        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        text.unwrap_or_default()
+    };
+    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let processor = processor
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+    println!(
+        "\n{}, {} with {} cores, {}. The bare router itself: {:.2} µs.",
+        said("date", &["-u", "+%Y-%m-%d"]),
+        processor.unwrap_or("a processor"),
+        std::thread::available_parallelism().map_or(1, usize::from),
+        said("rustc", &["--version"]),
+        bare / 1000.0,
+    );
+}
+
+fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _entered = runtime.enter();
+    match arguments.as_slice() {
+        [] => table(1500),
+        ["quick"] => table(20),
+        ["token"] => println!("{}", token(&rs256())),
+        ["serve", which] => serve(which),
+        _ => eprintln!("usage: peers [quick | token | serve bare|ours|by-hand]"),
+    }
+}
+
+fn token(key: &SigningKey) -> String {
+    black_box(key.sign(&access()).unwrap())
+}
+
+/// A key that server and client agree on.
+fn rs256() -> SigningKey {
+    let path = std::env::temp_dir().join("tower-jwt-auth-peers.pem");
+    if !path.exists() {
+        let made = Command::new("openssl")
+            .args(["genrsa", "-out"])
+            .arg(&path)
+            .arg("2048")
+            .output();
+        assert!(made.unwrap().status.success(), "openssl genrsa");
+    }
+    SigningKey::from_pem(Algorithm::RS256, std::fs::read(path).unwrap()).unwrap()
+}
+
+/// One thread, on `127.0.0.1:3999`.
+fn serve(which: &str) {
+    let setting = Setting::with(Algorithm::RS256, rs256());
+    let router = match which {
+        "bare" => subjects::bare(),
+        "ours" => subjects::ours(&setting),
+        "by-hand" => by_hand::router(&setting),
+        _ => panic!("there is no server {which}"),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:3999")
+                .await
+                .unwrap();
+            axum::serve(listener, router).await.unwrap();
+        });
+    })
+    .join()
+    .unwrap();
+}
