@@ -389,7 +389,7 @@ mod tests {
                 assert!(cache.entries.weight() <= cache.entries.capacity());
                 assert!(cache.entries.capacity() <= weight(bytes) + 64);
             }
-            assert_eq!(cache.count() > 0, bytes > 1000);
+            assert_eq!(cache.count() > 0, bytes >= 1000);
         }
     }
 }
