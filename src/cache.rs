@@ -12,7 +12,8 @@
 //!    counts only while those are the keys. Keys that may no longer be used, for their age, serve no hit either.
 //! 5. **One cache belongs to one configuration.** Each setting of a verifier begins an empty one.
 //! 6. **It is bounded**: by weight, in which token, payload and decoded claims count, and by the length of a token.
-//! 7. **The time that a look-up takes tells nothing worth having.** Comparing stops at the first difference, but whoever wants
+//! 7. **Nothing of others runs under its locks**: claims are decoded, copied and dropped outside of them.
+//! 8. **The time that a look-up takes tells nothing worth having.** Comparing stops at the first difference, but whoever wants
 //!    to find a token by that must first hit on its hash, which is seeded at random, with all but the end of the token right.
 //!    The signature at that end is no secret that others could not see: a token is worth nothing until it is whole.
 
@@ -20,8 +21,8 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::sync::{Mutex, TryLockError};
 
 use foldhash::fast::RandomState;
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{Equivalent, OptionsBuilder, Weighter};
+use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 
 use crate::lanes::{self, Lanes};
 
@@ -37,8 +38,7 @@ pub(crate) struct TokenCache<V> {
     entries: Entries<V>,
 }
 
-type Entries<V> =
-    Cache<Key, Entry<V>, Weigh, BuildHasherDefault<Ready>, DefaultLifecycle<Key, Entry<V>>>;
+type Entries<V> = Cache<Key, Entry<V>, Weigh, BuildHasherDefault<Ready>, DropLater>;
 
 /// A token as it is looked up.
 #[derive(Clone, Copy)]
@@ -105,12 +105,7 @@ impl<V: Copyable> TokenCache<V> {
             hash,
             near: Lanes::new(Mutex::default),
             near_size: copies.checked_div(places).unwrap_or(0),
-            entries: Cache::with_options(
-                options,
-                Weigh,
-                BuildHasherDefault::default(),
-                DefaultLifecycle::default(),
-            ),
+            entries: Cache::with_options(options, Weigh, BuildHasherDefault::default(), DropLater),
         }
     }
 
@@ -308,6 +303,22 @@ impl Hasher for Ready {
     }
 }
 
+/// What is evicted is dropped once the lock is open: claims are others' types, whose `drop` may do anything, panic too.
+#[derive(Clone)]
+struct DropLater;
+
+impl<V> Lifecycle<Key, Entry<V>> for DropLater {
+    /// One, as most often, and more.
+    type RequestState = (Option<Entry<V>>, Vec<Entry<V>>);
+
+    fn on_evict(&self, evicted: &mut Self::RequestState, _: Key, entry: Entry<V>) {
+        match evicted {
+            (one @ None, _) => *one = Some(entry),
+            (Some(_), more) => more.push(entry),
+        }
+    }
+}
+
 #[derive(Clone)]
 struct Weigh;
 
@@ -319,6 +330,9 @@ impl<V> Weighter<Key, Entry<V>> for Weigh {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+
     use super::*;
 
     impl Copyable for u32 {
@@ -374,6 +388,35 @@ mod tests {
         }
         cache.entries.clear();
         assert_eq!(find(&cache, b"hot"), Some(7));
+    }
+
+    struct Bomb(bool);
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            assert!(!self.0, "not to be dropped");
+        }
+    }
+
+    impl Copyable for Arc<Bomb> {
+        fn apart(&self) -> Self {
+            Self::clone(self)
+        }
+    }
+
+    #[test]
+    fn claims_that_panic_when_they_are_dropped_leave_the_lock_open() {
+        let cache = TokenCache::new(1 << 16);
+        for number in 0..150_u8 {
+            let bomb = Arc::new(Bomb(number == 10));
+            cache.keep(cache.probe(&[number]), bomb, 100);
+        }
+        // In place of most of them.
+        let large = || cache.keep(cache.probe(b"large"), Arc::new(Bomb(false)), 50_000);
+        assert!(catch_unwind(AssertUnwindSafe(large)).is_err());
+        assert!(cache.find(cache.probe(&[10])).is_none());
+        cache.keep(cache.probe(b"another"), Arc::new(Bomb(false)), 100);
+        assert!(cache.find(cache.probe(b"another")).is_some());
     }
 
     #[test]
