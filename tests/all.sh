@@ -62,6 +62,9 @@ bash tests/examples.sh
 step "interoperation with jose and PyJWT"
 bash tests/interop/run.sh
 
+step "a real OpenID provider"
+bash tests/provider/run.sh
+
 step "the example web_login in a browser"
 bash tests/browser/run.sh
 
