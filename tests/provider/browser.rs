@@ -8,7 +8,7 @@ use reqwest::redirect::Policy;
 pub(crate) struct Browser {
     client: reqwest::Client,
     cookies: Vec<Cookie>,
-    /// Where to: redirects there are not followed.
+    /// Where it stops.
     home: Option<String>,
 }
 
@@ -22,7 +22,7 @@ struct Cookie {
 /// What the browser shows.
 pub(crate) struct Page {
     pub(crate) url: Url,
-    /// None: it came home, and did not open the page.
+    /// None: the browser stopped before it.
     pub(crate) status: Option<StatusCode>,
     pub(crate) body: String,
 }
@@ -42,11 +42,13 @@ impl Browser {
         self
     }
 
+    /// Shows what is at `url`, after all redirects.
     pub(crate) async fn open(&mut self, url: Url) -> Page {
         self.request(Method::GET, url, None).await
     }
 
-    /// Opens `url`, and says who it is and that it agrees wherever the provider asks. Ends at the first page that is something else.
+    /// Opens `url`, and says who it is and that it agrees wherever the provider asks. Shows the first page that is
+    /// something else.
     pub(crate) async fn log_in(&mut self, url: Url, account: &str) -> Page {
         let mut page = self.open(url).await;
         for _ in 0..4 {
@@ -123,7 +125,7 @@ impl Browser {
             found.map(|(_, value)| *value)
         };
         let cookie = Cookie {
-            // Cookies do not tell ports apart, so neither may a test that has two servers on one host.
+            // Ports are not told apart (RFC 6265 §8.5): what two servers of one host call the same is one cookie.
             host: url.host_str().unwrap().to_owned(),
             path: attribute("path").unwrap_or("/").to_owned(),
             name: name.to_owned(),

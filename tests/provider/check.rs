@@ -43,8 +43,8 @@ const HOME: &str = "http://127.0.0.1:1/home";
 const COOLDOWN: Duration = Duration::from_secs(30);
 const LIFE: Duration = Duration::from_secs(10 * 60);
 
-/// No step takes a tenth of it.
-const LONGEST: Duration = Duration::from_secs(120);
+/// No step takes a quarter of it, on a busy machine.
+const LONGEST: Duration = Duration::from_secs(60);
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
