@@ -44,7 +44,10 @@
 //! | tokens that stop working before they expire | [`revocation`], and [`store`] for where that is kept |
 //! | scopes, roles, and other conditions | [`guard`] |
 //! | login, refresh tokens, logout | [`session`]; the handlers are in the module `routes` (feature `axum`) |
+//! | keys that other issuers publish | the module `keys::remote` (feature `jwks`) |
+//! | login at an OpenID provider, and logout there | [`openid`] |
 //! | minting tokens | [`SigningKey`](keys::SigningKey), [`RegisteredClaims`](claims::RegisteredClaims) |
+//! | changing the key that signs | [`SigningKeySet`](keys::SigningKeySet) |
 //! | setting the cookie | [`TokenCookie`](cookie::TokenCookie) |
 //! | verifying without HTTP | [`Verifier`] |
 //! | moving the time in tests | [`ManualClock`](clock::ManualClock); with feature `testing`, a whole kit |
@@ -126,6 +129,7 @@ mod extract;
 pub mod guard;
 pub mod keys;
 pub mod middleware;
+pub mod openid;
 pub mod revocation;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]

@@ -28,12 +28,14 @@ pub mod remote;
 mod secret;
 mod set;
 mod signing;
+mod signing_set;
 mod verifying;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use jwks::{Jwks, JwksError, JwksOptions, SkipReason, SkippedKey};
 pub use set::{KeySet, KeySetError};
 pub use signing::{SignError, SigningKey, TokenHeader};
+pub use signing_set::SigningKeySet;
 pub use verifying::VerifyingKey;
 
 pub(crate) use set::NoFit;

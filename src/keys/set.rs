@@ -55,13 +55,22 @@ impl KeySet {
         {
             return Err(KeySetError::Duplicate);
         }
+        Ok(Self::of_distinct(keys))
+    }
+
+    /// A set of a key alone.
+    pub(super) fn of_one(key: VerifyingKey) -> Self {
+        Self::of_distinct(vec![key])
+    }
+
+    fn of_distinct(keys: Vec<VerifyingKey>) -> Self {
         let mut by_id: HashMap<Arc<str>, Vec<usize>> = HashMap::new();
         for (index, key) in keys.iter().enumerate() {
             if let Some(key_id) = key.key_id() {
                 by_id.entry(Arc::from(key_id)).or_default().push(index);
             }
         }
-        Ok(Self(Arc::new(Inner { keys, by_id })))
+        Self(Arc::new(Inner { keys, by_id }))
     }
 
     /// How many keys there are.
@@ -128,6 +137,8 @@ pub enum KeySetError {
     Empty,
     /// Two keys have the same `kid` and `alg`.
     Duplicate,
+    /// A key has no `kid`, and there are others.
+    Unnamed,
 }
 
 impl fmt::Display for KeySetError {
@@ -135,6 +146,7 @@ impl fmt::Display for KeySetError {
         f.write_str(match self {
             Self::Empty => "a key set needs at least one key",
             Self::Duplicate => "two keys have the same kid and alg",
+            Self::Unnamed => "a key among several has no kid",
         })
     }
 }

@@ -239,7 +239,7 @@ impl<S: SessionStore> SessionRoutes<S> {
     }
 
     fn verifier(&self) -> Verifier {
-        let mut verifier = Verifier::new(self.sessions.verifying_key())
+        let mut verifier = Verifier::new(self.sessions.verifying_keys())
             .typ("at+jwt")
             .clock(self.sessions.current_clock());
         if let Some(issuer) = self.sessions.issuer_name() {

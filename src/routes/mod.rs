@@ -1,4 +1,5 @@
-//! Ready-made handlers for axum: renewal and logout.
+//! Ready-made handlers for axum: renewal and logout, the [keys](JwksRoute) of a service, and the [logouts](BackChannelLogout) of an OpenID
+//! provider.
 //!
 //! ```no_run
 //! use axum::{Router, http::{StatusCode, header::{CACHE_CONTROL, SET_COOKIE}}, routing::{get, post}};
@@ -51,8 +52,12 @@
 //! Every answer has `Cache-Control: no-store`.
 
 mod answer;
+mod back_channel_logout;
 mod cookies;
 mod handlers;
+mod jwks;
 
+pub use back_channel_logout::BackChannelLogout;
 pub use cookies::SessionCookies;
 pub use handlers::SessionRoutes;
+pub use jwks::JwksRoute;

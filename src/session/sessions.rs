@@ -17,7 +17,7 @@ use super::store::{Created, Refusal, Rotated, Rotation, Session, SessionStore, S
 use super::token_pair::TokenPair;
 use crate::claims::{NumericDate, RegisteredClaims};
 use crate::clock::{Clock, SystemClock};
-use crate::keys::{SignError, SigningKey, TokenHeader, VerifyingKey};
+use crate::keys::{KeySet, SignError, SigningKeySet, TokenHeader};
 
 /// Logs subjects in, renews their tokens, and logs them out. Cheap to clone.
 ///
@@ -29,7 +29,7 @@ pub struct Sessions<S> {
 
 #[derive(Clone)]
 struct Config {
-    signing_key: SigningKey,
+    signing_keys: SigningKeySet,
     refresh_keys: RefreshKeys,
     issuer: Option<Arc<str>>,
     audience: Vec<String>,
@@ -91,11 +91,15 @@ impl<S: SessionStore> Sessions<S> {
         "generation",
     ];
 
-    /// Sessions in `store`, with access tokens signed by `signing_key` and refresh tokens under `refresh_keys`.
+    /// Sessions in `store`, with access tokens signed by `signing_keys` and refresh tokens under `refresh_keys`.
     #[must_use]
-    pub fn new(store: S, signing_key: SigningKey, refresh_keys: RefreshKeys) -> Self {
+    pub fn new(
+        store: S,
+        signing_keys: impl Into<SigningKeySet>,
+        refresh_keys: RefreshKeys,
+    ) -> Self {
         let config = Config {
-            signing_key,
+            signing_keys: signing_keys.into(),
             refresh_keys,
             issuer: None,
             audience: Vec::new(),
@@ -270,10 +274,10 @@ impl<S: SessionStore> Sessions<S> {
         &self.store
     }
 
-    /// The key that verifies the access tokens.
+    /// The keys that verify the access tokens.
     #[must_use]
-    pub fn verifying_key(&self) -> VerifyingKey {
-        self.config.signing_key.verifying_key()
+    pub fn verifying_keys(&self) -> &KeySet {
+        self.config.signing_keys.verifying_keys()
     }
 
     /// `iss` of the access tokens.
@@ -561,7 +565,11 @@ impl<S: SessionStore> Sessions<S> {
             _ => return Err(SessionErrorKind::Claims.into()),
         }
         let header = TokenHeader::new().typ("at+jwt");
-        let token = self.config.signing_key.sign_with(&header, &claims);
+        let token = self
+            .config
+            .signing_keys
+            .signing_key()
+            .sign_with(&header, &claims);
         let token = token.map_err(|error| match error {
             SignError::Backend => SessionErrorKind::Backend,
             _ => SessionErrorKind::Claims,
@@ -624,7 +632,7 @@ impl<S> Clone for Sessions<S> {
 impl<S> fmt::Debug for Sessions<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions")
-            .field("signing_key", &self.config.signing_key)
+            .field("signing_keys", &self.config.signing_keys)
             .field("refresh_keys", &self.config.refresh_keys)
             .field("access_lifetime", &self.config.access_lifetime)
             .field("idle_lifetime", &self.config.idle_lifetime)

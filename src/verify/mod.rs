@@ -71,6 +71,8 @@ pub struct Verifier {
     any_audience: bool,
     confirmations: Vec<Box<str>>,
     typ: Typ,
+    /// Whether tokens with `events` are what is wanted.
+    for_logout: bool,
     leeway: Duration,
     max_token_length: usize,
     ignore_expiry: bool,
@@ -122,6 +124,7 @@ impl Verifier {
             any_audience: false,
             confirmations: Vec::new(),
             typ: Typ::Access,
+            for_logout: false,
             leeway: Self::DEFAULT_LEEWAY,
             max_token_length: Self::DEFAULT_MAX_TOKEN_LENGTH,
             ignore_expiry: false,
@@ -234,6 +237,31 @@ impl Verifier {
     pub(crate) fn ignore_expiry(mut self) -> Self {
         self.ignore_expiry = true;
         self
+    }
+
+    /// For ID tokens, instead of access tokens: `typ` is absent or `JWT`.
+    pub(crate) fn for_id_tokens(mut self) -> Self {
+        self.typ = Typ::Identity;
+        self.anchors.forget();
+        self
+    }
+
+    /// For logout tokens, instead of access tokens: `typ` is absent, `JWT` or `logout+jwt`, and `events` are left to the caller.
+    pub(crate) fn for_logout_tokens(mut self) -> Self {
+        self.typ = Typ::Logout;
+        self.for_logout = true;
+        self.anchors.forget();
+        self
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn current_clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// The leeway and the present time.
+    pub(crate) fn tolerance(&self) -> (Duration, Duration) {
+        (self.leeway, since_epoch(&*self.clock))
     }
 
     /// Where the time comes from. The system's clock by default.
@@ -394,7 +422,7 @@ impl Verifier {
         members: &RegisteredMembers<'_>,
         anchor: &Anchor,
     ) -> Result<(), VerifyError> {
-        if members.events {
+        if members.events && !self.for_logout {
             return Err(VerifyErrorKind::LogoutToken.into());
         }
         if let Some(methods) = &members.confirmation {

@@ -194,6 +194,10 @@ impl TrustedIssuer {
 pub(super) enum Typ {
     /// Absent, `JWT` or `at+jwt`.
     Access,
+    /// Absent or `JWT`.
+    Identity,
+    /// Absent, `JWT` or `logout+jwt`.
+    Logout,
     Exactly(Box<str>),
 }
 
@@ -210,8 +214,12 @@ impl Typ {
 
     pub(super) fn allows(&self, typ: Option<&str>) -> bool {
         match (self, typ) {
-            (Self::Access, None) => true,
+            (Self::Access | Self::Identity | Self::Logout, None) => true,
             (Self::Access, Some(typ)) => is_media_type(typ, "jwt") || is_media_type(typ, "at+jwt"),
+            (Self::Identity, Some(typ)) => is_media_type(typ, "jwt"),
+            (Self::Logout, Some(typ)) => {
+                is_media_type(typ, "jwt") || is_media_type(typ, "logout+jwt")
+            }
             (Self::Exactly(_), None) => false,
             (Self::Exactly(exactly), Some(typ)) => is_media_type(typ, exactly),
         }
@@ -223,6 +231,19 @@ impl Typ {
 pub(super) enum Anchors {
     Any(Anchor),
     Issuers(HashMap<Box<str>, Anchor>),
+}
+
+impl Trust {
+    /// The name of the one issuer, if it is one alone, with no audiences of its own.
+    pub(crate) fn sole_issuer(&self) -> Option<&str> {
+        match &self.0 {
+            Source::Issuers(issuers) => match issuers.as_slice() {
+                [issuer] if issuer.audiences.is_empty() => Some(&issuer.name),
+                _ => None,
+            },
+            Source::Any(_) => None,
+        }
+    }
 }
 
 impl Anchors {
@@ -238,7 +259,6 @@ impl Anchors {
         }
     }
 
-    /// Drops what is remembered of headers: they passed checks that no longer hold.
     /// Whether tokens of every issuer whose keys are fetched have to name an audience of its own.
     pub(super) fn all_remote_have_audiences(&self) -> bool {
         let has = |anchor: &Anchor| !anchor.is_remote() || !anchor.audiences.is_empty();
@@ -248,6 +268,7 @@ impl Anchors {
         }
     }
 
+    /// Drops what is remembered of headers: they passed checks that no longer hold.
     pub(super) fn forget(&mut self) {
         match self {
             Self::Any(anchor) => anchor.forget(),

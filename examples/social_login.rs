@@ -1,0 +1,391 @@
+//! "Log in with …": authorization code with PKCE at any OpenID provider, the ID token verified here, then a session of one's own.
+//!
+//! ```text
+//! ISSUER=https://id.example.com CLIENT_ID=… CLIENT_SECRET=… cargo run --example social_login --features jwks
+//! ```
+//!
+//! Then open the address that it prints. The provider has to know two addresses of this client: `{ORIGIN}/callback` as redirect URI, and, if a
+//! logout there is to end the session here, `{ORIGIN}/backchannel-logout`.
+//!
+//! | variable | | default |
+//! | --- | --- | --- |
+//! | `ISSUER` | the provider, as its tokens name it | |
+//! | `CLIENT_ID`, `CLIENT_SECRET` | as the provider knows this client; no secret for a public client | |
+//! | `PORT` | where it listens, on 127.0.0.1 | 3000 |
+//! | `ORIGIN` | the address of this service for browsers and for the provider | `http://localhost:{PORT}` |
+#![expect(clippy::print_stdout, reason = "it talks to a person")]
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Query, Request, State};
+use axum::http::header::{CONTENT_SECURITY_POLICY, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use oauth2::basic::{
+    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
+    BasicTokenType,
+};
+use oauth2::{
+    AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
+    EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier,
+    RedirectUrl, Scope, StandardRevocableToken, StandardTokenResponse, TokenUrl,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tower_jwt_auth::claims::RegisteredClaims;
+use tower_jwt_auth::cookie::TokenCookie;
+use tower_jwt_auth::keys::remote::RemoteKeys;
+use tower_jwt_auth::keys::{Algorithm, SigningKey, TokenHeader};
+use tower_jwt_auth::openid::{IdTokenVerifier, LogoutToken, LogoutTokenVerifier};
+use tower_jwt_auth::routes::{BackChannelLogout, SessionRoutes};
+use tower_jwt_auth::session::{RefreshKeys, SessionError, Sessions};
+use tower_jwt_auth::store::MemoryStore;
+use tower_jwt_auth::{Claims, JwtAuthLayer, TokenSource};
+
+/// How long a person may take to log in at the provider.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// The client of RFC 6749, whose token responses hold an ID token too.
+type Provider = Client<
+    BasicErrorResponse,
+    StandardTokenResponse<IdTokenField, BasicTokenType>,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+
+#[derive(Debug, Deserialize, Serialize)]
+struct IdTokenField {
+    id_token: String,
+}
+
+impl ExtraTokenFields for IdTokenField {}
+
+struct Service {
+    provider: Provider,
+    issuer: String,
+    http: reqwest::Client,
+    id_tokens: IdTokenVerifier,
+    /// Signs what a login needs to remember until the person comes back. The browser keeps it, so no server has to.
+    login_key: SigningKey,
+    login_cookie: TokenCookie,
+    routes: SessionRoutes<MemoryStore>,
+    people: People,
+}
+
+type App = State<Arc<Service>>;
+
+/// What is known of a person. Stands for a table of users, whose key is the provider's `sub`: never the e-mail address.
+#[derive(Clone, Default)]
+struct People(Arc<Mutex<HashMap<String, Person>>>);
+
+#[derive(Clone, Deserialize, Serialize)]
+struct Person {
+    name: Option<String>,
+    email: Option<String>,
+}
+
+impl People {
+    fn meet(&self, subject: &str, person: Person) {
+        let mut people = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        people.insert(subject.to_owned(), person);
+    }
+
+    fn find(&self, subject: &str) -> Option<Person> {
+        let people = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        people.get(subject).cloned()
+    }
+}
+
+/// A login that has begun.
+#[derive(Deserialize, Serialize)]
+struct PendingLogin {
+    state: String,
+    nonce: String,
+    pkce_verifier: String,
+    #[serde(flatten)]
+    registered: RegisteredClaims,
+}
+
+async fn login(State(service): App) -> Result<Response, Failure> {
+    let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+    let nonce = CsrfToken::new_random().into_secret();
+    let (url, state) = service
+        .provider
+        .authorize_url(CsrfToken::new_random)
+        .add_scopes(["openid", "email", "profile"].map(|scope| Scope::new(scope.to_owned())))
+        .add_extra_param("nonce", &nonce)
+        .set_pkce_challenge(challenge)
+        .url();
+    let now = service.routes.sessions().current_clock().now();
+    let pending = PendingLogin {
+        state: state.into_secret(),
+        nonce,
+        pkce_verifier: verifier.into_secret(),
+        registered: RegisteredClaims::valid_for(PATIENCE, now),
+    };
+    let header = TokenHeader::new().typ("login+jwt");
+    let pending = service.login_key.sign_with(&header, &pending)?;
+    let cookie = service.login_cookie.set(&pending, PATIENCE)?;
+    Ok(([(SET_COOKIE, cookie)], Redirect::to(url.as_str())).into_response())
+}
+
+/// What the provider sends the person back with.
+#[derive(Deserialize)]
+struct Callback {
+    state: String,
+    code: Option<String>,
+    /// RFC 9207.
+    iss: Option<String>,
+    error: Option<String>,
+}
+
+async fn callback(
+    State(service): App,
+    Claims(pending): Claims<PendingLogin>,
+    Query(callback): Query<Callback>,
+) -> Result<Response, Failure> {
+    // Somebody else's login must not end in this browser.
+    if CsrfToken::new(callback.state) != CsrfToken::new(pending.state.clone()) {
+        return Err(Failure::refused("this login did not begin in this browser"));
+    }
+    if callback.iss.is_some_and(|issuer| issuer != service.issuer) {
+        return Err(Failure::refused("the answer is another provider's"));
+    }
+    let code = match (callback.code, callback.error) {
+        (Some(code), None) => AuthorizationCode::new(code),
+        _ => return Err(Failure::refused("the provider has refused the login")),
+    };
+    let http = |request| send(service.http.clone(), request);
+    let response = service
+        .provider
+        .exchange_code(code)
+        .set_pkce_verifier(PkceCodeVerifier::new(pending.pkce_verifier.clone()))
+        .request_async(&http)
+        .await
+        .map_err(|_| Failure::refused("the provider does not know this login"))?;
+    let id_token = service
+        .id_tokens
+        .verify(&response.extra_fields().id_token, &pending.nonce)
+        .await
+        .map_err(|error| {
+            println!("an ID token is refused: {error}");
+            Failure::refused("the provider's answer cannot be trusted")
+        })?;
+
+    let person: Arc<Person> = id_token.claims().map_err(Failure::internal)?;
+    service.people.meet(id_token.subject(), (*person).clone());
+    let sessions = service.routes.sessions();
+    let mut begun = sessions.begin(id_token.subject()).await?;
+    // So that a logout there finds the session here.
+    if let Some(sid) = id_token.session_id() {
+        begun = begun.label(sid);
+    }
+    let tokens = sessions.complete(begun).await?;
+    let [access, refresh] = service.routes.cookies().set(&tokens)?;
+    let cookies = [access, refresh, service.login_cookie.clear()?];
+    Ok((set_cookies(cookies), Redirect::to("/")).into_response())
+}
+
+/// A logout at the provider ends the session that began with it, or all of the person.
+async fn end_sessions(
+    sessions: Sessions<MemoryStore>,
+    logout: LogoutToken,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let subject = logout.subject().ok_or("the provider names no subject")?;
+    let Some(sid) = logout.session_id() else {
+        return Ok(sessions.logout_everywhere(subject).await?);
+    };
+    for session in sessions.list(subject).await? {
+        if session.label.as_deref() == Some(sid) {
+            sessions.end_session(session.sid).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn page(claims: Option<Claims<Value>>) -> Response {
+    let body = match claims {
+        None => "<p><a href=/login>Log in</a>".to_owned(),
+        Some(Claims(claims)) => format!(
+            "<pre>{}</pre><form method=post action=/leave><button>Log out</button></form>",
+            escaped(&format!("{claims:#}"))
+        ),
+    };
+    let page = format!("<!doctype html><meta charset=utf-8><title>social_login</title>{body}");
+    let policy = "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    ([(CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
+/// The ready-made logout, and back to the page.
+async fn leave(State(service): App, request: Request) -> Response {
+    let ended = service.routes.logout()(request).await;
+    if ended.status().is_success() {
+        let headers: HeaderMap = ended.headers().clone();
+        (headers, Redirect::to("/")).into_response()
+    } else {
+        ended
+    }
+}
+
+fn set_cookies<const N: usize>(
+    cookies: [HeaderValue; N],
+) -> AppendHeaders<[(axum::http::HeaderName, HeaderValue); N]> {
+    AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)))
+}
+
+/// What a person is told.
+struct Failure(StatusCode, &'static str);
+
+impl Failure {
+    fn refused(why: &'static str) -> Self {
+        Self(StatusCode::FORBIDDEN, why)
+    }
+
+    fn internal<E>(_: E) -> Self {
+        Self(StatusCode::INTERNAL_SERVER_ERROR, "that did not work")
+    }
+}
+
+impl From<SessionError> for Failure {
+    fn from(_: SessionError) -> Self {
+        Self(StatusCode::SERVICE_UNAVAILABLE, "no session can begin now")
+    }
+}
+
+impl From<tower_jwt_auth::cookie::CookieError> for Failure {
+    fn from(error: tower_jwt_auth::cookie::CookieError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<tower_jwt_auth::keys::SignError> for Failure {
+    fn from(error: tower_jwt_auth::keys::SignError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (self.0, format!("{}\n", self.1)).into_response()
+    }
+}
+
+async fn send(http: reqwest::Client, request: HttpRequest) -> Result<HttpResponse, reqwest::Error> {
+    let response = http.execute(request.try_into()?).await?;
+    let mut answer = HttpResponse::new(Vec::new());
+    *answer.status_mut() = response.status();
+    *answer.headers_mut() = response.headers().clone();
+    *answer.body_mut() = response.bytes().await?.into();
+    Ok(answer)
+}
+
+/// Where the provider wants people and codes to be sent (OpenID Connect Discovery 1.0 §3).
+#[derive(Deserialize)]
+struct Metadata {
+    issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: String,
+}
+
+async fn discover(http: &reqwest::Client, issuer: &str) -> Result<Metadata, Box<dyn Error>> {
+    let path = "/.well-known/openid-configuration";
+    let url = format!("{}{path}", issuer.trim_end_matches('/'));
+    let response = http.get(url).send().await?.error_for_status()?;
+    let metadata: Metadata = serde_json::from_slice(&response.bytes().await?)?;
+    if metadata.issuer != issuer {
+        return Err("the metadata are those of another issuer".into());
+    }
+    Ok(metadata)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let variable = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set"));
+    let issuer = variable("ISSUER")?;
+    let client_id = variable("CLIENT_ID")?;
+    let port: u16 = variable("PORT").unwrap_or("3000".to_owned()).parse()?;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    let port = listener.local_addr()?.port();
+    let origin = variable("ORIGIN").unwrap_or_else(|_| format!("http://localhost:{port}"));
+
+    let http = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_secs(5))
+        .build()?;
+    let metadata = discover(&http, &issuer).await?;
+    let mut provider = Client::new(ClientId::new(client_id.clone()))
+        .set_auth_uri(AuthUrl::new(metadata.authorization_endpoint)?)
+        .set_token_uri(TokenUrl::new(metadata.token_endpoint)?)
+        .set_redirect_uri(RedirectUrl::new(format!("{origin}/callback"))?);
+    if let Ok(secret) = variable("CLIENT_SECRET") {
+        provider = provider.set_client_secret(ClientSecret::new(secret));
+    }
+
+    let keys = RemoteKeys::discover(&issuer).build()?;
+    let people = People::default();
+    let known = people.clone();
+    let signing_key = SigningKey::generate(Algorithm::ES256)?;
+    let sessions = Sessions::new(MemoryStore::new(), signing_key, RefreshKeys::generate()?)
+        .issuer(&origin)
+        .audience(&origin)
+        .claims(move |subject: &str| {
+            let person = known.find(subject);
+            std::future::ready(Ok::<_, std::convert::Infallible>(person))
+        });
+    let routes = SessionRoutes::new(sessions)?;
+
+    let logout = {
+        let sessions = routes.sessions().clone();
+        let verifier = LogoutTokenVerifier::new(keys.clone(), &client_id);
+        BackChannelLogout::new(verifier, move |logout| {
+            end_sessions(sessions.clone(), logout)
+        })
+    };
+    let login_key = SigningKey::generate(Algorithm::HS256)?;
+    let login_cookie = TokenCookie::new("__Host-login")?;
+    // The answer of the provider counts only in the browser where the login began.
+    let pending = JwtAuthLayer::new(login_key.verifying_key())
+        .typ("login+jwt")
+        .sources([TokenSource::cookie(login_cookie.name())]);
+    let app = Router::new()
+        .route("/callback", get(callback).layer(pending))
+        .route(
+            "/me",
+            get(async |Claims(claims): Claims<Value>| json!(*claims).to_string())
+                .layer(routes.auth_layer()),
+        )
+        .route("/", get(page).layer(routes.auth_layer().optional()))
+        .route("/login", get(login))
+        .route("/leave", post(leave))
+        .route("/refresh", post(routes.refresh()))
+        .route("/logout", post(routes.logout()))
+        .route("/backchannel-logout", post(logout.handler()))
+        .with_state(Arc::new(Service {
+            provider,
+            issuer,
+            http,
+            id_tokens: IdTokenVerifier::new(keys, client_id),
+            login_key,
+            login_cookie,
+            routes,
+            people,
+        }));
+    println!("open {origin}");
+    axum::serve(listener, app).await?;
+    Ok(())
+}
