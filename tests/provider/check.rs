@@ -14,25 +14,38 @@
 )]
 
 mod browser;
+mod process;
 mod provider;
 mod service;
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
-use axum::extract::Form;
+use axum::body::Body;
+use axum::extract::{Form, Request};
+use axum::http::StatusCode;
 use axum::{Router, routing::post};
-use serde_json::json;
-use tokio::sync::mpsc;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http_body_util::BodyExt as _;
+use reqwest::Url;
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{Instant, sleep, timeout};
 use tower_jwt_auth::JwtAuthLayer;
 use tower_jwt_auth::clock::{Clock, ManualClock, SystemClock};
 use tower_jwt_auth::keys::remote::{FetchErrorKind, RemoteKeys};
+use tower_jwt_auth::openid::{LogoutToken, LogoutTokenVerifier};
+use tower_jwt_auth::routes::BackChannelLogout;
+use tower_jwt_auth::store::MemoryStore;
 
+use browser::Browser;
+use process::Process;
 use provider::{ALGORITHMS, API, Client, Provider, part};
 use service::{Connection, protected, serve};
 
@@ -42,6 +55,11 @@ const HOME: &str = "http://127.0.0.1:1/home";
 /// The defaults of remote keys.
 const COOLDOWN: Duration = Duration::from_secs(30);
 const LIFE: Duration = Duration::from_secs(10 * 60);
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// How long the provider's access tokens live.
+const TOKEN_LIFE: Duration = Duration::from_secs(60 * 60);
 
 /// No step takes a quarter of it, on a busy machine.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -69,10 +87,10 @@ async fn main() {
         its_other_tokens_are_no_access_tokens
         unannounced_rotations_fail_no_request
         a_removed_key_is_refused_within_its_life
+        a_logout_at_the_provider_ends_its_tokens_here
+        social_login_comes_to_a_session
+        openid_provider_says_what_it_found
     }
-    // Room for what is being built: a back-channel logout that ends the session at the next request (`Provider::log_in`
-    // with the scope `sid`, `Provider::log_out`), and the example `social_login` to its session (`Browser::log_in` at its
-    // own login route, without `stop_at`).
     assert!(
         ran > 0 && (wanted.is_empty() || ran == wanted.len()),
         "there is no such step"
@@ -180,7 +198,7 @@ async fn its_other_tokens_are_no_access_tokens(work: &Path) {
         assert_eq!(ask(api, &tokens.access_token).await, "200");
         let sid = &part(&tokens.access_token, 1)["sid"];
         assert!(sid.is_string() && part(&tokens.id_token, 1)["sid"] == *sid);
-        provider.log_out(&mut browser, &tokens.id_token).await;
+        provider.log_out(&mut browser, &client).await;
         let logout_token = logout_tokens.try_recv().unwrap();
         assert_eq!(part(&logout_token, 1)["sid"], *sid);
 
@@ -370,4 +388,204 @@ async fn a_removed_key_is_refused_within_its_life(work: &Path) {
         LIFE.as_secs() * 4 / 5 - 1,
         LIFE.as_secs()
     );
+}
+
+/// A client whose logouts end the provider's access tokens, in `store`; where it listens; and what it answered to what.
+async fn client_that_listens(
+    provider: &Provider,
+    keys: &RemoteKeys,
+    store: &MemoryStore,
+    mut metadata: Value,
+) -> (Client, String, UnboundedReceiver<(StatusCode, Bytes)>) {
+    // The client gets its id by telling its address.
+    let id = Arc::new(OnceLock::<BackChannelLogout>::new());
+    let (answered, answers) = mpsc::unbounded_channel();
+    let receiver = id.clone();
+    let receive = async move |request: Request| {
+        let (head, body) = request.into_parts();
+        let form = body.collect().await.unwrap().to_bytes();
+        let request = Request::from_parts(head, Body::from(form.clone()));
+        let response = receiver.get().unwrap().handler()(request).await;
+        answered.send((response.status(), form)).unwrap();
+        response
+    };
+    let address = serve(Router::new().route("/logout", post(receive))).await;
+    let uri = format!("http://{address}/logout");
+    metadata["backchannel_logout_uri"] = uri.clone().into();
+    let client = provider.register(HOME, metadata).await;
+
+    let verifier = LogoutTokenVerifier::new(keys.clone(), &client.id);
+    let store = store.clone();
+    let logout = BackChannelLogout::new(verifier, move |logout: LogoutToken| {
+        std::future::ready(store.revoke(&logout.revocation(TOKEN_LIFE)))
+    });
+    id.set(logout).unwrap();
+    (client, uri, answers)
+}
+
+async fn a_logout_at_the_provider_ends_its_tokens_here(work: &Path) {
+    const LOGGED_OUT: &str = "401 Revoked";
+    let provider = Provider::start(work);
+    let keys = RemoteKeys::discover(provider.issuer()).build().unwrap();
+    let store = MemoryStore::new();
+    let layer = JwtAuthLayer::new(keys.clone()).audience(API);
+    let service = protected(layer.revocation(store.clone())).await;
+    let http = browser::client();
+    for algorithm in ALGORITHMS {
+        let metadata = json!({
+            "id_token_signed_response_alg": algorithm,
+            "backchannel_logout_session_required": true,
+        });
+        let (client, uri, mut answers) =
+            client_that_listens(&provider, &keys, &store, metadata).await;
+        let (mut here, of_here) = provider.log_in(&client, "alice", algorithm).await;
+        let (_, of_elsewhere) = provider.log_in(&client, "alice", algorithm).await;
+        let elsewhere = &of_elsewhere.access_token;
+        assert_eq!(ask(service, &of_here.access_token).await, "200");
+        assert_eq!(ask(service, elsewhere).await, "200");
+        provider.log_out(&mut here, &client).await;
+        let (status, form) = answers.try_recv().unwrap();
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(ask(service, &of_here.access_token).await, LOGGED_OUT);
+        assert_eq!(ask(service, elsewhere).await, "200");
+
+        // Neither the same again, nor what else the provider signs.
+        let logout = |token: &str| format!("logout_token={token}").into();
+        for form in [form, logout(&of_elsewhere.id_token), logout(elsewhere)] {
+            let request = http.post(&uri).header(CONTENT_TYPE, FORM).body(form);
+            let status = request.send().await.unwrap().status();
+            assert_eq!(status, StatusCode::BAD_REQUEST);
+        }
+        assert_eq!(ask(service, elsewhere).await, "200");
+        println!(
+            "  {algorithm}, sid: {LOGGED_OUT}; the other session 200; no logout token, or one again: 400"
+        );
+    }
+
+    // A client that wants no `sid` gets a token for all of a person.
+    let (client, _, mut answers) = client_that_listens(&provider, &keys, &store, json!({})).await;
+    let (mut here, of_here) = provider.log_in(&client, "alice", "ES256").await;
+    let (_, of_elsewhere) = provider.log_in(&client, "alice", "ES256").await;
+    let (_, of_bob) = provider.log_in(&client, "bob", "ES256").await;
+    for tokens in [&of_here, &of_elsewhere, &of_bob] {
+        assert_eq!(ask(service, &tokens.access_token).await, "200");
+    }
+    provider.log_out(&mut here, &client).await;
+    assert_eq!(answers.try_recv().unwrap().0, StatusCode::OK);
+    assert_eq!(ask(service, &of_here.access_token).await, LOGGED_OUT);
+    assert_eq!(ask(service, &of_elsewhere.access_token).await, LOGGED_OUT);
+    assert_eq!(ask(service, &of_bob.access_token).await, "200");
+    println!("  no sid: {LOGGED_OUT} twice; another person 200");
+    // The tokens say in whole seconds when they were issued, so those of the same one are ended too.
+    loop {
+        let (_, again) = provider.log_in(&client, "alice", "ES256").await;
+        match &*ask(service, &again.access_token).await {
+            "200" => break,
+            answer => assert_eq!(answer, LOGGED_OUT),
+        }
+    }
+    println!("  a login after that: 200");
+}
+
+/// An example of this crate, which was built beside this.
+fn example(name: &str) -> Command {
+    Command::new(std::env::current_exe().unwrap().with_file_name(name))
+}
+
+/// The example `social_login`, as it stands, against this provider.
+async fn social_login_comes_to_a_session(work: &Path) {
+    let provider = Provider::start(work);
+    // The provider has to know the example's address, and the example its name at the provider.
+    let reserved = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = reserved.local_addr().unwrap().port();
+    let origin = format!("http://127.0.0.1:{port}");
+    let metadata = json!({
+        "backchannel_logout_uri": format!("{origin}/backchannel-logout"),
+        "backchannel_logout_session_required": true,
+    });
+    let client = provider
+        .register(&format!("{origin}/callback"), metadata)
+        .await;
+    let mut command = example("social_login");
+    command
+        .env("ISSUER", provider.issuer())
+        .env("CLIENT_ID", &client.id)
+        .env("CLIENT_SECRET", &client.secret)
+        .env("PORT", port.to_string())
+        .env("ORIGIN", &origin);
+    drop(reserved);
+    let mut process = Process::start(&mut command);
+    assert_eq!(process.line(), format!("open {origin}"));
+
+    let at = |path: &str| Url::parse(&format!("{origin}{path}")).unwrap();
+    let status = async |browser: &mut Browser, path: &str| {
+        browser.open(at(path)).await.status.unwrap().as_u16()
+    };
+    let (mut here, mut elsewhere) = (Browser::new(), Browser::new());
+    assert_eq!(status(&mut here, "/me").await, 401);
+    for browser in [&mut here, &mut elsewhere] {
+        let page = browser.log_in(at("/login"), "alice").await;
+        assert_eq!((page.url, page.status), (at("/"), Some(StatusCode::OK)));
+        let me = browser.open(at("/me")).await;
+        assert_eq!(me.status, Some(StatusCode::OK), "{}", me.body);
+        let claims: Value = serde_json::from_str(&me.body).unwrap();
+        assert_eq!(
+            [&claims["sub"], &claims["iss"], &claims["aud"]],
+            ["alice", &origin, &origin]
+        );
+    }
+    println!("  login, callback, /me: a session of its own in each of two browsers");
+
+    // What the provider sends one browser back with is of no use to another, whether a login has begun there or not.
+    let mut attacker = Browser::new().stop_at(format!("{origin}/callback"));
+    let callback = attacker.log_in(at("/login"), "mallory").await.url;
+    let mut victim = Browser::new();
+    let refused = victim.open(callback.clone()).await.status;
+    assert_eq!(refused, Some(StatusCode::UNAUTHORIZED));
+    let page = victim.open(at("/login")).await;
+    assert!(page.url.as_str().starts_with(provider.issuer()));
+    let refused = victim.open(callback).await.status;
+    assert_eq!(refused, Some(StatusCode::FORBIDDEN));
+    assert_eq!(status(&mut victim, "/me").await, 401);
+    println!("  the callback of another browser: 401; where a login has begun: 403");
+
+    provider.log_out(&mut here, &client).await;
+    assert_eq!(status(&mut here, "/me").await, 401);
+    assert_eq!(status(&mut elsewhere, "/me").await, 200);
+    println!("  after a logout at the provider: 401, and 200 in the other browser");
+}
+
+/// The example `openid_provider`, as it stands.
+async fn openid_provider_says_what_it_found(work: &Path) {
+    let provider = Provider::start(work);
+    let client = provider.register(HOME, json!({})).await;
+    let mut command = example("openid_provider");
+    command
+        .env("ISSUER", provider.issuer())
+        .env("AUDIENCE", API)
+        .env("TYP", "at+jwt")
+        .env("PORT", "0");
+    let mut process = Process::start(&mut command);
+    let line = process.line();
+    let address = line.strip_prefix("listening on ").unwrap();
+    assert_eq!(process.line(), "3 keys:");
+    let mut found: Vec<_> = (0..3).map(|_| process.line()).collect();
+    let mut published: Vec<_> = std::iter::zip(ALGORITHMS, provider.key_ids().await)
+        .map(|(algorithm, key_id)| format!("  {algorithm} {key_id}"))
+        .collect();
+    found.sort();
+    published.sort();
+    assert_eq!(found, published);
+
+    let (_, tokens) = provider.log_in(&client, "alice", "EdDSA").await;
+    let http = browser::client();
+    let status = async |token: &str| {
+        let request = http.get(format!("{address}/claims")).bearer_auth(token);
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(status(&tokens.access_token).await, 200);
+    assert_eq!(status(&tokens.id_token).await, 401);
+    let refused = process.line();
+    assert!(refused.starts_with("refused: "), "{refused}");
+    println!("  3 keys; the ID token is {refused}");
 }

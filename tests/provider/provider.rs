@@ -1,9 +1,8 @@
 //! The provider, and what a client asks of it.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64_simd::URL_SAFE_NO_PAD;
@@ -12,6 +11,7 @@ use reqwest::Url;
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, Page, client, with_form, with_parameters};
+use crate::process::Process;
 
 /// Who its access tokens are for.
 pub(crate) const API: &str = "https://api.example";
@@ -20,7 +20,7 @@ pub(crate) const ALGORITHMS: [&str; 3] = ["RS256", "ES256", "EdDSA"];
 
 /// The provider, which lives as long as this.
 pub(crate) struct Provider {
-    process: Child,
+    _process: Process,
     issuer: String,
     control: String,
     http: reqwest::Client,
@@ -29,7 +29,7 @@ pub(crate) struct Provider {
 /// A client that is registered.
 pub(crate) struct Client {
     pub(crate) id: String,
-    secret: String,
+    pub(crate) secret: String,
     redirect_uri: String,
 }
 
@@ -42,25 +42,18 @@ pub(crate) struct Tokens {
 impl Provider {
     /// Starts `provider.mjs` of `work`, which has the package beside it. What it complains of goes to `provider.log` there.
     pub(crate) fn start(work: &Path) -> Self {
-        let script = work.join("provider.mjs");
-        let mut process = Command::new("node")
-            .arg(&script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(File::create(work.join("provider.log")).unwrap())
-            .spawn()
-            .expect("node is needed");
-        let mut ready = String::new();
-        let stdout = process.stdout.take().unwrap();
-        BufReader::new(stdout).read_line(&mut ready).unwrap();
-        let ready: Value = serde_json::from_str(&ready).unwrap_or_else(|_| {
+        let mut node = Command::new("node");
+        node.arg(work.join("provider.mjs"))
+            .stderr(File::create(work.join("provider.log")).unwrap());
+        let mut process = Process::start(&mut node);
+        let ready: Value = serde_json::from_str(&process.line()).unwrap_or_else(|_| {
             panic!(
-                "{} does not start: see provider.log beside it",
-                script.display()
+                "the provider does not start: see provider.log in {}",
+                work.display()
             )
         });
         Self {
-            process,
+            _process: process,
             issuer: text(&ready, "issuer"),
             control: text(&ready, "control"),
             http: client(),
@@ -177,12 +170,12 @@ impl Provider {
         (browser, tokens)
     }
 
-    /// Logs out at the provider, which tells its clients (OpenID Connect Back-Channel Logout 1.0) before this is done.
-    pub(crate) async fn log_out(&self, browser: &mut Browser, id_token: &str) -> Page {
-        let parameters = [("id_token_hint", id_token)];
-        let page = browser
-            .log_out(with_parameters(&self.at("/session/end"), &parameters))
-            .await;
+    /// Logs out at the provider, as `client` asks for. The provider has told its clients (OpenID Connect Back-Channel Logout 1.0)
+    /// when this is done.
+    pub(crate) async fn log_out(&self, browser: &mut Browser, client: &Client) -> Page {
+        let parameters = [("client_id", &*client.id)];
+        let url = with_parameters(&self.at("/session/end"), &parameters);
+        let page = browser.log_out(url).await;
         assert_eq!(
             page.status,
             Some(StatusCode::OK),
@@ -198,13 +191,6 @@ impl Provider {
         let request = request.basic_auth(&client.id, Some(&client.secret));
         let response = with_form(request, form).send().await.unwrap();
         read(response, StatusCode::OK).await
-    }
-}
-
-impl Drop for Provider {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

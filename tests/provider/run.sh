@@ -24,5 +24,5 @@ if ! cmp -s "$here/package-lock.json" "$work/package-lock.json" || [[ ! -d $work
     npm ci --prefix "$work" --engine-strict --no-audit --no-fund || { rm -f "$work/package-lock.json"; exit 1; }
 fi
 
-cargo build --locked --features jwks --example provider_check
+cargo build --locked --features jwks --example provider_check --example social_login --example openid_provider
 exec "$target/debug/examples/provider_check" "$work" "$@"

@@ -13,6 +13,8 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
+use tower_jwt_auth::middleware::ProblemJson;
+use tower_jwt_auth::revocation::RevocationStore;
 use tower_jwt_auth::{AuthError, Claims, JwtAuthLayer};
 
 /// Serves `app` on a free port, for as long as the runtime lives.
@@ -24,7 +26,9 @@ pub(crate) async fn serve(app: Router) -> SocketAddr {
 }
 
 /// Serves a resource behind the layer. Why a request is refused is told in a header, as no real service should.
-pub(crate) async fn protected(layer: JwtAuthLayer) -> SocketAddr {
+pub(crate) async fn protected(
+    layer: JwtAuthLayer<ProblemJson, impl RevocationStore>,
+) -> SocketAddr {
     async fn me(Claims(claims): Claims<Value>) -> String {
         claims["sub"].to_string()
     }
