@@ -544,8 +544,10 @@ async fn social_login_comes_to_a_session(work: &Path) {
     assert_eq!(refused, Some(StatusCode::UNAUTHORIZED));
     let page = victim.open(at("/login")).await;
     assert!(page.url.as_str().starts_with(provider.issuer()));
-    let refused = victim.open(callback).await.status;
-    assert_eq!(refused, Some(StatusCode::FORBIDDEN));
+    // PKCE would stop it too, a step later.
+    let refused = victim.open(callback).await;
+    assert_eq!(refused.status, Some(StatusCode::FORBIDDEN));
+    assert_eq!(refused.body, "this login did not begin in this browser\n");
     assert_eq!(status(&mut victim, "/me").await, 401);
     println!("  the callback of another browser: 401; where a login has begun: 403");
 
