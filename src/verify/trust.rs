@@ -238,7 +238,6 @@ impl Anchors {
         }
     }
 
-    /// Drops what is remembered of headers: they passed checks that no longer hold.
     /// Whether tokens of every issuer whose keys are fetched have to name an audience of its own.
     pub(super) fn all_remote_have_audiences(&self) -> bool {
         let has = |anchor: &Anchor| !anchor.is_remote() || !anchor.audiences.is_empty();
@@ -248,6 +247,7 @@ impl Anchors {
         }
     }
 
+    /// Drops what is remembered of headers: they passed checks that no longer hold.
     pub(super) fn forget(&mut self) {
         match self {
             Self::Any(anchor) => anchor.forget(),

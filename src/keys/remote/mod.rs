@@ -34,10 +34,12 @@ mod error;
 mod fetch;
 mod keeper;
 mod location;
+mod snapshot;
 
 pub use builder::{RemoteKeysBuilder, RemoteKeysError};
 pub use error::{FetchError, FetchErrorKind};
 pub use fetch::{Fetch, HttpFetch, HttpFetchError};
 pub use keeper::{RemoteKeys, RemoteKeysState};
 
-pub(crate) use keeper::{Need, Standing, Unobtainable};
+pub(crate) use keeper::{Need, Unobtainable};
+pub(crate) use snapshot::Snapshot;
