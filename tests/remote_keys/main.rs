@@ -3,6 +3,7 @@
 
 mod hostile;
 mod issuer;
+mod keeping;
 
 use std::time::Duration;
 

@@ -110,7 +110,10 @@ impl RemoteKeys {
     /// How many requests may wait at once. Each holds its request and no more; beyond that they are turned away.
     const MOST_WAITING: usize = 4096;
 
-    /// How long a request waits: for an attempt, and for a runtime that is busy.
+    /// After how long an attempt that has not ended is one that nobody drives: its own end, and a runtime that is busy.
+    const OVERDUE: Duration = MOST_TIME.saturating_add(Duration::from_millis(500));
+
+    /// How long a request waits. By then its attempt is overdue, if it has not ended.
     const MOST_WAIT: Duration = MOST_TIME.saturating_add(Duration::from_secs(1));
 
     /// How often the task may go down with its runtime while a request waits.
@@ -377,7 +380,7 @@ impl Shared {
                 wake.notify_one();
                 return Ok(());
             };
-            if now.saturating_duration_since(since) < RemoteKeys::MOST_WAIT {
+            if now.saturating_duration_since(since) < RemoteKeys::OVERDUE {
                 return Ok(());
             }
             // It is overdue, and has as good as failed.
