@@ -4,6 +4,7 @@
 mod hostile;
 mod issuer;
 mod keeping;
+mod tls;
 
 use std::time::Duration;
 
