@@ -324,7 +324,8 @@ impl Verifier {
                 self.check_signature_with(ring, segments)
                     .map_err(|error| match error.kind() {
                         VerifyErrorKind::NoFittingKey
-                            if Ring::could_hold_key_of(segments.header) =>
+                            if Ring::could_hold_key_of(segments.header)
+                                && base64url::decode(segments.signature).is_ok() =>
                         {
                             remote.lacks_key(&held)
                         }

@@ -158,6 +158,34 @@ async fn a_client_that_never_answers_is_given_up_after_five_seconds() {
     assert_eq!(status(&app, &token(&key, ISSUER)).await, 200);
 }
 
+#[tokio::test(start_paused = true)]
+async fn j02_in_an_outage_it_is_tried_again_after_one_two_four_up_to_thirty_seconds() {
+    let (key, clock) = (key("1"), clock());
+    let memory = Memory::new([&key]);
+    memory.is(Mood::Fails);
+    let (_keys, app) = memory.keys(&clock);
+    let good = token(&key, ISSUER);
+    let mut attempts = 0;
+    for pause in [1, 2, 4, 8, 16, 30, 30, 30] {
+        attempts += 1;
+        // Whatever is asked, and however often: it is said when to come again.
+        for _ in 0..100 {
+            let response = ask(&app, &good).await;
+            assert_eq!(response.status(), 503);
+            assert_eq!(response.headers()["retry-after"], pause.to_string());
+        }
+        assert_eq!(memory.fetches(), attempts);
+        pass(Duration::from_secs(pause) - Duration::from_millis(60)).await;
+        assert_eq!(status(&app, &good).await, 503);
+        assert_eq!(memory.fetches(), attempts);
+        pass(Duration::from_millis(60)).await;
+        assert_eq!(memory.fetches(), attempts + 1);
+    }
+    memory.is(Mood::Good);
+    pass(30 * SECOND).await;
+    assert_eq!(status(&app, &good).await, 200);
+}
+
 #[test]
 fn a_keeper_that_nobody_drives_is_replaced() {
     let (key, new, clock) = (key("1"), self::key("2"), clock());
