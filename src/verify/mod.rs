@@ -319,7 +319,11 @@ impl Verifier {
             #[cfg(feature = "jwks")]
             AnchorKeys::Remote(remote) => {
                 let is_same_clock = self.has_system_clock && remote.has_system_clock();
-                let held = remote.at(if is_same_clock { now } else { remote.now() })?;
+                let now = if is_same_clock { now } else { remote.now() };
+                let held = match remote.fresh_at(now) {
+                    Some(held) => held,
+                    None => remote.at(now)?,
+                };
                 let ring = held.ring().ok_or(VerifyErrorKind::KeysUnavailable)?;
                 self.check_signature_with(ring, segments)
                     .map_err(|error| match error.kind() {

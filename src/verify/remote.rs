@@ -48,7 +48,17 @@ impl RemoteRing {
         self.keys.now()
     }
 
-    /// The keys to verify with at `now`, by the clock of the keys.
+    /// The keys to verify with at `now`, by the clock of the keys: nearly always those that were there a moment ago, and fresh.
+    #[inline]
+    pub(super) fn fresh_at(&self, now: Duration) -> Option<HeldRing> {
+        let newest = self.keys.newest();
+        let held = HeldRing(self.seen.load());
+        let ring = held.0.as_ref()?;
+        (ring.snapshot.number() == newest && ring.snapshot.is_fresh(now)).then_some(held)
+    }
+
+    /// As [`fresh_at`](Self::fresh_at), for keys that are new, or past the time at which they were to be renewed.
+    #[cold]
     pub(super) fn at(&self, now: Duration) -> Result<HeldRing, Refusal> {
         let newest = self.keys.newest();
         let mut held = HeldRing(self.seen.load());
@@ -66,7 +76,6 @@ impl RemoteRing {
     }
 
     /// Of two that do so at once, the one with the older keys may be the last to leave them: then the next does it again.
-    #[cold]
     fn renew(&self) -> HeldRing {
         let Some(snapshot) = self.keys.current() else {
             return HeldRing(Guard::from_inner(None));

@@ -81,9 +81,10 @@ pub(crate) struct Snapshot {
     /// When their fetch began: an issuer may have withdrawn a key since.
     fetched: Moment,
     life: Duration,
-    /// Since the epoch.
-    refresh_at: Duration,
     max_stale: Duration,
+    /// For how many seconds from that second on they are fresh.
+    fresh_from: u64,
+    fresh_for: u64,
     /// An attempt to renew them has failed.
     outlived: AtomicBool,
 }
@@ -101,8 +102,9 @@ impl Snapshot {
             number,
             fetched,
             life,
-            refresh_at: fetched.wall.saturating_add(refresh_after(life)),
             max_stale,
+            fresh_from: fetched.wall.as_secs(),
+            fresh_for: refresh_after(life).as_secs(),
             outlived: AtomicBool::new(false),
         }
     }
@@ -119,7 +121,9 @@ impl Snapshot {
     /// them in time by the other, and to say so if it cannot.
     #[inline]
     pub(crate) fn is_fresh(&self, now: Duration) -> bool {
-        self.fetched.wall <= now && now < self.refresh_at && !self.outlived.load(Ordering::Relaxed)
+        // A time before that wraps around to one that is far off.
+        now.as_secs().wrapping_sub(self.fresh_from) < self.fresh_for
+            && !self.outlived.load(Ordering::Relaxed)
     }
 
     /// Whether they may be used, for want of better ones if need be.
