@@ -1,5 +1,11 @@
 //! Keys fetched from an issuer that really sends bytes.
-#![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::unreachable,
+    reason = "tests"
+)]
 
 mod hostile;
 mod issuer;
