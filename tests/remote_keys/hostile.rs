@@ -459,3 +459,36 @@ async fn h09_good_and_bad_tokens_while_fetching_fails() {
         assert!(keys.state().last_error.is_some());
     }
 }
+
+/// On paused time: what is known of where the keys are is known by the timer.
+#[tokio::test(start_paused = true)]
+async fn keys_that_moved_are_found_again_though_the_old_ones_were_left_behind() {
+    const METADATA: &str = "/.well-known/openid-configuration";
+    let scene = Scene::new().await;
+    let name = scene.issuer.name().to_owned();
+    scene.issuer.publish([&scene.key]);
+    let (_keys, app) = scene.remote();
+    assert_eq!(status(&app, &scene.good()).await, 200);
+    // For half an hour they are fetched from where they were.
+    sleep(Duration::from_secs(1800)).await;
+    assert_eq!(scene.issuer.hits(METADATA), 1);
+    assert!(scene.issuer.hits("/jwks") > 3);
+
+    // Metadata that are not there, or wrong, or hang, change nothing.
+    for answer in [Answer::Status(500), Answer::Text("{}".into()), Answer::Hang] {
+        let before = scene.issuer.hits(METADATA);
+        scene.issuer.answer(METADATA, answer);
+        sleep(Duration::from_secs(3700)).await;
+        assert!(scene.issuer.hits(METADATA) > before);
+        assert_eq!(status(&app, &scene.good()).await, 200);
+    }
+
+    let new = key("2");
+    let document = issuer::document([&new]);
+    scene.issuer.answer("/moved", Answer::Text(document));
+    let metadata = format!(r#"{{"issuer":"{name}","jwks_uri":"{name}/moved"}}"#);
+    scene.issuer.answer(METADATA, Answer::Text(metadata));
+    sleep(Duration::from_secs(3700)).await;
+    assert_eq!(status(&app, &token(&new, &name)).await, 200);
+    assert_eq!(status(&app, &scene.good()).await, 401);
+}

@@ -212,6 +212,7 @@ fn a_keeper_that_nobody_drives_is_replaced() {
     memory.publish([&key, &new]);
     assert_eq!(busy.block_on(status(&app, &token(&new, ISSUER))), 200);
     assert_eq!((memory.fetches(), keys.state().fetches), (2, 2));
+    assert_eq!(busy.metrics().num_alive_tasks(), 1);
 }
 
 #[test]

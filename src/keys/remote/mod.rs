@@ -34,8 +34,8 @@
 //!
 //! # What is fetched
 //!
-//! `https` only, but for loopback addresses ([`allow_http`](RemoteKeysBuilder::allow_http)). No redirects, at most 5 seconds
-//! for all of it, at most 1 MiB and 512 keys, status 200, whatever the content type. Of the document's keys, what cannot be
+//! The metadata of an issuer at first, once an hour, and after a failure; otherwise its keys alone. `https` only, but for
+//! loopback addresses ([`allow_http`](RemoteKeysBuilder::allow_http)). No redirects, at most 5 seconds for all of it, at most 1 MiB and 512 keys, status 200, whatever the content type. Of the document's keys, what cannot be
 //! used is skipped and [reported](RemoteKeys::state). A client of one's own ([`Fetch`]) is held to all of that but the redirects,
 //! which it must not follow.
 
