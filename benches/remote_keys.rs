@@ -224,12 +224,14 @@ fn beside(scene: &Scene, clock: Option<&ManualClock>, life: Duration) -> (u64, V
     let before = keys.state().fetches;
     let done = Arc::new(AtomicBool::new(false));
     let ticks = clock.map(|clock| {
-        let (clock, done) = (clock.clone(), Arc::clone(&done));
-        // Keys are old again as soon as they are there.
+        let (keys, clock, done) = (keys.clone(), clock.clone(), Arc::clone(&done));
+        // Keys are due again as soon as they are there.
         std::thread::spawn(move || {
             while !done.load(Ordering::Relaxed) {
-                clock.advance(Duration::from_secs(500));
-                std::thread::sleep(Duration::from_micros(200));
+                if keys.state().age < Some(Duration::from_secs(400)) {
+                    clock.advance(Duration::from_secs(500));
+                }
+                std::thread::sleep(Duration::from_micros(100));
             }
         })
     });
