@@ -50,6 +50,7 @@ done
 
 step "benches run"
 cargo test --locked --bench first_sight --bench revocation
+cargo test --locked --all-features --bench remote_keys
 
 step "docs"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features

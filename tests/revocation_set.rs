@@ -678,6 +678,19 @@ fn k12_what_is_dropped_gives_its_memory_back() {
 }
 
 #[test]
+fn k12b_a_token_that_was_revoked_far_ahead_is_no_news_to_a_full_set() {
+    let clock = ManualClock::at(NOW);
+    let set = new_set().clock(clock.clone()).capacity(1);
+    let id = token(NOW + 73 * HOUR).jti("a");
+    revoke_token(&set, &id);
+    clock.set(NOW + 72 * HOUR);
+    revoke_token(&set, &id);
+    let later = Revocation::of_token(&token(NOW + 73 * HOUR + 1).jti("a")).unwrap();
+    assert_eq!(set.revoke(&later), Err(RevocationSetFull));
+    assert!(set.is_revoked(&id));
+}
+
+#[test]
 fn k12b_a_full_set_refuses_and_forgets_nothing() {
     let clock = ManualClock::at(NOW);
     let set = new_set().clock(clock.clone()).capacity(5);

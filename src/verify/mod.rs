@@ -77,6 +77,9 @@ pub struct Verifier {
     max_token_length: usize,
     ignore_expiry: bool,
     clock: Arc<dyn Clock>,
+    /// Whether `clock` is the one that is there by default.
+    #[cfg(feature = "jwks")]
+    has_system_clock: bool,
 }
 
 /// Why a token is not verified, or not yet.
@@ -129,6 +132,8 @@ impl Verifier {
             max_token_length: Self::DEFAULT_MAX_TOKEN_LENGTH,
             ignore_expiry: false,
             clock: Arc::new(SystemClock),
+            #[cfg(feature = "jwks")]
+            has_system_clock: true,
         }
     }
 
@@ -268,6 +273,10 @@ impl Verifier {
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
+        #[cfg(feature = "jwks")]
+        {
+            self.has_system_clock = false;
+        }
         self
     }
 
@@ -288,15 +297,17 @@ impl Verifier {
     /// Verifies with the keys at hand.
     pub(crate) fn try_verify(&self, token: &[u8]) -> Result<VerifiedToken, Refusal> {
         let segments = Segments::split(token, self.max_token_length).map_err(VerifyError::from)?;
+        // Read once, for keys and claims.
+        let now = since_epoch(&*self.clock);
         match &self.anchors {
             Anchors::Any(anchor) => {
                 let header = self
-                    .check_signature(anchor, &segments)
+                    .check_signature(anchor, &segments, now)
                     .map_err(|refusal| self.unless_of_another(refusal, &segments))?;
                 let payload = decode_payload(segments.payload)?;
                 let claims = self.read_claims(&payload, |members| {
                     self.check_issuer(members)?;
-                    Ok(self.check_claims(members, anchor)?)
+                    Ok(self.check_claims(members, anchor, now)?)
                 })?;
                 Ok(VerifiedToken::new(header, payload, claims))
             }
@@ -311,8 +322,8 @@ impl Verifier {
                         .as_deref()
                         .ok_or(VerifyErrorKind::MissingIssuer)?;
                     let anchor = issuers.get(issuer).ok_or(VerifyErrorKind::UnknownIssuer)?;
-                    header = Some(self.check_signature(anchor, &segments)?);
-                    Ok(self.check_claims(members, anchor)?)
+                    header = Some(self.check_signature(anchor, &segments, now)?);
+                    Ok(self.check_claims(members, anchor, now)?)
                 })?;
                 let header = header.ok_or(VerifyErrorKind::BadSignature)?;
                 Ok(VerifiedToken::new(header, payload, claims))
@@ -325,17 +336,28 @@ impl Verifier {
         &self,
         anchor: &Anchor,
         segments: &Segments<'_>,
+        #[cfg_attr(
+            not(feature = "jwks"),
+            expect(unused_variables, reason = "keys that do not change do not age")
+        )]
+        now: Duration,
     ) -> Result<Arc<VerifiedHeader>, Refusal> {
         match &anchor.keys {
             AnchorKeys::Fixed(ring) => Ok(self.check_signature_with(ring, segments)?),
             #[cfg(feature = "jwks")]
             AnchorKeys::Remote(remote) => {
-                let held = remote.at(self.now())?;
+                let is_same_clock = self.has_system_clock && remote.has_system_clock();
+                let now = if is_same_clock { now } else { remote.now() };
+                let held = match remote.fresh_at(now) {
+                    Some(held) => held,
+                    None => remote.at(now)?,
+                };
                 let ring = held.ring().ok_or(VerifyErrorKind::KeysUnavailable)?;
                 self.check_signature_with(ring, segments)
                     .map_err(|error| match error.kind() {
                         VerifyErrorKind::NoFittingKey
-                            if Ring::could_hold_key_of(segments.header) =>
+                            if Ring::could_hold_key_of(segments.header)
+                                && base64url::decode(segments.signature).is_ok() =>
                         {
                             remote.lacks_key(&held)
                         }
@@ -421,6 +443,7 @@ impl Verifier {
         &self,
         members: &RegisteredMembers<'_>,
         anchor: &Anchor,
+        now: Duration,
     ) -> Result<(), VerifyError> {
         if members.events && !self.for_logout {
             return Err(VerifyErrorKind::LogoutToken.into());
@@ -431,12 +454,15 @@ impl Verifier {
                 return Err(VerifyErrorKind::SenderConstrained.into());
             }
         }
-        self.check_times(members)?;
+        self.check_times(members, now)?;
         self.check_audience(members, anchor)
     }
 
-    fn check_times(&self, members: &RegisteredMembers<'_>) -> Result<(), VerifyError> {
-        let now = since_epoch(&*self.clock);
+    fn check_times(
+        &self,
+        members: &RegisteredMembers<'_>,
+        now: Duration,
+    ) -> Result<(), VerifyError> {
         let latest_start = now.saturating_add(self.leeway);
         let expires_at = members.expires_at.ok_or(VerifyErrorKind::MissingExpiry)?;
         if !self.ignore_expiry && now >= expires_at.since_epoch().saturating_add(self.leeway) {
