@@ -27,7 +27,7 @@
 //! # use tower_jwt_auth::{JwtAuthLayer, TokenSource};
 //! # let keys = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32]).unwrap();
 //! # let store = tower_jwt_auth::store::MemoryStore::new();
-//! let layer = JwtAuthLayer::new(keys)                       // impl Into<Trust>: a key, a KeySet, [TrustedIssuer; N]
+//! let layer = JwtAuthLayer::new(keys)                       // impl Into<Trust>: a key, a KeySet, remote keys, [TrustedIssuer; N]
 //!     .issuer("https://id.example.com").audience("api")     // set => required
 //!     .sources([TokenSource::bearer(), TokenSource::cookie("__Host-access")])
 //!     .revocation(store);                                   // any RevocationStore
@@ -38,6 +38,7 @@
 //! | for | see |
 //! | --- | --- |
 //! | keys: secrets, PEM, DER, JWK, JWKS documents | [`keys`] |
+//! | keys of an OpenID provider, found by its name and kept fresh | `keys::remote` (feature `jwks`) |
 //! | what is checked of a token, and in which order | [`verify`] |
 //! | what is answered, CORS, one's own response bodies | [`middleware`] |
 //! | protection of cookies against other sites | [`csrf`] |

@@ -50,6 +50,7 @@ done
 
 step "benches run"
 cargo test --locked --bench first_sight --bench revocation --bench seen_before
+cargo test --locked --all-features --bench remote_keys
 
 step "docs"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features
@@ -61,6 +62,9 @@ bash tests/examples.sh
 
 step "interoperation with jose and PyJWT"
 bash tests/interop/run.sh
+
+step "a real OpenID provider"
+bash tests/provider/run.sh
 
 step "the example web_login in a browser"
 bash tests/browser/run.sh

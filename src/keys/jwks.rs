@@ -74,6 +74,7 @@ pub struct JwksOptions {
     rsa: Algorithm,
     ed25519: Algorithm,
     secrets: bool,
+    most_keys: usize,
 }
 
 impl Default for JwksOptions {
@@ -83,6 +84,7 @@ impl Default for JwksOptions {
             rsa,
             ed25519,
             secrets: false,
+            most_keys: usize::MAX,
         }
     }
 }
@@ -134,10 +136,14 @@ impl JwksOptions {
         self
     }
 
-    /// Secrets are skipped, whatever was allowed.
+    /// For a document of somebody else: secrets are skipped, whatever was allowed, and there is an end to what it may cost.
     #[cfg(feature = "jwks")]
-    pub(crate) fn without_secrets(mut self) -> Self {
+    pub(crate) fn of_others(mut self) -> Self {
+        /// Large providers publish some ten. This many take a few milliseconds to read.
+        const MOST_KEYS: usize = 512;
+
         self.secrets = false;
+        self.most_keys = MOST_KEYS;
         self
     }
 
@@ -152,6 +158,9 @@ impl JwksOptions {
 
     fn read_bytes(self, json: &[u8]) -> Result<Jwks, JwksError> {
         let document = split(json).ok_or(JwksError::NotJwks)?;
+        if document.len() > self.most_keys {
+            return Err(JwksError::TooManyKeys);
+        }
         let mut skipped = Vec::new();
         let mut usable: Vec<(usize, VerifyingKey)> = Vec::new();
         for (index, jwk) in document.into_iter().enumerate() {
@@ -314,6 +323,8 @@ impl KeySet {
 pub enum JwksError {
     /// It is no JSON object with an array `keys`.
     NotJwks,
+    /// It has more keys than are read of a document from elsewhere.
+    TooManyKeys,
     /// None of its keys can be used, for these reasons.
     NoUsableKey(Vec<SkippedKey>),
 }
@@ -322,6 +333,7 @@ impl fmt::Display for JwksError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotJwks => f.write_str("not a JWK Set: a JSON object with an array `keys`"),
+            Self::TooManyKeys => f.write_str("the JWK Set has too many keys"),
             Self::NoUsableKey(skipped) => {
                 f.write_str("the JWK Set holds no key that can be used")?;
                 skipped.iter().try_for_each(|key| write!(f, "; {key}"))

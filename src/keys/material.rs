@@ -62,10 +62,7 @@ impl PublicMaterial<'_> {
         const INTEGER: u8 = 0x02;
         const UNCOMPRESSED: u8 = 4;
 
-        let number = |bytes: &[u8]| {
-            let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-            Box::from(bytes.get(zeros..).unwrap_or_default())
-        };
+        let number = |bytes: &[u8]| Box::from(without_leading_zeros(bytes));
         Some(match *self {
             Self::Secret(_) => return None,
             Self::RsaDer(der) => {
@@ -98,6 +95,12 @@ impl PublicMaterial<'_> {
             Self::Ed25519(key) => PublicParts::Ed25519(key.into()),
         })
     }
+}
+
+/// A number, big-endian, as short as it can be written.
+pub(crate) fn without_leading_zeros(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
 }
 
 /// The point itself, of one that may be a SubjectPublicKeyInfo.

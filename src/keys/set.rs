@@ -90,13 +90,11 @@ impl KeySet {
         self.0.keys.iter()
     }
 
-    /// Whether it holds the same keys under the same names, in whatever order. Sets with secrets are never the same.
+    /// Whether it holds the same keys under the same names, in the same order. Sets with secrets are never the same.
     #[cfg(feature = "jwks")]
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
-        self.len() == other.len()
-            && self
-                .iter()
-                .all(|key| other.iter().any(|other| key.is_same_as(other)))
+        let pairs = || self.iter().zip(other.iter());
+        self.len() == other.len() && pairs().all(|(one, other)| one.is_same_as(other))
     }
 
     pub(crate) fn key(&self, index: usize) -> Option<&VerifyingKey> {

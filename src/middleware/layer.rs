@@ -36,8 +36,8 @@ pub struct JwtAuthLayer<R = ProblemJson, V = NoRevocation> {
 
 impl JwtAuthLayer {
     /// Trusts a key, a [`KeySet`](crate::keys::KeySet) (of a JWKS document: [`KeySet::from_jwks`](crate::keys::KeySet::from_jwks)),
-    /// or some [`TrustedIssuer`](crate::TrustedIssuer)s. The token
-    /// comes as `Authorization: Bearer`, and is required.
+    /// the keys that an issuer publishes (`keys::remote::RemoteKeys`, feature `jwks`), or some
+    /// [`TrustedIssuer`](crate::TrustedIssuer)s. The token comes as `Authorization: Bearer`, and is required.
     #[must_use]
     pub fn new(trust: impl Into<Trust>) -> Self {
         Self::with_verifier(Verifier::new(trust))

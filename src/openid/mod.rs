@@ -1,6 +1,7 @@
 //! What an OpenID provider says besides access tokens: who a person is, and that a person has logged out.
 //!
-//! Both come as tokens that no layer accepts as access tokens.
+//! Neither is an access token. A layer refuses a logout token in any case, and an ID token for its audience, which is the client:
+//! where an API has the client's id for an audience too, it must require [`typ("at+jwt")`](crate::JwtAuthLayer::typ).
 //!
 //! - An ID token ends the login at a provider (OpenID Connect Core 1.0 §2). [`IdTokenVerifier`] verifies it, so that a session of
 //!   one's own can begin.

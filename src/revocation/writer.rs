@@ -255,9 +255,21 @@ impl Writer {
             return self.add_row(settings, root, &row);
         }
         drop(current);
-        self.make_room(settings, root)?;
+        let room = self.make_room(settings, root);
+        if room.is_err() && self.holds_far_token(root, id, whole_seconds(expires_at)) {
+            return Ok(());
+        }
+        room?;
         self.put_token(root, bucket, id);
         Ok(())
+    }
+
+    /// Whether a token that expires then lies among those that were too far ahead for a bucket.
+    fn holds_far_token(&self, root: &ArcSwap<Root>, id: Fingerprint, until: u64) -> bool {
+        let current = root.load();
+        let rows = current.shard(TableOf::Sessions, rows::shard_of(id));
+        rows.and_then(|rows| rows.find(id, Kind::Token))
+            .is_some_and(|row| row.until() >= until)
     }
 
     fn put_token(&mut self, root: &ArcSwap<Root>, bucket: u64, id: Fingerprint) {

@@ -37,6 +37,8 @@ use crate::token::{Segments, base64url};
 use known::KnownTokens;
 #[cfg(feature = "jwks")]
 pub(crate) use remote::Lack;
+#[cfg(feature = "jwks")]
+use remote::{HeldRing, RemoteRing};
 use ring::{Epoch, Ring};
 use token::VerifiedHeader;
 use trust::{Anchor, AnchorKeys, Anchors, Typ};
@@ -80,6 +82,9 @@ pub struct Verifier {
     ignore_expiry: bool,
     clock: Arc<dyn Clock>,
     known: KnownTokens,
+    /// Whether `clock` is the one that is there by default.
+    #[cfg(feature = "jwks")]
+    has_system_clock: bool,
 }
 
 /// Why a token is not verified, or not yet.
@@ -136,6 +141,8 @@ impl Verifier {
             max_token_length: Self::DEFAULT_MAX_TOKEN_LENGTH,
             ignore_expiry: false,
             clock: Arc::new(SystemClock),
+            #[cfg(feature = "jwks")]
+            has_system_clock: true,
         }
     }
 
@@ -272,6 +279,10 @@ impl Verifier {
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
+        #[cfg(feature = "jwks")]
+        {
+            self.has_system_clock = false;
+        }
         self.changed()
     }
 
@@ -324,11 +335,12 @@ impl Verifier {
         let Some(place) = self.known.place_of(token) else {
             return Ok(self.verify_anew(token, false)?.0);
         };
-        if let Some(known) = place.find()
-            && self.keys_are_of(known.epoch, &known.token)?
-        {
-            self.check_times(known.token.times())?;
-            return Ok(known.token);
+        if let Some(known) = place.find() {
+            let now = since_epoch(&*self.clock);
+            if self.keys_are_of(known.epoch, &known.token, now)? {
+                self.check_times(known.token.times(), now)?;
+                return Ok(known.token);
+            }
         }
         let (token, epoch) = self.verify_anew(token, true)?;
         place.keep(&token, epoch);
@@ -336,7 +348,16 @@ impl Verifier {
     }
 
     /// Whether the keys that count now for a known token are those it was verified with.
-    fn keys_are_of(&self, epoch: Epoch, token: &VerifiedToken) -> Result<bool, Refusal> {
+    fn keys_are_of(
+        &self,
+        epoch: Epoch,
+        token: &VerifiedToken,
+        #[cfg_attr(
+            not(feature = "jwks"),
+            expect(unused_variables, reason = "keys that do not change do not age")
+        )]
+        now: Duration,
+    ) -> Result<bool, Refusal> {
         let anchor = match &self.anchors {
             Anchors::Any(anchor) => Some(anchor),
             Anchors::Issuers(issuers) => token.issuer().and_then(|issuer| issuers.get(issuer)),
@@ -346,21 +367,34 @@ impl Verifier {
             // These never change.
             Some(AnchorKeys::Fixed(_)) => Ok(epoch == Epoch::default()),
             #[cfg(feature = "jwks")]
-            Some(AnchorKeys::Remote(remote)) => Ok(remote.at(self.now())?.epoch() == Some(epoch)),
+            Some(AnchorKeys::Remote(remote)) => Ok(self.hold(remote, now)?.epoch() == Some(epoch)),
+        }
+    }
+
+    /// The keys that count now, by their own clock.
+    #[cfg(feature = "jwks")]
+    fn hold(&self, remote: &RemoteRing, now: Duration) -> Result<HeldRing, Refusal> {
+        let is_same_clock = self.has_system_clock && remote.has_system_clock();
+        let now = if is_same_clock { now } else { remote.now() };
+        match remote.fresh_at(now) {
+            Some(held) => Ok(held),
+            None => remote.at(now),
         }
     }
 
     fn verify_anew(&self, token: &[u8], is_kept: bool) -> Result<(VerifiedToken, Epoch), Refusal> {
         let segments = Segments::split(token, self.max_token_length).map_err(VerifyError::from)?;
+        // Read once, for keys and claims.
+        let now = since_epoch(&*self.clock);
         match &self.anchors {
             Anchors::Any(anchor) => {
                 let (header, epoch) = self
-                    .check_signature(anchor, &segments)
+                    .check_signature(anchor, &segments, now)
                     .map_err(|refusal| self.unless_of_another(refusal, &segments))?;
                 let payload = decode_payload(segments.payload)?;
                 let claims = self.read_claims(&payload, |members, times| {
                     self.check_issuer(members)?;
-                    Ok(self.check_claims(members, times, anchor)?)
+                    Ok(self.check_claims(members, times, anchor, now)?)
                 })?;
                 Ok((VerifiedToken::new(header, payload, claims, is_kept), epoch))
             }
@@ -375,8 +409,8 @@ impl Verifier {
                         .as_deref()
                         .ok_or(VerifyErrorKind::MissingIssuer)?;
                     let anchor = issuers.get(issuer).ok_or(VerifyErrorKind::UnknownIssuer)?;
-                    checked = Some(self.check_signature(anchor, &segments)?);
-                    Ok(self.check_claims(members, times, anchor)?)
+                    checked = Some(self.check_signature(anchor, &segments, now)?);
+                    Ok(self.check_claims(members, times, anchor, now)?)
                 })?;
                 let (header, epoch) = checked.ok_or(VerifyErrorKind::BadSignature)?;
                 Ok((VerifiedToken::new(header, payload, claims, is_kept), epoch))
@@ -389,6 +423,11 @@ impl Verifier {
         &self,
         anchor: &Anchor,
         segments: &Segments<'_>,
+        #[cfg_attr(
+            not(feature = "jwks"),
+            expect(unused_variables, reason = "keys that do not change do not age")
+        )]
+        now: Duration,
     ) -> Result<(Arc<VerifiedHeader>, Epoch), Refusal> {
         match &anchor.keys {
             AnchorKeys::Fixed(ring) => {
@@ -396,14 +435,15 @@ impl Verifier {
             }
             #[cfg(feature = "jwks")]
             AnchorKeys::Remote(remote) => {
-                let held = remote.at(self.now())?;
+                let held = self.hold(remote, now)?;
                 let ring = held.ring().ok_or(VerifyErrorKind::KeysUnavailable)?;
                 let epoch = held.epoch().ok_or(VerifyErrorKind::KeysUnavailable)?;
                 let header =
                     self.check_signature_with(ring, segments).map_err(|error| {
                         match error.kind() {
                             VerifyErrorKind::NoFittingKey
-                                if Ring::could_hold_key_of(segments.header) =>
+                                if Ring::could_hold_key_of(segments.header)
+                                    && base64url::decode(segments.signature).is_ok() =>
                             {
                                 remote.lacks_key(&held)
                             }
@@ -493,6 +533,7 @@ impl Verifier {
         members: &RegisteredMembers<'_>,
         times: Option<Times>,
         anchor: &Anchor,
+        now: Duration,
     ) -> Result<(), VerifyError> {
         if members.events && !self.for_logout {
             return Err(VerifyErrorKind::LogoutToken.into());
@@ -503,12 +544,11 @@ impl Verifier {
                 return Err(VerifyErrorKind::SenderConstrained.into());
             }
         }
-        self.check_times(times.ok_or(VerifyErrorKind::MissingExpiry)?)?;
+        self.check_times(times.ok_or(VerifyErrorKind::MissingExpiry)?, now)?;
         self.check_audience(members, anchor)
     }
 
-    fn check_times(&self, times: Times) -> Result<(), VerifyError> {
-        let now = since_epoch(&*self.clock);
+    fn check_times(&self, times: Times, now: Duration) -> Result<(), VerifyError> {
         let latest_start = now.saturating_add(self.leeway);
         let expires_at = times.expires_at;
         if !self.ignore_expiry && now >= expires_at.since_epoch().saturating_add(self.leeway) {

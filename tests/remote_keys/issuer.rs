@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::sleep;
 use tower_jwt_auth::keys::SigningKey;
 
 pub(crate) struct Issuer {
@@ -17,21 +19,43 @@ struct Shared {
     answers: HashMap<String, Answer>,
     hits: HashMap<String, usize>,
     connections: usize,
+    sent: usize,
+    hung_up: usize,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
+    /// A document, with 200.
     Text(String),
     Status(u16),
     Redirect(String),
-    /// The connection is closed before there is an answer.
-    Reset,
-    /// There is none.
+    /// These bytes and no others; then the connection is closed.
+    Bytes(Vec<u8>),
+    /// These, and then it is reset.
+    Reset(Vec<u8>),
+    /// None, ever.
     Hang,
-    /// A body without end.
-    Endless,
-    /// A body that says it is compressed.
-    Gzip,
+    /// These, then the others over and over, each at this distance, until the client hangs up.
+    Endless(Vec<u8>, Vec<u8>, Duration),
+}
+
+impl Answer {
+    /// A document, with these header lines and 200.
+    pub(crate) fn with(headers: &str, body: impl AsRef<[u8]>) -> Self {
+        let body = body.as_ref();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+            body.len()
+        );
+        Self::Bytes([head.as_bytes(), body].concat())
+    }
+
+    pub(crate) fn chunked(chunk: &[u8], pause: Duration) -> Self {
+        let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let length = format!("{:x}\r\n", chunk.len());
+        let chunk = [length.as_bytes(), chunk, b"\r\n"].concat();
+        Self::Endless(head.to_vec(), chunk, pause)
+    }
 }
 
 /// The document of the public halves.
@@ -45,7 +69,11 @@ pub(crate) fn document<'a>(keys: impl IntoIterator<Item = &'a SigningKey>) -> St
 
 impl Issuer {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        // So that what was sent is about what was read.
+        socket.set_send_buffer_size(4096).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1024).unwrap();
         let issuer = Self {
             name: format!("http://{}", listener.local_addr().unwrap()),
             shared: Arc::default(),
@@ -55,7 +83,12 @@ impl Issuer {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 shared.lock().unwrap().connections += 1;
-                tokio::spawn(serve(stream, Arc::clone(&shared)));
+                let shared = Arc::clone(&shared);
+                tokio::spawn(async move {
+                    if serve(stream, &shared).await.is_err() {
+                        shared.lock().unwrap().hung_up += 1;
+                    }
+                });
             }
         });
         issuer
@@ -66,11 +99,10 @@ impl Issuer {
     }
 
     pub(crate) fn answer(&self, path: &str, answer: Answer) {
-        self.shared
-            .lock()
-            .unwrap()
-            .answers
-            .insert(path.to_owned(), answer);
+        let mut shared = self.shared.lock().unwrap();
+        shared.sent = 0;
+        shared.hung_up = 0;
+        shared.answers.insert(path.to_owned(), answer);
     }
 
     pub(crate) fn start_metadata(&self) {
@@ -95,9 +127,19 @@ impl Issuer {
     pub(crate) fn connections(&self) -> usize {
         self.shared.lock().unwrap().connections
     }
+
+    /// How many bytes went out since the last answer was laid down.
+    pub(crate) fn sent(&self) -> usize {
+        self.shared.lock().unwrap().sent
+    }
+
+    /// On how many clients they were lost, since then.
+    pub(crate) fn hung_up(&self) -> usize {
+        self.shared.lock().unwrap().hung_up
+    }
 }
 
-async fn serve(mut stream: TcpStream, shared: Arc<Mutex<Shared>>) -> std::io::Result<()> {
+async fn serve(mut stream: TcpStream, shared: &Mutex<Shared>) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await?);
@@ -109,42 +151,49 @@ async fn serve(mut stream: TcpStream, shared: Arc<Mutex<Shared>>) -> std::io::Re
         *shared.hits.entry(path.clone()).or_default() += 1;
         shared.answers.get(&path).cloned()
     };
-    let close = "Connection: close\r\n";
-    let whole = match answer.unwrap_or(Answer::Status(404)) {
+    let close = "Connection: close\r\nContent-Length: 0\r\n\r\n";
+    let bytes = match answer.unwrap_or(Answer::Status(404)) {
         Answer::Text(text) => {
-            format!(
-                "HTTP/1.1 200 OK\r\n{close}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{text}",
-                text.len()
-            )
+            let Answer::Bytes(bytes) = Answer::with("Content-Type: application/json\r\n", text)
+            else {
+                unreachable!()
+            };
+            bytes
         }
-        Answer::Status(status) => {
-            format!("HTTP/1.1 {status} Status\r\n{close}Content-Length: 0\r\n\r\n")
-        }
+        Answer::Bytes(bytes) => bytes,
+        Answer::Status(status) => format!("HTTP/1.1 {status} Status\r\n{close}").into_bytes(),
         Answer::Redirect(to) => {
-            format!("HTTP/1.1 302 Found\r\n{close}Location: {to}\r\nContent-Length: 0\r\n\r\n")
+            format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\n{close}").into_bytes()
         }
-        Answer::Reset => return Ok(()),
-        Answer::Hang => std::future::pending().await,
-        Answer::Endless => {
-            let head = format!("HTTP/1.1 200 OK\r\n{close}Transfer-Encoding: chunked\r\n\r\n");
-            stream.write_all(head.as_bytes()).await?;
-            loop {
-                stream.write_all(b"5\r\n[[[[[\r\n").await?;
-            }
-        }
-        Answer::Gzip => {
-            let head = format!(
-                "HTTP/1.1 200 OK\r\n{close}Content-Encoding: gzip\r\nContent-Length: 20\r\n\r\n"
-            );
-            stream.write_all(head.as_bytes()).await?;
-            stream
-                .write_all(&[
-                    0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-                ])
-                .await?;
+        Answer::Reset(bytes) => {
+            stream.write_all(&bytes).await?;
+            stream.set_zero_linger()?;
             return Ok(());
         }
+        Answer::Hang => std::future::pending().await,
+        Answer::Endless(head, next, pause) => {
+            stream.write_all(&head).await?;
+            loop {
+                if !pause.is_zero() {
+                    sleep(pause).await;
+                }
+                send(&mut stream, &next, shared).await?;
+            }
+        }
     };
-    stream.write_all(whole.as_bytes()).await?;
+    send(&mut stream, &bytes, shared).await?;
     stream.shutdown().await
+}
+
+async fn send(
+    stream: &mut TcpStream,
+    mut bytes: &[u8],
+    shared: &Mutex<Shared>,
+) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        let written = stream.write(bytes).await?;
+        shared.lock().unwrap().sent += written;
+        bytes = bytes.get(written..).unwrap_or_default();
+    }
+    Ok(())
 }

@@ -10,9 +10,11 @@ use aws_lc_rs::signature::{
 };
 use aws_lc_rs::{hmac, rsa};
 
-use super::bounds::{ec_bounds, ed25519_bounds, rsa_bounds, without_leading_zeros};
+use super::bounds::{ec_bounds, ed25519_bounds, rsa_bounds};
 use super::{Sign, Signer, SigningFailed, VerifySignature};
-use crate::keys::material::{PrivateMaterial, PublicMaterial, RsaPrivateComponents};
+use crate::keys::material::{
+    PrivateMaterial, PublicMaterial, RsaPrivateComponents, without_leading_zeros,
+};
 use crate::keys::{Algorithm, KeyError};
 
 /// What the library calls an algorithm.

@@ -39,11 +39,6 @@ pub(super) fn ec_bounds(point: &[u8]) -> Result<(), KeyError> {
     }
 }
 
-pub(super) fn without_leading_zeros(number: &[u8]) -> &[u8] {
-    let zeros = number.iter().take_while(|byte| **byte == 0).count();
-    number.get(zeros..).unwrap_or_default()
-}
-
 /// `key`, the 32 bytes of RFC 8032 §5.1.5, is no point of low order: for such a one anybody can make signatures.
 pub(super) fn ed25519_bounds(key: &[u8]) -> Result<(), KeyError> {
     /// The y coordinates of the points whose order divides 8, canonical or not, without the sign bit.

@@ -18,9 +18,11 @@ use sec1::EcPrivateKey;
 use sha2::digest::{Digest, FixedOutputReset, KeyInit};
 use sha2::{Sha256, Sha384, Sha512};
 
-use super::bounds::{LARGEST_RSA, ec_bounds, ed25519_bounds, rsa_bounds, without_leading_zeros};
+use super::bounds::{LARGEST_RSA, ec_bounds, ed25519_bounds, rsa_bounds};
 use super::{Sign, Signer, SigningFailed, VerifySignature};
-use crate::keys::material::{PrivateMaterial, PublicMaterial, RsaPrivateComponents};
+use crate::keys::material::{
+    PrivateMaterial, PublicMaterial, RsaPrivateComponents, without_leading_zeros,
+};
 use crate::keys::{Algorithm, KeyError};
 
 type Verify = Arc<dyn VerifySignature>;

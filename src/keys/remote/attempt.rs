@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::Uri;
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::error::{FetchError, FetchErrorKind};
 use super::fetch::{AnyFetch, MOST_TIME};
@@ -18,9 +18,22 @@ pub(super) struct Origin {
     pub(super) fetch: Box<dyn AnyFetch>,
     pub(super) options: JwksOptions,
     pub(super) http_allowed: bool,
-    /// The `jwks_uri` that was found, until a fetch of it fails: issuers hardly ever move it.
-    pub(super) found: Mutex<Option<Uri>>,
+    /// The `jwks_uri` that was found, until a fetch of it fails.
+    pub(super) found: Mutex<Option<Found>>,
 }
+
+/// Issuers hardly ever move their keys, and may leave the old ones where they were.
+#[derive(Clone)]
+pub(super) struct Found {
+    uri: Uri,
+    at: Instant,
+}
+
+/// How long a `jwks_uri` is believed before it is looked for again.
+const BELIEVED: Duration = Duration::from_secs(60 * 60);
+
+/// How long that may take: what is left of the time is for the keys.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) enum Place {
     Issuer { name: Box<str>, metadata: [Uri; 2] },
@@ -40,6 +53,15 @@ pub(super) struct Harvest {
     pub(super) max_age: Option<Duration>,
 }
 
+impl Found {
+    fn now(uri: Uri) -> Self {
+        Self {
+            uri,
+            at: Instant::now(),
+        }
+    }
+}
+
 impl Origin {
     pub(super) async fn attempt(&self) -> Result<Harvest, FetchError> {
         let outcome = timeout(MOST_TIME, self.keys()).await;
@@ -51,19 +73,27 @@ impl Origin {
     }
 
     async fn keys(&self) -> Result<Harvest, FetchError> {
-        let uri = match &self.place {
-            Place::Jwks(uri) => uri.clone(),
-            Place::Issuer { name, metadata } => match self.remembered() {
-                Some(uri) => uri,
-                None => self.discover(name, metadata).await?,
-            },
+        let found = match &self.place {
+            Place::Jwks(uri) => Found::now(uri.clone()),
+            Place::Issuer { name, metadata } => {
+                let discovery = self.discover(name, metadata);
+                match self.remembered() {
+                    Some(found) if found.at.elapsed() < BELIEVED => found,
+                    // The keys may be there still, though the metadata are not.
+                    Some(old) => match timeout(PATIENCE, discovery).await {
+                        Ok(Ok(uri)) => Found::now(uri),
+                        _ => old,
+                    },
+                    None => Found::now(discovery.await?),
+                }
+            }
         };
-        let (body, max_age) = self.fetch.get_with_life(&uri).await?;
+        let (body, max_age) = self.fetch.get_with_life(&found.uri).await?;
         let jwks = self
             .options
             .read(&body)
             .map_err(|error| FetchError::because(FetchErrorKind::Keys, error))?;
-        self.remember(Some(uri));
+        self.remember(Some(found));
         Ok(Harvest { jwks, max_age })
     }
 
@@ -88,12 +118,12 @@ impl Origin {
             .ok_or_else(|| FetchErrorKind::Location.into())
     }
 
-    fn remembered(&self) -> Option<Uri> {
+    fn remembered(&self) -> Option<Found> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.clone()
     }
 
-    fn remember(&self, uri: Option<Uri>) {
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = uri;
+    fn remember(&self, found: Option<Found>) {
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
     }
 }

@@ -1,14 +1,15 @@
 //! How remote keys are set up.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::attempt::{Origin, Place};
 use super::fetch::{AnyFetch, Fetch, HttpFetch, HttpFetchError};
-use super::keeper::{RemoteKeys, Times};
+use super::keeper::RemoteKeys;
 use super::location;
-use crate::clock::{Clock, SystemClock};
+use super::snapshot::Times;
+use crate::clock::Clock;
 use crate::keys::JwksOptions;
 
 /// Sets up [`RemoteKeys`].
@@ -19,7 +20,7 @@ pub struct RemoteKeysBuilder {
     options: JwksOptions,
     http_allowed: bool,
     times: Times,
-    clock: Arc<dyn Clock>,
+    clock: Option<Box<dyn Clock>>,
 }
 
 enum Wanted {
@@ -46,10 +47,10 @@ impl RemoteKeysBuilder {
         Self {
             place,
             fetch: None,
-            options: JwksOptions::new(),
+            options: JwksOptions::new().of_others(),
             http_allowed: false,
             times: Times::default(),
-            clock: Arc::new(SystemClock),
+            clock: None,
         }
     }
 
@@ -61,7 +62,7 @@ impl RemoteKeysBuilder {
 
     /// What algorithms keys are for that do not say theirs. Secrets are never taken from a remote document.
     pub fn options(mut self, options: JwksOptions) -> Self {
-        self.options = options.without_secrets();
+        self.options = options.of_others();
         self
     }
 
@@ -109,9 +110,9 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// Sets the clock by which keys age.
+    /// Sets the clock by which keys age. The system's by default. Should it be set back, keys age by the timer of the runtime.
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.clock = Some(Box::new(clock));
         self
     }
 

@@ -33,6 +33,10 @@ pub enum FetchErrorKind {
     Keys,
     /// There is no tokio runtime to fetch in.
     Runtime,
+    /// The [`Fetch`](super::Fetch) panicked.
+    Panic,
+    /// Too many requests wait for the keys already.
+    Crowded,
 }
 
 impl FetchError {
@@ -73,6 +77,8 @@ impl fmt::Display for FetchError {
             FetchErrorKind::Location => "the issuer's jwks_uri may not be fetched",
             FetchErrorKind::Keys => "the issuer's document holds no key that can be used",
             FetchErrorKind::Runtime => "there is no tokio runtime to fetch keys in",
+            FetchErrorKind::Panic => "the client panicked",
+            FetchErrorKind::Crowded => "too many requests wait for the issuer's keys",
         })
     }
 }

@@ -2,22 +2,26 @@
 //!
 //! One task fetches, so there is never more than one fetch at a time. It holds the keys only weakly, and ends with them. Requests
 //! read the keys without a lock; one that needs others says so under a mutex, wakes the task, and waits for its next
-//! outcome.
+//! outcome. A task that nobody drives is replaced, by one in the runtime of whoever waits.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
-use arc_swap::{ArcSwapOption, Guard};
+use arc_swap::ArcSwapOption;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::attempt::{Harvest, Origin, Place};
 use super::error::{FetchError, FetchErrorKind};
-use crate::clock::{Clock, since_epoch};
+use super::fetch::MOST_TIME;
+use super::snapshot::{Moment, Snapshot, Times, refresh_after};
+use crate::clock::{Clock, SystemClock, since_epoch};
 use crate::keys::{KeySet, SkippedKey};
 
 /// Keys of an issuer, fetched from it. Cheap to clone; clones share the keys.
@@ -25,60 +29,6 @@ use crate::keys::{KeySet, SkippedKey};
 /// See the [module docs](super) for when they are fetched.
 #[derive(Clone)]
 pub struct RemoteKeys(Arc<Shared>);
-
-/// How long is what.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
-    pub(super) life: Duration,
-    pub(super) cooldown: Duration,
-    pub(super) max_stale: Duration,
-}
-
-impl Default for Times {
-    fn default() -> Self {
-        Self {
-            life: Duration::from_secs(10 * 60),
-            cooldown: Duration::from_secs(30),
-            max_stale: Duration::from_secs(60 * 60),
-        }
-    }
-}
-
-impl Times {
-    /// A provider that says less than a minute would be asked too often; one that says more than an hour would not be
-    /// believed when it withdraws a key.
-    fn life(self, max_age: Option<Duration>) -> Duration {
-        let bounds = (Duration::from_secs(60), Duration::from_secs(60 * 60));
-        max_age.map_or(self.life, |age| age.clamp(bounds.0, bounds.1))
-    }
-
-    /// After how many failures in a row it is tried again when.
-    fn pause(self, failures: u32) -> Duration {
-        let doubled = 1_u64.checked_shl(failures.saturating_sub(1));
-        Duration::from_secs(doubled.unwrap_or(u64::MAX)).min(self.cooldown)
-    }
-}
-
-/// Keys as they were fetched at one time. All times are since the epoch.
-pub(crate) struct Snapshot {
-    pub(crate) keys: KeySet,
-    /// Counts the snapshots.
-    pub(crate) number: u64,
-    /// Counts the times that the keys were others than before.
-    pub(crate) epoch: u64,
-    fetched_at: Duration,
-    refresh_at: Duration,
-    expires_at: Duration,
-    unusable_at: Duration,
-}
-
-impl Snapshot {
-    /// Whether nothing has to be done yet.
-    #[inline]
-    pub(crate) fn is_fresh(&self, now: Duration) -> bool {
-        now < self.refresh_at
-    }
-}
 
 /// What a request lacks.
 #[derive(Clone, Copy, Debug)]
@@ -101,35 +51,44 @@ pub(crate) enum Unobtainable {
     },
 }
 
-/// What may be done with the keys at hand.
-pub(crate) enum Standing {
-    Good,
-    /// They must be waited for.
-    Lacking,
-}
-
 struct Shared {
     origin: Arc<Origin>,
     times: Times,
-    clock: Arc<dyn Clock>,
+    clock: Box<dyn Clock>,
+    has_system_clock: bool,
     current: ArcSwapOption<Snapshot>,
+    /// The number of what is in `current`, stored after it: who sees the number sees those keys.
+    newest: AtomicU64,
+    /// When a request last asked for a refresh, in milliseconds since the epoch.
+    asked_at: AtomicU64,
     control: Mutex<Control>,
-    wake: Arc<Notify>,
-    /// Counts the attempts that are over.
-    outcomes: watch::Sender<u64>,
+    /// Told each time an attempt is over.
+    outcomes: watch::Sender<()>,
     waiting: AtomicUsize,
     fetches: AtomicU64,
 }
 
+/// Nothing foreign runs under the lock: neither a client, nor a clock, nor who listens to events.
 #[derive(Default)]
 struct Control {
-    keeper: Option<AbortHandle>,
-    /// Whether an attempt is under way, or wanted.
-    flying: bool,
-    /// When the last attempt for an unknown `kid` was.
-    asked_for_key_at: Option<Duration>,
+    seat: Option<Seat>,
+    /// How many keepers there have been.
+    seats: u64,
+    /// Since when an attempt is wanted, or under way. There is a keeper then.
+    flying: Option<Instant>,
+    /// When the last attempt for an unknown `kid` was asked for.
+    asked_for_key: Option<Moment>,
     failure: Option<Failure>,
     skipped: Vec<SkippedKey>,
+}
+
+/// What is known of the keeper that counts.
+struct Seat {
+    number: u64,
+    wake: Arc<Notify>,
+    polling: Arc<AtomicBool>,
+    /// None for the moment until it is spawned.
+    task: Option<AbortHandle>,
 }
 
 /// The attempts that have failed since the last success.
@@ -137,27 +96,45 @@ struct Control {
 struct Failure {
     error: FetchError,
     times: u32,
-    again_at: Duration,
+    at: Moment,
+    pause: Duration,
+}
+
+/// What a request that lacks something does next.
+enum Next {
+    LookAgain,
+    Wait,
 }
 
 impl RemoteKeys {
     /// How many requests may wait at once. Each holds its request and no more; beyond that they are turned away.
     const MOST_WAITING: usize = 4096;
 
-    pub(super) fn start(origin: Origin, times: Times, clock: Arc<dyn Clock>) -> Self {
+    /// After how long an attempt that has not ended is one that nobody drives: its own end, and a runtime that is busy.
+    const OVERDUE: Duration = MOST_TIME.saturating_add(Duration::from_millis(500));
+
+    /// How long a request waits. By then its attempt is overdue, if it has not ended.
+    const MOST_WAIT: Duration = MOST_TIME.saturating_add(Duration::from_secs(1));
+
+    /// How often the task may go down with its runtime while a request waits.
+    const MOST_INTERRUPTIONS: usize = 3;
+
+    pub(super) fn start(origin: Origin, times: Times, clock: Option<Box<dyn Clock>>) -> Self {
         let keys = Self(Arc::new(Shared {
             origin: Arc::new(origin),
             times,
-            clock,
+            has_system_clock: clock.is_none(),
+            clock: clock.unwrap_or_else(|| Box::new(SystemClock)),
             current: ArcSwapOption::empty(),
+            newest: AtomicU64::new(0),
+            asked_at: AtomicU64::new(0),
             control: Mutex::default(),
-            wake: Arc::default(),
-            outcomes: watch::Sender::new(0),
+            outcomes: watch::Sender::new(()),
             waiting: AtomicUsize::new(0),
             fetches: AtomicU64::new(0),
         }));
         // Outside a runtime the first request will do.
-        let _ = keys.0.want(&mut keys.0.control());
+        let _ = keys.0.want(keys.0.control());
         keys
     }
 
@@ -173,13 +150,11 @@ impl RemoteKeys {
     /// How they fare.
     #[must_use]
     pub fn state(&self) -> RemoteKeysState {
+        let now = self.now();
         let control = self.0.control();
         let snapshot = self.0.current.load_full();
-        let now = since_epoch(&*self.0.clock);
         RemoteKeysState {
-            age: snapshot
-                .as_ref()
-                .map(|snapshot| now.saturating_sub(snapshot.fetched_at)),
+            age: snapshot.as_ref().map(|snapshot| snapshot.age(now)),
             keys: snapshot.map(|snapshot| snapshot.keys.clone()),
             skipped: control.skipped.clone(),
             last_error: control
@@ -190,101 +165,153 @@ impl RemoteKeys {
         }
     }
 
-    /// The keys at hand.
+    pub(crate) fn now(&self) -> Duration {
+        since_epoch(&*self.0.clock)
+    }
+
+    /// Whether they age by the system's clock, which other parts may have read already.
     #[inline]
-    pub(crate) fn current(&self) -> Guard<Option<Arc<Snapshot>>> {
-        self.0.current.load()
+    pub(crate) fn has_system_clock(&self) -> bool {
+        self.0.has_system_clock
+    }
+
+    /// The number of the keys at hand, 0 if there are none.
+    #[inline]
+    pub(crate) fn newest(&self) -> u64 {
+        self.0.newest.load(Ordering::Acquire)
+    }
+
+    /// The keys at hand.
+    pub(crate) fn current(&self) -> Option<Arc<Snapshot>> {
+        self.0.current.load_full()
     }
 
     /// Whether the keys at hand may be used now, though they are not fresh. Sees to it that they are renewed.
     #[cold]
-    pub(crate) fn standing(&self, snapshot: &Snapshot, now: Duration) -> Standing {
-        let mut control = self.0.control();
-        if control.may_try(now) {
-            // Without a runtime it cannot be helped.
-            let _ = self.0.want(&mut control);
+    pub(crate) fn may_serve(&self, snapshot: &Snapshot, now: Duration) -> bool {
+        if self.0.claim_asking(now) {
+            let control = self.0.control();
+            if control.flying.is_some() || control.may_try(now) {
+                // Without a runtime it cannot be helped.
+                let _ = self.0.want(control);
+            }
         }
-        let is_good =
-            now < snapshot.expires_at || control.failure.is_some() && now < snapshot.unusable_at;
-        if is_good {
-            Standing::Good
-        } else {
-            Standing::Lacking
-        }
+        snapshot.is_usable(now)
     }
 
     /// Waits until there is what a request lacks, or may be: it looks again after that.
     pub(crate) async fn wait_for(&self, need: Need) -> Result<(), Unobtainable> {
-        let mut outcomes = self.0.outcomes.subscribe();
-        let now = since_epoch(&*self.0.clock);
-        let is_there = match (need, &*self.current()) {
-            (_, None) => false,
-            (Need::Keys, Some(snapshot)) => now < snapshot.expires_at,
-            // Others came meanwhile, and it may be among them.
-            (Need::KeyMissingIn(number), Some(snapshot)) => snapshot.number != number,
-        };
-        if is_there {
-            return Ok(());
+        // Without a runtime there is no timer, and nothing here may wait for ever.
+        if Handle::try_current().is_err() {
+            return Err(down(FetchErrorKind::Runtime));
         }
-        self.begin(need, now)?;
-        let _waiting = Waiting::begin(&self.0)?;
-        // The sender lives as long as `self`.
-        let _ = outcomes.changed().await;
-        let now = since_epoch(&*self.0.clock);
-        let can_be_served = |snapshot: &Arc<Snapshot>| now < snapshot.unusable_at;
-        match (&self.0.control().failure, need) {
-            (None, _) => Ok(()),
-            (Some(_), Need::Keys) if self.current().as_ref().is_some_and(can_be_served) => Ok(()),
-            (Some(failure), _) => Err(failure.unobtainable(now)),
+        for _ in 0..Self::MOST_INTERRUPTIONS {
+            // From now on no outcome is missed.
+            let mut outcomes = self.0.outcomes.subscribe();
+            match self.begin(need)? {
+                Next::LookAgain => return Ok(()),
+                Next::Wait => (),
+            }
+            let waiting = Waiting::begin(&self.0)?;
+            // The sender lives as long as `self`.
+            let is_over = timeout(Self::MOST_WAIT, outcomes.changed()).await.is_ok();
+            drop(waiting);
+            if !is_over {
+                // Nobody drives the keeper. Whoever comes next finds another.
+                let _ = self.0.want(self.0.control());
+                return Err(down(FetchErrorKind::Timeout));
+            }
+            if let Some(outcome) = self.outcome(need) {
+                return outcome;
+            }
+        }
+        Err(down(FetchErrorKind::Runtime))
+    }
+
+    /// Sees to an attempt for this need, if there is one still, and one is allowed.
+    fn begin(&self, need: Need) -> Result<Next, Unobtainable> {
+        let now = self.now();
+        let shared = &self.0;
+        let mut control = shared.control();
+        // Under the lock: what an attempt brings comes with its end.
+        if shared.fulfils(need, now) {
+            return Ok(Next::LookAgain);
+        }
+        if control.flying.is_none() {
+            match need {
+                Need::KeyMissingIn(_) => {
+                    let cools = control
+                        .asked_for_key
+                        .is_some_and(|asked| asked.age(now) < shared.times.cooldown);
+                    if cools {
+                        return Err(match &control.failure {
+                            Some(failure) => failure.unobtainable(now),
+                            None => Unobtainable::NoSuchKey,
+                        });
+                    }
+                    control.asked_for_key = Some(Moment::at(now));
+                }
+                Need::Keys => {
+                    if let Some(failure) = &control.failure
+                        && !failure.is_past(now)
+                    {
+                        return Err(failure.unobtainable(now));
+                    }
+                }
+            }
+        }
+        match shared.want(control) {
+            Ok(()) => Ok(Next::Wait),
+            Err(error) => Err(down(error)),
         }
     }
 
-    /// Sees to an attempt for this need, if one is allowed.
-    fn begin(&self, need: Need, now: Duration) -> Result<(), Unobtainable> {
-        let shared = &self.0;
-        let mut control = shared.control();
-        if control.flying && control.keeper.is_some() {
-            return Ok(());
+    /// What has come of an attempt. None if it came to no end.
+    fn outcome(&self, need: Need) -> Option<Result<(), Unobtainable>> {
+        let now = self.now();
+        let control = self.0.control();
+        let can_be_served = || {
+            let current = self.0.current.load();
+            current
+                .as_ref()
+                .is_some_and(|snapshot| snapshot.is_usable(now))
+        };
+        if self.0.fulfils(need, now) || matches!(need, Need::Keys) && can_be_served() {
+            return Some(Ok(()));
         }
-        if let Need::KeyMissingIn(_) = need {
-            let cools = control
-                .asked_for_key_at
-                // A clock that has stepped back says nothing.
-                .is_some_and(|at| at <= now && now < at.saturating_add(shared.times.cooldown));
-            if cools {
-                return Err(match &control.failure {
-                    Some(failure) => failure.unobtainable(now),
-                    None => Unobtainable::NoSuchKey,
-                });
-            }
-            control.asked_for_key_at = Some(now);
-        } else if !control.may_try(now)
-            && let Some(failure) = &control.failure
-        {
-            return Err(failure.unobtainable(now));
-        }
-        shared
-            .want(&mut control)
-            .map_err(|error| Unobtainable::Down {
-                retry_after: Duration::from_secs(1),
-                error,
-            })
+        let failure = control.failure.as_ref()?;
+        Some(Err(failure.unobtainable(now)))
+    }
+}
+
+fn down(error: impl Into<FetchError>) -> Unobtainable {
+    Unobtainable::Down {
+        retry_after: Duration::from_secs(1),
+        error: error.into(),
     }
 }
 
 impl Control {
     fn may_try(&self, now: Duration) -> bool {
-        let pauses = self
-            .failure
+        self.failure
             .as_ref()
-            .is_some_and(|failure| now < failure.again_at);
-        !pauses
+            .is_none_or(|failure| failure.is_past(now))
+    }
+
+    /// The keeper of this number is the one that counts.
+    fn is_kept_by(&self, number: u64) -> bool {
+        self.seat.as_ref().is_some_and(|seat| seat.number == number)
     }
 }
 
 impl Failure {
+    /// Whether it may be tried again.
+    fn is_past(&self, now: Duration) -> bool {
+        self.at.age(now) >= self.pause
+    }
+
     fn unobtainable(&self, now: Duration) -> Unobtainable {
-        let left = self.again_at.saturating_sub(now);
+        let left = self.pause.saturating_sub(self.at.age(now));
         Unobtainable::Down {
             retry_after: left.max(Duration::from_secs(1)),
             error: self.error.clone(),
@@ -301,10 +328,7 @@ impl<'a> Waiting<'a> {
         if shared.waiting.fetch_add(1, Ordering::Relaxed) < RemoteKeys::MOST_WAITING {
             Ok(waiting)
         } else {
-            Err(Unobtainable::Down {
-                retry_after: Duration::from_secs(1),
-                error: FetchErrorKind::Timeout.into(),
-            })
+            Err(down(FetchErrorKind::Crowded))
         }
     }
 }
@@ -320,51 +344,122 @@ impl Shared {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wants an attempt, and a keeper to make it.
-    fn want(self: &Arc<Self>, control: &mut Control) -> Result<(), FetchError> {
-        if control.keeper.is_none() {
-            let runtime = Handle::try_current().map_err(|_| FetchErrorKind::Runtime)?;
-            let keeper = Keeper {
-                shared: Arc::downgrade(self),
-                origin: Arc::clone(&self.origin),
-                wake: Arc::clone(&self.wake),
-            };
-            control.keeper = Some(runtime.spawn(keeper.run()).abort_handle());
+    /// Whether the keys at hand are what a request lacks, or may be.
+    fn fulfils(&self, need: Need, now: Duration) -> bool {
+        match (need, &*self.current.load()) {
+            (_, None) => false,
+            (Need::Keys, Some(snapshot)) => snapshot.is_usable(now),
+            // Others came meanwhile, and it may be among them.
+            (Need::KeyMissingIn(number), Some(snapshot)) => snapshot.number != number,
         }
-        control.flying = true;
-        self.wake.notify_one();
+    }
+
+    /// Once a second one request is told to see whether there is something to do: the others need not lock for it.
+    fn claim_asking(&self, now: Duration) -> bool {
+        let now = now
+            .as_secs()
+            .saturating_mul(1000)
+            .saturating_add(u64::from(now.subsec_millis()));
+        let before = self.asked_at.load(Ordering::Relaxed);
+        // A clock may be set back.
+        now.abs_diff(before) >= 1000
+            && self
+                .asked_at
+                .compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+
+    /// Wants an attempt, and a keeper to make it.
+    fn want(self: &Arc<Self>, mut control: MutexGuard<'_, Control>) -> Result<(), FetchError> {
+        let now = Instant::now();
+        if let Some(seat) = &control.seat {
+            let wake = Arc::clone(&seat.wake);
+            let is_stuck = seat.polling.load(Ordering::Relaxed);
+            let Some(since) = control.flying else {
+                control.flying = Some(now);
+                wake.notify_one();
+                return Ok(());
+            };
+            if now.saturating_duration_since(since) < RemoteKeys::OVERDUE {
+                return Ok(());
+            }
+            // It is overdue, and has as good as failed.
+            if let Some(snapshot) = &*self.current.load() {
+                snapshot.outlive();
+            }
+            // One that is stuck in its client would be followed by others, each with a thread of its own.
+            if is_stuck {
+                return Err(FetchErrorKind::Timeout.into());
+            }
+        }
+        let runtime = Handle::try_current().map_err(|_| FetchErrorKind::Runtime)?;
+        let replaced = control.seat.take().and_then(|seat| seat.task);
+        control.seats = control.seats.wrapping_add(1);
+        let number = control.seats;
+        let keeper = Keeper {
+            number,
+            shared: Arc::downgrade(self),
+            origin: Arc::clone(&self.origin),
+            wake: Arc::default(),
+            polling: Arc::default(),
+        };
+        control.seat = Some(Seat {
+            number,
+            wake: Arc::clone(&keeper.wake),
+            polling: Arc::clone(&keeper.polling),
+            task: None,
+        });
+        control.flying = Some(now);
+        // A runtime that is shut down drops a task then and there, and that takes the lock.
+        drop(control);
+        if let Some(task) = replaced {
+            task.abort();
+        }
+        let task = runtime.spawn(keeper.run()).abort_handle();
+        let mut control = self.control();
+        if let Some(seat) = &mut control.seat
+            && seat.number == number
+        {
+            seat.task = Some(task);
+        }
         Ok(())
     }
 
-    /// Takes in what an attempt that began at `began` has brought. In how long the next one is due.
-    fn take(&self, began: Duration, outcome: Result<Harvest, FetchError>) -> Duration {
+    /// Takes in what an attempt has brought. In how long the next one is due; none if another keeper has taken over.
+    fn take(
+        &self,
+        keeper: u64,
+        began: Moment,
+        outcome: Result<Harvest, FetchError>,
+    ) -> Option<Duration> {
         let now = since_epoch(&*self.clock);
         let mut control = self.control();
-        control.flying = false;
-        let pause = match outcome {
+        if !control.is_kept_by(keeper) {
+            return None;
+        }
+        control.flying = None;
+        let (pause, event): (_, Event) = match outcome {
             Ok(Harvest { jwks, max_age }) => {
                 let life = self.times.life(max_age);
-                let expires_at = began.saturating_add(life);
-                let last_fifth = life.checked_div(5).unwrap_or_default();
-                let refresh_at = expires_at.saturating_sub(last_fifth);
-                let number = self.fetches.load(Ordering::Relaxed);
-                report_success(&jwks.keys, &jwks.skipped);
+                let number = self.newest.load(Ordering::Relaxed).wrapping_add(1);
+                let event = Ok((jwks.keys.len(), jwks.skipped.len()));
                 control.failure = None;
                 control.skipped = jwks.skipped;
-                let epoch = self.current.load().as_ref().map_or(0, |before| {
-                    let same = before.keys.is_same_as(&jwks.keys);
-                    before.epoch.saturating_add(u64::from(!same))
-                });
-                self.current.store(Some(Arc::new(Snapshot {
-                    keys: jwks.keys,
+                let before = self.current.load();
+                let epoch = before
+                    .as_ref()
+                    .map_or(0, |before| before.epoch_of(&jwks.keys));
+                self.current.store(Some(Arc::new(Snapshot::new(
+                    jwks.keys,
                     number,
                     epoch,
-                    fetched_at: began,
-                    refresh_at,
-                    expires_at,
-                    unusable_at: expires_at.saturating_add(self.times.max_stale),
-                })));
-                refresh_at.saturating_sub(now)
+                    began,
+                    life,
+                    self.times.max_stale,
+                ))));
+                self.newest.store(number, Ordering::Release);
+                let pause = refresh_after(life).saturating_sub(began.elapsed());
+                (pause.max(Duration::from_secs(1)), event)
             }
             Err(error) => {
                 let times = control
@@ -372,57 +467,89 @@ impl Shared {
                     .as_ref()
                     .map_or(1, |failure| failure.times.saturating_add(1));
                 let pause = self.times.pause(times);
-                report_failure(&error, self.current.load().is_some());
+                let current = self.current.load();
+                if let Some(snapshot) = &*current {
+                    snapshot.outlive();
+                }
+                let event = Err((error.clone(), current.is_some()));
                 control.failure = Some(Failure {
                     error,
                     times,
-                    again_at: now.saturating_add(pause),
+                    at: Moment::at(now),
+                    pause,
                 });
-                pause
+                (pause, event)
             }
         };
         drop(control);
-        self.outcomes
-            .send_modify(|count| *count = count.wrapping_add(1));
-        pause
+        self.outcomes.send_replace(());
+        report(event);
+        Some(pause)
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if let Some(keeper) = self.control().keeper.take() {
-            keeper.abort();
+        let control = self
+            .control
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(task) = control.seat.take().and_then(|seat| seat.task) {
+            task.abort();
         }
     }
 }
 
 /// The task that fetches.
 struct Keeper {
+    number: u64,
     shared: Weak<Shared>,
     origin: Arc<Origin>,
     wake: Arc<Notify>,
+    /// Whether it is in the midst of its client's code.
+    polling: Arc<AtomicBool>,
 }
 
 impl Keeper {
     async fn run(self) {
-        loop {
-            let Some(shared) = self.shared.upgrade() else {
-                return;
-            };
-            let began = since_epoch(&*shared.clock);
-            shared.control().flying = true;
-            shared.fetches.fetch_add(1, Ordering::Relaxed);
+        while let Some(began) = self.begins() {
             // Nothing of the keys is held while it waits: they may go.
-            drop(shared);
-            let outcome = self.origin.attempt().await;
+            let outcome = self.attempt().await;
             let Some(shared) = self.shared.upgrade() else {
                 return;
             };
-            let pause = shared.take(began, outcome);
+            let Some(pause) = shared.take(self.number, began, outcome) else {
+                return;
+            };
             drop(shared);
             // Whether woken or not, the next attempt is due.
             let _ = timeout(pause, self.woken()).await;
         }
+    }
+
+    /// When the attempt begins. None if it is not for this one to make it.
+    fn begins(&self) -> Option<Moment> {
+        let shared = self.shared.upgrade()?;
+        let now = since_epoch(&*shared.clock);
+        let mut control = shared.control();
+        if !control.is_kept_by(self.number) {
+            return None;
+        }
+        control.flying = Some(Instant::now());
+        shared.fetches.fetch_add(1, Ordering::Relaxed);
+        Some(Moment::at(now))
+    }
+
+    /// A client that panics has failed, like any other.
+    async fn attempt(&self) -> Result<Harvest, FetchError> {
+        let mut attempt = Box::pin(self.origin.attempt());
+        std::future::poll_fn(|cx| {
+            self.polling.store(true, Ordering::Relaxed);
+            let polled = catch_unwind(AssertUnwindSafe(|| attempt.as_mut().poll(cx)));
+            self.polling.store(false, Ordering::Relaxed);
+            polled.unwrap_or_else(|_| Poll::Ready(Err(FetchErrorKind::Panic.into())))
+        })
+        .await
     }
 
     /// Until an attempt is wanted. What woke it may have been about the last one.
@@ -432,7 +559,7 @@ impl Keeper {
             let is_wanted = self
                 .shared
                 .upgrade()
-                .is_none_or(|shared| shared.control().flying);
+                .is_none_or(|shared| shared.control().flying.is_some());
             if is_wanted {
                 return;
             }
@@ -443,15 +570,20 @@ impl Keeper {
 /// A runtime that is shut down drops the task. Then another request, in another runtime, begins a new one.
 impl Drop for Keeper {
     fn drop(&mut self) {
-        if let Some(shared) = self.shared.upgrade() {
-            let mut control = shared.control();
-            control.keeper = None;
-            control.flying = false;
-            drop(control);
-            shared
-                .outcomes
-                .send_modify(|count| *count = count.wrapping_add(1));
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        let mut control = shared.control();
+        if !control.is_kept_by(self.number) {
+            return;
         }
+        control.seat = None;
+        if control.flying.take().is_some() {
+            // That attempt has told nobody that there is no such key.
+            control.asked_for_key = None;
+        }
+        drop(control);
+        shared.outcomes.send_replace(());
     }
 }
 
@@ -482,23 +614,20 @@ impl fmt::Debug for RemoteKeys {
     }
 }
 
-#[cfg(feature = "tracing")]
-fn report_success(keys: &KeySet, skipped: &[SkippedKey]) {
-    tracing::debug!(
-        keys = keys.len(),
-        skipped = skipped.len(),
-        "an issuer's keys were fetched"
-    );
-}
+/// What listeners are told of an attempt: how many keys it brought and how many were skipped, or why none, and whether there
+/// are others.
+type Event = Result<(usize, usize), (FetchError, bool)>;
 
 #[cfg(feature = "tracing")]
-fn report_failure(error: &FetchError, has_keys: bool) {
-    let reason = tracing::field::display(error);
-    tracing::warn!(reason, has_keys, "an issuer's keys could not be fetched");
+fn report(event: Event) {
+    match event {
+        Ok((keys, skipped)) => tracing::debug!(keys, skipped, "an issuer's keys were fetched"),
+        Err((error, has_keys)) => {
+            let reason = tracing::field::display(error);
+            tracing::warn!(reason, has_keys, "an issuer's keys could not be fetched");
+        }
+    }
 }
 
 #[cfg(not(feature = "tracing"))]
-fn report_success(_: &KeySet, _: &[SkippedKey]) {}
-
-#[cfg(not(feature = "tracing"))]
-fn report_failure(_: &FetchError, _: bool) {}
+fn report(_: Event) {}

@@ -24,7 +24,8 @@ pub(super) fn parse(text: &str, http_allowed: bool) -> Option<Uri> {
     is_safe.then_some(uri)
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether the host is this machine.
+pub(super) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())

@@ -12,7 +12,8 @@
 //!
 //! - At first when they are made inside a tokio runtime, otherwise with the first request.
 //! - Ahead, in the background, when 80 % of their [life](RemoteKeysBuilder::life) has passed: 10 minutes, or what `Cache-Control`
-//!   says, between 1 minute and 1 hour. So a key that is gone from the document stops verifying within that life.
+//!   says, between 1 minute and 1 hour (`no-cache` and `no-store`: 1 minute). So a key that is gone from the document stops
+//!   verifying within that life.
 //! - Within a request whose token names a `kid` that is not known, once its shape, algorithm and issuer are in order:
 //!   at most once in a [cooldown](RemoteKeysBuilder::cooldown) of 30 seconds, whatever comes of it. In between such a
 //!   token is refused at once. Requests with known keys never wait for it.
@@ -20,13 +21,23 @@
 //! There is one fetch at a time; who needs it waits for the same one. A fetch that fails changes nothing about the keys at hand: they are
 //! served for [one hour](RemoteKeysBuilder::max_stale) beyond their life, while it is tried again after 1, 2, 4, up to 30
 //! seconds. After that, and before the first success, requests get 503 with `Retry-After`: an outage is no fault of a
-//! token.
+//! token. Nobody waits longer than 6 seconds for one fetch, and no more than 4096 requests at once.
+//!
+//! Keys age by two clocks, the system's and the timer of the runtime, whichever says more: a clock that is set back does not
+//! make them young again.
+//!
+//! # Where they are fetched
+//!
+//! In a task of the tokio runtime in which they are made or first needed; its timer must be enabled, as `#[tokio::main]` does. The
+//! task ends with the last [`RemoteKeys`]. If that runtime is shut down, or nobody drives it any more, a task in the
+//! runtime of a request that needs keys takes over.
 //!
 //! # What is fetched
 //!
-//! `https` only, but for loopback addresses ([`allow_http`](RemoteKeysBuilder::allow_http)). No redirects, at most 5 seconds
-//! for all of it, at most 1 MiB, status 200. Of the document's keys, what cannot be used is skipped and
-//! [reported](RemoteKeys::state).
+//! The metadata of an issuer at first, once an hour, and after a failure; otherwise its keys alone. `https` only, but for
+//! loopback addresses ([`allow_http`](RemoteKeysBuilder::allow_http)). No redirects, at most 5 seconds for all of it, at most 1 MiB and 512 keys, status 200, whatever the content type. Of the document's keys, what cannot be
+//! used is skipped and [reported](RemoteKeys::state). A client of one's own ([`Fetch`]) is held to all of that but the redirects,
+//! which it must not follow.
 
 mod attempt;
 mod builder;
@@ -34,10 +45,12 @@ mod error;
 mod fetch;
 mod keeper;
 mod location;
+mod snapshot;
 
 pub use builder::{RemoteKeysBuilder, RemoteKeysError};
 pub use error::{FetchError, FetchErrorKind};
 pub use fetch::{Fetch, HttpFetch, HttpFetchError};
 pub use keeper::{RemoteKeys, RemoteKeysState};
 
-pub(crate) use keeper::{Need, Standing, Unobtainable};
+pub(crate) use keeper::{Need, Unobtainable};
+pub(crate) use snapshot::Snapshot;

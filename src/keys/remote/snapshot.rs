@@ -1,0 +1,164 @@
+//! Keys as they were fetched, and how they age.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::keys::KeySet;
+
+/// How long is what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub(super) life: Duration,
+    pub(super) cooldown: Duration,
+    pub(super) max_stale: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            life: Duration::from_secs(10 * 60),
+            cooldown: Duration::from_secs(30),
+            max_stale: Duration::from_secs(60 * 60),
+        }
+    }
+}
+
+impl Times {
+    /// The longest pause between two attempts of which the first failed.
+    const MOST_PAUSE: Duration = Duration::from_secs(30);
+
+    /// A provider that says less than a minute would be asked too often; one that says more than an hour would not be
+    /// believed when it withdraws a key.
+    pub(super) fn life(self, max_age: Option<Duration>) -> Duration {
+        let bounds = (Duration::from_secs(60), Duration::from_secs(60 * 60));
+        max_age.map_or(self.life, |age| age.clamp(bounds.0, bounds.1))
+    }
+
+    /// After how many failures in a row it is tried again when.
+    pub(super) fn pause(self, failures: u32) -> Duration {
+        let doubled = 1_u64.checked_shl(failures.saturating_sub(1));
+        Duration::from_secs(doubled.unwrap_or(u64::MAX))
+            .min(self.cooldown)
+            .min(Self::MOST_PAUSE)
+    }
+}
+
+/// A moment by two clocks: the one that says what time it is, which may be set back, and the one that only runs on, which
+/// stands still while the machine sleeps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// Since the epoch.
+    wall: Duration,
+    monotonic: Instant,
+}
+
+impl Moment {
+    pub(super) fn at(now: Duration) -> Self {
+        Self {
+            wall: now,
+            monotonic: Instant::now(),
+        }
+    }
+
+    /// How long ago it was, by the clock that says more.
+    pub(super) fn age(self, now: Duration) -> Duration {
+        now.saturating_sub(self.wall).max(self.elapsed())
+    }
+
+    /// How long ago it was, whatever time it is said to be.
+    pub(super) fn elapsed(self) -> Duration {
+        self.monotonic.elapsed()
+    }
+}
+
+/// Keys as they were fetched at one time.
+pub(crate) struct Snapshot {
+    pub(super) keys: KeySet,
+    /// Counts the snapshots, from 1.
+    pub(super) number: u64,
+    /// Counts the times that the keys were others than before.
+    epoch: u64,
+    /// When their fetch began: an issuer may have withdrawn a key since.
+    fetched: Moment,
+    life: Duration,
+    max_stale: Duration,
+    /// For how many seconds from that second on they are fresh. It lies one before their fetch: a request may have looked at the
+    /// time before it, and at the keys after.
+    fresh_from: u64,
+    fresh_for: u64,
+    /// An attempt to renew them has failed.
+    outlived: AtomicBool,
+}
+
+impl Snapshot {
+    pub(super) fn new(
+        keys: KeySet,
+        number: u64,
+        epoch: u64,
+        fetched: Moment,
+        life: Duration,
+        max_stale: Duration,
+    ) -> Self {
+        Self {
+            keys,
+            number,
+            epoch,
+            fetched,
+            life,
+            max_stale,
+            fresh_from: fetched.wall.as_secs().wrapping_sub(1),
+            fresh_for: refresh_after(life).as_secs().saturating_add(1),
+            outlived: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn keys(&self) -> &KeySet {
+        &self.keys
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The epoch of `keys` that come after these.
+    pub(super) fn epoch_of(&self, keys: &KeySet) -> u64 {
+        let are_others = !self.keys.is_same_as(keys);
+        self.epoch.wrapping_add(u64::from(are_others))
+    }
+
+    /// Whether they may be used, and nothing has to be done yet. One clock is enough for that: it is the keeper's task to renew
+    /// them in time by the other, and to say so if it cannot.
+    #[inline]
+    pub(crate) fn is_fresh(&self, now: Duration) -> bool {
+        // A time before that wraps around to one that is far off.
+        now.as_secs().wrapping_sub(self.fresh_from) < self.fresh_for
+            && !self.outlived.load(Ordering::Relaxed)
+    }
+
+    /// Whether they may be used, for want of better ones if need be.
+    pub(super) fn is_usable(&self, now: Duration) -> bool {
+        let age = self.age(now);
+        age < self.life
+            || self.outlived.load(Ordering::Relaxed)
+                && age < self.life.saturating_add(self.max_stale)
+    }
+
+    pub(super) fn age(&self, now: Duration) -> Duration {
+        self.fetched.age(now)
+    }
+
+    pub(super) fn outlive(&self) {
+        self.outlived.store(true, Ordering::Relaxed);
+    }
+}
+
+/// When keys are renewed: ahead, so that nobody waits for it.
+pub(super) fn refresh_after(life: Duration) -> Duration {
+    life.saturating_sub(life.checked_div(5).unwrap_or_default())
+}
