@@ -103,7 +103,7 @@ impl Scene {
         &self,
     ) -> impl Service<Request<()>, Response = Response<Bytes>, Error = Infallible> + use<> {
         let trusted = TrustedIssuer::new(ISSUER, self.keys.clone());
-        service(&JwtAuthLayer::new(trusted))
+        service(&JwtAuthLayer::new(trusted).without_cache())
     }
 
     /// Its keys are there.
@@ -122,7 +122,10 @@ impl Scene {
         while keys.state().keys.is_none() {
             std::thread::sleep(Duration::from_millis(1));
         }
-        (keys.clone(), service(&JwtAuthLayer::new(keys)))
+        (
+            keys.clone(),
+            service(&JwtAuthLayer::new(keys).without_cache()),
+        )
     }
 }
 

@@ -40,6 +40,7 @@
 //! | keys: secrets, PEM, DER, JWK, JWKS documents | [`keys`] |
 //! | keys of an OpenID provider, found by its name and kept fresh | `keys::remote` (feature `jwks`) |
 //! | what is checked of a token, and in which order | [`verify`] |
+//! | tokens that come again, and what is kept of them | [`Verifier::cache`] |
 //! | what is answered, CORS, one's own response bodies | [`middleware`] |
 //! | protection of cookies against other sites | [`csrf`] |
 //! | tokens that stop working before they expire | [`revocation`], and [`store`] for where that is kept |
