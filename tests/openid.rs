@@ -685,6 +685,67 @@ async fn a_logout_that_failed_may_come_again() {
     assert_eq!(ended.0.load(Ordering::SeqCst), 2);
 }
 
+/// A receiver whose first logout waits for `go` once it has said `begun`. The others take no time.
+fn slow_at_first(
+    provider: &Provider,
+    [begun, go]: [&Arc<tokio::sync::Notify>; 2],
+    count: &Arc<AtomicU64>,
+) -> Router {
+    let (begun, go, count) = (Arc::clone(begun), Arc::clone(go), Arc::clone(count));
+    let logout = BackChannelLogout::new(provider.logout_tokens(), move |_| {
+        let (begun, go) = (Arc::clone(&begun), Arc::clone(&go));
+        let is_first = count.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            if is_first {
+                begun.notify_one();
+                go.notified().await;
+            }
+            Ok::<_, std::convert::Infallible>(())
+        }
+    });
+    Router::new().route("/logout", post(logout.handler()))
+}
+
+#[tokio::test]
+async fn a_logout_token_that_comes_twice_at_once_counts_once() {
+    let provider = Provider::new();
+    let (begun, go, count) = <(Arc<_>, Arc<_>, Arc<AtomicU64>)>::default();
+    let app = slow_at_first(&provider, [&begun, &go], &count);
+    let token = provider.logout_token(json!({}));
+    let first = tokio::spawn({
+        let (app, token) = (app.clone(), token.clone());
+        async move { logs_out(&app, &token).await }
+    });
+    begun.notified().await;
+    // Whether it ends the sessions is not known yet.
+    let unavailable = (400, json!("temporarily_unavailable"));
+    assert_eq!(logs_out(&app, &token).await, unavailable);
+    let other = provider.logout_token(json!({ "jti": "j2" }));
+    assert_eq!(logs_out(&app, &other).await.0, 200);
+    go.notify_one();
+    assert_eq!(first.await.unwrap().0, 200);
+    let replayed = (400, json!("invalid_request"));
+    assert_eq!(logs_out(&app, &token).await, replayed);
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_logout_whose_caller_went_away_may_come_again() {
+    let provider = Provider::new();
+    let (begun, go, count) = <(Arc<_>, Arc<_>, Arc<AtomicU64>)>::default();
+    let app = slow_at_first(&provider, [&begun, &go], &count);
+    let token = provider.logout_token(json!({}));
+    let first = tokio::spawn({
+        let (app, token) = (app.clone(), token.clone());
+        async move { logs_out(&app, &token).await }
+    });
+    begun.notified().await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    assert_eq!(logs_out(&app, &token).await.0, 200);
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+}
+
 #[tokio::test]
 async fn only_a_form_with_one_good_logout_token_ends_anything() {
     let provider = Provider::new();
