@@ -836,6 +836,100 @@ fn k01_readers_see_what_was_acknowledged() {
     });
 }
 
+/// A block, the generation that rises with it, and the lifting: at no moment does a token of an earlier generation pass, though
+/// it was issued in the second of the lifting, and the tables are built anew all the while.
+#[test]
+fn k03_no_moment_lets_a_token_pass_between_a_block_and_its_generation() {
+    let (set, clock) = set();
+    let (set, raised, done) = (&set, &AtomicU64::new(0), &AtomicBool::new(false));
+    let until = NOW + 10 * HOUR;
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(move || {
+                let mut look_ups = 0_u64;
+                while !done.load(Ordering::SeqCst) {
+                    let least = raised.load(Ordering::SeqCst);
+                    let issued_later = token(until).subject("alice").issued_at(at(NOW + HOUR));
+                    if least > 0 {
+                        assert!(set.is_revoked(&issued_later.generation(least - 1)));
+                        look_ups += 1;
+                    }
+                }
+                assert!(look_ups > 1000, "{look_ups}");
+            });
+        }
+        scope.spawn(move || {
+            let began = Instant::now();
+            for number in 1..20_000_u64 {
+                set.revoke(&block("alice")).unwrap();
+                set.revoke(&generation("alice", number, until)).unwrap();
+                raised.store(number, Ordering::SeqCst);
+                assert!(
+                    set.lift_block_by_generation(Some(ISSUER), "alice", number)
+                        .unwrap()
+                );
+                let now = token(until).subject("alice").issued_at(at(NOW));
+                assert!(!set.is_revoked(&now.generation(number)), "{number}");
+                // So that shards grow and are pruned, that of alice among them.
+                for other in 0..4 {
+                    let name = format!("{number}-{other}");
+                    set.revoke(&cutoff(&name, NOW, NOW + number / 16)).unwrap();
+                }
+                if number % 16 == 0 {
+                    clock.advance(Duration::from_secs(1));
+                }
+                if began.elapsed() > Duration::from_secs(20) {
+                    break;
+                }
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+    });
+}
+
+/// A token that was revoked is never found alive while its bucket, and the rows of those that expire late, grow from nothing.
+#[test]
+fn k01_what_was_revoked_first_is_found_while_everything_grows() {
+    for round in 0..60_u64 {
+        let (set, _) = set();
+        let (set, acknowledged) = (&set, &AtomicU64::new(0));
+        let names: Vec<String> = (0..400).map(|number| format!("{round}-{number}")).collect();
+        let names = &names;
+        thread::scope(|scope| {
+            for reader in 0..2_usize {
+                scope.spawn(move || {
+                    let mut at_name = reader;
+                    loop {
+                        let known = acknowledged.load(Ordering::SeqCst);
+                        let known = usize::try_from(known).unwrap();
+                        if known > 0 {
+                            at_name = (at_name + 7) % known;
+                            for name in [&names[at_name], &names[known - 1]] {
+                                let near = token(NOW + 60);
+                                let far = token(NOW + 100 * 24 * HOUR);
+                                assert!(set.is_revoked(&near.jti(name)), "{name}");
+                                assert!(set.is_revoked(&far.jti(name)), "{name}");
+                                assert!(set.is_revoked(&near.sid(name)), "{name}");
+                                assert!(set.is_revoked(&near.subject(name)), "{name}");
+                            }
+                        }
+                        if known == names.len() {
+                            break;
+                        }
+                    }
+                });
+            }
+            for (number, name) in (1..).zip(names) {
+                revoke_token(set, &token(NOW + 60).jti(name));
+                revoke_token(set, &token(NOW + 100 * 24 * HOUR).jti(name));
+                set.revoke(&session(name, NOW + 60)).unwrap();
+                set.revoke(&block(name)).unwrap();
+                acknowledged.store(number, Ordering::SeqCst);
+            }
+        });
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Revoke(Said),
