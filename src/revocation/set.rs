@@ -222,7 +222,7 @@ impl RevocationSet {
 
     #[inline]
     fn is_subject_revoked(&self, rows: &Rows, id: Fingerprint, token: &TokenId<'_>) -> bool {
-        let Some(rows) = rows.subject(id) else {
+        let Some(found) = rows.subject(id) else {
             return false;
         };
         let expires_at = token.expires_at.since_epoch();
@@ -230,7 +230,7 @@ impl RevocationSet {
 
         // In this order. Were the generation read before the block, it could be raised and the block lifted in between,
         // and the token would pass between the two.
-        let block = rows
+        let block = found
             .block
             .map(|row| (Block::of(row.value()), row))
             .filter(|(block, row)| block.stands || self.counts(*row, expires_at))
@@ -238,8 +238,11 @@ impl RevocationSet {
         if block.is_some_and(|block| block.stands) {
             return true;
         }
-        let generation = rows
+        // It may have got its row since the rows were found, and the block been lifted by it.
+        let is_lifted_by_it = block.is_some_and(|block| block.by_generation);
+        let generation = found
             .generation
+            .or_else(|| is_lifted_by_it.then(|| rows.find(id, Kind::Generation))?)
             .map(|row| (row.value(), row))
             .filter(|(_, row)| self.counts(*row, expires_at))
             .map(|(generation, _)| generation);
@@ -253,7 +256,7 @@ impl RevocationSet {
         {
             return true;
         }
-        let cutoff = rows.cutoff.map(|row| (row.value(), row));
+        let cutoff = found.cutoff.map(|row| (row.value(), row));
         !is_by_generation
             && cutoff
                 .is_some_and(|(cutoff, row)| issued_until(cutoff) && self.counts(row, expires_at))
