@@ -634,6 +634,14 @@ async fn social_login_keeps_its_rules_with_a_bad_provider(_: &Path) {
         assert_eq!(me(&mut browser).await, 401);
     }
 
+    // No answer fills the memory.
+    for (more, expected) in [(20_000, 200), (1 << 20, 403)] {
+        let (mut browser, state, nonce) = begin().await;
+        provider.say_at_length(json!({ "sub": "alice", "nonce": nonce }), more);
+        let parameters = format!("code=c&state={state}");
+        assert_eq!(come_back(&mut browser, &parameters).await, expected);
+    }
+
     // A session at the provider may have a long name, and then ends here as any other; so does one that had none.
     let long = "s".repeat(300);
     let log_in = async |sid: Option<&str>| {

@@ -16,7 +16,7 @@ use crate::service::serve;
 pub(crate) struct Impostor {
     address: SocketAddr,
     key: SigningKey,
-    id_token: Arc<Mutex<String>>,
+    answer: Arc<Mutex<Value>>,
 }
 
 impl Impostor {
@@ -26,8 +26,8 @@ impl Impostor {
         let key = SigningKey::generate(Algorithm::ES256).unwrap();
         let key = key.with_key_id("1");
         let document = KeySet::new([key.verifying_key()]).unwrap().to_jwks();
-        let id_token = Arc::new(Mutex::new(String::new()));
-        let said = Arc::clone(&id_token);
+        let answer = Arc::new(Mutex::new(Value::Null));
+        let said = Arc::clone(&answer);
         let issuer = Arc::new(Mutex::new(String::new()));
         let name = Arc::clone(&issuer);
         let metadata = async move || {
@@ -38,10 +38,7 @@ impl Impostor {
                 "authorization_endpoint": at("/authorize"), "token_endpoint": at("/token"),
             }))
         };
-        let token = async move || {
-            let id_token = said.lock().unwrap().clone();
-            Json(json!({ "access_token": "x", "token_type": "Bearer", "id_token": id_token }))
-        };
+        let token = async move || Json(said.lock().unwrap().clone());
         let jwks = async move || ([(CONTENT_TYPE, "application/json")], document).into_response();
         let app = Router::new()
             .route("/.well-known/openid-configuration", get(metadata))
@@ -52,7 +49,7 @@ impl Impostor {
         Self {
             address,
             key,
-            id_token,
+            answer,
         }
     }
 
@@ -62,7 +59,15 @@ impl Impostor {
 
     /// Sets the ID token that every code is worth.
     pub(crate) fn say(&self, claims: Value) {
-        *self.id_token.lock().unwrap() = self.sign("JWT", claims);
+        self.say_at_length(claims, 0);
+    }
+
+    /// The same in an answer of this many bytes more.
+    pub(crate) fn say_at_length(&self, claims: Value, more: usize) {
+        let id_token = self.sign("JWT", claims);
+        *self.answer.lock().unwrap() = json!({
+            "access_token": "x", "token_type": "Bearer", "id_token": id_token, "x": "x".repeat(more),
+        });
     }
 
     pub(crate) fn logout_token(&self, mut claims: Value) -> String {
