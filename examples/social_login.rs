@@ -17,6 +17,7 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +50,9 @@ use tower_jwt_auth::{Claims, JwtAuthLayer, TokenSource};
 
 /// How long a person may take to log in at the provider.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A provider's answer with all its tokens takes less.
+const LONGEST_ANSWER: usize = 256 * 1024;
 
 /// The client of RFC 6749, whose token responses hold an ID token too.
 type Provider = Client<
@@ -297,12 +301,19 @@ impl IntoResponse for Failure {
     }
 }
 
-async fn send(http: reqwest::Client, request: HttpRequest) -> Result<HttpResponse, reqwest::Error> {
-    let response = http.execute(request.try_into()?).await?;
-    let mut answer = HttpResponse::new(Vec::new());
+async fn send(http: reqwest::Client, request: HttpRequest) -> io::Result<HttpResponse> {
+    let request = request.try_into().map_err(io::Error::other)?;
+    let mut response = http.execute(request).await.map_err(io::Error::other)?;
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(io::Error::other)? {
+        if body.len().saturating_add(chunk.len()) > LONGEST_ANSWER {
+            return Err(io::Error::other("the answer is too long"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let mut answer = HttpResponse::new(body);
     *answer.status_mut() = response.status();
     *answer.headers_mut() = response.headers().clone();
-    *answer.body_mut() = response.bytes().await?.into();
     Ok(answer)
 }
 
