@@ -836,10 +836,10 @@ fn k01_readers_see_what_was_acknowledged() {
     });
 }
 
-/// A block, the generation that rises with it, and the lifting: at no moment does a token of an earlier generation pass, though
-/// its issuer's clock is ahead, and the tables are built anew all the while.
+/// A block, the generation or the cutoff that comes with it, and the lifting: at no moment does a token pass that is of an
+/// earlier generation, or within the cutoff, though its issuer's clock is ahead, and the tables are built anew all the while.
 #[test]
-fn k03_no_moment_lets_a_token_pass_between_a_block_and_its_generation() {
+fn k03_no_moment_lets_a_token_pass_between_a_block_and_what_comes_with_it() {
     const OF_ONE: u64 = 4;
     let (set, clock) = set();
     let (set, blocked, done) = (&set, &AtomicU64::new(0), &AtomicBool::new(false));
@@ -855,8 +855,12 @@ fn k03_no_moment_lets_a_token_pass_between_a_block_and_its_generation() {
                     if round > 0 {
                         let subject = subject_of(round);
                         let id = token(until).subject(&subject).generation(round % OF_ONE);
+                        let other = format!("o{round}");
                         for _ in 0..20 {
                             assert!(set.is_revoked(&id.issued_at(at(NOW + HOUR))), "{round}");
+                            let of_cutoff = token(until).subject(&other);
+                            let of_cutoff = of_cutoff.issued_at(at(NOW + HOUR));
+                            assert!(set.is_revoked(&of_cutoff), "{other}");
                             look_ups += 1;
                         }
                     }
@@ -869,16 +873,21 @@ fn k03_no_moment_lets_a_token_pass_between_a_block_and_its_generation() {
             for round in 1..12_000 {
                 let subject = subject_of(round);
                 let number = round % OF_ONE + 1;
+                let other = format!("o{round}");
                 set.revoke(&block(&subject)).unwrap();
+                set.revoke(&block(&other)).unwrap();
                 blocked.store(round, Ordering::SeqCst);
                 set.revoke(&generation(&subject, number, until)).unwrap();
                 let lifted = set.lift_block_by_generation(Some(ISSUER), &subject, number);
                 assert!(lifted.unwrap());
                 let id = token(until).subject(&subject).issued_at(at(NOW));
                 assert!(!set.is_revoked(&id.generation(number)), "{round}");
-                // So that shards grow and are pruned, that of the subject among them.
-                let other = format!("o{round}");
-                set.revoke(&cutoff(&other, NOW, NOW + round / 16)).unwrap();
+                // Of tokens that know no generation the cutoff tells.
+                set.revoke(&cutoff(&other, NOW + HOUR, until)).unwrap();
+                assert!(set.lift_block(Some(ISSUER), &other));
+                // So that shards grow and are pruned, those of both among them.
+                let short = format!("x{round}");
+                set.revoke(&cutoff(&short, NOW, NOW + round / 16)).unwrap();
                 if round % 16 == 0 {
                     clock.advance(Duration::from_secs(1));
                 }

@@ -39,7 +39,7 @@ use crate::clock::{Clock, SystemClock};
 ///
 /// Of an id and its issuer 64 bits are kept, which depend on a secret key: the set's own, or one that was
 /// [given](RevocationSet::fingerprint_key). Among n entries a token that nobody revoked is taken for one of them
-/// with a chance of n / 2^64: with 10 million, once in 10^12 look-ups.
+/// with a chance of n / 2^63 at most: with 10 million, once in 10^12 look-ups.
 ///
 /// A revoked token takes 12 to 14 bytes: it lies with those that expire in the same 64 seconds, which go together,
 /// so none holds its own expiry. Tokens that expire more than 72 hours ahead, and sessions, take about 25 bytes,
@@ -238,11 +238,13 @@ impl RevocationSet {
         if block.is_some_and(|block| block.stands) {
             return true;
         }
-        // It may have got its row since the rows were found, and the block been lifted by it.
-        let is_lifted_by_it = block.is_some_and(|block| block.by_generation);
+        // What was said between the search and the lifting has rows that were not found.
+        let found = match found.block {
+            Some(_) => rows.subject(id).unwrap_or(found),
+            None => found,
+        };
         let generation = found
             .generation
-            .or_else(|| is_lifted_by_it.then(|| rows.find(id, Kind::Generation))?)
             .map(|row| (row.value(), row))
             .filter(|(_, row)| self.counts(*row, expires_at))
             .map(|(generation, _)| generation);
