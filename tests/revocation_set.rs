@@ -9,7 +9,7 @@
 )]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -897,6 +897,37 @@ fn k03_no_moment_lets_a_token_pass_between_a_block_and_what_comes_with_it() {
             }
             done.store(true, Ordering::SeqCst);
         });
+    });
+}
+
+/// While a generation is held that has expired, a cutoff kills what carries one too. Raised anew, the generation does: at no
+/// moment does the old one exempt a token from the cutoff.
+#[test]
+fn k03_a_generation_that_has_expired_exempts_nothing_while_it_is_raised() {
+    let (set, clock) = set();
+    let until = NOW + 10 * HOUR;
+    let names: Vec<String> = (0..20_000).map(|number| number.to_string()).collect();
+    for name in &names {
+        set.revoke(&generation(name, 1, NOW + 10)).unwrap();
+        set.revoke(&cutoff(name, NOW, until)).unwrap();
+    }
+    clock.advance(Duration::from_secs(400));
+    let (set, names, at_name, done) = (&set, &names, &AtomicUsize::new(0), &AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            while !done.load(Ordering::SeqCst) {
+                let name = &names[at_name.load(Ordering::SeqCst)];
+                let id = token(until).subject(name).issued_at(at(NOW)).generation(1);
+                for _ in 0..20 {
+                    assert!(set.is_revoked(&id), "{name}");
+                }
+            }
+        });
+        for (number, name) in names.iter().enumerate() {
+            at_name.store(number, Ordering::SeqCst);
+            set.revoke(&generation(name, 2, until)).unwrap();
+        }
+        done.store(true, Ordering::SeqCst);
     });
 }
 
