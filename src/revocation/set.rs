@@ -230,11 +230,11 @@ impl RevocationSet {
 
         // In this order. Were the generation read before the block, it could be raised and the block lifted in between,
         // and the token would pass between the two.
-        let block = found
-            .block
-            .map(|row| (Block::of(row.value()), row))
-            .filter(|(block, row)| block.stands || self.counts(*row, expires_at))
-            .map(|(block, _)| block);
+        let block = found.block.and_then(|row| {
+            let counts = self.counts(row, expires_at);
+            let block = Block::of(row.value());
+            (block.stands || counts).then_some(block)
+        });
         if block.is_some_and(|block| block.stands) {
             return true;
         }
@@ -243,11 +243,8 @@ impl RevocationSet {
             Some(_) => rows.subject(id).unwrap_or(found),
             None => found,
         };
-        let generation = found
-            .generation
-            .map(|row| (row.value(), row))
-            .filter(|(_, row)| self.counts(*row, expires_at))
-            .map(|(generation, _)| generation);
+        let value = |row: Row<'_>| self.counts(row, expires_at).then(|| row.value());
+        let generation = found.generation.and_then(value);
         if generation.is_some_and(|least| token.generation.unwrap_or(0) < least) {
             return true;
         }
@@ -258,10 +255,7 @@ impl RevocationSet {
         {
             return true;
         }
-        let cutoff = found.cutoff.map(|row| (row.value(), row));
-        !is_by_generation
-            && cutoff
-                .is_some_and(|(cutoff, row)| issued_until(cutoff) && self.counts(row, expires_at))
+        !is_by_generation && found.cutoff.and_then(value).is_some_and(issued_until)
     }
 
     /// Revokes. To revoke what is revoked changes nothing; of two that speak of the same the later, higher or longer counts.
