@@ -488,6 +488,17 @@ fn an_old_logout_token_is_refused_though_it_has_not_expired() {
 }
 
 #[test]
+fn an_id_token_may_be_long_where_that_is_allowed() {
+    let provider = Provider::new();
+    let groups = vec!["a-group-with-a-name"; 1000];
+    let token = provider.id_token(json!({ "groups": groups }));
+    let too_long = OpenIdErrorKind::Token(VerifyErrorKind::TooLong);
+    assert_eq!(refused_id(&provider.id_tokens(), &token), too_long);
+    let verifier = provider.id_tokens().max_token_length(64 * 1024);
+    at_once(verifier.verify(&token, NONCE)).unwrap();
+}
+
+#[test]
 fn the_typ_of_a_logout_token_can_be_required() {
     let provider = Provider::new();
     let claims = json!({
