@@ -17,13 +17,14 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Query, Request, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use oauth2::basic::{
@@ -49,6 +50,9 @@ use tower_jwt_auth::{Claims, JwtAuthLayer, TokenSource};
 
 /// How long a person may take to log in at the provider.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A provider's answer with all its tokens takes less.
+const LONGEST_ANSWER: usize = 256 * 1024;
 
 /// The client of RFC 6749, whose token responses hold an ID token too.
 type Provider = Client<
@@ -156,9 +160,20 @@ async fn callback(
     Query(callback): Query<Callback>,
 ) -> Result<Response, Failure> {
     // Somebody else's login must not end in this browser.
-    if CsrfToken::new(callback.state) != CsrfToken::new(pending.state.clone()) {
+    if CsrfToken::new(callback.state.clone()) != CsrfToken::new(pending.state.clone()) {
         return Err(Failure::refused("this login did not begin in this browser"));
     }
+    // Whatever comes of it: what this login began with serves no other.
+    let forget = [(SET_COOKIE, service.login_cookie.clear()?)];
+    let ended = finish(&service, &pending, callback).await;
+    Ok((AppendHeaders(forget), ended).into_response())
+}
+
+async fn finish(
+    service: &Service,
+    pending: &PendingLogin,
+    callback: Callback,
+) -> Result<Response, Failure> {
     if callback.iss.is_some_and(|issuer| issuer != service.issuer) {
         return Err(Failure::refused("the answer is another provider's"));
     }
@@ -189,12 +204,17 @@ async fn callback(
     let mut begun = sessions.begin(id_token.subject()).await?;
     // So that a logout there finds the session here.
     if let Some(sid) = id_token.session_id() {
-        begun = begun.label(sid);
+        begun = begun.label(label_of(sid));
     }
     let tokens = sessions.complete(begun).await?;
-    let [access, refresh] = service.routes.cookies().set(&tokens)?;
-    let cookies = [access, refresh, service.login_cookie.clear()?];
-    Ok((set_cookies(cookies), Redirect::to("/")).into_response())
+    let cookies = service.routes.cookies().set(&tokens)?;
+    let cookies = AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)));
+    Ok((cookies, Redirect::to("/")).into_response())
+}
+
+/// No label is longer, and the name of a session may be.
+fn label_of(sid: &str) -> String {
+    sid.chars().take(100).collect()
 }
 
 /// A logout at the provider ends the session that began with it, or all of the person.
@@ -206,8 +226,10 @@ async fn end_sessions(
     let Some(sid) = logout.session_id() else {
         return Ok(sessions.logout_everywhere(subject).await?);
     };
+    let label = label_of(sid);
     for session in sessions.list(subject).await? {
-        if session.label.as_deref() == Some(sid) {
+        // One that the provider gave no name may be the one.
+        if session.label.is_none_or(|other| other == label) {
             sessions.end_session(session.sid).await?;
         }
     }
@@ -240,12 +262,6 @@ async fn leave(State(service): App, request: Request) -> Response {
     } else {
         ended
     }
-}
-
-fn set_cookies<const N: usize>(
-    cookies: [HeaderValue; N],
-) -> AppendHeaders<[(axum::http::HeaderName, HeaderValue); N]> {
-    AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)))
 }
 
 /// What a person is told.
@@ -285,12 +301,19 @@ impl IntoResponse for Failure {
     }
 }
 
-async fn send(http: reqwest::Client, request: HttpRequest) -> Result<HttpResponse, reqwest::Error> {
-    let response = http.execute(request.try_into()?).await?;
-    let mut answer = HttpResponse::new(Vec::new());
+async fn send(http: reqwest::Client, request: HttpRequest) -> io::Result<HttpResponse> {
+    let request = request.try_into().map_err(io::Error::other)?;
+    let mut response = http.execute(request).await.map_err(io::Error::other)?;
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(io::Error::other)? {
+        if body.len().saturating_add(chunk.len()) > LONGEST_ANSWER {
+            return Err(io::Error::other("the answer is too long"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let mut answer = HttpResponse::new(body);
     *answer.status_mut() = response.status();
     *answer.headers_mut() = response.headers().clone();
-    *answer.body_mut() = response.bytes().await?.into();
     Ok(answer)
 }
 

@@ -488,6 +488,17 @@ fn an_old_logout_token_is_refused_though_it_has_not_expired() {
 }
 
 #[test]
+fn an_id_token_may_be_long_where_that_is_allowed() {
+    let provider = Provider::new();
+    let groups = vec!["a-group-with-a-name"; 1000];
+    let token = provider.id_token(json!({ "groups": groups }));
+    let too_long = OpenIdErrorKind::Token(VerifyErrorKind::TooLong);
+    assert_eq!(refused_id(&provider.id_tokens(), &token), too_long);
+    let verifier = provider.id_tokens().max_token_length(64 * 1024);
+    at_once(verifier.verify(&token, NONCE)).unwrap();
+}
+
+#[test]
 fn the_typ_of_a_logout_token_can_be_required() {
     let provider = Provider::new();
     let claims = json!({
@@ -685,6 +696,67 @@ async fn a_logout_that_failed_may_come_again() {
     assert_eq!(ended.0.load(Ordering::SeqCst), 2);
 }
 
+/// A receiver whose first logout waits for `go` once it has said `begun`. The others take no time.
+fn slow_at_first(
+    provider: &Provider,
+    [begun, go]: [&Arc<tokio::sync::Notify>; 2],
+    count: &Arc<AtomicU64>,
+) -> Router {
+    let (begun, go, count) = (Arc::clone(begun), Arc::clone(go), Arc::clone(count));
+    let logout = BackChannelLogout::new(provider.logout_tokens(), move |_| {
+        let (begun, go) = (Arc::clone(&begun), Arc::clone(&go));
+        let is_first = count.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            if is_first {
+                begun.notify_one();
+                go.notified().await;
+            }
+            Ok::<_, std::convert::Infallible>(())
+        }
+    });
+    Router::new().route("/logout", post(logout.handler()))
+}
+
+#[tokio::test]
+async fn a_logout_token_that_comes_twice_at_once_counts_once() {
+    let provider = Provider::new();
+    let (begun, go, count) = <(Arc<_>, Arc<_>, Arc<AtomicU64>)>::default();
+    let app = slow_at_first(&provider, [&begun, &go], &count);
+    let token = provider.logout_token(json!({}));
+    let first = tokio::spawn({
+        let (app, token) = (app.clone(), token.clone());
+        async move { logs_out(&app, &token).await }
+    });
+    begun.notified().await;
+    // Whether it ends the sessions is not known yet.
+    let unavailable = (400, json!("temporarily_unavailable"));
+    assert_eq!(logs_out(&app, &token).await, unavailable);
+    let other = provider.logout_token(json!({ "jti": "j2" }));
+    assert_eq!(logs_out(&app, &other).await.0, 200);
+    go.notify_one();
+    assert_eq!(first.await.unwrap().0, 200);
+    let replayed = (400, json!("invalid_request"));
+    assert_eq!(logs_out(&app, &token).await, replayed);
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_logout_whose_caller_went_away_may_come_again() {
+    let provider = Provider::new();
+    let (begun, go, count) = <(Arc<_>, Arc<_>, Arc<AtomicU64>)>::default();
+    let app = slow_at_first(&provider, [&begun, &go], &count);
+    let token = provider.logout_token(json!({}));
+    let first = tokio::spawn({
+        let (app, token) = (app.clone(), token.clone());
+        async move { logs_out(&app, &token).await }
+    });
+    begun.notified().await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    assert_eq!(logs_out(&app, &token).await.0, 200);
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+}
+
 #[tokio::test]
 async fn only_a_form_with_one_good_logout_token_ends_anything() {
     let provider = Provider::new();
@@ -863,4 +935,205 @@ async fn sessions_go_on_while_their_key_is_changed() {
         .await
         .unwrap();
     assert_eq!(me(&last_app, &third.access_token).await, 200);
+}
+
+/// A token of these claims, written as they stand.
+fn written(provider: &Provider, typ: &str, claims: &str) -> String {
+    let claims: Box<serde_json::value::RawValue> = serde_json::from_str(claims).unwrap();
+    let header = TokenHeader::new().typ(typ);
+    provider.key.sign_with(&header, &claims).unwrap()
+}
+
+#[test]
+fn members_in_disguise_are_read_as_what_they_are() {
+    let provider = Provider::new();
+    let id = |members: &str| {
+        let claims = format!(
+            r#"{{"iss":"{ISSUER}","aud":"{CLIENT}","sub":"a","iat":{NOW},"exp":{NOW},{members}}}"#
+        );
+        let token = written(&provider, "JWT", &claims);
+        at_once(provider.id_tokens().verify(&token, NONCE))
+            .map(drop)
+            .map_err(|error| error.kind())
+    };
+    let malformed = Err(OpenIdErrorKind::Token(VerifyErrorKind::MalformedClaims));
+    assert_eq!(id(r#""nonce":"n-0S6_WzA2Mj""#), Ok(()));
+    assert_eq!(id(r#""n\u006fnce":"n\u002d0S6_WzA2Mj""#), Ok(()));
+    for twice in [
+        r#""nonce":"x","n\u006fnce":"n-0S6_WzA2Mj""#,
+        r#""nonce":null,"nonce":"n-0S6_WzA2Mj""#,
+        r#""nonce":"n-0S6_WzA2Mj","azp":"our-client","a\u007ap":"x""#,
+        r#""nonce":"n-0S6_WzA2Mj","auth_time":1,"auth\u005ftime":2"#,
+        r#""nonce":"n-0S6_WzA2Mj","a\u0075d":"our-client""#,
+        r#""nonce":"n-0S6_WzA2Mj\ud800""#,
+        r#""nonce":{"x":"n-0S6_WzA2Mj"}"#,
+        r#""nonce":"n-0S6_WzA2Mj","azp":["our-client"]"#,
+    ] {
+        assert_eq!(id(twice), malformed, "{twice}");
+    }
+    for other in [
+        r#""nonce":"n-0s6_wza2mj""#,
+        r#""nonce":"n-0S6_WzA2Mj\u0000""#,
+        r#""nonce":"n-0S6_WzA2Mj ""#,
+        r#""nonce":"\u200bn-0S6_WzA2Mj""#,
+        "\"nonce\":\"n\u{2010}0S6_WzA2Mj\"",
+    ] {
+        assert_eq!(id(other), Err(OpenIdErrorKind::WrongNonce), "{other}");
+    }
+    for missing in [
+        r#""Nonce":"n-0S6_WzA2Mj""#,
+        r#""nonce":null"#,
+        r#""x":{"nonce":"n-0S6_WzA2Mj"}"#,
+    ] {
+        assert_eq!(id(missing), Err(OpenIdErrorKind::MissingNonce), "{missing}");
+    }
+    for event in [r#""events":null"#, r#""\u0065vents":{}"#, r#""events":0"#] {
+        let members = format!(r#""nonce":"{NONCE}",{event}"#);
+        let logout = Err(OpenIdErrorKind::Token(VerifyErrorKind::LogoutToken));
+        assert_eq!(id(&members), logout, "{event}");
+    }
+
+    let logout = |members: &str| {
+        let claims = format!(
+            r#"{{"iss":"{ISSUER}","aud":"{CLIENT}","sub":"a","jti":"j","iat":{NOW},"exp":{NOW},{members}}}"#
+        );
+        let token = written(&provider, "logout+jwt", &claims);
+        at_once(provider.logout_tokens().verify(&token))
+            .map(drop)
+            .map_err(|error| error.kind())
+    };
+    let event = format!(r#""{EVENT}":{{}}"#);
+    let in_disguise = event.replacen("http", r"\u0068ttp", 1);
+    assert_eq!(logout(&format!(r#""events":{{{in_disguise}}}"#)), Ok(()));
+    for members in [
+        format!(r#""events":{{{event},{in_disguise}}}"#),
+        format!(r#""events":{{{event}}},"\u0065vents":{{{event}}}"#),
+        format!(r#""events":{{"{EVENT}":[]}}"#),
+        format!(r#""events":[["{EVENT}",{{}}]]"#),
+        format!(r#""events":{{{event}}},"j\u0074i":"k""#),
+    ] {
+        assert_eq!(logout(&members), malformed, "{members}");
+    }
+    for members in [
+        format!(r#""events":{{"x":{{{event}}}}}"#),
+        format!(r#""events":{{}},{event}"#),
+        format!(r#""events":{{{}}}"#, event.replacen("http", "https", 1)),
+        format!(
+            r#""events":{{{}}}"#,
+            event.replacen("logout\"", "logout/\"", 1)
+        ),
+        format!(r#""Events":{{{event}}}"#),
+    ] {
+        let no_event = Err(OpenIdErrorKind::NoLogoutEvent);
+        assert_eq!(logout(&members), no_event, "{members}");
+    }
+    let nonce = format!(r#""events":{{{event}}},"n\u006fnce":null"#);
+    assert_eq!(logout(&nonce), Err(OpenIdErrorKind::NonceInLogoutToken));
+}
+
+#[tokio::test]
+async fn logout_tokens_are_told_apart_by_all_of_their_id() {
+    let provider = Provider::new();
+    let ended = Ended::default();
+    let app = counting(&provider, &ended);
+    let long = "j".repeat(64);
+    let ids = [
+        "j",
+        "J",
+        "j\0",
+        "j ",
+        "\u{e9}",
+        "e\u{301}",
+        &long,
+        &format!("{long}j"),
+        &format!("{long}k"),
+        &"j".repeat(4000),
+    ]
+    .map(str::to_owned);
+    for id in &ids {
+        let token = provider.logout_token(json!({ "jti": id }));
+        assert_eq!(logs_out(&app, &token).await.0, 200);
+    }
+    for id in &ids {
+        // Another signature, and another way to write it: the same id all the same.
+        let token = provider.logout_token(json!({ "jti": id, "x": 1 }));
+        let replayed = (400, json!("invalid_request"));
+        assert_eq!(logs_out(&app, &token).await, replayed);
+    }
+    assert_eq!(ended.0.load(Ordering::SeqCst), 10);
+}
+
+#[tokio::test]
+async fn a_form_is_read_once_and_as_bytes_that_are_text() {
+    let provider = Provider::new();
+    let ended = Ended::default();
+    let app = counting(&provider, &ended);
+    let good = provider.logout_token(json!({}));
+    for body in [
+        format!("logout_token[]={good}"),
+        format!("logout_token[0]={good}"),
+        format!("logout_token%00={good}"),
+        format!("+logout_token={good}"),
+        format!("logout_token=+{good}"),
+        format!("logout_token={good}+"),
+        format!("logout_token={good}%0a"),
+        format!("logout_token={good}%ff"),
+        format!("logout_token={good}%"),
+        format!("logout_token={good};x=y"),
+        format!("logout_token%253d={good}"),
+        format!("x=y?logout_token={good}"),
+        format!("logout_token={}", good.replace('.', "%252e")),
+        format!("logout_token={good}&logout_token"),
+        format!("logout_token&logout_token={good}"),
+    ] {
+        let refused = (400, json!("invalid_request"));
+        let answer = error_of(send(&app, form(body.clone())).await).await;
+        assert_eq!(answer, refused, "{body}");
+    }
+    assert_eq!(ended.0.load(Ordering::SeqCst), 0);
+    // RFC 1866 §8.2.1 lets any character be written this way.
+    let dots = good.replace('.', "%2E");
+    let answer = send(&app, form(format!("&&logout%5Ftoken={dots}&"))).await;
+    assert_eq!(answer.status(), 200);
+}
+
+#[test]
+fn keys_of_one_name_and_other_algorithms_are_not_taken_for_each_other() {
+    let secret = SigningKey::hs256([7; 32]).unwrap().with_key_id("k");
+    let public = SigningKey::generate(Algorithm::ES256)
+        .unwrap()
+        .with_key_id("k");
+    let keys = SigningKeySet::new(public.clone(), [secret.verifying_key()]).unwrap();
+    let verifier = Verifier::new(keys.verifying_keys());
+    let claims = json!({ "sub": "a", "exp": 4_000_000_000_u64 });
+    for key in [&secret, &public] {
+        verifier.verify(key.sign(&claims).unwrap()).unwrap();
+    }
+    // What everybody can read of the public one is no secret of the set.
+    let document = keys.verifying_keys().to_jwks();
+    let jwk: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(jwk["keys"].as_array().unwrap().len(), 1);
+    let jwk = public.verifying_key().to_jwk().unwrap();
+    for known in [jwk.as_bytes(), document.as_bytes()] {
+        if let Ok(forger) = SigningKey::hs256(known) {
+            let forged = forger.with_key_id("k").sign(&claims).unwrap();
+            let error = verifier.verify(&forged).unwrap_err();
+            assert_eq!(error.kind(), VerifyErrorKind::BadSignature);
+        }
+    }
+    // A signature of the one under the header of the other.
+    let [[by_secret, payload, mac], [by_public, _, signature]] =
+        [&secret, &public].map(|key| parts(&key.sign(&claims).unwrap()));
+    for forged in [
+        format!("{by_secret}.{payload}.{signature}"),
+        format!("{by_public}.{payload}.{mac}"),
+    ] {
+        let error = verifier.verify(&forged).unwrap_err();
+        assert_eq!(error.kind(), VerifyErrorKind::BadSignature);
+    }
+}
+
+fn parts(token: &str) -> [String; 3] {
+    let parts: Vec<String> = token.split('.').map(str::to_owned).collect();
+    parts.try_into().unwrap()
 }

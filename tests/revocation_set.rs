@@ -9,7 +9,7 @@
 )]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -847,6 +847,144 @@ fn k01_readers_see_what_was_acknowledged() {
             done.store(true, Ordering::SeqCst);
         });
     });
+}
+
+/// A block, the generation or the cutoff that comes with it, and the lifting: at no moment does a token pass that is of an
+/// earlier generation, or within the cutoff, though its issuer's clock is ahead, and the tables are built anew all the while.
+#[test]
+fn k03_no_moment_lets_a_token_pass_between_a_block_and_what_comes_with_it() {
+    const OF_ONE: u64 = 4;
+    let (set, clock) = set();
+    let (set, blocked, done) = (&set, &AtomicU64::new(0), &AtomicBool::new(false));
+    let until = NOW + 10 * HOUR;
+    // Four rounds for each subject: the first has no row of a generation yet.
+    let subject_of = |round: u64| format!("s{}", round / OF_ONE);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(move || {
+                let mut look_ups = 0_u64;
+                while !done.load(Ordering::SeqCst) {
+                    let round = blocked.load(Ordering::SeqCst);
+                    if round > 0 {
+                        let subject = subject_of(round);
+                        let id = token(until).subject(&subject).generation(round % OF_ONE);
+                        let other = format!("o{round}");
+                        for _ in 0..20 {
+                            assert!(set.is_revoked(&id.issued_at(at(NOW + HOUR))), "{round}");
+                            let of_cutoff = token(until).subject(&other);
+                            let of_cutoff = of_cutoff.issued_at(at(NOW + HOUR));
+                            assert!(set.is_revoked(&of_cutoff), "{other}");
+                            look_ups += 1;
+                        }
+                    }
+                }
+                assert!(look_ups > 1000, "{look_ups}");
+            });
+        }
+        scope.spawn(move || {
+            let began = Instant::now();
+            for round in 1..12_000 {
+                let subject = subject_of(round);
+                let number = round % OF_ONE + 1;
+                let other = format!("o{round}");
+                set.revoke(&block(&subject)).unwrap();
+                set.revoke(&block(&other)).unwrap();
+                blocked.store(round, Ordering::SeqCst);
+                set.revoke(&generation(&subject, number, until)).unwrap();
+                let lifted = set.lift_block_by_generation(Some(ISSUER), &subject, number);
+                assert!(lifted.unwrap());
+                let id = token(until).subject(&subject).issued_at(at(NOW));
+                assert!(!set.is_revoked(&id.generation(number)), "{round}");
+                // Of tokens that know no generation the cutoff tells.
+                set.revoke(&cutoff(&other, NOW + HOUR, until)).unwrap();
+                assert!(set.lift_block(Some(ISSUER), &other));
+                // So that shards grow and are pruned, those of both among them.
+                let short = format!("x{round}");
+                set.revoke(&cutoff(&short, NOW, NOW + round / 16)).unwrap();
+                if round % 16 == 0 {
+                    clock.advance(Duration::from_secs(1));
+                }
+                if began.elapsed() > Duration::from_secs(20) {
+                    break;
+                }
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+    });
+}
+
+/// While a generation is held that has expired, a cutoff kills what carries one too. Raised anew, the generation does: at no
+/// moment does the old one exempt a token from the cutoff.
+#[test]
+fn k03_a_generation_that_has_expired_exempts_nothing_while_it_is_raised() {
+    let (set, clock) = set();
+    let until = NOW + 10 * HOUR;
+    let names: Vec<String> = (0..20_000).map(|number| number.to_string()).collect();
+    for name in &names {
+        set.revoke(&generation(name, 1, NOW + 10)).unwrap();
+        set.revoke(&cutoff(name, NOW, until)).unwrap();
+    }
+    clock.advance(Duration::from_secs(400));
+    let (set, names, at_name, done) = (&set, &names, &AtomicUsize::new(0), &AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            while !done.load(Ordering::SeqCst) {
+                let name = &names[at_name.load(Ordering::SeqCst)];
+                let id = token(until).subject(name).issued_at(at(NOW)).generation(1);
+                for _ in 0..20 {
+                    assert!(set.is_revoked(&id), "{name}");
+                }
+            }
+        });
+        for (number, name) in names.iter().enumerate() {
+            at_name.store(number, Ordering::SeqCst);
+            set.revoke(&generation(name, 2, until)).unwrap();
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+}
+
+/// A token that was revoked is never found alive while its bucket, and the rows of those that expire late, grow from nothing.
+#[test]
+fn k01_what_was_revoked_first_is_found_while_everything_grows() {
+    for round in 0..60_u64 {
+        let (set, _) = set();
+        let (set, acknowledged) = (&set, &AtomicU64::new(0));
+        let names: Vec<String> = (0..400).map(|number| format!("{round}-{number}")).collect();
+        let names = &names;
+        thread::scope(|scope| {
+            for reader in 0..2_usize {
+                scope.spawn(move || {
+                    let mut at_name = reader;
+                    loop {
+                        let known = acknowledged.load(Ordering::SeqCst);
+                        let known = usize::try_from(known).unwrap();
+                        if known > 0 {
+                            at_name = (at_name + 7) % known;
+                            for name in [&names[at_name], &names[known - 1]] {
+                                let near = token(NOW + 60);
+                                let far = token(NOW + 100 * 24 * HOUR);
+                                assert!(set.is_revoked(&near.jti(name)), "{name}");
+                                assert!(set.is_revoked(&far.jti(name)), "{name}");
+                                assert!(set.is_revoked(&near.sid(name)), "{name}");
+                                assert!(set.is_revoked(&near.subject(name)), "{name}");
+                            }
+                        }
+                        if known == names.len() {
+                            break;
+                        }
+                    }
+                });
+            }
+            for (number, name) in (1..).zip(names) {
+                revoke_token(set, &token(NOW + 60).jti(name));
+                revoke_token(set, &token(NOW + 100 * 24 * HOUR).jti(name));
+                set.revoke(&session(name, NOW + 60)).unwrap();
+                set.revoke(&block(name)).unwrap();
+                acknowledged.store(number, Ordering::SeqCst);
+            }
+        });
+    }
 }
 
 #[derive(Clone, Debug)]

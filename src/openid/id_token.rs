@@ -118,6 +118,18 @@ impl IdTokenVerifier {
         self
     }
 
+    /// The longest token that is looked at, in bytes: 8 KiB by default. Some providers put every group of a person into it.
+    ///
+    /// # Panics
+    ///
+    /// If it is more than 64 KiB.
+    #[must_use]
+    #[track_caller]
+    pub fn max_token_length(mut self, bytes: usize) -> Self {
+        self.verifier = self.verifier.max_token_length(bytes);
+        self
+    }
+
     /// Where the time comes from. The system's clock by default.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {

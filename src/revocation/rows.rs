@@ -128,12 +128,13 @@ impl Row<'_> {
 
     /// Changes the row. Only one writer at a time may do so.
     pub(super) fn set(self, kind: Kind, until: u64, value: u64) {
-        // A reader reads the value first: with a new value it sees the new limit.
-        if let Some(place) = self.rows.limits.get(self.place) {
-            place.store(kind.with(until), Ordering::Release);
-        }
+        // A reader reads the limit first: with a new limit it sees the new value.
+        // So an old value that has expired does not count again.
         if let Some(place) = self.rows.values.get(self.place) {
             place.store(value, Ordering::Release);
+        }
+        if let Some(place) = self.rows.limits.get(self.place) {
+            place.store(kind.with(until), Ordering::Release);
         }
     }
 }

@@ -39,7 +39,7 @@ use crate::clock::{Clock, SystemClock};
 ///
 /// Of an id and its issuer 64 bits are kept, which depend on a secret key: the set's own, or one that was
 /// [given](RevocationSet::fingerprint_key). Among n entries a token that nobody revoked is taken for one of them
-/// with a chance of n / 2^64: with 10 million, once in 10^12 look-ups.
+/// with a chance of n / 2^63 at most: with 10 million, once in 10^12 look-ups.
 ///
 /// A revoked token takes 12 to 14 bytes: it lies with those that expire in the same 64 seconds, which go together,
 /// so none holds its own expiry. Tokens that expire more than 72 hours ahead, and sessions, take about 25 bytes,
@@ -222,7 +222,7 @@ impl RevocationSet {
 
     #[inline]
     fn is_subject_revoked(&self, rows: &Rows, id: Fingerprint, token: &TokenId<'_>) -> bool {
-        let Some(rows) = rows.subject(id) else {
+        let Some(found) = rows.subject(id) else {
             return false;
         };
         let expires_at = token.expires_at.since_epoch();
@@ -230,19 +230,21 @@ impl RevocationSet {
 
         // In this order. Were the generation read before the block, it could be raised and the block lifted in between,
         // and the token would pass between the two.
-        let block = rows
-            .block
-            .map(|row| (Block::of(row.value()), row))
-            .filter(|(block, row)| block.stands || self.counts(*row, expires_at))
-            .map(|(block, _)| block);
+        let block = found.block.and_then(|row| {
+            let counts = self.counts(row, expires_at);
+            let block = Block::of(row.value());
+            (block.stands || counts).then_some(block)
+        });
         if block.is_some_and(|block| block.stands) {
             return true;
         }
-        let generation = rows
-            .generation
-            .map(|row| (row.value(), row))
-            .filter(|(_, row)| self.counts(*row, expires_at))
-            .map(|(generation, _)| generation);
+        // What was said between the search and the lifting has rows that were not found.
+        let found = match found.block {
+            Some(_) => rows.subject(id).unwrap_or(found),
+            None => found,
+        };
+        let value = |row: Row<'_>| self.counts(row, expires_at).then(|| row.value());
+        let generation = found.generation.and_then(value);
         if generation.is_some_and(|least| token.generation.unwrap_or(0) < least) {
             return true;
         }
@@ -253,10 +255,7 @@ impl RevocationSet {
         {
             return true;
         }
-        let cutoff = rows.cutoff.map(|row| (row.value(), row));
-        !is_by_generation
-            && cutoff
-                .is_some_and(|(cutoff, row)| issued_until(cutoff) && self.counts(row, expires_at))
+        !is_by_generation && found.cutoff.and_then(value).is_some_and(issued_until)
     }
 
     /// Revokes. To revoke what is revoked changes nothing; of two that speak of the same the later, higher or longer counts.

@@ -1,9 +1,10 @@
 //! Where a provider tells that somebody has logged out (OpenID Connect Back-Channel Logout 1.0).
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum_core::body::Body;
 use axum_core::extract::{DefaultBodyLimit, FromRequest, Request};
@@ -46,7 +47,7 @@ use crate::revocation::{Revocation, RevocationSet, TokenId};
 /// | --- | --- |
 /// | `POST`, a form with one good `logout_token` | 200, once the sessions have ended |
 /// | a token that is refused, or was seen before; no form | 400 `invalid_request` |
-/// | the provider's keys, or what ends the sessions, fail | 400 `temporarily_unavailable`; the same token may come again |
+/// | the provider's keys, or what ends the sessions, fail; the same token is being seen to | 400 `temporarily_unavailable`; it may come again |
 ///
 /// Why a token is refused is in the response's extensions, as an [`OpenIdError`].
 ///
@@ -61,6 +62,14 @@ struct Inner {
     end_sessions: Box<EndSessions>,
     /// The ids of logout tokens, as though they were revoked.
     seen: RevocationSet,
+    /// The ids of those whose sessions are being ended: one for each request that waits.
+    under_way: Mutex<HashSet<Box<str>>>,
+}
+
+/// Keeps a token from being seen to twice at once, for as long as it is not known what comes of it.
+struct UnderWay<'a> {
+    tokens: &'a Mutex<HashSet<Box<str>>>,
+    id: Box<str>,
 }
 
 type Ended = Pin<Box<dyn Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send>>;
@@ -74,6 +83,8 @@ enum Fault {
     Form,
     Token(OpenIdError),
     Replayed,
+    /// The same token is being seen to.
+    UnderWay,
     /// There is no room to remember another token.
     Full,
     Ending(
@@ -109,6 +120,7 @@ impl BackChannelLogout {
                 Box::pin(async move { ended.await.map_err(Into::into) })
             }),
             seen,
+            under_way: Mutex::default(),
         }))
     }
 
@@ -147,12 +159,15 @@ impl BackChannelLogout {
             verifier,
             end_sessions,
             seen,
+            under_way,
         } = &*self.0;
         let token = logout_token(request).await?;
         let logout = verifier.verify(&token).await.map_err(Fault::Token)?;
         let id = TokenId::new(logout.refused_from())
             .issuer(logout.issuer())
             .jti(logout.token_id());
+        // Before it is asked whether the token was seen: another request may be about to say so.
+        let _under_way = UnderWay::begin(under_way, logout.token_id()).ok_or(Fault::UnderWay)?;
         if seen.is_revoked(&id) {
             return Err(Fault::Replayed);
         }
@@ -163,6 +178,26 @@ impl BackChannelLogout {
             _ => Err(Fault::Full),
         }
     }
+}
+
+impl<'a> UnderWay<'a> {
+    fn begin(tokens: &'a Mutex<HashSet<Box<str>>>, id: &str) -> Option<Self> {
+        let is_first = lock(tokens).insert(id.into());
+        is_first.then(|| Self {
+            tokens,
+            id: id.into(),
+        })
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        lock(self.tokens).remove(&self.id);
+    }
+}
+
+fn lock(tokens: &Mutex<HashSet<Box<str>>>) -> MutexGuard<'_, HashSet<Box<str>>> {
+    tokens.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The one `logout_token` of a form (§2.5). Other members are ignored.
@@ -199,7 +234,7 @@ impl Fault {
     fn code(&self) -> &'static str {
         match self {
             Self::Token(error) if error.is_outage() => "temporarily_unavailable",
-            Self::Full | Self::Ending(_) => "temporarily_unavailable",
+            Self::UnderWay | Self::Full | Self::Ending(_) => "temporarily_unavailable",
             _ => "invalid_request",
         }
     }
@@ -233,6 +268,7 @@ fn report(done: &Result<(), Fault>) {
             }
         }
         Err(Fault::Replayed) => tracing::debug!("a logout token has come before"),
+        Err(Fault::UnderWay) => tracing::debug!("the same logout token is being seen to"),
         Err(Fault::Full) => tracing::error!("no room to remember another logout token"),
         Err(Fault::Ending(error)) => {
             tracing::error!(reason = %error, "sessions could not be ended at a provider's logout");

@@ -14,6 +14,7 @@
 )]
 
 mod browser;
+mod impostor;
 mod process;
 mod provider;
 mod service;
@@ -45,6 +46,7 @@ use tower_jwt_auth::routes::BackChannelLogout;
 use tower_jwt_auth::store::MemoryStore;
 
 use browser::Browser;
+use impostor::Impostor;
 use process::Process;
 use provider::{ALGORITHMS, API, Client, Provider, part};
 use service::{Connection, protected, serve};
@@ -89,6 +91,7 @@ async fn main() {
         a_removed_key_is_refused_within_its_life
         a_logout_at_the_provider_ends_its_tokens_here
         social_login_comes_to_a_session
+        social_login_keeps_its_rules_with_a_bad_provider
         openid_provider_says_what_it_found
     }
     assert!(
@@ -558,6 +561,114 @@ async fn social_login_comes_to_a_session(work: &Path) {
     assert_eq!(status(&mut here, "/me").await, 401);
     assert_eq!(status(&mut elsewhere, "/me").await, 200);
     println!("  after a logout at the provider: 401, and 200 in the other browser");
+}
+
+/// The example `social_login`, as it stands, against a provider that says what no honest one would.
+async fn social_login_keeps_its_rules_with_a_bad_provider(_: &Path) {
+    let provider = Impostor::start().await;
+    let mut command = example("social_login");
+    command
+        .env("ISSUER", provider.issuer())
+        .env("CLIENT_ID", Impostor::CLIENT)
+        .env("PORT", "0");
+    let mut process = Process::start(&mut command);
+    let line = process.line();
+    let origin = line.strip_prefix("open ").unwrap().to_owned();
+    let at = |path: &str| Url::parse(&format!("{origin}{path}")).unwrap();
+    let stop = format!("{}/authorize", provider.issuer());
+    let begin = async || {
+        let mut browser = Browser::new().stop_at(&stop);
+        let sent = browser.open(at("/login")).await;
+        let [state, nonce] = ["state", "nonce"].map(|name| sent.parameter(name).unwrap());
+        (browser, state, nonce)
+    };
+    let come_back = async |browser: &mut Browser, parameters: &str| {
+        let page = browser.open(at(&format!("/callback?{parameters}"))).await;
+        page.status.unwrap().as_u16()
+    };
+    let me = async |browser: &mut Browser| browser.open(at("/me")).await.status.unwrap().as_u16();
+    let log_out = async |claims: Value| {
+        let token = provider.logout_token(claims);
+        let request = browser::client().post(at("/backchannel-logout"));
+        let request = browser::with_form(request, &[("logout_token", &token)]);
+        request.send().await.unwrap().status().as_u16()
+    };
+
+    // Whatever is wrong with an answer: the nonce of that login serves no other.
+    let (mut browser, state, nonce) = begin().await;
+    provider.say(json!({ "sub": "alice", "nonce": "another" }));
+    let callback = format!("code=c&state={state}");
+    assert_eq!(come_back(&mut browser, &callback).await, 403);
+    provider.say(json!({ "sub": "alice", "nonce": nonce }));
+    assert_eq!(come_back(&mut browser, &callback).await, 401);
+    let (mut browser, state, nonce) = begin().await;
+    provider.say(json!({ "sub": "alice", "nonce": nonce }));
+    let refused = format!("error=access_denied&state={state}");
+    assert_eq!(come_back(&mut browser, &refused).await, 403);
+    let callback = format!("code=c&state={state}");
+    assert_eq!(come_back(&mut browser, &callback).await, 401);
+    println!("  after an answer that is refused, the login has to begin anew");
+
+    // But not if it was no answer to this login.
+    let (mut browser, state, nonce) = begin().await;
+    provider.say(json!({ "sub": "alice", "nonce": nonce, "name": "</pre><script>x</script>" }));
+    assert_eq!(come_back(&mut browser, "code=c&state=x").await, 403);
+    assert_eq!(
+        come_back(&mut browser, &format!("code=c&state={state}")).await,
+        200
+    );
+    let page = browser.open(at("/")).await.body;
+    assert!(
+        page.contains("&lt;script>") && !page.contains("<script"),
+        "{page}"
+    );
+    for parameters in [
+        "code=c&error=x",
+        "code=c&iss=https%3A%2F%2Fid.example.com",
+        "",
+    ] {
+        let (mut browser, state, nonce) = begin().await;
+        provider.say(json!({ "sub": "alice", "nonce": nonce }));
+        let parameters = format!("{parameters}&state={state}");
+        assert_eq!(come_back(&mut browser, &parameters).await, 403);
+        assert_eq!(me(&mut browser).await, 401);
+    }
+
+    // No answer fills the memory.
+    for (more, expected) in [(20_000, 200), (1 << 20, 403)] {
+        let (mut browser, state, nonce) = begin().await;
+        provider.say_at_length(json!({ "sub": "alice", "nonce": nonce }), more);
+        let parameters = format!("code=c&state={state}");
+        assert_eq!(come_back(&mut browser, &parameters).await, expected);
+    }
+
+    // A session at the provider may have a long name, and then ends here as any other; so does one that had none.
+    let long = "s".repeat(300);
+    let log_in = async |sid: Option<&str>| {
+        let (mut browser, state, nonce) = begin().await;
+        let mut claims = json!({ "sub": "bob", "nonce": nonce });
+        if let Some(sid) = sid {
+            claims["sid"] = json!(sid);
+        }
+        provider.say(claims);
+        assert_eq!(
+            come_back(&mut browser, &format!("code=c&state={state}")).await,
+            200
+        );
+        browser
+    };
+    let mut there = log_in(Some("s2")).await;
+    let mut here = log_in(Some(&long)).await;
+    let mut unnamed = log_in(None).await;
+    let others = json!({ "jti": "1", "sub": "carol", "sid": long });
+    assert_eq!(log_out(others).await, 200);
+    assert_eq!((me(&mut here).await, me(&mut unnamed).await), (200, 200));
+    let logout = json!({ "jti": "2", "sub": "bob", "sid": long });
+    assert_eq!(log_out(logout).await, 200);
+    assert_eq!(me(&mut here).await, 401, "its name is long");
+    assert_eq!(me(&mut unnamed).await, 401, "it may be the one");
+    assert_eq!(me(&mut there).await, 200);
+    println!("  a logout of a session with a long name, or with none, ends it here");
 }
 
 /// The example `openid_provider`, as it stands.
