@@ -3,7 +3,7 @@
 use super::Revocation;
 use super::buckets;
 use super::fingerprint::Fingerprint;
-use super::rows::{Block, Kind};
+use super::rows::Kind;
 use super::set::RevocationSet;
 
 /// An entry, without the ids that it came from.
@@ -12,7 +12,7 @@ pub(crate) struct Mark {
     /// The fingerprint.
     pub(crate) id: u64,
     pub(crate) kind: MarkKind,
-    /// In seconds since the epoch. For a token: its `exp`, or another second of the same bucket.
+    /// In seconds since the epoch. For a token: the last second of its bucket, which is all that sets remember of its `exp`.
     pub(crate) until: u64,
 }
 
@@ -46,7 +46,10 @@ impl RevocationSet {
                 issuer: of,
                 jti,
                 expires_at,
-            } => mark(issuer(of).token(jti), MarkKind::Token, expires_at.seconds()),
+            } => {
+                let bucket = buckets::bucket_of(expires_at.since_epoch());
+                mark(issuer(of).token(jti), MarkKind::Token, last_of(bucket))
+            }
             Revocation::Session {
                 issuer: of,
                 sid,
@@ -102,11 +105,10 @@ impl RevocationSet {
     pub(crate) fn visit_passing(&self, mut visit: impl FnMut(Mark)) {
         let root = self.current();
         for (bucket, id) in root.tokens.entries() {
-            let end = buckets::end_of(bucket).as_secs();
             visit(Mark {
                 id: id.bits(),
                 kind: MarkKind::Token,
-                until: end.saturating_sub(1),
+                until: last_of(bucket),
             });
         }
         for (id, kind, until, value) in root.rows() {
@@ -125,12 +127,6 @@ impl RevocationSet {
     }
 }
 
-impl From<Block> for MarkKind {
-    fn from(block: Block) -> Self {
-        Self::Block {
-            stands: block.stands,
-            by_generation: block.by_generation,
-            cutoff: block.cutoff,
-        }
-    }
+fn last_of(bucket: u64) -> u64 {
+    buckets::end_of(bucket).as_secs().saturating_sub(1)
 }

@@ -26,6 +26,8 @@ pub enum RedisStoreError {
     Unread,
     /// The server's answer makes no sense: another program writes to these keys.
     Reply,
+    /// A generation above 2^53 - 1, which the server's scripts cannot count to. Nothing was written.
+    OutOfRange,
     /// The crypto back-end failed: no randomness.
     Backend,
 }
@@ -34,6 +36,8 @@ impl From<redis::RedisError> for RedisStoreError {
     fn from(error: redis::RedisError) -> Self {
         if error.is_timeout() {
             Self::Timeout
+        } else if error.code() == Some("OTHERSECRET") {
+            Self::OtherSecret
         } else {
             Self::Server(Arc::new(error))
         }
@@ -51,6 +55,7 @@ impl fmt::Display for RedisStoreError {
             Self::Unreplicated => "too few replicas have it",
             Self::Unread => "not every node has read it in time",
             Self::Reply => "the Redis server's answer makes no sense",
+            Self::OutOfRange => "the generation is too large",
             Self::Backend => "the crypto back-end failed",
         })
     }

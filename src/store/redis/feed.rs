@@ -7,14 +7,14 @@ use std::time::Duration;
 use ::redis::Value;
 use ::redis::streams::StreamReadReply;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::error::RedisStoreError;
 use super::health::Moment;
 use super::link::Link;
-use super::record::Record;
-use super::shared::{Argument, Beat, Node, Position, Shared, bytes, items, random_name, text};
-use crate::clock::since_epoch;
+use super::own::Read;
+use super::record::{Lineage, Record};
+use super::shared::{Argument, Beat, Node, Place, Position, Shared, bytes, items, random_name, text};
 
 /// For how long the server holds back an answer while there is nothing new, in milliseconds.
 const BLOCK: u64 = 500;
@@ -31,15 +31,14 @@ const MOST_BEATS: usize = 64;
 /// How many nodes are kept in mind. More are no deployment, but somebody who writes to the stream.
 const MOST_NODES: usize = 10_000;
 
-/// Where a node is in the stream, and the tag of the entry that it has read last.
-struct Place {
-    position: Position,
-    last: Vec<u8>,
-}
+/// How long the name of a node is, and the nonce of a call.
+const NAME: usize = 16;
 
 enum Reading {
-    /// So many entries were read.
-    Read,
+    /// What came was read. There may be more.
+    Some,
+    /// All was read that there is.
+    All,
     /// The stream does not go on from where this node is: something was trimmed, lost or replaced.
     Broken,
 }
@@ -70,11 +69,20 @@ async fn say(shared: &Shared) -> Result<(), RedisStoreError> {
             beats.pop_front();
         }
     }
-    let position = shared.position.borrow().to_text();
-    let now = u64::try_from(since_epoch(&*shared.clock).as_millis()).unwrap_or(u64::MAX);
-    let arguments = [shared.node.as_bytes(), position.as_bytes()];
+    let Place { position, last } = shared.place.borrow().clone();
+    let position = position.to_text();
+    let arguments = [shared.node.as_bytes(), position.as_bytes(), &last];
     let script = &shared.scripts.beat;
-    let said = shared.call_as(&nonce, script, now, false, &arguments).await;
+    let said = shared
+        .call_on(
+            &shared.link,
+            &nonce,
+            script,
+            shared.now(),
+            false,
+            &arguments,
+        )
+        .await;
     if said.is_err() {
         // It was not written, or may not have been: waiting for it would say nothing about the stream.
         let mut beats = shared.beats();
@@ -90,8 +98,19 @@ pub(super) async fn follow(shared: Arc<Shared>) {
     // Ends with this one, and when another begins.
     let mut restoring = None;
     let mut pause = Pause::default();
+    let mut loaded: Option<Instant> = None;
     loop {
-        let place = match load(&shared).await {
+        // Who lives is in the stream. Soon after another look it is known already; and if that part is what does not go
+        // on, it must not be read over and over.
+        let back = shared.settings.max_staleness.saturating_mul(2);
+        let back = match loaded {
+            Some(before) if before.elapsed() < back => Duration::ZERO,
+            _ => back,
+        };
+        let began = Instant::now();
+        // This node may have been told to revoke something before it had read anything.
+        let holds_something = shared.set.state().entries() > 0;
+        let place = match load(&shared, back).await {
             Ok(place) => place,
             Err(error) => {
                 report(&error);
@@ -99,8 +118,9 @@ pub(super) async fn follow(shared: Arc<Shared>) {
                 continue;
             }
         };
-        let loads = shared.loads.fetch_add(1, Ordering::Relaxed);
-        if loads > 0 {
+        loaded = Some(began);
+        shared.loads.fetch_add(1, Ordering::AcqRel);
+        if holds_something {
             // What the server has lost, this node may still hold. The one before goes: this one covers it.
             drop(restoring.replace(Restoring::begin(&shared)));
         }
@@ -150,8 +170,15 @@ impl Pause {
 async fn read_on(shared: &Shared, link: &Link, mut place: Place) {
     let mut pause = Pause::default();
     loop {
-        match read(shared, link, &mut place).await {
-            Ok(Reading::Read) => pause = Pause::default(),
+        let reading = read(shared, link, &mut place).await;
+        shared.place.send_replace(place.clone());
+        match reading {
+            // Signs of life may be farther on.
+            Ok(Reading::Some) => {
+                pause = Pause::default();
+                continue;
+            }
+            Ok(Reading::All) => pause = Pause::default(),
             Ok(Reading::Broken) => return,
             Err(error) => {
                 report(&error);
@@ -178,18 +205,31 @@ fn is_overdue(shared: &Shared) -> bool {
 }
 
 /// Notes where the stream ends, then takes in the state: what comes meanwhile is read from the stream.
-async fn load(shared: &Shared) -> Result<Place, RedisStoreError> {
-    let probe = shared.seal.probe();
-    let hello = shared.call(&shared.scripts.hello, &[&probe]).await?;
-    let Some([found, position, last]) = items(&hello) else {
+async fn load(shared: &Shared, back: Duration) -> Result<Place, RedisStoreError> {
+    let overflows = shared.health.overflows();
+    shared.own.forget_acknowledged();
+    let nonce = random_name()?;
+    let back = back.as_millis().to_string();
+    let script = &shared.scripts.hello;
+    let arguments = [back.as_bytes()];
+    let hello = shared.call_on(
+        &shared.link,
+        &nonce,
+        script,
+        shared.now(),
+        false,
+        &arguments,
+    );
+    let hello = hello.await;
+    let is_other = matches!(hello, Err(RedisStoreError::OtherSecret));
+    if is_other || hello.is_ok() {
+        let other = &shared.health.other_secret;
+        other.store(is_other, Ordering::Release);
+    }
+    let hello = hello?;
+    let Some([position, last]) = items(&hello) else {
         return Err(RedisStoreError::Reply);
     };
-    let is_ours = bytes(found) == Some(&probe);
-    let other = &shared.health.other_secret;
-    other.store(!is_ours, Ordering::Relaxed);
-    if !is_ours {
-        return Err(RedisStoreError::OtherSecret);
-    }
     let position = bytes(position).and_then(Position::parse);
     let place = Place {
         position: position.ok_or(RedisStoreError::Reply)?,
@@ -208,14 +248,15 @@ async fn load(shared: &Shared) -> Result<Place, RedisStoreError> {
     .await?;
     scan(shared, "HSCAN", &shared.names.subjects, |field, record| {
         let id = shared.seal.subject(field)?;
-        Some(shared.learn_subject(id, Record::parse(record)?))
+        let learnt = shared.learn_subject(id, Record::parse(record)?);
+        Some(learnt.map(|_| ()))
     })
     .await?;
-    shared.health.incomplete.store(false, Ordering::Relaxed);
+    shared.health.make_good(overflows);
     Ok(place)
 }
 
-/// Visits all pairs of a key.
+/// Visits all pairs of a key. Those that `visit` cannot read are another program's, and say nothing.
 async fn scan(
     shared: &Shared,
     command: &str,
@@ -234,8 +275,11 @@ async fn scan(
         for pair in pairs.chunks_exact(2) {
             let [name, value] = pair else { continue };
             let (name, value) = (bytes(name), bytes(value));
-            let visited = visit(name.unwrap_or_default(), value.unwrap_or_default());
-            visited.ok_or(RedisStoreError::Reply)??;
+            match visit(name.unwrap_or_default(), value.unwrap_or_default()) {
+                // Not `Reply`: this one may be read by itself.
+                Some(Err(RedisStoreError::Reply)) | None => report(&RedisStoreError::Reply),
+                Some(visited) => visited?,
+            }
         }
         cursor = bytes(next).ok_or(RedisStoreError::Reply)?.to_vec();
         if cursor == b"0" {
@@ -253,82 +297,120 @@ async fn read(shared: &Shared, link: &Link, place: &mut Place) -> Result<Reading
     command.arg(place.position.to_text());
     let answer = link.ask(&shared.deployment, &command).await?;
     if answer == Value::Nil {
-        return Ok(Reading::Read);
+        return Ok(Reading::All);
     }
     let answer: StreamReadReply =
         redis::from_redis_value(answer).map_err(|_| RedisStoreError::Reply)?;
+    let mut entries = 0_usize;
     let mut is_wanted = false;
+    let mut is_broken = false;
     for entry in answer.keys.into_iter().flat_map(|key| key.ids) {
-        let member = |name: &str| entry.map.get(name).and_then(bytes);
-        if member("p") != Some(&place.last) {
-            return Ok(Reading::Broken);
-        }
+        entries = entries.saturating_add(1);
         let position = Position::parse(entry.id.as_bytes()).ok_or(RedisStoreError::Reply)?;
-        let own = member("n").ok_or(RedisStoreError::Reply)?;
-        take(shared, own, &member)?;
+        let member = |name: &str| entry.map.get(name).and_then(bytes);
+        let (Some(before), Some(own)) = (member("p"), member("n")) else {
+            // Not one of ours: those name one another, as if it were not there.
+            place.position = position;
+            continue;
+        };
+        is_broken = before != place.last || !take(shared, position, own, &member)?;
+        if is_broken {
+            break;
+        }
         is_wanted |= member("w") == Some(b"1");
         *place = Place {
             position,
             last: own.to_vec(),
         };
-        shared.position.send_replace(position);
     }
     if is_wanted {
+        shared.place.send_replace(place.clone());
         shared.urge.notify_one();
     }
-    Ok(Reading::Read)
+    Ok(if is_broken {
+        Reading::Broken
+    } else if entries < ENTRIES {
+        Reading::All
+    } else {
+        Reading::Some
+    })
 }
 
-/// Takes in an entry.
+/// Takes in an entry. Whether it makes sense: that it does after all that came before.
 fn take<'a>(
     shared: &Shared,
+    position: Position,
     own: &[u8],
     member: &impl Fn(&str) -> Option<&'a [u8]>,
-) -> Result<(), RedisStoreError> {
+) -> Result<bool, RedisStoreError> {
+    let mut makes_sense = true;
     if let (Some(revoked), Some(until)) = (member("z"), member("s")) {
-        let until = text(until).and_then(|text| text.parse().ok());
-        return shared.learn(revoked, until.ok_or(RedisStoreError::Reply)?);
+        match text(until).and_then(|text| text.parse().ok()) {
+            Some(until) => match shared.learn(revoked, until) {
+                Err(RedisStoreError::Reply) => makes_sense = false,
+                learnt => learnt?,
+            },
+            None => makes_sense = false,
+        }
+    } else if let (Some(field), Some(record)) = (member("u"), member("r")) {
+        match (shared.seal.subject(field), Record::parse(record)) {
+            (Some(id), Some(record)) => {
+                makes_sense = shared.learn_subject(id, record)? != Lineage::Split;
+            }
+            _ => makes_sense = false,
+        }
+    } else if let (Some(name), Some(read)) = (member("h"), member("a")) {
+        match Position::parse(read) {
+            Some(read) => makes_sense = hear(shared, name, read, own),
+            None => makes_sense = false,
+        }
     }
-    if let (Some(field), Some(record)) = (member("u"), member("r")) {
-        let id = shared.seal.subject(field);
-        let record = Record::parse(record).ok_or(RedisStoreError::Reply)?;
-        return shared.learn_subject(id.ok_or(RedisStoreError::Reply)?, record);
+    if let Some(nonce) = own.get(..NAME).and_then(text) {
+        let loads = shared.loads.load(Ordering::Acquire);
+        shared.own.read(nonce, Read { position, loads });
     }
-    if let (Some(name), Some(read)) = (member("h"), member("a")) {
-        let read = Position::parse(read).ok_or(RedisStoreError::Reply)?;
-        hear(shared, name, read, own);
-    }
-    Ok(())
+    Ok(makes_sense)
 }
 
-fn hear(shared: &Shared, name: &[u8], read: Position, own: &[u8]) {
-    let heard = Moment::now();
-    let silent = |node: &Node| node.heard.age() > shared.settings.max_staleness;
-    let mut nodes = shared.nodes();
-    if !nodes.contains_key(name) {
-        nodes.retain(|_, node| !silent(node));
-        if nodes.len() >= MOST_NODES {
-            return;
-        }
+/// Takes in a sign of life. Whether nothing is missing that this node wrote before it, if it is its own.
+fn hear(shared: &Shared, name: &[u8], read: Position, own: &[u8]) -> bool {
+    if name.len() != NAME {
+        return false;
     }
-    nodes.insert(name.to_vec(), Node { read, heard });
+    let node = Node {
+        read,
+        heard: Moment::now(),
+        loads: shared.loads.load(Ordering::Acquire),
+    };
+    let mut nodes = shared.nodes();
+    let is_known = nodes.contains_key(name);
+    if !is_known {
+        nodes.retain(|_, node| !node.is_silent(shared.settings.max_staleness));
+    }
+    if is_known || nodes.len() < MOST_NODES {
+        nodes.insert(name.to_vec(), node);
+    }
     drop(nodes);
     if name != shared.node.as_bytes() {
-        return;
+        return true;
     }
     let mut beats = shared.beats();
-    if let Some(index) = beats.iter().position(|beat| beat.nonce.as_bytes() == own) {
-        let mut read = beats.drain(..=index);
-        if let Some(beat) = read.next_back() {
-            shared.health.hear(beat.written);
-        }
+    let index = beats.iter().position(|beat| beat.nonce.as_bytes() == own);
+    let Some(beat) = index.and_then(|index| beats.drain(..=index).next_back()) else {
+        return true;
+    };
+    drop(beats);
+    if shared.own.is_missing(beat.written) {
+        return false;
     }
+    shared.health.hear(beat.written);
+    true
 }
 
 /// Tells the server, and so the other nodes, what this one holds and they may not.
 async fn restore(shared: &Shared) -> Result<(), RedisStoreError> {
     let now = shared.now_in_seconds();
-    let leeway = Shared::LEEWAY_MILLISECONDS / 1000;
+    let leeway = Shared::LEEWAY_SECONDS;
     let mut held = Vec::new();
     shared.set.visit_passing(|mark| {
         if now < mark.until.saturating_add(leeway)
@@ -346,8 +428,10 @@ async fn restore(shared: &Shared) -> Result<(), RedisStoreError> {
         let field = shared.seal.field(id);
         let text = record.to_text();
         let script = &shared.scripts.restore_subject;
-        let answer = shared.call(script, &[&field, text.as_bytes()]).await?;
-        shared.changed(&field, &answer).await?;
+        let mut ticket = shared.ticket(false)?;
+        let arguments: [&[u8]; 2] = [&field, text.as_bytes()];
+        let answer = shared.call_for(&ticket, script, &arguments).await?;
+        shared.changed(&mut ticket, &field, &answer).await?;
     }
     Ok(())
 }

@@ -22,6 +22,16 @@ impl Moment {
         }
     }
 
+    /// Before the other, by the clock of the machine.
+    pub(super) fn is_before(self, other: Self) -> bool {
+        self.machine < other.machine
+    }
+
+    /// How long ago at least: by the clock of the machine, which nobody sets.
+    pub(super) fn least_age(self) -> Duration {
+        Self::now().machine.saturating_duration_since(self.machine)
+    }
+
     /// How long ago, by whichever clock says longer.
     pub(super) fn age(self) -> Duration {
         let now = Self::now();
@@ -37,8 +47,9 @@ pub(super) struct Health {
     by_machine: AtomicU64,
     by_wall: AtomicU64,
     max_staleness: Duration,
-    /// Something was revoked for which there was no room.
-    pub(super) incomplete: AtomicBool,
+    /// How often something was revoked for which there was no room, and of how many of these it is known that there was later.
+    overflows: AtomicU64,
+    made_good: AtomicU64,
     pub(super) other_secret: AtomicBool,
 }
 
@@ -49,7 +60,8 @@ impl Health {
             by_machine: AtomicU64::new(0),
             by_wall: AtomicU64::new(0),
             max_staleness,
-            incomplete: AtomicBool::new(false),
+            overflows: AtomicU64::new(0),
+            made_good: AtomicU64::new(0),
             other_secret: AtomicBool::new(false),
         }
     }
@@ -88,7 +100,26 @@ impl Health {
     pub(super) fn is_fresh(&self) -> bool {
         self.staleness()
             .is_some_and(|staleness| staleness < self.max_staleness)
-            && !self.incomplete.load(Ordering::Relaxed)
-            && !self.other_secret.load(Ordering::Relaxed)
+            && !self.is_incomplete()
+            && !self.other_secret.load(Ordering::Acquire)
+    }
+
+    /// Whether something was revoked that this node has no room for.
+    #[inline]
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.overflows() != self.made_good.load(Ordering::Acquire)
+    }
+
+    pub(super) fn overflows(&self) -> u64 {
+        self.overflows.load(Ordering::Acquire)
+    }
+
+    pub(super) fn overflow(&self) {
+        self.overflows.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// There was room for all that the server knew after so many overflows.
+    pub(super) fn make_good(&self, overflows: u64) {
+        self.made_good.store(overflows, Ordering::Release);
     }
 }

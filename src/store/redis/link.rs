@@ -147,6 +147,17 @@ impl Link {
         deployment: &RedisDeployment,
         command: &Cmd,
     ) -> Result<Value, RedisStoreError> {
+        self.ask_and_tell(deployment, command)
+            .await
+            .map(|(value, _)| value)
+    }
+
+    /// The same, and on which connection.
+    pub(super) async fn ask_and_tell(
+        &self,
+        deployment: &RedisDeployment,
+        command: &Cmd,
+    ) -> Result<(Value, u64), RedisStoreError> {
         let asked = timeout(self.patience, async {
             let (number, mut connection) = self.connection(deployment).await?;
             let answer = connection.req_packed_command(command).await;
@@ -154,7 +165,7 @@ impl Link {
             Ok((number, answer))
         });
         match asked.await {
-            Ok(Ok((_, Ok(value)))) => Ok(value),
+            Ok(Ok((number, Ok(value)))) => Ok((value, number)),
             Ok(Ok((number, Err(error)))) => {
                 if is_over(&error) {
                     self.forget(number).await;
@@ -219,6 +230,8 @@ fn is_over(error: &redis::RedisError) -> bool {
     error.is_unrecoverable_error()
         || error.is_io_error()
         || error.is_timeout()
+        // A master without replicas may be one that was replaced, and does not know it yet.
+        || error.code() == Some("NOREPLICAS")
         || matches!(
             error.kind(),
             ErrorKind::Server(

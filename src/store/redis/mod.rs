@@ -65,6 +65,7 @@ mod error;
 mod feed;
 mod health;
 mod link;
+mod own;
 mod record;
 mod script;
 mod sealed;
@@ -82,13 +83,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ::redis::Value;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::sealed::Seal;
-use self::shared::{Argument, Names, Position, Settings, Shared, bytes, random_name};
+use self::own::Ticket;
+use self::shared::{Argument, Names, Settings, Shared, random_name};
 use crate::clock::{Clock, SystemClock};
 use crate::keys::KeyError;
 use crate::revocation::{
@@ -284,11 +285,11 @@ impl RedisStore {
     /// Why that is not known after `deadline`.
     pub async fn ready(&self, deadline: Duration) -> Result<(), RedisStoreError> {
         let shared = self.shared();
-        let mut position = shared.position.subscribe();
+        let mut place = shared.place.subscribe();
         let known = timeout(deadline, async {
             while !shared.health.is_fresh() {
                 // The sender lives as long as `self`.
-                let _ = position.changed().await;
+                let _ = place.changed().await;
             }
         });
         known.await.map_err(|_| self.ignorance())
@@ -305,7 +306,10 @@ impl RedisStore {
     /// [`RedisStoreError`]: it may be revoked or not, but where Redis has it for sure:
     /// [`Unreplicated`](RedisStoreError::Unreplicated), [`SetFull`](RedisStoreError::SetFull).
     pub async fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), RedisStoreError> {
-        self.revoke_wanting(revocation, false).await.map(|_| ())
+        let mut ticket = self.shared().ticket(false)?;
+        self.revoke_for(&mut ticket, revocation, false)
+            .await
+            .map(|_| ())
     }
 
     /// Revokes, and waits until every node that is alive has read it. A node that was not heard of for longer than
@@ -321,15 +325,16 @@ impl RedisStore {
     ) -> Result<(), RedisStoreError> {
         let deadline = Instant::now().checked_add(deadline);
         let deadline = deadline.ok_or(RedisStoreError::Unread)?;
-        let Some(written) = self.revoke_wanting(revocation, true).await? else {
-            return Ok(());
-        };
         let shared = self.shared();
-        let mut position = shared.position.subscribe();
+        let mut ticket = shared.ticket(true)?;
+        if !self.revoke_for(&mut ticket, revocation, true).await? {
+            return Ok(());
+        }
+        let mut place = shared.place.subscribe();
         let all_read = async {
-            while !shared.has_been_read(written) {
+            while !shared.has_been_read(&ticket) {
                 // A node that has fallen silent is given up without a word from it.
-                let _ = timeout(Duration::from_millis(100), position.changed()).await;
+                let _ = timeout(Duration::from_millis(100), place.changed()).await;
             }
         };
         let all_read = timeout_at(deadline, all_read).await;
@@ -349,46 +354,58 @@ impl RedisStore {
         self.shared().unblock(&Subject::new(issuer, subject)).await
     }
 
-    async fn revoke_wanting(
+    /// Whether there is something for the nodes to read.
+    async fn revoke_for(
         &self,
+        ticket: &mut Ticket<'_>,
         revocation: &Revocation<'_>,
-        wanted: bool,
-    ) -> Result<Option<Position>, RedisStoreError> {
+        is_wanted: bool,
+    ) -> Result<bool, RedisStoreError> {
         let shared = self.shared();
         let mark = shared.set.mark(revocation);
         let until = Argument::from(mark.until);
-        let written = if let Some(member) = shared.seal.member(&mark) {
+        if let Some(member) = shared.seal.member(&mark) {
             let script = &shared.scripts.revoke;
             let arguments: [&[u8]; 2] = [&member, &until];
-            let entry = shared.call_wanting(script, wanted, &arguments).await?;
+            let answer = shared.call_twice(
+                &ticket.nonce,
+                script,
+                shared.now(),
+                is_wanted,
+                &arguments,
+            );
+            let answer = answer.await?;
             shared.learn(&member, mark.until)?;
-            shared.replicated(Some(&entry)).await?;
-            entry
-        } else {
-            let field = shared.seal.field(mark.id);
-            let answer = match mark.kind {
-                // No token has less.
-                MarkKind::Generation(0) => return Ok(None),
-                MarkKind::Generation(generation) => {
-                    let script = &shared.scripts.generation;
-                    let generation = Argument::from(generation);
-                    let arguments: [&[u8]; 3] = [&field, &generation, &until];
-                    shared.call_wanting(script, wanted, &arguments).await?
+            ticket.acknowledge();
+            shared.replicated(&answer).await?;
+            return Ok(true);
+        }
+        let field = shared.seal.field(mark.id);
+        let longest = Argument::from(shared.longest_lifetime().as_secs());
+        let (script, arguments) = match mark.kind {
+            // No token has less.
+            MarkKind::Generation(0) => return Ok(false),
+            MarkKind::Generation(generation) => {
+                if generation > Shared::MOST {
+                    return Err(RedisStoreError::OutOfRange);
                 }
-                _ => {
-                    let script = &shared.scripts.block;
-                    let longest = Argument::from(shared.longest_lifetime().as_secs());
-                    let arguments: [&[u8]; 2] = [&field, &longest];
-                    shared.call_wanting(script, wanted, &arguments).await?
-                }
-            };
-            shared.changed(&field, &answer).await?;
-            match answer {
-                Value::Array(mut items) if !items.is_empty() => items.swap_remove(0),
-                _ => Value::Nil,
+                let generation = Argument::from(generation);
+                (&shared.scripts.generation, vec![generation, until])
             }
+            _ => (&shared.scripts.block, vec![longest]),
         };
-        Ok(bytes(&written).and_then(Position::parse))
+        let arguments: Vec<&[u8]> = std::iter::once(&field[..])
+            .chain(arguments.iter().map(|argument| &**argument))
+            .collect();
+        let answer = shared.call_twice(
+            &ticket.nonce,
+            script,
+            shared.now(),
+            is_wanted,
+            &arguments,
+        );
+        shared.changed(ticket, &field, &answer.await?).await?;
+        Ok(true)
     }
 
     /// How the node fares.
@@ -408,9 +425,9 @@ impl RedisStore {
     /// Why it is not known of a token whether it was revoked.
     fn ignorance(&self) -> RedisStoreError {
         let health = &self.shared().health;
-        if health.other_secret.load(Ordering::Relaxed) {
+        if health.other_secret.load(Ordering::Acquire) {
             RedisStoreError::OtherSecret
-        } else if health.incomplete.load(Ordering::Relaxed) {
+        } else if health.is_incomplete() {
             RedisStoreError::SetFull
         } else {
             RedisStoreError::Stale
@@ -419,21 +436,23 @@ impl RedisStore {
 }
 
 impl Shared {
-    /// Whether all nodes that are alive have read the stream up to there.
-    fn has_been_read(&self, written: Position) -> bool {
-        let has_read = *self.position.borrow() >= written;
-        has_read
-            && self.nodes().iter().all(|(name, node)| {
-                node.read >= written
-                    || *name == self.node.as_bytes()
-                    || node.heard.age() > self.settings.max_staleness
-            })
+    /// Whether all nodes that are alive have read what that call wrote.
+    fn has_been_read(&self, ticket: &Ticket<'_>) -> bool {
+        let Some(read) = ticket.read() else {
+            return false;
+        };
+        let max_staleness = self.settings.max_staleness;
+        self.nodes().iter().all(|(name, node)| {
+            *name == self.node.as_bytes()
+                || node.loads == read.loads && node.read >= read.position
+                || node.is_silent(max_staleness)
+        })
     }
 
     fn live_nodes(&self) -> usize {
         let nodes = self.nodes();
         let live = nodes.values();
-        live.filter(|node| node.heard.age() <= self.settings.max_staleness)
+        live.filter(|node| !node.is_silent(self.settings.max_staleness))
             .count()
     }
 }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use ::redis::Value;
+use tokio::time::timeout;
 
 use super::RedisStore;
 use super::error::RedisStoreError;
-use super::shared::{Argument, Shared, bytes, items, text};
+use super::own::Ticket;
+use super::shared::{Answer, Argument, Shared, bytes, items, text};
 use crate::claims::NumericDate;
 use crate::revocation::Revocation;
 use crate::session::{
@@ -59,17 +61,33 @@ fn session(sid: SessionId, members: &Value) -> Option<Session> {
 }
 
 impl Shared {
-    /// Takes in the end of a session, of which a script has answered the entry and the member.
+    /// Takes in the end of a session, of which a script has answered the entry and, last, the member.
     async fn ended(
         &self,
+        ticket: &mut Ticket<'_>,
         session: &Session,
-        entry: Option<&Value>,
-        member: Option<&Value>,
+        answer: &Answer,
     ) -> Result<(), RedisStoreError> {
-        let member = member.and_then(bytes).ok_or(RedisStoreError::Reply)?;
+        let member = items(answer).and_then(|answer| bytes(answer.last()?));
         let until = seconds_up(session.access_expires_at);
-        self.learn(member, until)?;
-        self.replicated(entry).await
+        self.learn(member.ok_or(RedisStoreError::Reply)?, until)?;
+        ticket.acknowledge();
+        self.replicated(answer).await
+    }
+
+    /// Waits until this node has read what that call wrote, or knows nothing any more.
+    async fn have_read(&self, ticket: &Ticket<'_>) -> Result<(), RedisStoreError> {
+        let mut place = self.place.subscribe();
+        let read = timeout(self.patience, async {
+            while ticket.read().is_none() {
+                // The sender lives as long as `self`.
+                let _ = place.changed().await;
+            }
+        });
+        match read.await {
+            Err(_) if self.health.is_fresh() => Err(RedisStoreError::Timeout),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -131,7 +149,7 @@ impl SessionStore for RedisStore {
         let answer = shared.call(&shared.scripts.create, &arguments).await?;
         match bytes(&answer) {
             Some(b"kept") => {
-                shared.replicated(Some(&answer)).await?;
+                shared.replicated(&answer).await?;
                 Ok(Created::Kept)
             }
             Some(b"blocked") => Ok(Created::Blocked),
@@ -172,10 +190,10 @@ impl SessionStore for RedisStore {
         let now = rotation.now.since_epoch().as_millis();
         let now = u64::try_from(now).unwrap_or(u64::MAX);
         let script = &shared.scripts.rotate;
-        // Not again if it fails: without a grace, the second time would be a theft.
-        let answer = shared.call_once(script, now, false, &arguments).await?;
-        let answer = items(&answer).ok_or(RedisStoreError::Reply)?;
-        let [what, rest @ ..] = answer else {
+        let mut ticket = shared.ticket(false)?;
+        let answer = shared.call_twice(&ticket.nonce, script, now, false, &arguments);
+        let answer = answer.await?;
+        let Some([what, rest @ ..]) = items(&answer) else {
             return Err(RedisStoreError::Reply);
         };
         let now = || {
@@ -188,7 +206,7 @@ impl SessionStore for RedisStore {
             Some(b"recovered") => Rotated::Recovered(now()?),
             Some(b"replayed") => {
                 let session = now()?;
-                shared.ended(&session, rest.get(1), rest.get(2)).await?;
+                shared.ended(&mut ticket, &session, &answer).await?;
                 return Ok(Rotated::Replayed(session));
             }
             Some(b"ended") => Rotated::Refused(Refusal::Ended),
@@ -198,7 +216,7 @@ impl SessionStore for RedisStore {
             _ => return Err(RedisStoreError::Reply),
         };
         if !matches!(rotated, Rotated::Refused(_)) {
-            shared.replicated(Some(what)).await?;
+            shared.replicated(&answer).await?;
         }
         Ok(rotated)
     }
@@ -206,14 +224,20 @@ impl SessionStore for RedisStore {
     async fn end(&self, sid: SessionId) -> Result<Option<Session>, RedisStoreError> {
         let shared = self.shared();
         let name = sid.to_string();
-        let answer = shared.call(&shared.scripts.end, &[name.as_bytes()]).await?;
+        let mut ticket = shared.ticket(true)?;
+        let script = &shared.scripts.end;
+        let answer = shared.call_for(&ticket, script, &[name.as_bytes()]).await?;
         match items(&answer) {
-            Some([members, entry, member]) => {
+            Some([members, _, _]) => {
                 let session = session(sid, members).ok_or(RedisStoreError::Reply)?;
-                shared.ended(&session, Some(entry), Some(member)).await?;
+                shared.ended(&mut ticket, &session, &answer).await?;
                 Ok(Some(session))
             }
-            Some([_]) => Ok(None),
+            // Another node has ended it, and this one may not have read of that yet.
+            Some([_, _]) => {
+                shared.have_read(&ticket).await?;
+                Ok(None)
+            }
             _ => Err(RedisStoreError::Reply),
         }
     }
@@ -223,9 +247,10 @@ impl SessionStore for RedisStore {
         let longest = Argument::from(shared.longest_lifetime().as_secs());
         let field = shared.field(subject);
         let script = &shared.scripts.raise;
-        let answer = shared.call(script, &[&field, &longest]).await?;
-        let record = shared.changed(&field, &answer).await?;
-        Ok(record.ok_or(RedisStoreError::Reply)?.generation)
+        let mut ticket = shared.ticket(false)?;
+        let answer = shared.call_for(&ticket, script, &[&field, &longest]).await?;
+        let record = shared.changed(&mut ticket, &field, &answer).await?;
+        Ok(record.generation)
     }
 
     async fn block(&self, subject: &Subject<'_>) -> Result<(), RedisStoreError> {
@@ -233,8 +258,9 @@ impl SessionStore for RedisStore {
         let longest = Argument::from(shared.longest_lifetime().as_secs());
         let field = shared.field(subject);
         let script = &shared.scripts.block;
-        let answer = shared.call(script, &[&field, &longest]).await?;
-        shared.changed(&field, &answer).await?;
+        let mut ticket = shared.ticket(false)?;
+        let answer = shared.call_for(&ticket, script, &[&field, &longest]).await?;
+        shared.changed(&mut ticket, &field, &answer).await?;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use tokio::sync::{Notify, watch};
 use super::error::RedisStoreError;
 use super::health::{Health, Moment};
 use super::link::{Link, RedisDeployment};
-use super::record::Record;
+use super::own::{Own, Ticket};
+use super::record::{Lineage, Record};
 use super::script::{Script, Scripts};
 use super::sealed::{Seal, Sealed};
 use crate::clock::{Clock, since_epoch};
@@ -23,6 +24,8 @@ use crate::session::{LONGEST_ACCESS_LIFETIME, Subject};
 pub(super) struct Shared {
     pub(super) deployment: RedisDeployment,
     pub(super) link: Link,
+    /// For writes that wait for replicas, lest what keeps this node alive waits with them.
+    slow_link: Link,
     pub(super) names: Names,
     pub(super) scripts: Scripts,
     pub(super) seal: Seal,
@@ -36,8 +39,10 @@ pub(super) struct Shared {
     /// To say at once how far this node has read.
     pub(super) urge: Notify,
     pub(super) nodes: Mutex<HashMap<Vec<u8>, Node>>,
-    pub(super) position: watch::Sender<Position>,
+    pub(super) place: watch::Sender<Place>,
+    pub(super) own: Own,
     pub(super) loads: AtomicU64,
+    pub(super) patience: Duration,
     records: Mutex<HashMap<u64, Record>>,
 }
 
@@ -51,7 +56,6 @@ pub(super) struct Settings {
 
 /// The names of the keys. They share a hash tag, so a Cluster keeps them in one slot.
 pub(super) struct Names {
-    pub(super) prefix: String,
     pub(super) state: String,
     pub(super) subjects: String,
     pub(super) stream: String,
@@ -69,6 +73,23 @@ pub(super) struct Beat {
 pub(super) struct Node {
     pub(super) read: Position,
     pub(super) heard: Moment,
+    /// How often this node had read the state when it heard of it: positions before and after say nothing of each other.
+    pub(super) loads: u64,
+}
+
+impl Node {
+    /// Whether it knows nothing any more: so long ago was it heard of, however fast its clock goes.
+    pub(super) fn is_silent(&self, max_staleness: Duration) -> bool {
+        self.heard.least_age() > max_staleness
+    }
+}
+
+/// How far this node has read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) position: Position,
+    /// The tag of the entry there.
+    pub(super) last: Vec<u8>,
 }
 
 /// A place in the stream.
@@ -76,6 +97,9 @@ pub(super) struct Node {
 pub(super) struct Position(u64, u64);
 
 impl Position {
+    #[cfg(test)]
+    pub(super) const START: Self = Self(0, 0);
+
     pub(super) fn parse(id: &[u8]) -> Option<Self> {
         let (milliseconds, number) = text(id)?.split_once('-')?;
         Some(Self(milliseconds.parse().ok()?, number.parse().ok()?))
@@ -83,6 +107,20 @@ impl Position {
 
     pub(super) fn to_text(self) -> String {
         format!("{}-{}", self.0, self.1)
+    }
+}
+
+/// What a script has answered, and on which connection.
+pub(super) struct Answer {
+    value: Value,
+    connection: u64,
+}
+
+impl Deref for Answer {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        &self.value
     }
 }
 
@@ -151,17 +189,19 @@ impl Names {
             subjects: name("subjects"),
             stream: name("stream"),
             last: name("last"),
-            prefix,
         }
     }
 }
 
 impl Shared {
     /// 5 minutes: the largest leeway of any verifier.
-    pub(super) const LEEWAY_MILLISECONDS: u64 = 300_000;
+    pub(super) const LEEWAY_SECONDS: u64 = 300;
 
-    /// How far the stream reaches back, in seconds. A node that was away for longer reads the state anew.
-    const RETENTION: &str = "60";
+    /// How far the stream reaches back at least. A node that was away for longer reads the state anew.
+    const RETENTION: Duration = Duration::from_secs(60);
+
+    /// As far as numbers in Lua go on without a gap.
+    pub(super) const MOST: u64 = (1 << 53) - 1;
 
     #[expect(
         clippy::too_many_arguments,
@@ -180,6 +220,7 @@ impl Shared {
         Self {
             deployment,
             link: Link::new(patience),
+            slow_link: Link::new(patience),
             names,
             scripts: Scripts::new(),
             seal,
@@ -191,7 +232,9 @@ impl Shared {
             beats: Mutex::default(),
             urge: Notify::new(),
             nodes: Mutex::default(),
-            position: watch::Sender::new(Position::default()),
+            place: watch::Sender::default(),
+            own: Own::default(),
+            patience,
             loads: AtomicU64::new(0),
             records: Mutex::default(),
         }
@@ -214,101 +257,139 @@ impl Shared {
         self.seal.member(&self.set.mark(revocation))
     }
 
-    /// Runs a script, and once more if the connection had broken. For those that may run twice.
+    pub(super) fn ticket(&self, is_awaited: bool) -> Result<Ticket<'_>, RedisStoreError> {
+        Ok(self.own.ticket(random_name()?, is_awaited))
+    }
+
+    /// Runs a script that writes nothing to the stream. Once more if the connection had broken.
     pub(super) async fn call(
         &self,
         script: &Script,
         arguments: &[&[u8]],
-    ) -> Result<Value, RedisStoreError> {
-        self.call_wanting(script, false, arguments).await
-    }
-
-    /// The same. `wanted`: whether the nodes are to say at once that they have read of it.
-    pub(super) async fn call_wanting(
-        &self,
-        script: &Script,
-        wanted: bool,
-        arguments: &[&[u8]],
-    ) -> Result<Value, RedisStoreError> {
-        let now = u64::try_from(since_epoch(&*self.clock).as_millis()).unwrap_or(u64::MAX);
-        match self.call_once(script, now, wanted, arguments).await {
-            Err(RedisStoreError::Server(error)) if error.is_connection_dropped() => {
-                self.call_once(script, now, wanted, arguments).await
-            }
-            answer => answer,
-        }
-    }
-
-    /// Runs a script. `now`: in milliseconds.
-    pub(super) async fn call_once(
-        &self,
-        script: &Script,
-        now: u64,
-        wanted: bool,
-        arguments: &[&[u8]],
-    ) -> Result<Value, RedisStoreError> {
+    ) -> Result<Answer, RedisStoreError> {
         let nonce = random_name()?;
-        self.call_as(&nonce, script, now, wanted, arguments).await
+        self.call_twice(&nonce, script, self.now(), false, arguments)
+            .await
     }
 
-    pub(super) async fn call_as(
+    /// Runs a script that writes to the stream.
+    pub(super) async fn call_for(
+        &self,
+        ticket: &Ticket<'_>,
+        script: &Script,
+        arguments: &[&[u8]],
+    ) -> Result<Answer, RedisStoreError> {
+        self.call_twice(&ticket.nonce, script, self.now(), false, arguments)
+            .await
+    }
+
+    /// Runs a script, and once more if the connection had broken, by the same name: who would do harm twice notices.
+    pub(super) async fn call_twice(
         &self,
         nonce: &str,
         script: &Script,
         now: u64,
-        wanted: bool,
+        is_wanted: bool,
         arguments: &[&[u8]],
-    ) -> Result<Value, RedisStoreError> {
-        let names = &self.names;
-        let keys = [&*names.state, &names.subjects, &names.stream, &names.last];
-        let now = now.to_string();
-        let wanted: &[u8] = if wanted { b"1" } else { b"" };
-        let mut all: Vec<&[u8]> = vec![
-            nonce.as_bytes(),
-            now.as_bytes(),
-            Self::RETENTION.as_bytes(),
-            names.prefix.as_bytes(),
-            wanted,
-        ];
-        all.extend(arguments);
-        let command = script.by_hash(&keys, &all);
-        match self.link.ask(&self.deployment, &command).await {
-            Err(RedisStoreError::Server(error))
-                if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) =>
-            {
-                let command = script.by_code(&keys, &all);
-                self.link.ask(&self.deployment, &command).await
+    ) -> Result<Answer, RedisStoreError> {
+        let link = if self.settings.replicas == 0 {
+            &self.link
+        } else {
+            &self.slow_link
+        };
+        match self
+            .call_on(link, nonce, script, now, is_wanted, arguments)
+            .await
+        {
+            Err(RedisStoreError::Server(error)) if error.is_connection_dropped() => {
+                self.call_on(link, nonce, script, now, is_wanted, arguments)
+                    .await
             }
             answer => answer,
         }
     }
 
-    /// Waits until as many replicas as wanted have what was written on this connection. Without an entry nothing was.
-    pub(super) async fn replicated(&self, written: Option<&Value>) -> Result<(), RedisStoreError> {
+    /// The time of this node in milliseconds.
+    pub(super) fn now(&self) -> u64 {
+        u64::try_from(since_epoch(&*self.clock).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Runs a script. `now`: in milliseconds. `is_wanted`: whether the nodes are to say at once that they have read of it.
+    pub(super) async fn call_on(
+        &self,
+        link: &Link,
+        nonce: &str,
+        script: &Script,
+        now: u64,
+        is_wanted: bool,
+        arguments: &[&[u8]],
+    ) -> Result<Answer, RedisStoreError> {
+        let names = &self.names;
+        let keys = [&*names.state, &names.subjects, &names.stream, &names.last];
+        let now = now.to_string();
+        let retention = self.settings.max_staleness.saturating_mul(3);
+        let retention = retention.max(Self::RETENTION).as_secs().to_string();
+        let probe = self.seal.probe();
+        let wanted: &[u8] = if is_wanted { b"1" } else { b"" };
+        let mut all: Vec<&[u8]> = vec![
+            nonce.as_bytes(),
+            now.as_bytes(),
+            retention.as_bytes(),
+            &probe,
+            wanted,
+        ];
+        all.extend(arguments);
+        let command = script.by_hash(&keys, &all);
+        let answer = match link.ask_and_tell(&self.deployment, &command).await {
+            Err(RedisStoreError::Server(error))
+                if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) =>
+            {
+                let command = script.by_code(&keys, &all);
+                link.ask_and_tell(&self.deployment, &command).await
+            }
+            answer => answer,
+        };
+        let (value, connection) = answer?;
+        Ok(Answer { value, connection })
+    }
+
+    /// Waits until as many replicas as wanted have what was written by the call with this answer.
+    pub(super) async fn replicated(&self, answer: &Answer) -> Result<(), RedisStoreError> {
         let Settings {
             replicas,
             replication_patience,
             ..
         } = self.settings;
-        if replicas == 0 || matches!(written, None | Some(Value::Nil)) {
+        if replicas == 0 {
             return Ok(());
         }
         let mut command = ::redis::cmd("WAIT");
         let patience = u64::try_from(replication_patience.as_millis()).unwrap_or(u64::MAX);
         command.arg(replicas).arg(patience);
-        let answer = if self.deployment.is_cluster() {
+        let asked = if self.deployment.is_cluster() {
             let route = Route::with_key(&self.names.stream, SlotAddr::Master);
             let route = RoutingInfo::SingleNode(SingleNodeRoutingInfo::SpecificNode(route));
-            self.link.ask_at(&self.deployment, &command, route).await?
+            self.slow_link
+                .ask_at(&self.deployment, &command, route)
+                .await
         } else {
-            self.link.ask(&self.deployment, &command).await?
+            let asked = self.slow_link.ask_and_tell(&self.deployment, &command);
+            match asked.await {
+                // The server counts from what was written on the same connection.
+                Ok((_, connection)) if connection != answer.connection => {
+                    Err(RedisStoreError::Unreplicated)
+                }
+                asked => asked.map(|(value, _)| value),
+            }
         };
-        match answer {
-            Value::Int(count) if usize::try_from(count).is_ok_and(|count| count >= replicas) => {
+        match asked {
+            Ok(Value::Int(count))
+                if usize::try_from(count).is_ok_and(|count| count >= replicas) =>
+            {
                 Ok(())
             }
-            Value::Int(_) => Err(RedisStoreError::Unreplicated),
-            _ => Err(RedisStoreError::Reply),
+            // The server has it, whatever went wrong since.
+            _ => Err(RedisStoreError::Unreplicated),
         }
     }
 
@@ -321,24 +402,35 @@ impl Shared {
     fn merge(&self, mark: &Mark) -> Result<(), RedisStoreError> {
         self.set.merge(mark).map_err(|_| {
             // It is in Redis, and not here: from now on nobody can be told that a token was not revoked.
-            self.health.incomplete.store(true, Ordering::Relaxed);
+            self.health.overflow();
             RedisStoreError::SetFull
         })
     }
 
-    /// Takes in what is kept of a subject, unless something newer is known.
-    pub(super) fn learn_subject(&self, id: u64, record: Record) -> Result<(), RedisStoreError> {
+    /// Takes in what the server keeps of a subject, unless something newer is known. Where neither came of the other, both count, and
+    /// what was known is kept to be restored.
+    pub(super) fn learn_subject(&self, id: u64, record: Record) -> Result<Lineage, RedisStoreError> {
         let mut records = self.records();
-        if let Some(known) = records.get(&id)
-            && known != &record
-            && known.descends_from(&record)
-        {
-            return Ok(());
+        let known = records.get(&id);
+        let lineage = known.map_or(Lineage::Newer, |known| record.lineage(known));
+        match (lineage, known) {
+            (Lineage::Older, _) => {}
+            (Lineage::Split, Some(known)) => self.merge_subject(id, &known.strictest(&record))?,
+            _ => {
+                self.merge_subject(id, &record)?;
+                if record.counts(self.now_in_seconds(), Self::LEEWAY_SECONDS) {
+                    records.insert(id, record);
+                } else {
+                    records.remove(&id);
+                }
+            }
         }
+        Ok(lineage)
+    }
+
+    fn merge_subject(&self, id: u64, record: &Record) -> Result<(), RedisStoreError> {
         let mark = |kind, until| Mark { id, kind, until };
-        let now = self.now_in_seconds();
-        let leeway = Self::LEEWAY_MILLISECONDS / 1000;
-        if now < record.until.saturating_add(leeway) {
+        if self.now_in_seconds() < record.until.saturating_add(Self::LEEWAY_SECONDS) {
             let generation = MarkKind::Generation(record.generation);
             // First: lifting counts on it.
             self.merge(&mark(generation, record.until))?;
@@ -351,20 +443,16 @@ impl Shared {
             };
             self.merge(&mark(kind, u64::MAX))?;
         }
-        if record.counts(now, leeway) {
-            records.insert(id, record);
-        } else {
-            records.remove(&id);
-        }
         Ok(())
     }
 
     /// Takes in what a script has answered that may have changed a subject: the entry in the stream, if it has, and the record.
     pub(super) async fn changed(
         &self,
+        ticket: &mut Ticket<'_>,
         field: &Sealed,
-        answer: &Value,
-    ) -> Result<Option<Record>, RedisStoreError> {
+        answer: &Answer,
+    ) -> Result<Record, RedisStoreError> {
         let Some([entry, record]) = items(answer) else {
             return Err(RedisStoreError::Reply);
         };
@@ -372,8 +460,11 @@ impl Shared {
         let record = record.ok_or(RedisStoreError::Reply)?;
         let id = self.seal.subject(field).ok_or(RedisStoreError::Reply)?;
         self.learn_subject(id, record.clone())?;
-        self.replicated(Some(entry)).await?;
-        Ok(Some(record))
+        if *entry != Value::Nil {
+            ticket.acknowledge();
+        }
+        self.replicated(answer).await?;
+        Ok(record)
     }
 
     /// Lifts the block of a subject. Whether there was one.
@@ -381,8 +472,9 @@ impl Shared {
         let longest = Argument::from(self.longest_lifetime().as_secs());
         let field = self.field(subject);
         let script = &self.scripts.unblock;
-        let answer = self.call(script, &[&field, &longest]).await?;
-        self.changed(&field, &answer).await?;
+        let mut ticket = self.ticket(false)?;
+        let answer = self.call_for(&ticket, script, &[&field, &longest]).await?;
+        self.changed(&mut ticket, &field, &answer).await?;
         Ok(!matches!(items(&answer), Some([Value::Nil, ..])))
     }
 
@@ -390,7 +482,7 @@ impl Shared {
     pub(super) fn live_records(&self) -> Vec<(u64, Record)> {
         let now = self.now_in_seconds();
         let mut records = self.records();
-        records.retain(|_, record| record.counts(now, Self::LEEWAY_MILLISECONDS / 1000));
+        records.retain(|_, record| record.counts(now, Self::LEEWAY_SECONDS));
         let live = records.iter();
         live.map(|(id, record)| (*id, record.clone())).collect()
     }

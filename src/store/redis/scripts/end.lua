@@ -1,6 +1,7 @@
 local key = session_key(ARGV[6])
 local all = redis.call('HGETALL', key)
-if #all == 0 then return { all } end
+-- An entry that says nothing: who has read it has read whatever ended the session.
+if #all == 0 then return { all, append() } end
 local fields = redis.call('HMGET', key, 'm', 'x', 'u')
 redis.call('DEL', key)
 redis.call('ZREM', list_key(fields[3]), ARGV[6])

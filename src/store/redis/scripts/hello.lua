@@ -1,10 +1,10 @@
--- Says which secret the members are sealed with, and where the stream ends.
-local found = redis.call('GET', prefix .. ':secret')
-if not found then
-  redis.call('SET', prefix .. ':secret', ARGV[6])
-  found = ARGV[6]
+-- Where to begin to read: at the first entry that is no older than so many milliseconds, or else at the end.
+if ARGV[6] ~= '0' then
+  for _, entry in ipairs(redis.call('XRANGE', stream, whole(math.max(server - tonumber(ARGV[6]), 0)), '+', 'COUNT', 100)) do
+    if tag(entry) then return { entry[1], tag(entry) } end
+  end
 end
-local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
 local id = '0-0'
+local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
 if newest[1] then id = newest[1][1] end
-return { found, id, redis.call('GET', last) or '' }
+return { id, redis.call('GET', last) or '' }

@@ -1,14 +1,22 @@
 -- What all scripts begin with. Keys: the state, the subjects, the stream, the tag of the stream's last entry.
 local state, subjects, stream, last = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
--- A nonce of this call; the caller's time in milliseconds; how long the stream reaches back, in seconds; the names' prefix;
--- whether the nodes are to say at once that they have read it.
-local nonce, now, retention, prefix, wanted = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
+-- A nonce of this call, the same if it is made again; the caller's time in milliseconds; how long the stream reaches back, in
+-- seconds; what tells the caller's secret; whether the nodes are to say at once that they have read it.
+local nonce, now, retention, probe, wanted = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local prefix = string.sub(state, 1, -1 - string.len(':revoked'))
 local time = redis.call('TIME')
 local server = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 -- Of two clocks the one that is behind: what is dropped too late does no harm.
 local earlier = math.min(server, now)
 local leeway = 300000
 local appended = 0
+
+local secret = redis.call('GET', prefix .. ':secret')
+if not secret then
+  redis.call('SET', prefix .. ':secret', probe)
+elseif secret ~= probe then
+  return redis.error_reply('OTHERSECRET the keys belong to nodes with another secret')
+end
 
 local function whole(number)
   return string.format('%.0f', number)
@@ -29,31 +37,58 @@ local function prune()
   if #dead > 0 then redis.call('ZREM', state, unpack(dead)) end
 end
 
+-- The tag of an entry, if it is one of ours.
+local function tag(entry)
+  for index = 1, #entry[2], 2 do
+    if entry[2][index] == 'n' then return entry[2][index + 1] end
+  end
+end
+
 -- until: in seconds.
 local function revoke(member, till)
   redis.call('ZADD', state, 'GT', till, member)
   return append('z', member, 's', till)
 end
 
--- A subject: generation, until when tokens of earlier ones may live, whether it is blocked, the cutoff of the last block that was
--- lifted, and the tags of the last changes, the newest first.
+-- A subject: generation, until when tokens of earlier ones may live, whether it is blocked, when it was last blocked or that was
+-- lifted, how often it was changed, and the tags of the last eight changes, the newest first.
+local function parse(text)
+  local g, t, b, c, n, tags = string.match(text, '^(%d+):(%d+):(%d):(%d+):(%d+):(.*)$')
+  if not g then return nil end
+  return { g = tonumber(g), t = tonumber(t), b = tonumber(b), c = tonumber(c), n = tonumber(n), tags = tags }
+end
+
 local function subject(field)
   local text = redis.call('HGET', subjects, field)
-  if not text then return { g = 0, t = 0, b = 0, c = 0, tags = '' } end
-  local g, t, b, c, tags = string.match(text, '^(%d+):(%d+):(%d):(%d+):(.*)$')
-  return { g = tonumber(g), t = tonumber(t), b = tonumber(b), c = tonumber(c), tags = tags }
+  if not text then return { g = 0, t = 0, b = 0, c = 0, n = 0, tags = '' } end
+  return parse(text) or error('a subject that another program has written')
 end
 
 local function record(s)
-  return table.concat({ whole(s.g), whole(s.t), whole(s.b), whole(s.c), s.tags }, ':')
+  return table.concat({ whole(s.g), whole(s.t), whole(s.b), whole(s.c), whole(s.n), s.tags }, ':')
+end
+
+local function newest(s)
+  return string.sub(s.tags, 1, 8)
+end
+
+-- Whether the last change is the one that this call makes: then it was made already, and the answer was lost.
+local function is_done(s)
+  return newest(s) == string.sub(nonce, 1, 8)
 end
 
 -- Keeps a subject that has changed, tells the nodes, and says what it is now.
 local function keep(field, s)
-  s.tags = string.sub(nonce, 1, 8) .. ',' .. string.sub(s.tags, 1, 26)
+  s.n = s.n + 1
+  s.tags = string.sub(string.sub(nonce, 1, 8) .. ',' .. s.tags, 1, 71)
   local text = record(s)
   redis.call('HSET', subjects, field, text)
   return { append('u', field, 'r', text), text }
+end
+
+-- Says what a subject is that needed no change. Who waits for the nodes waits for an entry that says nothing.
+local function unchanged(s)
+  return { wanted == '1' and append(), record(s) }
 end
 
 local function hex(bytes)

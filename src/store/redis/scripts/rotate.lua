@@ -3,7 +3,7 @@
 local sid, counter, grace = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 local idle, access, present = ARGV[9], ARGV[10], ARGV[11]
 local key = session_key(sid)
-local names = { 'u', 'k', 'r', 'd', 'e', 'x', 't', 'm', 'g' }
+local names = { 'u', 'k', 'r', 'd', 'e', 'x', 't', 'm', 'g', 'o' }
 local values = redis.call('HMGET', key, unpack(names))
 local v = {}
 for index, name in ipairs(names) do v[name] = values[index] end
@@ -12,6 +12,8 @@ if present >= v.d or present >= v.e then return { 'expired' } end
 local s = subject(v.u)
 if s.b == 1 then return { 'blocked' } end
 if s.g ~= tonumber(v.g) then return { 'logged out' } end
+-- This very call was made before, and its answer was lost.
+if v.o and string.sub(v.o, 1, 16) == nonce then return { string.sub(v.o, 17), redis.call('HGETALL', key) } end
 
 local answer = 'renewed'
 local current = tonumber(v.k)
@@ -36,7 +38,8 @@ else
   if counter >= 9007199254740991 then return { 'expired' } end
   if counter > current then answer = 'recovered' end
   idle = first(idle, v.e)
-  redis.call('HSET', key, 'k', whole(counter + 1), 'r', present, 't', whole(server), 'd', idle, 'x', access)
+  redis.call('HSET', key, 'k', whole(counter + 1), 'r', present, 't', whole(server), 'd', idle, 'x', access,
+    'o', nonce .. answer)
 end
 expire(sid, v.u, idle, v.e, access)
 return { answer, redis.call('HGETALL', key) }
