@@ -8,21 +8,27 @@ use std::time::{Duration, Instant};
 
 use tower_jwt_auth::store::redis::client::{self, Client};
 
-pub struct Server {
-    pub port: u16,
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    program: Vec<String>,
     options: Vec<String>,
     directory: PathBuf,
     child: Option<Child>,
 }
 
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
 impl Server {
     /// A server that keeps nothing, or what the options say.
-    pub fn start(options: &[&str]) -> Self {
+    pub(crate) fn start(options: &[&str]) -> Self {
+        Self::start_by(&["redis-server"], options)
+    }
+
+    /// The same, by another command.
+    pub(crate) fn start_by(program: &[&str], options: &[&str]) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::SeqCst);
         let name = format!("tower-jwt-auth-redis-{}-{number}", std::process::id());
@@ -30,6 +36,7 @@ impl Server {
         std::fs::create_dir_all(&directory).unwrap();
         let mut server = Self {
             port: free_port(),
+            program: program.iter().map(|part| (*part).to_owned()).collect(),
             options: options.iter().map(|option| (*option).to_owned()).collect(),
             directory,
             child: None,
@@ -39,10 +46,11 @@ impl Server {
     }
 
     /// Starts it, again on the same port and with the same files.
-    pub fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         let log = std::fs::File::create(self.directory.join("log")).unwrap();
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(&self.program[0]);
         command
+            .args(&self.program[1..])
             .args([
                 "--port",
                 &self.port.to_string(),
@@ -56,7 +64,7 @@ impl Server {
             .args(&self.options)
             .stdout(log)
             .stderr(Stdio::inherit());
-        self.child = Some(command.spawn().expect("redis-server is not installed"));
+        self.child = Some(command.spawn().expect("it is not installed"));
         self.wait();
     }
 
@@ -64,35 +72,81 @@ impl Server {
     fn wait(&self) {
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(20) {
-            if let Ok(mut connection) = self.client().get_connection()
-                && client::cmd("PING").query::<String>(&mut connection).is_ok()
-            {
-                return;
+            if let Ok(mut connection) = self.client().get_connection() {
+                match client::cmd("PING").query::<String>(&mut connection) {
+                    Err(error) if error.code() != Some("NOAUTH") => {}
+                    _ => return,
+                }
             }
             std::thread::sleep(Duration::from_millis(10));
         }
         panic!("redis-server does not answer");
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::open(self.url()).unwrap()
     }
 
     /// As a machine does whose power fails, but for its disk.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
             child.wait().unwrap();
         }
     }
 
-    pub fn ask<T: client::FromRedisValue>(&self, command: &mut client::Cmd) -> T {
+    pub(crate) fn ask<T: client::FromRedisValue>(&self, command: &mut client::Cmd) -> T {
         let mut connection = self.client().get_connection().unwrap();
         command.query(&mut connection).unwrap()
+    }
+
+    /// A replica of this one, with all that it has.
+    pub(crate) fn replica(&self, program: &[&str], options: &[&str]) -> Self {
+        let port = self.port.to_string();
+        let mut all = vec!["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"];
+        all.extend(options);
+        let replica = Self::start_by(program, &all);
+        replica.wait_for("master_link_status:up");
+        replica
+    }
+
+    /// Until INFO says so.
+    pub(crate) fn wait_for(&self, what: &str) {
+        let began = Instant::now();
+        while !self.info("replication").contains(what) {
+            assert!(began.elapsed() < Duration::from_secs(20), "not {what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub(crate) fn info(&self, section: &str) -> String {
+        self.ask(client::cmd("INFO").arg(section))
+    }
+
+    /// A number that INFO tells.
+    pub(crate) fn number(&self, section: &str, name: &str) -> u64 {
+        let info = self.info(section);
+        let mut lines = info.lines();
+        let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.expect(name).trim().parse().unwrap()
+    }
+
+    /// How often each command was called.
+    pub(crate) fn calls(&self) -> std::collections::BTreeMap<String, u64> {
+        let info = self.info("commandstats");
+        let calls = info.lines().filter_map(|line| {
+            let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+            Some((name.to_owned(), rest.split_once(',')?.0.parse().ok()?))
+        });
+        calls.collect()
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
     }
 }
 
