@@ -12,9 +12,15 @@
 
 mod edge;
 mod faults;
+mod foreign;
+mod groups;
 mod load;
+mod process;
 mod proxy;
+mod revocations;
 mod server;
+mod sessions;
+mod subjects;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -20,6 +20,8 @@ pub(crate) enum Flow {
     StopsAnswers,
     /// The same, for connections by which the stream is read.
     StopsReads,
+    /// The same, once a session was renewed.
+    StopsRenewals,
     /// No connection is accepted for long.
     Refused,
 }
@@ -102,15 +104,21 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             server.set_nodelay(true).unwrap();
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = server.into_split();
-            let reads = AtomicBool::new(false);
+            let (reads, renews) = (AtomicBool::new(false), AtomicBool::new(false));
             tokio::select! {
                 () = copy(from_client, to_server, flow.clone(), |flow, data| {
                     let reads_now = data.windows(5).any(|part| part == b"XREAD");
                     reads.fetch_or(reads_now, Ordering::SeqCst);
+                    // A date has 21 digits.
+                    let renews_now = flow == Flow::StopsRenewals
+                        && data.windows(9).any(|part| part == b"\r\n$21\r\n00")
+                        && !reads_now;
+                    renews.fetch_or(renews_now, Ordering::SeqCst);
                     flow == Flow::Stops
                 }) => {}
                 () = copy(from_server, to_client, flow, |flow, _| match flow {
                     Flow::Stops | Flow::StopsAnswers => true,
+                    Flow::StopsRenewals => renews.load(Ordering::SeqCst),
                     Flow::StopsReads => reads.load(Ordering::SeqCst),
                     _ => false,
                 }) => {}

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -21,14 +22,36 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
+/// How to start a server whose clock is ahead.
+fn shifted(seconds: i64) -> Vec<String> {
+    if seconds == 0 {
+        return vec!["redis-server".to_owned()];
+    }
+    static LIBRARY: LazyLock<String> = LazyLock::new(|| {
+        let library = concat!(env!("CARGO_TARGET_TMPDIR"), "/shift.so");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/redis/shift.c");
+        let new = format!("{library}-{}", std::process::id());
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-O1", source, "-o", &new]);
+        assert!(compiler.status().unwrap().success());
+        std::fs::rename(new, library).unwrap();
+        library.to_owned()
+    });
+    let mut command = vec!["env".to_owned()];
+    command.push(format!("LD_PRELOAD={}", *LIBRARY));
+    command.push(format!("SHIFT={seconds}"));
+    command.push("redis-server".to_owned());
+    command
+}
+
 impl Server {
     /// A server that keeps nothing, or what the options say.
     pub(crate) fn start(options: &[&str]) -> Self {
-        Self::start_by(&["redis-server"], options)
+        Self::start_by(&shifted(0), options)
     }
 
     /// The same, by another command.
-    pub(crate) fn start_by(program: &[&str], options: &[&str]) -> Self {
+    pub(crate) fn start_by(program: &[String], options: &[&str]) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::SeqCst);
         let name = format!("tower-jwt-auth-redis-{}-{number}", std::process::id());
@@ -36,7 +59,7 @@ impl Server {
         std::fs::create_dir_all(&directory).unwrap();
         let mut server = Self {
             port: free_port(),
-            program: program.iter().map(|part| (*part).to_owned()).collect(),
+            program: program.to_vec(),
             options: options.iter().map(|option| (*option).to_owned()).collect(),
             directory,
             child: None,
@@ -105,11 +128,10 @@ impl Server {
     }
 
     /// A replica of this one, with all that it has.
-    pub(crate) fn replica(&self, program: &[&str], options: &[&str]) -> Self {
+    pub(crate) fn replica(&self, seconds_ahead: i64) -> Self {
         let port = self.port.to_string();
-        let mut all = vec!["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"];
-        all.extend(options);
-        let replica = Self::start_by(program, &all);
+        let options = ["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"];
+        let replica = Self::start_by(&shifted(seconds_ahead), &options);
         replica.wait_for("master_link_status:up");
         replica
     }
@@ -145,8 +167,8 @@ impl Server {
         calls.collect()
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.child.as_ref().unwrap().id()
+    pub(crate) fn is_running(&self) -> bool {
+        self.child.is_some()
     }
 }
 
