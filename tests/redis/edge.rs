@@ -14,8 +14,8 @@ use tower_jwt_auth::keys::{Algorithm, SigningKey};
 use tower_jwt_auth::revocation::FailurePolicy;
 use tower_jwt_auth::store::RedisStore;
 
-use crate::load::{ISSUER, Thing};
 use crate::eventually;
+use crate::load::{ISSUER, Thing};
 
 pub(crate) fn signing_key() -> SigningKey {
     SigningKey::from_secret(Algorithm::HS256, [1; 32]).unwrap()

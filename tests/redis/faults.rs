@@ -144,7 +144,10 @@ async fn promoted(seconds_ahead: i64) {
     replica.ask::<()>(cmd("REPLICAOF").arg("127.0.0.1").arg(to_replica.port()));
     replica.wait_for("master_link_status:up");
     let proxies = [Proxy::to(master.port).await, Proxy::to(master.port).await];
-    let nodes = [node(proxies[0].client()).await, node(proxies[1].client()).await];
+    let nodes = [
+        node(proxies[0].client()).await,
+        node(proxies[1].client()).await,
+    ];
     let edges = Edges::over(&nodes[0]).await;
     let load = Load::on(&nodes, PAUSE);
     load.go_on(200).await;
@@ -196,7 +199,10 @@ async fn a_write_that_nobody_has_read_is_lost() {
     let reader = connect(options, way.client()).await;
     let thing = Thing::new(0, in_seconds(600));
     let offset = |server: &Server| server.number("replication", "master_repl_offset");
-    eventually("the replica has all", || offset(&master) == offset(&replica)).await;
+    eventually("the replica has all", || {
+        offset(&master) == offset(&replica)
+    })
+    .await;
     to_replica.set(Flow::Stops);
     way.set(Flow::StopsReads);
     writer.revoke(&thing.revocation()).await.unwrap();
@@ -240,7 +246,10 @@ async fn the_stream_is_trimmed_beyond_a_node_that_slept() {
 async fn redis_is_away_at_the_start() {
     let mut server = Server::start(&[]);
     server.kill();
-    let store = options().max_staleness(STALENESS).connect(server.client()).await;
+    let store = options()
+        .max_staleness(STALENESS)
+        .connect(server.client())
+        .await;
     let store = store.unwrap();
     let thing = Thing::new(0, in_seconds(600));
     assert!(store.revoke(&thing.revocation()).await.is_err());

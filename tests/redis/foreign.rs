@@ -15,7 +15,9 @@ use crate::{LONG, STALENESS, all_fresh, connect, eventually, node, nodes, option
 async fn another_secret() {
     let server = Server::start(&[]);
     let ours = node(server.client()).await;
-    let theirs = RedisStoreOptions::new([8; 32]).unwrap().max_staleness(STALENESS);
+    let theirs = RedisStoreOptions::new([8; 32])
+        .unwrap()
+        .max_staleness(STALENESS);
     let theirs = theirs.connect(server.client()).await.unwrap();
     let thing = Thing::new(0, in_seconds(600));
     let revoked = theirs.revoke(&thing.revocation()).await;
@@ -58,7 +60,11 @@ async fn a_wrong_password_and_then_the_right_one() {
     assert!(!format!("{error:?} {wrong:?}").contains("wrong"));
     connect(options, client("right")).await;
     let mut right = client("right").get_connection().unwrap();
-    let change = cmd("CONFIG").arg("SET").arg("requirepass").arg("wrong").query::<()>(&mut right);
+    let change = cmd("CONFIG")
+        .arg("SET")
+        .arg("requirepass")
+        .arg("wrong")
+        .query::<()>(&mut right);
     change.unwrap();
     wrong.ready(LONG).await.unwrap();
 }
@@ -81,7 +87,9 @@ async fn two_prefixes_in_one_server() {
     let one = connect(options().prefix("one"), server.client()).await;
     let other = connect(options().prefix("other"), server.client()).await;
     let thing = Thing::new(0, in_seconds(600));
-    one.revoke_and_wait(&thing.revocation(), LONG).await.unwrap();
+    one.revoke_and_wait(&thing.revocation(), LONG)
+        .await
+        .unwrap();
     let alice = Subject::new(None, "alice");
     one.block(&alice).await.unwrap();
     assert_eq!(one.peek(&thing.token()), Some(true));
@@ -99,7 +107,11 @@ async fn garbage_in_the_keys() {
     let thing = Thing::new(0, expires_at);
     nodes[0].revoke(&thing.revocation()).await.unwrap();
     let huge = "x".repeat(16 << 20);
-    let last = || server.ask::<Option<String>>(cmd("GET").arg("{jwt}:last")).unwrap_or_default();
+    let last = || {
+        server
+            .ask::<Option<String>>(cmd("GET").arg("{jwt}:last"))
+            .unwrap_or_default()
+    };
     let garbage: Vec<Vec<&str>> = vec![
         vec!["XADD", "{jwt}:stream", "*", "a", "b"],
         vec!["XADD", "{jwt}:stream", "*", "p", "x", "n", "y"],
@@ -122,7 +134,9 @@ async fn garbage_in_the_keys() {
         let what = what.collect::<Vec<_>>().join(" ");
         let mut parts = command.iter();
         let mut command = cmd(parts.next().unwrap());
-        server.ask::<tower_jwt_auth::store::redis::client::Value>(command.arg(&parts.collect::<Vec<_>>()));
+        server.ask::<tower_jwt_auth::store::redis::client::Value>(
+            command.arg(&parts.collect::<Vec<_>>()),
+        );
         for _ in 0..3 {
             number += 1;
             let thing = Thing::new(number, expires_at);
@@ -131,7 +145,11 @@ async fn garbage_in_the_keys() {
         }
         all_fresh(&nodes).await;
         let new = node(server.client()).await;
-        assert_eq!(new.peek(&Thing::new(number, expires_at).token()), Some(true), "{what}");
+        assert_eq!(
+            new.peek(&Thing::new(number, expires_at).token()),
+            Some(true),
+            "{what}"
+        );
     }
     // By one who knows how entries are linked.
     for members in [
@@ -146,7 +164,13 @@ async fn garbage_in_the_keys() {
         let before = last();
         server.ask::<()>(cmd("SET").arg("{jwt}:last").arg("forged"));
         let mut entry = cmd("XADD");
-        entry.arg("{jwt}:stream").arg("*").arg("p").arg(before).arg("n").arg("forged");
+        entry
+            .arg("{jwt}:stream")
+            .arg("*")
+            .arg("p")
+            .arg(before)
+            .arg("n")
+            .arg("forged");
         server.ask::<String>(entry.arg(&members));
         number += 1;
         let thing = Thing::new(number, expires_at);
@@ -155,7 +179,12 @@ async fn garbage_in_the_keys() {
         all_fresh(&nodes).await;
     }
     // Of another type: nothing works until it is gone, and then all does.
-    for key in ["{jwt}:revoked", "{jwt}:stream", "{jwt}:last", "{jwt}:secret"] {
+    for key in [
+        "{jwt}:revoked",
+        "{jwt}:stream",
+        "{jwt}:last",
+        "{jwt}:secret",
+    ] {
         server.ask::<u64>(cmd("DEL").arg(key));
         server.ask::<u64>(cmd("SADD").arg(key).arg("garbage"));
         eventually("stale", || nodes.iter().all(|node| !node.state().is_fresh)).await;

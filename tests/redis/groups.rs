@@ -5,10 +5,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tower_jwt_auth::session::{SessionStore, Subject};
+use tower_jwt_auth::store::RedisStoreError;
 use tower_jwt_auth::store::redis::client::cluster::ClusterClient;
 use tower_jwt_auth::store::redis::client::sentinel::{SentinelClient, SentinelServerType};
 use tower_jwt_auth::store::redis::client::{Client, cmd};
-use tower_jwt_auth::store::RedisStoreError;
 
 use crate::edge::Edges;
 use crate::load::Load;
@@ -66,7 +66,10 @@ async fn the_master_is_killed_that_sentinels_watch() {
     eventually("the sentinels know of all", || {
         let asked = first.get_connection().and_then(|mut connection| {
             let mut master = cmd("SENTINEL");
-            master.arg("MASTER").arg("main").query::<Vec<String>>(&mut connection)
+            master
+                .arg("MASTER")
+                .arg("main")
+                .query::<Vec<String>>(&mut connection)
         });
         asked.is_ok_and(|master| {
             let value = |name: &str| {
@@ -82,7 +85,11 @@ async fn the_master_is_killed_that_sentinels_watch() {
         let of = SentinelServerType::Master;
         SentinelClient::build(urls.clone(), "main".to_owned(), None, of).unwrap()
     };
-    let nodes = [node(client()).await, node(client()).await, node(client()).await];
+    let nodes = [
+        node(client()).await,
+        node(client()).await,
+        node(client()).await,
+    ];
     let edges = Edges::over(&nodes[0]).await;
     let load = Load::on(&nodes, Duration::from_millis(5));
     load.go_on(200).await;
@@ -109,15 +116,27 @@ impl Cluster {
             .map(|_| {
                 let bus = free_port().to_string();
                 Server::start(&[
-                    "--cluster-enabled", "yes", "--cluster-port", &bus,
-                    "--cluster-node-timeout", "1000", "--cluster-config-file", "nodes",
+                    "--cluster-enabled",
+                    "yes",
+                    "--cluster-port",
+                    &bus,
+                    "--cluster-node-timeout",
+                    "1000",
+                    "--cluster-config-file",
+                    "nodes",
                 ])
             })
             .collect();
         let mut create = Command::new("redis-cli");
         create.args(["--cluster", "create"]);
-        create.args(servers.iter().map(|server| format!("127.0.0.1:{}", server.port)));
-        create.args(["--cluster-replicas", "1", "--cluster-yes"]).stdout(Stdio::null());
+        create.args(
+            servers
+                .iter()
+                .map(|server| format!("127.0.0.1:{}", server.port)),
+        );
+        create
+            .args(["--cluster-replicas", "1", "--cluster-yes"])
+            .stdout(Stdio::null());
         assert!(create.status().unwrap().success());
         let cluster = Self(servers);
         eventually("the cluster stands", || {
@@ -150,7 +169,11 @@ impl Cluster {
                 && server
                     .client()
                     .get_connection()
-                    .and_then(|mut connection| cmd("XLEN").arg("{jwt}:stream").query::<u64>(&mut connection))
+                    .and_then(|mut connection| {
+                        cmd("XLEN")
+                            .arg("{jwt}:stream")
+                            .query::<u64>(&mut connection)
+                    })
                     .is_ok()
         });
         position.unwrap()
@@ -197,7 +220,10 @@ async fn sessions_in_a_cluster() {
     store.block(&Subject::new(None, "bob")).await.unwrap();
     let too_many = crate::options().replicas(2, Duration::from_millis(50));
     let too_many = crate::connect(too_many, cluster.client()).await;
-    let error = too_many.block(&Subject::new(None, "carol")).await.unwrap_err();
+    let error = too_many
+        .block(&Subject::new(None, "carol"))
+        .await
+        .unwrap_err();
     assert!(matches!(error, RedisStoreError::Unreplicated));
     too_many.ready(LONG).await.unwrap();
 }

@@ -180,8 +180,13 @@ impl Load {
             task.await.unwrap();
         }
         let shared = &self.shared;
-        let mut numbers: HashSet<u64> =
-            shared.acknowledged.lock().unwrap().iter().copied().collect();
+        let mut numbers: HashSet<u64> = shared
+            .acknowledged
+            .lock()
+            .unwrap()
+            .iter()
+            .copied()
+            .collect();
         for node in &shared.held {
             numbers.extend(node.lock().unwrap().iter());
         }

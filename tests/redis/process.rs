@@ -43,7 +43,10 @@ impl Process {
     fn start(url: &str) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "process::the_node", "--nocapture"]);
-        command.env(URL, url).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .env(URL, url)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let input = child.stdin.take().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
@@ -107,12 +110,18 @@ async fn a_node_is_stopped_for_longer_than_it_may_know_nothing() {
     for round in 0..3 {
         let before = number;
         let thing = Thing::new(before, in_seconds(600));
-        nodes[0].revoke_and_wait(&thing.revocation(), LONG).await.unwrap();
+        nodes[0]
+            .revoke_and_wait(&thing.revocation(), LONG)
+            .await
+            .unwrap();
         assert_eq!(process.ask(before), "Some(true)");
         process.signal("-STOP");
         let meanwhile = number + step;
         let thing = Thing::new(meanwhile, in_seconds(600));
-        nodes[0].revoke_and_wait(&thing.revocation(), LONG).await.unwrap();
+        nodes[0]
+            .revoke_and_wait(&thing.revocation(), LONG)
+            .await
+            .unwrap();
         // Its clock says so, however long that took.
         tokio::time::sleep(STALENESS + Duration::from_millis(100)).await;
         if round == 1 {
@@ -129,7 +138,9 @@ async fn a_node_is_stopped_for_longer_than_it_may_know_nothing() {
         assert_eq!(process.wait_for("answer"), "Some(true)");
         println!("woken: {first}, {}", process.wait_for("answer"));
         let mut tries = 0;
-        while process.ask(meanwhile) != "Some(true)" || process.ask(number + 3 * step) != "Some(false)" {
+        while process.ask(meanwhile) != "Some(true)"
+            || process.ask(number + 3 * step) != "Some(false)"
+        {
             tries += 1;
             assert!(tries < 6000, "it does not recover");
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -124,11 +124,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                 }) => {}
             }
         });
-        shared
-            .connections
-            .lock()
-            .unwrap()
-            .push(task.abort_handle());
+        shared.connections.lock().unwrap().push(task.abort_handle());
     }
 }
 

@@ -59,13 +59,19 @@ async fn k01_once_waited_for_it_holds_on_all_nodes() {
     for number in 0..1000 {
         let thing = Thing::new(number, expires_at);
         let maker = &nodes[number as usize % 3];
-        maker.revoke_and_wait(&thing.revocation(), LONG).await.unwrap();
+        maker
+            .revoke_and_wait(&thing.revocation(), LONG)
+            .await
+            .unwrap();
         for node in &nodes {
             assert_eq!(node.peek(&thing.token()), Some(true), "{number}");
         }
         // Of what is known already too.
         if number % 10 == 0 {
-            maker.revoke_and_wait(&thing.revocation(), LONG).await.unwrap();
+            maker
+                .revoke_and_wait(&thing.revocation(), LONG)
+                .await
+                .unwrap();
         }
     }
 }
@@ -96,7 +102,9 @@ async fn a_node_that_is_away_is_waited_for_until_it_knows_nothing() {
     let revocation = thing.revocation();
     let waited = node.revoke_and_wait(&revocation, Duration::from_millis(100));
     assert!(matches!(waited.await, Err(RedisStoreError::Unread)));
-    node.revoke_and_wait(&thing.revocation(), LONG).await.unwrap();
+    node.revoke_and_wait(&thing.revocation(), LONG)
+        .await
+        .unwrap();
     assert_ne!(away.peek(&thing.token()), Some(false));
     way.set(Flow::Passes);
     eventually("it has read it", || away.peek(&thing.token()) == Some(true)).await;
@@ -122,7 +130,10 @@ async fn k12b_a_node_that_is_full_knows_nothing_more() {
     let twelfth = Thing::new(606, expires_at);
     let full = small.revoke(&twelfth.revocation()).await;
     assert!(matches!(full, Err(RedisStoreError::SetFull)));
-    eventually("Redis has it", || large.peek(&twelfth.token()) == Some(true)).await;
+    eventually("Redis has it", || {
+        large.peek(&twelfth.token()) == Some(true)
+    })
+    .await;
     for number in 0..10 {
         let thing = Thing::new(number * 6, expires_at);
         assert_eq!(small.peek(&thing.token()), Some(true));
@@ -170,7 +181,10 @@ async fn nothing_is_restored_that_is_there() {
     eventually("read", || nodes[1].peek(&last.token()) == Some(true)).await;
     server.ask::<u64>(cmd("XTRIM").arg("{jwt}:stream").arg("MAXLEN").arg(0));
     server.ask::<()>(cmd("SET").arg("{jwt}:last").arg("another"));
-    eventually("read anew", || nodes.iter().all(|node| node.state().loads == 2)).await;
+    eventually("read anew", || {
+        nodes.iter().all(|node| node.state().loads == 2)
+    })
+    .await;
     // What they would have restored would be there before a few signs of life more.
     let length = || server.ask::<u64>(cmd("XLEN").arg("{jwt}:stream"));
     eventually("signs of life", || length() >= 12).await;

@@ -130,7 +130,13 @@ impl Server {
     /// A replica of this one, with all that it has.
     pub(crate) fn replica(&self, seconds_ahead: i64) -> Self {
         let port = self.port.to_string();
-        let options = ["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"];
+        let options = [
+            "--replicaof",
+            "127.0.0.1",
+            &port,
+            "--repl-diskless-sync-delay",
+            "0",
+        ];
         let replica = Self::start_by(&shifted(seconds_ahead), &options);
         replica.wait_for("master_link_status:up");
         replica

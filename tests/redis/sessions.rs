@@ -112,7 +112,9 @@ async fn l02_a_theft_is_noticed_by_whichever_node() {
         let error = thief.refresh(&successor(stolen)).await.unwrap_err();
         assert_eq!(error.kind(), SessionErrorKind::Stolen);
         eventually("dead on both", || {
-            nodes.iter().all(|node| is_dead(node, stolen.sid) == Some(true))
+            nodes
+                .iter()
+                .all(|node| is_dead(node, stolen.sid) == Some(true))
         })
         .await;
         for sessions in [&one, &other] {

@@ -45,7 +45,10 @@ async fn k03_log_out_everywhere_then_a_login_in_the_same_second() {
         sessions(node).logout_everywhere("alice").await.unwrap();
         let generation = generation(node).await;
         assert_eq!(is_dead(node, generation - 1), Some(true));
-        sessions(&nodes[(round + 1) % 3]).login("alice").await.unwrap();
+        sessions(&nodes[(round + 1) % 3])
+            .login("alice")
+            .await
+            .unwrap();
         for node in &nodes {
             assert_eq!(is_dead(node, generation), Some(false));
             eventually("dead", || is_dead(node, generation - 1) == Some(true)).await;
@@ -162,7 +165,9 @@ async fn split(lifted_before: bool) {
     nodes[0].block(&alice()).await.unwrap();
     let blocked_at = generation(&nodes[0]).await;
     eventually("read", || {
-        nodes.iter().all(|node| is_dead(node, blocked_at) == Some(true))
+        nodes
+            .iter()
+            .all(|node| is_dead(node, blocked_at) == Some(true))
     })
     .await;
     // In one step: the loss, and a change after it.
@@ -172,7 +177,12 @@ async fn split(lifted_before: bool) {
     parts[0] = (parts[0].parse::<u64>().unwrap() + 1).to_string();
     parts[4] = (parts[4].parse::<u64>().unwrap() + 1).to_string();
     parts[5] = format!("12345678,{}", parts[5]);
-    server.ask::<u64>(cmd("HSET").arg("{jwt}:subjects").arg(field).arg(parts.join(":")));
+    server.ask::<u64>(
+        cmd("HSET")
+            .arg("{jwt}:subjects")
+            .arg(field)
+            .arg(parts.join(":")),
+    );
     make_all_read_anew(&server);
     let loads = nodes[0].state().loads;
     while !is_blocked(&nodes[1]).await || nodes[0].state().loads == loads {

@@ -14,7 +14,9 @@ use super::health::Moment;
 use super::link::Link;
 use super::own::Read;
 use super::record::{Lineage, Record};
-use super::shared::{Argument, Beat, Node, Place, Position, Shared, bytes, items, random_name, text};
+use super::shared::{
+    Argument, Beat, Node, Place, Position, Shared, bytes, items, random_name, text,
+};
 
 /// For how long the server holds back an answer while there is nothing new, in milliseconds.
 const BLOCK: u64 = 500;

@@ -87,8 +87,8 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use self::sealed::Seal;
 use self::own::Ticket;
+use self::sealed::Seal;
 use self::shared::{Argument, Names, Settings, Shared, random_name};
 use crate::clock::{Clock, SystemClock};
 use crate::keys::KeyError;
@@ -367,13 +367,8 @@ impl RedisStore {
         if let Some(member) = shared.seal.member(&mark) {
             let script = &shared.scripts.revoke;
             let arguments: [&[u8]; 2] = [&member, &until];
-            let answer = shared.call_twice(
-                &ticket.nonce,
-                script,
-                shared.now(),
-                is_wanted,
-                &arguments,
-            );
+            let answer =
+                shared.call_twice(&ticket.nonce, script, shared.now(), is_wanted, &arguments);
             let answer = answer.await?;
             shared.learn(&member, mark.until)?;
             ticket.acknowledge();
@@ -397,13 +392,7 @@ impl RedisStore {
         let arguments: Vec<&[u8]> = std::iter::once(&field[..])
             .chain(arguments.iter().map(|argument| &**argument))
             .collect();
-        let answer = shared.call_twice(
-            &ticket.nonce,
-            script,
-            shared.now(),
-            is_wanted,
-            &arguments,
-        );
+        let answer = shared.call_twice(&ticket.nonce, script, shared.now(), is_wanted, &arguments);
         shared.changed(ticket, &field, &answer.await?).await?;
         Ok(true)
     }

@@ -117,7 +117,13 @@ mod tests {
         let record = Record::parse(text.as_bytes()).unwrap();
         assert_eq!((record.generation, record.blocked), (3, true));
         assert_eq!(record.to_text(), text);
-        for text in ["", "1:2:3:4:5", "a:2:0:4:5:", "1:2:0:4:5\u{fffd}", "-1:2:0:4:5:"] {
+        for text in [
+            "",
+            "1:2:3:4:5",
+            "a:2:0:4:5:",
+            "1:2:0:4:5\u{fffd}",
+            "-1:2:0:4:5:",
+        ] {
             assert_eq!(Record::parse(text.as_bytes()), None, "{text}");
         }
     }

@@ -248,7 +248,9 @@ impl SessionStore for RedisStore {
         let field = shared.field(subject);
         let script = &shared.scripts.raise;
         let mut ticket = shared.ticket(false)?;
-        let answer = shared.call_for(&ticket, script, &[&field, &longest]).await?;
+        let answer = shared
+            .call_for(&ticket, script, &[&field, &longest])
+            .await?;
         let record = shared.changed(&mut ticket, &field, &answer).await?;
         Ok(record.generation)
     }
@@ -259,7 +261,9 @@ impl SessionStore for RedisStore {
         let field = shared.field(subject);
         let script = &shared.scripts.block;
         let mut ticket = shared.ticket(false)?;
-        let answer = shared.call_for(&ticket, script, &[&field, &longest]).await?;
+        let answer = shared
+            .call_for(&ticket, script, &[&field, &longest])
+            .await?;
         shared.changed(&mut ticket, &field, &answer).await?;
         Ok(())
     }

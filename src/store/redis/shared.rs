@@ -409,7 +409,11 @@ impl Shared {
 
     /// Takes in what the server keeps of a subject, unless something newer is known. Where neither came of the other, both count, and
     /// what was known is kept to be restored.
-    pub(super) fn learn_subject(&self, id: u64, record: Record) -> Result<Lineage, RedisStoreError> {
+    pub(super) fn learn_subject(
+        &self,
+        id: u64,
+        record: Record,
+    ) -> Result<Lineage, RedisStoreError> {
         let mut records = self.records();
         let known = records.get(&id);
         let lineage = known.map_or(Lineage::Newer, |known| record.lineage(known));

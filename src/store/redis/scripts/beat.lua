@@ -2,5 +2,5 @@
 -- and says nothing of this one.
 local at = ARGV[7]
 local entry = redis.call('XRANGE', stream, at, at)[1]
-if not entry or tag(entry) ~= ARGV[8] then at = '0-0' end
+if not entry or member(entry, 'n') ~= ARGV[8] then at = '0-0' end
 return append('h', ARGV[6], 'a', at)

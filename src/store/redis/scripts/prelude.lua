@@ -37,10 +37,10 @@ local function prune()
   if #dead > 0 then redis.call('ZREM', state, unpack(dead)) end
 end
 
--- The tag of an entry, if it is one of ours.
-local function tag(entry)
+-- A member of an entry. Ours have their tag, 'n', and that of the one before, 'p'.
+local function member(entry, name)
   for index = 1, #entry[2], 2 do
-    if entry[2][index] == 'n' then return entry[2][index + 1] end
+    if entry[2][index] == name then return entry[2][index + 1] end
   end
 end
 
