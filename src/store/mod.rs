@@ -5,7 +5,7 @@
 //! | --- | --- | --- |
 //! | [`MemoryStore`] | nothing | tests, and services whose logins need not outlive a restart |
 //! | `EmbeddedStore` (feature `embedded`) | the process, the system, and the power: acknowledged once on disk | one machine |
-//! | `RedisStore` (feature `redis`) | what the Redis server is set to survive; of revocations, also what any node remembers | many nodes |
+//! | `RedisStore` (feature `redis`) | what the Redis server is set to survive; of revocations, also what any living node remembers | many nodes |
 //!
 //! With feature `testing` a store of one's own can be held to the contract of both.
 

@@ -43,6 +43,56 @@ async fn the_server_is_killed_that_syncs_every_second() {
     killed(&["--appendonly", "yes", "--appendfsync", "everysec"]).await;
 }
 
+/// No node lives on that could write anything back.
+async fn killed_with_all_nodes(options: &[&str]) {
+    let mut server = Server::start(options);
+    let nodes = nodes(&server, 2).await;
+    let mut load = Load::on(&nodes, Duration::ZERO);
+    load.go_on(500).await;
+    server.kill();
+    let acknowledged = load.stop().await;
+    drop((load, nodes));
+    server.run();
+    let new = node(server.client()).await;
+    for thing in &acknowledged {
+        assert_eq!(new.peek(&thing.token()), Some(true), "{thing:?}");
+    }
+    println!("{} revocations were kept", acknowledged.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_keeps_what_it_syncs_always() {
+    killed_with_all_nodes(&["--appendonly", "yes", "--appendfsync", "always"]).await;
+}
+
+/// The process dies, not the machine.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_keeps_what_it_syncs_every_second() {
+    killed_with_all_nodes(&["--appendonly", "yes", "--appendfsync", "everysec"]).await;
+}
+
+/// A master that has lost its replicas, and may have been replaced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_without_replicas_says_so() {
+    let limits = [
+        "--min-replicas-to-write",
+        "1",
+        "--min-replicas-max-lag",
+        "1",
+    ];
+    let master = Server::start(&limits);
+    let replica = master.replica(0);
+    let node = node(master.client()).await;
+    let edges = Edges::over(&node).await;
+    drop(replica);
+    edges.knows_nothing().await;
+    let thing = Thing::new(0, in_seconds(600));
+    assert!(node.revoke(&thing.revocation()).await.is_err());
+    let _replica = master.replica(0);
+    edges.knows().await;
+    node.revoke(&thing.revocation()).await.unwrap();
+}
+
 /// Nothing is left on the server but what the nodes write back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_is_killed_that_keeps_nothing() {

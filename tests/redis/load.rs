@@ -18,6 +18,7 @@ pub(crate) fn in_seconds(seconds: u64) -> NumericDate {
 }
 
 /// One of a number of things to revoke, of all kinds in turn.
+#[derive(Debug)]
 pub(crate) struct Thing {
     number: u64,
     name: String,
@@ -173,12 +174,22 @@ impl Load {
         super::eventually("writes go on", || self.acknowledged() >= least).await;
     }
 
-    /// Ends it. All that was acknowledged, or that any node holds, comes to hold on all these, and nothing has ceased to.
-    pub(crate) async fn settle(self, more: &[&RedisStore]) {
+    /// Ends it. What was acknowledged.
+    pub(crate) async fn stop(&mut self) -> Vec<Thing> {
         self.shared.stops.store(true, Ordering::SeqCst);
-        for task in self.tasks {
+        for task in self.tasks.drain(..) {
             task.await.unwrap();
         }
+        let acknowledged = self.shared.acknowledged.lock().unwrap();
+        let numbers = acknowledged.iter();
+        numbers
+            .map(|number| Thing::new(*number, self.shared.expires_at))
+            .collect()
+    }
+
+    /// Ends it. All that was acknowledged, or that any node holds, comes to hold on all these, and nothing has ceased to.
+    pub(crate) async fn settle(mut self, more: &[&RedisStore]) {
+        self.stop().await;
         let shared = &self.shared;
         let mut numbers: HashSet<u64> = shared
             .acknowledged

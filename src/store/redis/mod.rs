@@ -19,30 +19,42 @@
 //!
 //! # What a node knows
 //!
-//! Each node writes a sign of life to the stream once a second, and reads it there. When it last wrote one that it has read since,
-//! it knew all that Redis did. If that is longer ago than [`max_staleness`](RedisStoreOptions::max_staleness), by the clock of
-//! the machine or that of the wall, it no longer says of any token that it was not revoked, and the layer's
+//! Each node writes a sign of life to the stream, five times within [`max_staleness`](RedisStoreOptions::max_staleness), and reads it
+//! there. When it last wrote one that it has read since, it knew all that Redis did. If that is longer ago than `max_staleness`, by
+//! the clock of the machine or that of the wall, it no longer says of any token that it was not revoked, and the layer's
 //! [policy](crate::revocation::FailurePolicy) decides: 503 by default. What it knows to be revoked stays so.
 //!
 //! Each entry of the stream names the one before it. Where that does not fit, since something was trimmed, lost, or is
-//! another server's, the node reads the state anew, and writes back what it holds and Redis does not. So a revocation that any
-//! living node has read survives the loss of the server's last writes.
+//! another server's, and where a node misses what it wrote itself, it reads the state anew, and writes back what it holds and Redis
+//! does not. So a revocation that any living node has made or read survives the loss of the server's last writes, or of all:
+//! until then, for a second or so, nodes that had not read it may let such a token pass. Of a subject the last word counts; where two
+//! servers heard different ones, both do: then a block stands until it is lifted again.
 //!
 //! # What Redis may lose
 //!
-//! Revocations that no other node had read yet, and sessions, are as safe as the server is set to keep them:
+//! Sessions, and revocations of which no node that lives on had heard, are as safe as the server is set to keep them:
 //!
 //! | setting | what is lost |
 //! | --- | --- |
 //! | `appendonly yes`, `appendfsync always` | nothing, as long as the disk stays |
-//! | `appendonly yes`, `appendfsync everysec`, the server's default once it is on | up to the last second, if the machine dies; nothing if the process does |
-//! | snapshots alone | minutes |
+//! | `appendonly yes`, `appendfsync everysec`, the server's default once it is on | up to the last second or two, if the machine dies; nothing if the process does |
+//! | snapshots alone, the server's default | minutes |
 //! | a replica is promoted | what it had not got; [`replicas`](RedisStoreOptions::replicas) waits for it |
+//! | a master that was cut off from its replicas and goes on | what it is told until it notices; `min-replicas-to-write 1` stops it |
+//!
+//! The last of these hides more than it loses: nodes on its side take it for the server, and do not hear what the new one is
+//! told. With `min-replicas-to-write` they know nothing any more after `min-replicas-max-lag` and `max_staleness`.
 //!
 //! A refresh token of a renewal that was lost is ahead of the store, which takes it and [says so](crate::session::SessionEventKind::Recovered).
-//! A session whose beginning was lost is over.
+//! A session whose beginning was lost is over. Nodes do not write sessions back.
 //!
-//! Keys must never be evicted: `maxmemory-policy noeviction`.
+//! Keys must never be evicted: `maxmemory-policy noeviction`, the server's default. Whoever may write to the server may log anybody
+//! in or out: protect it as you protect the signing keys.
+//!
+//! # What it takes
+//!
+//! A revoked token takes about 100 bytes in Redis, 16 on each node, and for a minute some 150 more in the stream. A node keeps two
+//! connections, one more with [`replicas`](RedisStoreOptions::replicas).
 //!
 //! # Keys
 //!
@@ -52,12 +64,16 @@
 //! | --- | --- | --- |
 //! | `{jwt}:revoked` | a sorted set of tokens, sessions and cutoffs by their end | each a few minutes after its end |
 //! | `{jwt}:subjects` | a hash of subjects that were blocked, or logged out everywhere | for ever |
-//! | `{jwt}:stream` | what is revoked, and the nodes' signs of life | a minute |
+//! | `{jwt}:stream` | what is revoked, and the nodes' signs of life | a minute, or three times `max_staleness` |
 //! | `{jwt}:session:…` | a hash for each session | a few minutes after its end |
 //! | `{jwt}:sessions:…` | a sorted set of a subject's sessions | a few minutes after the last one's end |
 //! | `{jwt}:last`, `{jwt}:secret` | the tag of the stream's last entry, and what tells nodes with another secret | for ever |
 //!
-//! Ids are in the first three as keyed fingerprints of 64 bits, encrypted by AES; sessions hold their subject, issuer and label as they are.
+//! Ids are in the first three as keyed fingerprints of 64 bits, encrypted by AES; sessions hold their subject, issuer and label as they
+//! are. An entry that another program has written to one of these keys is skipped; a key of another type is an outage.
+//!
+//! The ends of sessions and revocations come from the nodes' clocks, and the [grace](crate::session::Sessions::grace) of a renewal from the
+//! server's: let those of servers that may take each other's place agree within a second.
 //!
 //! Redis 7.0 or later, or Valkey.
 
