@@ -98,7 +98,7 @@ async fn busy(store: RedisStore, per_second: u64, stops: Arc<AtomicBool>) -> u64
     let (mut made, mut acknowledged) = (0, 0);
     let mut pending = tokio::task::JoinSet::new();
     while !stops.load(Ordering::SeqCst) {
-        let due = began.elapsed().as_millis() as u64 * per_second / 1000;
+        let due = u64::try_from(began.elapsed().as_millis()).unwrap() * per_second / 1000;
         while made < due {
             let store = store.clone();
             let jti = format!("busy-{made}");
@@ -296,7 +296,7 @@ async fn requests(count: u64) {
     let mut ratios = Vec::new();
     let mut nanoseconds = Vec::new();
     for round in 0..=40 {
-        let mut time = |service: &mut Service| {
+        let time = |service: &mut Service| {
             let began = Instant::now();
             service.call(count);
             began.elapsed().as_nanos() as f64 / count as f64

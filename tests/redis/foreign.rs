@@ -135,7 +135,7 @@ async fn garbage_in_the_keys() {
         let mut parts = command.iter();
         let mut command = cmd(parts.next().unwrap());
         server.ask::<tower_jwt_auth::store::redis::client::Value>(
-            command.arg(&parts.collect::<Vec<_>>()),
+            command.arg(parts.collect::<Vec<_>>()),
         );
         for _ in 0..3 {
             number += 1;

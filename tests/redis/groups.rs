@@ -83,7 +83,7 @@ async fn the_master_is_killed_that_sentinels_watch() {
     .await;
     let client = || {
         let of = SentinelServerType::Master;
-        SentinelClient::build(urls.clone(), "main".to_owned(), None, of).unwrap()
+        SentinelClient::build(urls.clone(), "main", None, of).unwrap()
     };
     let nodes = [
         node(client()).await,

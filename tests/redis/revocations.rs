@@ -56,9 +56,8 @@ async fn k01_once_waited_for_it_holds_on_all_nodes() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 3).await;
     let expires_at = in_seconds(600);
-    for number in 0..1000 {
+    for (number, maker) in (0..1000).zip(nodes.iter().cycle()) {
         let thing = Thing::new(number, expires_at);
-        let maker = &nodes[number as usize % 3];
         maker
             .revoke_and_wait(&thing.revocation(), LONG)
             .await

@@ -67,15 +67,14 @@ impl Record {
 
     /// How this one stands to the other. As in `restore_subject.lua`.
     pub(super) fn lineage(&self, other: &Self) -> Lineage {
-        let further = |than: &Self| than.changes.saturating_add(Self::TAGS);
+        // So many changes that the one known to both is told by neither: a node slept, or the server is an old copy.
+        let is_far_behind =
+            |one: &Self, other: &Self| one.changes.saturating_add(Self::TAGS) <= other.changes;
         if self.knows(other) {
             Lineage::Newer
-        } else if other.knows(self) {
+        } else if other.knows(self) || is_far_behind(self, other) {
             Lineage::Older
-        // So many changes that the one known to both is told by neither: this node slept, or the server is an old copy.
-        } else if other.changes >= further(self) {
-            Lineage::Older
-        } else if self.changes >= further(other) {
+        } else if is_far_behind(other, self) {
             Lineage::Newer
         } else {
             Lineage::Split
