@@ -269,3 +269,28 @@ async fn a_generation_that_scripts_cannot_count_to_is_refused() {
     }
     crate::node(server.client()).await;
 }
+
+/// Of two that speak of the same the longer counts, on a node that comes later too.
+#[tokio::test]
+async fn k02_a_shorter_revocation_does_not_shorten() {
+    let server = Server::start(&[]);
+    let node = node(server.client()).await;
+    let (long, short) = (in_seconds(600), in_seconds(5));
+    for until in [long, short] {
+        let session = Revocation::Session {
+            issuer: Some(ISSUER),
+            sid: "some",
+            until,
+        };
+        node.revoke(&session).await.unwrap();
+    }
+    let mut members = cmd("ZRANGE");
+    members
+        .arg("{jwt}:revoked")
+        .arg(0)
+        .arg(-1)
+        .arg("WITHSCORES");
+    let members: Vec<Vec<u8>> = server.ask(&mut members);
+    let end: u64 = std::str::from_utf8(&members[1]).unwrap().parse().unwrap();
+    assert!(end >= long.seconds(), "{end}");
+}

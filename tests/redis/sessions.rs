@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::revocation::{RevocationStore, TokenId};
 use tower_jwt_auth::session::{
     RefreshKeys, SessionErrorKind, SessionId, SessionStore, Sessions, TokenPair,
@@ -93,6 +94,20 @@ async fn l08_the_response_is_lost_on_the_way_to_the_client() {
     let again = other.refresh(&successor(&first)).await.unwrap();
     assert_eq!(successor(&lost), successor(&again));
     one.refresh(&successor(&again)).await.unwrap();
+}
+
+/// The grace goes by the server's clock: nodes whose clocks differ by half a minute see no theft in a second tab.
+#[tokio::test]
+async fn l08_the_clocks_of_the_nodes_differ() {
+    let server = Server::start(&[]);
+    let nodes = nodes(&server, 2).await;
+    let one = sessions(&nodes[0]);
+    let ahead = ManualClock::at(in_seconds(30).seconds());
+    let other = sessions(&nodes[1]).clock(ahead);
+    let first = one.login("alice").await.unwrap();
+    let second = one.refresh(&successor(&first)).await.unwrap();
+    let again = other.refresh(&successor(&first)).await.unwrap();
+    assert_eq!(successor(&second), successor(&again));
 }
 
 #[tokio::test]

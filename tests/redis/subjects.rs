@@ -33,6 +33,7 @@ async fn is_blocked(store: &RedisStore) -> bool {
 }
 
 fn make_all_read_anew(server: &Server) {
+    server.ask::<u64>(cmd("XTRIM").arg("{jwt}:stream").arg("MAXLEN").arg(0));
     server.ask::<()>(cmd("SET").arg("{jwt}:last").arg("another"));
 }
 

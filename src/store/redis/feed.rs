@@ -339,7 +339,7 @@ async fn read(shared: &Shared, link: &Link, place: &mut Place) -> Result<Reading
 }
 
 /// Takes in an entry. Whether it makes sense: that it does after all that came before.
-fn take<'a>(
+pub(super) fn take<'a>(
     shared: &Shared,
     position: Position,
     own: &[u8],

@@ -211,7 +211,8 @@ impl RedisStoreOptions {
         self
     }
 
-    /// For how long a node may have heard nothing and still say that a token was not revoked. 5 seconds by default.
+    /// For how long a node may have heard nothing and still say that a token was not revoked. 5 seconds by default. It must be the same
+    /// on all nodes: for so long [`revoke_and_wait`](RedisStore::revoke_and_wait) waits for one that has fallen silent.
     ///
     /// # Panics
     ///
@@ -517,3 +518,6 @@ impl fmt::Debug for RedisStoreOptions {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
