@@ -98,6 +98,7 @@
 //! | `rust_crypto` | signatures by the crates of RustCrypto, in Rust alone, unless `aws_lc_rs` is on | no |
 //! | `tracing` | one event for each refused request, without secrets | yes |
 //! | `embedded` | [`store`]: sessions and revocations in one file, by `redb` | no |
+//! | `redis` | [`store`]: sessions and revocations shared by many nodes, in Redis or Valkey, by `redis` | no |
 //! | `jwks` | `keys::remote`: keys that other issuers publish, by `reqwest` and `rustls` | no |
 //! | `testing` | the module `testing`: tokens, time and failures for the tests of a service | no |
 //!

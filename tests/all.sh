@@ -22,7 +22,7 @@ cargo clippy --locked --all-targets --no-default-features -- -D warnings
 cargo clippy --locked --all-targets "${plain_tower[@]}" -- -D warnings
 cargo clippy --locked --all-targets "${rust_crypto[@]}" -- -D warnings
 cargo clippy --locked --all-targets "${plain_rust_crypto[@]}" -- -D warnings
-for feature in axum jwks testing tracing; do
+for feature in axum jwks redis testing tracing; do
     cargo clippy --locked --lib --no-default-features --features "$feature" -- -D warnings
 done
 
@@ -48,6 +48,10 @@ for pair in aws_lc_rs:rsa rust_crypto:aws-lc-rs; do
     if grep "^${pair#*:} " <<< "$tree"; then exit 1; fi
 done
 
+step "no Redis without its feature"
+tree=$(cargo tree --locked -e normal --features jwks,embedded,testing --prefix none)
+if grep -E "^(redis|aes) " <<< "$tree"; then exit 1; fi
+
 step "benches run"
 cargo test --locked --bench first_sight --bench revocation --bench seen_before
 cargo test --locked --all-features --bench remote_keys
@@ -68,6 +72,9 @@ bash tests/provider/run.sh
 
 step "the example web_login in a browser"
 bash tests/browser/run.sh
+
+step "stores in a real Redis"
+bash tests/redis/run.sh
 
 step "fuzz targets, the seeds"
 bash tests/fuzz/run.sh 0

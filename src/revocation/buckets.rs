@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "redis")]
+use super::fingerprint::Fingerprint;
 use super::table::{Line, Table};
 
 /// How many seconds of `exp` share a bucket.
@@ -95,6 +97,17 @@ impl Buckets {
         (first..end)
             .filter_map(|bucket| self.in_place_of(bucket))
             .filter(move |bucket| *bucket < end)
+    }
+
+    /// All that lies in buckets, each with the bucket's number.
+    #[cfg(feature = "redis")]
+    pub(super) fn entries(&self) -> impl Iterator<Item = (u64, Fingerprint)> {
+        let slots = self.0.iter().flat_map(|group| &group.0);
+        slots.flat_map(|slot| {
+            let table = slot.fingerprints.as_deref().map(Table::of);
+            let entries = table.unwrap_or_default().entries();
+            entries.map(|(_, id)| (slot.bucket, id))
+        })
     }
 
     pub(super) fn heap_bytes(&self) -> usize {

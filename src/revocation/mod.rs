@@ -5,6 +5,8 @@ mod entry;
 mod failure;
 mod filter;
 mod fingerprint;
+#[cfg(feature = "redis")]
+mod mark;
 mod root;
 mod rows;
 mod set;
@@ -17,6 +19,8 @@ pub use entry::Revocation;
 pub use failure::FailurePolicy;
 pub(crate) use failure::Outage;
 pub use fingerprint::FingerprintKey;
+#[cfg(feature = "redis")]
+pub(crate) use mark::{Mark, MarkKind};
 pub use set::{RevocationSet, RevocationSetFull, RevocationSetState};
 pub use store::{
     BoxRevocationStore, BoxStoreError, NoRevocation, RevocationStore, StoreFn, store_fn,

@@ -112,6 +112,13 @@ impl Root {
         self.flags = flags;
     }
 
+    /// All rows: fingerprint, kind, until, value.
+    #[cfg(feature = "redis")]
+    pub(super) fn rows(&self) -> impl Iterator<Item = (Fingerprint, rows::Kind, u64, u64)> {
+        let shards = self.sessions.iter().chain(self.subjects.iter());
+        shards.flat_map(|shard| shard.rows.entries())
+    }
+
     pub(super) fn heap_bytes(&self) -> usize {
         let tables = [&self.sessions, &self.subjects];
         let shards = tables.iter().flat_map(|shards| shards.iter());

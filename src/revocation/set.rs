@@ -348,6 +348,25 @@ impl RevocationSet {
         state
     }
 
+    #[cfg(feature = "redis")]
+    pub(super) fn fingerprinter(&self) -> &Fingerprinter {
+        &self.settings.ids
+    }
+
+    #[cfg(feature = "redis")]
+    pub(super) fn current(&self) -> Arc<Root> {
+        self.root.load_full()
+    }
+
+    /// Takes in an entry of a set with the same fingerprint key. A block becomes what the mark says: which of two is the newer
+    /// one is for the caller to know.
+    #[cfg(feature = "redis")]
+    pub(crate) fn merge(&self, mark: &super::mark::Mark) -> Result<(), RevocationSetFull> {
+        let mut writer = self.writer();
+        writer.prune_a_little(&self.settings, &self.root);
+        writer.merge(&self.settings, &self.root, mark)
+    }
+
     fn writer(&self) -> MutexGuard<'_, Writer> {
         // A writer that panicked has published nothing by halves: it swaps in whole roots.
         self.writer.0.lock().unwrap_or_else(PoisonError::into_inner)

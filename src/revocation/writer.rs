@@ -8,6 +8,8 @@ use arc_swap::ArcSwap;
 use super::Revocation;
 use super::buckets::{self, BUCKETS, Lengths};
 use super::fingerprint::Fingerprint;
+#[cfg(feature = "redis")]
+use super::mark::{Mark, MarkKind};
 use super::root::{Flags, Root, TableOf};
 use super::rows::{self, Block, Kind, NEVER, Rows, SHARDS};
 use super::set::{RevocationSetFull, RevocationSetState, Settings};
@@ -89,7 +91,7 @@ impl Counts {
 }
 
 /// Rounded up: until then all tokens with that `exp` may count.
-fn whole_seconds(date: NumericDate) -> u64 {
+pub(super) fn whole_seconds(date: NumericDate) -> u64 {
     let since_epoch = date.since_epoch();
     let fraction = u64::from(since_epoch.subsec_nanos() > 0);
     since_epoch.as_secs().saturating_add(fraction)
@@ -216,6 +218,79 @@ impl Writer {
                 self.add_row(settings, root, &row)
             }
         }
+    }
+
+    #[cfg(feature = "redis")]
+    pub(super) fn merge(
+        &mut self,
+        settings: &Settings,
+        root: &ArcSwap<Root>,
+        mark: &Mark,
+    ) -> Result<(), RevocationSetFull> {
+        let id = Fingerprint::new(mark.id);
+        let row = |kind, value| NewRow {
+            kind,
+            id,
+            until: mark.until.min(NEVER),
+            value,
+        };
+        let row = match mark.kind {
+            MarkKind::Token => {
+                let expires_at = NumericDate::from_seconds(mark.until);
+                let expires_at = expires_at.unwrap_or(NumericDate::MAX);
+                return self.revoke_token(settings, root, id, expires_at);
+            }
+            MarkKind::Session => row(Kind::Session, 0),
+            MarkKind::Cutoff { second } => row(Kind::Cutoff, second),
+            MarkKind::Generation(0) => return Ok(()),
+            MarkKind::Generation(generation) => row(Kind::Generation, generation),
+            MarkKind::Block {
+                stands,
+                by_generation,
+                cutoff,
+            } => {
+                let block = Block {
+                    stands,
+                    by_generation,
+                    cutoff,
+                };
+                let until = if stands {
+                    NEVER
+                } else {
+                    lifted_until(settings, cutoff)
+                };
+                let row = NewRow {
+                    kind: Kind::Block,
+                    id,
+                    until,
+                    value: block.value(),
+                };
+                return self.set_block(settings, root, &row);
+            }
+        };
+        self.add_row(settings, root, &row)
+    }
+
+    /// Makes the block of a subject what the row says.
+    #[cfg(feature = "redis")]
+    fn set_block(
+        &mut self,
+        settings: &Settings,
+        root: &ArcSwap<Root>,
+        new: &NewRow,
+    ) -> Result<(), RevocationSetFull> {
+        let shard = rows::shard_of(new.id);
+        let current = root.load();
+        let rows = current.shard(TableOf::Subjects, shard);
+        let Some(row) = rows.and_then(|rows| rows.find(new.id, Kind::Block)) else {
+            drop(current);
+            return self.add_row(settings, root, new);
+        };
+        row.set(Kind::Block, new.until, new.value);
+        let mut known = self.shard(TableOf::Subjects, shard);
+        known.earliest = known.earliest.min(new.until);
+        self.set_shard(TableOf::Subjects, shard, known);
+        Ok(())
     }
 
     fn revoke_token(

@@ -1,0 +1,132 @@
+//! Entries of a set as sets that have one fingerprint key tell each other of them.
+
+use super::Revocation;
+use super::buckets;
+use super::fingerprint::Fingerprint;
+use super::rows::Kind;
+use super::set::RevocationSet;
+
+/// An entry, without the ids that it came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The fingerprint.
+    pub(crate) id: u64,
+    pub(crate) kind: MarkKind,
+    /// In seconds since the epoch. For a token: the last second of its bucket, which is all that sets remember of its `exp`.
+    pub(crate) until: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MarkKind {
+    Token,
+    Session,
+    Cutoff {
+        second: u64,
+    },
+    Generation(u64),
+    /// A block, or one that was lifted.
+    Block {
+        stands: bool,
+        by_generation: bool,
+        cutoff: u64,
+    },
+}
+
+impl RevocationSet {
+    /// What another set is to be told of this revocation.
+    pub(crate) fn mark(&self, revocation: &Revocation<'_>) -> Mark {
+        let issuer = |issuer| self.fingerprinter().issuer(issuer);
+        let mark = |id: Fingerprint, kind, until| Mark {
+            id: id.bits(),
+            kind,
+            until,
+        };
+        match *revocation {
+            Revocation::Token {
+                issuer: of,
+                jti,
+                expires_at,
+            } => {
+                let bucket = buckets::bucket_of(expires_at.since_epoch());
+                mark(issuer(of).token(jti), MarkKind::Token, last_of(bucket))
+            }
+            Revocation::Session {
+                issuer: of,
+                sid,
+                until,
+            } => mark(
+                issuer(of).session(sid),
+                MarkKind::Session,
+                super::writer::whole_seconds(until),
+            ),
+            Revocation::Generation {
+                issuer: of,
+                subject,
+                generation,
+                until,
+            } => mark(
+                issuer(of).subject(subject),
+                MarkKind::Generation(generation),
+                super::writer::whole_seconds(until),
+            ),
+            Revocation::Cutoff {
+                issuer: of,
+                subject,
+                issued_at,
+                until,
+            } => mark(
+                issuer(of).subject(subject),
+                MarkKind::Cutoff {
+                    second: issued_at.seconds(),
+                },
+                super::writer::whole_seconds(until),
+            ),
+            Revocation::Block {
+                issuer: of,
+                subject,
+            } => mark(
+                issuer(of).subject(subject),
+                MarkKind::Block {
+                    stands: true,
+                    by_generation: false,
+                    cutoff: 0,
+                },
+                u64::MAX,
+            ),
+        }
+    }
+
+    /// The fingerprint of a subject.
+    pub(crate) fn subject_id(&self, issuer: Option<&str>, subject: &str) -> u64 {
+        self.fingerprinter().issuer(issuer).subject(subject).bits()
+    }
+
+    /// Calls `visit` with the entries that a set has for a while only: tokens, sessions and cutoffs. Others may be added meanwhile.
+    pub(crate) fn visit_passing(&self, mut visit: impl FnMut(Mark)) {
+        let root = self.current();
+        for (bucket, id) in root.tokens.entries() {
+            visit(Mark {
+                id: id.bits(),
+                kind: MarkKind::Token,
+                until: last_of(bucket),
+            });
+        }
+        for (id, kind, until, value) in root.rows() {
+            let kind = match kind {
+                Kind::Token => MarkKind::Token,
+                Kind::Session => MarkKind::Session,
+                Kind::Cutoff => MarkKind::Cutoff { second: value },
+                Kind::Generation | Kind::Block => continue,
+            };
+            visit(Mark {
+                id: id.bits(),
+                kind,
+                until,
+            });
+        }
+    }
+}
+
+fn last_of(bucket: u64) -> u64 {
+    buckets::end_of(bucket).as_secs().saturating_sub(1)
+}

@@ -1,0 +1,448 @@
+//! How a node learns what the others revoke: it reads the state, then the stream, and keeps saying that it lives.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ::redis::Value;
+use ::redis::streams::StreamReadReply;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::error::RedisStoreError;
+use super::health::Moment;
+use super::link::Link;
+use super::own::Read;
+use super::record::{Lineage, Record};
+use super::shared::{
+    Argument, Beat, Node, Place, Position, Shared, bytes, items, random_name, text,
+};
+
+/// For how long the server holds back an answer while there is nothing new, in milliseconds.
+const BLOCK: u64 = 500;
+
+/// How many entries are read at once.
+const ENTRIES: usize = 1000;
+
+/// How many members of the state are read or restored at once. Some hundred microseconds of the server's time.
+const PAGE: usize = 1000;
+
+/// How many signs of life may be on their way.
+const MOST_BEATS: usize = 64;
+
+/// How many nodes are kept in mind. More are no deployment, but somebody who writes to the stream.
+const MOST_NODES: usize = 10_000;
+
+/// How long the name of a node is, and the nonce of a call.
+const NAME: usize = 16;
+
+enum Reading {
+    /// What came was read. There may be more.
+    Some,
+    /// All was read that there is.
+    All,
+    /// The stream does not go on from where this node is: something was trimmed, lost or replaced.
+    Broken,
+}
+
+/// Says every so often, and when it is asked to, that this node lives, and how far it has read.
+pub(super) async fn beat(shared: Arc<Shared>) {
+    let pause = shared.settings.max_staleness.div_f64(5.0);
+    loop {
+        if let Err(error) = say(&shared).await {
+            report(&error);
+        }
+        let _ = timeout(pause, shared.urge.notified()).await;
+    }
+}
+
+async fn say(shared: &Shared) -> Result<(), RedisStoreError> {
+    let nonce = random_name()?;
+    let written = Moment::now();
+    let beat = Beat {
+        // As the script calls its first entry.
+        nonce: format!("{nonce}1"),
+        written,
+    };
+    {
+        let mut beats = shared.beats();
+        beats.push_back(beat);
+        if beats.len() > MOST_BEATS {
+            beats.pop_front();
+        }
+    }
+    let Place { position, last } = shared.place.borrow().clone();
+    let position = position.to_text();
+    let arguments = [shared.node.as_bytes(), position.as_bytes(), &last];
+    let script = &shared.scripts.beat;
+    let said = shared
+        .call_on(
+            &shared.link,
+            &nonce,
+            script,
+            shared.now(),
+            false,
+            &arguments,
+        )
+        .await;
+    if said.is_err() {
+        // It was not written, or may not have been: waiting for it would say nothing about the stream.
+        let mut beats = shared.beats();
+        beats.retain(|beat| !beat.nonce.starts_with(&nonce));
+    }
+    said.map(|_| ())
+}
+
+/// Reads for ever.
+pub(super) async fn follow(shared: Arc<Shared>) {
+    let patience = Duration::from_millis(BLOCK).saturating_add(Duration::from_secs(1));
+    let link = Link::new(patience);
+    // Ends with this one, and when another begins.
+    let mut restoring = None;
+    let mut pause = Pause::default();
+    let mut loaded: Option<Instant> = None;
+    loop {
+        // Who lives is in the stream. Soon after another look it is known already; and if that part is what does not go
+        // on, it must not be read over and over.
+        let back = shared.settings.max_staleness.saturating_mul(2);
+        let back = match loaded {
+            Some(before) if before.elapsed() < back => Duration::ZERO,
+            _ => back,
+        };
+        let began = Instant::now();
+        // This node may have been told to revoke something before it had read anything.
+        let holds_something = shared.set.state().entries() > 0;
+        let place = match load(&shared, back).await {
+            Ok(place) => place,
+            Err(error) => {
+                report(&error);
+                pause.wait().await;
+                continue;
+            }
+        };
+        loaded = Some(began);
+        shared.loads.fetch_add(1, Ordering::AcqRel);
+        if holds_something {
+            // What the server has lost, this node may still hold. The one before goes: this one covers it.
+            drop(restoring.replace(Restoring::begin(&shared)));
+        }
+        pause = Pause::default();
+        read_on(&shared, &link, place).await;
+        // Whoever answered may not be the master any more.
+        link.forget_any().await;
+    }
+}
+
+/// A task that ends with its handle.
+struct Restoring(JoinHandle<()>);
+
+impl Restoring {
+    fn begin(shared: &Arc<Shared>) -> Self {
+        let shared = Arc::clone(shared);
+        Self(tokio::spawn(async move {
+            let mut pause = Pause::default();
+            while let Err(error) = restore(&shared).await {
+                report(&error);
+                pause.wait().await;
+            }
+        }))
+    }
+}
+
+impl Drop for Restoring {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A tenth of a second, then twice as long each time, up to a second.
+#[derive(Default)]
+struct Pause(u32);
+
+impl Pause {
+    async fn wait(&mut self) {
+        self.0 = self.0.saturating_add(1);
+        let factor = 1_u32 << self.0.saturating_sub(1).min(4);
+        let pause = Duration::from_millis(100).saturating_mul(factor);
+        sleep(pause.min(Duration::from_secs(1))).await;
+    }
+}
+
+/// Reads the stream until it does not go on.
+async fn read_on(shared: &Shared, link: &Link, mut place: Place) {
+    let mut pause = Pause::default();
+    loop {
+        let reading = read(shared, link, &mut place).await;
+        shared.place.send_replace(place.clone());
+        match reading {
+            // Signs of life may be farther on.
+            Ok(Reading::Some) => {
+                pause = Pause::default();
+                continue;
+            }
+            Ok(Reading::All) => pause = Pause::default(),
+            Ok(Reading::Broken) => return,
+            Err(error) => {
+                report(&error);
+                pause.wait().await;
+            }
+        }
+        if is_overdue(shared) {
+            return;
+        }
+    }
+}
+
+/// Whether a sign of life was written, and is not to be read here: then this is not the stream that it was written to.
+fn is_overdue(shared: &Shared) -> bool {
+    let patience = shared.settings.max_staleness.div_f64(2.0);
+    let mut beats = shared.beats();
+    let is_overdue = beats
+        .front()
+        .is_some_and(|beat| beat.written.age() > patience);
+    if is_overdue {
+        beats.clear();
+    }
+    is_overdue
+}
+
+/// Notes where the stream ends, then takes in the state: what comes meanwhile is read from the stream.
+async fn load(shared: &Shared, back: Duration) -> Result<Place, RedisStoreError> {
+    let overflows = shared.health.overflows();
+    shared.own.forget_acknowledged();
+    let nonce = random_name()?;
+    let back = back.as_millis().to_string();
+    let script = &shared.scripts.hello;
+    let arguments = [back.as_bytes()];
+    let hello = shared.call_on(
+        &shared.link,
+        &nonce,
+        script,
+        shared.now(),
+        false,
+        &arguments,
+    );
+    let hello = hello.await;
+    let is_other = matches!(hello, Err(RedisStoreError::OtherSecret));
+    if is_other || hello.is_ok() {
+        let other = &shared.health.other_secret;
+        other.store(is_other, Ordering::Release);
+    }
+    let hello = hello?;
+    let Some([position, last]) = items(&hello) else {
+        return Err(RedisStoreError::Reply);
+    };
+    let position = bytes(position).and_then(Position::parse);
+    let place = Place {
+        position: position.ok_or(RedisStoreError::Reply)?,
+        last: bytes(last).ok_or(RedisStoreError::Reply)?.to_vec(),
+    };
+    scan(shared, "ZSCAN", &shared.names.state, |member, until| {
+        let until: f64 = text(until).and_then(|text| text.parse().ok())?;
+        // A score is a whole number of seconds.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturates"
+        )]
+        Some(shared.learn(member, until as u64))
+    })
+    .await?;
+    scan(shared, "HSCAN", &shared.names.subjects, |field, record| {
+        let id = shared.seal.subject(field)?;
+        let learnt = shared.learn_subject(id, Record::parse(record)?);
+        Some(learnt.map(|_| ()))
+    })
+    .await?;
+    shared.health.make_good(overflows);
+    Ok(place)
+}
+
+/// Visits all pairs of a key. Those that `visit` cannot read are another program's, and say nothing.
+async fn scan(
+    shared: &Shared,
+    command: &str,
+    key: &str,
+    mut visit: impl FnMut(&[u8], &[u8]) -> Option<Result<(), RedisStoreError>>,
+) -> Result<(), RedisStoreError> {
+    let mut cursor = b"0".to_vec();
+    loop {
+        let mut page = ::redis::cmd(command);
+        page.arg(key).arg(&cursor).arg("COUNT").arg(PAGE);
+        let page = shared.link.ask(&shared.deployment, &page).await?;
+        let Some([next, pairs]) = items(&page) else {
+            return Err(RedisStoreError::Reply);
+        };
+        let pairs = items(pairs).ok_or(RedisStoreError::Reply)?;
+        for pair in pairs.chunks_exact(2) {
+            let [name, value] = pair else { continue };
+            let (name, value) = (bytes(name), bytes(value));
+            match visit(name.unwrap_or_default(), value.unwrap_or_default()) {
+                // Not `Reply`: this one may be read by itself.
+                Some(Err(RedisStoreError::Reply)) | None => report(&RedisStoreError::Reply),
+                Some(visited) => visited?,
+            }
+        }
+        cursor = bytes(next).ok_or(RedisStoreError::Reply)?.to_vec();
+        if cursor == b"0" {
+            return Ok(());
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Reads what has come, or waits for it.
+async fn read(shared: &Shared, link: &Link, place: &mut Place) -> Result<Reading, RedisStoreError> {
+    let mut command = ::redis::cmd("XREAD");
+    command.arg("COUNT").arg(ENTRIES).arg("BLOCK").arg(BLOCK);
+    command.arg("STREAMS").arg(&shared.names.stream);
+    command.arg(place.position.to_text());
+    let answer = link.ask(&shared.deployment, &command).await?;
+    if answer == Value::Nil {
+        return Ok(Reading::All);
+    }
+    let answer: StreamReadReply =
+        redis::from_redis_value(answer).map_err(|_| RedisStoreError::Reply)?;
+    let mut entries = 0_usize;
+    let mut is_wanted = false;
+    let mut is_broken = false;
+    for entry in answer.keys.into_iter().flat_map(|key| key.ids) {
+        entries = entries.saturating_add(1);
+        let position = Position::parse(entry.id.as_bytes()).ok_or(RedisStoreError::Reply)?;
+        let member = |name: &str| entry.map.get(name).and_then(bytes);
+        let (Some(before), Some(own)) = (member("p"), member("n")) else {
+            // Not one of ours: those name one another, as if it were not there.
+            place.position = position;
+            continue;
+        };
+        is_broken = before != place.last || !take(shared, position, own, &member)?;
+        if is_broken {
+            break;
+        }
+        is_wanted |= member("w") == Some(b"1");
+        *place = Place {
+            position,
+            last: own.to_vec(),
+        };
+    }
+    if is_wanted {
+        shared.place.send_replace(place.clone());
+        shared.urge.notify_one();
+    }
+    Ok(if is_broken {
+        Reading::Broken
+    } else if entries < ENTRIES {
+        Reading::All
+    } else {
+        Reading::Some
+    })
+}
+
+/// Takes in an entry. Whether it makes sense: that it does after all that came before.
+pub(super) fn take<'a>(
+    shared: &Shared,
+    position: Position,
+    own: &[u8],
+    member: &impl Fn(&str) -> Option<&'a [u8]>,
+) -> Result<bool, RedisStoreError> {
+    let mut makes_sense = true;
+    if let (Some(revoked), Some(until)) = (member("z"), member("s")) {
+        match text(until).and_then(|text| text.parse().ok()) {
+            Some(until) => match shared.learn(revoked, until) {
+                Err(RedisStoreError::Reply) => makes_sense = false,
+                learnt => learnt?,
+            },
+            None => makes_sense = false,
+        }
+    } else if let (Some(field), Some(record)) = (member("u"), member("r")) {
+        match (shared.seal.subject(field), Record::parse(record)) {
+            (Some(id), Some(record)) => {
+                makes_sense = shared.learn_subject(id, record)? != Lineage::Split;
+            }
+            _ => makes_sense = false,
+        }
+    } else if let (Some(name), Some(read)) = (member("h"), member("a")) {
+        match Position::parse(read) {
+            Some(read) => makes_sense = hear(shared, name, read, own),
+            None => makes_sense = false,
+        }
+    }
+    if let Some(nonce) = own.get(..NAME).and_then(text) {
+        let loads = shared.loads.load(Ordering::Acquire);
+        shared.own.read(nonce, Read { position, loads });
+    }
+    Ok(makes_sense)
+}
+
+/// Takes in a sign of life. Whether nothing is missing that this node wrote before it, if it is its own.
+fn hear(shared: &Shared, name: &[u8], read: Position, own: &[u8]) -> bool {
+    if name.len() != NAME {
+        return false;
+    }
+    let node = Node {
+        read,
+        heard: Moment::now(),
+        loads: shared.loads.load(Ordering::Acquire),
+    };
+    let mut nodes = shared.nodes();
+    let is_known = nodes.contains_key(name);
+    if !is_known {
+        nodes.retain(|_, node| !node.is_silent(shared.settings.max_staleness));
+    }
+    if is_known || nodes.len() < MOST_NODES {
+        nodes.insert(name.to_vec(), node);
+    }
+    drop(nodes);
+    if name != shared.node.as_bytes() {
+        return true;
+    }
+    let mut beats = shared.beats();
+    let index = beats.iter().position(|beat| beat.nonce.as_bytes() == own);
+    let Some(beat) = index.and_then(|index| beats.drain(..=index).next_back()) else {
+        return true;
+    };
+    drop(beats);
+    if shared.own.is_missing(beat.written) {
+        return false;
+    }
+    shared.health.hear(beat.written);
+    true
+}
+
+/// Tells the server, and so the other nodes, what this one holds and they may not.
+async fn restore(shared: &Shared) -> Result<(), RedisStoreError> {
+    let now = shared.now_in_seconds();
+    let leeway = Shared::LEEWAY_SECONDS;
+    let mut held = Vec::new();
+    shared.set.visit_passing(|mark| {
+        if now < mark.until.saturating_add(leeway)
+            && let Some(member) = shared.seal.member(&mark)
+        {
+            held.push((member, Argument::from(mark.until)));
+        }
+    });
+    for page in held.chunks(PAGE) {
+        let pairs = page.iter().flat_map(|(member, until)| [&member[..], until]);
+        let arguments: Vec<&[u8]> = pairs.collect();
+        shared.call(&shared.scripts.restore, &arguments).await?;
+    }
+    for (id, record) in shared.live_records() {
+        let field = shared.seal.field(id);
+        let text = record.to_text();
+        let script = &shared.scripts.restore_subject;
+        let mut ticket = shared.ticket(false)?;
+        let arguments: [&[u8]; 2] = [&field, text.as_bytes()];
+        let answer = shared.call_for(&ticket, script, &arguments).await?;
+        shared.changed(&mut ticket, &field, &answer).await?;
+    }
+    Ok(())
+}
+
+#[cfg(feature = "tracing")]
+fn report(error: &RedisStoreError) {
+    let reason = std::error::Error::source(error).map(tracing::field::display);
+    tracing::warn!(reason, "revocations cannot be read from Redis: {error}");
+}
+
+#[cfg(not(feature = "tracing"))]
+fn report(_: &RedisStoreError) {}

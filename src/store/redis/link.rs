@@ -1,0 +1,243 @@
+//! Connections that are made anew once they break.
+
+use std::fmt;
+use std::time::Duration;
+
+use ::redis::aio::{ConnectionLike, MultiplexedConnection};
+use ::redis::cluster::ClusterClient;
+use ::redis::cluster_async::ClusterConnection;
+use ::redis::cluster_routing::RoutingInfo;
+use ::redis::sentinel::SentinelClient;
+use ::redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisFuture, RedisResult,
+    ServerErrorKind, Value,
+};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use super::error::RedisStoreError;
+
+/// Where Redis is: a server, the master that Sentinels name, or a Cluster. Made of the `redis` crate's own clients, which know of
+/// addresses, users, passwords and TLS.
+pub struct RedisDeployment(Kind);
+
+enum Kind {
+    Server(Client),
+    Sentinel(Mutex<SentinelClient>),
+    Cluster(ClusterClient),
+}
+
+impl From<Client> for RedisDeployment {
+    fn from(client: Client) -> Self {
+        Self(Kind::Server(client))
+    }
+}
+
+/// The client must be one for the master.
+impl From<SentinelClient> for RedisDeployment {
+    fn from(client: SentinelClient) -> Self {
+        Self(Kind::Sentinel(Mutex::new(client)))
+    }
+}
+
+impl From<ClusterClient> for RedisDeployment {
+    fn from(client: ClusterClient) -> Self {
+        Self(Kind::Cluster(client))
+    }
+}
+
+impl fmt::Debug for RedisDeployment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Kind::Server(_) => "Server",
+            Kind::Sentinel(_) => "Sentinel",
+            Kind::Cluster(_) => "Cluster",
+        })
+    }
+}
+
+impl RedisDeployment {
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.0, Kind::Cluster(_))
+    }
+
+    /// A new connection, which gives up on an answer after `patience`.
+    async fn connect(&self, patience: Duration) -> RedisResult<Connection> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(patience))
+            .set_response_timeout(Some(patience));
+        Ok(match &self.0 {
+            Kind::Server(client) => {
+                let made = client.get_multiplexed_async_connection_with_config(&config);
+                Connection::Server(made.await?)
+            }
+            Kind::Sentinel(client) => {
+                let mut client = client.lock().await;
+                Connection::Server(client.get_async_connection_with_config(&config).await?)
+            }
+            Kind::Cluster(client) => {
+                let config = redis::cluster::ClusterConfig::new()
+                    .set_connection_timeout(patience)
+                    .set_response_timeout(patience);
+                let made = client.get_async_connection_with_config(config);
+                Connection::Cluster(made.await?)
+            }
+        })
+    }
+}
+
+#[derive(Clone)]
+enum Connection {
+    Server(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::Server(connection) => connection.req_packed_command(cmd),
+            Self::Cluster(connection) => connection.req_packed_command(cmd),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::Server(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Self::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::Server(connection) => connection.get_db(),
+            Self::Cluster(connection) => connection.get_db(),
+        }
+    }
+}
+
+/// One connection, shared by all who ask something of the server.
+pub(super) struct Link {
+    current: Mutex<Current>,
+    patience: Duration,
+}
+
+#[derive(Default)]
+struct Current {
+    connection: Option<Connection>,
+    /// Counts the connections, so that who has seen one break does not throw away the next.
+    number: u64,
+}
+
+impl Link {
+    pub(super) fn new(patience: Duration) -> Self {
+        Self {
+            current: Mutex::default(),
+            patience,
+        }
+    }
+
+    /// Asks the server. An answer that is an error is an error here.
+    pub(super) async fn ask(
+        &self,
+        deployment: &RedisDeployment,
+        command: &Cmd,
+    ) -> Result<Value, RedisStoreError> {
+        self.ask_and_tell(deployment, command)
+            .await
+            .map(|(value, _)| value)
+    }
+
+    /// The same, and on which connection.
+    pub(super) async fn ask_and_tell(
+        &self,
+        deployment: &RedisDeployment,
+        command: &Cmd,
+    ) -> Result<(Value, u64), RedisStoreError> {
+        let asked = timeout(self.patience, async {
+            let (number, mut connection) = self.connection(deployment).await?;
+            let answer = connection.req_packed_command(command).await;
+            let answer = answer.and_then(Value::extract_error);
+            Ok((number, answer))
+        });
+        match asked.await {
+            Ok(Ok((number, Ok(value)))) => Ok((value, number)),
+            Ok(Ok((number, Err(error)))) => {
+                if is_over(&error) {
+                    self.forget(number).await;
+                }
+                Err(error.into())
+            }
+            Ok(Err(error)) => Err(error),
+            // It may be half open: nothing comes through, and nothing says so.
+            Err(_) => {
+                self.forget_any().await;
+                Err(RedisStoreError::Timeout)
+            }
+        }
+    }
+
+    /// The same, of one node of a Cluster.
+    pub(super) async fn ask_at(
+        &self,
+        deployment: &RedisDeployment,
+        command: &Cmd,
+        route: RoutingInfo,
+    ) -> Result<Value, RedisStoreError> {
+        let (_, connection) = self.connection(deployment).await?;
+        let Connection::Cluster(mut connection) = connection else {
+            return Err(RedisStoreError::Reply);
+        };
+        let asked = timeout(
+            self.patience,
+            connection.route_command(command.clone(), route),
+        );
+        Ok(asked.await.map_err(|_| RedisStoreError::Timeout)??)
+    }
+
+    async fn connection(
+        &self,
+        deployment: &RedisDeployment,
+    ) -> Result<(u64, Connection), RedisStoreError> {
+        let mut current = self.current.lock().await;
+        if let Some(connection) = &current.connection {
+            return Ok((current.number, connection.clone()));
+        }
+        let connection = deployment.connect(self.patience).await?;
+        current.number = current.number.wrapping_add(1);
+        current.connection = Some(connection.clone());
+        Ok((current.number, connection))
+    }
+
+    async fn forget(&self, number: u64) {
+        let mut current = self.current.lock().await;
+        if current.number == number {
+            current.connection = None;
+        }
+    }
+
+    pub(super) async fn forget_any(&self) {
+        self.current.lock().await.connection = None;
+    }
+}
+
+/// Whether the connection is of no more use: it broke, or leads to a server that is not, or no longer, the master.
+fn is_over(error: &redis::RedisError) -> bool {
+    error.is_unrecoverable_error()
+        || error.is_io_error()
+        || error.is_timeout()
+        // A master without replicas may be one that was replaced, and does not know it yet.
+        || error.code() == Some("NOREPLICAS")
+        || matches!(
+            error.kind(),
+            ErrorKind::Server(
+                ServerErrorKind::ReadOnly
+                    | ServerErrorKind::MasterDown
+                    | ServerErrorKind::BusyLoading
+            )
+        )
+}

@@ -1,0 +1,523 @@
+//! Sessions and revocations in Redis or Valkey, for services of many nodes.
+//!
+//! ```no_run
+//! # async fn open(secret: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//! use tower_jwt_auth::store::RedisStoreOptions;
+//! use tower_jwt_auth::store::redis::client::Client;
+//!
+//! let store = RedisStoreOptions::new(secret)?
+//!     .connect(Client::open("redis://127.0.0.1/")?)
+//!     .await?;
+//! store.ready(Duration::from_secs(5)).await?;
+//! // Sessions::new(store.clone(), signing_keys, refresh_keys), and JwtAuthLayer::new(keys).revocation(store)
+//! # Ok(()) }
+//! ```
+//!
+//! What one node revokes holds on all within milliseconds, and no request asks Redis: each node reads all that was revoked into a
+//! [`RevocationSet`] when it starts, and then follows a stream. Login, renewal and logout are one script each.
+//!
+//! # What a node knows
+//!
+//! Each node writes a sign of life to the stream, five times within [`max_staleness`](RedisStoreOptions::max_staleness), and reads it
+//! there. When it last wrote one that it has read since, it knew all that Redis did. If that is longer ago than `max_staleness`, by
+//! the clock of the machine or that of the wall, it no longer says of any token that it was not revoked, and the layer's
+//! [policy](crate::revocation::FailurePolicy) decides: 503 by default. What it knows to be revoked stays so.
+//!
+//! Each entry of the stream names the one before it. Where that does not fit, since something was trimmed, lost, or is
+//! another server's, and where a node misses what it wrote itself, it reads the state anew, and writes back what it holds and Redis
+//! does not. So a revocation that any living node has made or read survives the loss of the server's last writes, or of all:
+//! until then, for a second or so, nodes that had not read it may let such a token pass. Of a subject the last word counts; where two
+//! servers heard different ones, both do: then a block stands until it is lifted again.
+//!
+//! # What Redis may lose
+//!
+//! Sessions, and revocations of which no node that lives on had heard, are as safe as the server is set to keep them:
+//!
+//! | setting | what is lost |
+//! | --- | --- |
+//! | `appendonly yes`, `appendfsync always` | nothing, as long as the disk stays |
+//! | `appendonly yes`, `appendfsync everysec`, the server's default once it is on | up to the last second or two, if the machine dies; nothing if the process does |
+//! | snapshots alone, the server's default | minutes |
+//! | a replica is promoted | what it had not got; [`replicas`](RedisStoreOptions::replicas) waits for it |
+//! | a master that was cut off from its replicas and goes on | what it is told until it notices; `min-replicas-to-write 1` stops it |
+//!
+//! The last of these hides more than it loses: nodes on its side take it for the server, and do not hear what the new one is
+//! told. With `min-replicas-to-write` they know nothing any more after `min-replicas-max-lag` and `max_staleness`.
+//!
+//! A refresh token of a renewal that was lost is ahead of the store, which takes it and [says so](crate::session::SessionEventKind::Recovered).
+//! A session whose beginning was lost is over. Nodes do not write sessions back.
+//!
+//! Keys must never be evicted: `maxmemory-policy noeviction`, the server's default. Whoever may write to the server may log anybody
+//! in or out: protect it as you protect the signing keys.
+//!
+//! # What it takes
+//!
+//! A revoked token takes some 130 bytes in Redis, 14 on each node, and for a minute some 80 more in the stream. A node keeps two
+//! connections, one more with [`replicas`](RedisStoreOptions::replicas).
+//!
+//! # Keys
+//!
+//! All have one prefix, `{jwt}` by default, which is their hash tag: in a Cluster they lie in one slot.
+//!
+//! | key | holds | until |
+//! | --- | --- | --- |
+//! | `{jwt}:revoked` | a sorted set of tokens, sessions and cutoffs by their end | each a few minutes after its end |
+//! | `{jwt}:subjects` | a hash of subjects that were blocked, or logged out everywhere | for ever |
+//! | `{jwt}:stream` | what is revoked, and the nodes' signs of life | a minute, or three times `max_staleness` |
+//! | `{jwt}:session:…` | a hash for each session | a few minutes after its end |
+//! | `{jwt}:sessions:…` | a sorted set of a subject's sessions | a few minutes after the last one's end |
+//! | `{jwt}:last`, `{jwt}:secret` | the tag of the stream's last entry, and what tells nodes with another secret | for ever |
+//!
+//! Ids are in the first three as keyed fingerprints of 64 bits, encrypted by AES; sessions hold their subject, issuer and label as they
+//! are. An entry that another program has written to one of these keys is skipped; a key of another type is an outage.
+//!
+//! The ends of sessions and revocations come from the nodes' clocks, and the [grace](crate::session::Sessions::grace) of a renewal from the
+//! server's: let those of servers that may take each other's place agree within a second.
+//!
+//! Redis 7.0 or later, or Valkey.
+
+mod error;
+mod feed;
+mod health;
+mod link;
+mod own;
+mod record;
+mod script;
+mod sealed;
+mod sessions;
+mod shared;
+
+/// The crate `redis`, whose clients say where the server is.
+pub use ::redis as client;
+
+pub use error::RedisStoreError;
+pub use link::RedisDeployment;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use self::own::Ticket;
+use self::sealed::Seal;
+use self::shared::{Argument, Names, Settings, Shared, random_name};
+use crate::clock::{Clock, SystemClock};
+use crate::keys::KeyError;
+use crate::revocation::{
+    MarkKind, Revocation, RevocationSet, RevocationSetState, RevocationStore, TokenId,
+};
+use crate::session::Subject;
+
+/// Keeps sessions and revocations in Redis. Clones share the connections and what was read.
+///
+/// See the [module docs](self) for an example. With the last clone its tasks end.
+#[derive(Clone)]
+pub struct RedisStore(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    tasks: [AbortHandle; 2],
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+/// How a [`RedisStore`] is set up.
+#[derive(Clone)]
+#[must_use = "nothing is connected before `connect`"]
+pub struct RedisStoreOptions {
+    seal: Seal,
+    prefix: String,
+    clock: Arc<dyn Clock>,
+    leeway: Duration,
+    longest_lifetime: Duration,
+    capacity: usize,
+    max_staleness: Duration,
+    patience: Duration,
+    replicas: usize,
+    replication_patience: Duration,
+}
+
+impl RedisStoreOptions {
+    /// 5 seconds: an outage of Redis that is shorter is noticed by nobody, and so long at most may a token live on that was revoked on
+    /// another node while this one was cut off.
+    pub const DEFAULT_MAX_STALENESS: Duration = Duration::from_secs(5);
+
+    /// 1 second: what is slower than that on a network of one's own will not come.
+    pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(1);
+
+    /// The defaults, with the nodes' common secret of at least 32 bytes. It serves no other purpose. From it comes what the ids of
+    /// revoked tokens look like in Redis; nodes with another secret refuse to work on the same keys.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if the secret is empty or short, or is the text or encoding of a key.
+    pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        Ok(Self {
+            seal: Seal::new(secret.as_ref())?,
+            prefix: "jwt".to_owned(),
+            clock: Arc::new(SystemClock),
+            leeway: RevocationSet::DEFAULT_LEEWAY,
+            longest_lifetime: RevocationSet::DEFAULT_LONGEST_LIFETIME,
+            capacity: RevocationSet::DEFAULT_CAPACITY,
+            max_staleness: Self::DEFAULT_MAX_STALENESS,
+            patience: Self::DEFAULT_PATIENCE,
+            replicas: 0,
+            replication_patience: Duration::from_millis(500),
+        })
+    }
+
+    /// What the names of all keys begin with, within braces: `jwt` by default.
+    ///
+    /// # Panics
+    ///
+    /// If it is empty, or holds a brace.
+    #[track_caller]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        let prefix = prefix.into();
+        assert!(
+            !prefix.is_empty() && !prefix.contains(['{', '}']),
+            "a prefix that is empty or holds braces"
+        );
+        self.prefix = prefix;
+        self
+    }
+
+    /// Where the time comes from by which tokens and sessions age. The system's clock by default.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// How long tokens live at most. [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by default: for so long a block that was
+    /// lifted is remembered, and a logout everywhere.
+    pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
+        self.longest_lifetime = lifetime;
+        self
+    }
+
+    /// How many revocations this node holds at most. [10 million](RevocationSet::DEFAULT_CAPACITY) by default. If there are more it can
+    /// tell of no token that it was not revoked.
+    pub fn capacity(mut self, revocations: usize) -> Self {
+        self.capacity = revocations;
+        self
+    }
+
+    /// For how long a node may have heard nothing and still say that a token was not revoked. 5 seconds by default. It must be the same
+    /// on all nodes: for so long [`revoke_and_wait`](RedisStore::revoke_and_wait) waits for one that has fallen silent.
+    ///
+    /// # Panics
+    ///
+    /// If it is less than half a second.
+    #[track_caller]
+    pub fn max_staleness(mut self, max_staleness: Duration) -> Self {
+        assert!(
+            max_staleness >= Duration::from_millis(500),
+            "a staleness of less than half a second"
+        );
+        self.max_staleness = max_staleness;
+        self
+    }
+
+    /// For how long an answer is waited for. 1 second by default.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Waits after each write until so many replicas have it, for `patience` at most and within that of the whole call. None by default: a
+    /// replica that is promoted may then lack the last writes.
+    pub fn replicas(mut self, replicas: usize, patience: Duration) -> Self {
+        self.replicas = replicas;
+        self.replication_patience = patience;
+        self
+    }
+
+    /// Connects, in the background and for as long as the store lives. It need not succeed at once: until then, and whenever Redis is away
+    /// for too long, nothing is known of a token.
+    ///
+    /// For `rediss` addresses the process needs a crypto provider of rustls. If it has none, that of aws-lc-rs is installed.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisStoreError::Backend`] outside a tokio runtime, or without randomness.
+    #[expect(clippy::unused_async, reason = "it may have to wait one day")]
+    pub async fn connect(
+        self,
+        deployment: impl Into<RedisDeployment>,
+    ) -> Result<RedisStore, RedisStoreError> {
+        let runtime = Handle::try_current().map_err(|_| RedisStoreError::Backend)?;
+        // The crate `redis` would panic where it is not clear which provider is meant.
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            let provider = rustls::crypto::aws_lc_rs::default_provider();
+            // Another thread may have been first: that one is as good.
+            let _ = provider.install_default();
+        }
+        let set = RevocationSet::new()
+            .fingerprint_key(self.seal.fingerprints)
+            .capacity(self.capacity)
+            .leeway(self.leeway)
+            .longest_lifetime(self.longest_lifetime)
+            .clock(Arc::clone(&self.clock));
+        let settings = Settings {
+            max_staleness: self.max_staleness,
+            longest_lifetime: self.longest_lifetime,
+            replicas: self.replicas,
+            replication_patience: self.replication_patience,
+        };
+        let shared = Arc::new(Shared::new(
+            deployment.into(),
+            Names::new(&self.prefix),
+            self.seal,
+            set,
+            self.clock,
+            settings,
+            self.patience,
+            random_name()?,
+        ));
+        let follow = runtime.spawn(feed::follow(Arc::clone(&shared)));
+        let beat = runtime.spawn(feed::beat(Arc::clone(&shared)));
+        let tasks = [follow.abort_handle(), beat.abort_handle()];
+        Ok(RedisStore(Arc::new(Inner { shared, tasks })))
+    }
+}
+
+impl RedisStore {
+    fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
+    /// Waits until it is known of every token whether it was revoked.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not known after `deadline`.
+    pub async fn ready(&self, deadline: Duration) -> Result<(), RedisStoreError> {
+        let shared = self.shared();
+        let mut place = shared.place.subscribe();
+        let known = timeout(deadline, async {
+            while !shared.health.is_fresh() {
+                // The sender lives as long as `self`.
+                let _ = place.changed().await;
+            }
+        });
+        known.await.map_err(|_| self.ignorance())
+    }
+
+    /// Revokes. Once it has returned Redis has it, and every look-up on this node sees it; on others within milliseconds. To revoke
+    /// what is revoked changes nothing.
+    ///
+    /// This ends access tokens; a session of [`Sessions`](crate::session::Sessions) whose `sid` is revoked goes on, and gets others: end it
+    /// there. A subject that is blocked gets no new tokens either.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisStoreError`]: it may be revoked or not, but where Redis has it for sure:
+    /// [`Unreplicated`](RedisStoreError::Unreplicated), [`SetFull`](RedisStoreError::SetFull).
+    pub async fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), RedisStoreError> {
+        let mut ticket = self.shared().ticket(false)?;
+        self.revoke_for(&mut ticket, revocation, false)
+            .await
+            .map(|_| ())
+    }
+
+    /// Revokes, and waits until every node that is alive has read it. A node that was not heard of for longer than
+    /// [`max_staleness`](RedisStoreOptions::max_staleness) does not count: it knows nothing of any token.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisStore::revoke`]; [`RedisStoreError::Unread`] if a node has not read it after `deadline`.
+    pub async fn revoke_and_wait(
+        &self,
+        revocation: &Revocation<'_>,
+        deadline: Duration,
+    ) -> Result<(), RedisStoreError> {
+        let deadline = Instant::now().checked_add(deadline);
+        let deadline = deadline.ok_or(RedisStoreError::Unread)?;
+        let shared = self.shared();
+        let mut ticket = shared.ticket(true)?;
+        if !self.revoke_for(&mut ticket, revocation, true).await? {
+            return Ok(());
+        }
+        let mut place = shared.place.subscribe();
+        let all_read = async {
+            while !shared.has_been_read(&ticket) {
+                // A node that has fallen silent is given up without a word from it.
+                let _ = timeout(Duration::from_millis(100), place.changed()).await;
+            }
+        };
+        let all_read = timeout_at(deadline, all_read).await;
+        all_read.map_err(|_| RedisStoreError::Unread)
+    }
+
+    /// Lifts the block of a subject. Whether there was one. What was issued before stays dead.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisStoreError`]: then it may be lifted or not.
+    pub async fn lift_block(
+        &self,
+        issuer: Option<&str>,
+        subject: &str,
+    ) -> Result<bool, RedisStoreError> {
+        self.shared().unblock(&Subject::new(issuer, subject)).await
+    }
+
+    /// Whether there is something for the nodes to read.
+    async fn revoke_for(
+        &self,
+        ticket: &mut Ticket<'_>,
+        revocation: &Revocation<'_>,
+        is_wanted: bool,
+    ) -> Result<bool, RedisStoreError> {
+        let shared = self.shared();
+        let mark = shared.set.mark(revocation);
+        let until = Argument::from(mark.until);
+        if let Some(member) = shared.seal.member(&mark) {
+            let script = &shared.scripts.revoke;
+            let arguments: [&[u8]; 2] = [&member, &until];
+            let answer =
+                shared.call_twice(&ticket.nonce, script, shared.now(), is_wanted, &arguments);
+            let answer = answer.await?;
+            shared.learn(&member, mark.until)?;
+            ticket.acknowledge();
+            shared.replicated(&answer).await?;
+            return Ok(true);
+        }
+        let field = shared.seal.field(mark.id);
+        let longest = Argument::from(shared.longest_lifetime().as_secs());
+        let (script, arguments) = match mark.kind {
+            // No token has less.
+            MarkKind::Generation(0) => return Ok(false),
+            MarkKind::Generation(generation) => {
+                if generation > Shared::MOST {
+                    return Err(RedisStoreError::OutOfRange);
+                }
+                let generation = Argument::from(generation);
+                (&shared.scripts.generation, vec![generation, until])
+            }
+            _ => (&shared.scripts.block, vec![longest]),
+        };
+        let arguments: Vec<&[u8]> = std::iter::once(&field[..])
+            .chain(arguments.iter().map(|argument| &**argument))
+            .collect();
+        let answer = shared.call_twice(&ticket.nonce, script, shared.now(), is_wanted, &arguments);
+        shared.changed(ticket, &field, &answer.await?).await?;
+        Ok(true)
+    }
+
+    /// How the node fares.
+    #[must_use]
+    pub fn state(&self) -> RedisStoreState {
+        let shared = self.shared();
+        RedisStoreState {
+            staleness: shared.health.staleness(),
+            is_fresh: shared.health.is_fresh(),
+            nodes: shared.live_nodes(),
+            loads: shared.loads.load(Ordering::Relaxed),
+            subjects: shared.records_held(),
+            revocations: shared.set.state(),
+        }
+    }
+
+    /// Why it is not known of a token whether it was revoked.
+    fn ignorance(&self) -> RedisStoreError {
+        let health = &self.shared().health;
+        if health.other_secret.load(Ordering::Acquire) {
+            RedisStoreError::OtherSecret
+        } else if health.is_incomplete() {
+            RedisStoreError::SetFull
+        } else {
+            RedisStoreError::Stale
+        }
+    }
+}
+
+impl Shared {
+    /// Whether all nodes that are alive have read what that call wrote.
+    fn has_been_read(&self, ticket: &Ticket<'_>) -> bool {
+        let Some(read) = ticket.read() else {
+            return false;
+        };
+        let max_staleness = self.settings.max_staleness;
+        self.nodes().iter().all(|(name, node)| {
+            *name == self.node.as_bytes()
+                || node.loads == read.loads && node.read >= read.position
+                || node.is_silent(max_staleness)
+        })
+    }
+
+    fn live_nodes(&self) -> usize {
+        let nodes = self.nodes();
+        let live = nodes.values();
+        live.filter(|node| !node.is_silent(self.settings.max_staleness))
+            .count()
+    }
+}
+
+impl RevocationStore for RedisStore {
+    type Error = RedisStoreError;
+
+    async fn is_revoked(&self, token: &TokenId<'_>) -> Result<bool, RedisStoreError> {
+        self.peek(token).ok_or_else(|| self.ignorance())
+    }
+
+    #[inline]
+    fn peek(&self, token: &TokenId<'_>) -> Option<bool> {
+        let shared = self.shared();
+        if shared.set.is_revoked(token) {
+            return Some(true);
+        }
+        shared.health.is_fresh().then_some(false)
+    }
+}
+
+/// How a node fares, of which a [`RedisStore`] is a part.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RedisStoreState {
+    /// How old what this node knows is; `None` before it knows anything. A second or so, as a rule.
+    pub staleness: Option<Duration>,
+    /// Whether it says of tokens that they were not revoked.
+    pub is_fresh: bool,
+    /// How many nodes are alive, with this one.
+    pub nodes: usize,
+    /// How often it has read the whole state: once when it starts, and once each time that the stream did not go on.
+    pub loads: u64,
+    /// Subjects of which something is known that still counts.
+    pub subjects: usize,
+    /// What was revoked, with the bytes that it takes.
+    pub revocations: RevocationSetState,
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("deployment", &self.shared().deployment)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Shows no secret.
+impl fmt::Debug for RedisStoreOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStoreOptions")
+            .field("prefix", &self.prefix)
+            .field("max_staleness", &self.max_staleness)
+            .field("capacity", &self.capacity)
+            .field("replicas", &self.replicas)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,6 @@
+local s = subject(ARGV[6])
+if s.b == 1 then return unchanged(s) end
+raise(ARGV[6], s, tonumber(ARGV[7]))
+s.b = 1
+s.c = math.max(s.c, math.floor(now / 1000))
+return keep(ARGV[6], s)

@@ -1,0 +1,10 @@
+-- The field of the subject, the id of the session, its generation, its three ends, and its members.
+local field, sid, generation = ARGV[6], ARGV[7], tonumber(ARGV[8])
+local s = subject(field)
+if s.b == 1 then return 'blocked' end
+if s.g ~= generation then return 'logged out' end
+redis.call('DEL', session_key(sid))
+redis.call('HSET', session_key(sid), 't', whole(server), 'u', field, unpack(ARGV, 12))
+redis.call('ZREMRANGEBYSCORE', list_key(field), '-inf', whole(earlier))
+expire(sid, field, ARGV[9], ARGV[10], ARGV[11])
+return 'kept'

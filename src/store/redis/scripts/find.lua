@@ -1,0 +1,1 @@
+return redis.call('HGETALL', session_key(ARGV[6]))

@@ -1,0 +1,1 @@
+return revoke(ARGV[6], ARGV[7])

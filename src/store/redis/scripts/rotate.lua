@@ -1,0 +1,45 @@
+-- The id, the counter of the refresh token, the grace in nanoseconds, the new idle end, `exp` of the access token, and the caller's
+-- time. The rules are those of `Session::rotate`.
+local sid, counter, grace = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local idle, access, present = ARGV[9], ARGV[10], ARGV[11]
+local key = session_key(sid)
+local names = { 'u', 'k', 'r', 'd', 'e', 'x', 't', 'm', 'g', 'o' }
+local values = redis.call('HMGET', key, unpack(names))
+local v = {}
+for index, name in ipairs(names) do v[name] = values[index] end
+if not v.k then return { 'ended' } end
+if present >= v.d or present >= v.e then return { 'expired' } end
+local s = subject(v.u)
+if s.b == 1 then return { 'blocked' } end
+if s.g ~= tonumber(v.g) then return { 'logged out' } end
+-- This very call was made before, and its answer was lost.
+if v.o and string.sub(v.o, 1, 16) == nonce then return { string.sub(v.o, 17), redis.call('HGETALL', key) } end
+
+local answer = 'renewed'
+local current = tonumber(v.k)
+access = latest(v.x, access)
+if counter < current then
+  -- The age by the server's clock, which all nodes share. A caller's clock that is off by more than a minute is one that is set
+  -- by a test, or so wrong that it decides on the rest of the session too.
+  local age = nanoseconds_between(v.r, present)
+  if math.abs(server - now) < 60000 then age = (server - tonumber(v.t)) * 1000000 end
+  if counter ~= current - 1 or math.max(age, 0) >= grace then
+    local all = redis.call('HGETALL', key)
+    redis.call('DEL', key)
+    redis.call('ZREM', list_key(v.u), sid)
+    return { 'replayed', all, revoke(v.m, whole(seconds_up(v.x))), v.m }
+  end
+  answer = 'repeated'
+  idle = v.d
+  -- A clock that stepped back must not lengthen the grace.
+  redis.call('HSET', key, 'r', first(v.r, present), 'x', access)
+else
+  -- There is no number after it.
+  if counter >= 9007199254740991 then return { 'expired' } end
+  if counter > current then answer = 'recovered' end
+  idle = first(idle, v.e)
+  redis.call('HSET', key, 'k', whole(counter + 1), 'r', present, 't', whole(server), 'd', idle, 'x', access,
+    'o', nonce .. answer)
+end
+expire(sid, v.u, idle, v.e, access)
+return { answer, redis.call('HGETALL', key) }

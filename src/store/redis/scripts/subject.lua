@@ -1,0 +1,2 @@
+local s = subject(ARGV[6])
+return { whole(s.g), s.b }

@@ -1,0 +1,229 @@
+//! Servers that stand in for one another: Sentinel and Cluster.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tower_jwt_auth::session::{SessionStore, Subject};
+use tower_jwt_auth::store::RedisStoreError;
+use tower_jwt_auth::store::redis::client::cluster::ClusterClient;
+use tower_jwt_auth::store::redis::client::sentinel::{SentinelClient, SentinelServerType};
+use tower_jwt_auth::store::redis::client::{Client, cmd};
+
+use crate::edge::Edges;
+use crate::load::Load;
+use crate::server::{Server, free_port};
+use crate::{LONG, all_fresh, eventually, node};
+
+struct Sentinel {
+    port: u16,
+    file: PathBuf,
+    child: Child,
+}
+
+impl Sentinel {
+    fn of(master: &Server) -> Self {
+        let port = free_port();
+        let file = std::env::temp_dir().join(format!("tower-jwt-auth-sentinel-{port}"));
+        let lines = format!(
+            "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {} 2\n\
+             sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n\
+             sentinel parallel-syncs main 2\n",
+            master.port
+        );
+        std::fs::write(&file, lines).unwrap();
+        let mut command = Command::new("redis-sentinel");
+        let child = command.arg(&file).stdout(Stdio::null()).spawn();
+        Self {
+            port,
+            file,
+            child: child.expect("redis-sentinel is not installed"),
+        }
+    }
+}
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let _ = std::fs::remove_file(&self.file);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_master_is_killed_that_sentinels_watch() {
+    let mut servers = vec![Server::start(&[])];
+    for _ in 0..2 {
+        let replica = servers[0].replica(0);
+        servers.push(replica);
+    }
+    let sentinels: Vec<_> = (0..3).map(|_| Sentinel::of(&servers[0])).collect();
+    let urls: Vec<_> = sentinels
+        .iter()
+        .map(|sentinel| format!("redis://127.0.0.1:{}/", sentinel.port))
+        .collect();
+    let first = Client::open(urls[0].as_str()).unwrap();
+    eventually("the sentinels know of all", || {
+        let asked = first.get_connection().and_then(|mut connection| {
+            let mut master = cmd("SENTINEL");
+            master
+                .arg("MASTER")
+                .arg("main")
+                .query::<Vec<String>>(&mut connection)
+        });
+        asked.is_ok_and(|master| {
+            let value = |name: &str| {
+                let index = master.iter().position(|found| found == name);
+                index.and_then(|index| master.get(index + 1).cloned())
+            };
+            value("num-slaves").as_deref() == Some("2")
+                && value("num-other-sentinels").as_deref() == Some("2")
+        })
+    })
+    .await;
+    let client = || {
+        let of = SentinelServerType::Master;
+        SentinelClient::build(urls.clone(), "main", None, of).unwrap()
+    };
+    let nodes = [
+        node(client()).await,
+        node(client()).await,
+        node(client()).await,
+    ];
+    let edges = Edges::over(&nodes[0]).await;
+    let load = Load::on(&nodes, Duration::from_millis(5));
+    load.go_on(200).await;
+    servers[0].kill();
+    edges.knows_nothing().await;
+    let began = Instant::now();
+    load.go_on(200).await;
+    edges.knows().await;
+    all_fresh(&nodes).await;
+    println!("after {:?} the nodes know again", began.elapsed());
+    // The old one comes back, and becomes a replica. Nobody is led to it.
+    servers[0].run();
+    load.go_on(200).await;
+    let new = node(client()).await;
+    load.settle(&[&new]).await;
+}
+
+struct Cluster(Vec<Server>);
+
+impl Cluster {
+    /// Three masters with a replica each.
+    async fn start() -> Self {
+        let servers: Vec<_> = (0..6)
+            .map(|_| {
+                let bus = free_port().to_string();
+                Server::start(&[
+                    "--cluster-enabled",
+                    "yes",
+                    "--cluster-port",
+                    &bus,
+                    "--cluster-node-timeout",
+                    "1000",
+                    "--cluster-config-file",
+                    "nodes",
+                ])
+            })
+            .collect();
+        let mut create = Command::new("redis-cli");
+        create.args(["--cluster", "create"]);
+        create.args(
+            servers
+                .iter()
+                .map(|server| format!("127.0.0.1:{}", server.port)),
+        );
+        create
+            .args(["--cluster-replicas", "1", "--cluster-yes"])
+            .stdout(Stdio::null());
+        assert!(create.status().unwrap().success());
+        let cluster = Self(servers);
+        eventually("the cluster stands", || {
+            cluster.0.iter().all(|server| {
+                let info: String = server.ask(cmd("CLUSTER").arg("INFO"));
+                let nodes: String = server.ask(cmd("CLUSTER").arg("NODES"));
+                info.contains("cluster_state:ok")
+                    && nodes.lines().filter(|line| line.contains("slave")).count() == 3
+            })
+        })
+        .await;
+        // A replica that has nothing yet is not promoted.
+        for server in &cluster.0 {
+            if server.info("replication").contains("role:slave") {
+                server.wait_for("master_link_status:up");
+            }
+        }
+        cluster
+    }
+
+    fn client(&self) -> ClusterClient {
+        ClusterClient::new(self.0.iter().map(Server::url).collect::<Vec<_>>()).unwrap()
+    }
+
+    /// Which server has the keys.
+    fn master(&self) -> usize {
+        let position = self.0.iter().position(|server| {
+            server.is_running()
+                && server.info("replication").contains("role:master")
+                && server
+                    .client()
+                    .get_connection()
+                    .and_then(|mut connection| {
+                        cmd("XLEN")
+                            .arg("{jwt}:stream")
+                            .query::<u64>(&mut connection)
+                    })
+                    .is_ok()
+        });
+        position.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_master_of_the_slot_is_killed() {
+    let mut cluster = Cluster::start().await;
+    let nodes = [
+        node(cluster.client()).await,
+        node(cluster.client()).await,
+        node(cluster.client()).await,
+    ];
+    let edges = Edges::over(&nodes[0]).await;
+    let load = Load::on(&nodes, Duration::from_millis(5));
+    load.go_on(200).await;
+    let master = cluster.master();
+    cluster.0[master].kill();
+    edges.knows_nothing().await;
+    let began = Instant::now();
+    load.go_on(200).await;
+    edges.knows().await;
+    all_fresh(&nodes).await;
+    println!("after {:?} the nodes know again", began.elapsed());
+    cluster.0[master].run();
+    load.go_on(200).await;
+    let new = node(cluster.client()).await;
+    load.settle(&[&new]).await;
+}
+
+/// Sessions and replicas too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_in_a_cluster() {
+    let cluster = Cluster::start().await;
+    let store = crate::options().replicas(1, Duration::from_secs(1));
+    let store = crate::connect(store, cluster.client()).await;
+    let sessions = crate::sessions::sessions(&store);
+    let pair = sessions.login("alice").await.unwrap();
+    let pair = sessions.refresh(&pair.refresh_token).await.unwrap();
+    assert_eq!(sessions.list("alice").await.unwrap().len(), 1);
+    sessions.end_session(pair.sid).await.unwrap();
+    assert_eq!(crate::sessions::is_dead(&store, pair.sid), Some(true));
+    store.block(&Subject::new(None, "bob")).await.unwrap();
+    let too_many = crate::options().replicas(2, Duration::from_millis(50));
+    let too_many = crate::connect(too_many, cluster.client()).await;
+    let error = too_many
+        .block(&Subject::new(None, "carol"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, RedisStoreError::Unreplicated));
+    too_many.ready(LONG).await.unwrap();
+}

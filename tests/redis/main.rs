@@ -1,0 +1,95 @@
+//! Sessions and revocations in a real Redis. See run.sh.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test that panics fails, and a real server goes by real time"
+)]
+
+mod edge;
+mod faults;
+mod foreign;
+mod groups;
+mod load;
+mod process;
+mod proxy;
+mod revocations;
+mod server;
+mod sessions;
+mod subjects;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use server::Server;
+use tower_jwt_auth::clock::{Clock, ManualClock};
+use tower_jwt_auth::store::redis::RedisDeployment;
+use tower_jwt_auth::store::{RedisStore, RedisStoreOptions};
+use tower_jwt_auth::testing::session_store_contract;
+
+const SECRET: [u8; 32] = [7; 32];
+
+/// Longer than anything takes, even on a machine that has much else to do.
+const LONG: Duration = Duration::from_secs(60);
+
+/// So that an outage need not last long to be one.
+const STALENESS: Duration = Duration::from_secs(1);
+
+fn options() -> RedisStoreOptions {
+    RedisStoreOptions::new(SECRET).unwrap()
+}
+
+async fn connect(options: RedisStoreOptions, to: impl Into<RedisDeployment>) -> RedisStore {
+    let store = options.connect(to).await.unwrap();
+    store.ready(LONG).await.unwrap();
+    store
+}
+
+/// A node that notices an outage soon.
+async fn node(to: impl Into<RedisDeployment>) -> RedisStore {
+    connect(options().max_staleness(STALENESS), to).await
+}
+
+async fn nodes(server: &Server, count: usize) -> Vec<RedisStore> {
+    let mut nodes = Vec::new();
+    for _ in 0..count {
+        nodes.push(node(server.client()).await);
+    }
+    nodes
+}
+
+/// Looks every few milliseconds.
+async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < LONG, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn all_fresh(nodes: &[RedisStore]) {
+    eventually("all nodes are fresh", || {
+        nodes.iter().all(|node| node.state().is_fresh)
+    })
+    .await;
+}
+
+async fn of_prefix(server: &Server, prefix: &str, clock: impl Clock) -> RedisStore {
+    connect(options().prefix(prefix).clock(clock), server.client()).await
+}
+
+#[tokio::test]
+async fn the_contract() {
+    let server = Server::start(&[]);
+    let number = AtomicU64::new(0);
+    session_store_contract(|clock: ManualClock| {
+        let prefix = number.fetch_add(1, Ordering::SeqCst).to_string();
+        let server = &server;
+        async move { of_prefix(server, &prefix, clock).await }
+    })
+    .await;
+}

@@ -1,0 +1,151 @@
+//! A way to the server that fails as networks do.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tower_jwt_auth::store::redis::client::Client;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    Passes,
+    /// Half open: nothing comes through, and nothing says so.
+    Stops,
+    /// The server gets what it is asked, and its answers do not come through.
+    StopsAnswers,
+    /// The same, for connections by which the stream is read.
+    StopsReads,
+    /// The same, once a session was renewed.
+    StopsRenewals,
+    /// No connection is accepted for long.
+    Refused,
+}
+
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: AbortHandle,
+}
+
+struct Shared {
+    flow: watch::Sender<Flow>,
+    target: Mutex<u16>,
+    connections: Mutex<Vec<AbortHandle>>,
+}
+
+impl Proxy {
+    pub(crate) async fn to(port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            flow: watch::Sender::new(Flow::Passes),
+            target: Mutex::new(port),
+            connections: Mutex::default(),
+        });
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        Self {
+            address,
+            shared,
+            accepting: accepting.abort_handle(),
+        }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::open(format!("redis://{}/", self.address)).unwrap()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    pub(crate) fn set(&self, flow: Flow) {
+        self.shared.flow.send_replace(flow);
+    }
+
+    /// New connections lead there.
+    pub(crate) fn lead_to(&self, port: u16) {
+        *self.shared.target.lock().unwrap() = port;
+    }
+
+    /// Cuts all connections.
+    pub(crate) fn cut(&self) {
+        let mut connections = self.shared.connections.lock().unwrap();
+        connections.drain(..).for_each(|handle| handle.abort());
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.cut();
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    loop {
+        let Ok((client, _)) = listener.accept().await else {
+            continue;
+        };
+        if *shared.flow.borrow() == Flow::Refused {
+            continue;
+        }
+        let target = *shared.target.lock().unwrap();
+        let flow = shared.flow.subscribe();
+        let task = tokio::spawn(async move {
+            let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await else {
+                return;
+            };
+            client.set_nodelay(true).unwrap();
+            server.set_nodelay(true).unwrap();
+            let (from_client, to_client) = client.into_split();
+            let (from_server, to_server) = server.into_split();
+            let (reads, renews) = (AtomicBool::new(false), AtomicBool::new(false));
+            tokio::select! {
+                () = copy(from_client, to_server, flow.clone(), |flow, data| {
+                    let reads_now = data.windows(5).any(|part| part == b"XREAD");
+                    reads.fetch_or(reads_now, Ordering::SeqCst);
+                    // A date has 21 digits.
+                    let renews_now = flow == Flow::StopsRenewals
+                        && data.windows(9).any(|part| part == b"\r\n$21\r\n00")
+                        && !reads_now;
+                    renews.fetch_or(renews_now, Ordering::SeqCst);
+                    flow == Flow::Stops
+                }) => {}
+                () = copy(from_server, to_client, flow, |flow, _| match flow {
+                    Flow::Stops | Flow::StopsAnswers => true,
+                    Flow::StopsRenewals => renews.load(Ordering::SeqCst),
+                    Flow::StopsReads => reads.load(Ordering::SeqCst),
+                    _ => false,
+                }) => {}
+            }
+        });
+        shared.connections.lock().unwrap().push(task.abort_handle());
+    }
+}
+
+async fn copy(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut flow: watch::Receiver<Flow>,
+    stops: impl Fn(Flow, &[u8]) -> bool,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let Ok(length) = from.read(&mut buffer).await else {
+            return;
+        };
+        if length == 0 {
+            return;
+        }
+        let data = &buffer[..length];
+        let passes = flow.wait_for(|flow| !stops(*flow, data)).await.is_ok();
+        if !passes || to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+}

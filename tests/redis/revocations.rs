@@ -1,0 +1,296 @@
+//! What a look-up costs, and when what was revoked holds where.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use tower_jwt_auth::revocation::{FailurePolicy, Revocation, RevocationStore};
+use tower_jwt_auth::store::RedisStoreError;
+use tower_jwt_auth::store::redis::client::cmd;
+
+use crate::edge::{Edge, token};
+use crate::load::{ISSUER, Thing, in_seconds};
+use crate::proxy::{Flow, Proxy};
+use crate::server::Server;
+use crate::{LONG, STALENESS, connect, eventually, node, nodes, options};
+
+/// What keeps a node alive: it reads the stream, and says so every fifth of its staleness.
+const ALWAYS: [&str; 9] = [
+    "xread", "evalsha", "eval", "time", "get", "set", "xadd", "xrange", "zrange",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_thousand_requests_ask_redis_nothing() {
+    let server = Server::start(&[]);
+    let node = connect(options(), server.client()).await;
+    let edge = Edge::new(&node, FailurePolicy::Reject);
+    let revoked = Thing::new(0, in_seconds(600));
+    node.revoke(&revoked.revocation()).await.unwrap();
+    let (good, bad) = (token("good"), token("thing-0"));
+    let before = server.calls();
+    let began = std::time::Instant::now();
+    for number in 0..100_000 {
+        let (token, want) = if number % 10 == 0 {
+            (&bad, StatusCode::UNAUTHORIZED)
+        } else {
+            (&good, StatusCode::OK)
+        };
+        assert_eq!(edge.status(token).await, want);
+    }
+    let seconds = began.elapsed().as_secs() + 1;
+    let after = server.calls();
+    let more: Vec<(&String, u64)> = after
+        .iter()
+        .map(|(name, calls)| (name, calls - before.get(name).unwrap_or(&0)))
+        .filter(|(name, more)| *more > 0 && *name != "info" && !name.starts_with("client"))
+        .collect();
+    println!("100,000 requests in {seconds} s: {more:?}");
+    for (name, more) in more {
+        assert!(ALWAYS.contains(&name.as_str()), "{name} was called");
+        // Each sign of life is read at once; without one the server answers after half a second.
+        assert!(more <= 10 + 5 * seconds, "{name} was called {more} times");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k01_once_waited_for_it_holds_on_all_nodes() {
+    let server = Server::start(&[]);
+    let nodes = nodes(&server, 3).await;
+    let expires_at = in_seconds(600);
+    for (number, maker) in (0..1000).zip(nodes.iter().cycle()) {
+        let thing = Thing::new(number, expires_at);
+        maker
+            .revoke_and_wait(&thing.revocation(), LONG)
+            .await
+            .unwrap();
+        for node in &nodes {
+            assert_eq!(node.peek(&thing.token()), Some(true), "{number}");
+        }
+        // Of what is known already too.
+        if number % 10 == 0 {
+            maker
+                .revoke_and_wait(&thing.revocation(), LONG)
+                .await
+                .unwrap();
+        }
+    }
+}
+
+/// A node that has just come knows of the others at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_has_just_come_waits_for_the_others() {
+    let server = Server::start(&[]);
+    let way = Proxy::to(server.port).await;
+    let patient = options().max_staleness(Duration::from_secs(600));
+    let _other = connect(patient.clone(), way.client()).await;
+    way.set(Flow::Stops);
+    let new = connect(patient, server.client()).await;
+    let thing = Thing::new(0, in_seconds(600));
+    let revocation = thing.revocation();
+    let waited = new.revoke_and_wait(&revocation, Duration::from_millis(300));
+    assert!(matches!(waited.await, Err(RedisStoreError::Unread)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_away_is_waited_for_until_it_knows_nothing() {
+    let server = Server::start(&[]);
+    let way = Proxy::to(server.port).await;
+    let (away, node) = (node(way.client()).await, node(server.client()).await);
+    eventually("they know of each other", || node.state().nodes == 2).await;
+    way.set(Flow::Stops);
+    let thing = Thing::new(0, in_seconds(600));
+    let revocation = thing.revocation();
+    let waited = node.revoke_and_wait(&revocation, Duration::from_millis(100));
+    assert!(matches!(waited.await, Err(RedisStoreError::Unread)));
+    node.revoke_and_wait(&thing.revocation(), LONG)
+        .await
+        .unwrap();
+    assert_ne!(away.peek(&thing.token()), Some(false));
+    way.set(Flow::Passes);
+    eventually("it has read it", || away.peek(&thing.token()) == Some(true)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k12b_a_node_that_is_full_knows_nothing_more() {
+    let server = Server::start(&[]);
+    let small = options().max_staleness(STALENESS).capacity(10);
+    let small = connect(small, server.client()).await;
+    let large = node(server.client()).await;
+    let expires_at = in_seconds(600);
+    for number in 0..10 {
+        let thing = Thing::new(number * 6, expires_at);
+        large.revoke(&thing.revocation()).await.unwrap();
+        eventually("read", || small.peek(&thing.token()) == Some(true)).await;
+    }
+    let eleventh = Thing::new(600, expires_at);
+    large.revoke(&eleventh.revocation()).await.unwrap();
+    eventually("full", || small.peek(&eleventh.token()).is_none()).await;
+    let full = small.ready(Duration::from_millis(10)).await;
+    assert!(matches!(full, Err(RedisStoreError::SetFull)));
+    let twelfth = Thing::new(606, expires_at);
+    let full = small.revoke(&twelfth.revocation()).await;
+    assert!(matches!(full, Err(RedisStoreError::SetFull)));
+    eventually("Redis has it", || {
+        large.peek(&twelfth.token()) == Some(true)
+    })
+    .await;
+    for number in 0..10 {
+        let thing = Thing::new(number * 6, expires_at);
+        assert_eq!(small.peek(&thing.token()), Some(true));
+    }
+    assert_eq!(small.peek(&Thing::new(6000, expires_at).token()), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_the_last_clone_tasks_and_connections_end() {
+    let server = Server::start(&[]);
+    let clients = || {
+        let list: String = server.ask(cmd("CLIENT").arg("LIST"));
+        list.lines().count()
+    };
+    assert_eq!(clients(), 1);
+    let runtime = tokio::runtime::Handle::current();
+    let before = runtime.metrics().num_alive_tasks();
+    for replicas in [0, 1] {
+        let options = options().replicas(replicas, Duration::from_millis(1));
+        let store = connect(options, server.client()).await;
+        let thing = Thing::new(0, in_seconds(600));
+        let _ = store.revoke(&thing.revocation()).await;
+        server.ask::<()>(&mut cmd("FLUSHALL"));
+        eventually("read anew", || store.state().loads > 1).await;
+        let clone = store.clone();
+        drop(store);
+        assert!(clients() > 1);
+        drop(clone);
+        eventually("no connection", || clients() == 1).await;
+        eventually("no task", || runtime.metrics().num_alive_tasks() == before).await;
+    }
+}
+
+/// A node that reads the state anew though nothing was lost has nothing to write back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_restored_that_is_there() {
+    let server = Server::start(&[]);
+    let nodes = nodes(&server, 2).await;
+    let expires_at = in_seconds(600);
+    for number in 0..300 {
+        let thing = Thing::new(number, expires_at);
+        nodes[0].revoke(&thing.revocation()).await.unwrap();
+    }
+    let last = Thing::new(299, expires_at);
+    eventually("read", || nodes[1].peek(&last.token()) == Some(true)).await;
+    server.ask::<u64>(cmd("XTRIM").arg("{jwt}:stream").arg("MAXLEN").arg(0));
+    server.ask::<()>(cmd("SET").arg("{jwt}:last").arg("another"));
+    eventually("read anew", || {
+        nodes.iter().all(|node| node.state().loads == 2)
+    })
+    .await;
+    // What they would have restored would be there before a few signs of life more.
+    let length = || server.ask::<u64>(cmd("XLEN").arg("{jwt}:stream"));
+    eventually("signs of life", || length() >= 12).await;
+    let entries: Vec<(String, Vec<String>)> =
+        server.ask(cmd("XRANGE").arg("{jwt}:stream").arg("-").arg("+"));
+    for (_, members) in entries {
+        assert!(members.iter().any(|member| member == "h"), "{members:?}");
+    }
+}
+
+/// Two nodes of whom the one waits for replicas that do not come: it is told so, and stays fresh.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_are_waited_for() {
+    let master = Server::start(&[]);
+    let options = options().max_staleness(STALENESS);
+    let options = options.replicas(1, Duration::from_millis(300));
+    let node = connect(options, master.client()).await;
+    let number = std::sync::atomic::AtomicU64::new(0);
+    let revoke = async || {
+        let number = number.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let thing = Thing::new(number, in_seconds(600));
+        let revoked = node.revoke(&thing.revocation()).await;
+        assert!(revoked.is_err() || node.peek(&thing.token()) == Some(true));
+        revoked
+    };
+    for _ in 0..3 {
+        let error = revoke().await.unwrap_err();
+        assert!(matches!(error, RedisStoreError::Unreplicated), "{error:?}");
+    }
+    let all = futures(&revoke, 10).await;
+    assert!(all.iter().all(Result::is_err));
+    assert!(node.state().is_fresh);
+    let replica = master.replica(0);
+    eventually("it has a replica", || {
+        master.info("replication").contains("state=online")
+    })
+    .await;
+    let mut tries = 0;
+    while revoke().await.is_err() {
+        tries += 1;
+        assert!(tries < 20);
+    }
+    revoke().await.unwrap();
+    drop(replica);
+    assert!(revoke().await.is_err());
+}
+
+async fn futures<T>(call: &impl AsyncFn() -> T, count: usize) -> Vec<T> {
+    let mut pending: Vec<_> = (0..count).map(|_| Box::pin(call())).collect();
+    let mut done = Vec::new();
+    std::future::poll_fn(|context| {
+        let mut left = Vec::new();
+        for mut one in pending.drain(..) {
+            match one.as_mut().poll(context) {
+                std::task::Poll::Ready(value) => done.push(value),
+                std::task::Poll::Pending => left.push(one),
+            }
+        }
+        pending = left;
+        if pending.is_empty() {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    done
+}
+
+#[tokio::test]
+async fn a_generation_that_scripts_cannot_count_to_is_refused() {
+    let server = Server::start(&[]);
+    let node = node(server.client()).await;
+    let most = (1 << 53) - 1;
+    for (generation, is_fine) in [(most, true), (most + 1, false), (u64::MAX, false)] {
+        let revocation = Revocation::Generation {
+            issuer: Some(ISSUER),
+            subject: "alice",
+            generation,
+            until: in_seconds(600),
+        };
+        assert_eq!(node.revoke(&revocation).await.is_ok(), is_fine);
+    }
+    crate::node(server.client()).await;
+}
+
+/// Of two that speak of the same the longer counts, on a node that comes later too.
+#[tokio::test]
+async fn k02_a_shorter_revocation_does_not_shorten() {
+    let server = Server::start(&[]);
+    let node = node(server.client()).await;
+    let (long, short) = (in_seconds(600), in_seconds(5));
+    for until in [long, short] {
+        let session = Revocation::Session {
+            issuer: Some(ISSUER),
+            sid: "some",
+            until,
+        };
+        node.revoke(&session).await.unwrap();
+    }
+    let mut members = cmd("ZRANGE");
+    members
+        .arg("{jwt}:revoked")
+        .arg(0)
+        .arg(-1)
+        .arg("WITHSCORES");
+    let members: Vec<Vec<u8>> = server.ask(&mut members);
+    let end: u64 = std::str::from_utf8(&members[1]).unwrap().parse().unwrap();
+    assert!(end >= long.seconds(), "{end}");
+}

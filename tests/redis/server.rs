@@ -1,0 +1,186 @@
+//! A real redis-server, in a directory of its own, on a free port.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tower_jwt_auth::store::redis::client::{self, Client};
+
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    program: Vec<String>,
+    options: Vec<String>,
+    directory: PathBuf,
+    child: Option<Child>,
+}
+
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// How to start a server whose clock is ahead.
+fn shifted(seconds: i64) -> Vec<String> {
+    if seconds == 0 {
+        return vec!["redis-server".to_owned()];
+    }
+    static LIBRARY: LazyLock<String> = LazyLock::new(|| {
+        let library = concat!(env!("CARGO_TARGET_TMPDIR"), "/shift.so");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/redis/shift.c");
+        let new = format!("{library}-{}", std::process::id());
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-O1", source, "-o", &new]);
+        assert!(compiler.status().unwrap().success());
+        std::fs::rename(new, library).unwrap();
+        library.to_owned()
+    });
+    let mut command = vec!["env".to_owned()];
+    command.push(format!("LD_PRELOAD={}", *LIBRARY));
+    command.push(format!("SHIFT={seconds}"));
+    command.push("redis-server".to_owned());
+    command
+}
+
+impl Server {
+    /// A server that keeps nothing, or what the options say.
+    pub(crate) fn start(options: &[&str]) -> Self {
+        Self::start_by(&shifted(0), options)
+    }
+
+    /// The same, by another command.
+    pub(crate) fn start_by(program: &[String], options: &[&str]) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::SeqCst);
+        let name = format!("tower-jwt-auth-redis-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let mut server = Self {
+            port: free_port(),
+            program: program.to_vec(),
+            options: options.iter().map(|option| (*option).to_owned()).collect(),
+            directory,
+            child: None,
+        };
+        server.run();
+        server
+    }
+
+    /// Starts it, again on the same port and with the same files.
+    pub(crate) fn run(&mut self) {
+        let log = std::fs::File::create(self.directory.join("log")).unwrap();
+        let mut command = Command::new(&self.program[0]);
+        command
+            .args(&self.program[1..])
+            .args([
+                "--port",
+                &self.port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+            ])
+            .arg("--dir")
+            .arg(&self.directory)
+            .args(&self.options)
+            .stdout(log)
+            .stderr(Stdio::inherit());
+        self.child = Some(command.spawn().expect("it is not installed"));
+        self.wait();
+    }
+
+    /// Until it answers.
+    fn wait(&self) {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(20) {
+            if let Ok(mut connection) = self.client().get_connection() {
+                match client::cmd("PING").query::<String>(&mut connection) {
+                    Err(error) if error.code() != Some("NOAUTH") => {}
+                    _ => return,
+                }
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("redis-server does not answer");
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::open(self.url()).unwrap()
+    }
+
+    /// As a machine does whose power fails, but for its disk.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    pub(crate) fn ask<T: client::FromRedisValue>(&self, command: &mut client::Cmd) -> T {
+        let mut connection = self.client().get_connection().unwrap();
+        command.query(&mut connection).unwrap()
+    }
+
+    /// A replica of this one, with all that it has.
+    pub(crate) fn replica(&self, seconds_ahead: i64) -> Self {
+        let port = self.port.to_string();
+        let options = [
+            "--replicaof",
+            "127.0.0.1",
+            &port,
+            "--repl-diskless-sync-delay",
+            "0",
+        ];
+        let replica = Self::start_by(&shifted(seconds_ahead), &options);
+        replica.wait_for("master_link_status:up");
+        replica
+    }
+
+    /// Until INFO says so.
+    pub(crate) fn wait_for(&self, what: &str) {
+        let began = Instant::now();
+        while !self.info("replication").contains(what) {
+            assert!(began.elapsed() < Duration::from_secs(20), "not {what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub(crate) fn info(&self, section: &str) -> String {
+        self.ask(client::cmd("INFO").arg(section))
+    }
+
+    /// A number that INFO tells.
+    pub(crate) fn number(&self, section: &str, name: &str) -> u64 {
+        let info = self.info(section);
+        let mut lines = info.lines();
+        let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.expect(name).trim().parse().unwrap()
+    }
+
+    /// How often each command was called.
+    pub(crate) fn calls(&self) -> std::collections::BTreeMap<String, u64> {
+        let info = self.info("commandstats");
+        let calls = info.lines().filter_map(|line| {
+            let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+            Some((name.to_owned(), rest.split_once(',')?.0.parse().ok()?))
+        });
+        calls.collect()
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}

@@ -1,0 +1,214 @@
+//! Blocks and generations, of which the last word counts, whoever was away when it was said.
+
+use std::time::Duration;
+
+use tower_jwt_auth::revocation::{RevocationStore, TokenId};
+use tower_jwt_auth::session::{SessionErrorKind, SessionStore, Subject};
+use tower_jwt_auth::store::RedisStore;
+use tower_jwt_auth::store::redis::client::cmd;
+
+use crate::load::{ISSUER, in_seconds};
+use crate::proxy::{Flow, Proxy};
+use crate::server::Server;
+use crate::sessions::sessions;
+use crate::{eventually, node, nodes};
+
+fn alice() -> Subject<'static> {
+    Subject::new(Some(ISSUER), "alice")
+}
+
+/// What a node says of a token of alice's that was issued now, with that generation.
+fn is_dead(store: &RedisStore, generation: u64) -> Option<bool> {
+    let token = TokenId::new(in_seconds(200)).issuer(ISSUER).jti("some");
+    let token = token.issued_at(in_seconds(0)).subject("alice");
+    store.peek(&token.generation(generation))
+}
+
+async fn generation(store: &RedisStore) -> u64 {
+    store.subject(&alice()).await.unwrap().generation
+}
+
+async fn is_blocked(store: &RedisStore) -> bool {
+    store.subject(&alice()).await.unwrap().blocked
+}
+
+fn make_all_read_anew(server: &Server) {
+    server.ask::<u64>(cmd("XTRIM").arg("{jwt}:stream").arg("MAXLEN").arg(0));
+    server.ask::<()>(cmd("SET").arg("{jwt}:last").arg("another"));
+}
+
+#[tokio::test]
+async fn k03_log_out_everywhere_then_a_login_in_the_same_second() {
+    let server = Server::start(&[]);
+    let nodes = nodes(&server, 3).await;
+    for round in 1..=20 {
+        let node = &nodes[round % 3];
+        sessions(node).logout_everywhere("alice").await.unwrap();
+        let generation = generation(node).await;
+        assert_eq!(is_dead(node, generation - 1), Some(true));
+        sessions(&nodes[(round + 1) % 3])
+            .login("alice")
+            .await
+            .unwrap();
+        for node in &nodes {
+            assert_eq!(is_dead(node, generation), Some(false));
+            eventually("dead", || is_dead(node, generation - 1) == Some(true)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn k05_a_block_holds_on_all_nodes_until_it_is_lifted() {
+    let server = Server::start(&[]);
+    let nodes = nodes(&server, 2).await;
+    let [one, other] = [sessions(&nodes[0]), sessions(&nodes[1])];
+    let pair = one.login("alice").await.unwrap();
+    let begun = other.begin("alice").await.unwrap();
+    one.block("alice").await.unwrap();
+    assert_eq!(is_dead(&nodes[0], 0), Some(true));
+    eventually("dead", || is_dead(&nodes[1], 0) == Some(true)).await;
+    for error in [
+        other.complete(begun).await.unwrap_err(),
+        other.login("alice").await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), SessionErrorKind::Blocked);
+    }
+    assert!(other.refresh(&pair.refresh_token).await.is_err());
+    other.unblock("alice").await.unwrap();
+    let generation = generation(&nodes[0]).await;
+    one.login("alice").await.unwrap();
+    for node in &nodes {
+        eventually("alive", || is_dead(node, generation) == Some(false)).await;
+        assert_eq!(is_dead(node, 0), Some(true));
+    }
+}
+
+/// A node is away; what happens then is done by others; it comes back, and the stream has gone on without it.
+async fn away(changes: usize, then_blocked: bool) {
+    let server = Server::start(&[]);
+    let way = Proxy::to(server.port).await;
+    let (sleeper, other) = (node(way.client()).await, node(server.client()).await);
+    sleeper.block(&alice()).await.unwrap();
+    eventually("read", || is_dead(&other, 0) == Some(true)).await;
+    way.set(Flow::Stops);
+    eventually("stale", || !sleeper.state().is_fresh).await;
+    assert_eq!(is_dead(&sleeper, 1), Some(true));
+    other.unblock(&alice()).await.unwrap();
+    for _ in 0..changes {
+        other.raise_generation(&alice()).await.unwrap();
+    }
+    if then_blocked {
+        other.block(&alice()).await.unwrap();
+    }
+    make_all_read_anew(&server);
+    way.set(Flow::Passes);
+    eventually("fresh", || sleeper.state().is_fresh).await;
+    let generation = generation(&sleeper).await;
+    // Long enough for a node to have written back what it should not.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    make_all_read_anew(&server);
+    for node in [&sleeper, &other, &node(server.client()).await] {
+        assert_eq!(is_blocked(node).await, then_blocked);
+        eventually("as it should be", || {
+            is_dead(node, generation) == Some(then_blocked)
+        })
+        .await;
+        assert_eq!(is_dead(node, 0), Some(true));
+    }
+}
+
+#[tokio::test]
+async fn a_block_that_was_lifted_is_not_restored_by_a_node_that_slept() {
+    away(0, false).await;
+}
+
+#[tokio::test]
+async fn a_block_that_was_lifted_long_ago_is_not_restored_by_a_node_that_slept() {
+    away(20, false).await;
+}
+
+#[tokio::test]
+async fn a_block_is_not_lifted_by_a_node_that_slept() {
+    away(3, true).await;
+}
+
+#[tokio::test]
+async fn a_block_that_the_server_has_lost_is_restored() {
+    let server = Server::start(&[]);
+    let nodes = nodes(&server, 2).await;
+    nodes[0].raise_generation(&alice()).await.unwrap();
+    nodes[0].block(&alice()).await.unwrap();
+    for _ in 0..3 {
+        server.ask::<()>(&mut cmd("FLUSHALL"));
+        let new = node(server.client()).await;
+        let mut tries = 0;
+        while !is_blocked(&new).await {
+            tries += 1;
+            assert!(tries < 1000, "not restored");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(generation(&new).await, 2);
+        eventually("dead", || is_dead(&new, 2) == Some(true)).await;
+    }
+}
+
+/// The server loses a block, and before a node that knows of it can say so, the subject is changed on the server that does
+/// not: both count.
+async fn split(lifted_before: bool) {
+    let server = Server::start(&[]);
+    let nodes = nodes(&server, 2).await;
+    nodes[0].raise_generation(&alice()).await.unwrap();
+    if lifted_before {
+        nodes[0].block(&alice()).await.unwrap();
+        nodes[0].unblock(&alice()).await.unwrap();
+    }
+    let before: Vec<(Vec<u8>, Vec<u8>)> = server.ask(cmd("HGETALL").arg("{jwt}:subjects"));
+    nodes[0].block(&alice()).await.unwrap();
+    let blocked_at = generation(&nodes[0]).await;
+    eventually("read", || {
+        nodes
+            .iter()
+            .all(|node| is_dead(node, blocked_at) == Some(true))
+    })
+    .await;
+    // In one step: the loss, and a change after it.
+    let (field, old) = &before[0];
+    let old = std::str::from_utf8(old).unwrap();
+    let mut parts: Vec<String> = old.splitn(6, ':').map(str::to_owned).collect();
+    parts[0] = (parts[0].parse::<u64>().unwrap() + 1).to_string();
+    parts[4] = (parts[4].parse::<u64>().unwrap() + 1).to_string();
+    parts[5] = format!("12345678,{}", parts[5]);
+    server.ask::<u64>(
+        cmd("HSET")
+            .arg("{jwt}:subjects")
+            .arg(field)
+            .arg(parts.join(":")),
+    );
+    make_all_read_anew(&server);
+    let loads = nodes[0].state().loads;
+    while !is_blocked(&nodes[1]).await || nodes[0].state().loads == loads {
+        assert_eq!(is_dead(&nodes[0], blocked_at), Some(true));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let new = node(server.client()).await;
+    for node in [&nodes[0], &nodes[1], &new] {
+        assert_eq!(is_dead(node, blocked_at + 1), Some(true));
+    }
+    // And once it is lifted, it stays so, for all.
+    new.unblock(&alice()).await.unwrap();
+    make_all_read_anew(&server);
+    for node in [&nodes[0], &nodes[1], &new] {
+        eventually("alive", || is_dead(node, blocked_at + 1) == Some(false)).await;
+    }
+    assert!(!is_blocked(&new).await);
+}
+
+#[tokio::test]
+async fn a_block_counts_of_which_another_history_knows_nothing() {
+    split(false).await;
+}
+
+#[tokio::test]
+async fn a_second_block_counts_of_which_another_history_knows_nothing() {
+    split(true).await;
+}
