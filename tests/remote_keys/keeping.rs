@@ -748,3 +748,28 @@ async fn an_issuer_that_is_not_trusted_makes_nobody_fetch() {
     settle().await;
     assert_eq!(memory.fetches(), 1);
 }
+
+#[test]
+fn keys_whose_keeper_is_gone_age_though_the_clock_is_set_back() {
+    let (kept, gone, clock) = (key("1"), key("2"), clock());
+    let memory = Memory::new([&kept, &gone]);
+    let (first, second) = (paused(), paused());
+    let withdrawn = token(&gone, ISSUER);
+    let (_keys, app) = {
+        let _inside = first.enter();
+        memory.keys(&clock)
+    };
+    assert_eq!(first.block_on(status(&app, &withdrawn)), 200);
+    drop(first);
+    memory.publish([&kept]);
+    second.block_on(async {
+        // Far beyond the life of the keys, by the clock that only runs on; the other is set back again and again.
+        for _ in 0..12 {
+            advance(10 * MINUTE).await;
+            clock.advance(SECOND);
+            let _ = status(&app, &withdrawn).await;
+            settle().await;
+        }
+        assert_eq!(status(&app, &withdrawn).await, 401);
+    });
+}
