@@ -43,6 +43,17 @@ impl VerifiedHeader {
             typ: header.token_type.as_deref().map(Box::from),
         }
     }
+
+    /// What it takes where no other token shares it.
+    fn size(&self) -> usize {
+        let texts = [&self.key_id, &self.typ];
+        texts
+            .into_iter()
+            .flatten()
+            .fold(size_of::<Self>(), |size, text| {
+                size.saturating_add(text.len())
+            })
+    }
 }
 
 impl VerifiedToken {
@@ -71,6 +82,7 @@ impl VerifiedToken {
     pub(super) fn size(&self) -> usize {
         let inner = &*self.0;
         size_of::<Inner>()
+            .saturating_add(inner.header.size())
             .saturating_add(inner.payload.capacity())
             .saturating_add(inner.claims.heap_size())
             .saturating_add(inner.room)
