@@ -230,3 +230,32 @@ impl fmt::Debug for VerifiedToken {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// What the vectors of a value take.
+    fn places(value: &Value) -> usize {
+        let Value::Array(values) = value else {
+            return 0;
+        };
+        let own = values.capacity() * size_of::<Value>();
+        own + values.iter().map(places).sum::<usize>()
+    }
+
+    #[test]
+    fn arrays_of_little_are_reckoned_with() {
+        for payload in [
+            format!("{}{}", "[".repeat(100), "]".repeat(100)),
+            format!("[{}0]", "[0],".repeat(100)),
+            format!("[{}0]", "[0,0,0,0,0],".repeat(100)),
+            format!("{}0{}", "[".repeat(100), "]".repeat(100)),
+        ] {
+            let value: Value = serde_json::from_str(&payload).unwrap();
+            assert!(decoded_size(&payload) >= places(&value), "{payload}");
+        }
+    }
+}
