@@ -105,7 +105,8 @@ impl VerifiedToken {
     }
 
     /// The claims as a type of one's own. The first type that is asked for is kept; asking for it again costs
-    /// no parse.
+    /// no parse. Requests with the same token may share the value: what can be changed in it (a `Mutex`, an atomic number) is
+    /// no place for what belongs to one request.
     ///
     /// # Errors
     ///
