@@ -23,7 +23,8 @@ use crate::verify::VerifiedToken;
 /// A token that lacks a field of `T` is no token for this handler: 401, as for any other that it cannot use. Make fields
 /// that an issuer may leave out an `Option`.
 ///
-/// The claims are behind an [`Arc`]: borrow or clone a field, or take them out with [`into_inner`](Claims::into_inner).
+/// The claims are behind an [`Arc`]: borrow or clone a field, or take them out with [`into_inner`](Claims::into_inner). Requests
+/// with the same token may share them: keep nothing of one request in a `Mutex` or an atomic number of `T`.
 ///
 /// Without a [`JwtAuthLayer`](crate::JwtAuthLayer) around the handler the answer is 500.
 ///

@@ -558,3 +558,13 @@ fn threads_that_share_a_verifier_agree() {
         }
     });
 }
+
+#[test]
+fn any_number_of_bytes_is_a_bound() {
+    let (key, clock) = (signing(Algorithm::EdDSA), ManualClock::at(NOW));
+    let token = key.sign(&claims()).unwrap();
+    for bytes in [1, 100, 4096, 1 << 40, usize::MAX - 1, usize::MAX] {
+        let verifier = verifier(&key, &clock).cache(bytes);
+        heat(&verifier, &token);
+    }
+}

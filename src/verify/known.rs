@@ -205,4 +205,16 @@ mod tests {
             assert_eq!(place.find().unwrap().epoch, Epoch::default());
         }
     }
+
+    #[test]
+    fn what_a_header_holds_is_reckoned_with() {
+        let size = |name: &str| {
+            let token = key().with_key_id(name).sign(&claims()).unwrap();
+            let known = verifier();
+            // The header that is shared is another.
+            known.verify(key().sign(&claims()).unwrap()).unwrap();
+            known.verify(&token).unwrap().size()
+        };
+        assert!(size(&"k".repeat(2000)) >= size("k") + 1999);
+    }
 }

@@ -1,6 +1,6 @@
 //! Who fetches when, with a client that does what it is told to, on paused time.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, PoisonError, mpsc};
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ use tokio::time::{Instant, advance, sleep};
 use tower_jwt_auth::clock::{Clock, ManualClock};
 use tower_jwt_auth::keys::SigningKey;
 use tower_jwt_auth::keys::remote::{Fetch, FetchErrorKind, RemoteKeys, RemoteKeysBuilder};
-use tower_jwt_auth::{JwtAuthLayer, TrustedIssuer};
+use tower_jwt_auth::{JwtAuthLayer, TrustedIssuer, Verifier};
 
 use crate::issuer::document;
 use crate::{App, NOW, app, ask, built, clock, futures_poll, key, status, token};
@@ -747,4 +747,95 @@ async fn an_issuer_that_is_not_trusted_makes_nobody_fetch() {
     }
     settle().await;
     assert_eq!(memory.fetches(), 1);
+}
+
+#[test]
+fn keys_whose_keeper_is_gone_age_though_the_clock_is_set_back() {
+    let (kept, gone, clock) = (key("1"), key("2"), clock());
+    let memory = Memory::new([&kept, &gone]);
+    let (first, second) = (paused(), paused());
+    let withdrawn = token(&gone, ISSUER);
+    let (_keys, app) = {
+        let _inside = first.enter();
+        memory.keys(&clock)
+    };
+    assert_eq!(first.block_on(status(&app, &withdrawn)), 200);
+    drop(first);
+    memory.publish([&kept]);
+    second.block_on(async {
+        // Far beyond the life of the keys, by the clock that only runs on; the other is set back again and again.
+        for _ in 0..12 {
+            advance(10 * MINUTE).await;
+            clock.advance(SECOND);
+            let _ = status(&app, &withdrawn).await;
+            settle().await;
+        }
+        assert_eq!(status(&app, &withdrawn).await, 401);
+    });
+}
+
+#[test]
+fn j05_threads_that_know_a_token_learn_at_once_that_its_key_is_gone() {
+    const ROUNDS: u64 = 9;
+    let (kept, gone, clock) = (key("1"), key("2"), clock());
+    let (good, withdrawn) = (token(&kept, ISSUER), token(&gone, ISSUER));
+    let memory = Memory::new([&kept, &gone]);
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (keys, verifier) = {
+        let _inside = runtime.enter();
+        let keys = memory.builder().clock(clock.clone()).build().unwrap();
+        let verifier = Verifier::new(keys.clone()).audience("api");
+        (keys, verifier.clock(clock.clone()))
+    };
+    runtime
+        .block_on(verifier.fetch_and_verify(&withdrawn))
+        .unwrap();
+    // Odd while the key is gone for certain.
+    let phase = AtomicUsize::new(0);
+    let (refused, accepted) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let is_over = AtomicBool::new(false);
+    let renew = |count: usize| {
+        clock.advance(9 * MINUTE);
+        while keys.state().keys.unwrap().len() != count {
+            verifier.verify(&good).unwrap();
+            std::thread::yield_now();
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::SeqCst) {
+                    let before = phase.load(Ordering::SeqCst);
+                    let passes = verifier.verify(&withdrawn).is_ok();
+                    if before % 2 == 1 && before == phase.load(Ordering::SeqCst) {
+                        let count = if passes { &accepted } else { &refused };
+                        count.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+        let _inside = runtime.enter();
+        for _ in 0..ROUNDS {
+            memory.publish([&kept]);
+            renew(1);
+            phase.fetch_add(1, Ordering::SeqCst);
+            let seen = || refused.load(Ordering::SeqCst) + accepted.load(Ordering::SeqCst);
+            let before = seen();
+            while seen() < before + 200 {
+                std::thread::yield_now();
+            }
+            phase.fetch_add(1, Ordering::SeqCst);
+            memory.publish([&kept, &gone]);
+            renew(2);
+            for _ in 0..100 {
+                verifier.verify(&withdrawn).unwrap();
+            }
+        }
+        is_over.store(true, Ordering::SeqCst);
+    });
+    assert_eq!(accepted.into_inner(), 0);
 }

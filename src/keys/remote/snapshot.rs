@@ -1,6 +1,6 @@
 //! Keys as they were fetched, and how they age.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -88,6 +88,8 @@ pub(crate) struct Snapshot {
     /// time before it, and at the keys after.
     fresh_from: u64,
     fresh_for: u64,
+    /// The second for which the clock that only runs on was last asked too.
+    checked_at: AtomicU64,
     /// An attempt to renew them has failed.
     outlived: AtomicBool,
 }
@@ -110,6 +112,7 @@ impl Snapshot {
             max_stale,
             fresh_from: fetched.wall.as_secs().wrapping_sub(1),
             fresh_for: refresh_after(life).as_secs().saturating_add(1),
+            checked_at: AtomicU64::new(fetched.wall.as_secs()),
             outlived: AtomicBool::new(false),
         }
     }
@@ -132,13 +135,24 @@ impl Snapshot {
         self.epoch.wrapping_add(u64::from(are_others))
     }
 
-    /// Whether they may be used, and nothing has to be done yet. One clock is enough for that: it is the keeper's task to renew
-    /// them in time by the other, and to say so if it cannot.
+    /// Whether they may be used, and nothing has to be done yet. One clock is enough for that within a second: it is the keeper's
+    /// task to renew them in time by the other. A keeper that is gone keeps no time, so that one is asked once for each second.
     #[inline]
     pub(crate) fn is_fresh(&self, now: Duration) -> bool {
+        let second = now.as_secs();
         // A time before that wraps around to one that is far off.
-        now.as_secs().wrapping_sub(self.fresh_from) < self.fresh_for
+        second.wrapping_sub(self.fresh_from) < self.fresh_for
             && !self.outlived.load(Ordering::Relaxed)
+            && (self.checked_at.load(Ordering::Relaxed) == second || self.check(second))
+    }
+
+    #[cold]
+    fn check(&self, second: u64) -> bool {
+        let is_young = self.fetched.elapsed().as_secs().saturating_add(1) < self.fresh_for;
+        if is_young {
+            self.checked_at.store(second, Ordering::Relaxed);
+        }
+        is_young
     }
 
     /// Whether they may be used, for want of better ones if need be.
