@@ -377,6 +377,7 @@ impl Verifier {
 
     /// The keys that count now, by their own clock.
     #[cfg(feature = "jwks")]
+    #[inline(always)]
     fn hold(&self, remote: &RemoteRing, now: Duration) -> Result<HeldRing, Refusal> {
         let is_same_clock = self.has_system_clock && remote.has_system_clock();
         let now = if is_same_clock { now } else { remote.now() };

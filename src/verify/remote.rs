@@ -49,7 +49,7 @@ impl RemoteRing {
     }
 
     /// The keys to verify with at `now`, by the clock of the keys: nearly always those that were there a moment ago, and fresh.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fresh_at(&self, now: Duration) -> Option<HeldRing> {
         let newest = self.keys.newest();
         let held = HeldRing(self.seen.load());
