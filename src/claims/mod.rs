@@ -70,6 +70,12 @@ impl NumericDate {
         self.0.as_secs()
     }
 
+    /// Whole seconds since the epoch, rounded up: until then all tokens with that `exp` may count.
+    pub(crate) fn seconds_up(self) -> u64 {
+        let fraction = u64::from(self.0.subsec_nanos() > 0);
+        self.0.as_secs().saturating_add(fraction)
+    }
+
     /// Time since the epoch.
     #[inline]
     #[must_use]

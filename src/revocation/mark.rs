@@ -57,7 +57,7 @@ impl RevocationSet {
             } => mark(
                 issuer(of).session(sid),
                 MarkKind::Session,
-                super::writer::whole_seconds(until),
+                until.seconds_up(),
             ),
             Revocation::Generation {
                 issuer: of,
@@ -67,7 +67,7 @@ impl RevocationSet {
             } => mark(
                 issuer(of).subject(subject),
                 MarkKind::Generation(generation),
-                super::writer::whole_seconds(until),
+                until.seconds_up(),
             ),
             Revocation::Cutoff {
                 issuer: of,
@@ -79,7 +79,7 @@ impl RevocationSet {
                 MarkKind::Cutoff {
                     second: issued_at.seconds(),
                 },
-                super::writer::whole_seconds(until),
+                until.seconds_up(),
             ),
             Revocation::Block {
                 issuer: of,

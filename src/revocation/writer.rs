@@ -90,13 +90,6 @@ impl Counts {
     }
 }
 
-/// Rounded up: until then all tokens with that `exp` may count.
-pub(super) fn whole_seconds(date: NumericDate) -> u64 {
-    let since_epoch = date.since_epoch();
-    let fraction = u64::from(since_epoch.subsec_nanos() > 0);
-    since_epoch.as_secs().saturating_add(fraction)
-}
-
 /// The latest `exp` of tokens issued in that second or before. The fraction of the second counts.
 fn lifted_until(settings: &Settings, second: u64) -> u64 {
     Duration::from_secs(second)
@@ -165,7 +158,7 @@ impl Writer {
                 let row = NewRow {
                     kind: Kind::Session,
                     id: settings.ids.issuer(issuer).session(sid),
-                    until: whole_seconds(until),
+                    until: until.seconds_up(),
                     value: 0,
                 };
                 self.add_row(settings, root, &row)
@@ -183,7 +176,7 @@ impl Writer {
                 let row = NewRow {
                     kind: Kind::Generation,
                     id: settings.ids.issuer(issuer).subject(subject),
-                    until: whole_seconds(until),
+                    until: until.seconds_up(),
                     value: generation,
                 };
                 self.add_row(settings, root, &row)
@@ -197,7 +190,7 @@ impl Writer {
                 let row = NewRow {
                     kind: Kind::Cutoff,
                     id: settings.ids.issuer(issuer).subject(subject),
-                    until: whole_seconds(until),
+                    until: until.seconds_up(),
                     value: issued_at.seconds(),
                 };
                 self.add_row(settings, root, &row)
@@ -324,14 +317,14 @@ impl Writer {
             let row = NewRow {
                 kind: Kind::Token,
                 id,
-                until: whole_seconds(expires_at),
+                until: expires_at.seconds_up(),
                 value: 0,
             };
             return self.add_row(settings, root, &row);
         }
         drop(current);
         let room = self.make_room(settings, root);
-        if room.is_err() && self.holds_far_token(root, id, whole_seconds(expires_at)) {
+        if room.is_err() && self.holds_far_token(root, id, expires_at.seconds_up()) {
             return Ok(());
         }
         room?;

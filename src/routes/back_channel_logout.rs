@@ -6,13 +6,14 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum_core::body::Body;
 use axum_core::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum_core::response::Response;
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderMap};
 use http::{HeaderValue, Method, StatusCode};
 
+use super::answer::respond;
+use super::is_of_type;
 use crate::openid::{LogoutToken, LogoutTokenVerifier, OpenIdError};
 use crate::revocation::{Revocation, RevocationSet, TokenId};
 
@@ -224,9 +225,7 @@ fn is_form(headers: &HeaderMap) -> bool {
     let (Some(value), None) = (types.next(), types.next()) else {
         return false;
     };
-    let essence = value.as_bytes().split(|byte| *byte == b';').next();
-    let essence = essence.unwrap_or_default().trim_ascii();
-    essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+    is_of_type(value, "application/x-www-form-urlencoded")
 }
 
 impl Fault {
@@ -241,16 +240,8 @@ impl Fault {
 }
 
 fn answer(status: StatusCode, code: Option<&str>) -> Response {
-    let body = code.map(|code| format!(r#"{{"error":"{code}"}}"#));
-    let is_json = body.is_some();
-    let mut response = Response::new(body.map_or_else(Body::empty, Body::from));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if is_json {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
-    response
+    let json = code.map(|code| format!(r#"{{"error":"{code}"}}"#));
+    respond(status, json, Vec::new())
 }
 
 #[cfg(feature = "tracing")]

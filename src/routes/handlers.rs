@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::answer::{Fault, refuse, respond};
 use super::cookies::SessionCookies;
+use super::is_of_type;
 use crate::cookie::CookieError;
 use crate::csrf::Origin;
 use crate::middleware::{Found, JwtAuthLayer, ProblemJson, RequestHead, Rules, TokenSource};
@@ -306,11 +307,7 @@ fn is_json(headers: &HeaderMap) -> Result<bool, Fault> {
     match (types.next(), types.next()) {
         (None, _) => Ok(false),
         (Some(_), Some(_)) => Err(Fault::Malformed),
-        (Some(value), None) => {
-            let essence = value.as_bytes().split(|byte| *byte == b';').next();
-            let essence = essence.unwrap_or_default().trim_ascii();
-            Ok(essence.eq_ignore_ascii_case(b"application/json"))
-        }
+        (Some(value), None) => Ok(is_of_type(value, "application/json")),
     }
 }
 

@@ -61,3 +61,12 @@ pub use back_channel_logout::BackChannelLogout;
 pub use cookies::SessionCookies;
 pub use handlers::SessionRoutes;
 pub use jwks::JwksRoute;
+
+use http::HeaderValue;
+
+/// Whether a `Content-Type` is that media type, with or without parameters.
+fn is_of_type(value: &HeaderValue, media_type: &str) -> bool {
+    let essence = value.as_bytes().split(|byte| *byte == b';').next();
+    let essence = essence.unwrap_or_default().trim_ascii();
+    essence.eq_ignore_ascii_case(media_type.as_bytes())
+}

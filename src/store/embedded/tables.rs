@@ -599,12 +599,7 @@ fn owner_key(subject: &[u8], sid: SessionId) -> Vec<u8> {
 /// The second from which a session and all its access tokens are dead, but for the leeway.
 fn due(session: &Session) -> u64 {
     let end = session.idle_expires_at.min(session.expires_at);
-    second_after(end.max(session.access_expires_at))
-}
-
-fn second_after(date: NumericDate) -> u64 {
-    let fraction = u64::from(date.since_epoch().subsec_nanos() > 0);
-    date.seconds().saturating_add(fraction)
+    end.max(session.access_expires_at).seconds_up()
 }
 
 fn expiry_key(row: &SessionRow) -> [u8; 24] {
@@ -646,7 +641,7 @@ fn revocation_row(mark: &Mark) -> Result<Option<Row>, Error> {
         put_date(&mut value, *at);
     }
     let mut key = Vec::with_capacity(64);
-    key.extend_from_slice(&second_after(*until).to_be_bytes());
+    key.extend_from_slice(&until.seconds_up().to_be_bytes());
     key.push(kind);
     put_text(&mut key, issuer.as_deref())?;
     put_text(&mut key, Some(name))?;

@@ -368,7 +368,10 @@ impl RedisStore {
         issuer: Option<&str>,
         subject: &str,
     ) -> Result<bool, RedisStoreError> {
-        self.shared().unblock(&Subject::new(issuer, subject)).await
+        let shared = self.shared();
+        let subject = Subject::new(issuer, subject);
+        let (_, was_blocked) = shared.change(&shared.scripts.unblock, &subject).await?;
+        Ok(was_blocked)
     }
 
     /// Whether there is something for the nodes to read.

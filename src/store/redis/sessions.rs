@@ -29,12 +29,6 @@ fn date(digits: &[u8]) -> Option<NumericDate> {
     NumericDate::from_since_epoch(date)
 }
 
-/// In whole seconds, rounded up.
-fn seconds_up(date: NumericDate) -> u64 {
-    let fraction = u64::from(date.since_epoch().subsec_nanos() > 0);
-    date.seconds().saturating_add(fraction)
-}
-
 /// A session of the members that a script answers.
 fn session(sid: SessionId, members: &Value) -> Option<Session> {
     let members = items(members)?;
@@ -69,7 +63,7 @@ impl Shared {
         answer: &Answer,
     ) -> Result<(), RedisStoreError> {
         let member = items(answer).and_then(|answer| bytes(answer.last()?));
-        let until = seconds_up(session.access_expires_at);
+        let until = session.access_expires_at.seconds_up();
         self.learn(member.ok_or(RedisStoreError::Reply)?, until)?;
         ticket.acknowledge();
         self.replicated(answer).await
@@ -244,32 +238,19 @@ impl SessionStore for RedisStore {
 
     async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, RedisStoreError> {
         let shared = self.shared();
-        let longest = Argument::from(shared.longest_lifetime().as_secs());
-        let field = shared.field(subject);
-        let script = &shared.scripts.raise;
-        let mut ticket = shared.ticket(false)?;
-        let answer = shared
-            .call_for(&ticket, script, &[&field, &longest])
-            .await?;
-        let record = shared.changed(&mut ticket, &field, &answer).await?;
+        let (record, _) = shared.change(&shared.scripts.raise, subject).await?;
         Ok(record.generation)
     }
 
     async fn block(&self, subject: &Subject<'_>) -> Result<(), RedisStoreError> {
         let shared = self.shared();
-        let longest = Argument::from(shared.longest_lifetime().as_secs());
-        let field = shared.field(subject);
-        let script = &shared.scripts.block;
-        let mut ticket = shared.ticket(false)?;
-        let answer = shared
-            .call_for(&ticket, script, &[&field, &longest])
-            .await?;
-        shared.changed(&mut ticket, &field, &answer).await?;
+        shared.change(&shared.scripts.block, subject).await?;
         Ok(())
     }
 
     async fn unblock(&self, subject: &Subject<'_>) -> Result<(), RedisStoreError> {
-        self.shared().unblock(subject).await?;
+        let shared = self.shared();
+        shared.change(&shared.scripts.unblock, subject).await?;
         Ok(())
     }
 

@@ -125,26 +125,23 @@ impl Deref for Answer {
 }
 
 /// An argument of a script.
-pub(super) enum Argument {
-    Number(String),
-    Bytes(Vec<u8>),
-}
+pub(super) struct Argument(Vec<u8>);
 
 impl From<u64> for Argument {
     fn from(number: u64) -> Self {
-        Self::Number(number.to_string())
+        Self(number.to_string().into())
     }
 }
 
 impl From<&str> for Argument {
     fn from(text: &str) -> Self {
-        Self::Bytes(text.into())
+        Self(text.into())
     }
 }
 
 impl From<&[u8]> for Argument {
     fn from(bytes: &[u8]) -> Self {
-        Self::Bytes(bytes.into())
+        Self(bytes.into())
     }
 }
 
@@ -152,10 +149,7 @@ impl Deref for Argument {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        match self {
-            Self::Number(text) => text.as_bytes(),
-            Self::Bytes(bytes) => bytes,
-        }
+        &self.0
     }
 }
 
@@ -471,15 +465,20 @@ impl Shared {
         Ok(record)
     }
 
-    /// Lifts the block of a subject. Whether there was one.
-    pub(super) async fn unblock(&self, subject: &Subject<'_>) -> Result<bool, RedisStoreError> {
+    /// Runs a script that changes a subject, which is told how long tokens live. What is kept of the subject then, and whether it has
+    /// changed.
+    pub(super) async fn change(
+        &self,
+        script: &Script,
+        subject: &Subject<'_>,
+    ) -> Result<(Record, bool), RedisStoreError> {
         let longest = Argument::from(self.longest_lifetime().as_secs());
         let field = self.field(subject);
-        let script = &self.scripts.unblock;
         let mut ticket = self.ticket(false)?;
         let answer = self.call_for(&ticket, script, &[&field, &longest]).await?;
-        self.changed(&mut ticket, &field, &answer).await?;
-        Ok(!matches!(items(&answer), Some([Value::Nil, ..])))
+        let record = self.changed(&mut ticket, &field, &answer).await?;
+        let is_changed = !matches!(items(&answer), Some([Value::Nil, ..]));
+        Ok((record, is_changed))
     }
 
     /// What is known of subjects and still counts. Drops what does not.
