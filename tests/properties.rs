@@ -687,12 +687,12 @@ fn agrees(token: &VerifiedToken, header: &Part, payload: &Part) -> Result<(), Te
     let audience: Vec<_> = token.audience().collect();
     let names = claim("aud").and_then(Json::as_names).unwrap_or_default();
     prop_assert_eq!(audience, names);
-    let date = |name| claim(name)?.as_date();
-    let expiry = token.expires_at().since_epoch().as_secs_f64();
-    prop_assert_eq!(Some(expiry), date("exp"));
-    let seconds = |date: tower_jwt_auth::claims::NumericDate| date.since_epoch().as_secs_f64();
-    prop_assert_eq!(token.not_before().map(seconds), date("nbf"));
-    prop_assert_eq!(token.issued_at().map(seconds), date("iat"));
+    // To the nanosecond: a date holds no smaller part of a second.
+    let date = |name| Duration::try_from_secs_f64(claim(name)?.as_date()?).ok();
+    let since_epoch = tower_jwt_auth::claims::NumericDate::since_epoch;
+    prop_assert_eq!(Some(since_epoch(token.expires_at())), date("exp"));
+    prop_assert_eq!(token.not_before().map(since_epoch), date("nbf"));
+    prop_assert_eq!(token.issued_at().map(since_epoch), date("iat"));
     Ok(())
 }
 
