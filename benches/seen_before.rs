@@ -4,7 +4,8 @@
 //! Subjects are interleaved in one process, batch by batch, and compared by their 10th percentiles. Absolute times mean
 //! little; the ratios hold.
 //!
-//! `cargo bench --bench seen_before`, with `-- cost`, `threads` or `flood` for a part of it.
+//! `cargo bench --bench seen_before`, with `-- cost`, `threads` or `flood` for a part of it. `-- count bare|ours|set N` makes `N`
+//! requests with one token and nothing else, for a tool that counts instructions.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -298,9 +299,26 @@ fn decode(token: &VerifiedToken, value: bool) {
     }
 }
 
+/// Requests with one token, and nothing to compare them with.
+fn count(subject: &str, requests: u64) {
+    let signing = SigningKey::generate(Algorithm::EdDSA).unwrap();
+    let tokens = headers(&signing, 1);
+    let mut router = match subject {
+        "bare" => bare(),
+        "ours" => ours(&signing),
+        _ => with_set(&signing, &set(1000)),
+    };
+    for _ in 0..requests {
+        call(&mut router, &tokens[0]);
+    }
+}
+
 fn main() {
     // `cargo test --benches` runs this too, to see that it works.
     let arguments: Vec<_> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|arg| arg == "count") {
+        return count(&arguments[at + 1], arguments[at + 2].parse().unwrap());
+    }
     let is_bench = arguments.iter().any(|arg| arg == "--bench");
     let all = !["cost", "threads", "flood"]
         .iter()

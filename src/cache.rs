@@ -13,16 +13,17 @@
 //! 5. **One cache belongs to one configuration.** Each setting of a verifier begins an empty one.
 //! 6. **It is bounded**: by weight, in which token, payload and decoded claims count, and by the length of a token.
 //! 7. **Nothing of others runs under its locks**: claims are decoded, copied and dropped outside of them.
-//! 8. **The time that a look-up takes tells nothing worth having.** Comparing bytes stops at the first difference, which would help one
-//!    who knows a token but for the end of its signature to guess that. But bytes are compared only once the whole hash is equal,
-//!    which is seeded at random: a guess that is not the token itself gets so far once in 2^64 times.
+//! 8. **The time that a look-up takes tells nothing worth having.** Two tokens of one length are compared to their ends, wherever
+//!    they differ, so that nobody finds out a token piece by piece.
+//! 9. **Tokens do not meet at will.** Only the end of a token is hashed, with a random seed. The signature is there: those who present
+//!    tokens find no two whose signatures end alike, and whoever signs them has no need to.
 
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
-use std::sync::{Mutex, TryLockError};
 
 use foldhash::fast::RandomState;
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
+use try_lock::TryLock;
 
 use crate::lanes::{self, Lanes};
 
@@ -32,7 +33,7 @@ use crate::lanes::{self, Lanes};
 /// share would cost each of them more than the look-up.
 pub(crate) struct TokenCache<V> {
     hash: TokenHash,
-    near: Lanes<Mutex<Near<V>>>,
+    near: Lanes<TryLock<Near<V>>>,
     /// The largest entry that is copied.
     near_size: usize,
     entries: Entries<V>,
@@ -41,8 +42,7 @@ pub(crate) struct TokenCache<V> {
 type Entries<V> = Cache<Key, Entry<V>, Weigh, BuildHasherDefault<Ready>, DropLater>;
 
 /// A token as it is looked up.
-#[derive(Clone, Copy)]
-pub(crate) struct Probe<'a> {
+struct Probe<'a> {
     hash: u64,
     token: &'a [u8],
 }
@@ -103,7 +103,7 @@ impl<V: Copyable> TokenCache<V> {
         let options = options.build().expect("no option is missing");
         Self {
             hash,
-            near: Lanes::new(Mutex::default),
+            near: Lanes::new(TryLock::default),
             near_size: copies.checked_div(places).unwrap_or(0),
             entries: Cache::with_options(options, Weigh, BuildHasherDefault::default(), DropLater),
         }
@@ -115,8 +115,7 @@ impl<V: Copyable> TokenCache<V> {
         token.len() <= Self::LONGEST
     }
 
-    #[inline]
-    pub(crate) fn probe<'a>(&self, token: &'a [u8]) -> Probe<'a> {
+    fn probe<'a>(&self, token: &'a [u8]) -> Probe<'a> {
         Probe {
             hash: self.hash.of(token),
             token,
@@ -124,46 +123,42 @@ impl<V: Copyable> TokenCache<V> {
     }
 
     #[inline]
-    pub(crate) fn find(&self, probe: Probe<'_>) -> Option<V> {
-        let is_hot = match self.near(probe, |place| place.find(probe)) {
+    pub(crate) fn find(&self, token: &[u8]) -> Option<V> {
+        let is_hot = match self.near(token, |place| place.find(token)) {
             Some(Sight::Copy(value)) => return Some(value),
             Some(Sight::Hot) => true,
             Some(Sight::Rare) | None => false,
         };
-        let entry = self.entries.get(&probe)?;
+        let entry = self.entries.get(&self.probe(token))?;
         if is_hot && entry.weight <= weight(self.near_size) {
-            let (copy, token) = (entry.value.apart(), Box::from(probe.token));
+            let copy = (Box::from(token), entry.value.apart());
             // What it replaces is dropped once the lock is open.
-            drop(self.near(probe, |place| place.copy.replace((token, copy))));
+            drop(self.near(token, |place| place.copy.replace(copy)));
         }
         Some(entry.value)
     }
 
     /// Keeps what is known of a token, which takes `size` bytes. In place of what was known before.
-    pub(crate) fn keep(&self, probe: Probe<'_>, value: V, size: usize) {
+    pub(crate) fn keep(&self, token: &[u8], value: V, size: usize) {
         let key = Key {
-            hash: probe.hash,
-            token: probe.token.into(),
+            hash: self.hash.of(token),
+            token: token.into(),
         };
         let size = size
-            .saturating_add(probe.token.len())
+            .saturating_add(token.len())
             .saturating_add(Self::OVERHEAD);
         let weight = weight(size);
         // A copy that is still here is why it was verified anew: no other thread's copy comes back here.
-        drop(self.near(probe, |place| place.copy.take()));
+        drop(self.near(token, |place| place.copy.take()));
         self.entries.insert(key, Entry { value, weight });
     }
 
     /// The place of a token among this thread's copies, unless another thread that shares them is there.
     #[inline]
-    fn near<T>(&self, probe: Probe<'_>, look: impl FnOnce(&mut NearPlace<V>) -> T) -> Option<T> {
-        let mut near = match self.near.own()?.try_lock() {
-            Ok(near) => near,
-            Err(TryLockError::Poisoned(near)) => near.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
-        };
-        // The bits that `entries` does not go by.
-        let index = usize::try_from(probe.hash >> 8).unwrap_or(0) & (NEAR - 1);
+    fn near<T>(&self, token: &[u8], look: impl FnOnce(&mut NearPlace<V>) -> T) -> Option<T> {
+        let mut near = self.near.own()?.try_lock()?;
+        // A character that is as good as random, as the last of a signature is not.
+        let index = usize::from(*token.get(token.len().checked_sub(4)?)?) & (NEAR - 1);
         near.0.get_mut(index).map(look)
     }
 }
@@ -176,7 +171,8 @@ struct Near<V>([NearPlace<V>; NEAR]);
 
 /// Which of the tokens that meet here comes most often, and a copy once it is hot.
 struct NearPlace<V> {
-    hash: u64,
+    /// What it ends with.
+    end: [u8; 8],
     heat: u8,
     copy: Option<(Box<[u8]>, V)>,
 }
@@ -193,11 +189,14 @@ impl<V: Clone> NearPlace<V> {
     const HOTTEST: u8 = 64;
 
     #[inline]
-    fn find(&mut self, probe: Probe<'_>) -> Sight<V> {
-        if self.hash == probe.hash {
+    fn find(&mut self, token: &[u8]) -> Sight<V> {
+        let Some(end) = token.last_chunk() else {
+            return Sight::Rare;
+        };
+        if self.end == *end {
             self.heat = self.heat.saturating_add(1).min(Self::HOTTEST);
             return match &self.copy {
-                Some((token, value)) if **token == *probe.token => Sight::Copy(value.clone()),
+                Some((kept, value)) if is_same(token, kept) => Sight::Copy(value.clone()),
                 _ if self.heat >= Self::HOT => Sight::Hot,
                 _ => Sight::Rare,
             };
@@ -205,7 +204,7 @@ impl<V: Clone> NearPlace<V> {
         // Whoever comes more often than all others together wins the place.
         self.heat = self.heat.saturating_sub(1);
         if self.heat == 0 {
-            self.hash = probe.hash;
+            self.end = *end;
             self.heat = 1;
         }
         Sight::Rare
@@ -215,7 +214,7 @@ impl<V: Clone> NearPlace<V> {
 impl<V> Default for NearPlace<V> {
     fn default() -> Self {
         Self {
-            hash: 0,
+            end: [0; 8],
             heat: 0,
             copy: None,
         }
@@ -244,7 +243,7 @@ impl TokenHash {
     #[inline]
     fn of(&self, token: &[u8]) -> u64 {
         match self {
-            Self::Seeded(seed) => seed.hash_one(token),
+            Self::Seeded(seed) => seed.hash_one(end_of(token)),
             #[cfg(test)]
             Self::Colliding => 7,
         }
@@ -276,8 +275,46 @@ impl Equivalent<Key> for Probe<'_> {
     /// The whole token, always. The hash, of which tables look at a part, says first whether to go into that.
     #[inline]
     fn equivalent(&self, key: &Key) -> bool {
-        self.hash == key.hash && *self.token == *key.token
+        self.hash == key.hash && is_same(self.token, &key.token)
     }
+}
+
+/// The last 128 bytes, in which the signature is, or the end of one: no two tokens share that.
+#[inline]
+fn end_of(token: &[u8]) -> &[u8] {
+    token
+        .last_chunk::<128>()
+        .map_or(token, <[u8; 128]>::as_slice)
+}
+
+/// Looks at every byte, whether the first differs or the last.
+#[inline]
+fn is_same(token: &[u8], kept: &[u8]) -> bool {
+    if token.len() != kept.len() {
+        return false;
+    }
+    let mut differences = [0; 8];
+    let mut compare = |block, kept| {
+        for ((all, one), other) in differences.iter_mut().zip(words(block)).zip(words(kept)) {
+            *all |= one ^ other;
+        }
+    };
+    match (token.last_chunk(), kept.last_chunk()) {
+        (Some(end), Some(kept)) => compare(end, kept),
+        // Shorter than any token that there is.
+        _ => return token == kept,
+    }
+    for (block, kept) in token.as_chunks().0.iter().zip(kept.as_chunks().0) {
+        compare(block, kept);
+    }
+    differences.iter().fold(0, |all, one| all | one) == 0
+}
+
+/// As one that many bytes are compared at once.
+#[inline]
+fn words(block: &[u8; 64]) -> impl Iterator<Item = u64> {
+    let (words, _) = block.as_chunks();
+    words.iter().map(|word| u64::from_ne_bytes(*word))
 }
 
 /// Hands on a hash that was made before.
@@ -342,11 +379,11 @@ mod tests {
     }
 
     fn find(cache: &TokenCache<u32>, token: &[u8]) -> Option<u32> {
-        cache.find(cache.probe(token))
+        cache.find(token)
     }
 
     fn keep(cache: &TokenCache<u32>, token: &[u8], value: u32) {
-        cache.keep(cache.probe(token), value, 100);
+        cache.keep(token, value, 100);
     }
 
     #[test]
@@ -367,6 +404,42 @@ mod tests {
     }
 
     #[test]
+    fn tokens_that_end_alike_are_told_apart() {
+        let cache = TokenCache::new(1 << 20);
+        let token = |at: usize, byte: u8| {
+            let mut token = vec![b'A'; 500];
+            token[at] = byte;
+            token
+        };
+        keep(&cache, &token(0, b'A'), 1);
+        for at in 0..492 {
+            // Of one hash in all but the last bytes, and in one place of the copies.
+            for _ in 0..100 {
+                assert_eq!(find(&cache, &token(at, b'B')), None, "{at}");
+                assert_eq!(find(&cache, &token(0, b'A')), Some(1));
+            }
+        }
+        keep(&cache, &token(9, b'B'), 2);
+        assert_eq!(find(&cache, &token(9, b'B')), Some(2));
+        assert_eq!(find(&cache, &token(0, b'A')), Some(1));
+        assert_eq!(find(&cache, &token(0, b'A')[1..]), None);
+    }
+
+    #[test]
+    fn no_byte_is_left_out_of_a_comparison() {
+        for length in [0, 1, 8, 63, 64, 65, 127, 128, 129, 200, 4096] {
+            let token = vec![b'A'; length];
+            assert!(is_same(&token, &token.clone()));
+            for at in 0..length {
+                let mut other = token.clone();
+                other[at] = b'B';
+                assert!(!is_same(&token, &other), "{at} of {length}");
+            }
+            assert!(!is_same(&token, &vec![b'A'; length + 1]));
+        }
+    }
+
+    #[test]
     fn what_is_kept_anew_is_what_is_found() {
         for cache in [TokenCache::new(1 << 20), TokenCache::colliding(1 << 20)] {
             for value in 0..10 {
@@ -382,12 +455,12 @@ mod tests {
     #[test]
     fn a_hot_token_is_found_though_it_was_evicted() {
         let cache = TokenCache::new(1 << 16);
-        keep(&cache, b"hot", 7);
+        keep(&cache, b"a hot token", 7);
         for _ in 0..NearPlace::<u32>::HOT {
-            find(&cache, b"hot");
+            find(&cache, b"a hot token");
         }
         cache.entries.clear();
-        assert_eq!(find(&cache, b"hot"), Some(7));
+        assert_eq!(find(&cache, b"a hot token"), Some(7));
     }
 
     struct Bomb(bool);
@@ -409,14 +482,14 @@ mod tests {
         let cache = TokenCache::new(1 << 16);
         for number in 0..150_u8 {
             let bomb = Arc::new(Bomb(number == 10));
-            cache.keep(cache.probe(&[number]), bomb, 100);
+            cache.keep(&[number], bomb, 100);
         }
         // In place of most of them.
-        let large = || cache.keep(cache.probe(b"large"), Arc::new(Bomb(false)), 50_000);
+        let large = || cache.keep(b"large", Arc::new(Bomb(false)), 50_000);
         assert!(catch_unwind(AssertUnwindSafe(large)).is_err());
-        assert!(cache.find(cache.probe(&[10])).is_none());
-        cache.keep(cache.probe(b"another"), Arc::new(Bomb(false)), 100);
-        assert!(cache.find(cache.probe(b"another")).is_some());
+        assert!(cache.find(&[10]).is_none());
+        cache.keep(b"another", Arc::new(Bomb(false)), 100);
+        assert!(cache.find(b"another").is_some());
     }
 
     #[test]
@@ -426,9 +499,8 @@ mod tests {
             for number in 0..10_000_u32 {
                 let size = usize::try_from(number % 7000).unwrap();
                 let token = number.to_string();
-                let probe = cache.probe(token.as_bytes());
-                cache.keep(probe, number, size);
-                let _ = cache.find(probe);
+                cache.keep(token.as_bytes(), number, size);
+                let _ = cache.find(token.as_bytes());
                 assert!(cache.entries.weight() <= cache.entries.capacity());
                 assert!(cache.entries.capacity() <= weight(bytes) + 64);
             }

@@ -87,6 +87,9 @@ impl<R, V> Authenticator<R, V> {
                     token: Some(token),
                     known_to_caches,
                 }),
+                Err(_) if source.is_malformed(&token) => {
+                    Err(AuthErrorKind::MalformedCredentials.into())
+                }
                 Err(Refusal::Final(error)) => Err(Halt::Refused(error.into())),
                 #[cfg(feature = "jwks")]
                 Err(Refusal::Lacking(_)) => Err(Halt::Lacking(Unverified {

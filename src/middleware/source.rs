@@ -168,6 +168,11 @@ impl TokenSource {
         }
     }
 
+    /// Whether what was found is no token by the grammar of this source. Only of one that is refused need that be asked.
+    pub(crate) fn is_malformed(&self, token: &[u8]) -> bool {
+        matches!(self.0, Kind::Bearer) && memchr::memchr(b' ', token).is_some()
+    }
+
     pub(crate) fn find<'a>(&self, request: RequestHead<'a>) -> Found<'a> {
         match &self.0 {
             Kind::Bearer => one_header(request.headers, &AUTHORIZATION, bearer),
@@ -216,24 +221,21 @@ fn one_header<'a>(
 }
 
 /// `"Bearer" 1*SP b64token`. Whatever begins like the scheme and goes on otherwise is malformed, not another scheme.
-/// The characters of the token are the verifier's business.
+/// The characters of the token are the verifier's business, but for [`TokenSource::is_malformed`].
 fn bearer(value: &[u8]) -> Found<'_> {
-    const SCHEME: &[u8] = b"bearer";
-    let Some((scheme, rest)) = value.split_at_checked(SCHEME.len()) else {
-        return Found::Nothing;
+    const SCHEME: &[u8] = b"Bearer";
+    // As nearly everybody writes it, or in another case.
+    let rest = match value.strip_prefix(SCHEME) {
+        Some(rest) => rest,
+        None => match value.split_at_checked(SCHEME.len()) {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => rest,
+            Some(_) if lists_bearer(value) => return Found::Several,
+            _ => return Found::Nothing,
+        },
     };
-    if !scheme.eq_ignore_ascii_case(SCHEME) {
-        return if lists_bearer(value) {
-            Found::Several
-        } else {
-            Found::Nothing
-        };
-    }
     let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
     match rest.get(spaces..) {
-        Some(token) if spaces > 0 && !token.is_empty() && memchr::memchr(b' ', token).is_none() => {
-            Found::Token(Cow::Borrowed(token))
-        }
+        Some(token) if spaces > 0 && !token.is_empty() => Found::Token(Cow::Borrowed(token)),
         _ => Found::Malformed,
     }
 }

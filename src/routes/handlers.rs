@@ -230,6 +230,7 @@ impl<S: SessionStore> SessionRoutes<S> {
         let token = match source.find(head) {
             Found::Nothing => return Ok(None),
             Found::Malformed | Found::Several => return Err(Fault::Malformed),
+            Found::Token(token) if source.is_malformed(&token) => return Err(Fault::Malformed),
             Found::Token(token) => token,
         };
         if source.is_ambient() {

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use super::ring::Epoch;
 use super::token::VerifiedToken;
-use crate::cache::{Copyable, Probe, TokenCache};
+use crate::cache::{Copyable, TokenCache};
 
 /// The tokens that a verifier knows. Clones share them.
 #[derive(Clone)]
@@ -21,6 +22,21 @@ pub(super) struct Known {
     pub(super) token: VerifiedToken,
     /// Of the keys it was verified with.
     pub(super) epoch: Epoch,
+    pub(super) span: Span,
+}
+
+/// A span of time, from the epoch on, in which a token's times are known to be good.
+#[derive(Clone, Copy)]
+pub(super) struct Span {
+    pub(super) from: Duration,
+    pub(super) until: Duration,
+}
+
+impl Span {
+    #[inline]
+    pub(super) fn holds(self, now: Duration) -> bool {
+        self.from <= now && now < self.until
+    }
 }
 
 impl Copyable for Known {
@@ -28,6 +44,7 @@ impl Copyable for Known {
         Self {
             token: self.token.apart(),
             epoch: self.epoch,
+            span: self.span,
         }
     }
 }
@@ -35,7 +52,7 @@ impl Copyable for Known {
 /// Where a token is, or would be.
 pub(super) struct Place<'a> {
     cache: &'a TokenCache<Known>,
-    probe: Probe<'a>,
+    token: &'a [u8],
 }
 
 impl KnownTokens {
@@ -58,23 +75,23 @@ impl KnownTokens {
             return None;
         }
         let cache = self.cache.get_or_init(|| TokenCache::new(self.bytes));
-        let probe = cache.probe(token);
-        Some(Place { cache, probe })
+        Some(Place { cache, token })
     }
 }
 
 impl Place<'_> {
     #[inline]
     pub(super) fn find(&self) -> Option<Known> {
-        self.cache.find(self.probe)
+        self.cache.find(self.token)
     }
 
-    pub(super) fn keep(&self, token: &VerifiedToken, epoch: Epoch) {
+    pub(super) fn keep(&self, token: &VerifiedToken, epoch: Epoch, span: Span) {
         let known = Known {
             token: token.clone(),
             epoch,
+            span,
         };
-        self.cache.keep(self.probe, known, token.size());
+        self.cache.keep(self.token, known, token.size());
     }
 }
 
@@ -195,7 +212,7 @@ mod tests {
         let stale = verifier.verify(&token).unwrap();
         for times in [1, 100] {
             let place = verifier.known.place_of(token.as_bytes()).unwrap();
-            place.keep(&stale, Epoch(9));
+            place.keep(&stale, Epoch(9), verifier.span_of(stale.times()));
             // Hot, so that copies of it are about.
             for _ in 0..times {
                 let _ = place.find();

@@ -34,10 +34,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::claims::{RegisteredMembers, StoredClaims, Times, read_registered};
+use crate::claims::{NumericDate, RegisteredMembers, StoredClaims, Times, read_registered};
 use crate::clock::{Clock, SystemClock, since_epoch};
 use crate::token::{Segments, base64url};
-use known::KnownTokens;
+use known::{KnownTokens, Span};
 #[cfg(feature = "jwks")]
 pub(crate) use remote::Lack;
 #[cfg(feature = "jwks")]
@@ -342,13 +342,26 @@ impl Verifier {
         if let Some(known) = place.find() {
             let now = since_epoch(&*self.clock);
             if self.keys_are_of(known.epoch, &known.token, now)? {
-                self.check_times(known.token.times(), now)?;
+                if !known.span.holds(now) {
+                    self.check_times(known.token.times(), now)?;
+                }
                 return Ok(known.token);
             }
         }
         let (token, epoch) = self.verify_anew(token, true)?;
-        place.keep(&token, epoch);
+        place.keep(&token, epoch, self.span_of(token.times()));
         Ok(token)
+    }
+
+    /// When [`check_times`](Self::check_times) finds nothing amiss with a token that was verified: the same reckoned out beforehand.
+    fn span_of(&self, times: Times) -> Span {
+        let starts = [times.not_before, times.issued_at];
+        let start = starts.into_iter().flatten().max();
+        let start = start.map_or(Duration::ZERO, NumericDate::since_epoch);
+        Span {
+            from: start.saturating_sub(self.leeway),
+            until: times.expires_at.since_epoch().saturating_add(self.leeway),
+        }
     }
 
     /// Whether the keys that count now for a known token are those it was verified with.
