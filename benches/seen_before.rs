@@ -4,8 +4,8 @@
 //! Subjects are interleaved in one process, batch by batch, and compared by their 10th percentiles. Absolute times mean
 //! little; the ratios hold.
 //!
-//! `cargo bench --bench seen_before`, with `-- cost`, `threads` or `flood` for a part of it. `-- count bare|ours|set N` makes `N`
-//! requests with one token and nothing else, for a tool that counts instructions.
+//! `cargo bench --bench seen_before`, with `-- cost`, `threads` or `flood` for a part of it. `-- count bare|ours|set|anew N` makes
+//! `N` requests with one token and nothing else, for a tool that counts instructions.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -301,11 +301,15 @@ fn decode(token: &VerifiedToken, value: bool) {
 
 /// Requests with one token, and nothing to compare them with.
 fn count(subject: &str, requests: u64) {
-    let signing = SigningKey::generate(Algorithm::EdDSA).unwrap();
+    let signing = SigningKey::generate(Algorithm::HS256).unwrap();
     let tokens = headers(&signing, 1);
     let mut router = match subject {
         "bare" => bare(),
         "ours" => ours(&signing),
+        "anew" => {
+            let router = Router::new().route("/me", get(handler));
+            router.layer(layer(&signing).without_cache()).with_state(())
+        }
         _ => with_set(&signing, &set(1000)),
     };
     for _ in 0..requests {
