@@ -225,8 +225,7 @@ async fn load(shared: &Shared, back: Duration) -> Result<Place, RedisStoreError>
     let hello = hello.await;
     let is_other = matches!(hello, Err(RedisStoreError::OtherSecret));
     if is_other || hello.is_ok() {
-        let other = &shared.health.other_secret;
-        other.store(is_other, Ordering::Release);
+        shared.health.set_other_secret(is_other);
     }
     let hello = hello?;
     let Some([position, last]) = items(&hello) else {

@@ -22,6 +22,16 @@ impl Moment {
         }
     }
 
+    #[inline]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the age of what is known, which no test's clock decides on"
+    )]
+    fn wall_second() -> u64 {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since_epoch.unwrap_or_default().as_secs()
+    }
+
     /// Before the other, by the clock of the machine.
     pub(super) fn is_before(self, other: Self) -> bool {
         self.machine < other.machine
@@ -40,6 +50,9 @@ impl Moment {
     }
 }
 
+/// No second at all.
+const NEVER: u64 = u64::MAX;
+
 /// When a node's own sign of life was last written that it has read since: at that moment it knew all that Redis did.
 pub(super) struct Health {
     began: Moment,
@@ -47,10 +60,14 @@ pub(super) struct Health {
     by_machine: AtomicU64,
     by_wall: AtomicU64,
     max_staleness: Duration,
+    /// The second since the epoch that was found to be over before what is known is stale.
+    assured: AtomicU64,
     /// How often something was revoked for which there was no room, and of how many of these it is known that there was later.
     overflows: AtomicU64,
     made_good: AtomicU64,
-    pub(super) other_secret: AtomicBool,
+    other_secret: AtomicBool,
+    /// Whether one of these was ever the case: all that is looked at while none was.
+    doubted: AtomicBool,
 }
 
 impl Health {
@@ -60,9 +77,11 @@ impl Health {
             by_machine: AtomicU64::new(0),
             by_wall: AtomicU64::new(0),
             max_staleness,
+            assured: AtomicU64::new(NEVER),
             overflows: AtomicU64::new(0),
             made_good: AtomicU64::new(0),
             other_secret: AtomicBool::new(false),
+            doubted: AtomicBool::new(false),
         }
     }
 
@@ -96,16 +115,43 @@ impl Health {
         Some(Duration::from_nanos(age))
     }
 
+    /// Asked for every request. The clock of the wall is enough for most: it does not stand still while the process or the machine
+    /// does. In another second than the last that was assured, both are asked.
     #[inline]
     pub(super) fn is_fresh(&self) -> bool {
-        self.staleness()
-            .is_some_and(|staleness| staleness < self.max_staleness)
-            && !self.is_incomplete()
-            && !self.other_secret.load(Ordering::Acquire)
+        let second = Moment::wall_second();
+        (second == self.assured.load(Ordering::Acquire) || self.is_fresh_in(second))
+            && (!self.doubted.load(Ordering::Acquire) || self.is_complete())
+    }
+
+    #[cold]
+    fn is_fresh_in(&self, second: u64) -> bool {
+        let Some(staleness) = self.staleness() else {
+            return false;
+        };
+        // A clock that stands at the epoch, or before, is broken.
+        if second > 0 && staleness.saturating_add(Duration::from_secs(1)) < self.max_staleness {
+            self.assured.store(second, Ordering::Release);
+        }
+        staleness < self.max_staleness
+    }
+
+    #[cold]
+    fn is_complete(&self) -> bool {
+        !self.is_incomplete() && !self.has_other_secret()
+    }
+
+    /// Whether the server's state was written with another secret.
+    pub(super) fn has_other_secret(&self) -> bool {
+        self.other_secret.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_other_secret(&self, is_other: bool) {
+        self.doubted.fetch_or(is_other, Ordering::AcqRel);
+        self.other_secret.store(is_other, Ordering::Release);
     }
 
     /// Whether something was revoked that this node has no room for.
-    #[inline]
     pub(super) fn is_incomplete(&self) -> bool {
         self.overflows() != self.made_good.load(Ordering::Acquire)
     }
@@ -115,11 +161,96 @@ impl Health {
     }
 
     pub(super) fn overflow(&self) {
+        self.doubted.store(true, Ordering::Release);
         self.overflows.fetch_add(1, Ordering::AcqRel);
     }
 
     /// There was room for all that the server knew after so many overflows.
     pub(super) fn make_good(&self, overflows: u64) {
         self.made_good.store(overflows, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ago(millis: u64) -> Moment {
+        let Moment { machine, wall } = Moment::now();
+        let by = Duration::from_millis(millis);
+        Moment {
+            machine: machine - by,
+            wall: wall - by,
+        }
+    }
+
+    /// Of a node that began a while ago.
+    fn health() -> Health {
+        Health {
+            began: ago(60_000),
+            ..Health::new(Duration::from_secs(5))
+        }
+    }
+
+    #[test]
+    fn by_either_clock_what_is_too_old_is_stale() {
+        for (machine, wall, is_fresh) in [
+            (2000, 2000, true),
+            (6000, 6000, false),
+            // The machine slept.
+            (2000, 6000, false),
+            // The clock of the wall was set back.
+            (6000, 2000, false),
+        ] {
+            let health = health();
+            health.hear(Moment {
+                machine: ago(machine).machine,
+                wall: ago(wall).wall,
+            });
+            assert_eq!(health.is_fresh(), is_fresh, "{machine} {wall}");
+            assert_eq!(health.is_fresh(), is_fresh, "{machine} {wall}");
+        }
+    }
+
+    #[test]
+    fn a_second_is_assured_if_it_ends_before_what_is_known_is_stale() {
+        let health = health();
+        let is_assured = || {
+            assert!(health.is_fresh());
+            health.assured.load(Ordering::Acquire) != NEVER
+        };
+        health.hear(ago(4500));
+        assert!(!is_assured());
+        health.hear(ago(3500));
+        assert!(is_assured());
+        // It is over.
+        health
+            .assured
+            .store(Moment::wall_second() - 1, Ordering::Release);
+        health.hear(ago(5500));
+        assert!(!health.is_fresh());
+    }
+
+    #[test]
+    fn a_clock_that_says_nothing_assures_nothing() {
+        let health = health();
+        health.hear(ago(1000));
+        assert!(health.is_fresh_in(0));
+        assert_eq!(health.assured.load(Ordering::Acquire), NEVER);
+    }
+
+    #[test]
+    fn what_is_amiss_counts_in_an_assured_second_too() {
+        let health = health();
+        health.hear(ago(1000));
+        assert!(health.is_fresh());
+        health.overflow();
+        assert!(!health.is_fresh());
+        health.make_good(1);
+        assert!(health.is_fresh());
+        health.set_other_secret(true);
+        assert!(!health.is_fresh());
+        health.set_other_secret(false);
+        assert!(health.is_fresh());
     }
 }

@@ -22,7 +22,8 @@
 //! Each node writes a sign of life to the stream, five times within [`max_staleness`](RedisStoreOptions::max_staleness), and reads it
 //! there. When it last wrote one that it has read since, it knew all that Redis did. If that is longer ago than `max_staleness`, by
 //! the clock of the machine or that of the wall, it no longer says of any token that it was not revoked, and the layer's
-//! [policy](crate::revocation::FailurePolicy) decides: 503 by default. What it knows to be revoked stays so.
+//! [policy](crate::revocation::FailurePolicy) decides: 503 by default. What it knows to be revoked stays so. Both clocks are read
+//! once for each second of the wall's, and that one for every request.
 //!
 //! Each entry of the stream names the one before it. Where that does not fit, since something was trimmed, lost, or is
 //! another server's, and where a node misses what it wrote itself, it reads the state anew, and writes back what it holds and Redis
@@ -434,7 +435,7 @@ impl RedisStore {
     /// Why it is not known of a token whether it was revoked.
     fn ignorance(&self) -> RedisStoreError {
         let health = &self.shared().health;
-        if health.other_secret.load(Ordering::Acquire) {
+        if health.has_other_secret() {
             RedisStoreError::OtherSecret
         } else if health.is_incomplete() {
             RedisStoreError::SetFull
