@@ -555,7 +555,9 @@ fn main() {
             memory();
         }
         if wants("look-ups") {
-            look_ups(1500, 1_000_000);
+            for entries in [500_000, 700_000, 1_000_000, 1_400_000] {
+                look_ups(1500, entries);
+            }
         }
         if chosen.iter().any(|arg| *arg == "small") {
             look_ups(1500, 1000);
