@@ -330,18 +330,15 @@ async fn run(arguments: Vec<String>) {
     let is_bench = words.contains(&"--bench");
     words.retain(|word| *word != "--bench");
     let count = words.iter().find_map(|word| word.parse().ok());
-    match words[..] {
-        ["requests", store, count] => {
-            // Both are there: a process with several threads takes longer to give memory back.
-            let server = Server::start(&[]);
-            let (memory, redis) = (memory(), redis(&server).await);
-            let mut service = match store {
-                "memory" => Service::over(memory),
-                _ => Service::over(redis.clone()),
-            };
-            return service.call(count.parse().unwrap());
-        }
-        _ => {}
+    if let ["requests", store, count] = words[..] {
+        // Both are there: a process with several threads takes longer to give memory back.
+        let server = Server::start(&[]);
+        let (memory, redis) = (memory(), redis(&server).await);
+        let mut service = match store {
+            "memory" => Service::over(memory),
+            _ => Service::over(redis.clone()),
+        };
+        return service.call(count.parse().unwrap());
     }
     let is = |mode: &str| {
         let modes = ["spread", "load", "requests"];
