@@ -6,8 +6,11 @@ use std::time::Duration;
 use super::feed::take;
 use super::health::Moment;
 use super::record::{Lineage, Record};
+use super::sealed::Seal;
 use super::shared::{Beat, Names, Position, Settings, Shared};
 use super::*;
+use crate::clock::SystemClock;
+use crate::revocation::RevocationSet;
 
 const NODE: &str = "00000000000000aa";
 
