@@ -109,6 +109,34 @@ async fn a_node_that_is_away_is_waited_for_until_it_knows_nothing() {
     eventually("it has read it", || away.peek(&thing.token()) == Some(true)).await;
 }
 
+/// A node that says in one server's stream how far it has read in another's, where the numbers are higher.
+#[tokio::test]
+async fn how_far_another_stream_was_read_says_nothing() {
+    let old = Server::ahead(1000);
+    let proxy = Proxy::to(old.port).await;
+    let staleness = Duration::from_secs(4);
+    let late = connect(options().max_staleness(staleness), proxy.client()).await;
+    let new = Server::start(&[]);
+    let node = connect(options().max_staleness(staleness), new.client()).await;
+
+    proxy.lead_to(new.port);
+    let clients: String = old.ask(cmd("CLIENT").arg("LIST"));
+    let mut writes = clients
+        .lines()
+        .filter(|line| !line.contains("cmd=xread") && !line.contains("cmd=client"));
+    let id = writes.next().unwrap().split(['=', ' ']).nth(1).unwrap();
+    let _: i64 = old.ask(cmd("CLIENT").arg("KILL").arg("ID").arg(id));
+    eventually("it is heard of where it does not read", || {
+        node.state().nodes == 2
+    })
+    .await;
+    assert_eq!(late.state().loads, 1);
+    let thing = Thing::new(1, in_seconds(600));
+    let revoked = node.revoke_and_wait(&thing.revocation(), LONG).await;
+    revoked.unwrap();
+    assert_eq!(late.peek(&thing.token()), Some(true));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn k12b_a_node_that_is_full_knows_nothing_more() {
     let server = Server::start(&[]);
@@ -229,6 +257,48 @@ async fn replicas_are_waited_for() {
     revoke().await.unwrap();
     drop(replica);
     assert!(revoke().await.is_err());
+}
+
+/// A server counts for `WAIT` from what was written on the same connection: on a new one, from nothing, which every replica has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_is_new_says_nothing_of_replicas() {
+    let master = Server::start(&[]);
+    let replica = master.replica(0);
+    let proxy = Proxy::to(master.port).await;
+    let options = options().replicas(1, Duration::from_millis(50));
+    let node = connect(options, proxy.client()).await;
+    let thing = Thing::new(0, in_seconds(600));
+    node.revoke(&thing.revocation()).await.unwrap();
+
+    replica.freeze();
+    let until = std::time::Instant::now() + Duration::from_secs(5);
+    let writers: Vec<_> = (1..=32)
+        .map(|writer| {
+            let node = node.clone();
+            tokio::spawn(async move {
+                let mut written = 0;
+                for number in 0.. {
+                    if std::time::Instant::now() > until {
+                        break;
+                    }
+                    let thing = Thing::new(writer << 32 | number, in_seconds(600));
+                    let revoked = node.revoke(&thing.revocation()).await;
+                    assert!(revoked.is_err(), "no replica has it");
+                    written += u64::from(matches!(revoked, Err(RedisStoreError::Unreplicated)));
+                }
+                written
+            })
+        })
+        .collect();
+    while std::time::Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        proxy.cut();
+    }
+    let mut written = 0;
+    for writer in writers {
+        written += writer.await.unwrap();
+    }
+    assert!(written > 100, "{written} writes");
 }
 
 async fn futures<T>(call: &impl AsyncFn() -> T, count: usize) -> Vec<T> {

@@ -50,6 +50,11 @@ impl Server {
         Self::start_by(&shifted(0), options)
     }
 
+    /// One whose clock is ahead.
+    pub(crate) fn ahead(seconds: i64) -> Self {
+        Self::start_by(&shifted(seconds), &[])
+    }
+
     /// The same, by another command.
     pub(crate) fn start_by(program: &[String], options: &[&str]) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
@@ -140,6 +145,13 @@ impl Server {
         let replica = Self::start_by(&shifted(seconds_ahead), &options);
         replica.wait_for("master_link_status:up");
         replica
+    }
+
+    /// It stands still, and nobody notices but who waits for it.
+    pub(crate) fn freeze(&self) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        let frozen = Command::new("kill").args(["-STOP", &id]).status();
+        assert!(frozen.unwrap().success());
     }
 
     /// Until INFO says so.

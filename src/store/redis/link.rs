@@ -138,8 +138,10 @@ impl Link {
         deployment: &RedisDeployment,
         command: &Cmd,
     ) -> Result<(Value, u64), RedisStoreError> {
+        let mut asked_on = None;
         let asked = timeout(self.patience, async {
             let (number, mut connection) = self.connection(deployment).await?;
+            asked_on = Some(number);
             let answer = connection.ask(command).await;
             let answer = answer.and_then(Value::extract_error);
             Ok((number, answer))
@@ -155,7 +157,9 @@ impl Link {
             Ok(Err(error)) => Err(error),
             // It may be half open: nothing comes through, and nothing says so.
             Err(_) => {
-                self.forget_any().await;
+                if let Some(number) = asked_on {
+                    self.forget(number).await;
+                }
                 Err(RedisStoreError::Timeout)
             }
         }
@@ -168,15 +172,14 @@ impl Link {
         command: &Cmd,
         route: RoutingInfo,
     ) -> Result<Value, RedisStoreError> {
-        let (_, connection) = self.connection(deployment).await?;
-        let Connection::Cluster(mut connection) = connection else {
-            return Err(RedisStoreError::Reply);
-        };
-        let asked = timeout(
-            self.patience,
-            connection.route_command(command.clone(), route),
-        );
-        Ok(asked.await.map_err(|_| RedisStoreError::Timeout)??)
+        let asked = timeout(self.patience, async {
+            let (_, connection) = self.connection(deployment).await?;
+            let Connection::Cluster(mut connection) = connection else {
+                return Err(RedisStoreError::Reply);
+            };
+            Ok(connection.route_command(command.clone(), route).await?)
+        });
+        asked.await.map_err(|_| RedisStoreError::Timeout)?
     }
 
     async fn connection(
