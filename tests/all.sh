@@ -13,7 +13,9 @@ rust_crypto=(--no-default-features --features axum,rust_crypto,testing,tracing)
 plain_rust_crypto=(--no-default-features --features rust_crypto)
 
 step "format"
-cargo fmt --check
+for package in . benches/peers tests/fuzz; do
+    cargo fmt --check --manifest-path "$package/Cargo.toml"
+done
 
 step "clippy"
 cargo clippy --locked --all-targets --all-features -- -D warnings
@@ -55,6 +57,8 @@ if grep -E "^(redis|aes) " <<< "$tree"; then exit 1; fi
 step "benches run"
 cargo test --locked --bench first_sight --bench revocation --bench seen_before
 cargo test --locked --all-features --bench remote_keys
+step "the bench beside other crates builds"
+cargo check --locked --manifest-path benches/peers/Cargo.toml
 
 step "docs"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features
