@@ -129,10 +129,11 @@ impl Health {
         let Some(staleness) = self.staleness() else {
             return false;
         };
-        // A clock that stands at the epoch, or before, is broken.
-        if second > 0 && staleness.saturating_add(Duration::from_secs(1)) < self.max_staleness {
-            self.assured.store(second, Ordering::Release);
-        }
+        // A clock that stands at the epoch, or before, is broken. What was assured before is over: the clock may be set back to it.
+        let is_assured =
+            second > 0 && staleness.saturating_add(Duration::from_secs(1)) < self.max_staleness;
+        let assured = if is_assured { second } else { NEVER };
+        self.assured.store(assured, Ordering::Release);
         staleness < self.max_staleness
     }
 
@@ -229,6 +230,8 @@ mod tests {
             .store(Moment::wall_second() - 1, Ordering::Release);
         health.hear(ago(5500));
         assert!(!health.is_fresh());
+        // Nor does it count again when the clock is set back to it.
+        assert_eq!(health.assured.load(Ordering::Acquire), NEVER);
     }
 
     #[test]
