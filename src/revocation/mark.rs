@@ -1,8 +1,11 @@
 //! Entries of a set as sets that have one fingerprint key tell each other of them.
 
+use std::sync::Arc;
+
 use super::Revocation;
 use super::buckets;
 use super::fingerprint::Fingerprint;
+use super::root::Root;
 use super::rows::Kind;
 use super::set::RevocationSet;
 
@@ -101,29 +104,37 @@ impl RevocationSet {
         self.fingerprinter().issuer(issuer).subject(subject).bits()
     }
 
-    /// Calls `visit` with the entries that a set has for a while only: tokens, sessions and cutoffs. Others may be added meanwhile.
-    pub(crate) fn visit_passing(&self, mut visit: impl FnMut(Mark)) {
-        let root = self.current();
-        for (bucket, id) in root.tokens.entries() {
-            visit(Mark {
-                id: id.bits(),
-                kind: MarkKind::Token,
-                until: last_of(bucket),
-            });
-        }
-        for (id, kind, until, value) in root.rows() {
+    /// What the set holds at this moment. What is revoked later may be in it or not.
+    pub(crate) fn held(&self) -> Held {
+        Held(self.current())
+    }
+}
+
+/// What a set held at some moment. It keeps the tables of then in memory.
+pub(crate) struct Held(Arc<Root>);
+
+impl Held {
+    /// The entries that a set has for a while only: tokens, sessions and cutoffs.
+    pub(crate) fn passing(&self) -> impl Iterator<Item = Mark> + Send {
+        let tokens = self.0.tokens.entries().map(|(bucket, id)| Mark {
+            id: id.bits(),
+            kind: MarkKind::Token,
+            until: last_of(bucket),
+        });
+        let rows = self.0.rows().filter_map(|(id, kind, until, value)| {
             let kind = match kind {
                 Kind::Token => MarkKind::Token,
                 Kind::Session => MarkKind::Session,
                 Kind::Cutoff => MarkKind::Cutoff { second: value },
-                Kind::Generation | Kind::Block => continue,
+                Kind::Generation | Kind::Block => return None,
             };
-            visit(Mark {
+            Some(Mark {
                 id: id.bits(),
                 kind,
                 until,
-            });
-        }
+            })
+        });
+        tokens.chain(rows)
     }
 }
 

@@ -412,19 +412,24 @@ fn hear(shared: &Shared, name: &[u8], read: Position, own: &[u8]) -> bool {
 async fn restore(shared: &Shared) -> Result<(), RedisStoreError> {
     let now = shared.now_in_seconds();
     let leeway = Shared::LEEWAY_SECONDS;
-    let mut held = Vec::new();
-    shared.set.visit_passing(|mark| {
-        if now < mark.until.saturating_add(leeway)
-            && let Some(member) = shared.seal.member(&mark)
-        {
-            held.push((member, Argument::from(mark.until)));
-        }
+    let held = shared.set.held();
+    let mut members = held.passing().filter_map(|mark| {
+        let lives = now < mark.until.saturating_add(leeway);
+        let member = shared.seal.member(&mark).filter(|_| lives)?;
+        Some((member, Argument::from(mark.until)))
     });
-    for page in held.chunks(PAGE) {
+    // Page by page: all at once, as the server wants them, would take far more memory than the set.
+    loop {
+        let page: Vec<_> = members.by_ref().take(PAGE).collect();
+        if page.is_empty() {
+            break;
+        }
         let pairs = page.iter().flat_map(|(member, until)| [&member[..], until]);
         let arguments: Vec<&[u8]> = pairs.collect();
         shared.call(&shared.scripts.restore, &arguments).await?;
     }
+    drop(members);
+    drop(held);
     for (id, record) in shared.live_records() {
         let field = shared.seal.field(id);
         let text = record.to_text();
