@@ -430,7 +430,10 @@ async fn restore(shared: &Shared) -> Result<(), RedisStoreError> {
     }
     drop(members);
     drop(held);
-    for (id, record) in shared.live_records() {
+    for id in shared.live_subjects() {
+        let Some(record) = shared.record_of(id) else {
+            continue;
+        };
         let field = shared.seal.field(id);
         let text = record.to_text();
         let script = &shared.scripts.restore_subject;

@@ -481,13 +481,16 @@ impl Shared {
         Ok((record, is_changed))
     }
 
-    /// What is known of subjects and still counts. Drops what does not.
-    pub(super) fn live_records(&self) -> Vec<(u64, Record)> {
+    /// The subjects of which something is known that still counts. Drops what does not.
+    pub(super) fn live_subjects(&self) -> Vec<u64> {
         let now = self.now_in_seconds();
         let mut records = self.records();
         records.retain(|_, record| record.counts(now, Self::LEEWAY_SECONDS));
-        let live = records.iter();
-        live.map(|(id, record)| (*id, record.clone())).collect()
+        records.keys().copied().collect()
+    }
+
+    pub(super) fn record_of(&self, subject: u64) -> Option<Record> {
+        self.records().get(&subject).cloned()
     }
 
     pub(super) fn records_held(&self) -> usize {

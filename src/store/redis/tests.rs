@@ -153,8 +153,8 @@ fn of_two_histories_of_a_subject_both_count() {
     );
     assert!(is_blocked());
     // What was known is what is restored.
-    let records = shared.live_records();
-    let (_, record) = records.iter().find(|(found, _)| *found == id).unwrap();
+    assert!(shared.live_subjects().contains(&id));
+    let record = shared.record_of(id).unwrap();
     assert_eq!(record.to_text(), "1:4000000000:0:6:2:bbbbbbbb,aaaaaaaa,");
     assert_eq!(
         learn_alice("2:4000000000:0:8:4:dddddddd,bbbbbbbb,cccccccc,aaaaaaaa,"),
