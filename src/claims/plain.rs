@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::NumericDate;
-use super::scan::{AudienceMember, Generation, RegisteredMembers};
+use super::scan::{AudienceMember, Generation, Member, RegisteredMembers};
 
 /// Reads `payload` into `members`, unless something in it needs more care: `None`, and `members` are worth nothing.
 pub(super) fn read<'a>(payload: &'a str, members: &mut RegisteredMembers<'a>) -> Option<()> {
@@ -23,19 +23,21 @@ pub(super) fn read<'a>(payload: &'a str, members: &mut RegisteredMembers<'a>) ->
     }
     loop {
         match reader.name()? {
-            Name::Issuer => set(&mut members.issuer, Cow::Borrowed(reader.string()?))?,
-            Name::Subject => set(&mut members.subject, Cow::Borrowed(reader.string()?))?,
-            Name::Audience => set(&mut members.audience, reader.audience()?)?,
-            Name::ExpiresAt => set(&mut members.expires_at, reader.date()?)?,
-            Name::NotBefore => set(&mut members.not_before, reader.date()?)?,
-            Name::IssuedAt => set(&mut members.issued_at, reader.date()?)?,
-            Name::TokenId => set(&mut members.token_id, Cow::Borrowed(reader.string()?))?,
-            Name::SessionId => set(&mut members.session_id, Cow::Borrowed(reader.string()?))?,
-            Name::Generation => set(
+            Member::Issuer => set(&mut members.issuer, Cow::Borrowed(reader.string()?))?,
+            Member::Subject => set(&mut members.subject, Cow::Borrowed(reader.string()?))?,
+            Member::Audience => set(&mut members.audience, reader.audience()?)?,
+            Member::ExpiresAt => set(&mut members.expires_at, reader.date()?)?,
+            Member::NotBefore => set(&mut members.not_before, reader.date()?)?,
+            Member::IssuedAt => set(&mut members.issued_at, reader.date()?)?,
+            Member::TokenId => set(&mut members.token_id, Cow::Borrowed(reader.string()?))?,
+            Member::SessionId => set(&mut members.session_id, Cow::Borrowed(reader.string()?))?,
+            Member::Generation => set(
                 &mut members.generation,
                 Generation(Some(reader.whole_number()?)),
             )?,
-            Name::Other => reader.skip(Reader::DEPTH)?,
+            // Rare, and refused in most cases.
+            Member::Events | Member::Confirmation => return None,
+            Member::Other => reader.skip(Reader::DEPTH)?,
         }
         if reader.comes(b'}') {
             return reader.end();
@@ -51,38 +53,6 @@ fn set<T>(member: &mut Option<T>, value: T) -> Option<()> {
     }
     *member = Some(value);
     Some(())
-}
-
-enum Name {
-    Issuer,
-    Subject,
-    Audience,
-    ExpiresAt,
-    NotBefore,
-    IssuedAt,
-    TokenId,
-    SessionId,
-    Generation,
-    Other,
-}
-
-impl Name {
-    fn of(name: &str) -> Option<Self> {
-        Some(match name {
-            "iss" => Self::Issuer,
-            "sub" => Self::Subject,
-            "aud" => Self::Audience,
-            "exp" => Self::ExpiresAt,
-            "nbf" => Self::NotBefore,
-            "iat" => Self::IssuedAt,
-            "jti" => Self::TokenId,
-            "sid" => Self::SessionId,
-            "generation" => Self::Generation,
-            // Rare, and refused in most cases.
-            "events" | "cnf" => return None,
-            _ => Self::Other,
-        })
-    }
 }
 
 struct Reader<'a> {
@@ -130,18 +100,18 @@ impl<'a> Reader<'a> {
 
     /// A member's name, and the colon. Most names are of three letters: those are known without a look for their end.
     #[inline]
-    fn name(&mut self) -> Option<Name> {
+    fn name(&mut self) -> Option<Member> {
         self.expect(b'"')?;
         let short = self.rest.split_first_chunk().and_then(|(start, rest)| {
             let name = match start {
-                b"iss\":" => Name::Issuer,
-                b"sub\":" => Name::Subject,
-                b"aud\":" => Name::Audience,
-                b"exp\":" => Name::ExpiresAt,
-                b"nbf\":" => Name::NotBefore,
-                b"iat\":" => Name::IssuedAt,
-                b"jti\":" => Name::TokenId,
-                b"sid\":" => Name::SessionId,
+                b"iss\":" => Member::Issuer,
+                b"sub\":" => Member::Subject,
+                b"aud\":" => Member::Audience,
+                b"exp\":" => Member::ExpiresAt,
+                b"nbf\":" => Member::NotBefore,
+                b"iat\":" => Member::IssuedAt,
+                b"jti\":" => Member::TokenId,
+                b"sid\":" => Member::SessionId,
                 _ => return None,
             };
             Some((name, rest))
@@ -150,9 +120,9 @@ impl<'a> Reader<'a> {
             self.rest = rest;
             return Some(name);
         }
-        let name = Name::of(self.until_quote()?)?;
+        let name = self.until_quote()?;
         self.expect(b':')?;
-        Some(name)
+        Some(Member::named(name))
     }
 
     #[inline]

@@ -111,7 +111,8 @@ impl<'de> Deserialize<'de> for Generation {
     }
 }
 
-enum Member {
+/// The members of a claims set that are told apart.
+pub(super) enum Member {
     Issuer,
     Subject,
     Audience,
@@ -126,6 +127,25 @@ enum Member {
     Other,
 }
 
+impl Member {
+    pub(super) fn named(name: &str) -> Self {
+        match name {
+            "iss" => Self::Issuer,
+            "sub" => Self::Subject,
+            "aud" => Self::Audience,
+            "exp" => Self::ExpiresAt,
+            "nbf" => Self::NotBefore,
+            "iat" => Self::IssuedAt,
+            "jti" => Self::TokenId,
+            "sid" => Self::SessionId,
+            "generation" => Self::Generation,
+            "events" => Self::Events,
+            "cnf" => Self::Confirmation,
+            _ => Self::Other,
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Member {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Name;
@@ -138,20 +158,7 @@ impl<'de> Deserialize<'de> for Member {
             }
 
             fn visit_str<E>(self, name: &str) -> Result<Member, E> {
-                Ok(match name {
-                    "iss" => Member::Issuer,
-                    "sub" => Member::Subject,
-                    "aud" => Member::Audience,
-                    "exp" => Member::ExpiresAt,
-                    "nbf" => Member::NotBefore,
-                    "iat" => Member::IssuedAt,
-                    "jti" => Member::TokenId,
-                    "sid" => Member::SessionId,
-                    "generation" => Member::Generation,
-                    "events" => Member::Events,
-                    "cnf" => Member::Confirmation,
-                    _ => Member::Other,
-                })
+                Ok(Member::named(name))
             }
         }
 
