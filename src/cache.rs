@@ -5,20 +5,22 @@
 //! 1. **A hit is the whole token, byte for byte.** The hash only finds the place. A token that was tampered with, one with equal
 //!    claims and another signature, and the second form of an ECDSA signature are other bytes.
 //! 2. **Only what was verified gets in**, as the last step of verifying: whatever fails, panics or is cancelled before leaves
-//!    nothing here.
+//!    nothing here, and moves nothing that is here.
 //! 3. **What may change is asked at every hit**: `exp`, `nbf` and `iat` against the clock, and behind the verifier the
 //!    store of revocations, which never learns that there is a cache.
 //! 4. **Keys that go take along what they verified.** An entry bears the epoch of the very keys that it was verified with, and
 //!    counts only while those are the keys. Keys that may no longer be used, for their age, serve no hit either.
 //! 5. **One cache belongs to one configuration.** Each setting of a verifier begins an empty one.
 //! 6. **It is bounded**: by weight, in which token, payload and decoded claims count, and by the length of a token.
-//! 7. **Nothing of others runs under its locks**: claims are decoded, copied and dropped outside of them.
+//! 7. **Nothing of others runs under its locks**: claims are decoded, copied and dropped outside of them. A panic when they are
+//!    dropped, for others to take their place, ends here.
 //! 8. **The time that a look-up takes tells nothing worth having.** Two tokens of one length are compared to their ends, wherever
 //!    they differ, so that nobody finds out a token piece by piece.
 //! 9. **Tokens do not meet at will.** Only the end of a token is hashed, with a random seed. The signature is there: those who present
 //!    tokens find no two whose signatures end alike, and whoever signs them has no need to.
 
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use foldhash::fast::RandomState;
 use quick_cache::sync::Cache;
@@ -124,16 +126,16 @@ impl<V: Copyable> TokenCache<V> {
 
     #[inline]
     pub(crate) fn find(&self, token: &[u8]) -> Option<V> {
-        let is_hot = match self.near(token, |place| place.find(token)) {
-            Some(Sight::Copy(value)) => return Some(value),
-            Some(Sight::Hot) => true,
-            Some(Sight::Rare) | None => false,
-        };
+        if let Some(Some(value)) = self.near(token, |place| place.find(token)) {
+            return Some(value);
+        }
         let entry = self.entries.get(&self.probe(token))?;
+        // Not before it is known to be here: what was never verified moves nothing.
+        let is_hot = self.near(token, |place| place.warm(token)) == Some(true);
         if is_hot && entry.weight <= weight(self.near_size) {
             let copy = (Box::from(token), entry.value.apart());
             // What it replaces is dropped once the lock is open.
-            drop(self.near(token, |place| place.copy.replace(copy)));
+            drop_apart(self.near(token, |place| place.copy.replace(copy)));
         }
         Some(entry.value)
     }
@@ -149,7 +151,7 @@ impl<V: Copyable> TokenCache<V> {
             .saturating_add(Self::OVERHEAD);
         let weight = weight(size);
         // A copy that is still here is why it was verified anew: no other thread's copy comes back here.
-        drop(self.near(token, |place| place.copy.take()));
+        drop_apart(self.near(token, |place| place.copy.take()));
         self.entries.insert(key, Entry { value, weight });
     }
 
@@ -177,29 +179,32 @@ struct NearPlace<V> {
     copy: Option<(Box<[u8]>, V)>,
 }
 
-enum Sight<V> {
-    Copy(V),
-    /// Worth a copy.
-    Hot,
-    Rare,
-}
-
 impl<V: Clone> NearPlace<V> {
     const HOT: u8 = 16;
     const HOTTEST: u8 = 64;
 
     #[inline]
-    fn find(&mut self, token: &[u8]) -> Sight<V> {
+    fn find(&mut self, token: &[u8]) -> Option<V> {
+        if token.last_chunk() != Some(&self.end) {
+            return None;
+        }
+        let (kept, value) = self.copy.as_ref()?;
+        if !is_same(token, kept) {
+            return None;
+        }
+        self.heat = self.heat.saturating_add(1).min(Self::HOTTEST);
+        Some(value.clone())
+    }
+
+    /// Notes that a token has come. Whether it is worth a copy.
+    #[inline]
+    fn warm(&mut self, token: &[u8]) -> bool {
         let Some(end) = token.last_chunk() else {
-            return Sight::Rare;
+            return false;
         };
         if self.end == *end {
             self.heat = self.heat.saturating_add(1).min(Self::HOTTEST);
-            return match &self.copy {
-                Some((kept, value)) if is_same(token, kept) => Sight::Copy(value.clone()),
-                _ if self.heat >= Self::HOT => Sight::Hot,
-                _ => Sight::Rare,
-            };
+            return self.heat >= Self::HOT;
         }
         // Whoever comes more often than all others together wins the place.
         self.heat = self.heat.saturating_sub(1);
@@ -207,7 +212,7 @@ impl<V: Clone> NearPlace<V> {
             self.end = *end;
             self.heat = 1;
         }
-        Sight::Rare
+        false
     }
 }
 
@@ -340,18 +345,42 @@ impl Hasher for Ready {
     }
 }
 
+/// Drops what another token has left here. A panic in it is no fault of the request that takes the place, and ends with it; two at
+/// once would end the process.
+fn drop_apart<T>(left: T) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(left))) {
+        // What it says may panic too when it is dropped.
+        std::mem::forget(panic);
+    }
+}
+
 /// What is evicted is dropped once the lock is open: claims are others' types, whose `drop` may do anything, panic too.
 #[derive(Clone)]
 struct DropLater;
 
-impl<V> Lifecycle<Key, Entry<V>> for DropLater {
-    /// One, as most often, and more.
-    type RequestState = (Option<Entry<V>>, Vec<Entry<V>>);
+/// One, as most often, and more.
+struct Evicted<V>(Option<Entry<V>>, Vec<Entry<V>>);
 
-    fn on_evict(&self, evicted: &mut Self::RequestState, _: Key, entry: Entry<V>) {
-        match evicted {
-            (one @ None, _) => *one = Some(entry),
-            (Some(_), more) => more.push(entry),
+impl<V> Default for Evicted<V> {
+    fn default() -> Self {
+        Self(None, Vec::new())
+    }
+}
+
+impl<V> Drop for Evicted<V> {
+    fn drop(&mut self) {
+        let more = std::mem::take(&mut self.1);
+        self.0.take().into_iter().chain(more).for_each(drop_apart);
+    }
+}
+
+impl<V> Lifecycle<Key, Entry<V>> for DropLater {
+    type RequestState = Evicted<V>;
+
+    fn on_evict(&self, Evicted(one, more): &mut Evicted<V>, _: Key, entry: Entry<V>) {
+        match one {
+            None => *one = Some(entry),
+            Some(_) => more.push(entry),
         }
     }
 }
@@ -367,7 +396,6 @@ impl<V> Weighter<Key, Entry<V>> for Weigh {
 
 #[cfg(test)]
 mod tests {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Arc;
 
     use super::*;
@@ -463,6 +491,24 @@ mod tests {
         assert_eq!(find(&cache, b"a hot token"), Some(7));
     }
 
+    #[test]
+    fn what_was_never_verified_moves_nothing() {
+        let cache = TokenCache::new(1 << 20);
+        let token = b"a hot token: AAAA";
+        keep(&cache, token, 7);
+        for _ in 0..NearPlace::<u32>::HOT {
+            find(&cache, token);
+        }
+        cache.entries.clear();
+        for number in 0..200 {
+            assert_eq!(
+                find(&cache, format!("forged {number}AAAA").as_bytes()),
+                None
+            );
+        }
+        assert_eq!(find(&cache, token), Some(7));
+    }
+
     struct Bomb(bool);
 
     impl Drop for Bomb {
@@ -478,16 +524,16 @@ mod tests {
     }
 
     #[test]
-    fn claims_that_panic_when_they_are_dropped_leave_the_lock_open() {
+    fn claims_that_panic_when_they_are_dropped_harm_nobody() {
         let cache = TokenCache::new(1 << 16);
         for number in 0..150_u8 {
-            let bomb = Arc::new(Bomb(number == 10));
+            let bomb = Arc::new(Bomb((10..13).contains(&number)));
             cache.keep(&[number], bomb, 100);
         }
         // In place of most of them.
-        let large = || cache.keep(b"large", Arc::new(Bomb(false)), 50_000);
-        assert!(catch_unwind(AssertUnwindSafe(large)).is_err());
-        assert!(cache.find(&[10]).is_none());
+        cache.keep(b"large", Arc::new(Bomb(false)), 50_000);
+        assert!(cache.find(b"large").is_some());
+        assert!((10..13).all(|number| cache.find(&[number]).is_none()));
         cache.keep(b"another", Arc::new(Bomb(false)), 100);
         assert!(cache.find(b"another").is_some());
     }

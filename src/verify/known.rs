@@ -106,9 +106,11 @@ impl fmt::Debug for KnownTokens {
 #[cfg(test)]
 #[cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::claims::{NumericDate, Times};
     use crate::clock::ManualClock;
     use crate::keys::SigningKey;
     use crate::verify::Verifier;
@@ -129,6 +131,45 @@ mod tests {
 
     fn key() -> SigningKey {
         SigningKey::hs256([7; 32]).unwrap()
+    }
+
+    /// Dates at both ends and in between, with and without a fraction.
+    fn date() -> impl Strategy<Value = NumericDate> {
+        let second = prop_oneof![0..400_u64, 253_402_300_000..253_402_300_799_u64, Just(NOW)];
+        let nanosecond = prop_oneof![Just(0), Just(999_999_999), 0..1_000_000_000_u32];
+        (second, nanosecond)
+            .prop_map(|(second, nanosecond)| Duration::new(second, nanosecond))
+            .prop_map(|date| NumericDate::from_since_epoch(date).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn a_span_is_what_is_checked_of_times(
+            expires_at in date(),
+            not_before in proptest::option::of(date()),
+            issued_at in proptest::option::of(date()),
+            leeway in prop_oneof![Just(0), Just(300_000), 0..300_000_u64],
+            edge in 0..5_usize,
+            beyond in prop_oneof![-2..=2_i64, -400_000_000_000..400_000_000_000_i64],
+        ) {
+            // Such a token is refused for that, whenever it comes.
+            prop_assume!(issued_at.is_none_or(|issued_at| issued_at <= expires_at));
+            let leeway = Duration::from_millis(leeway);
+            let verifier = verifier().leeway(leeway);
+            let times = Times { expires_at, not_before, issued_at };
+            let start = |date: Option<NumericDate>| {
+                date.map_or(Duration::ZERO, |date| date.since_epoch().saturating_sub(leeway))
+            };
+            let end = expires_at.since_epoch().saturating_add(leeway);
+            let edge = [end, start(not_before), start(issued_at), Duration::ZERO, Duration::MAX][edge];
+            let by = Duration::from_nanos(beyond.unsigned_abs());
+            let now = match beyond {
+                ..0 => edge.saturating_sub(by),
+                _ => edge.saturating_add(by),
+            };
+            let checked = verifier.check_times(times, now).is_ok();
+            prop_assert_eq!(verifier.span_of(times).holds(now), checked, "{:?}", now);
+        }
     }
 
     fn verifier() -> Verifier {

@@ -297,9 +297,12 @@ impl Verifier {
     /// public keys. For those of an HMAC secret it pays once two of five requests bring a token that is still there; a service
     /// that sees each token once does better [without](Verifier::without_cache).
     ///
-    /// A token takes about 3 to 5 KiB, decoded claims reckoned in generously: as large as any JSON value may be. Only long arrays of
-    /// something far larger than its JSON take more. What is remembered stays in memory, expired or not, until others need its
-    /// place. Clones share the memory; a verifier that is configured further begins anew. With 0 bytes nothing is remembered.
+    /// A token takes about 3 to 5 KiB, decoded claims reckoned in generously: as large as any JSON value may be. What a type of
+    /// claims allocates beyond that cannot be seen from here and comes on top: tables that it computes, patterns that it compiles, long
+    /// arrays of something far larger than its JSON. Keep such things elsewhere, or remember nothing.
+    ///
+    /// What is remembered stays in memory, expired or not, until others need its place. Clones share the memory; a verifier that is
+    /// configured further begins anew. With 0 bytes nothing is remembered.
     #[must_use]
     pub fn cache(mut self, bytes: usize) -> Self {
         self.known = KnownTokens::within(bytes);

@@ -104,9 +104,9 @@ impl VerifiedToken {
         self.0.claims.times()
     }
 
-    /// The claims as a type of one's own. The first type that is asked for is kept; asking for it again costs
-    /// no parse. Requests with the same token may share the value: what can be changed in it (a `Mutex`, an atomic number) is
-    /// no place for what belongs to one request.
+    /// The claims as a type of one's own. The first type that is asked for is kept, for as long as the token is
+    /// [remembered](super::Verifier::cache); asking for it again costs no parse. Requests with the same token may share the value: what
+    /// can be changed in it (a `Mutex`, an atomic number) is no place for what belongs to one request.
     ///
     /// # Errors
     ///

@@ -149,9 +149,13 @@ impl Snapshot {
     #[cold]
     fn check(&self, second: u64) -> bool {
         let is_young = self.fetched.elapsed().as_secs().saturating_add(1) < self.fresh_for;
-        if is_young {
-            self.checked_at.store(second, Ordering::Relaxed);
-        }
+        // Not in any second from now on: the clock may be set back to one that was checked. Before the first they are never fresh.
+        let checked = if is_young {
+            second
+        } else {
+            self.fresh_from.wrapping_sub(1)
+        };
+        self.checked_at.store(checked, Ordering::Relaxed);
         is_young
     }
 
@@ -175,4 +179,28 @@ impl Snapshot {
 /// When keys are renewed: ahead, so that nobody waits for it.
 pub(super) fn refresh_after(life: Duration) -> Duration {
     life.saturating_sub(life.checked_div(5).unwrap_or_default())
+}
+
+#[cfg(test)]
+#[cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
+mod tests {
+    use super::*;
+    use crate::keys::{Algorithm, SigningKey};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_that_was_checked_does_not_count_again() {
+        let hour = Duration::from_secs(3600);
+        let at = |second: u64| Duration::from_secs(1_800_000_000 + second);
+        let key = SigningKey::generate(Algorithm::ES256).unwrap();
+        let keys = KeySet::new([key.with_key_id("a").verifying_key()]).unwrap();
+        let snapshot = Snapshot::new(keys, 1, 0, Moment::at(at(0)), hour, hour);
+        tokio::time::advance(Duration::from_secs(100)).await;
+        assert!(snapshot.is_fresh(at(100)));
+        // Nobody keeps them, and the clock of the wall hardly goes on: by the other one their life is over.
+        tokio::time::advance(hour).await;
+        assert!(!snapshot.is_fresh(at(101)));
+        // Set back to the second that was checked an hour ago.
+        assert!(!snapshot.is_usable(at(100)));
+        assert!(!snapshot.is_fresh(at(100)));
+    }
 }
