@@ -42,8 +42,8 @@ use crate::clock::{Clock, SystemClock};
 /// with a chance of n / 2^63 at most: with 10 million, once in 10^12 look-ups.
 ///
 /// A revoked token takes 12 to 14 bytes: it lies with those that expire in the same 64 seconds, which go together,
-/// so none holds its own expiry. Tokens that expire more than 72 hours ahead, and sessions, take about 25 bytes,
-/// subjects 35.
+/// so none holds its own expiry. Tokens that expire more than 72 hours ahead, and sessions, take about 26 bytes,
+/// subjects 37.
 ///
 /// What still counts is never dropped: a full set refuses [new revocations](RevocationSet::revoke).
 ///
