@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use tower_jwt_auth::revocation::RevocationStore;
+use tower_jwt_auth::session::{SessionStore, Subject};
 use tower_jwt_auth::store::RedisStore;
 use tower_jwt_auth::store::redis::client::cmd;
 
@@ -11,7 +12,7 @@ use crate::edge::Edges;
 use crate::load::{Load, Thing, in_seconds};
 use crate::proxy::{Flow, Proxy};
 use crate::server::Server;
-use crate::{STALENESS, all_fresh, connect, eventually, node, nodes, options};
+use crate::{LONG, STALENESS, all_fresh, connect, eventually, node, nodes, options};
 
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -309,4 +310,60 @@ async fn redis_is_away_at_the_start() {
     store.ready(crate::LONG).await.unwrap();
     let edges = Edges::over(&store).await;
     edges.knows().await;
+}
+
+/// While a node reads the state, a server takes the place of the one that it reads, and lacks nothing; another call makes the
+/// new connection, so that the reading goes on as if nothing had happened.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_is_replaced_while_the_state_is_read() {
+    const COUNT: u64 = 5000;
+    let mut server = Server::start(&[]);
+    let first = node(server.client()).await;
+    let expires_at = in_seconds(3000);
+    let writers: Vec<_> = (0..50)
+        .map(|writer| {
+            let node = first.clone();
+            tokio::spawn(async move {
+                for number in (writer..COUNT).step_by(50) {
+                    let thing = Thing::new(number * 6, expires_at);
+                    node.revoke(&thing.revocation()).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    // It would write back what the others miss.
+    drop(first);
+    // Another program's, so that there is much to read.
+    let fill = "for i = 1, 300000 do redis.call('ZADD', KEYS[1], 4000000000, string.format('%016d', i)) end";
+    server.ask::<()>(cmd("EVAL").arg(fill).arg(1).arg("{jwt}:revoked"));
+    for round in 0..4_u64 {
+        let next = server.replica(0);
+        let proxy = Proxy::to(server.port).await;
+        let store = options().connect(proxy.client()).await.unwrap();
+        let busy: Vec<_> = (0..8)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    loop {
+                        let _ = store.subject(&Subject::new(None, "bob")).await;
+                    }
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(350 + 100 * round)).await;
+        next.ask::<()>(cmd("REPLICAOF").arg("NO").arg("ONE"));
+        proxy.lead_to(next.port);
+        proxy.cut();
+        store.ready(LONG).await.unwrap();
+        let is_missing = |number: &u64| {
+            let thing = Thing::new(number * 6, expires_at);
+            store.peek(&thing.token()) != Some(true)
+        };
+        assert_eq!((0..COUNT).filter(is_missing).count(), 0, "{round}");
+        busy.iter().for_each(tokio::task::JoinHandle::abort);
+        server = next;
+    }
 }

@@ -9,6 +9,7 @@ use tower_jwt_auth::session::{
     RefreshKeys, SessionErrorKind, SessionId, SessionStore, Sessions, TokenPair,
 };
 use tower_jwt_auth::store::RedisStore;
+use tower_jwt_auth::store::redis::client;
 
 use crate::edge::signing_key;
 use crate::load::{ISSUER, in_seconds};
@@ -200,4 +201,46 @@ async fn l07_redis_is_down_and_no_token_is_used_up() {
     }
     server.run();
     sessions.refresh(&successor(&first)).await.unwrap();
+}
+
+/// The replicas are away for longer than the grace: renewals go on, and are no theft.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l08_no_replica_hears_of_renewals() {
+    let master = Server::start(&[]);
+    let replica = master.replica(0);
+    let options = crate::options().replicas(1, Duration::from_millis(50));
+    let store = crate::connect(options, master.client()).await;
+    let sessions = sessions(&store).grace(Duration::ZERO);
+    let first = sessions.login("alice").await.unwrap();
+    drop(replica);
+    let second = sessions.refresh(&first.refresh_token).await.unwrap();
+    sessions.refresh(&second.refresh_token).await.unwrap();
+    // A theft is one all the same, and is told.
+    let error = sessions.refresh(&first.refresh_token).await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::Stolen);
+    assert_eq!(is_dead(&store, first.sid), Some(true));
+}
+
+/// The server comes back with a session that was ended, and is told so by the nodes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k09_a_session_that_was_ended_does_not_come_back() {
+    let mut server = Server::start(&[]);
+    let nodes = nodes(&server, 2).await;
+    let sessions = sessions(&nodes[0]);
+    let pair = sessions.login("alice").await.unwrap();
+    server.ask::<()>(&mut client::cmd("SAVE"));
+    sessions.logout(&pair.refresh_token).await.unwrap();
+    eventually("both know", || {
+        nodes
+            .iter()
+            .all(|node| is_dead(node, pair.sid) == Some(true))
+    })
+    .await;
+    server.kill();
+    server.run();
+    let members = || server.ask::<u64>(client::cmd("ZCARD").arg("{jwt}:revoked"));
+    eventually("it is told", || members() > 0).await;
+    let error = sessions.refresh(&pair.refresh_token).await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::Ended);
+    assert_eq!(nodes[1].find(pair.sid).await.unwrap(), None);
 }

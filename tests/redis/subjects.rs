@@ -212,3 +212,68 @@ async fn a_block_counts_of_which_another_history_knows_nothing() {
 async fn a_second_block_counts_of_which_another_history_knows_nothing() {
     split(true).await;
 }
+
+/// A node holds a history of nine changes that the server has lost, and is told to block: what was said last must not be
+/// taken for what came first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k05_a_block_after_a_loss_outlives_the_longer_history() {
+    let server = Server::start(&[]);
+    let nodes = nodes(&server, 2).await;
+    for _ in 0..30 {
+        nodes[0].raise_generation(&alice()).await.unwrap();
+    }
+    eventually("both know", || {
+        nodes.iter().all(|node| is_dead(node, 29) == Some(true))
+    })
+    .await;
+    server.ask::<()>(&mut cmd("FLUSHALL"));
+    nodes[1].block(&alice()).await.unwrap();
+    assert_eq!(is_dead(&nodes[1], 1000), Some(true));
+    for node in &nodes {
+        eventually("read anew", || {
+            node.state().loads > 1 && node.state().is_fresh
+        })
+        .await;
+    }
+    eventually("both are told", || {
+        nodes.iter().all(|node| is_dead(node, 1000) == Some(true))
+    })
+    .await;
+    make_all_read_anew(&server);
+    for node in &nodes {
+        eventually("read once more", || {
+            node.state().loads > 2 && node.state().is_fresh
+        })
+        .await;
+        assert_eq!(is_dead(node, 1000), Some(true));
+    }
+    assert!(is_blocked(&nodes[0]).await);
+}
+
+/// The server has lost that alice was logged out everywhere, and counts from the beginning when she is once more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k03_a_generation_after_a_loss_ends_what_was_issued_before() {
+    let server = Server::start(&[]);
+    let nodes = nodes(&server, 2).await;
+    assert_eq!(nodes[0].raise_generation(&alice()).await.unwrap(), 1);
+    eventually("both know", || {
+        nodes.iter().all(|node| is_dead(node, 0) == Some(true))
+    })
+    .await;
+    assert_eq!(is_dead(&nodes[0], 1), Some(false));
+    server.ask::<()>(&mut cmd("FLUSHALL"));
+    nodes[0].raise_generation(&alice()).await.unwrap();
+    for node in &nodes {
+        eventually("dead", || is_dead(node, 1) == Some(true)).await;
+    }
+    let mut raised = 1;
+    while raised == 1 {
+        raised = generation(&nodes[1]).await;
+    }
+    sessions(&nodes[1]).login("alice").await.unwrap();
+    let generation = generation(&nodes[1]).await;
+    for node in &nodes {
+        eventually("dead", || is_dead(node, generation - 1) == Some(true)).await;
+        eventually("alive", || is_dead(node, generation) == Some(false)).await;
+    }
+}

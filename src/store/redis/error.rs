@@ -26,6 +26,8 @@ pub enum RedisStoreError {
     Unread,
     /// The server's answer makes no sense: another program writes to these keys.
     Reply,
+    /// Another server, or another process of it, has taken the place of the one whose state was being read.
+    Replaced,
     /// A generation above 2^53 - 1, which the server's scripts cannot count to. Nothing was written.
     OutOfRange,
     /// The crypto back-end failed: no randomness.
@@ -55,6 +57,7 @@ impl fmt::Display for RedisStoreError {
             Self::Unreplicated => "too few replicas have it",
             Self::Unread => "not every node has read it in time",
             Self::Reply => "the Redis server's answer makes no sense",
+            Self::Replaced => "another Redis server has taken the place of the one that was read",
             Self::OutOfRange => "the generation is too large",
             Self::Backend => "the crypto back-end failed",
         })

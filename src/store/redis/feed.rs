@@ -228,15 +228,16 @@ async fn load(shared: &Shared, back: Duration) -> Result<Place, RedisStoreError>
         shared.health.set_other_secret(is_other);
     }
     let hello = hello?;
-    let Some([position, last]) = items(&hello) else {
+    let Some([position, last, process]) = items(&hello) else {
         return Err(RedisStoreError::Reply);
     };
+    let process = bytes(process).ok_or(RedisStoreError::Reply)?;
     let position = bytes(position).and_then(Position::parse);
     let place = Place {
         position: position.ok_or(RedisStoreError::Reply)?,
         last: bytes(last).ok_or(RedisStoreError::Reply)?.to_vec(),
     };
-    scan(shared, "ZSCAN", &shared.names.state, |member, until| {
+    scan(shared, process, "revoked", |member, until| {
         let until: f64 = text(until).and_then(|text| text.parse().ok())?;
         // A score is a whole number of seconds.
         #[expect(
@@ -247,7 +248,7 @@ async fn load(shared: &Shared, back: Duration) -> Result<Place, RedisStoreError>
         Some(shared.learn(member, until as u64))
     })
     .await?;
-    scan(shared, "HSCAN", &shared.names.subjects, |field, record| {
+    scan(shared, process, "subjects", |field, record| {
         let id = shared.seal.subject(field)?;
         let learnt = shared.learn_subject(id, Record::parse(record)?);
         Some(learnt.map(|_| ()))
@@ -257,21 +258,29 @@ async fn load(shared: &Shared, back: Duration) -> Result<Place, RedisStoreError>
     Ok(place)
 }
 
-/// Visits all pairs of a key. Those that `visit` cannot read are another program's, and say nothing.
+/// Visits all pairs of a key, as that process of a server has them: to another one that has taken its place meanwhile the cursor would
+/// mean another part. Pairs that `visit` cannot read are another program's, and say nothing.
 async fn scan(
     shared: &Shared,
-    command: &str,
+    process: &[u8],
     key: &str,
     mut visit: impl FnMut(&[u8], &[u8]) -> Option<Result<(), RedisStoreError>>,
 ) -> Result<(), RedisStoreError> {
     let mut cursor = b"0".to_vec();
+    let size = PAGE.to_string();
     loop {
-        let mut page = ::redis::cmd(command);
-        page.arg(key).arg(&cursor).arg("COUNT").arg(PAGE);
-        let page = shared.link.ask(&shared.deployment, &page).await?;
-        let Some([next, pairs]) = items(&page) else {
+        let nonce = random_name()?;
+        let script = &shared.scripts.page;
+        let arguments = [key.as_bytes(), &cursor, size.as_bytes()];
+        let (link, now) = (&shared.link, shared.now());
+        let page = shared.call_on(link, &nonce, script, now, false, &arguments);
+        let page = page.await?;
+        let Some([from, next, pairs]) = items(&page) else {
             return Err(RedisStoreError::Reply);
         };
+        if bytes(from) != Some(process) {
+            return Err(RedisStoreError::Replaced);
+        }
         let pairs = items(pairs).ok_or(RedisStoreError::Reply)?;
         for pair in pairs.chunks_exact(2) {
             let [name, value] = pair else { continue };
@@ -283,7 +292,7 @@ async fn scan(
             }
         }
         cursor = bytes(next).ok_or(RedisStoreError::Reply)?.to_vec();
-        if cursor == b"0" {
+        if cursor == *b"0" {
             return Ok(());
         }
         tokio::task::yield_now().await;
@@ -438,7 +447,8 @@ async fn restore(shared: &Shared) -> Result<(), RedisStoreError> {
         let text = record.to_text();
         let script = &shared.scripts.restore_subject;
         let mut ticket = shared.ticket(false)?;
-        let arguments: [&[u8]; 2] = [&field, text.as_bytes()];
+        let longest = Argument::from(shared.longest_lifetime().as_secs());
+        let arguments: [&[u8]; 3] = [&field, text.as_bytes(), &longest];
         let answer = shared.call_for(&ticket, script, &arguments).await?;
         shared.changed(&mut ticket, &field, &answer).await?;
     }

@@ -46,8 +46,12 @@
 //! The last of these hides more than it loses: nodes on its side take it for the server, and do not hear what the new one is
 //! told. With `min-replicas-to-write` they know nothing any more after `min-replicas-max-lag` and `max_staleness`.
 //!
+//! Nodes keep what still counts, and nothing else. A subject that was logged out everywhere so long ago that no token of before lives on, and
+//! that the server has lost, begins with generation 0 again.
+//!
 //! A refresh token of a renewal that was lost is ahead of the store, which takes it and [says so](crate::session::SessionEventKind::Recovered).
-//! A session whose beginning was lost is over. Nodes do not write sessions back.
+//! A session whose beginning was lost is over: its access tokens live to their end, and no logout ends them sooner. Nodes do not write
+//! sessions back.
 //!
 //! Keys must never be evicted: `maxmemory-policy noeviction`, the server's default. Whoever may write to the server may log anybody
 //! in or out: protect it as you protect the signing keys.
@@ -160,8 +164,7 @@ impl RedisStore {
     /// Revokes. Once it has returned Redis has it, and every look-up on this node sees it; on others within milliseconds. To revoke
     /// what is revoked changes nothing.
     ///
-    /// This ends access tokens; a session of [`Sessions`](crate::session::Sessions) whose `sid` is revoked goes on, and gets others: end it
-    /// there. A subject that is blocked gets no new tokens either.
+    /// This ends access tokens, and a session of [`Sessions`](crate::session::Sessions) whose `sid` is revoked at its next renewal. A subject that is blocked gets no new tokens either.
     ///
     /// # Errors
     ///

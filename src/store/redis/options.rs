@@ -117,7 +117,7 @@ impl RedisStoreOptions {
     }
 
     /// Waits after each write until so many replicas have it, for `patience` at most and within that of the whole call. None by default: a
-    /// replica that is promoted may then lack the last writes.
+    /// replica that is promoted may then lack the last writes. Renewals do not wait: one that is lost is recovered.
     pub fn replicas(mut self, replicas: usize, patience: Duration) -> Self {
         self.replicas = replicas;
         self.replication_patience = patience;

@@ -33,6 +33,7 @@ scripts!(
     generation,
     hello,
     list,
+    page,
     raise,
     restore,
     restore_subject,

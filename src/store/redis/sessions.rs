@@ -194,13 +194,19 @@ impl SessionStore for RedisStore {
             let members = rest.first().ok_or(RedisStoreError::Reply)?;
             session(sid, members).ok_or(RedisStoreError::Reply)
         };
-        let rotated = match bytes(what) {
+        // No replica is waited for: a renewal that is lost is recovered, and one that failed here would count as theft when it is tried
+        // again after the grace.
+        Ok(match bytes(what) {
             Some(b"renewed") => Rotated::Renewed(now()?),
             Some(b"repeated") => Rotated::Repeated(now()?),
             Some(b"recovered") => Rotated::Recovered(now()?),
             Some(b"replayed") => {
                 let session = now()?;
-                shared.ended(&mut ticket, &session, &answer).await?;
+                match shared.ended(&mut ticket, &session, &answer).await {
+                    // A theft must be told, whoever has not heard of it yet.
+                    Ok(()) | Err(RedisStoreError::Unreplicated) => {}
+                    Err(error) => return Err(error),
+                }
                 return Ok(Rotated::Replayed(session));
             }
             Some(b"ended") => Rotated::Refused(Refusal::Ended),
@@ -208,11 +214,7 @@ impl SessionStore for RedisStore {
             Some(b"blocked") => Rotated::Refused(Refusal::Blocked),
             Some(b"logged out") => Rotated::Refused(Refusal::LoggedOut),
             _ => return Err(RedisStoreError::Reply),
-        };
-        if !matches!(rotated, Rotated::Refused(_)) {
-            shared.replicated(&answer).await?;
-        }
-        Ok(rotated)
+        })
     }
 
     async fn end(&self, sid: SessionId) -> Result<Option<Session>, RedisStoreError> {

@@ -18,6 +18,11 @@ elseif secret ~= probe then
   return redis.error_reply('OTHERSECRET the keys belong to nodes with another secret')
 end
 
+-- Which process of a server this is: another one for each start, and for each server that takes another's place.
+local function process()
+  return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+end
+
 local function whole(number)
   return string.format('%.0f', number)
 end
@@ -51,7 +56,7 @@ local function revoke(member, till)
 end
 
 -- A subject: generation, until when tokens of earlier ones may live, whether it is blocked, when it was last blocked or that was
--- lifted, how often it was changed, and the tags of the last eight changes, the newest first.
+-- lifted, how often it was changed, and the tags of the last 24 changes, the newest first.
 local function parse(text)
   local g, t, b, c, n, tags = string.match(text, '^(%d+):(%d+):(%d):(%d+):(%d+):(.*)$')
   if not g then return nil end
@@ -80,7 +85,7 @@ end
 -- Keeps a subject that has changed, tells the nodes, and says what it is now.
 local function keep(field, s)
   s.n = s.n + 1
-  s.tags = string.sub(string.sub(nonce, 1, 8) .. ',' .. s.tags, 1, 71)
+  s.tags = string.sub(string.sub(nonce, 1, 8) .. ',' .. s.tags, 1, 215)
   local text = record(s)
   redis.call('HSET', subjects, field, text)
   return { append('u', field, 'r', text), text }

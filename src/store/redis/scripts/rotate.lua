@@ -8,6 +8,12 @@ local values = redis.call('HMGET', key, unpack(names))
 local v = {}
 for index, name in ipairs(names) do v[name] = values[index] end
 if not v.k then return { 'ended' } end
+-- It was ended, which this server has lost and the nodes have told it since.
+if redis.call('ZSCORE', state, v.m) then
+  redis.call('DEL', key)
+  redis.call('ZREM', list_key(v.u), sid)
+  return { 'ended' }
+end
 if present >= v.d or present >= v.e then return { 'expired' } end
 local s = subject(v.u)
 if s.b == 1 then return { 'blocked' } end
