@@ -227,3 +227,35 @@ async fn sessions_in_a_cluster() {
     assert!(matches!(error, RedisStoreError::Unreplicated));
     too_many.ready(LONG).await.unwrap();
 }
+
+/// An address that answers nothing, as that of a machine that is away.
+fn silence() -> (std::net::TcpListener, Vec<std::net::TcpStream>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(300));
+    // Until no more are held for it.
+    let held = std::iter::from_fn(|| connect().ok()).collect();
+    (listener, held)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_machine_of_the_first_sentinel_is_away() {
+    let master = Server::start(&[]);
+    let sentinel = Sentinel::of(&master);
+    let away = silence();
+    let urls = vec![
+        format!("redis://{}/", away.0.local_addr().unwrap()),
+        format!("redis://127.0.0.1:{}/", sentinel.port),
+    ];
+    let client = SentinelClient::build(urls, "main", None, SentinelServerType::Master).unwrap();
+    crate::connect(crate::options(), client).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_machine_of_the_slots_master_is_away() {
+    let cluster = Cluster::start().await;
+    let node = node(cluster.client()).await;
+    cluster.0[cluster.master()].freeze();
+    eventually("it knows nothing", || !node.state().is_fresh).await;
+    all_fresh(&[node]).await;
+}

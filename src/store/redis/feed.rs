@@ -112,7 +112,12 @@ pub(super) async fn follow(shared: Arc<Shared>) {
         let began = Instant::now();
         // This node may have been told to revoke something before it had read anything.
         let holds_something = shared.set.state().entries() > 0;
-        let place = match load(&shared, back).await {
+        let loading = async {
+            // First of all: what is read must not grow old while that takes its time.
+            link.connect(&shared.deployment).await?;
+            load(&shared, back).await
+        };
+        let place = match loading.await {
             Ok(place) => place,
             Err(error) => {
                 report(&error);
@@ -129,7 +134,7 @@ pub(super) async fn follow(shared: Arc<Shared>) {
         pause = Pause::default();
         read_on(&shared, &link, place).await;
         // Whoever answered may not be the master any more.
-        link.forget_any().await;
+        link.forget_any();
     }
 }
 
@@ -171,6 +176,9 @@ impl Pause {
 /// Reads the stream until it does not go on.
 async fn read_on(shared: &Shared, link: &Link, mut place: Place) {
     let mut pause = Pause::default();
+    // Those that were written before are no sign of how this goes; one is written now.
+    shared.beats().clear();
+    shared.urge.notify_one();
     loop {
         let reading = read(shared, link, &mut place).await;
         shared.place.send_replace(place.clone());

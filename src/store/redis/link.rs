@@ -1,6 +1,7 @@
 //! Connections that are made anew once they break.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -11,43 +12,44 @@ use ::redis::sentinel::SentinelClient;
 use ::redis::{
     AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisFuture, RedisResult, ServerErrorKind, Value,
 };
-use tokio::sync::Mutex;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::error::RedisStoreError;
 
 /// Where Redis is: a server, the master that Sentinels name, or a Cluster. Made of the `redis` crate's own clients, which know of
 /// addresses, users, passwords and TLS.
-pub struct RedisDeployment(Kind);
+pub struct RedisDeployment(Arc<Kind>);
 
 enum Kind {
     Server(Client),
-    Sentinel(Mutex<SentinelClient>),
+    Sentinel(tokio::sync::Mutex<SentinelClient>),
     Cluster(ClusterClient),
 }
 
 impl From<Client> for RedisDeployment {
     fn from(client: Client) -> Self {
-        Self(Kind::Server(client))
+        Self(Arc::new(Kind::Server(client)))
     }
 }
 
 /// The client must be one for the master.
 impl From<SentinelClient> for RedisDeployment {
     fn from(client: SentinelClient) -> Self {
-        Self(Kind::Sentinel(Mutex::new(client)))
+        Self(Arc::new(Kind::Sentinel(tokio::sync::Mutex::new(client))))
     }
 }
 
 impl From<ClusterClient> for RedisDeployment {
     fn from(client: ClusterClient) -> Self {
-        Self(Kind::Cluster(client))
+        Self(Arc::new(Kind::Cluster(client)))
     }
 }
 
 impl fmt::Debug for RedisDeployment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
+        f.write_str(match *self.0 {
             Kind::Server(_) => "Server",
             Kind::Sentinel(_) => "Sentinel",
             Kind::Cluster(_) => "Cluster",
@@ -57,24 +59,26 @@ impl fmt::Debug for RedisDeployment {
 
 impl RedisDeployment {
     pub(super) fn is_cluster(&self) -> bool {
-        matches!(self.0, Kind::Cluster(_))
+        matches!(*self.0, Kind::Cluster(_))
     }
+}
 
+impl Kind {
     /// A new connection, which gives up on an answer after `patience`.
     async fn connect(&self, patience: Duration) -> RedisResult<Connection> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(patience))
             .set_response_timeout(Some(patience));
-        Ok(match &self.0 {
-            Kind::Server(client) => {
+        Ok(match self {
+            Self::Server(client) => {
                 let made = client.get_multiplexed_async_connection_with_config(&config);
                 Connection::Server(made.await?)
             }
-            Kind::Sentinel(client) => {
+            Self::Sentinel(client) => {
                 let mut client = client.lock().await;
                 Connection::Server(client.get_async_connection_with_config(&config).await?)
             }
-            Kind::Cluster(client) => {
+            Self::Cluster(client) => {
                 let config = redis::cluster::ClusterConfig::new()
                     .set_connection_timeout(patience)
                     .set_response_timeout(patience);
@@ -102,7 +106,7 @@ impl Connection {
 
 /// One connection, shared by all who ask something of the server.
 pub(super) struct Link {
-    current: Mutex<Current>,
+    current: Arc<Mutex<Current>>,
     patience: Duration,
 }
 
@@ -111,12 +115,64 @@ struct Current {
     connection: Option<Connection>,
     /// Counts the connections, so that who has seen one break does not throw away the next.
     number: u64,
+    attempt: Option<Attempt>,
+}
+
+type Outcome = Option<Result<(), RedisStoreError>>;
+
+/// A connection that is being made. It goes on when those who wait for it give up: where one of several machines is silent, the next is
+/// tried only once that one has had its time.
+struct Attempt {
+    task: AbortHandle,
+    outcome: watch::Receiver<Outcome>,
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        lock(&self.current).attempt = None;
+    }
+}
+
+fn lock(current: &Mutex<Current>) -> MutexGuard<'_, Current> {
+    current.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many times the patience of a call an attempt may take.
+const ATTEMPT: u32 = 5;
+
+async fn attempt(
+    deployment: Arc<Kind>,
+    current: Arc<Mutex<Current>>,
+    patience: Duration,
+    outcome: watch::Sender<Outcome>,
+) {
+    let made = timeout(
+        patience.saturating_mul(ATTEMPT),
+        deployment.connect(patience),
+    );
+    let made = match made.await {
+        Ok(made) => made.map_err(RedisStoreError::from),
+        Err(_) => Err(RedisStoreError::Timeout),
+    };
+    let mut current = lock(&current);
+    let made = made.map(|connection| {
+        current.number = current.number.wrapping_add(1);
+        current.connection = Some(connection);
+    });
+    outcome.send_replace(Some(made));
+    current.attempt = None;
 }
 
 impl Link {
     pub(super) fn new(patience: Duration) -> Self {
         Self {
-            current: Mutex::default(),
+            current: Arc::default(),
             patience,
         }
     }
@@ -150,7 +206,7 @@ impl Link {
             Ok(Ok((number, Ok(value)))) => Ok((value, number)),
             Ok(Ok((number, Err(error)))) => {
                 if is_over(&error) {
-                    self.forget(number).await;
+                    self.forget(number);
                 }
                 Err(error.into())
             }
@@ -158,7 +214,7 @@ impl Link {
             // It may be half open: nothing comes through, and nothing says so.
             Err(_) => {
                 if let Some(number) = asked_on {
-                    self.forget(number).await;
+                    self.forget(number);
                 }
                 Err(RedisStoreError::Timeout)
             }
@@ -182,29 +238,56 @@ impl Link {
         asked.await.map_err(|_| RedisStoreError::Timeout)?
     }
 
+    /// Waits for a connection, for as long as an attempt takes.
+    pub(super) async fn connect(
+        &self,
+        deployment: &RedisDeployment,
+    ) -> Result<(), RedisStoreError> {
+        self.connection(deployment).await.map(|_| ())
+    }
+
     async fn connection(
         &self,
         deployment: &RedisDeployment,
     ) -> Result<(u64, Connection), RedisStoreError> {
-        let mut current = self.current.lock().await;
-        if let Some(connection) = &current.connection {
-            return Ok((current.number, connection.clone()));
+        loop {
+            let mut outcome = {
+                let mut current = lock(&self.current);
+                if let Some(connection) = &current.connection {
+                    return Ok((current.number, connection.clone()));
+                }
+                let is_over = |attempt: &mut Attempt| attempt.outcome.has_changed().is_err();
+                // That of a runtime that is gone.
+                drop(current.attempt.take_if(is_over));
+                let attempt = current.attempt.get_or_insert_with(|| {
+                    let (sender, outcome) = watch::channel(None);
+                    let (deployment, current) =
+                        (Arc::clone(&deployment.0), Arc::clone(&self.current));
+                    let task = attempt(deployment, current, self.patience, sender);
+                    Attempt {
+                        task: tokio::spawn(task).abort_handle(),
+                        outcome,
+                    }
+                });
+                attempt.outcome.clone()
+            };
+            match outcome.wait_for(Option::is_some).await.as_deref() {
+                Ok(Some(Ok(()))) => {}
+                Ok(Some(Err(error))) => return Err(error.clone()),
+                Ok(None) | Err(_) => return Err(RedisStoreError::Timeout),
+            }
         }
-        let connection = deployment.connect(self.patience).await?;
-        current.number = current.number.wrapping_add(1);
-        current.connection = Some(connection.clone());
-        Ok((current.number, connection))
     }
 
-    async fn forget(&self, number: u64) {
-        let mut current = self.current.lock().await;
+    fn forget(&self, number: u64) {
+        let mut current = lock(&self.current);
         if current.number == number {
             current.connection = None;
         }
     }
 
-    pub(super) async fn forget_any(&self) {
-        self.current.lock().await.connection = None;
+    pub(super) fn forget_any(&self) {
+        lock(&self.current).connection = None;
     }
 }
 
