@@ -11,7 +11,7 @@ use tower_jwt_auth::store::redis::client::sentinel::{SentinelClient, SentinelSer
 use tower_jwt_auth::store::redis::client::{Client, cmd};
 
 use crate::edge::Edges;
-use crate::load::Load;
+use crate::load::{Load, Thing, in_seconds};
 use crate::server::{Server, free_port};
 use crate::{LONG, all_fresh, eventually, node};
 
@@ -258,4 +258,38 @@ async fn the_machine_of_the_slots_master_is_away() {
     cluster.0[cluster.master()].freeze();
     eventually("it knows nothing", || !node.state().is_fresh).await;
     all_fresh(&[node]).await;
+}
+
+/// The connection is cut while replicas are waited for, and the next one has nothing to wait for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_in_a_cluster_are_waited_for() {
+    let cluster = Cluster::start().await;
+    let options = crate::options().replicas(1, Duration::from_millis(500));
+    let node = crate::connect(options, cluster.client()).await;
+    let thing = |number: u64| Thing::new(number * 6, in_seconds(600));
+    let master = &cluster.0[cluster.master()];
+    let mut tries = 0;
+    while node.revoke(&thing(0).revocation()).await.is_err() {
+        tries += 1;
+        assert!(tries < 20, "the replica has it");
+    }
+    let port = format!("master_port:{}\r", master.port);
+    for server in &cluster.0 {
+        if server.info("replication").contains(&port) {
+            server.freeze();
+        }
+    }
+    for number in 1..=5 {
+        let (node, thing) = (node.clone(), thing(number));
+        let revoked = tokio::spawn(async move { node.revoke(&thing.revocation()).await });
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let mut kill = cmd("CLIENT");
+        kill.arg("KILL")
+            .arg("TYPE")
+            .arg("normal")
+            .arg("SKIPME")
+            .arg("yes");
+        master.ask::<u64>(&mut kill);
+        assert!(revoked.await.unwrap().is_err(), "no replica has it");
+    }
 }

@@ -35,6 +35,7 @@ scripts!(
     list,
     page,
     raise,
+    replication,
     restore,
     restore_subject,
     revoke,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ::redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
-use ::redis::{ErrorKind, ServerErrorKind, Value};
+use ::redis::{Cmd, ErrorKind, ServerErrorKind, Value};
 use tokio::sync::{Notify, watch};
 
 use super::error::RedisStoreError;
@@ -114,6 +114,15 @@ impl Position {
 pub(super) struct Answer {
     value: Value,
     connection: u64,
+    /// In a Cluster, which process was the master before, if replicas are to be waited for.
+    process: Option<Vec<u8>>,
+}
+
+/// How far a master's replicas are.
+struct Replication {
+    process: Vec<u8>,
+    offset: Argument,
+    replicas: usize,
 }
 
 impl Deref for Answer {
@@ -286,12 +295,18 @@ impl Shared {
         is_wanted: bool,
         arguments: &[&[u8]],
     ) -> Result<Answer, RedisStoreError> {
-        let link = if self.settings.replicas == 0 {
-            &self.link
-        } else {
+        let is_replicated = self.settings.replicas > 0;
+        let link = if is_replicated {
             &self.slow_link
+        } else {
+            &self.link
         };
-        match self
+        let process = if is_replicated && self.deployment.is_cluster() {
+            Some(self.replication(&Argument::from("")).await?.process)
+        } else {
+            None
+        };
+        let answer = match self
             .call_on(link, nonce, script, now, is_wanted, arguments)
             .await
         {
@@ -300,6 +315,32 @@ impl Shared {
                     .await
             }
             answer => answer,
+        };
+        let answer = answer?;
+        Ok(Answer { process, ..answer })
+    }
+
+    /// How far the replicas of a Cluster's master are, up to `offset`, or up to what it has written by now.
+    async fn replication(&self, offset: &[u8]) -> Result<Replication, RedisStoreError> {
+        let nonce = random_name()?;
+        let script = &self.scripts.replication;
+        let arguments = [offset];
+        let answer = self.call_on(
+            &self.slow_link,
+            &nonce,
+            script,
+            self.now(),
+            false,
+            &arguments,
+        );
+        let answer = answer.await?;
+        match items(&answer) {
+            Some([process, offset, Value::Int(replicas)]) => Ok(Replication {
+                process: bytes(process).ok_or(RedisStoreError::Reply)?.to_vec(),
+                offset: Argument::from(bytes(offset).ok_or(RedisStoreError::Reply)?),
+                replicas: usize::try_from(*replicas).unwrap_or(0),
+            }),
+            _ => Err(RedisStoreError::Reply),
         }
     }
 
@@ -344,7 +385,11 @@ impl Shared {
             answer => answer,
         };
         let (value, connection) = answer?;
-        Ok(Answer { value, connection })
+        Ok(Answer {
+            value,
+            connection,
+            process: None,
+        })
     }
 
     /// Waits until as many replicas as wanted have what was written by the call with this answer.
@@ -360,21 +405,20 @@ impl Shared {
         let mut command = ::redis::cmd("WAIT");
         let patience = u64::try_from(replication_patience.as_millis()).unwrap_or(u64::MAX);
         command.arg(replicas).arg(patience);
-        let asked = if self.deployment.is_cluster() {
-            let route = Route::with_key(&self.names.stream, SlotAddr::Master);
-            let route = RoutingInfo::SingleNode(SingleNodeRoutingInfo::SpecificNode(route));
-            self.slow_link
-                .ask_at(&self.deployment, &command, route)
-                .await
-        } else {
-            let asked = self.slow_link.ask_and_tell(&self.deployment, &command);
-            match asked.await {
-                // The server counts from what was written on the same connection.
-                Ok((_, connection)) if connection != answer.connection => {
-                    Err(RedisStoreError::Unreplicated)
-                }
-                asked => asked.map(|(value, _)| value),
+        if self.deployment.is_cluster() {
+            return match self.replicated_in_cluster(answer, &command).await {
+                Ok(true) => Ok(()),
+                // The master has it, whatever went wrong since.
+                _ => Err(RedisStoreError::Unreplicated),
+            };
+        }
+        let asked = self.slow_link.ask_and_tell(&self.deployment, &command);
+        let asked = match asked.await {
+            // The server counts from what was written on the same connection.
+            Ok((_, connection)) if connection != answer.connection => {
+                Err(RedisStoreError::Unreplicated)
             }
+            asked => asked.map(|(value, _)| value),
         };
         match asked {
             Ok(Value::Int(count))
@@ -385,6 +429,24 @@ impl Shared {
             // The server has it, whatever went wrong since.
             _ => Err(RedisStoreError::Unreplicated),
         }
+    }
+
+    /// The same in a Cluster, whose connections are made anew unseen. So what the master says of its replicas counts, if it was the same
+    /// process before, in between and now; `wait` only has them hurry.
+    async fn replicated_in_cluster(
+        &self,
+        answer: &Answer,
+        wait: &Cmd,
+    ) -> Result<bool, RedisStoreError> {
+        let written = self.replication(b"").await?;
+        let route = Route::with_key(&self.names.stream, SlotAddr::Master);
+        let route = RoutingInfo::SingleNode(SingleNodeRoutingInfo::SpecificNode(route));
+        self.slow_link.ask_at(&self.deployment, wait, route).await?;
+        let now = self.replication(&written.offset).await?;
+        let is_same = |process: &[u8]| answer.process.as_deref() == Some(process);
+        Ok(is_same(&written.process)
+            && is_same(&now.process)
+            && now.replicas >= self.settings.replicas)
     }
 
     /// Takes in a member of the state. `until`: in seconds.
