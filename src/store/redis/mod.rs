@@ -29,7 +29,8 @@
 //! another server's, and where a node misses what it wrote itself, it reads the state anew, and writes back what it holds and Redis
 //! does not. So a revocation that any living node has made or read survives the loss of the server's last writes, or of all:
 //! until then, for a second or so, nodes that had not read it may let such a token pass. Of a subject the last word counts; where two
-//! servers heard different ones, both do: then a block stands until it is lifted again.
+//! servers heard different ones, both do: then a block stands until it is lifted again, and whom both logged out everywhere must log in
+//! anew.
 //!
 //! # What Redis may lose
 //!
@@ -60,6 +61,9 @@
 //!
 //! A revoked token takes some 130 bytes in Redis, 14 on each node, and for a minute some 80 more in the stream. A node keeps two
 //! connections, one more with [`replicas`](RedisStoreOptions::replicas).
+//!
+//! All sessions of a subject are listed, and ended, in one step of the server, which takes longer than a call waits if there are some
+//! hundred thousand of them: limit how often one subject may log in.
 //!
 //! # Keys
 //!
