@@ -915,7 +915,11 @@ async fn sessions_go_on_while_their_key_is_changed() {
     // Some nodes have the new key already, some do not yet; each accepts what the others sign.
     let (before, before_app) = node(published(&old, &new));
     let (after, after_app) = node(published(&new, &old));
-    let first = before.sessions().login("alice").await.unwrap();
+    let first = before
+        .sessions()
+        .login(&before.sessions().subject_named("alice"))
+        .await
+        .unwrap();
     let second = after
         .sessions()
         .refresh(&first.refresh_token)

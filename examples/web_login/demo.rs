@@ -165,7 +165,8 @@ pub(crate) async fn toggle_admin(
     State(service): App,
     token: VerifiedToken,
 ) -> Result<Response, Problem> {
-    let id = token.subject().ok_or(Problem::INTERNAL)?;
+    let subject = service.routes.sessions().subject_of(&token)?;
+    let id = subject.name();
     let admin = service.users.toggle_admin(id).ok_or(Problem::INTERNAL)?;
     let kind = if admin { "role_given" } else { "role_taken" };
     service.demo.note(kind, id, None);

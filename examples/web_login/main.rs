@@ -87,7 +87,7 @@ async fn login(
     let Credentials { username, password } = credentials;
     let sessions = service.routes.sessions();
     // Before the password is looked at: who is blocked, or logged out everywhere, while that takes its time stays out.
-    let pending = sessions.begin(&username).await;
+    let pending = sessions.begin(&sessions.subject_named(&username)).await;
     if !service.users.check(&username, password).await? {
         return Err(Problem::WRONG_PASSWORD);
     }
@@ -159,7 +159,8 @@ async fn list_sessions(
     State(service): App,
     token: VerifiedToken,
 ) -> Result<Json<Vec<Value>>, Problem> {
-    let list = service.routes.sessions().list(subject(&token)?).await?;
+    let sessions = service.routes.sessions();
+    let list = sessions.list(&sessions.subject_of(&token)?).await?;
     let shown = |session: &tower_jwt_auth::session::Session| {
         let sid = session.sid.to_string();
         json!({
@@ -182,7 +183,10 @@ async fn end_session(
 ) -> Result<StatusCode, Problem> {
     let sid = SessionId::parse(&sid).ok_or(Problem::NO_SUCH_SESSION)?;
     let sessions = service.routes.sessions();
-    match sessions.end_session_of(subject(&token)?, sid).await? {
+    match sessions
+        .end_session_of(&sessions.subject_of(&token)?, sid)
+        .await?
+    {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem::NO_SUCH_SESSION),
     }
@@ -190,13 +194,10 @@ async fn end_session(
 
 async fn logout_everywhere(State(service): App, token: VerifiedToken) -> Result<Response, Problem> {
     let sessions = service.routes.sessions();
-    sessions.logout_everywhere(subject(&token)?).await?;
+    let subject = sessions.subject_of(&token)?;
+    sessions.logout_everywhere(&subject).await?;
     let cookies = service.routes.cookies().clear()?;
     Ok((StatusCode::NO_CONTENT, set_cookies(cookies)).into_response())
-}
-
-fn subject(token: &VerifiedToken) -> Result<&str, Problem> {
-    token.subject().ok_or(Problem::INTERNAL)
 }
 
 /// What went wrong, as `application/problem+json` (RFC 9457), like the answers of the crate.
@@ -374,7 +375,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let demo = Arc::clone(&demo);
             move |event| demo.note_event(event)
         });
-    sessions.block(users::BLOCKED).await?;
+    let blocked = sessions.subject_named(users::BLOCKED);
+    sessions.block(&blocked).await?;
 
     let service = Service {
         routes: SessionRoutes::with_cookies(sessions, cookies),
