@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::header::{COOKIE, HeaderMap};
+use axum::http::header::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -17,7 +17,7 @@ use tower_jwt_auth::VerifiedToken;
 use tower_jwt_auth::clock::{Clock, SystemClock};
 use tower_jwt_auth::session::{SessionErrorKind, SessionEvent};
 
-use crate::{App, Problem, Service, age};
+use crate::{App, Problem, Service, age, refresh_token};
 
 /// The outage, the thief, and what has happened.
 pub(crate) struct Demo {
@@ -115,16 +115,6 @@ async fn steal(State(service): App, headers: HeaderMap) -> Result<Response, Prob
     *lock(&service.demo.loot) = Some(token.to_owned());
     service.demo.note("copied", "the thief", None);
     Ok(Json(json!({ "loot": true })).into_response())
-}
-
-fn refresh_token(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(COOKIE).iter();
-    let cookies = cookies.filter_map(|cookies| cookies.to_str().ok());
-    let mut cookies = cookies.flat_map(|cookies| cookies.split(';'));
-    cookies.find_map(|cookie| match cookie.trim().split_once('=')? {
-        ("__Host-refresh" | "refresh", token) if !token.is_empty() => Some(token),
-        _ => None,
-    })
 }
 
 /// The thief, elsewhere, renews with the stolen token, and keeps what that gets.

@@ -26,8 +26,8 @@ use std::time::{Duration, SystemTime};
 
 use axum::extract::{DefaultBodyLimit, Form, Path, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, REFERRER_POLICY,
-    RETRY_AFTER, SET_COOKIE, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName,
+    REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
@@ -92,9 +92,24 @@ async fn login(
         return Err(Problem::WRONG_PASSWORD);
     }
     let pending = pending?.label(device(&headers));
+    // The browser is about to forget the tokens of its session before: nobody could end it.
+    let old = refresh_token(&headers).map(|token| sessions.session_of_refresh_token(token));
+    if let Some(Ok(old)) = old {
+        sessions.end_session(old).await?;
+    }
     let tokens = sessions.complete(pending).await?;
     let cookies = service.routes.cookies().set(&tokens)?;
     Ok((StatusCode::NO_CONTENT, set_cookies(cookies)).into_response())
+}
+
+fn refresh_token(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(COOKIE).iter();
+    let cookies = cookies.filter_map(|cookies| cookies.to_str().ok());
+    let mut cookies = cookies.flat_map(|cookies| cookies.split(';'));
+    cookies.find_map(|cookie| match cookie.trim().split_once('=')? {
+        ("__Host-refresh" | "refresh", token) if !token.is_empty() => Some(token),
+        _ => None,
+    })
 }
 
 /// What a list of sessions can say of a browser, as far as it can be believed.

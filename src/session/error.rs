@@ -88,7 +88,7 @@ impl SessionError {
         self.kind
     }
 
-    pub(super) fn unavailable(source: impl Error + Send + Sync + 'static) -> Self {
+    pub(crate) fn unavailable(source: impl Error + Send + Sync + 'static) -> Self {
         Self {
             kind: SessionErrorKind::Unavailable,
             source: Some(Arc::new(source)),

@@ -359,6 +359,31 @@ impl<S: SessionStore> Sessions<S> {
         sid.ok_or_else(|| SessionErrorKind::Foreign.into())
     }
 
+    /// The session that a refresh token belongs to. The token may be an old one, and the session may
+    /// have ended: ask this to end the session that a browser had before a login.
+    ///
+    /// ```
+    /// # use tower_jwt_auth::session::{PendingLogin, SessionError, SessionStore, Sessions, TokenPair};
+    /// async fn log_in<S: SessionStore>(
+    ///     sessions: &Sessions<S>,
+    ///     login: PendingLogin,
+    ///     cookie: Option<&str>,
+    /// ) -> Result<TokenPair, SessionError> {
+    ///     let old = cookie.and_then(|token| sessions.session_of_refresh_token(token).ok());
+    ///     if let Some(old) = old {
+    ///         sessions.end_session(old).await?;
+    ///     }
+    ///     sessions.complete(login).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SessionErrorKind::InvalidToken`].
+    pub fn session_of_refresh_token(&self, refresh_token: &str) -> Result<SessionId, SessionError> {
+        self.read(refresh_token).map(|presented| presented.sid)
+    }
+
     /// Logs `subject` in, whose password was checked just now. Where that takes time, [`begin`](Sessions::begin) before.
     ///
     /// # Errors
@@ -398,18 +423,9 @@ impl<S: SessionStore> Sessions<S> {
     /// [`Sessions::claims`] supplied; [`SessionErrorKind::Foreign`] for a login that other sessions
     /// began; [`SessionErrorKind::Unavailable`] if that or the store fails.
     pub async fn complete(&self, login: PendingLogin) -> Result<TokenPair, SessionError> {
-        let sid = SessionId::random().map_err(|_| SessionErrorKind::Backend)?;
-        self.complete_as(sid, login).await
-    }
-
-    /// The same with a session ID that the caller drew at random.
-    pub(crate) async fn complete_as(
-        &self,
-        sid: SessionId,
-        login: PendingLogin,
-    ) -> Result<TokenPair, SessionError> {
         let subject = self.whose(&login.subject)?;
         let claims = self.supply(login.subject.name()).await?;
+        let sid = SessionId::random().map_err(|_| SessionErrorKind::Backend)?;
         let now = self.now();
         let mut session = Session::new(sid, &subject, login.generation, now);
         session.label = login.label;
@@ -616,7 +632,12 @@ impl<S: SessionStore> Sessions<S> {
         Ok(Subject::new(subject.issuer.as_deref(), subject.name()))
     }
 
-    fn now(&self) -> NumericDate {
+    /// For how long a session may live.
+    pub(crate) fn longest_life(&self) -> Duration {
+        self.config.lifetime
+    }
+
+    pub(crate) fn now(&self) -> NumericDate {
         NumericDate::precise(self.config.clock.now())
     }
 
