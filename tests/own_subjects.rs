@@ -88,13 +88,17 @@ async fn a_partners_token_ends_no_session_of_ours() {
         ask(&app, Request::get("/me"), &ours.access_token).await,
         StatusCode::OK
     );
-    let theirs = partners_token(json!({ "iss": PARTNER }));
-    let answer = ask(&app, Request::post("/logout-everywhere"), &theirs).await;
-    assert_eq!(
-        ask(&app, Request::get("/me"), &ours.access_token).await,
-        StatusCode::OK
-    );
-    assert_eq!(answer, StatusCode::FORBIDDEN);
+    // An honest partner, and one that copies what our tokens say.
+    let of_ours = verified(&ours.access_token);
+    for claims in [
+        json!({ "iss": PARTNER }),
+        json!({ "iss": PARTNER, "sid": of_ours.session_id(), "generation": 0 }),
+    ] {
+        let theirs = partners_token(claims);
+        let answer = ask(&app, Request::post("/logout-everywhere"), &theirs).await;
+        let me = ask(&app, Request::get("/me"), &ours.access_token).await;
+        assert_eq!((me, answer), (StatusCode::OK, StatusCode::FORBIDDEN));
+    }
 }
 
 /// A token of the partner, verified as a layer over both keys does.
