@@ -255,6 +255,28 @@ fn what_is_no_id_token_of_this_login_is_refused() {
 }
 
 #[test]
+fn an_authorization_response_of_another_provider_is_refused() {
+    let verifier = Provider::new().id_tokens();
+    let check = |iss: Option<&str>, is_announced| {
+        let checked = verifier.check_response_issuer(iss, is_announced);
+        checked.map_err(|error| error.kind())
+    };
+    for is_announced in [false, true] {
+        assert_eq!(check(Some(ISSUER), is_announced), Ok(()));
+        for other in ["", "https://id.example.com/", "HTTPS://ID.EXAMPLE.COM"] {
+            assert_ne!(other, ISSUER);
+            let wrong = Err(OpenIdErrorKind::WrongResponseIssuer);
+            assert_eq!(check(Some(other), is_announced), wrong, "{other}");
+        }
+    }
+    assert_eq!(check(None, false), Ok(()));
+    assert_eq!(
+        check(None, true),
+        Err(OpenIdErrorKind::MissingResponseIssuer)
+    );
+}
+
+#[test]
 fn a_login_without_a_nonce_takes_no_token_with_one() {
     let provider = Provider::new();
     let verifier = provider.id_tokens();
@@ -915,7 +937,11 @@ async fn sessions_go_on_while_their_key_is_changed() {
     // Some nodes have the new key already, some do not yet; each accepts what the others sign.
     let (before, before_app) = node(published(&old, &new));
     let (after, after_app) = node(published(&new, &old));
-    let first = before.sessions().login("alice").await.unwrap();
+    let first = before
+        .sessions()
+        .login(&before.sessions().subject_named("alice"))
+        .await
+        .unwrap();
     let second = after
         .sessions()
         .refresh(&first.refresh_token)

@@ -35,6 +35,7 @@ impl Fault {
             Self::Cookie => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Session(error) => match error.kind() {
                 SessionErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+                SessionErrorKind::Foreign => StatusCode::FORBIDDEN,
                 SessionErrorKind::Claims
                 | SessionErrorKind::TooLarge
                 | SessionErrorKind::Backend => StatusCode::INTERNAL_SERVER_ERROR,
@@ -53,6 +54,7 @@ impl Fault {
             _ => match self.status() {
                 StatusCode::UNAUTHORIZED => "The token is invalid, or its session has ended.",
                 StatusCode::SERVICE_UNAVAILABLE => "Sessions are not available now.",
+                StatusCode::FORBIDDEN => "The token is not one of this service's sessions.",
                 _ => "The session could not be renewed.",
             },
         }
@@ -132,7 +134,7 @@ pub(super) fn refuse(fault: &Fault, cookies: Vec<HeaderValue>) -> Response {
     response
 }
 
-/// As the handlers of this module answer it: for a login, and other handlers of one's own. 401, 503 or 500, with nothing of why in it; the
+/// As the handlers of this module answer it: for a login, and other handlers of one's own. 401, 403, 503 or 500, with nothing of why in it; the
 /// error itself is in the response's extensions.
 impl IntoResponse for SessionError {
     fn into_response(self) -> Response {
@@ -147,7 +149,9 @@ fn report(fault: &Fault) {
             let kind = error.kind().name();
             let reason = std::error::Error::source(error).map(tracing::field::display);
             match fault.status() {
-                StatusCode::UNAUTHORIZED => tracing::debug!(kind, "{error}"),
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    tracing::debug!(kind, "{error}");
+                }
                 StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(kind, reason, "{error}"),
                 _ => tracing::error!(kind, "{error}"),
             }

@@ -19,7 +19,8 @@
 //!     let routes = routes.clone();
 //!     move |name: String| async move {
 //!         // Before the password is checked: a block in between wins.
-//!         let pending = routes.sessions().begin(&name).await.map_err(IntoResponse::into_response)?;
+//!         let subject = routes.sessions().subject_named(&name);
+//!         let pending = routes.sessions().begin(&subject).await.map_err(IntoResponse::into_response)?;
 //!         if !check_password(&name).await { return Err(StatusCode::FORBIDDEN.into_response()) }
 //!         let tokens = routes.sessions().complete(pending).await.map_err(IntoResponse::into_response)?;
 //!         let cookies = routes.cookies().set(&tokens);

@@ -17,6 +17,7 @@
 
 mod error;
 mod event;
+mod own_subject;
 mod refresh_token;
 mod sessions;
 mod store;
@@ -24,6 +25,7 @@ mod token_pair;
 
 pub use error::{SessionError, SessionErrorKind};
 pub use event::{SessionEvent, SessionEventKind};
+pub use own_subject::OwnSubject;
 pub use refresh_token::{RefreshKeys, SessionId};
 pub use sessions::{PendingLogin, Sessions};
 pub use store::{

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -557,6 +558,27 @@ def everywhere(here, base):
     passed("d: logout everywhere in one profile ends another's session at its next request; a login after it works")
 
 
+def login_over_a_session(browser, base):
+    browser.fresh()
+    browser.log_in(base, "bob")
+    old, cookies = browser.own_session()["sid"], browser.cookies()
+
+    def log_in(password):
+        form = urllib.parse.urlencode({"username": "alice", "password": password})
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        return browser.call("POST", "/login", kind, body=form)["status"]
+
+    check(log_in("wrong") == 401, "a wrong password is refused")
+    check(browser.own_session()["sid"] == old, "a login that fails ends nothing")
+    check(log_in(PEOPLE["alice"]) == 204, "a login over a session works")
+    check(browser.own_session()["sid"] != old, "a login makes a new session")
+    for name in COOKIES:
+        browser.add_cookie({key: cookies[name][key] for key in ("name", "value", "path", "secure", "httpOnly", "sameSite")})
+    check(browser.call("GET", "/me")["status"] == 401, "the access token of the session before works")
+    check(browser.call("POST", "/refresh")["status"] == 401, "the refresh token of the session before works")
+    passed("h: a login over a session makes a new one and ends the one before")
+
+
 def api_elsewhere(browser, api, token, port):
     origin = f"http://localhost:{port}"
     browser.fresh()
@@ -743,6 +765,7 @@ def main():
             "f": lambda: renewal_and_theft(browser, quick),
             "f2": lambda: thief_renews_first(browser, patient),
             "g": lambda: policy(browser, base, port),
+            "h": lambda: login_over_a_session(browser, base),
             "looks": lambda: looks(browser, base),
         }
         for name in sys.argv[3:] or cases:

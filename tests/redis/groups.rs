@@ -212,9 +212,19 @@ async fn sessions_in_a_cluster() {
     let store = crate::options().replicas(1, Duration::from_secs(1));
     let store = crate::connect(store, cluster.client()).await;
     let sessions = crate::sessions::sessions(&store);
-    let pair = sessions.login("alice").await.unwrap();
+    let pair = sessions
+        .login(&sessions.subject_named("alice"))
+        .await
+        .unwrap();
     let pair = sessions.refresh(&pair.refresh_token).await.unwrap();
-    assert_eq!(sessions.list("alice").await.unwrap().len(), 1);
+    assert_eq!(
+        sessions
+            .list(&sessions.subject_named("alice"))
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     sessions.end_session(pair.sid).await.unwrap();
     assert_eq!(crate::sessions::is_dead(&store, pair.sid), Some(true));
     store.block(&Subject::new(None, "bob")).await.unwrap();

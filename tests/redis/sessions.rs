@@ -39,7 +39,10 @@ async fn l03_a_hundred_renewals_of_one_token_on_three_nodes() {
     let nodes = nodes(&server, 3).await;
     let sessions: Vec<_> = nodes.iter().map(sessions).collect();
     for _ in 0..10 {
-        let first = sessions[0].login("alice").await.unwrap();
+        let first = sessions[0]
+            .login(&sessions[0].subject_named("alice"))
+            .await
+            .unwrap();
         let tasks: Vec<_> = (0..100)
             .map(|number| {
                 let (sessions, token) = (sessions[number % 3].clone(), successor(&first));
@@ -63,7 +66,10 @@ async fn l08_the_answer_is_lost_on_the_way_to_the_node() {
     let way = Proxy::to(server.port).await;
     let (one, other) = (node(way.client()).await, node(server.client()).await);
     let sessions = sessions(&one).grace(Duration::ZERO);
-    let first = sessions.login("alice").await.unwrap();
+    let first = sessions
+        .login(&sessions.subject_named("alice"))
+        .await
+        .unwrap();
     // From then on the server knows the script.
     let first = sessions.refresh(&successor(&first)).await.unwrap();
     way.set(Flow::StopsRenewals);
@@ -90,7 +96,7 @@ async fn l08_the_response_is_lost_on_the_way_to_the_client() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
     let [one, other] = [sessions(&nodes[0]), sessions(&nodes[1])];
-    let first = one.login("alice").await.unwrap();
+    let first = one.login(&one.subject_named("alice")).await.unwrap();
     let lost = one.refresh(&successor(&first)).await.unwrap();
     let again = other.refresh(&successor(&first)).await.unwrap();
     assert_eq!(successor(&lost), successor(&again));
@@ -105,7 +111,7 @@ async fn l08_the_clocks_of_the_nodes_differ() {
     let one = sessions(&nodes[0]);
     let ahead = ManualClock::at(in_seconds(30).seconds());
     let other = sessions(&nodes[1]).clock(ahead);
-    let first = one.login("alice").await.unwrap();
+    let first = one.login(&one.subject_named("alice")).await.unwrap();
     let second = one.refresh(&successor(&first)).await.unwrap();
     let again = other.refresh(&successor(&first)).await.unwrap();
     assert_eq!(successor(&second), successor(&again));
@@ -117,11 +123,11 @@ async fn l02_a_theft_is_noticed_by_whichever_node() {
     let nodes = nodes(&server, 2).await;
     let [one, other] = [sessions(&nodes[0]), sessions(&nodes[1])];
     // Two renewals ago, on the one; and one ago, without a grace, on the other.
-    let first = one.login("alice").await.unwrap();
+    let first = one.login(&one.subject_named("alice")).await.unwrap();
     let second = one.refresh(&successor(&first)).await.unwrap();
     let third = other.refresh(&successor(&second)).await.unwrap();
     let strict = sessions(&nodes[1]).grace(Duration::ZERO);
-    let bob = one.login("bob").await.unwrap();
+    let bob = one.login(&one.subject_named("bob")).await.unwrap();
     let bob_next = one.refresh(&successor(&bob)).await.unwrap();
     for (thief, stolen, current) in [(&one, &first, &third), (&strict, &bob, &bob_next)] {
         assert_eq!(is_dead(&nodes[0], stolen.sid), Some(false));
@@ -147,7 +153,7 @@ async fn l06_renewals_on_one_node_and_a_logout_on_the_other() {
     let nodes = nodes(&server, 2).await;
     let [one, other] = [sessions(&nodes[0]), sessions(&nodes[1])];
     for round in 0..100 {
-        let first = one.login("alice").await.unwrap();
+        let first = one.login(&one.subject_named("alice")).await.unwrap();
         let (renewing, token) = (one.clone(), successor(&first));
         let renewals = tokio::spawn(async move {
             let mut token = token;
@@ -176,7 +182,7 @@ async fn k09_a_second_logout_on_another_node() {
     let nodes = nodes(&server, 2).await;
     let [one, other] = [sessions(&nodes[0]), sessions(&nodes[1])];
     for _ in 0..300 {
-        let pair = one.login("alice").await.unwrap();
+        let pair = one.login(&one.subject_named("alice")).await.unwrap();
         one.end_session(pair.sid).await.unwrap();
         other.end_session(pair.sid).await.unwrap();
         assert_eq!(is_dead(&nodes[1], pair.sid), Some(true));
@@ -188,14 +194,26 @@ async fn l07_redis_is_down_and_no_token_is_used_up() {
     let mut server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     let node = node(server.client()).await;
     let sessions = sessions(&node);
-    let first = sessions.login("alice").await.unwrap();
+    let first = sessions
+        .login(&sessions.subject_named("alice"))
+        .await
+        .unwrap();
     server.kill();
     for error in [
         sessions.refresh(&successor(&first)).await.unwrap_err(),
-        sessions.login("bob").await.unwrap_err(),
+        sessions
+            .login(&sessions.subject_named("bob"))
+            .await
+            .unwrap_err(),
         sessions.end_session(first.sid).await.unwrap_err(),
-        sessions.logout_everywhere("alice").await.unwrap_err(),
-        sessions.block("alice").await.unwrap_err(),
+        sessions
+            .logout_everywhere(&sessions.subject_named("alice"))
+            .await
+            .unwrap_err(),
+        sessions
+            .block(&sessions.subject_named("alice"))
+            .await
+            .unwrap_err(),
     ] {
         assert_eq!(error.kind(), SessionErrorKind::Unavailable);
     }
@@ -211,7 +229,10 @@ async fn l08_no_replica_hears_of_renewals() {
     let options = crate::options().replicas(1, Duration::from_millis(50));
     let store = crate::connect(options, master.client()).await;
     let sessions = sessions(&store).grace(Duration::ZERO);
-    let first = sessions.login("alice").await.unwrap();
+    let first = sessions
+        .login(&sessions.subject_named("alice"))
+        .await
+        .unwrap();
     drop(replica);
     let second = sessions.refresh(&first.refresh_token).await.unwrap();
     sessions.refresh(&second.refresh_token).await.unwrap();
@@ -227,7 +248,10 @@ async fn k09_a_session_that_was_ended_does_not_come_back() {
     let mut server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
     let sessions = sessions(&nodes[0]);
-    let pair = sessions.login("alice").await.unwrap();
+    let pair = sessions
+        .login(&sessions.subject_named("alice"))
+        .await
+        .unwrap();
     server.ask::<()>(&mut client::cmd("SAVE"));
     sessions.logout(&pair.refresh_token).await.unwrap();
     eventually("both know", || {

@@ -43,7 +43,10 @@ async fn k03_log_out_everywhere_then_a_login_in_the_same_second() {
     let nodes = nodes(&server, 3).await;
     for round in 1..=20 {
         let node = &nodes[round % 3];
-        sessions(node).logout_everywhere("alice").await.unwrap();
+        sessions(node)
+            .logout_everywhere(&sessions(node).subject_named("alice"))
+            .await
+            .unwrap();
         let generation = generation(node).await;
         assert_eq!(is_dead(node, generation - 1), Some(true));
         sessions(&nodes[(round + 1) % 3])
@@ -62,21 +65,24 @@ async fn k05_a_block_holds_on_all_nodes_until_it_is_lifted() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
     let [one, other] = [sessions(&nodes[0]), sessions(&nodes[1])];
-    let pair = one.login("alice").await.unwrap();
-    let begun = other.begin("alice").await.unwrap();
-    one.block("alice").await.unwrap();
+    let pair = one.login(&one.subject_named("alice")).await.unwrap();
+    let begun = other.begin(&other.subject_named("alice")).await.unwrap();
+    one.block(&one.subject_named("alice")).await.unwrap();
     assert_eq!(is_dead(&nodes[0], 0), Some(true));
     eventually("dead", || is_dead(&nodes[1], 0) == Some(true)).await;
     for error in [
         other.complete(begun).await.unwrap_err(),
-        other.login("alice").await.unwrap_err(),
+        other
+            .login(&other.subject_named("alice"))
+            .await
+            .unwrap_err(),
     ] {
         assert_eq!(error.kind(), SessionErrorKind::Blocked);
     }
     assert!(other.refresh(&pair.refresh_token).await.is_err());
-    other.unblock("alice").await.unwrap();
+    other.unblock(&other.subject_named("alice")).await.unwrap();
     let generation = generation(&nodes[0]).await;
-    one.login("alice").await.unwrap();
+    one.login(&one.subject_named("alice")).await.unwrap();
     for node in &nodes {
         eventually("alive", || is_dead(node, generation) == Some(false)).await;
         assert_eq!(is_dead(node, 0), Some(true));
@@ -270,7 +276,10 @@ async fn k03_a_generation_after_a_loss_ends_what_was_issued_before() {
     while raised == 1 {
         raised = generation(&nodes[1]).await;
     }
-    sessions(&nodes[1]).login("alice").await.unwrap();
+    sessions(&nodes[1])
+        .login(&sessions(&nodes[1]).subject_named("alice"))
+        .await
+        .unwrap();
     let generation = generation(&nodes[1]).await;
     for node in &nodes {
         eventually("dead", || is_dead(node, generation - 1) == Some(true)).await;
