@@ -430,7 +430,10 @@ impl<S: SessionStore> Sessions<S> {
     ///
     /// [`SessionErrorKind::Unavailable`] if the store fails: then it may not have ended.
     pub async fn end_session(&self, sid: SessionId) -> Result<(), SessionError> {
-        let ended = self.store.end(sid).await;
+        // A session that the store has lost is revoked for as long as any access token may live. The access lifetime
+        // that is configured now may be shorter than it was when the tokens were issued.
+        let until = self.now().later_by(LONGEST_ACCESS_LIFETIME);
+        let ended = self.store.end(sid, self.issuer_name(), until).await;
         if let Some(session) = ended.map_err(SessionError::unavailable)? {
             self.tell(SessionEventKind::Ended, session.whose(), Some(sid));
         }

@@ -235,9 +235,10 @@ impl EmbeddedStore {
 
     /// Revokes a token, or whatever else can be revoked. Once this has returned it is on disk, and every look-up sees it.
     ///
-    /// A session of this store is rather to be [ended](SessionStore::end), which keeps it from being renewed too. To block who
-    /// has, or had, sessions here is to [`block`](SessionStore::block) it; a block is lifted by
-    /// [`unblock`](SessionStore::unblock).
+    /// This holds for sessions in this store too. A session that is revoked has ended. A block refuses logins and
+    /// refreshes until [`unblock`](SessionStore::unblock), and a generation ends the sessions before it. To block a
+    /// subject that logs in here, prefer [`block`](SessionStore::block): it also refuses a login that has begun and
+    /// completes after the block is lifted.
     ///
     /// # Errors
     ///
@@ -377,8 +378,16 @@ impl SessionStore for EmbeddedStore {
         self.act(move |tables| tables.rotate(sid, &rotation)).await
     }
 
-    async fn end(&self, sid: SessionId) -> Result<Option<Session>, EmbeddedStoreError> {
-        self.act(move |tables| tables.end(sid)).await
+    async fn end(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+        revoke_until: NumericDate,
+    ) -> Result<Option<Session>, EmbeddedStoreError> {
+        let issuer = issuer.map(str::to_owned);
+        let shared = Arc::clone(&self.shared);
+        self.act(move |tables| tables.end(sid, issuer.as_deref(), revoke_until, &shared.known))
+            .await
     }
 
     async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, EmbeddedStoreError> {
