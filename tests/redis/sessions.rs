@@ -425,9 +425,10 @@ async fn l08_a_promoted_server_whose_clock_is_behind_does_not_lengthen_the_grace
 async fn l07_after_a_lost_answer_a_retry_works_within_the_grace_and_is_reuse_after_it() {
     let server = Server::start(&[]);
     let way = Proxy::to(server.port).await;
-    let (node, other) = (node(way.client()).await, node(server.client()).await);
+    let other = node(server.client()).await;
     // Far from the server's clock, so that this one decides.
     let clock = ManualClock::at(1_700_000_000);
+    let node = crate::connect(crate::options().clock(clock.clone()), way.client()).await;
     let sessions = sessions(&node).clock(clock.clone());
     for (later, kind) in [(9, None), (12, Some(SessionErrorKind::Stolen))] {
         let first = sessions.login("alice").await.unwrap();

@@ -51,8 +51,8 @@
 //! that the server has lost, begins with generation 0 again.
 //!
 //! A refresh token of a renewal that was lost is ahead of the store, which takes it and [says so](crate::session::SessionEventKind::Recovered).
-//! A session whose beginning was lost is over: its access tokens live to their end, and no logout ends them sooner. Nodes do not write
-//! sessions back.
+//! A session whose beginning was lost is over. A logout with one of its tokens ends its access tokens all the same: the `sid` is then
+//! revoked for a day, the longest that an access token may live. Nodes do not write sessions back.
 //!
 //! Keys must never be evicted: `maxmemory-policy noeviction`, the server's default. Whoever may write to the server may log anybody
 //! in or out: protect it as you protect the signing keys.
@@ -85,6 +85,38 @@
 //! server's: let those of servers that may take each other's place agree within a second.
 //!
 //! Redis 7.0 or later, or Valkey.
+//!
+//! # What the server must allow
+//!
+//! The store needs these commands on its keys, and nothing else. With the prefix `jwt`:
+//!
+//! ```text
+//! ACL SETUSER service on >password ~{jwt}:*
+//!     +eval +evalsha +xread +wait
+//!     +del +get +hget +hgetall +hmget +hscan +hset +info +pexpire +pttl +set +time
+//!     +xadd +xrange +xrevrange +zadd +zrange +zrem +zremrangebyscore +zscan +zscore
+//! ```
+//!
+//! The second line is what a node sends; the others are what its scripts call. Set the same rules on every server that
+//! may become the master. The connection itself may need more:
+//!
+//! | deployment | also allow |
+//! | --- | --- |
+//! | a database other than 0 | `+select` |
+//! | without [`replicas`](RedisStoreOptions::replicas) | `+wait` is not needed |
+//! | under Sentinel | `+role` on the servers; `+role +sentinel\|masters` on the Sentinels |
+//! | a Cluster | `+cluster\|slots +ping +asking`, and `+readonly` if the client reads from replicas |
+//!
+//! If a command is missing, the node is not [ready](RedisStore::ready). The source of
+//! [`Stale`](RedisStoreError::Stale), and [`last_error`](RedisStoreState::last_error), hold the server's answer.
+//! That names no command if a script called it: `ACL LOG` on the server does.
+//!
+//! # Runtimes
+//!
+//! Two tasks keep a node fresh. They run in the tokio runtime that called
+//! [`connect`](RedisStoreOptions::connect). If that runtime is gone, the node becomes stale. The next call that waits,
+//! on any clone, starts them again in its own runtime; so does a look-up by the layer once the node is stale. A runtime
+//! that still exists but is no longer driven, such as a `current_thread` runtime outside `block_on`, is not noticed.
 
 mod error;
 mod feed;
