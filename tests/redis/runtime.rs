@@ -6,7 +6,10 @@ use tokio::runtime::{Builder, Runtime};
 use tower_jwt_auth::revocation::RevocationStore;
 use tower_jwt_auth::session::SessionStore;
 use tower_jwt_auth::store::RedisStore;
+use tower_jwt_auth::store::redis::RedisDeployment;
+use tower_jwt_auth::store::redis::client::sentinel::{SentinelClient, SentinelServerType};
 
+use crate::groups::{Cluster, Sentinel};
 use crate::load::{Thing, in_seconds};
 use crate::server::Server;
 use crate::sessions::{is_dead, sessions};
@@ -21,12 +24,12 @@ fn runtime() -> Runtime {
 }
 
 /// A node whose runtime has ended, once it knows nothing any more.
-fn orphan(server: &Server, replicas: usize) -> RedisStore {
+fn orphan(to: impl Into<RedisDeployment>, replicas: usize) -> RedisStore {
     let first = runtime();
     let store = first.block_on(async {
         let options = options().max_staleness(STALENESS);
         let options = options.replicas(replicas, Duration::from_millis(500));
-        let store = crate::connect(options, server.client()).await;
+        let store = crate::connect(options, to).await;
         store
             .revoke(&Thing::new(0, in_seconds(600)).revocation())
             .await
@@ -42,7 +45,7 @@ fn orphan(server: &Server, replicas: usize) -> RedisStore {
 #[test]
 fn a_store_goes_on_in_another_runtime() {
     let server = Server::start(&[]);
-    let store = orphan(&server, 0);
+    let store = orphan(server.client(), 0);
     let clone = store.clone();
     runtime().block_on(async {
         let other = node(server.client()).await;
@@ -75,7 +78,7 @@ fn whatever_is_called_first_in_another_runtime() {
     let _replica = master.replica(0);
     for (server, replicas) in [(&server, 0), (&master, 1)] {
         let thing = Thing::new(6, in_seconds(600));
-        let store = orphan(server, replicas);
+        let store = orphan(server.client(), replicas);
         runtime().block_on(async { store.ready(LONG).await.unwrap() });
         // The second runtime has ended by now, too.
         runtime().block_on(async {
@@ -91,6 +94,23 @@ fn whatever_is_called_first_in_another_runtime() {
         runtime().block_on(async {
             assert!(store.find(tokens.sid).await.unwrap().is_some());
             store.ready(LONG).await.unwrap();
+        });
+    }
+}
+
+/// Their clients keep connections of their own.
+#[test]
+fn under_a_sentinel_and_in_a_cluster_too() {
+    let master = Server::start(&[]);
+    let sentinel = Sentinel::of(&master);
+    let urls = vec![format!("redis://127.0.0.1:{}/", sentinel.port)];
+    let client = SentinelClient::build(urls, "main", None, SentinelServerType::Master).unwrap();
+    let cluster = runtime().block_on(Cluster::start());
+    for store in [orphan(client, 0), orphan(cluster.client(), 1)] {
+        runtime().block_on(async {
+            store.ready(LONG).await.unwrap();
+            let thing = Thing::new(6, in_seconds(600));
+            store.revoke(&thing.revocation()).await.unwrap();
         });
     }
 }

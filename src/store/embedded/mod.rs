@@ -17,7 +17,8 @@
 //!
 //! What was acknowledged is on disk: it survives the process, the system and the power. Calls that come at the same time share
 //! one sync. A thread of the store's own writes and another reads, so no thread of the runtime ever waits for the disk; whether a
-//! token was revoked is answered from memory, where everything revoked is since the file was opened.
+//! token was revoked is answered from memory, where everything revoked is since the file was opened. The threads are the store's own:
+//! it depends on no runtime, and outlives the one that opened it.
 //!
 //! If the disk fails, or is full, calls fail and have changed nothing, look-ups of revocations go on, and each call tries anew.
 //! A call that is dropped while it waits may still happen.

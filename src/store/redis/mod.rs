@@ -105,6 +105,7 @@
 //! | a database other than 0 | `+select` |
 //! | without [`replicas`](RedisStoreOptions::replicas) | `+wait` is not needed |
 //! | under Sentinel | `+role` on the servers; `+role +sentinel\|masters` on the Sentinels |
+//! | Redis 7.2 or later | `+client\|setinfo` is optional: without it each connection leaves an entry in `ACL LOG` |
 //! | a Cluster | `+cluster\|slots +ping +asking`, and `+readonly` if the client reads from replicas |
 //!
 //! If a command is missing, the node is not [ready](RedisStore::ready). The source of
@@ -409,7 +410,7 @@ pub struct RedisStoreState {
     pub subjects: usize,
     /// What was revoked, with the bytes that it takes.
     pub revocations: RevocationSetState,
-    /// The last failure to read or write since the node was fresh: the source of
+    /// What failed last since this node read a sign of life of its own: the source of
     /// [`Stale`](RedisStoreError::Stale). `None` while nothing fails.
     pub last_error: Option<Arc<RedisStoreError>>,
 }
