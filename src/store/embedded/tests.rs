@@ -1010,7 +1010,7 @@ async fn step(store: &EmbeddedStore, number: u64) -> Result<(), EmbeddedStoreErr
         0 => drop(store.create(&session(number, 0)).await?),
         1 => drop(store.rotate(sid(number - 1), &rotation(0)).await?),
         2 => drop(store.create(&session(number, 0)).await?),
-        3 => drop(end(&store, sid(number - 1)).await?),
+        3 => drop(end(store, sid(number - 1)).await?),
         4 => drop(store.raise_generation(&other).await?),
         _ => {
             store.block(&other).await?;

@@ -295,7 +295,7 @@ async fn scan(
             let (name, value) = (bytes(name), bytes(value));
             match visit(name.unwrap_or_default(), value.unwrap_or_default()) {
                 // Not `Reply`: this one may be read by itself.
-                Some(Err(RedisStoreError::Reply)) | None => shared.failed(RedisStoreError::Reply),
+                Some(Err(RedisStoreError::Reply)) | None => report(&RedisStoreError::Reply),
                 Some(visited) => visited?,
             }
         }
