@@ -1284,24 +1284,11 @@ async fn k05_a_block_that_finds_no_room_leaves_all_as_it_was() {
     assert_eq!(world.me(&alice.access_token).await, StatusCode::OK);
     assert!(world.refresh(&alice.refresh_token).await.is_ok());
     // The block that was there stands, and can be said again.
-    let bob = world
-        .sessions
-        .login(&world.sessions.subject_named("bob"))
-        .await
-        .unwrap();
-    assert_eq!(world.me(&bob.access_token).await, StatusCode::UNAUTHORIZED);
-    world
-        .sessions
-        .block(&world.sessions.subject_named("bob"))
-        .await
-        .unwrap();
-    assert!(
-        world
-            .sessions
-            .login(&world.sessions.subject_named("bob"))
-            .await
-            .is_err()
-    );
+    let bob = world.sessions.subject_named("bob");
+    let login = world.sessions.login(&bob).await.unwrap_err();
+    assert_eq!(login.kind(), SessionErrorKind::Blocked);
+    world.sessions.block(&bob).await.unwrap();
+    assert!(world.sessions.login(&bob).await.is_err());
     // One that was lifted behind the sessions' back is put in again.
     assert!(
         world
@@ -1333,8 +1320,7 @@ async fn l08_a_clock_that_steps_back_does_not_lengthen_the_grace() {
     world.advance(5 * 86_400);
     world.refresh(&first.refresh_token).await.unwrap();
     world.clock.step_back(Duration::from_secs(5 * 86_400));
-    assert!(world.refresh(&first.refresh_token).await.is_ok());
-    world.advance(10);
+    // How long ago the renewal was, nobody knows any more.
     assert_eq!(
         world.refresh(&first.refresh_token).await.unwrap_err(),
         SessionErrorKind::Stolen

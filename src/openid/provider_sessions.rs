@@ -209,7 +209,8 @@ impl<S: SessionStore> ProviderSessions<S> {
                 let login = Note::of(&session).filter(|note| place.is_ended(note, &logout));
                 if let Some(sid) = login.and_then(|login| login.sid) {
                     self.sessions.end_session(sid).await?;
-                    let forgotten = self.sessions.store().end(session.sid).await;
+                    let (issuer, until) = (session.issuer.as_deref(), session.access_expires_at);
+                    let forgotten = self.sessions.store().end(session.sid, issuer, until).await;
                     forgotten.map_err(SessionError::unavailable)?;
                 }
             }

@@ -48,7 +48,10 @@
 //! | `POST /logout` with JSON `{"refresh_token": "…"}` | 204; the cookies are left alone |
 //! | `POST /logout` with an access token in `Authorization`, the refresh cookie, or the access cookie, the first that there is; an access token may have expired | 204, and the cookies are deleted |
 //! | a cookie, from another site | 403 ([`csrf`](crate::csrf)) |
-//! | the store, or the function that supplies claims, fails | 503 with `Retry-After`; no cookie is deleted, and no token used up |
+//! | the store, or the function that supplies claims, fails | 503 with `Retry-After: 1`; no cookie is deleted |
+//!
+//! After a 503 the refresh token may have been used. A client should retry with it within the
+//! [grace](crate::session::Sessions::grace), 10 seconds by default. Later the retry may count as reuse, and the session ends.
 //!
 //! Every answer has `Cache-Control: no-store`.
 

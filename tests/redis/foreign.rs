@@ -54,7 +54,17 @@ async fn a_wrong_password_and_then_the_right_one() {
     };
     let options = options().max_staleness(STALENESS);
     let wrong = options.clone().connect(client("wrong")).await.unwrap();
-    assert!(wrong.ready(Duration::from_millis(300)).await.is_err());
+    let error = wrong.ready(Duration::from_millis(300)).await.unwrap_err();
+    // It says why, and not with what.
+    let source = std::error::Error::source(&error).unwrap();
+    let state = wrong.state();
+    assert!(format!("{:?}", state.last_error).contains("Server"));
+    for text in [
+        format!("{error:?} {source:?} {state:?}"),
+        format!("{error} {source}"),
+    ] {
+        assert!(!text.contains("wrong"), "{text}");
+    }
     let thing = Thing::new(0, in_seconds(600));
     let error = wrong.revoke(&thing.revocation()).await.unwrap_err();
     assert!(!format!("{error:?} {wrong:?}").contains("wrong"));
@@ -67,6 +77,7 @@ async fn a_wrong_password_and_then_the_right_one() {
         .query::<()>(&mut right);
     change.unwrap();
     wrong.ready(LONG).await.unwrap();
+    assert!(wrong.state().last_error.is_none(), "it is fresh again");
 }
 
 /// TLS to a server that has none is an error, not a panic: there is a crypto provider.

@@ -10,6 +10,7 @@
     reason = "a test that panics fails, and a real server goes by real time"
 )]
 
+mod access;
 mod edge;
 mod faults;
 mod foreign;
@@ -18,6 +19,7 @@ mod load;
 mod process;
 mod proxy;
 mod revocations;
+mod runtime;
 mod server;
 mod sessions;
 mod subjects;

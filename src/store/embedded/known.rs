@@ -147,6 +147,13 @@ impl Known {
         Ok(())
     }
 
+    /// Whether a session is revoked, and the revocation has not expired.
+    pub(super) fn is_session_revoked(&self, (issuer, sid): &Id) -> bool {
+        let mut token = TokenId::new(NumericDate::MAX).sid(sid);
+        token.issuer = issuer.as_deref();
+        self.set.is_revoked(&token)
+    }
+
     pub(super) fn peek(&self, token: &TokenId<'_>) -> Result<bool, EmbeddedStoreError> {
         let revoked = token.expires_at.seconds() < self.horizon.load(Ordering::Relaxed)
             || self.set.is_revoked(token);

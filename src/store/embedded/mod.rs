@@ -17,7 +17,8 @@
 //!
 //! What was acknowledged is on disk: it survives the process, the system and the power. Calls that come at the same time share
 //! one sync. A thread of the store's own writes and another reads, so no thread of the runtime ever waits for the disk; whether a
-//! token was revoked is answered from memory, where everything revoked is since the file was opened.
+//! token was revoked is answered from memory, where everything revoked is since the file was opened. The threads are the store's own:
+//! it depends on no runtime, and outlives the one that opened it.
 //!
 //! If the disk fails, or is full, calls fail and have changed nothing, look-ups of revocations go on, and each call tries anew.
 //! A call that is dropped while it waits may still happen.
@@ -235,9 +236,10 @@ impl EmbeddedStore {
 
     /// Revokes a token, or whatever else can be revoked. Once this has returned it is on disk, and every look-up sees it.
     ///
-    /// A session of this store is rather to be [ended](SessionStore::end), which keeps it from being renewed too. To block who
-    /// has, or had, sessions here is to [`block`](SessionStore::block) it; a block is lifted by
-    /// [`unblock`](SessionStore::unblock).
+    /// This holds for sessions in this store too. A session that is revoked has ended. A block refuses logins and
+    /// refreshes until [`unblock`](SessionStore::unblock), and a generation ends the sessions before it. To block a
+    /// subject that logs in here, prefer [`block`](SessionStore::block): it also refuses a login that has begun and
+    /// completes after the block is lifted.
     ///
     /// # Errors
     ///
@@ -377,8 +379,16 @@ impl SessionStore for EmbeddedStore {
         self.act(move |tables| tables.rotate(sid, &rotation)).await
     }
 
-    async fn end(&self, sid: SessionId) -> Result<Option<Session>, EmbeddedStoreError> {
-        self.act(move |tables| tables.end(sid)).await
+    async fn end(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+        revoke_until: NumericDate,
+    ) -> Result<Option<Session>, EmbeddedStoreError> {
+        let issuer = issuer.map(str::to_owned);
+        let shared = Arc::clone(&self.shared);
+        self.act(move |tables| tables.end(sid, issuer.as_deref(), revoke_until, &shared.known))
+            .await
     }
 
     async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, EmbeddedStoreError> {

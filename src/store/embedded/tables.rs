@@ -9,7 +9,7 @@ use redb::{
 
 use super::error::EmbeddedStoreError as Error;
 use super::file::Device;
-use super::known::{Mark, id, subject_id};
+use super::known::{Known, Mark, id, subject_id};
 use super::row::{
     Reader, SessionRow, SubjectRow, put_date, put_text, read_subject_key, subject_key,
 };
@@ -195,7 +195,7 @@ impl<'t> Tables<'t> {
         let before = row.session.clone();
         let rotated = row.session.rotate(rotation, state);
         match rotated {
-            Rotated::Replayed(_) => self.end_row(&row)?,
+            Rotated::Replayed(_) => self.end_row(&row, row.session.access_expires_at)?,
             Rotated::Renewed(_) | Rotated::Repeated(_) | Rotated::Recovered(_) => {
                 if row.session != before {
                     let bytes = row.encode().map_err(call)?;
@@ -208,19 +208,42 @@ impl<'t> Tables<'t> {
         Ok(rotated)
     }
 
-    pub(super) fn end(&mut self, sid: SessionId) -> Result<Option<Session>, Failure> {
-        let Some(row) = self.session(sid)? else {
-            return Ok(None);
-        };
-        self.end_row(&row)?;
-        Ok(Some(row.session))
+    /// `known`: what was revoked before this commit.
+    pub(super) fn end(
+        &mut self,
+        sid: SessionId,
+        issuer: Option<&str>,
+        revoke_until: NumericDate,
+        known: &Known,
+    ) -> Result<Option<Session>, Failure> {
+        match self.session(sid)? {
+            Some(row) if row.session.issuer.as_deref() == issuer => {
+                self.end_row(&row, row.session.access_expires_at)?;
+                Ok(Some(row.session))
+            }
+            Some(_) => Ok(None),
+            None => {
+                let id = id(issuer, &sid.to_string());
+                let is_same =
+                    |mark: &Mark| matches!(mark, Mark::Session { id: it, .. } if *it == id);
+                // A second logout must not lengthen what the first has revoked.
+                if !known.is_session_revoked(&id) && !self.marks.iter().any(is_same) {
+                    self.revoke(Mark::Session {
+                        id,
+                        until: revoke_until,
+                    })?;
+                }
+                Ok(None)
+            }
+        }
     }
 
-    fn end_row(&mut self, row: &SessionRow) -> Result<(), Failure> {
+    /// Revokes a session until `until`, or until all its access tokens are dead if that is later, and drops it.
+    fn end_row(&mut self, row: &SessionRow, until: NumericDate) -> Result<(), Failure> {
         let session = &row.session;
         self.revoke(Mark::Session {
             id: id(session.issuer.as_deref(), &session.sid.to_string()),
-            until: session.access_expires_at,
+            until: until.max(session.access_expires_at),
         })?;
         self.remove(row)
     }
@@ -236,14 +259,15 @@ impl<'t> Tables<'t> {
     pub(super) fn block(&mut self, subject: &Subject<'_>) -> Result<(), Failure> {
         let key = subject_key(subject).map_err(call)?;
         let before = self.subject(&key)?;
-        if before.state.blocked {
+        // One that was blocked by a revocation may have no generation yet.
+        if before.state.blocked && before.state.generation > 0 {
             return Ok(());
         }
         let generation = before.state.generation.saturating_add(1);
         self.raise(subject, &key, before, generation, before.until, true)
     }
 
-    /// Raises the generation of a subject, which ends its sessions, and may block it.
+    /// Raises the generation of a subject, which ends its sessions of other generations, and may block it.
     fn raise(
         &mut self,
         subject: &Subject<'_>,
@@ -253,7 +277,8 @@ impl<'t> Tables<'t> {
         until: NumericDate,
         block: bool,
     ) -> Result<(), Failure> {
-        let sessions = self.sessions_of(key)?;
+        let mut sessions = self.sessions_of(key)?;
+        sessions.retain(|row| row.session.generation != generation);
         self.take_room(if block { 2 } else { 1 })?;
         let latest = sessions.iter().map(|row| row.session.access_expires_at);
         let until = latest.fold(before.until.max(until), NumericDate::max);
@@ -347,6 +372,19 @@ impl<'t> Tables<'t> {
                     self.marks.push(mark);
                 }
                 Ok(())
+            }
+            Mark::Session {
+                id: (issuer, sid),
+                until,
+            } => {
+                let held = match SessionId::parse(sid) {
+                    Some(sid) => self.session(sid)?,
+                    None => None,
+                };
+                match held.filter(|row| row.session.issuer == *issuer) {
+                    Some(row) => self.end_row(&row, *until),
+                    None => self.revoke(mark),
+                }
             }
             _ => self.revoke(mark),
         }

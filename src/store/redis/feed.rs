@@ -50,7 +50,7 @@ pub(super) async fn beat(shared: Arc<Shared>) {
     let pause = shared.settings.max_staleness.div_f64(5.0);
     loop {
         if let Err(error) = say(&shared).await {
-            report(&error);
+            shared.failed(error);
         }
         let _ = timeout(pause, shared.urge.notified()).await;
     }
@@ -120,7 +120,7 @@ pub(super) async fn follow(shared: Arc<Shared>) {
         let place = match loading.await {
             Ok(place) => place,
             Err(error) => {
-                report(&error);
+                shared.failed(error);
                 pause.wait().await;
                 continue;
             }
@@ -147,7 +147,7 @@ impl Restoring {
         Self(tokio::spawn(async move {
             let mut pause = Pause::default();
             while let Err(error) = restore(&shared).await {
-                report(&error);
+                shared.failed(error);
                 pause.wait().await;
             }
         }))
@@ -191,7 +191,7 @@ async fn read_on(shared: &Shared, link: &Link, mut place: Place) {
             Ok(Reading::All) => pause = Pause::default(),
             Ok(Reading::Broken) => return,
             Err(error) => {
-                report(&error);
+                shared.failed(error);
                 pause.wait().await;
             }
         }
@@ -461,6 +461,14 @@ async fn restore(shared: &Shared) -> Result<(), RedisStoreError> {
         shared.changed(&mut ticket, &field, &answer).await?;
     }
     Ok(())
+}
+
+impl Shared {
+    /// Notes what a task failed with, and reports it.
+    fn failed(&self, error: RedisStoreError) {
+        report(&error);
+        self.health.fail(error);
+    }
 }
 
 #[cfg(feature = "tracing")]

@@ -1,7 +1,10 @@
 //! For how long a node has heard nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
+
+use super::error::RedisStoreError;
 
 /// A moment by two clocks: that of the machine, which stands still while it sleeps, and that of the wall, which may be set back.
 #[derive(Clone, Copy)]
@@ -66,6 +69,8 @@ pub(super) struct Health {
     overflows: AtomicU64,
     made_good: AtomicU64,
     other_secret: AtomicBool,
+    /// What the tasks failed with last, since this node was fresh.
+    last_error: Mutex<Option<Arc<RedisStoreError>>>,
     /// Whether one of these was ever the case: all that is looked at while none was.
     doubted: AtomicBool,
 }
@@ -81,8 +86,23 @@ impl Health {
             overflows: AtomicU64::new(0),
             made_good: AtomicU64::new(0),
             other_secret: AtomicBool::new(false),
+            last_error: Mutex::default(),
             doubted: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn fail(&self, error: RedisStoreError) {
+        *self.error() = Some(Arc::new(error));
+    }
+
+    pub(super) fn last_error(&self) -> Option<Arc<RedisStoreError>> {
+        self.error().clone()
+    }
+
+    fn error(&self) -> MutexGuard<'_, Option<Arc<RedisStoreError>>> {
+        self.last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn since_it_began(&self, moment: Moment) -> (u64, u64) {
@@ -99,6 +119,7 @@ impl Health {
         let (by_machine, by_wall) = self.since_it_began(written);
         self.by_wall.store(by_wall, Ordering::Release);
         self.by_machine.store(by_machine.max(1), Ordering::Release);
+        *self.error() = None;
     }
 
     /// How old what is known is; `None` if nothing is.

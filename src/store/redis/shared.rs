@@ -264,6 +264,11 @@ impl Shared {
         Ok(self.own.ticket(random_name()?, is_awaited))
     }
 
+    pub(super) fn forget_connections(&self) {
+        self.link.forget_any();
+        self.slow_link.forget_any();
+    }
+
     /// Runs a script that writes nothing to the stream. Once more if the connection had broken.
     pub(super) async fn call(
         &self,
