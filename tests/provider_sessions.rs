@@ -1,6 +1,11 @@
 //! Sessions that began with a login at an OpenID provider, and end when its logout tokens say so.
 #![cfg(all(feature = "axum", feature = "testing"))]
-#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test that panics fails"
+)]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -66,7 +71,7 @@ impl World {
         }
     }
 
-    fn sign(&self, typ: &str, age: u64, claims: Value) -> String {
+    fn sign(&self, typ: &str, age: u64, claims: &Value) -> String {
         let issued_at = NOW - age;
         let mut all = json!({
             "iss": PROVIDER, "aud": CLIENT, "iat": issued_at, "exp": NOW + 7200,
@@ -82,7 +87,7 @@ impl World {
     async fn id_token(&self, age: u64, claims: Value) -> IdToken {
         let provider = TrustedIssuer::new(PROVIDER, self.key.verifying_key());
         let verifier = IdTokenVerifier::new(provider, CLIENT).clock(self.clock.clone());
-        let token = self.sign("JWT", age, claims);
+        let token = self.sign("JWT", age, &claims);
         verifier.verify_without_nonce(token).await.unwrap()
     }
 
@@ -106,7 +111,7 @@ impl World {
     /// Sends a logout token that was issued `age` seconds ago.
     async fn log_out(&self, age: u64, mut claims: Value) -> u16 {
         claims["events"] = json!({ "http://schemas.openid.net/event/backchannel-logout": {} });
-        let token = self.sign("logout+jwt", age, claims);
+        let token = self.sign("logout+jwt", age, &claims);
         let request = Request::post("/")
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Body::from(format!("logout_token={token}")));
