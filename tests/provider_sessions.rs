@@ -1,6 +1,11 @@
 //! Sessions that began with a login at an OpenID provider, and end when its logout tokens say so.
 #![cfg(all(feature = "axum", feature = "testing"))]
-#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test that panics fails"
+)]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,7 +19,7 @@ use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::keys::{Algorithm, SigningKey, TokenHeader};
 use tower_jwt_auth::openid::{IdToken, IdTokenVerifier, LogoutTokenVerifier, ProviderSessions};
 use tower_jwt_auth::routes::BackChannelLogout;
-use tower_jwt_auth::session::{RefreshKeys, SessionErrorKind, Sessions, TokenPair};
+use tower_jwt_auth::session::{RefreshKeys, SessionErrorKind, SessionStore, Sessions, TokenPair};
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::testing::FailingStore;
 
@@ -23,25 +28,27 @@ const PROVIDER: &str = "https://id.example.com";
 const CLIENT: &str = "our-client";
 
 /// A provider, and a service with sessions.
-struct World {
+struct World<S> {
     clock: ManualClock,
     key: SigningKey,
-    store: FailingStore<MemoryStore>,
-    sessions: Sessions<FailingStore<MemoryStore>>,
-    logins: ProviderSessions<FailingStore<MemoryStore>>,
+    store: FailingStore<S>,
+    sessions: Sessions<FailingStore<S>>,
+    logins: ProviderSessions<FailingStore<S>>,
     logout: BackChannelLogout,
     numbers: AtomicU64,
 }
 
-impl World {
+impl World<MemoryStore> {
     fn new() -> Self {
         let clock = ManualClock::at(NOW);
         let store = MemoryStore::with_clock(clock.clone());
         Self::over(FailingStore::new(store), clock)
     }
+}
 
+impl<S: SessionStore> World<S> {
     /// A node of the service over this store.
-    fn over(store: FailingStore<MemoryStore>, clock: ManualClock) -> Self {
+    fn over(store: FailingStore<S>, clock: ManualClock) -> Self {
         let key = SigningKey::from_secret(Algorithm::HS256, [1; 32]).unwrap();
         let refresh_keys = RefreshKeys::new([2; 32]).unwrap();
         let sessions = Sessions::new(store.clone(), key.clone(), refresh_keys)
@@ -66,7 +73,7 @@ impl World {
         }
     }
 
-    fn sign(&self, typ: &str, age: u64, claims: Value) -> String {
+    fn sign(&self, typ: &str, age: u64, claims: &Value) -> String {
         let issued_at = NOW - age;
         let mut all = json!({
             "iss": PROVIDER, "aud": CLIENT, "iat": issued_at, "exp": NOW + 7200,
@@ -82,7 +89,7 @@ impl World {
     async fn id_token(&self, age: u64, claims: Value) -> IdToken {
         let provider = TrustedIssuer::new(PROVIDER, self.key.verifying_key());
         let verifier = IdTokenVerifier::new(provider, CLIENT).clock(self.clock.clone());
-        let token = self.sign("JWT", age, claims);
+        let token = self.sign("JWT", age, &claims);
         verifier.verify_without_nonce(token).await.unwrap()
     }
 
@@ -106,7 +113,7 @@ impl World {
     /// Sends a logout token that was issued `age` seconds ago.
     async fn log_out(&self, age: u64, mut claims: Value) -> u16 {
         claims["events"] = json!({ "http://schemas.openid.net/event/backchannel-logout": {} });
-        let token = self.sign("logout+jwt", age, claims);
+        let token = self.sign("logout+jwt", age, &claims);
         let request = Request::post("/")
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Body::from(format!("logout_token={token}")));
@@ -165,7 +172,7 @@ async fn a_logout_token_with_sid_alone_ends_the_session_that_began_with_it() {
 }
 
 #[tokio::test]
-async fn another_node_ends_the_session_and_so_does_one_that_was_started_again() {
+async fn another_node_ends_the_session_and_is_heard_of_at_the_login() {
     let world = World::new();
     let tokens = world
         .log_in(0, json!({ "sub": "alice", "sid": "s1" }))
@@ -179,6 +186,39 @@ async fn another_node_ends_the_session_and_so_does_one_that_was_started_again() 
     assert_eq!(other.log_out(0, json!({ "sid": "s2" })).await, 200);
     let refused = world.complete(&late).await.unwrap_err();
     assert_eq!(refused, SessionErrorKind::LoggedOut);
+}
+
+#[cfg(feature = "embedded")]
+#[tokio::test]
+async fn a_service_that_was_started_again_knows_its_logins_and_logouts() {
+    use tower_jwt_auth::store::EmbeddedStoreOptions;
+
+    let clock = ManualClock::at(NOW);
+    let file = std::env::temp_dir().join(format!("provider_sessions-{}", std::process::id()));
+    let _ = std::fs::remove_file(&file);
+    let open = async || {
+        let options = EmbeddedStoreOptions::new().clock(clock.clone());
+        let store = options.open(&file).await.unwrap();
+        World::over(FailingStore::new(store), clock.clone())
+    };
+    let world = open().await;
+    let tokens = world
+        .log_in(0, json!({ "sub": "alice", "sid": "s1" }))
+        .await;
+    let late = world
+        .id_token(0, json!({ "sub": "alice", "sid": "s2" }))
+        .await;
+    assert_eq!(world.log_out(0, json!({ "sid": "s2" })).await, 200);
+    world.store.store().close().await;
+    drop(world);
+    let world = open().await;
+    assert!(world.lives(&tokens).await);
+    assert_eq!(world.log_out(0, json!({ "sid": "s1" })).await, 200);
+    assert!(!world.lives(&tokens).await);
+    let refused = world.complete(&late).await.unwrap_err();
+    assert_eq!(refused, SessionErrorKind::LoggedOut);
+    drop(world);
+    std::fs::remove_file(&file).unwrap();
 }
 
 #[tokio::test]

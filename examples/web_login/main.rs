@@ -93,8 +93,8 @@ async fn login(
     }
     let pending = pending?.label(device(&headers));
     // The browser is about to forget the tokens of its session before: nobody could end it.
-    let old = refresh_token(&headers).map(|token| sessions.session_of_refresh_token(token));
-    if let Some(Ok(old)) = old {
+    let old = refresh_token(&headers).and_then(|token| sessions.session_named_by(token));
+    if let Some(old) = old {
         sessions.end_session(old).await?;
     }
     let tokens = sessions.complete(pending).await?;

@@ -185,7 +185,7 @@ impl<S: SessionStore> ProviderSessions<S> {
         Ok(())
     }
 
-    /// Ends what a logout token names, for [`BackChannelLogout`](crate::routes::BackChannelLogout).
+    /// Ends what a logout token names, for `routes::BackChannelLogout`.
     /// Once this returns, nothing that those sessions issued works.
     ///
     /// # Errors

@@ -366,8 +366,9 @@ impl<S: SessionStore> Sessions<S> {
         sid.ok_or_else(|| SessionErrorKind::Foreign.into())
     }
 
-    /// The session that a refresh token belongs to. The token may be an old one, and the session may
-    /// have ended: ask this to end the session that a browser had before a login.
+    /// The session that a refresh token names. The token may be an old one, and the session may have
+    /// ended: ask this to end the session that a browser had before a login. `None` if the token is
+    /// not authentic.
     ///
     /// ```
     /// # use tower_jwt_auth::session::{PendingLogin, SessionError, SessionStore, Sessions, TokenPair};
@@ -376,19 +377,16 @@ impl<S: SessionStore> Sessions<S> {
     ///     login: PendingLogin,
     ///     cookie: Option<&str>,
     /// ) -> Result<TokenPair, SessionError> {
-    ///     let old = cookie.and_then(|token| sessions.session_of_refresh_token(token).ok());
-    ///     if let Some(old) = old {
+    ///     if let Some(old) = cookie.and_then(|token| sessions.session_named_by(token)) {
     ///         sessions.end_session(old).await?;
     ///     }
     ///     sessions.complete(login).await
     /// }
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`SessionErrorKind::InvalidToken`].
-    pub fn session_of_refresh_token(&self, refresh_token: &str) -> Result<SessionId, SessionError> {
-        self.read(refresh_token).map(|presented| presented.sid)
+    #[must_use]
+    pub fn session_named_by(&self, refresh_token: &str) -> Option<SessionId> {
+        let presented = self.config.refresh_keys.read(refresh_token);
+        presented.map(|presented| presented.sid)
     }
 
     /// Logs `subject` in, whose password was checked just now. Where that takes time, [`begin`](Sessions::begin) before.

@@ -3,8 +3,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+use tower_jwt_auth::TrustedIssuer;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
+use tower_jwt_auth::openid::{IdTokenVerifier, LogoutTokenVerifier, ProviderSessions};
 use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenId};
 use tower_jwt_auth::session::{
     RefreshKeys, SessionErrorKind, SessionId, SessionStore, Sessions, TokenPair,
@@ -58,6 +61,79 @@ async fn l03_a_hundred_renewals_of_one_token_on_three_nodes() {
         let session = nodes[1].find(first.sid).await.unwrap().unwrap();
         assert_eq!(session.counter, 1);
     }
+}
+
+/// A login at an OpenID provider on one node, and the provider's logout token on the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_logout_at_the_provider_ends_what_another_node_began_or_is_about_to() {
+    const PROVIDER: &str = "https://id.example.com";
+    let server = Server::start(&[]);
+    let nodes = nodes(&server, 2).await;
+    let [one, other] = [&nodes[0], &nodes[1]].map(sessions);
+    let (logins, logouts) = (
+        ProviderSessions::new(one.clone()),
+        ProviderSessions::new(other.clone()),
+    );
+    let key = signing_key();
+    let trust = || TrustedIssuer::new(PROVIDER, key.verifying_key());
+    let token = async |sid: &str, more: Value| {
+        let mut claims = json!({
+            "iss": PROVIDER, "aud": "client", "sid": sid, "jti": sid,
+            "iat": in_seconds(0).seconds(), "exp": in_seconds(60).seconds(),
+        });
+        let members = claims.as_object_mut().unwrap();
+        members.extend(more.as_object().unwrap().clone());
+        key.sign(&claims).unwrap()
+    };
+    let id_token = async |sid: &str| {
+        let token = token(sid, json!({ "sub": "alice" })).await;
+        let verifier = IdTokenVerifier::new(trust(), "client");
+        verifier.verify_without_nonce(&token).await.unwrap()
+    };
+    let logout = async |sid: &str| {
+        let events = json!({ "http://schemas.openid.net/event/backchannel-logout": {} });
+        let token = token(sid, json!({ "events": events })).await;
+        let verifier = LogoutTokenVerifier::new(trust(), "client");
+        verifier.verify(&token).await.unwrap()
+    };
+    let alice = one.subject_named("alice");
+
+    let begun = one.begin(&alice).await.unwrap();
+    let pair = logins.complete(begun, &id_token("first").await).await;
+    let pair = pair.unwrap();
+    let stays = one.begin(&alice).await.unwrap();
+    let stays = logins.complete(stays, &id_token("stays").await).await;
+    logouts.end(&logout("first").await).await.unwrap();
+    assert_eq!(is_dead(&nodes[1], pair.sid), Some(true));
+    let refused = one.refresh(&pair.refresh_token).await.unwrap_err();
+    assert_eq!(refused.kind(), SessionErrorKind::Ended);
+
+    let (mut won, mut lost) = (0, 0);
+    for round in 0..100 {
+        let sid = format!("session {round}");
+        let (id_token, logout) = (id_token(&sid).await, logout(&sid).await);
+        let begun = one.begin(&alice).await.unwrap();
+        let logging_in = {
+            let logins = logins.clone();
+            tokio::spawn(async move { logins.complete(begun, &id_token).await })
+        };
+        tokio::time::sleep(Duration::from_micros(50 * (round % 20))).await;
+        logouts.end(&logout).await.unwrap();
+        match logging_in.await.unwrap() {
+            Ok(pair) => {
+                won += 1;
+                let refused = other.refresh(&pair.refresh_token).await.unwrap_err();
+                assert_eq!(refused.kind(), SessionErrorKind::Ended);
+            }
+            Err(error) => {
+                lost += 1;
+                assert_eq!(error.kind(), SessionErrorKind::LoggedOut);
+            }
+        }
+    }
+    println!("a login was done {won} times before the logout, {lost} times after");
+    assert_eq!(one.list(&alice).await.unwrap().len(), 1);
+    assert!(one.refresh(&stays.unwrap().refresh_token).await.is_ok());
 }
 
 /// The server renews, and the answer is lost on its way to the node, which asks again: without any grace that is no theft.

@@ -49,10 +49,8 @@ async fn k03_log_out_everywhere_then_a_login_in_the_same_second() {
             .unwrap();
         let generation = generation(node).await;
         assert_eq!(is_dead(node, generation - 1), Some(true));
-        sessions(&nodes[(round + 1) % 3])
-            .login("alice")
-            .await
-            .unwrap();
+        let next = sessions(&nodes[(round + 1) % 3]);
+        next.login(&next.subject_named("alice")).await.unwrap();
         for node in &nodes {
             assert_eq!(is_dead(node, generation), Some(false));
             eventually("dead", || is_dead(node, generation - 1) == Some(true)).await;
