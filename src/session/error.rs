@@ -34,9 +34,10 @@ pub enum SessionErrorKind {
     Claims,
     /// The access token, with these claims, is longer than a cookie may be.
     TooLarge,
-    /// The store, or the function that supplies claims, failed. Nothing was acknowledged, but the store may have done
-    /// it: the refresh token may have been used. Retry within the [grace](super::Sessions::grace); after it, the retry
-    /// is treated as reuse and the session ends.
+    /// The store, or the function that supplies claims, failed. Nothing was acknowledged, but the
+    /// store may have done it: the refresh token may have been used. Retry within the
+    /// [grace](super::Sessions::grace); after it, the retry is treated as reuse and the session
+    /// ends.
     Unavailable,
     /// The crypto back-end failed.
     Backend,
