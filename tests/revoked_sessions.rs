@@ -1,5 +1,5 @@
-//! What is revoked on a store holds for the sessions in it. The stores in memory and in a file; Redis has the same tests with a
-//! real server.
+//! What is revoked on a store holds for the sessions in it. The stores in memory and in a file;
+//! Redis has the same tests with a real server.
 #![cfg(all(
     feature = "embedded",
     any(feature = "aws_lc_rs", feature = "rust_crypto")
@@ -88,7 +88,8 @@ impl<S: Store> World<S> {
         self.store.peek(&token.sid(&sid)).unwrap()
     }
 
-    /// What the store says of an access token of alice's of that generation, that counts for 5 minutes after the start.
+    /// What the store says of an access token of alice's of that generation, that counts for 5
+    /// minutes after the start.
     fn is_dead_of_generation(&self, generation: u64) -> bool {
         let expires_at = NumericDate::from_seconds(NOW.saturating_add(300)).unwrap();
         let token = TokenId::new(expires_at).issuer(ISSUER).jti("some");

@@ -51,7 +51,8 @@
 //! | the store, or the function that supplies claims, fails | 503 with `Retry-After: 1`; no cookie is deleted |
 //!
 //! After a 503 the refresh token may have been used. A client should retry with it within the
-//! [grace](crate::session::Sessions::grace), 10 seconds by default. Later the retry may count as reuse, and the session ends.
+//! [grace](crate::session::Sessions::grace), 10 seconds by default. Later the retry may count as
+//! reuse, and the session ends.
 //!
 //! Every answer has `Cache-Control: no-store`.
 

@@ -40,9 +40,10 @@ pub enum SessionErrorKind {
     /// The access token, with these claims, is longer than
     /// [`max_token_length`](super::Sessions::max_token_length).
     TooLarge,
-    /// The store, or the function that supplies claims, failed. Nothing was acknowledged, but the store may have done
-    /// it: the refresh token may have been used. Retry within the [grace](super::Sessions::grace); after it, the retry
-    /// is treated as reuse and the session ends.
+    /// The store, or the function that supplies claims, failed. Nothing was acknowledged, but the
+    /// store may have done it: the refresh token may have been used. Retry within the
+    /// [grace](super::Sessions::grace); after it, the retry is treated as reuse and the session
+    /// ends.
     Unavailable,
     /// The crypto back-end failed.
     Backend,

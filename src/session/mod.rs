@@ -12,9 +12,9 @@
 //! | ahead of the store, and authentic | a new pair; the store has lost writes, which is an [event](SessionEventKind::Recovered) |
 //! | forged, or anything else | [`InvalidToken`](SessionErrorKind::InvalidToken), and nothing has changed |
 //!
-//! After an [outage](SessionErrorKind::Unavailable) the client does not know whether its token was used. It should retry
-//! with the same token within the grace, 10 seconds by default. After that, the retry counts as reuse, and the user
-//! must log in again.
+//! After an [outage](SessionErrorKind::Unavailable) the client does not know whether its token was
+//! used. It should retry with the same token within the grace, 10 seconds by default. After that,
+//! the retry counts as reuse, and the user must log in again.
 //!
 //! The next refresh token is a function of the session and its counter, so whoever asks twice gets the same one. The
 //! [store](SessionStore) holds no secret, only the counter.

@@ -243,12 +243,13 @@ impl<S: SessionStore> Sessions<S> {
     /// Two tabs that renew in the same moment, and a client whose response was lost, are no thieves. A thief who is as fast
     /// is not noticed until the next renewal.
     ///
-    /// Raise it, up to 300 seconds, if clients must survive a longer outage without a new login: a client whose
-    /// response was lost can retry only within the grace. That costs detection: during the grace a stolen token
-    /// yields access tokens unnoticed. Below 3 seconds a client that follows `Retry-After: 1` may retry too late.
+    /// Raise it, up to 300 seconds, if clients must survive a longer outage without a new login: a
+    /// client whose response was lost can retry only within the grace. That costs detection: during
+    /// the grace a stolen token yields access tokens unnoticed. Below 3 seconds a client that
+    /// follows `Retry-After: 1` may retry too late.
     ///
-    /// If a clock steps back by more than the grace, the token before no longer counts: the age of the renewal is
-    /// unknown.
+    /// If a clock steps back by more than the grace, the token before no longer counts: the age of
+    /// the renewal is unknown.
     ///
     /// # Panics
     ///
@@ -460,10 +461,10 @@ impl<S: SessionStore> Sessions<S> {
     /// [`LoggedOut`](SessionErrorKind::LoggedOut) and [`UnknownSubject`](SessionErrorKind::UnknownSubject) for a session
     /// that is dead.
     ///
-    /// After [`SessionErrorKind::Unavailable`] the token may have been used: the store may have renewed the session
-    /// and lost the answer. Retry with the same token within the [grace](Sessions::grace). A later retry is treated
-    /// as reuse if the token was used: the session ends, and the client must log in again. With any other kind the
-    /// token still counts.
+    /// After [`SessionErrorKind::Unavailable`] the token may have been used: the store may have
+    /// renewed the session and lost the answer. Retry with the same token within the
+    /// [grace](Sessions::grace). A later retry is treated as reuse if the token was used: the
+    /// session ends, and the client must log in again. With any other kind the token still counts.
     pub async fn refresh(&self, refresh_token: &str) -> Result<TokenPair, SessionError> {
         let Presented { sid, counter } = self.read(refresh_token)?;
         let found = self.store.find(sid).await;
@@ -523,22 +524,7 @@ impl<S: SessionStore> Sessions<S> {
         if self.is_foreign(sid).await? {
             return Err(SessionErrorKind::InvalidToken.into());
         }
-        self.end(sid).await
-    }
-
-    /// Ends a session. As [`Sessions::logout`].
-    ///
-    /// For the session of a request, take the `sid` from [`session_of`](Sessions::session_of). A
-    /// session of another issuer in the same store is left alone.
-    ///
-    /// Never pass a `sid` from an unverified source: if the store has no such session, it revokes the `sid` for a
-    /// day, which takes an entry each. For a `sid` from a list use [`end_session_of`](Sessions::end_session_of).
-    ///
-    /// # Errors
-    ///
-    /// [`SessionErrorKind::Unavailable`] if the store fails: then it may not have ended.
-    pub async fn end_session(&self, sid: SessionId) -> Result<(), SessionError> {
-        self.end(sid).await
+        self.end_session(sid).await
     }
 
     /// Whether another issuer's sessions keep this one in the same store. The issuer of a session
@@ -549,9 +535,22 @@ impl<S: SessionStore> Sessions<S> {
         Ok(found.is_some_and(|session| session.issuer.as_deref() != self.issuer_name()))
     }
 
-    async fn end(&self, sid: SessionId) -> Result<(), SessionError> {
-        // A session that the store has lost is revoked for as long as any access token may live. The access lifetime
-        // that is configured now may be shorter than it was when the tokens were issued.
+    /// Ends a session. As [`Sessions::logout`].
+    ///
+    /// For the session of a request, take the `sid` from [`session_of`](Sessions::session_of). A
+    /// session of another issuer in the same store is left alone.
+    ///
+    /// Never pass a `sid` from an unverified source: if the store has no such session, it revokes
+    /// the `sid` for a day, which takes an entry each. For a `sid` from a list use
+    /// [`end_session_of`](Sessions::end_session_of).
+    ///
+    /// # Errors
+    ///
+    /// [`SessionErrorKind::Unavailable`] if the store fails: then it may not have ended.
+    pub async fn end_session(&self, sid: SessionId) -> Result<(), SessionError> {
+        // A session that the store has lost is revoked for as long as any access token may live.
+        // The access lifetime that is configured now may be shorter than it was when the tokens
+        // were issued.
         let until = self.now().later_by(LONGEST_ACCESS_LIFETIME);
         let ended = self.store.end(sid, self.issuer_name(), until).await;
         if let Some(session) = ended.map_err(SessionError::unavailable)? {
@@ -575,7 +574,7 @@ impl<S: SessionStore> Sessions<S> {
         let found = self.store.find(sid).await;
         match found.map_err(SessionError::unavailable)? {
             Some(session) if session.whose() == whose => {
-                self.end(sid).await?;
+                self.end_session(sid).await?;
                 Ok(true)
             }
             _ => Ok(false),

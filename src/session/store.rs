@@ -22,7 +22,8 @@ use crate::revocation::RevocationStore;
 /// - Once [`end`](SessionStore::end), a [replay](Rotated::Replayed), [`raise_generation`](SessionStore::raise_generation) or
 ///   [`block`](SessionStore::block) has returned, [`is_revoked`](RevocationStore::is_revoked) answers `true` for every
 ///   access token of what was ended: until [`Session::access_expires_at`] at least.
-/// - What the store offers to revoke by itself ends sessions too: a session that was revoked is never renewed.
+/// - What the store offers to revoke by itself ends sessions too: a session that was revoked is
+///   never renewed.
 /// - A session that is dead by its own times may be dropped once its access tokens are dead for every verifier: 5 minutes,
 ///   the largest leeway, after [`Session::access_expires_at`]. Until then a logout everywhere must know of it. A block, and a
 ///   generation that was raised, may never be dropped.
@@ -56,10 +57,12 @@ pub trait SessionStore: RevocationStore {
 
     /// Ends a session of `issuer`, and returns it. Ending it again changes nothing.
     ///
-    /// If the store has no session `sid`, it may have lost it. Then it revokes every token of `issuer` with this
-    /// `sid` until `revoke_until`, unless the `sid` is revoked already. A session of another issuer is left alone.
+    /// If the store has no session `sid`, it may have lost it. Then it revokes every token of
+    /// `issuer` with this `sid` until `revoke_until`, unless the `sid` is revoked already. A
+    /// session of another issuer is left alone.
     ///
-    /// Call this only for a `sid` from a token that was verified: each other `sid` may cost the store an entry.
+    /// Call this only for a `sid` from a token that was verified: each other `sid` may cost the
+    /// store an entry.
     fn end(
         &self,
         sid: SessionId,

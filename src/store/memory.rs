@@ -79,8 +79,8 @@ impl MemoryStore {
 
     /// Revokes. Once it has returned, every look-up sees it. To revoke what is revoked changes nothing.
     ///
-    /// This holds for sessions in this store too. A session that is revoked has ended. A block refuses logins and
-    /// refreshes, and a generation ends the sessions before it.
+    /// This holds for sessions in this store too. A session that is revoked has ended. A block
+    /// refuses logins and refreshes, and a generation ends the sessions before it.
     ///
     /// # Errors
     ///
@@ -124,7 +124,8 @@ impl MemoryStore {
         Ok(())
     }
 
-    /// Blocks a subject, and raises its generation if that is wanted and was not done by an earlier block.
+    /// Blocks a subject, and raises its generation if that is wanted and was not done by an earlier
+    /// block.
     fn block_in(
         &self,
         sessions: &mut SessionTable,

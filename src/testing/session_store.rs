@@ -169,7 +169,8 @@ fn rotation(counter: u64, seconds: u64) -> Rotation {
     }
 }
 
-/// Ends a session of that issuer. One that was lost is revoked for as long as an access token may live.
+/// Ends a session of that issuer. One that was lost is revoked for as long as an access token may
+/// live.
 async fn end<S: SessionStore>(
     store: &S,
     sid: SessionId,
@@ -461,7 +462,7 @@ impl<S: SessionStore> Bench<S> {
         let rotated = self.rotate(&session, &rotation(0, 80)).await;
         self.must(
             matches!(rotated, Rotated::Replayed(_)),
-            "the token before does not count once the clock has stepped back by more than the grace",
+            "the token before does not count after a step back by more than the grace",
         );
     }
 

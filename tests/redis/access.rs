@@ -97,7 +97,8 @@ async fn the_documented_rules_are_enough_for_the_contract() {
     .await;
 }
 
-/// Everything that is not in the contract: other revocations, replicas, what a server that was emptied is told.
+/// Everything that is not in the contract: other revocations, replicas, what a server that was
+/// emptied is told.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_documented_rules_are_enough_for_the_rest() {
     let master = Server::start(&[]);

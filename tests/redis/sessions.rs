@@ -415,7 +415,8 @@ async fn a_generation_ends_the_sessions_before_it() {
     sessions.refresh(&after.refresh_token).await.unwrap();
 }
 
-/// The session was evicted, or a snapshot from before it was restored: the logout ends its access tokens all the same.
+/// The session was evicted, or a snapshot from before it was restored: the logout ends its access
+/// tokens all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_logout_of_a_lost_session_ends_its_access_tokens() {
     let server = Server::start(&[]);
@@ -463,7 +464,8 @@ async fn a_logout_of_a_lost_session_ends_its_access_tokens() {
     assert!(ends[0].1 <= in_seconds(301).seconds());
 }
 
-/// The server's clock was ahead at the renewal, and is not any more, or another server has taken its place.
+/// The server's clock was ahead at the renewal, and is not any more, or another server has taken
+/// its place.
 #[tokio::test]
 async fn l08_a_server_clock_that_steps_back_does_not_lengthen_the_grace() {
     let server = Server::start(&[]);
@@ -519,8 +521,8 @@ async fn l08_a_promoted_server_whose_clock_is_behind_does_not_lengthen_the_grace
     assert_eq!(error.kind(), SessionErrorKind::Stolen);
 }
 
-/// As the docs of `Sessions::refresh` say: after `Unavailable` the token may have been used. Within the grace a retry works, after it
-/// the retry is reuse.
+/// As the docs of `Sessions::refresh` say: after `Unavailable` the token may have been used. Within
+/// the grace a retry works, after it the retry is reuse.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l07_after_a_lost_answer_a_retry_works_within_the_grace_and_is_reuse_after_it() {
     let server = Server::start(&[]);

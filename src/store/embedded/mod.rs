@@ -17,8 +17,9 @@
 //!
 //! What was acknowledged is on disk: it survives the process, the system and the power. Calls that come at the same time share
 //! one sync. A thread of the store's own writes and another reads, so no thread of the runtime ever waits for the disk; whether a
-//! token was revoked is answered from memory, where everything revoked is since the file was opened. The threads are the store's own:
-//! it depends on no runtime, and outlives the one that opened it.
+//! token was revoked is answered from memory, where everything revoked is since the file was
+//! opened. The threads are the store's own: it depends on no runtime, and outlives the one that
+//! opened it.
 //!
 //! If the disk fails, or is full, calls fail and have changed nothing, look-ups of revocations go on, and each call tries anew.
 //! A call that is dropped while it waits may still happen.
@@ -236,10 +237,11 @@ impl EmbeddedStore {
 
     /// Revokes a token, or whatever else can be revoked. Once this has returned it is on disk, and every look-up sees it.
     ///
-    /// This holds for sessions in this store too. A session that is revoked has ended. A block refuses logins and
-    /// refreshes until [`unblock`](SessionStore::unblock), and a generation ends the sessions before it. To block a
-    /// subject that logs in here, prefer [`block`](SessionStore::block): it also refuses a login that has begun and
-    /// completes after the block is lifted.
+    /// This holds for sessions in this store too. A session that is revoked has ended. A block
+    /// refuses logins and refreshes until [`unblock`](SessionStore::unblock), and a generation ends
+    /// the sessions before it. To block a subject that logs in here, prefer
+    /// [`block`](SessionStore::block): it also refuses a login that has begun and completes after
+    /// the block is lifted.
     ///
     /// # Errors
     ///

@@ -238,7 +238,8 @@ impl<'t> Tables<'t> {
         }
     }
 
-    /// Revokes a session until `until`, or until all its access tokens are dead if that is later, and drops it.
+    /// Revokes a session until `until`, or until all its access tokens are dead if that is later,
+    /// and drops it.
     fn end_row(&mut self, row: &SessionRow, until: NumericDate) -> Result<(), Failure> {
         let session = &row.session;
         self.revoke(Mark::Session {
@@ -267,7 +268,8 @@ impl<'t> Tables<'t> {
         self.raise(subject, &key, before, generation, before.until, true)
     }
 
-    /// Raises the generation of a subject, which ends its sessions of other generations, and may block it.
+    /// Raises the generation of a subject, which ends its sessions of other generations, and may
+    /// block it.
     fn raise(
         &mut self,
         subject: &Subject<'_>,

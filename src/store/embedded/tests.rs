@@ -49,7 +49,8 @@ fn rotation(counter: u64) -> Rotation {
     }
 }
 
-/// Ends a session of alice's issuer. One that is not there is revoked for as long as an access token lives here.
+/// Ends a session of alice's issuer. One that is not there is revoked for as long as an access
+/// token lives here.
 async fn end(store: &EmbeddedStore, sid: SessionId) -> Result<Option<Session>, EmbeddedStoreError> {
     store.end(sid, ALICE.issuer, at(300)).await
 }

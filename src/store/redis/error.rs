@@ -13,8 +13,8 @@ pub enum RedisStoreError {
     /// The server took too long. A write may have happened all the same.
     Timeout,
     /// It is not known whether the token was revoked: this node has not heard from the others for longer than
-    /// [`max_staleness`](super::RedisStoreOptions::max_staleness). The source says what failed last since, if
-    /// anything did: a command that the server's access list does not allow, for one.
+    /// [`max_staleness`](super::RedisStoreOptions::max_staleness). The source says what failed last
+    /// since, if anything did: a command that the server's access list does not allow, for one.
     Stale(Option<Arc<RedisStoreError>>),
     /// There are more revocations than the node's [capacity](super::RedisStoreOptions::capacity). Then it cannot tell of any
     /// token that it is not revoked.

@@ -51,8 +51,9 @@
 //! that the server has lost, begins with generation 0 again.
 //!
 //! A refresh token of a renewal that was lost is ahead of the store, which takes it and [says so](crate::session::SessionEventKind::Recovered).
-//! A session whose beginning was lost is over. A logout with one of its tokens ends its access tokens all the same: the `sid` is then
-//! revoked for a day, the longest that an access token may live. Nodes do not write sessions back.
+//! A session whose beginning was lost is over. A logout with one of its tokens ends its access
+//! tokens all the same: the `sid` is then revoked for a day, the longest that an access token may
+//! live. Nodes do not write sessions back.
 //!
 //! Keys must never be evicted: `maxmemory-policy noeviction`, the server's default. Whoever may write to the server may log anybody
 //! in or out: protect it as you protect the signing keys.
@@ -97,8 +98,8 @@
 //!     +xadd +xrange +xrevrange +zadd +zrange +zrem +zremrangebyscore +zscan +zscore
 //! ```
 //!
-//! The second line is what a node sends; the others are what its scripts call. Set the same rules on every server that
-//! may become the master. The connection itself may need more:
+//! The second line is what a node sends; the others are what its scripts call. Set the same rules
+//! on every server that may become the master. The connection itself may need more:
 //!
 //! | deployment | also allow |
 //! | --- | --- |
@@ -109,15 +110,16 @@
 //! | a Cluster | `+cluster\|slots +ping +asking`, and `+readonly` if the client reads from replicas |
 //!
 //! If a command is missing, the node is not [ready](RedisStore::ready). The source of
-//! [`Stale`](RedisStoreError::Stale), and [`last_error`](RedisStoreState::last_error), hold the server's answer.
-//! That names no command if a script called it: `ACL LOG` on the server does.
+//! [`Stale`](RedisStoreError::Stale), and [`last_error`](RedisStoreState::last_error), hold the
+//! server's answer. That names no command if a script called it: `ACL LOG` on the server does.
 //!
 //! # Runtimes
 //!
 //! Two tasks keep a node fresh. They run in the tokio runtime that called
-//! [`connect`](RedisStoreOptions::connect). If that runtime is gone, the node becomes stale. The next call that waits,
-//! on any clone, starts them again in its own runtime; so does a look-up by the layer once the node is stale. A runtime
-//! that still exists but is no longer driven, such as a `current_thread` runtime outside `block_on`, is not noticed.
+//! [`connect`](RedisStoreOptions::connect). If that runtime is gone, the node becomes stale. The
+//! next call that waits, on any clone, starts them again in its own runtime; so does a look-up by
+//! the layer once the node is stale. A runtime that still exists but is no longer driven, such as a
+//! `current_thread` runtime outside `block_on`, is not noticed.
 
 mod error;
 mod feed;
@@ -186,7 +188,8 @@ impl RedisStore {
         Self(Arc::new(Inner { shared, tasks }))
     }
 
-    /// What every call that waits begins with. If the runtime of the tasks is gone, they begin again in the caller's.
+    /// What every call that waits begins with. If the runtime of the tasks is gone, they begin
+    /// again in the caller's.
     fn shared(&self) -> &Shared {
         let Inner { shared, tasks } = &*self.0;
         let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -220,8 +223,8 @@ impl RedisStore {
     /// Revokes. Once it has returned Redis has it, and every look-up on this node sees it; on others within milliseconds. To revoke
     /// what is revoked changes nothing.
     ///
-    /// This holds for sessions in this store too. A session that is revoked has ended. A block refuses logins and
-    /// refreshes, and a generation ends the sessions before it.
+    /// This holds for sessions in this store too. A session that is revoked has ended. A block
+    /// refuses logins and refreshes, and a generation ends the sessions before it.
     ///
     /// # Errors
     ///

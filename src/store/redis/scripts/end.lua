@@ -1,4 +1,5 @@
--- The id of the session, its member, and until when, in seconds, to revoke it if this server has lost it.
+-- The id of the session, its member, and until when, in seconds, to revoke it if this server has
+-- lost it.
 local sid, own, till = ARGV[6], ARGV[7], ARGV[8]
 local key = session_key(sid)
 local all = redis.call('HGETALL', key)
@@ -8,7 +9,8 @@ if fields[1] == own then
   redis.call('DEL', key)
   redis.call('ZREM', list_key(fields[3]), sid)
 elseif fields[1] or redis.call('ZSCORE', state, own) then
-  -- Another issuer's session, or one that has ended. An entry that says nothing: who has read it has read whatever ended the session.
+  -- Another issuer's session, or one that has ended. An entry that says nothing: who has read it
+  -- has read whatever ended the session.
   return { {}, append() }
 end
 return { all, revoke(own, till), till }

@@ -1,4 +1,5 @@
--- The member, until when, in seconds, and the id of the session if it may be one that is kept here: that one ends too.
+-- The member, until when, in seconds, and the id of the session if it may be one that is kept here:
+-- that one ends too.
 local own, till, sid = ARGV[6], ARGV[7], ARGV[8]
 if sid then
   local key = session_key(sid)

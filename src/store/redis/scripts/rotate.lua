@@ -40,7 +40,8 @@ if counter < current then
   answer = 'repeated'
   idle = v.d
   -- A clock that stepped back must not lengthen the grace.
-  redis.call('HSET', key, 'r', first(v.r, present), 't', whole(math.min(tonumber(v.t), server)), 'x', access)
+  local renewed = whole(math.min(tonumber(v.t), server))
+  redis.call('HSET', key, 'r', first(v.r, present), 't', renewed, 'x', access)
 else
   -- There is no number after it.
   if counter >= 9007199254740991 then return { 'expired' } end
