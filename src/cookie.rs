@@ -65,7 +65,7 @@ impl TokenCookie {
     ///
     /// # Errors
     ///
-    /// [`CookieError::Name`] if the name is no token of RFC 9110 §5.6.2.
+    /// [`CookieError::Name`] if the name is no token of RFC 9110 §5.6.2, or has more than 1,024 bytes.
     pub fn new(name: &str) -> Result<Self, CookieError> {
         Ok(Self {
             name: CookieName::new(name)?,
@@ -171,7 +171,7 @@ impl TokenCookie {
     ///
     /// # Errors
     ///
-    /// [`CookieError::TooLarge`] if the attributes alone are too long.
+    /// None: name and attributes are short enough.
     pub fn clear(&self) -> Result<HeaderValue, CookieError> {
         self.header("", Duration::ZERO)
     }
@@ -219,7 +219,9 @@ pub(crate) struct CookieName(Box<str>);
 impl CookieName {
     pub(crate) fn new(name: &str) -> Result<Self, CookieError> {
         let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if name.is_empty() || !name.bytes().all(token) {
+        // With the longest attributes it can still be deleted.
+        let is_too_long = name.len() > TokenCookie::MAX_ATTRIBUTE_LENGTH;
+        if is_too_long || name.is_empty() || !name.bytes().all(token) {
             return Err(CookieError::Name);
         }
         Ok(Self(name.into()))
@@ -256,7 +258,7 @@ impl fmt::Debug for CookieName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CookieError {
-    /// The name is empty, or holds what a cookie's name may not.
+    /// The name is empty, too long, or holds what a cookie's name may not.
     Name,
     /// Browsers would refuse the cookie for the prefix of its name: a `__Host-` cookie with a `Path` other than
     /// `/` or with a `Domain`; a `__Host-`, `__Http-` or `__Secure-` cookie without `Secure`.

@@ -59,10 +59,11 @@ impl Unverified {
 
 impl Authenticator<ProblemJson, NoRevocation> {
     pub(super) fn new(verifier: Verifier) -> Self {
+        let sources = vec![TokenSource::bearer()];
         Self {
             verifier: Arc::new(verifier),
-            sources: vec![TokenSource::bearer()],
-            anonymous: Sharing::Known,
+            anonymous: anonymous(&sources),
+            sources,
             optional: false,
             csrf: Rules::default(),
             revocations: Revocations::none(),
@@ -112,14 +113,7 @@ impl<R, V> Authenticator<R, V> {
     }
 
     pub(super) fn set_sources(&mut self, sources: Vec<TokenSource>) {
-        let mut headers: Vec<_> = sources.iter().filter_map(TokenSource::varies_by).collect();
-        headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-        headers.dedup();
-        self.anonymous = if headers.is_empty() {
-            Sharing::Known
-        } else {
-            Sharing::Varies(headers.into())
-        };
+        self.anonymous = anonymous(&sources);
         self.sources = sources;
     }
 
@@ -154,6 +148,14 @@ impl<R, V> Authenticator<R, V> {
             answers: self.answers,
         }
     }
+}
+
+/// What shared caches are told about answers to nobody.
+fn anonymous(sources: &[TokenSource]) -> Sharing {
+    let mut headers: Vec<_> = sources.iter().filter_map(TokenSource::varies_by).collect();
+    headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    headers.dedup();
+    Sharing::Varies(headers.into())
 }
 
 impl<R, V> Clone for Authenticator<R, V> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::HeaderValue;
-use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, VARY};
+use http::header::{CACHE_CONTROL, EXPIRES, HeaderMap, HeaderName, VARY};
 
 /// Overrides `Cache-Control` for caches in front of many users (RFC 9213).
 const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
@@ -11,8 +11,9 @@ const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control
 /// How far a shared cache knows whose answer it sees.
 #[derive(Clone)]
 pub(super) enum Sharing {
-    /// It knows: the request has `Authorization` (RFC 9111 §3.5), or no source could name anybody.
-    Known,
+    /// The request has `Authorization`. A cache by the book knows what that means (RFC 9111 §3.5), but
+    /// nginx stores what has a lifetime.
+    Authorized,
     /// It must be told that the answer is for one person.
     Private,
     /// The answer is for nobody. With one of these headers it could have been for somebody.
@@ -22,7 +23,11 @@ pub(super) enum Sharing {
 impl Sharing {
     pub(super) fn tell(&self, headers: &mut HeaderMap) {
         match self {
-            Self::Known => {}
+            Self::Authorized => {
+                if headers.contains_key(CACHE_CONTROL) || headers.contains_key(EXPIRES) {
+                    keep_private(headers);
+                }
+            }
             Self::Private => keep_private(headers),
             Self::Varies(names) => vary_by(headers, names),
         }

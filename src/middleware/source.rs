@@ -158,15 +158,17 @@ impl TokenSource {
     /// What a shared cache must be told about an answer to a token from here.
     pub(super) fn sharing(&self) -> Sharing {
         match self.0 {
-            Kind::Bearer => Sharing::Known,
+            Kind::Bearer => Sharing::Authorized,
             _ => Sharing::Private,
         }
     }
 
-    /// The header on which an anonymous answer depends. `Authorization` need not be named (RFC 9110 §12.5.5).
+    /// The header on which an anonymous answer depends. RFC 9110 §12.5.5 lets `Authorization` be left
+    /// out, but nginx would hand the answer to those who send it.
     pub(super) fn varies_by(&self) -> Option<HeaderName> {
         match &self.0 {
-            Kind::Bearer | Kind::Custom { ambient: false, .. } => None,
+            Kind::Bearer => Some(AUTHORIZATION),
+            Kind::Custom { ambient: false, .. } => None,
             Kind::Cookie(_) | Kind::Custom { ambient: true, .. } => Some(COOKIE),
             Kind::Header(name) => Some(name.clone()),
         }

@@ -83,7 +83,7 @@ impl SessionCookies {
     ///
     /// # Errors
     ///
-    /// [`CookieError::TooLarge`] if the attributes alone are too long.
+    /// None: names and attributes are short enough.
     pub fn clear(&self) -> Result<[HeaderValue; 2], CookieError> {
         Ok([self.access.clear()?, self.refresh.clear()?])
     }

@@ -114,13 +114,13 @@ impl Nginx {
         self.directory.join("socket")
     }
 
-    /// What a visitor with this cookie gets, and whether it was kept (`HIT`).
-    async fn get(&self, path: &str, cookie: Option<&str>) -> Answer {
-        let cookie = cookie.map(|token| format!("Cookie: access={token}\r\n"));
-        let cookie = cookie.unwrap_or_default();
+    /// What a visitor with this header gets, and whether it was kept (`HIT`).
+    async fn get(&self, path: &str, header: Option<&str>) -> Answer {
+        let header = header.map(|line| format!("{line}\r\n"));
+        let header = header.unwrap_or_default();
         let mut stream = UnixStream::connect(self.socket()).await.unwrap();
         let request =
-            format!("GET {path} HTTP/1.1\r\nHost: x\r\n{cookie}Connection: close\r\n\r\n");
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut response = Vec::new();
         stream.read_to_end(&mut response).await.unwrap();
@@ -168,33 +168,43 @@ async fn a_shared_cache_hands_nobody_the_page_of_another() {
     tokio::spawn(async move { axum::serve(listener, app).await });
     let nginx = Nginx::before(port).await;
 
-    let (alice, bob) = (issuer.token("alice"), issuer.token("bob"));
-    let (alice, bob) = (alice.sign(), bob.sign());
+    let by_cookie =
+        ["alice", "bob"].map(|name| format!("Cookie: access={}", issuer.token(name).sign()));
+    let by_header =
+        ["alice", "bob"].map(|name| format!("Authorization: Bearer {}", issuer.token(name).sign()));
+    println!("by cookie:");
+    check(&nginx, "cookie", &by_cookie, &UNAWARE).await;
+    // This cache is told to keep what says nothing, which only a cookie's answer forbids.
+    println!("by Authorization:");
+    check(&nginx, "header", &by_header, &UNAWARE[1..]).await;
+}
+
+async fn check(nginx: &Nginx, way: &str, [alice, bob]: &[String; 2], unaware: &[&[&str]]) {
     let (mut to_bob, mut to_strangers, mut asked) = (0, 0, 0);
     let (mut front_to_alice, mut front_to_bob, mut front_to_strangers) = (0, 0, 0);
     let (mut refused_alice, mut front_kept) = (0, 0);
-    for index in 0..UNAWARE.len() {
+    for index in UNAWARE.len() - unaware.len()..UNAWARE.len() {
         for round in 0..ROUNDS {
             asked += 1;
-            let path = format!("/account/unaware/{index}/{round}");
+            let path = format!("/account/unaware/{index}/{round}?{way}");
             // A refusal that is kept would shut out those who come after.
             assert_eq!(nginx.get(&path, None).await.status, "401");
-            refused_alice += usize::from(nginx.get(&path, Some(&alice)).await.body != "for alice");
-            to_bob += usize::from(nginx.get(&path, Some(&bob)).await.body.contains("alice"));
+            refused_alice += usize::from(nginx.get(&path, Some(alice)).await.body != "for alice");
+            to_bob += usize::from(nginx.get(&path, Some(bob)).await.body.contains("alice"));
             to_strangers += usize::from(nginx.get(&path, None).await.body.contains("alice"));
 
-            let path = format!("/front/unaware/{index}/{round}");
+            let path = format!("/front/unaware/{index}/{round}?{way}");
             assert_eq!(nginx.get(&path, None).await.body, "for nobody");
-            front_to_alice += usize::from(nginx.get(&path, Some(&alice)).await.body != "for alice");
-            front_to_bob += usize::from(nginx.get(&path, Some(&bob)).await.body != "for bob");
+            front_to_alice += usize::from(nginx.get(&path, Some(alice)).await.body != "for alice");
+            front_to_bob += usize::from(nginx.get(&path, Some(bob)).await.body != "for bob");
             let again = nginx.get(&path, None).await;
             front_to_strangers += usize::from(again.body != "for nobody");
             front_kept += usize::from(again.kept);
 
             // The other way round: a member first.
-            let path = format!("/front/unaware/{index}/{round}?2");
-            assert_eq!(nginx.get(&path, Some(&alice)).await.body, "for alice");
-            front_to_bob += usize::from(nginx.get(&path, Some(&bob)).await.body != "for bob");
+            let path = format!("/front/unaware/{index}/{round}?{way}2");
+            assert_eq!(nginx.get(&path, Some(alice)).await.body, "for alice");
+            front_to_bob += usize::from(nginx.get(&path, Some(bob)).await.body != "for bob");
             front_to_strangers += usize::from(nginx.get(&path, None).await.body != "for nobody");
         }
     }
@@ -211,9 +221,9 @@ async fn a_shared_cache_hands_nobody_the_page_of_another() {
 
     // Control: this cache does keep, and what a handler means to share it shares.
     for index in 0..SHARED.len() {
-        let path = format!("/account/shared/{index}/0");
-        assert_eq!(nginx.get(&path, Some(&alice)).await.body, "for alice");
-        let answer = nginx.get(&path, Some(&bob)).await;
+        let path = format!("/account/shared/{index}/0?{way}");
+        assert_eq!(nginx.get(&path, Some(alice)).await.body, "for alice");
+        let answer = nginx.get(&path, Some(bob)).await;
         assert!(answer.kept);
         assert_eq!(answer.body, "for alice");
     }
