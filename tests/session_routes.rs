@@ -1,6 +1,11 @@
 //! Renewal and logout as clients really call them: bodies, cookies, origins, tokens that nobody reads.
 #![cfg(all(feature = "axum", feature = "testing"))]
-#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test that panics fails"
+)]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

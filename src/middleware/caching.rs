@@ -24,7 +24,8 @@ impl Sharing {
     pub(super) fn tell(&self, headers: &mut HeaderMap) {
         match self {
             Self::Authorized => {
-                if headers.contains_key(CACHE_CONTROL) || headers.contains_key(EXPIRES) {
+                let lifetimes = [CACHE_CONTROL, EXPIRES, CDN_CACHE_CONTROL];
+                if lifetimes.iter().any(|name| headers.contains_key(name)) {
                     keep_private(headers);
                 }
             }

@@ -28,7 +28,7 @@
 //! | answer | what the layer adds |
 //! | --- | --- |
 //! | to a token from any source but `Authorization` | `private`, unless `Cache-Control` has `private`, `no-store`, `public` or `s-maxage` |
-//! | to `Authorization`, with `Cache-Control` or `Expires` | the same |
+//! | to `Authorization`, with `Cache-Control`, `CDN-Cache-Control` or `Expires` | the same |
 //! | without a token, where it is optional | `Vary`, with the header that each source reads |
 //! | a refusal | `no-store`, or `private` as above if your [`Respond`] sets `Cache-Control` |
 //!

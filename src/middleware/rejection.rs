@@ -5,8 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::WWW_AUTHENTICATE;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER};
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::caching::keep_private;
@@ -512,11 +513,15 @@ pub(super) fn replace<B>(old: Response<B>, mut new: Response<B>) -> Response<B> 
     let (parts, _) = old.into_parts();
     let mut kept = HeaderMap::new();
     for (name, value) in &parts.headers {
-        if !is_of_the_body(name) && !new.headers().contains_key(name) {
+        // What either answer depends on, this one may.
+        let may_stay = name == VARY || !new.headers().contains_key(name);
+        if may_stay && !is_of_the_body(name) {
             kept.append(name, value.clone());
         }
     }
-    new.headers_mut().extend(kept);
+    for (name, value) in &kept {
+        new.headers_mut().append(name, value.clone());
+    }
     let mut extensions = parts.extensions;
     extensions.extend(std::mem::take(new.extensions_mut()));
     *new.extensions_mut() = extensions;

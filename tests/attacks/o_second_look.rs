@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, ETAG, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, ETAG, VARY, WWW_AUTHENTICATE};
 use http::{HeaderValue, Request, StatusCode};
 use jsonwebtoken::DecodingKey;
 use serde_json::{Value, json};
@@ -167,6 +167,26 @@ async fn n01_what_belonged_to_the_old_body_goes_with_it() {
         assert_eq!(values, ["x", "y"], "{kept}");
     }
     assert_eq!(answer.headers["access-control-allow-origin"], "*");
+}
+
+#[tokio::test]
+async fn n01_an_answer_depends_on_what_either_depended_on() {
+    let own = layer().respond(|error: &AuthError| {
+        (error.status(), [(VARY, "accept-language")], "sorry").into_response()
+    });
+    let app = Router::new()
+        .route("/claims", get(async |_: Claims<Vec<u8>>| "in"))
+        .layer(tower_http::cors::CorsLayer::permissive())
+        .layer(own);
+    let answer = bearer(&app, &good()).await;
+    assert_eq!(answer.body, "sorry");
+    let lines: Vec<_> = answer.headers.get_all(VARY).iter().collect();
+    assert_eq!(lines.first().unwrap(), &"accept-language");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.to_str().unwrap().contains("origin"))
+    );
 }
 
 #[tokio::test]
