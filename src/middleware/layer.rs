@@ -177,7 +177,7 @@ impl<R, V> JwtAuthLayer<R, V> {
     pub fn sources(self, sources: impl IntoIterator<Item = TokenSource>) -> Self {
         let sources: Vec<_> = sources.into_iter().collect();
         assert!(!sources.is_empty(), "no token source");
-        self.map(|authenticator| authenticator.sources = sources)
+        self.map(|authenticator| authenticator.set_sources(sources))
     }
 
     /// Lets a request without a token pass. One with a bad token is still refused: it is no anonymous visitor who sends it.

@@ -18,8 +18,6 @@ pub(super) enum Fault {
     CrossSite,
     /// Not by POST.
     Method,
-    /// The access token is refused.
-    AccessToken,
     Session(SessionError),
     /// A cookie could not be written.
     Cookie,
@@ -28,7 +26,7 @@ pub(super) enum Fault {
 impl Fault {
     fn status(&self) -> StatusCode {
         match self {
-            Self::NoToken | Self::AccessToken => StatusCode::UNAUTHORIZED,
+            Self::NoToken => StatusCode::UNAUTHORIZED,
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -57,15 +55,6 @@ impl Fault {
                 StatusCode::FORBIDDEN => "The token is not one of this service's sessions.",
                 _ => "The session could not be renewed.",
             },
-        }
-    }
-
-    /// Whether the token is no refresh token of ours, or there is none.
-    pub(super) fn is_unreadable(&self) -> bool {
-        match self {
-            Self::NoToken => true,
-            Self::Session(error) => error.kind() == SessionErrorKind::InvalidToken,
-            _ => false,
         }
     }
 

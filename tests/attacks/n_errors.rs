@@ -626,7 +626,7 @@ async fn n01_responders_of_ones_own() {
         let own = case.send(challenging).await;
         assert_eq!(own.challenge(), Some("Basic realm=\"x\""));
         assert_eq!(own.headers.get_all(WWW_AUTHENTICATE).iter().count(), 1);
-        assert_eq!(own.headers[CACHE_CONTROL], "max-age=1");
+        assert_eq!(own.headers[CACHE_CONTROL], "private, max-age=1");
     }
 }
 

@@ -354,6 +354,11 @@ def states(browser, base):
     browser.await_notice("info")
     check(browser.state() == "out" and browser.cookies() == {}, "logged out")
     passed("states: logout deletes both cookies")
+    for name in COOKIES:
+        browser.add_cookie({"name": name, "value": "old", "path": "/", "secure": True, "httpOnly": True})
+    check(set(browser.cookies()) == set(COOKIES), "cookies that nobody reads")
+    check(browser.call("POST", "/logout")["status"] == 204 and browser.cookies() == {}, "they are deleted")
+    passed("states: logout deletes cookies of retired keys too")
     browser.click("outage")
     browser.until("the outage is on", lambda: browser.find("outage").get_attribute("aria-pressed") == "true")
     browser.fill_in("alice", PEOPLE["alice"])
@@ -459,8 +464,8 @@ def other_sites(browser, base, port):
     same_site, cross_site = f"http://127.0.0.1:{port}", f"http://localhost:{port}"
     attacks(same_site, "same-site", True, lambda path: 403)
     passed("b: same site, other origin: form and fetch carry the cookies, get 403, and change nothing")
-    attacks(cross_site, "cross-site", False, lambda path: 403 if path in ("/login", "/thief/steal") else 401)
-    passed("b: another site: form and fetch carry no cookie, get 401 (403 at login), and change nothing")
+    attacks(cross_site, "cross-site", False, lambda path: 403 if path in ("/login", "/logout", "/thief/steal") else 401)
+    passed("b: another site: form and fetch carry no cookie, get 401 (403 at login and logout), and change nothing")
 
     # As if the browser knew no SameSite.
     browser.switch_to.window(victim)
