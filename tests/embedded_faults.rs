@@ -153,7 +153,10 @@ async fn one_wrong_reading_of_the_clock_costs_nothing() {
     clock.set(START + 10);
     let new = session(12, "alice", 10);
     assert_eq!(store.create(&new).await.unwrap(), Created::Kept);
-    assert!(!is_revoked(&store, &new), "a login after the clock is right");
+    assert!(
+        !is_revoked(&store, &new),
+        "a login after the clock is right"
+    );
     assert!(!is_revoked(&store, &old), "a login from before");
     revoked.check(&store, "after the step back");
     store.close().await;
@@ -218,13 +221,22 @@ async fn dropping_a_far_revocation_revokes_up_to_its_expiry() {
     store.revoke(&far).await.unwrap();
     clock.set(START + TEN_YEARS);
     for _ in 0..3 {
-        store.raise_generation(&Subject::new(None, "x")).await.unwrap();
+        store
+            .raise_generation(&Subject::new(None, "x"))
+            .await
+            .unwrap();
     }
     clock.set(START);
     store.close().await;
     let store = options(&clock).open(&path).await.unwrap();
-    assert_eq!(store.peek(&TokenId::new(at(5_000_000)).sid("far")), Some(true));
-    assert_eq!(store.peek(&TokenId::new(at(5_000_001)).sid("near")), Some(false));
+    assert_eq!(
+        store.peek(&TokenId::new(at(5_000_000)).sid("far")),
+        Some(true)
+    );
+    assert_eq!(
+        store.peek(&TokenId::new(at(5_000_001)).sid("near")),
+        Some(false)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -295,7 +307,11 @@ async fn count_panics() -> tokio::sync::MutexGuard<'static, ()> {
                 let file = place.file().rsplit("src/").next().unwrap_or_default();
                 format!("{file}:{}", place.line())
             });
-            *PANICS.lock().unwrap().entry(place.unwrap_or_default()).or_default() += 1;
+            *PANICS
+                .lock()
+                .unwrap()
+                .entry(place.unwrap_or_default())
+                .or_default() += 1;
         }));
     });
     COUNTING.lock().await
@@ -320,7 +336,12 @@ impl Content {
                 let name = format!("blocked {number}");
                 store.block(&Subject::new(None, &name)).await.unwrap();
                 let name = format!("raised {number}");
-                store.raise_generation(&Subject::new(None, &name)).await.unwrap();
+                let out = session(20_000 + number, &name, 0);
+                store.create(&out).await.unwrap();
+                store
+                    .raise_generation(&Subject::new(None, &name))
+                    .await
+                    .unwrap();
                 let jti = format!("token {number}");
                 let token = TokenId::new(at(5_000)).jti(&jti);
                 let revocation = Revocation::of_token(&token).unwrap();
@@ -452,7 +473,10 @@ async fn no_flipped_bit_loses_anything_in_silence() {
     let path = directory.join("sessions");
     let content = Content::write(&path, 40).await;
     let whole = fs::read(&path).unwrap();
-    assert_eq!(content.losses(&open(&path).await).await, Vec::<String>::new());
+    assert_eq!(
+        content.losses(&open(&path).await).await,
+        Vec::<String>::new()
+    );
     let flips = std::env::var("TOWER_JWT_AUTH_FLIPS").ok();
     let flips = flips.and_then(|flips| flips.parse().ok()).unwrap_or(300);
     let path = directory.join("damaged");
@@ -519,7 +543,10 @@ async fn a_truncated_file_is_corrupt_and_no_panic() {
     for length in pages.flat_map(|page| [page.max(10), page + 1, page + 4095]) {
         fs::write(&path, &whole[..length.min(whole.len() - 1)]).unwrap();
         let error = try_open(&path).await.unwrap_err();
-        assert!(matches!(error, EmbeddedStoreError::Corrupt), "{length}: {error:?}");
+        assert!(
+            matches!(error, EmbeddedStoreError::Corrupt),
+            "{length}: {error:?}"
+        );
     }
     // And one with something behind it.
     for more in [1, 4095, 4096, 4097, 10_000] {
@@ -598,7 +625,10 @@ async fn what_is_no_file_is_refused_at_once() {
     assert!(made.unwrap().success());
     let opened = tokio::time::timeout(Duration::from_secs(10), try_open(&path)).await;
     let error = opened.expect("it hangs").unwrap_err();
-    assert!(matches!(error, EmbeddedStoreError::ForeignFile), "{error:?}");
+    assert!(
+        matches!(error, EmbeddedStoreError::ForeignFile),
+        "{error:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -606,7 +636,12 @@ async fn others_lose_access_to_a_file_that_was_open_to_them() {
     let directory = Temporary::new();
     let path = directory.join("sessions");
     open(&path).await.close().await;
-    for (before, after) in [(0o644, 0o640), (0o666, 0o660), (0o640, 0o640), (0o600, 0o600)] {
+    for (before, after) in [
+        (0o644, 0o640),
+        (0o666, 0o660),
+        (0o640, 0o640),
+        (0o600, 0o600),
+    ] {
         fs::set_permissions(&path, fs::Permissions::from_mode(before)).unwrap();
         open(&path).await.close().await;
         assert_eq!(mode(&path), after, "{before:o}");

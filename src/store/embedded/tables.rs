@@ -15,7 +15,8 @@ use super::row::{
 };
 use crate::claims::NumericDate;
 use crate::session::{
-    Created, Refusal, Rotated, Rotation, Session, SessionId, Subject, SubjectState,
+    Created, LONGEST_ACCESS_LIFETIME, Refusal, Rotated, Rotation, Session, SessionId, Subject,
+    SubjectState,
 };
 
 /// What the store knows of itself.
@@ -30,6 +31,11 @@ const OWNERS: TableDefinition<'_, &[u8], ()> = TableDefinition::new("sessions by
 const SUBJECTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("subjects");
 /// When a revocation can go, and what was revoked.
 const REVOCATIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("revocations");
+
+/// Until which second revocations were dropped.
+const FORGOTTEN: &str = "forgotten until";
+/// How many commits there were.
+const COMMITS: &str = "commits";
 
 const MAGIC: [u8; 16] = *b"tower-jwt-auth\0\x01";
 const FORMAT: u32 = 1;
@@ -145,15 +151,15 @@ impl<'t> Tables<'t> {
         })
     }
 
-    pub(super) fn forgotten_before(&self) -> Result<u64, Error> {
-        number(&self.meta, "forgotten before")
+    pub(super) fn forgotten_until(&self) -> Result<u64, Error> {
+        number(&self.meta, FORGOTTEN)
     }
 
     /// Counts this commit, and says which it is.
     pub(super) fn count(&mut self) -> Result<u64, Error> {
-        let before = number(&self.meta, "commits")?;
+        let before = number(&self.meta, COMMITS)?;
         let commit = before.wrapping_add(1);
-        self.meta.insert("commits", &commit.to_be_bytes()[..])?;
+        self.meta.insert(COMMITS, &commit.to_be_bytes()[..])?;
         Ok(commit)
     }
 
@@ -225,22 +231,26 @@ impl<'t> Tables<'t> {
         self.remove(row)
     }
 
-    pub(super) fn raise_generation(&mut self, subject: &Subject<'_>) -> Result<u64, Failure> {
+    pub(super) fn raise_generation(
+        &mut self,
+        subject: &Subject<'_>,
+        now: NumericDate,
+    ) -> Result<u64, Failure> {
         let key = subject_key(subject).map_err(call)?;
         let before = self.subject(&key)?;
         let generation = before.state.generation.saturating_add(1);
-        self.raise(subject, &key, before, generation, before.until, false)?;
+        self.raise(subject, &key, before, generation, longest(now), false)?;
         Ok(generation)
     }
 
-    pub(super) fn block(&mut self, subject: &Subject<'_>) -> Result<(), Failure> {
+    pub(super) fn block(&mut self, subject: &Subject<'_>, now: NumericDate) -> Result<(), Failure> {
         let key = subject_key(subject).map_err(call)?;
         let before = self.subject(&key)?;
         if before.state.blocked {
             return Ok(());
         }
         let generation = before.state.generation.saturating_add(1);
-        self.raise(subject, &key, before, generation, before.until, true)
+        self.raise(subject, &key, before, generation, longest(now), true)
     }
 
     /// Raises the generation of a subject, which ends its sessions, and may block it.
@@ -311,7 +321,7 @@ impl<'t> Tables<'t> {
     }
 
     /// Revokes whatever can be revoked.
-    pub(super) fn revoke_any(&mut self, mark: Mark) -> Result<(), Failure> {
+    pub(super) fn revoke_any(&mut self, mark: Mark, now: NumericDate) -> Result<(), Failure> {
         match &mark {
             Mark::Generation {
                 id: (issuer, name),
@@ -333,7 +343,7 @@ impl<'t> Tables<'t> {
                 let key = subject_key(&subject).map_err(call)?;
                 let before = self.subject(&key)?;
                 if before.state.generation > 0 || !self.sessions_of(&key)?.is_empty() {
-                    return self.block(&subject);
+                    return self.block(&subject, now);
                 }
                 if !before.state.blocked {
                     // Somebody of another issuer, whose tokens know no generation.
@@ -390,6 +400,12 @@ impl<'t> Tables<'t> {
         for key in &dead {
             self.revocations.remove(&**key)?;
         }
+        if let Some(latest) = dead.last() {
+            // Not the clock: it may be ahead, and what expires later was not dropped.
+            let latest = Reader(latest).number().ok_or(Error::Corrupt)?;
+            let forgotten = self.forgotten_until()?.max(latest);
+            self.meta.insert(FORGOTTEN, &forgotten.to_be_bytes()[..])?;
+        }
         left = left.saturating_sub(dead.len());
         let mut due_sessions = Vec::new();
         for entry in self.expiry.range(..expiry_bound(end))?.take(left) {
@@ -417,10 +433,6 @@ impl<'t> Tables<'t> {
         }
         if left < most {
             self.changed = true;
-            if number(&self.meta, "forgotten before")? < end {
-                self.meta
-                    .insert("forgotten before", &end.to_be_bytes()[..])?;
-            }
         }
         Ok(left == 0)
     }
@@ -445,6 +457,12 @@ impl<'t> Tables<'t> {
     fn sessions_of(&self, key: &[u8]) -> Result<Vec<SessionRow>, Failure> {
         sessions_of(&self.owners, &self.sessions, key)
     }
+}
+
+/// When the last access token that is out now is dead. Not all sessions may be known: one may have
+/// been dropped while the clock was ahead.
+fn longest(now: NumericDate) -> NumericDate {
+    now.later_by(LONGEST_ACCESS_LIFETIME)
 }
 
 fn file(failure: Failure) -> Error {
@@ -475,13 +493,13 @@ impl Snapshot {
         })
     }
 
-    /// What expires before this second may have been dropped.
-    pub(super) fn forgotten_before(&self) -> Result<u64, Error> {
-        number(&self.meta, "forgotten before")
+    /// Revocations that end in this second or earlier may have been dropped.
+    pub(super) fn forgotten_until(&self) -> Result<u64, Error> {
+        number(&self.meta, FORGOTTEN)
     }
 
     pub(super) fn commits(&self) -> Result<u64, Error> {
-        number(&self.meta, "commits")
+        number(&self.meta, COMMITS)
     }
 
     pub(super) fn bytes(&self) -> Result<u64, Error> {
