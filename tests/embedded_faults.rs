@@ -79,7 +79,10 @@ impl Temporary {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("tower-jwt-auth-faults-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
+        // Thousands of opens: in memory where there is a directory for that.
+        let memory = PathBuf::from("/dev/shm");
+        let base = memory.is_dir().then_some(memory);
+        let path = base.unwrap_or_else(std::env::temp_dir).join(name);
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -324,6 +327,8 @@ fn panics() -> usize {
 /// What a store must still say after it was opened.
 struct Content {
     rows: u64,
+    /// Somebody who was blocked last.
+    last: Option<&'static str>,
 }
 
 impl Content {
@@ -359,7 +364,7 @@ impl Content {
         // So that what is searched for below is live, not a copy of old.
         let mut database = redb::Database::open(path).unwrap();
         database.compact().unwrap();
-        Self { rows }
+        Self { rows, last: None }
     }
 
     /// What is missing or wrong. An error is an answer.
@@ -394,6 +399,12 @@ impl Content {
                 "session",
                 found.is_err() || found.is_ok_and(|found| found == Some(live)),
             );
+        }
+        if let Some(last) = self.last {
+            let state = store.subject(&Subject::new(None, last)).await;
+            if state.is_ok_and(|state| !state.blocked) {
+                losses.push("the last commit".to_owned());
+            }
         }
         let listed = store.list(&Subject::new(None, "of all"), at(0)).await;
         if listed.is_ok_and(|listed| listed.len() as u64 != self.rows) {
@@ -478,7 +489,7 @@ async fn no_flipped_bit_loses_anything_in_silence() {
         Vec::<String>::new()
     );
     let flips = std::env::var("TOWER_JWT_AUTH_FLIPS").ok();
-    let flips = flips.and_then(|flips| flips.parse().ok()).unwrap_or(300);
+    let flips = flips.and_then(|flips| flips.parse().ok()).unwrap_or(60);
     let path = directory.join("damaged");
     let mut random = Random(14);
 
@@ -498,7 +509,7 @@ async fn no_flipped_bit_loses_anything_in_silence() {
     anywhere.check("anywhere");
 }
 
-/// Every bit of the file's header, after a clean close and after a crash.
+/// Bits of the whole header, after a clean close and after a crash.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_flipped_bit_of_the_header_loses_anything_in_silence() {
     let _counting = count_panics().await;
@@ -506,29 +517,27 @@ async fn no_flipped_bit_of_the_header_loses_anything_in_silence() {
     let path = directory.join("sessions");
     let content = Content::write(&path, 2).await;
     let store = open(&path).await;
+    // The last commit is what an older header would lose.
     store.block(&Subject::new(None, "last")).await.unwrap();
+    let content = Content {
+        last: Some("last"),
+        ..content
+    };
     let crashed = fs::read(&path).unwrap();
     store.close().await;
     let closed = fs::read(&path).unwrap();
     let damaged = directory.join("damaged");
-    let mut lost = Vec::new();
     for (what, whole) in [("closed", closed), ("crashed", crashed)] {
         let mut outcomes = Outcomes::default();
-        for bit in 0..320 * 8 {
+        let mut random = Random(17);
+        let bits = (64..340).map(|byte| byte * 8 + random.below(8) as usize);
+        for bit in (0..64 * 8).chain(bits) {
             let before = panics();
             outcomes.flip(&damaged, &whole, bit, &content).await;
-            if let Ok(store) = try_open(&damaged).await {
-                let last = Subject::new(None, "last");
-                if !store.subject(&last).await.unwrap().blocked {
-                    lost.push((what, bit / 8, bit % 8));
-                }
-                store.close().await;
-            }
             assert_eq!(panics(), before, "{what}: byte {} panics", bit / 8);
         }
         outcomes.check(what);
     }
-    assert!(lost.is_empty(), "the last commit is lost: {lost:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -540,7 +549,7 @@ async fn a_truncated_file_is_corrupt_and_no_panic() {
     let whole = fs::read(&path).unwrap();
     let before = panics();
     let pages = (0..whole.len()).step_by(4096);
-    for length in pages.flat_map(|page| [page.max(10), page + 1, page + 4095]) {
+    for length in pages.flat_map(|page| [page.max(9), page.max(9) + 1, page + 4095]) {
         fs::write(&path, &whole[..length.min(whole.len() - 1)]).unwrap();
         let error = try_open(&path).await.unwrap_err();
         assert!(

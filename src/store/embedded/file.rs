@@ -9,6 +9,7 @@ use redb::StorageBackend;
 use redb::backends::FileBackend;
 
 use super::error::EmbeddedStoreError;
+use super::header;
 
 /// A backend that outlives the databases opened over it, so that the lock is kept while one is opened anew.
 ///
@@ -21,6 +22,17 @@ impl Device {
     pub(super) fn bytes(&self) -> io::Result<u64> {
         self.0.len()
     }
+
+    /// Whether redb can be trusted with what lies there. It panics at a header that does not fit.
+    pub(super) fn check(&self) -> Result<(), EmbeddedStoreError> {
+        let length = self.0.len()?;
+        if length == 0 {
+            return Ok(());
+        }
+        let whole = usize::try_from(length).unwrap_or(usize::MAX);
+        let bytes = self.0.read(0, header::ALL.min(whole))?;
+        header::check(&bytes, length)
+    }
 }
 
 impl StorageBackend for Device {
@@ -29,6 +41,13 @@ impl StorageBackend for Device {
     }
 
     fn read(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        // A damaged page can ask for gigabytes, and memory that is not there ends the process.
+        let end = u64::try_from(len)
+            .ok()
+            .and_then(|len| offset.checked_add(len));
+        if end.is_none_or(|end| self.0.len().is_ok_and(|length| end > length)) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         self.0.read(offset, len)
     }
 
@@ -48,7 +67,10 @@ impl StorageBackend for Device {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
+        match header::marked(data) {
+            Some(marked) if offset == 0 => self.0.write(0, &marked),
+            _ => self.0.write(offset, data),
+        }
     }
 }
 

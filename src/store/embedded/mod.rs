@@ -38,6 +38,7 @@
 
 mod error;
 mod file;
+mod header;
 mod known;
 mod row;
 mod tables;

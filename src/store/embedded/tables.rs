@@ -11,7 +11,8 @@ use super::error::EmbeddedStoreError as Error;
 use super::file::Device;
 use super::known::{Mark, id, subject_id};
 use super::row::{
-    Reader, SessionRow, SubjectRow, put_date, put_text, read_subject_key, subject_key,
+    Reader, Seal, SessionRow, SubjectRow, VERSION, put_date, put_text, read_subject_key,
+    subject_key,
 };
 use crate::claims::NumericDate;
 use crate::session::{
@@ -38,7 +39,7 @@ const FORGOTTEN: &str = "forgotten until";
 const COMMITS: &str = "commits";
 
 const MAGIC: [u8; 16] = *b"tower-jwt-auth\0\x01";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Why a call fails: by itself, or together with all that share its commit.
 pub(super) enum Failure {
@@ -93,7 +94,8 @@ pub(super) fn prepare(database: &Database) -> Result<(), Error> {
     let transaction = begin(database)?;
     {
         let mut meta = transaction.open_table(META)?;
-        let format = [&MAGIC[..], &FORMAT.to_be_bytes()].concat();
+        let mut format = [&MAGIC[..], &FORMAT.to_be_bytes()].concat();
+        Seal::Meta.put(b"format", &mut format);
         meta.insert("format", &*format)?;
     }
     drop(Tables::open(&transaction, 0));
@@ -112,8 +114,9 @@ fn check_format(meta: &ReadOnlyTable<&str, &[u8]>) -> Result<(), Error> {
         .first_chunk()
         .map(|version| u32::from_be_bytes(*version))
     {
-        Some(FORMAT) => Ok(()),
+        Some(FORMAT) => Seal::Meta.check(b"format", format.value()).map(drop),
         Some(version) if version > FORMAT => Err(Error::NewerFormat),
+        Some(version) if version > 0 => Err(Error::OlderFormat),
         _ => Err(Error::ForeignFile),
     }
 }
@@ -159,7 +162,7 @@ impl<'t> Tables<'t> {
     pub(super) fn count(&mut self) -> Result<u64, Error> {
         let before = number(&self.meta, COMMITS)?;
         let commit = before.wrapping_add(1);
-        self.meta.insert(COMMITS, &commit.to_be_bytes()[..])?;
+        put_number(&mut self.meta, COMMITS, commit)?;
         Ok(commit)
     }
 
@@ -275,7 +278,7 @@ impl<'t> Tables<'t> {
             self.remove(session)?;
         }
         self.changed = true;
-        self.subjects.insert(key, &*row.encode())?;
+        self.subjects.insert(key, &*row.encode(key))?;
         let id = subject_id(subject);
         // In this order: see `Revocation::Block`.
         if block {
@@ -315,7 +318,7 @@ impl<'t> Tables<'t> {
         }
         row.state.blocked = false;
         self.changed = true;
-        self.subjects.insert(&*key, &*row.encode())?;
+        self.subjects.insert(&*key, &*row.encode(&key))?;
         self.marks.push(Mark::Unblock { id, generation });
         Ok(())
     }
@@ -353,7 +356,7 @@ impl<'t> Tables<'t> {
                         ..before
                     };
                     self.changed = true;
-                    self.subjects.insert(&*key, &*row.encode())?;
+                    self.subjects.insert(&*key, &*row.encode(&key))?;
                     self.marks.push(mark);
                 }
                 Ok(())
@@ -404,7 +407,7 @@ impl<'t> Tables<'t> {
             // Not the clock: it may be ahead, and what expires later was not dropped.
             let latest = Reader(latest).number().ok_or(Error::Corrupt)?;
             let forgotten = self.forgotten_until()?.max(latest);
-            self.meta.insert(FORGOTTEN, &forgotten.to_be_bytes()[..])?;
+            put_number(&mut self.meta, FORGOTTEN, forgotten)?;
         }
         left = left.saturating_sub(dead.len());
         let mut due_sessions = Vec::new();
@@ -540,7 +543,7 @@ impl Snapshot {
         for entry in self.subjects.iter()? {
             let (key, value) = entry?;
             let id = subject_id(&read_subject_key(key.value())?);
-            let SubjectRow { state, until } = SubjectRow::decode(value.value())?;
+            let SubjectRow { state, until } = SubjectRow::decode(key.value(), value.value())?;
             if state.blocked {
                 each(&Mark::Block { id: id.clone() })?;
             }
@@ -554,7 +557,8 @@ impl Snapshot {
         }
         for entry in self.revocations.iter()? {
             let (key, value) = entry?;
-            each(&read_revocation(key.value(), value.value()).ok_or(Error::Corrupt)?)?;
+            let row = Seal::Revocation.check(key.value(), value.value())?;
+            each(&read_revocation(key.value(), row).ok_or(Error::Corrupt)?)?;
         }
         Ok(())
     }
@@ -566,8 +570,22 @@ fn number(
 ) -> Result<u64, Error> {
     match meta.get(name)? {
         None => Ok(0),
-        Some(bytes) => Reader(bytes.value()).number().ok_or(Error::Corrupt),
+        Some(bytes) => {
+            let number = Seal::Meta.check(name.as_bytes(), bytes.value())?;
+            Reader(number).number().ok_or(Error::Corrupt)
+        }
     }
+}
+
+fn put_number(
+    meta: &mut Table<'_, &'static str, &'static [u8]>,
+    name: &str,
+    number: u64,
+) -> Result<(), Error> {
+    let mut row = number.to_be_bytes().to_vec();
+    Seal::Meta.put(name.as_bytes(), &mut row);
+    meta.insert(name, &*row)?;
+    Ok(())
 }
 
 fn session(
@@ -586,7 +604,7 @@ fn subject(
 ) -> Result<SubjectRow, Failure> {
     match subjects.get(key)? {
         None => Ok(SubjectRow::default()),
-        Some(row) => SubjectRow::decode(row.value()).map_err(call),
+        Some(row) => SubjectRow::decode(key, row.value()).map_err(call),
     }
 }
 
@@ -653,7 +671,7 @@ fn revocation_row(mark: &Mark) -> Result<Option<Row>, Error> {
         Mark::Generation { .. } | Mark::Block { .. } | Mark::Unblock { .. } => return Ok(None),
     };
     // To the nanosecond: the set finds a token by its `exp`.
-    let mut value = Vec::new();
+    let mut value = vec![VERSION];
     put_date(&mut value, *until);
     if let Mark::Cutoff { at, .. } = mark {
         put_date(&mut value, *at);
@@ -663,6 +681,7 @@ fn revocation_row(mark: &Mark) -> Result<Option<Row>, Error> {
     key.push(kind);
     put_text(&mut key, issuer.as_deref())?;
     put_text(&mut key, Some(name))?;
+    Seal::Revocation.put(&key, &mut value);
     Ok(Some((key, value)))
 }
 
@@ -673,6 +692,7 @@ fn read_revocation(key: &[u8], value: &[u8]) -> Option<Mark> {
     let id = id(key.text()?, key.text()??);
     key.end()?;
     let mut value = Reader(value);
+    value.version()?;
     let until = value.date()?;
     let mark = match kind {
         TOKEN => Mark::Token { id, until },

@@ -437,12 +437,29 @@ async fn foreign_newer_and_damaged_files_are_refused_untouched() {
         1
     );
 
-    // A store of the future, of nobody, and of redb's future.
-    for (format, newer) in [
-        (&b"tower-jwt-auth\0\x01\0\0\0\x02"[..], true),
-        (b"tower-jwt-auth\0\x01\0\0\0\x00", false),
-        (b"tower-jwt-auth\0\x02\0\0\0\x01", false),
-        (b"", false),
+    // A store of the future, of the past, of nobody, and of redb's future.
+    for (format, expected) in [
+        (
+            &b"tower-jwt-auth\0\x01\0\0\0\x03"[..],
+            EmbeddedStoreError::NewerFormat,
+        ),
+        (
+            b"tower-jwt-auth\0\x01\0\0\0\x01",
+            EmbeddedStoreError::OlderFormat,
+        ),
+        (
+            b"tower-jwt-auth\0\x01\0\0\0\x02 damaged",
+            EmbeddedStoreError::Corrupt,
+        ),
+        (
+            b"tower-jwt-auth\0\x01\0\0\0\x00",
+            EmbeddedStoreError::ForeignFile,
+        ),
+        (
+            b"tower-jwt-auth\0\x02\0\0\0\x01",
+            EmbeddedStoreError::ForeignFile,
+        ),
+        (b"", EmbeddedStoreError::ForeignFile),
     ] {
         let _ = std::fs::remove_file(&path);
         open(&path).await.close().await;
@@ -456,16 +473,7 @@ async fn foreign_newer_and_damaged_files_are_refused_untouched() {
         transaction.commit().unwrap();
         drop(database);
         let error = try_open(&path).await.unwrap_err();
-        match newer {
-            true => assert!(
-                matches!(error, EmbeddedStoreError::NewerFormat),
-                "{error:?}"
-            ),
-            false => assert!(
-                matches!(error, EmbeddedStoreError::ForeignFile),
-                "{error:?}"
-            ),
-        }
+        assert_eq!(error.to_string(), expected.to_string());
     }
     let _ = std::fs::remove_file(&path);
     let store = open(&path).await;

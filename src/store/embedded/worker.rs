@@ -113,7 +113,13 @@ impl Shared {
     }
 
     fn set(&self, open: Result<Open, Error>) {
-        *self.open.write().unwrap_or_else(PoisonError::into_inner) = open;
+        let mut place = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *place, open);
+        // redb writes when it is dropped.
+        let _ = guarded(|| {
+            drop(before);
+            Ok(())
+        });
     }
 
     /// The database, while nobody takes it away.
@@ -133,6 +139,7 @@ fn guarded<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
 
 fn open_database(device: &Device, cache: usize) -> Result<Open, Error> {
     guarded(|| {
+        device.check()?;
         let mut builder = Database::builder();
         builder
             .set_cache_size(cache)
@@ -164,12 +171,18 @@ pub(super) struct Writer {
 impl Writer {
     /// Opens the store in a file, and learns what was revoked.
     pub(super) fn open(shared: Arc<Shared>, opened: Opened, cache: usize) -> Result<Self, Error> {
-        let open = open_database(&opened.device, cache)?;
-        guarded(|| prepare(&open.database))?;
-        let device = opened.name()?;
         let last = shared.now();
-        shared.load(&open)?;
-        shared.set(Ok(open));
+        let device = guarded(|| {
+            let mut open = open_database(&opened.device, cache)?;
+            prepare(&open.database)?;
+            // Every page, against the checksum that the page above it has: a damaged one could hide
+            // others. Rows are checked again when they are read.
+            open.database.check_integrity()?;
+            let device = opened.name()?;
+            shared.load(&open)?;
+            shared.set(Ok(open));
+            Ok(device)
+        })?;
         Ok(Self {
             last,
             shared,
