@@ -34,6 +34,9 @@ pub enum EmbeddedStoreError {
     SetFull,
     /// A name or an id is longer than 4,096 bytes. Nothing has changed.
     TooLong,
+    /// The file was deleted, moved or replaced while it was open. Nothing is acknowledged any more;
+    /// look-ups of revocations and sessions go on. Put the file back, or restart the service.
+    FileGone,
     /// The store was closed.
     Closed,
     /// Anything else that redb reports.
@@ -54,6 +57,9 @@ impl fmt::Display for EmbeddedStoreError {
             Self::Io(_) => "the store's file cannot be read or written",
             Self::SetFull => "the set of revocations is full",
             Self::TooLong => "a name or an id is too long for the store",
+            Self::FileGone => {
+                "the store's file was deleted, moved or replaced: put it back, or restart the service"
+            }
             Self::Closed => "the store was closed",
             Self::Database(_) => "the store's database failed",
         })

@@ -265,6 +265,7 @@ impl Writer {
             self.recover()?;
         }
         let shared = Arc::clone(&self.shared);
+        self.device.check_place()?;
         let now = shared.now();
         if let Err(error) = self.follow(now) {
             self.broken = true;
@@ -306,6 +307,8 @@ impl Writer {
                     shared.known.learn(&marks)?;
                 }
                 shared.known.forget_until(forgotten);
+                // If it went in between, this is in a file that nobody will open.
+                self.device.check_place()?;
                 Ok(more)
             }
             Err(error) => {
