@@ -658,13 +658,6 @@ impl<S: SessionStore> Sessions<S> {
         read.ok_or_else(|| SessionErrorKind::InvalidToken.into())
     }
 
-    /// The session that a refresh token names, if it is one of these sessions. It may have ended.
-    #[cfg(feature = "axum")]
-    pub(crate) fn session_named_by(&self, refresh_token: &str) -> Option<SessionId> {
-        let read = self.config.refresh_keys.read(refresh_token)?;
-        Some(read.sid)
-    }
-
     async fn supply(&self, subject: &str) -> Result<Map<String, Value>, SessionError> {
         let claims = (self.config.claims)(subject).await;
         match claims.map_err(SessionError::from_boxed)? {

@@ -40,6 +40,7 @@
 
 mod error;
 mod file;
+mod header;
 mod known;
 mod row;
 mod tables;
@@ -57,7 +58,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use error::EmbeddedStoreError;
 
 use self::file::Opened;
-use self::known::{Known, Mark, id};
+use self::known::{Mark, SetOptions, id};
 use self::tables::{Failure, Snapshot, Tables};
 use self::worker::{Job, Query, Shared, Writer, change, query, read, spawn};
 use crate::claims::NumericDate;
@@ -182,13 +183,12 @@ impl EmbeddedStoreOptions {
     ) -> Result<EmbeddedStore, EmbeddedStoreError> {
         let (done, wait) = oneshot::channel();
         spawn("jwt-auth-store", move || {
-            let set = RevocationSet::new()
-                .capacity(self.capacity)
-                .leeway(self.leeway)
-                .longest_lifetime(self.longest_lifetime);
-            let known = Known::new(set, Arc::clone(&self.clock));
-            let shared = Shared::new(known, self.clock, self.leeway, self.longest_lifetime);
-            let shared = Arc::new(shared);
+            let shared = Arc::new(Shared::new(SetOptions {
+                capacity: self.capacity,
+                leeway: self.leeway,
+                longest_lifetime: self.longest_lifetime,
+                clock: self.clock,
+            }));
             let writer =
                 opened().and_then(|opened| Writer::open(Arc::clone(&shared), opened, self.cache));
             let writer = match writer {
@@ -284,7 +284,9 @@ impl EmbeddedStore {
                 id: id(issuer, subject),
             },
         };
-        self.act(move |tables| tables.revoke_any(mark)).await
+        let shared = Arc::clone(&self.shared);
+        self.act(move |tables| tables.revoke_any(mark, shared.now()))
+            .await
     }
 
     /// How much it holds.
@@ -395,13 +397,16 @@ impl SessionStore for EmbeddedStore {
 
     async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, EmbeddedStoreError> {
         let whose = Whose::new(subject);
-        self.act(move |tables| tables.raise_generation(&whose.subject()))
+        let shared = Arc::clone(&self.shared);
+        self.act(move |tables| tables.raise_generation(&whose.subject(), shared.now()))
             .await
     }
 
     async fn block(&self, subject: &Subject<'_>) -> Result<(), EmbeddedStoreError> {
         let whose = Whose::new(subject);
-        self.act(move |tables| tables.block(&whose.subject())).await
+        let shared = Arc::clone(&self.shared);
+        self.act(move |tables| tables.block(&whose.subject(), shared.now()))
+            .await
     }
 
     async fn unblock(&self, subject: &Subject<'_>) -> Result<(), EmbeddedStoreError> {
