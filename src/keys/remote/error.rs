@@ -21,6 +21,10 @@ struct Address {
     /// Without its query.
     shown: Box<str>,
     /// It may be a secret.
+    #[cfg_attr(
+        not(feature = "tracing"),
+        expect(dead_code, reason = "it is cut from what is logged")
+    )]
     query: Option<Box<str>>,
 }
 

@@ -623,6 +623,7 @@ impl fmt::Debug for RemoteKeys {
 }
 
 /// What listeners are told of an attempt.
+#[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "nobody listens"))]
 enum Event {
     /// From where it brought how many keys, and what was skipped, if that is new.
     Fetched(String, usize, Vec<SkippedKey>),
