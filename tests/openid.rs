@@ -388,6 +388,23 @@ fn neither_token_passes_for_an_access_token_nor_an_access_token_for_them() {
 }
 
 #[test]
+fn g11_tokens_that_nest_too_deeply() {
+    let provider = Provider::new();
+    let nested = |levels: usize| (1..levels).fold(json!([]), |inner, _| json!([inner]));
+    let id = |levels| provider.id_token(json!({ "x": nested(levels) }));
+    let logout =
+        |levels| provider.logout_token(json!({ "events": { EVENT: { "x": nested(levels) } } }));
+    assert!(at_once(provider.id_tokens().verify(&id(126), NONCE)).is_ok());
+    assert!(at_once(provider.logout_tokens().verify(&logout(124))).is_ok());
+    let too_deep = OpenIdErrorKind::Token(VerifyErrorKind::MalformedClaims);
+    assert_eq!(refused_id(&provider.id_tokens(), &id(127)), too_deep);
+    assert_eq!(
+        refused_logout(&provider.logout_tokens(), &logout(125)),
+        too_deep
+    );
+}
+
+#[test]
 fn a_logout_token_says_who_has_logged_out() {
     let provider = Provider::new();
     let verifier = provider.logout_tokens();
@@ -910,6 +927,13 @@ fn a_key_among_several_needs_a_name() {
     assert_eq!(set(Some("a"), None), Some(KeySetError::Unnamed));
     assert_eq!(set(Some("a"), Some("a")), Some(KeySetError::Duplicate));
     assert!(SigningKeySet::new(key(None), []).is_ok());
+    // The same key twice is one key.
+    for name in [None, Some("a")] {
+        let signing = key(name);
+        let again = signing.verifying_key();
+        let keys = SigningKeySet::new(signing, [again]).unwrap();
+        assert_eq!(keys.verifying_keys().len(), 1);
+    }
 }
 
 #[tokio::test]

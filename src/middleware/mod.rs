@@ -10,7 +10,7 @@
 //! | --- | --- | --- |
 //! | no token | 401 | `Bearer realm="api"` |
 //! | a bad or revoked token | 401 | and `error="invalid_token"`, with one description for every cause but expiry |
-//! | malformed credentials, or several tokens in one place | 400 | and `error="invalid_request"` |
+//! | malformed credentials (RFC 6750 §2.1), or several tokens in one place | 400 | and `error="invalid_request"` |
 //! | a cookie, from another site | 403 | |
 //! | a token without what a [guard](crate::guard) requires | 403 | and `error="insufficient_scope"`, with the scopes |
 //! | a good token, while the revocation store has no answers | 503 | none, but `Retry-After` |

@@ -77,6 +77,10 @@ pub(crate) enum Found<'a> {
 
 impl TokenSource {
     /// `Authorization: Bearer <token>` (RFC 6750 §2.1), with the scheme in any case (RFC 9110 §11.1). Another scheme is no token.
+    ///
+    /// Credentials with a character that a `b64token` cannot hold are malformed: 400. That is
+    /// anything but letters and digits of ASCII and `-._~+/=`. Other sources have no such grammar:
+    /// there they are a bad token, 401.
     #[must_use]
     pub fn bearer() -> Self {
         Self(Kind::Bearer)
@@ -185,7 +189,7 @@ impl TokenSource {
 
     /// Whether what was found is no token by the grammar of this source. Only of one that is refused need that be asked.
     pub(crate) fn is_malformed(&self, token: &[u8]) -> bool {
-        matches!(self.0, Kind::Bearer) && memchr::memchr(b' ', token).is_some()
+        matches!(self.0, Kind::Bearer) && !token.iter().all(|byte| is_of_b64token(*byte))
     }
 
     pub(crate) fn find<'a>(&self, request: RequestHead<'a>) -> Found<'a> {
@@ -253,6 +257,12 @@ fn bearer(value: &[u8]) -> Found<'_> {
         Some(token) if spaces > 0 && !token.is_empty() => Found::Token(Cow::Borrowed(token)),
         _ => Found::Malformed,
     }
+}
+
+/// Whether a `b64token` may hold the byte (RFC 6750 §2.1). Where `=` may stand is left to the
+/// verifier.
+fn is_of_b64token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
 }
 
 /// Whether bearer credentials follow those of another scheme after a comma, as when something joined two headers.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tower_jwt_auth::revocation::{RevocationStore, TokenId};
+use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenId};
 use tower_jwt_auth::session::{SessionErrorKind, SessionStore, Subject};
 use tower_jwt_auth::store::RedisStore;
 use tower_jwt_auth::store::redis::client::cmd;
@@ -55,6 +55,35 @@ async fn k03_log_out_everywhere_then_a_login_in_the_same_second() {
             assert_eq!(is_dead(node, generation), Some(false));
             eventually("dead", || is_dead(node, generation - 1) == Some(true)).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn k03_a_cutoff_counts_beside_a_generation_on_all_nodes() {
+    let server = Server::start(&[]);
+    let nodes = nodes(&server, 2).await;
+    sessions(&nodes[0])
+        .logout_everywhere("alice")
+        .await
+        .unwrap();
+    let generation = generation(&nodes[0]).await;
+    for node in &nodes {
+        eventually("alive", || is_dead(node, generation) == Some(false)).await;
+    }
+    let cutoff = Revocation::Cutoff {
+        issuer: Some(ISSUER),
+        subject: "alice",
+        issued_at: in_seconds(60),
+        until: in_seconds(400),
+    };
+    nodes[1].revoke(&cutoff).await.unwrap();
+    assert_eq!(is_dead(&nodes[1], generation), Some(true));
+    eventually("dead", || is_dead(&nodes[0], generation) == Some(true)).await;
+    // One that starts later has it from the server.
+    make_all_read_anew(&server);
+    let late = node(server.client()).await;
+    for node in [&nodes[0], &nodes[1], &late] {
+        eventually("dead", || is_dead(node, generation) == Some(true)).await;
     }
 }
 

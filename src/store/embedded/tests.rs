@@ -1289,3 +1289,40 @@ async fn a_failed_read_is_an_error_and_heals() {
     }
     check(&store, 6, "readable again").await;
 }
+
+/// K03: whoever sets a cutoff means the tokens that it names, also those of this crate's own
+/// sessions.
+#[tokio::test(flavor = "multi_thread")]
+async fn k03_a_cutoff_counts_beside_a_generation_and_after_a_restart() {
+    let directory = Temporary::new();
+    let clock = ManualClock::at(START);
+    let open = async || options(&clock).open(directory.file()).await.unwrap();
+    let store = open().await;
+    store.create(&session(1, 0)).await.unwrap();
+    store.raise_generation(&ALICE).await.unwrap();
+    clock.advance(Duration::from_secs(60));
+    let token = |generation, issued_at| {
+        let token = TokenId::new(at(300)).issuer("https://id.example.com");
+        let token = token.subject("alice").generation(generation);
+        token.issued_at(at(issued_at))
+    };
+    assert_eq!(store.peek(&token(1, 60)), Some(false));
+    let cutoff = Revocation::Cutoff {
+        issuer: ALICE.issuer,
+        subject: ALICE.name,
+        issued_at: at(60),
+        until: at(400),
+    };
+    store.revoke(&cutoff).await.unwrap();
+    for generation in 1..4 {
+        assert_eq!(store.peek(&token(generation, 0)), Some(true));
+        assert_eq!(store.peek(&token(generation, 60)), Some(true));
+        assert_eq!(store.peek(&token(generation, 61)), Some(false));
+        store.raise_generation(&ALICE).await.unwrap();
+        assert_eq!(store.peek(&token(generation, 61)), Some(true));
+    }
+    store.close().await;
+    let store = open().await;
+    assert_eq!(store.peek(&token(4, 60)), Some(true));
+    assert_eq!(store.peek(&token(4, 61)), Some(false));
+}

@@ -42,7 +42,7 @@ impl RedisStoreOptions {
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if the secret is empty or short, or is the text or encoding of a key.
+    /// [`KeyError`] if the secret is empty, all zero or short, or is the text or encoding of a key.
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         Ok(Self {
             seal: Seal::new(secret.as_ref())?,

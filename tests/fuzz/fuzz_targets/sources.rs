@@ -294,6 +294,14 @@ fn expected(setup: &Setup, method: &Method, uri: &Uri, headers: &HeaderMap) -> A
                 private: !matches!(source, Bearer),
             },
             old if old == *OLD => Answer::Expired,
+            // What is no `b64token` (RFC 6750 §2.1) is no credentials.
+            odd if matches!(source, Bearer)
+                && !odd
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte)) =>
+            {
+                Answer::Malformed
+            }
             _ => Answer::Bad,
         };
     }
