@@ -11,9 +11,11 @@
 )]
 
 mod edge;
+mod eviction;
 mod faults;
 mod foreign;
 mod groups;
+mod histories;
 mod load;
 mod process;
 mod proxy;
@@ -21,6 +23,7 @@ mod revocations;
 mod server;
 mod sessions;
 mod subjects;
+mod trimming;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -147,6 +147,11 @@ impl Server {
         replica
     }
 
+    /// Cuts this replica off from its master, and makes it a master.
+    pub(crate) fn promote(&self) {
+        self.ask::<()>(client::cmd("REPLICAOF").arg("NO").arg("ONE"));
+    }
+
     /// It stands still, and nobody notices but who waits for it.
     pub(crate) fn freeze(&self) {
         let id = self.child.as_ref().unwrap().id().to_string();

@@ -1,6 +1,7 @@
 //! For how long a node has heard nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// A moment by two clocks: that of the machine, which stands still while it sleeps, and that of the wall, which may be set back.
@@ -66,6 +67,8 @@ pub(super) struct Health {
     overflows: AtomicU64,
     made_good: AtomicU64,
     other_secret: AtomicBool,
+    /// By which policy the server evicts keys, if it does, and that is not allowed.
+    eviction: Mutex<Option<Arc<str>>>,
     /// Whether one of these was ever the case: all that is looked at while none was.
     doubted: AtomicBool,
 }
@@ -81,6 +84,7 @@ impl Health {
             overflows: AtomicU64::new(0),
             made_good: AtomicU64::new(0),
             other_secret: AtomicBool::new(false),
+            eviction: Mutex::default(),
             doubted: AtomicBool::new(false),
         }
     }
@@ -139,7 +143,21 @@ impl Health {
 
     #[cold]
     fn is_complete(&self) -> bool {
-        !self.is_incomplete() && !self.has_other_secret()
+        !self.is_incomplete() && !self.has_other_secret() && self.eviction().is_none()
+    }
+
+    /// By which policy the server evicts keys, if it does, and that is not allowed.
+    pub(super) fn eviction(&self) -> Option<Arc<str>> {
+        self.lock_eviction().clone()
+    }
+
+    pub(super) fn set_eviction(&self, policy: Option<Arc<str>>) {
+        self.doubted.fetch_or(policy.is_some(), Ordering::AcqRel);
+        *self.lock_eviction() = policy;
+    }
+
+    fn lock_eviction(&self) -> MutexGuard<'_, Option<Arc<str>>> {
+        self.eviction.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the server's state was written with another secret.
@@ -254,6 +272,10 @@ mod tests {
         health.set_other_secret(true);
         assert!(!health.is_fresh());
         health.set_other_secret(false);
+        assert!(health.is_fresh());
+        health.set_eviction(Some("allkeys-lru".into()));
+        assert!(!health.is_fresh());
+        health.set_eviction(None);
         assert!(health.is_fresh());
     }
 }

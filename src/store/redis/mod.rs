@@ -115,7 +115,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::own::Ticket;
-use self::shared::{Argument, Shared};
+use self::shared::{Argument, Shared, bytes};
 use crate::revocation::{MarkKind, Revocation, RevocationSetState, RevocationStore, TokenId};
 use crate::session::Subject;
 
@@ -243,7 +243,7 @@ impl RedisStore {
                 shared.call_twice(&ticket.nonce, script, shared.now(), is_wanted, &arguments);
             let answer = answer.await?;
             shared.learn(&member, mark.until)?;
-            ticket.acknowledge();
+            ticket.acknowledge(bytes(&answer).ok_or(RedisStoreError::Reply)?);
             shared.replicated(&answer).await?;
             return Ok(true);
         }
@@ -290,6 +290,8 @@ impl RedisStore {
             RedisStoreError::OtherSecret
         } else if health.is_incomplete() {
             RedisStoreError::SetFull
+        } else if let Some(policy) = health.eviction() {
+            RedisStoreError::Eviction(policy)
         } else {
             RedisStoreError::Stale
         }

@@ -55,17 +55,19 @@ fn session(sid: SessionId, members: &Value) -> Option<Session> {
 }
 
 impl Shared {
-    /// Takes in the end of a session, of which a script has answered the entry and, last, the member.
+    /// Takes in the end of a session, of which a script has answered, last, the entry's tag and the member.
     async fn ended(
         &self,
         ticket: &mut Ticket<'_>,
         session: &Session,
         answer: &Answer,
     ) -> Result<(), RedisStoreError> {
-        let member = items(answer).and_then(|answer| bytes(answer.last()?));
+        let Some([.., tag, member]) = items(answer) else {
+            return Err(RedisStoreError::Reply);
+        };
         let until = session.access_expires_at.seconds_up();
-        self.learn(member.ok_or(RedisStoreError::Reply)?, until)?;
-        ticket.acknowledge();
+        self.learn(bytes(member).ok_or(RedisStoreError::Reply)?, until)?;
+        ticket.acknowledge(bytes(tag).ok_or(RedisStoreError::Reply)?);
         self.replicated(answer).await
     }
 
@@ -230,7 +232,8 @@ impl SessionStore for RedisStore {
                 Ok(Some(session))
             }
             // Another node has ended it, and this one may not have read of that yet.
-            Some([_, _]) => {
+            Some([_, tag]) => {
+                ticket.acknowledge(bytes(tag).ok_or(RedisStoreError::Reply)?);
                 shared.have_read(&ticket).await?;
                 Ok(None)
             }

@@ -22,6 +22,7 @@ fn shared() -> Shared {
         longest_lifetime: Duration::from_secs(3600),
         replicas: 0,
         replication_patience: Duration::ZERO,
+        allows_eviction: false,
     };
     Shared::new(
         client::Client::open("redis://127.0.0.1:1/").unwrap().into(),

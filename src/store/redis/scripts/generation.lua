@@ -4,4 +4,4 @@ local g, t = tonumber(ARGV[7]), tonumber(ARGV[8])
 if s.g >= g and s.t >= t then return unchanged(s) end
 s.g = math.max(s.g, g)
 s.t = math.max(s.t, t)
-return keep(ARGV[6], s)
+return changed(ARGV[6], s)
