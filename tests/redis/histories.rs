@@ -12,7 +12,7 @@ use tower_jwt_auth::store::{RedisStore, RedisStoreOptions};
 use crate::load::{ISSUER, Thing, in_seconds};
 use crate::proxy::{Flow, Proxy};
 use crate::server::Server;
-use crate::{LONG, STALENESS, connect, eventually, node, options};
+use crate::{LONG, STALENESS, connect, eventually, options};
 
 /// Beats so rare that none falls into the moment that a test is about.
 fn quiet() -> RedisStoreOptions {
@@ -68,8 +68,13 @@ impl Pair {
     }
 
     /// The replica gets what the master has, and nothing that comes later.
-    async fn cut_off(&self) {
+    async fn cut_off_at_rest(&self) {
         at_rest(&self.master).await;
+        self.cut_off().await;
+    }
+
+    /// The same, while something is written all the time.
+    async fn cut_off(&self) {
         let offset = |server: &Server| server.number("replication", "master_repl_offset");
         eventually("the replica has all", || {
             offset(&self.master) == offset(&self.replica)
@@ -102,7 +107,7 @@ async fn a_write_that_is_repeated_on_a_promoted_server_hides_nothing() {
     x.revoke(&first.revocation()).await.unwrap();
     let first = Thing::new(6, in_seconds(600));
     x.revoke(&first.revocation()).await.unwrap();
-    pair.cut_off().await;
+    pair.cut_off_at_rest().await;
     way.set(Flow::StopsWrites);
     let repeated = Thing::new(0, in_seconds(600));
     let writing = tokio::spawn({
@@ -131,6 +136,8 @@ async fn a_write_that_is_repeated_on_a_promoted_server_hides_nothing() {
     let later = Thing::new(2, in_seconds(600));
     y.revoke(&later.revocation()).await.unwrap();
     eventually("X reads on", || x.peek(&later.token()) == Some(true)).await;
+    // Of what it reads again, the later may come first.
+    tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(x.peek(&hidden.token()), Some(true));
     assert_eq!(is_dead(&x, 0), Some(true));
 }
@@ -143,24 +150,24 @@ async fn a_raise_that_is_repeated_on_a_promoted_server_hides_no_block() {
     let x = connect(quiet(), way.client()).await;
     x.raise_generation(&alice()).await.unwrap();
     let y = connect(quiet(), pair.master.client()).await;
-    pair.cut_off().await;
+    pair.cut_off_at_rest().await;
     y.block(&alice()).await.unwrap();
     drop(y);
     eventually("X has read it", || is_dead(&x, 9) == Some(true)).await;
+    let entries = || -> u64 { pair.master.ask(cmd("XLEN").arg("{jwt}:stream")) };
+    let before = entries();
     way.set(Flow::StopsWrites);
     let raising = tokio::spawn({
         let x = x.clone();
         async move { x.raise_generation(&alice()).await }
     });
-    let entries = || -> u64 { pair.master.ask(cmd("XLEN").arg("{jwt}:stream")) };
-    let before = entries();
     eventually("it is raised", || entries() > before).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     let loads = x.state().loads;
     way.set(Flow::Passes);
     let replica = pair.fail_over(&[&way]);
     raising.await.unwrap().unwrap();
-    have_it_beat(&replica).await;
+    have_all_beat(&replica).await;
     eventually("X has read all again", || x.state().loads > loads).await;
     assert_eq!(is_dead(&x, 9), Some(true));
     all_know(&x, &replica).await;
@@ -186,15 +193,28 @@ async fn all_know(x: &RedisStore, server: &Server) {
     }
 }
 
-/// Has X beat, by a write that is waited for.
-async fn have_it_beat(server: &Server) {
+/// Has all nodes beat, by a write that is waited for. A beat fails on a connection that was cut.
+async fn have_all_beat(server: &Server) {
     let node = connect(quiet(), server.client()).await;
-    let thing = Thing::new(12, in_seconds(600));
-    let wait = Duration::from_secs(3);
-    let _ = node.revoke_and_wait(&thing.revocation(), wait).await;
+    for number in 2..6 {
+        let thing = Thing::new(6 * number, in_seconds(600));
+        let wait = Duration::from_secs(2);
+        if node
+            .revoke_and_wait(&thing.revocation(), wait)
+            .await
+            .is_ok()
+        {
+            return;
+        }
+    }
 }
 
-const COUNT: u64 = 30_000;
+/// Without optimization nodes take some milliseconds for each.
+const COUNT: u64 = if cfg!(debug_assertions) {
+    5_000
+} else {
+    30_000
+};
 
 async fn revoke_many(store: &RedisStore, expires_at: NumericDate) {
     let writers: Vec<_> = (0..64)
@@ -225,20 +245,16 @@ fn passing(store: &RedisStore, expires_at: NumericDate) -> usize {
 /// Sooner or later none passes on a node that has just come.
 async fn all_restored(server: &Server, expires_at: NumericDate) -> usize {
     let mut first = None;
-    let began = Instant::now();
-    loop {
-        let new = node(server.client()).await;
+    for _ in 0..10 {
+        let new = connect(quiet(), server.client()).await;
         let passing = passing(&new, expires_at);
-        first.get_or_insert(passing);
+        let first = *first.get_or_insert(passing);
         if passing == 0 {
-            return first.unwrap_or_default();
+            return first;
         }
-        assert!(
-            began.elapsed() < Duration::from_secs(20),
-            "{passing} of {COUNT} revoked tokens pass on a new node"
-        );
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
+    panic!("{first:?} of {COUNT} revoked tokens pass on new nodes");
 }
 
 /// The server forgets everything, and dies in the midst of being told again by nodes that read nothing for a second.
@@ -258,7 +274,7 @@ async fn pages_that_are_lost_before_they_are_read_are_restored_again() {
         if x.state().loads > loads {
             way.set(Flow::StopsReads);
         }
-        members(&pair.replica) >= 2000 && members(&pair.replica) < COUNT
+        (COUNT / 5..COUNT).contains(&members(&pair.replica))
     })
     .await;
     way.set(Flow::StopsReads);
@@ -266,8 +282,8 @@ async fn pages_that_are_lost_before_they_are_read_are_restored_again() {
     let kept = members(&pair.replica);
     eventually("it is told all", || members(&pair.master) >= COUNT).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    way.set(Flow::Passes);
     let replica = pair.fail_over(&[&way]);
+    way.set(Flow::Passes);
     eventually("X is fresh", || x.state().is_fresh).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(passing(&x, expires_at), 0);
@@ -278,12 +294,13 @@ async fn pages_that_are_lost_before_they_are_read_are_restored_again() {
 /// Nothing is held back: the master is killed right after the last page.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_master_is_killed_right_after_the_last_page() {
-    for round in 0..8 {
+    let rounds = if cfg!(debug_assertions) { 3 } else { 8 };
+    for round in 0..rounds {
         let master = Server::start(&[]);
         let replica = master.replica(0);
         let way = Proxy::to(master.port).await;
-        let x = node(way.client()).await;
-        let z = node(way.client()).await;
+        let x = connect(options(), way.client()).await;
+        let z = connect(options(), way.client()).await;
         let expires_at = in_seconds(3000);
         revoke_many(&x, expires_at).await;
         eventually("all nodes have all", || passing(&z, expires_at) == 0).await;
@@ -304,7 +321,8 @@ async fn the_master_is_killed_right_after_the_last_page() {
             [&x, &z].iter().all(|node| node.state().is_fresh)
         })
         .await;
-        tokio::time::sleep(STALENESS).await;
+        // More than one beat.
+        tokio::time::sleep(Duration::from_secs(3)).await;
         let first = all_restored(&replica, expires_at).await;
         println!("round {round}: on the first new node {first} passed");
     }
@@ -319,14 +337,14 @@ async fn a_block_that_changes_nothing_is_expected_to_be_read() {
     let y = connect(quiet(), pair.master.client()).await;
     at_rest(&pair.master).await;
     way.set(Flow::StopsReads);
-    pair.cut_off().await;
+    pair.cut_off_at_rest().await;
     y.block(&alice()).await.unwrap();
     drop(y);
     x.block(&alice()).await.unwrap();
     assert_eq!(is_dead(&x, 9), Some(true));
-    way.set(Flow::Passes);
     let replica = pair.fail_over(&[&way]);
-    have_it_beat(&replica).await;
+    way.set(Flow::Passes);
+    have_all_beat(&replica).await;
     all_know(&x, &replica).await;
 }
 
@@ -339,14 +357,14 @@ async fn what_is_learnt_by_lifting_no_block_is_expected_to_be_read() {
     let y = connect(quiet(), pair.master.client()).await;
     at_rest(&pair.master).await;
     way.set(Flow::StopsReads);
-    pair.cut_off().await;
+    pair.cut_off_at_rest().await;
     assert_eq!(y.raise_generation(&alice()).await.unwrap(), 1);
     drop(y);
     assert!(!x.lift_block(Some(ISSUER), "alice").await.unwrap());
     assert_eq!(is_dead(&x, 0), Some(true));
-    way.set(Flow::Passes);
     let replica = pair.fail_over(&[&way]);
-    have_it_beat(&replica).await;
+    way.set(Flow::Passes);
+    have_all_beat(&replica).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let new = connect(quiet(), replica.client()).await;
     assert_eq!(is_dead(&x, 0), Some(true));
@@ -359,7 +377,7 @@ async fn what_was_found_in_the_state_is_expected_to_be_read() {
     let pair = Pair::start(0).await;
     let way = Proxy::to(pair.master.port).await;
     let y = connect(quiet(), pair.master.client()).await;
-    pair.cut_off().await;
+    pair.cut_off_at_rest().await;
     let thing = Thing::new(0, in_seconds(600));
     y.revoke(&thing.revocation()).await.unwrap();
     y.block(&alice()).await.unwrap();
@@ -373,11 +391,11 @@ async fn what_was_found_in_the_state_is_expected_to_be_read() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     let replica = pair.fail_over(&[&way]);
     way.set(Flow::Passes);
-    have_it_beat(&replica).await;
+    have_all_beat(&replica).await;
     x.ready(LONG).await.unwrap();
     assert_eq!(x.peek(&thing.token()), Some(true));
     all_know(&x, &replica).await;
-    let new = node(replica.client()).await;
+    let new = connect(quiet(), replica.client()).await;
     assert_eq!(new.peek(&thing.token()), Some(true));
 }
 
@@ -401,6 +419,6 @@ async fn what_is_acknowledged_while_the_follower_connects_is_restored() {
     eventually("X is fresh", || x.state().is_fresh).await;
     tokio::time::sleep(STALENESS).await;
     assert_eq!(x.peek(&thing.token()), Some(true));
-    let new = node(replica.client()).await;
+    let new = connect(quiet(), replica.client()).await;
     assert_eq!(new.peek(&thing.token()), Some(true));
 }
