@@ -119,7 +119,10 @@ impl Revoked {
     async fn new(store: &EmbeddedStore) -> Self {
         let ended = session(1, "ended", 0);
         store.create(&ended).await.unwrap();
-        store.end(ended.sid).await.unwrap();
+        store
+            .end(ended.sid, None, ended.access_expires_at)
+            .await
+            .unwrap();
         let out = session(2, "logged out everywhere", 0);
         store.create(&out).await.unwrap();
         store.raise_generation(&out.whose()).await.unwrap();
@@ -198,7 +201,10 @@ async fn a_clock_that_stays_ahead_revokes_only_up_to_what_was_dropped() {
         assert_eq!(store.create(&new).await.unwrap(), Created::Kept);
         assert!(!is_revoked(&store, &new), "round {round}");
         revoked.check(&store, &format!("round {round}"));
-        store.end(new.sid).await.unwrap();
+        store
+            .end(new.sid, None, new.access_expires_at)
+            .await
+            .unwrap();
         if round % 2 == 1 {
             store.close().await;
             store = options(&clock).open(&path).await.unwrap();
@@ -353,7 +359,10 @@ impl Content {
                 store.revoke(&revocation).await.unwrap();
                 let ended = session(10_000 + number, "of all", 0);
                 store.create(&ended).await.unwrap();
-                store.end(ended.sid).await.unwrap();
+                store
+                    .end(ended.sid, None, ended.access_expires_at)
+                    .await
+                    .unwrap();
                 store.create(&session(number, "of all", 0)).await.unwrap();
             }));
         }
@@ -686,7 +695,10 @@ async fn a_file_that_is_gone_acknowledges_nothing() {
         let other = Subject::new(None, "other");
         for error in [
             store.block(&other).await.err(),
-            store.end(live.sid).await.err(),
+            store
+                .end(live.sid, None, live.access_expires_at)
+                .await
+                .err(),
             store.create(&session(2, "alice", 0)).await.err(),
         ] {
             assert!(

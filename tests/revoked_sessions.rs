@@ -332,8 +332,16 @@ async fn a_logout_of_a_lost_session_ends_its_access_tokens<S: Store>(
 ) {
     const DAY: u64 = 86_400;
     let lost = make().await;
-    let first = lost.sessions.login("alice").await.unwrap();
-    let second = lost.sessions.login("alice").await.unwrap();
+    let first = lost
+        .sessions
+        .login(&lost.sessions.subject_named("alice"))
+        .await
+        .unwrap();
+    let second = lost
+        .sessions
+        .login(&lost.sessions.subject_named("alice"))
+        .await
+        .unwrap();
     // The same service, with a store that has lost everything.
     let world = make().await;
     world.sessions.logout(&first.refresh_token).await.unwrap();

@@ -79,7 +79,10 @@ fn world_with(cookies: SessionCookies) -> World {
 
 impl World {
     async fn login(&self, name: &str) -> TokenPair {
-        self.sessions.login(name).await.unwrap()
+        self.sessions
+            .login(&self.sessions.subject_named(name))
+            .await
+            .unwrap()
     }
 
     async fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -297,7 +300,7 @@ async fn l14_logout_rids_the_browser_of_cookies_that_nobody_reads() {
     let world = world();
     // Of keys that are gone.
     let others = sessions(world.store.clone(), &world.clock, 3);
-    let old = others.login("alice").await.unwrap();
+    let old = others.login(&others.subject_named("alice")).await.unwrap();
     for cookies in [
         format!("{}; {}", access(&old), refresh(&old)),
         access(&old),

@@ -120,7 +120,7 @@ async fn garbage_in_the_keys() {
     let huge = "x".repeat(16 << 20);
     let last = || {
         server
-            .ask::<Option<String>>(cmd("GET").arg("{jwt}:last"))
+            .ask::<Option<String>>(cmd("HGET").arg("{jwt}:last").arg("hash"))
             .unwrap_or_default()
     };
     let garbage: Vec<Vec<&str>> = vec![
@@ -133,7 +133,7 @@ async fn garbage_in_the_keys() {
         vec!["ZADD", "{jwt}:revoked", "-inf", ""],
         vec!["HSET", "{jwt}:subjects", "garbage", "garbage"],
         vec!["HSET", "{jwt}:subjects", "0123456789abcdef", "1:2:3:4:5:6"],
-        vec!["SET", "{jwt}:last", "x"],
+        vec!["HSET", "{jwt}:last", "hash", "x"],
         vec!["DEL", "{jwt}:last"],
         vec!["XTRIM", "{jwt}:stream", "MAXLEN", "0"],
         vec!["DEL", "{jwt}:stream"],
@@ -173,7 +173,7 @@ async fn garbage_in_the_keys() {
         vec!["h", "0123456789abcdef", "a", "18446744073709551615-0"],
     ] {
         let before = last();
-        server.ask::<()>(cmd("SET").arg("{jwt}:last").arg("forged"));
+        server.ask::<()>(cmd("HSET").arg("{jwt}:last").arg("hash").arg("forged"));
         let mut entry = cmd("XADD");
         entry
             .arg("{jwt}:stream")

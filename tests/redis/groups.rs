@@ -260,7 +260,10 @@ async fn the_documented_rules_are_enough_in_a_cluster() {
     let client = ClusterClient::new(urls.collect::<Vec<_>>()).unwrap();
     let store = crate::connect(options, client).await;
     let sessions = crate::sessions::sessions(&store);
-    let pair = sessions.login("alice").await.unwrap();
+    let pair = sessions
+        .login(&sessions.subject_named("alice"))
+        .await
+        .unwrap();
     sessions.logout(&pair.refresh_token).await.unwrap();
     for server in &cluster.0 {
         nothing_was_denied(server);
@@ -296,7 +299,10 @@ async fn the_documented_rules_are_enough_under_sentinel() {
     let client = SentinelClient::build(urls, "main", Some(nodes), of).unwrap();
     let store = crate::connect(crate::options(), client).await;
     let sessions = crate::sessions::sessions(&store);
-    let pair = sessions.login("alice").await.unwrap();
+    let pair = sessions
+        .login(&sessions.subject_named("alice"))
+        .await
+        .unwrap();
     sessions.logout(&pair.refresh_token).await.unwrap();
     nothing_was_denied(&master);
 }

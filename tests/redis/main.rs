@@ -12,9 +12,11 @@
 
 mod access;
 mod edge;
+mod eviction;
 mod faults;
 mod foreign;
 mod groups;
+mod histories;
 mod load;
 mod process;
 mod proxy;
@@ -23,6 +25,7 @@ mod runtime;
 mod server;
 mod sessions;
 mod subjects;
+mod trimming;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

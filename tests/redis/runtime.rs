@@ -60,7 +60,10 @@ fn a_store_goes_on_in_another_runtime() {
             .await
             .unwrap();
         assert_eq!(clone.peek(&unknown.token()), Some(true));
-        let tokens = sessions(&clone).login("alice").await.unwrap();
+        let tokens = sessions(&clone)
+            .login(&sessions(&clone).subject_named("alice"))
+            .await
+            .unwrap();
         sessions(&store)
             .logout(&tokens.refresh_token)
             .await
@@ -87,7 +90,10 @@ fn whatever_is_called_first_in_another_runtime() {
         });
         let sessions = sessions(&store);
         let tokens = runtime().block_on(async {
-            let tokens = sessions.login("alice").await.unwrap();
+            let tokens = sessions
+                .login(&sessions.subject_named("alice"))
+                .await
+                .unwrap();
             eventually("fresh", || store.state().is_fresh).await;
             tokens
         });

@@ -357,8 +357,14 @@ async fn a_session_that_was_revoked_can_never_be_renewed() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
     let sessions = sessions(&nodes[0]);
-    let tokens = sessions.login("alice").await.unwrap();
-    let other = sessions.login("alice").await.unwrap();
+    let tokens = sessions
+        .login(&sessions.subject_named("alice"))
+        .await
+        .unwrap();
+    let other = sessions
+        .login(&sessions.subject_named("alice"))
+        .await
+        .unwrap();
     let sid = tokens.sid.to_string();
     let revoke = |issuer, until| {
         let (node, sid) = (&nodes[1], &sid);
@@ -378,7 +384,14 @@ async fn a_session_that_was_revoked_can_never_be_renewed() {
         is_dead(&nodes[0], tokens.sid) == Some(true)
     })
     .await;
-    assert_eq!(sessions.list("alice").await.unwrap().len(), 1);
+    assert_eq!(
+        sessions
+            .list(&sessions.subject_named("alice"))
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     // As pruning does once the entry has expired.
     server.ask::<u64>(client::cmd("DEL").arg("{jwt}:revoked"));
     let error = sessions.refresh(&tokens.refresh_token).await.unwrap_err();
@@ -391,7 +404,10 @@ async fn a_generation_ends_the_sessions_before_it() {
     let server = Server::start(&[]);
     let node = node(server.client()).await;
     let sessions = sessions(&node);
-    let tokens = sessions.login("alice").await.unwrap();
+    let tokens = sessions
+        .login(&sessions.subject_named("alice"))
+        .await
+        .unwrap();
     let raise = |until| {
         let node = &node;
         async move {
@@ -410,7 +426,10 @@ async fn a_generation_ends_the_sessions_before_it() {
     assert_eq!(node.peek(&token), Some(true));
     assert_eq!(node.find(tokens.sid).await.unwrap(), None);
     assert!(sessions.refresh(&tokens.refresh_token).await.is_err());
-    let after = sessions.login("alice").await.unwrap();
+    let after = sessions
+        .login(&sessions.subject_named("alice"))
+        .await
+        .unwrap();
     raise(in_seconds(600)).await;
     sessions.refresh(&after.refresh_token).await.unwrap();
 }
@@ -422,8 +441,14 @@ async fn a_logout_of_a_lost_session_ends_its_access_tokens() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
     let sessions = sessions(&nodes[0]);
-    let first = sessions.login("alice").await.unwrap();
-    let second = sessions.login("alice").await.unwrap();
+    let first = sessions
+        .login(&sessions.subject_named("alice"))
+        .await
+        .unwrap();
+    let second = sessions
+        .login(&sessions.subject_named("alice"))
+        .await
+        .unwrap();
     let evict = |sid: SessionId| {
         let key = format!("{{jwt}}:session:{sid}");
         assert_eq!(server.ask::<u64>(client::cmd("DEL").arg(key)), 1);
@@ -455,7 +480,10 @@ async fn a_logout_of_a_lost_session_ends_its_access_tokens() {
     sessions.logout(&first.refresh_token).await.unwrap();
     assert_eq!(ends(), before);
     // Nor does that of a session that was there.
-    let third = sessions.login("alice").await.unwrap();
+    let third = sessions
+        .login(&sessions.subject_named("alice"))
+        .await
+        .unwrap();
     for _ in 0..2 {
         sessions.logout(&third.refresh_token).await.unwrap();
     }
@@ -472,7 +500,10 @@ async fn l08_a_server_clock_that_steps_back_does_not_lengthen_the_grace() {
     let node = node(server.client()).await;
     let sessions = sessions(&node).grace(Duration::from_secs(2));
     let renewed_ahead = async |milliseconds: u64| {
-        let first = sessions.login("alice").await.unwrap();
+        let first = sessions
+            .login(&sessions.subject_named("alice"))
+            .await
+            .unwrap();
         sessions.refresh(&first.refresh_token).await.unwrap();
         let key = format!("{{jwt}}:session:{}", first.sid);
         let mut ahead = client::cmd("HINCRBY");
@@ -502,7 +533,10 @@ async fn l08_a_promoted_server_whose_clock_is_behind_does_not_lengthen_the_grace
     let way = Proxy::to(master.port).await;
     let node = node(way.client()).await;
     let sessions = sessions(&node);
-    let first = sessions.login("alice").await.unwrap();
+    let first = sessions
+        .login(&sessions.subject_named("alice"))
+        .await
+        .unwrap();
     sessions.refresh(&first.refresh_token).await.unwrap();
     let has_it = || {
         let key = format!("{{jwt}}:session:{}", first.sid);
@@ -533,7 +567,10 @@ async fn l07_after_a_lost_answer_a_retry_works_within_the_grace_and_is_reuse_aft
     let node = crate::connect(crate::options().clock(clock.clone()), way.client()).await;
     let sessions = sessions(&node).clock(clock.clone());
     for (later, kind) in [(9, None), (12, Some(SessionErrorKind::Stolen))] {
-        let first = sessions.login("alice").await.unwrap();
+        let first = sessions
+            .login(&sessions.subject_named("alice"))
+            .await
+            .unwrap();
         let first = sessions.refresh(&first.refresh_token).await.unwrap();
         way.set(Flow::StopsRenewals);
         let error = sessions.refresh(&first.refresh_token).await.unwrap_err();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenId};
 use tower_jwt_auth::session::{SessionErrorKind, SessionStore, Subject};
 use tower_jwt_auth::store::RedisStore;
@@ -34,7 +35,7 @@ async fn is_blocked(store: &RedisStore) -> bool {
 
 fn make_all_read_anew(server: &Server) {
     server.ask::<u64>(cmd("XTRIM").arg("{jwt}:stream").arg("MAXLEN").arg(0));
-    server.ask::<()>(cmd("SET").arg("{jwt}:last").arg("another"));
+    server.ask::<()>(cmd("HSET").arg("{jwt}:last").arg("hash").arg("another"));
 }
 
 #[tokio::test]
@@ -312,4 +313,24 @@ async fn k03_a_generation_after_a_loss_ends_what_was_issued_before() {
         eventually("dead", || is_dead(node, generation - 1) == Some(true)).await;
         eventually("alive", || is_dead(node, generation) == Some(false)).await;
     }
+}
+
+/// Without a restart, and without anything else to do.
+#[tokio::test]
+async fn records_that_no_longer_count_are_dropped() {
+    let server = Server::start(&[]);
+    let clock = ManualClock::at(in_seconds(0).seconds());
+    let options = crate::options().max_staleness(crate::STALENESS);
+    let node = crate::connect(options.clock(clock.clone()), server.client()).await;
+    for number in 0..50 {
+        let name = format!("user-{number}");
+        let subject = Subject::new(None, &name);
+        node.raise_generation(&subject).await.unwrap();
+    }
+    node.block(&alice()).await.unwrap();
+    assert_eq!(node.state().subjects, 51);
+    clock.advance(Duration::from_secs(25 * 3600));
+    eventually("dropped", || node.state().subjects == 1).await;
+    assert_eq!(is_dead(&node, 9), Some(true));
+    assert_eq!(node.state().loads, 1);
 }

@@ -21,6 +21,10 @@ pub enum RedisStoreError {
     SetFull,
     /// The keys in Redis belong to nodes with another secret.
     OtherSecret,
+    /// The server evicts keys by this `maxmemory-policy`, and with them revocations and blocks. Set
+    /// `maxmemory-policy noeviction`, or `maxmemory 0`. `unknown`: `INFO memory` does not name the
+    /// policy. See [`allow_eviction`](super::RedisStoreOptions::allow_eviction).
+    Eviction(Arc<str>),
     /// Redis has it, but fewer [replicas](super::RedisStoreOptions::replicas) than wanted have said so.
     Unreplicated,
     /// Redis has it, but not every node has read it in time.
@@ -50,6 +54,13 @@ impl From<redis::RedisError> for RedisStoreError {
 impl fmt::Display for RedisStoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Eviction(policy) => {
+                return write!(
+                    f,
+                    "the Redis server may evict revocations: its `maxmemory-policy` is `{policy}`; \
+                     set it to `noeviction`"
+                );
+            }
             Self::Server(_) => "the Redis server cannot be reached, or has refused",
             Self::Timeout => "the Redis server took too long",
             Self::Stale(_) => "this node has not heard from Redis for too long",

@@ -71,6 +71,8 @@ pub(super) struct Health {
     other_secret: AtomicBool,
     /// What the tasks failed with last, since this node was fresh.
     last_error: Mutex<Option<Arc<RedisStoreError>>>,
+    /// By which policy the server evicts keys, if it does, and that is not allowed.
+    eviction: Mutex<Option<Arc<str>>>,
     /// Whether one of these was ever the case: all that is looked at while none was.
     doubted: AtomicBool,
 }
@@ -87,6 +89,7 @@ impl Health {
             made_good: AtomicU64::new(0),
             other_secret: AtomicBool::new(false),
             last_error: Mutex::default(),
+            eviction: Mutex::default(),
             doubted: AtomicBool::new(false),
         }
     }
@@ -160,7 +163,21 @@ impl Health {
 
     #[cold]
     fn is_complete(&self) -> bool {
-        !self.is_incomplete() && !self.has_other_secret()
+        !self.is_incomplete() && !self.has_other_secret() && self.eviction().is_none()
+    }
+
+    /// By which policy the server evicts keys, if it does, and that is not allowed.
+    pub(super) fn eviction(&self) -> Option<Arc<str>> {
+        self.lock_eviction().clone()
+    }
+
+    pub(super) fn set_eviction(&self, policy: Option<Arc<str>>) {
+        self.doubted.fetch_or(policy.is_some(), Ordering::AcqRel);
+        *self.lock_eviction() = policy;
+    }
+
+    fn lock_eviction(&self) -> MutexGuard<'_, Option<Arc<str>>> {
+        self.eviction.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the server's state was written with another secret.
@@ -275,6 +292,10 @@ mod tests {
         health.set_other_secret(true);
         assert!(!health.is_fresh());
         health.set_other_secret(false);
+        assert!(health.is_fresh());
+        health.set_eviction(Some("allkeys-lru".into()));
+        assert!(!health.is_fresh());
+        health.set_eviction(None);
         assert!(health.is_fresh());
     }
 }

@@ -349,6 +349,8 @@ impl RedisStore {
             RedisStoreError::OtherSecret
         } else if health.is_incomplete() {
             RedisStoreError::SetFull
+        } else if let Some(policy) = health.eviction() {
+            RedisStoreError::Eviction(policy)
         } else {
             RedisStoreError::Stale(health.last_error())
         }

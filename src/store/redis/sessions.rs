@@ -56,16 +56,22 @@ fn session(sid: SessionId, members: &Value) -> Option<Session> {
 }
 
 impl Shared {
-    /// Takes in a revocation, of which a script has answered, last, until when it counts.
+    /// Takes in a revocation, of which a script has answered, last, the entry's tag, and until when
+    /// it counts.
     pub(super) async fn revoked(
         &self,
         ticket: &mut Ticket<'_>,
         member: &[u8],
         answer: &Answer,
     ) -> Result<(), RedisStoreError> {
-        let until = items(answer).and_then(|answer| text(bytes(answer.last()?)?)?.parse().ok());
+        let Some([.., tag, until]) = items(answer) else {
+            return Err(RedisStoreError::Reply);
+        };
+        let until = bytes(until)
+            .and_then(text)
+            .and_then(|text| text.parse().ok());
         self.learn(member, until.ok_or(RedisStoreError::Reply)?)?;
-        ticket.acknowledge();
+        ticket.acknowledge(bytes(tag).ok_or(RedisStoreError::Reply)?);
         self.replicated(answer).await
     }
 
@@ -251,7 +257,8 @@ impl SessionStore for RedisStore {
                 }
             }
             // Another node has ended it, and this one may not have read of that yet.
-            Some([_, _]) => {
+            Some([_, tag]) => {
+                ticket.acknowledge(bytes(tag).ok_or(RedisStoreError::Reply)?);
                 shared.have_read(&ticket).await?;
                 Ok(None)
             }

@@ -6,4 +6,4 @@ if s.g >= g and s.t >= t then return unchanged(s) end
 if g > s.g then t = math.max(t, end_all(ARGV[6])) end
 s.g = math.max(s.g, g)
 s.t = math.max(s.t, t)
-return keep(ARGV[6], s)
+return changed(ARGV[6], s)
