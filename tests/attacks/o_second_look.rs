@@ -176,17 +176,14 @@ async fn n01_an_answer_depends_on_what_either_depended_on() {
     });
     let app = Router::new()
         .route("/claims", get(async |_: Claims<Vec<u8>>| "in"))
-        .layer(tower_http::cors::CorsLayer::permissive())
+        .layer(axum::middleware::map_response(
+            async |response: axum::response::Response| ([(VARY, "origin")], response),
+        ))
         .layer(own);
     let answer = bearer(&app, &good()).await;
     assert_eq!(answer.body, "sorry");
     let lines: Vec<_> = answer.headers.get_all(VARY).iter().collect();
-    assert_eq!(lines.first().unwrap(), &"accept-language");
-    assert!(
-        lines
-            .iter()
-            .any(|line| line.to_str().unwrap().contains("origin"))
-    );
+    assert_eq!(lines, ["accept-language", "origin"]);
 }
 
 #[tokio::test]

@@ -453,12 +453,16 @@ fuzz_target!(|data: &[u8]| {
             _ => Some(&b"no-store"[..]),
         };
         assert_eq!(header(CACHE_CONTROL), cache);
-        let mut read: Vec<_> = setup.sources.iter().filter_map(|source| match source {
-            Bearer => Some("authorization"),
-            Cookie(_) | Ambient(_) => Some("cookie"),
-            Header(name) => Some(name),
-            Custom(_) => None,
-        }).collect();
+        let mut read: Vec<_> = setup
+            .sources
+            .iter()
+            .filter_map(|source| match source {
+                Bearer => Some("authorization"),
+                Cookie(_) | Ambient(_) => Some("cookie"),
+                Header(name) => Some(name),
+                Custom(_) => None,
+            })
+            .collect();
         read.sort_unstable();
         read.dedup();
         let anonymous = expected == Answer::Anonymous && !read.is_empty();
