@@ -108,6 +108,10 @@ impl Random {
             .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
+
+    fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).unwrap()
+    }
 }
 
 // The clock.
@@ -496,17 +500,38 @@ async fn no_flipped_bit_loses_anything_in_silence() {
     let live = live_bytes(&whole, content.rows);
     let mut outcomes = Outcomes::default();
     for _ in 0..flips {
-        let byte = live[random.below(live.len() as u64) as usize];
-        let bit = byte * 8 + random.below(8) as usize;
+        let byte = live[random.index(live.len())];
+        let bit = byte * 8 + random.index(8);
         outcomes.flip(&path, &whole, bit, &content).await;
     }
     let mut anywhere = Outcomes::default();
     for _ in 0..flips {
-        let bit = random.below(whole.len() as u64 * 8) as usize;
+        let bit = random.index(whole.len() * 8);
         anywhere.flip(&path, &whole, bit, &content).await;
     }
     outcomes.check("in live rows");
     anywhere.check("anywhere");
+}
+
+/// Pages are checked at open; what is read later is checked then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_damaged_while_the_file_is_open_is_corrupt_when_read() {
+    let directory = Temporary::new();
+    let path = directory.join("sessions");
+    Content::write(&path, 10).await;
+    let store = options(&ManualClock::at(START)).cache(0).open(&path).await;
+    let store = store.unwrap();
+    let mut whole = fs::read(&path).unwrap();
+    // The name of the subject, in each row and each index.
+    let name = b"of all";
+    for place in 0..whole.len() - name.len() {
+        if whole[place..].starts_with(name) {
+            whole[place] ^= 1;
+        }
+    }
+    fs::write(&path, &whole).unwrap();
+    let error = store.find(sid(1)).await.unwrap_err();
+    assert!(matches!(error, EmbeddedStoreError::Corrupt), "{error:?}");
 }
 
 /// Bits of the whole header, after a clean close and after a crash.
@@ -530,7 +555,7 @@ async fn no_flipped_bit_of_the_header_loses_anything_in_silence() {
     for (what, whole) in [("closed", closed), ("crashed", crashed)] {
         let mut outcomes = Outcomes::default();
         let mut random = Random(17);
-        let bits = (32..340).map(|byte| byte * 8 + random.below(8) as usize);
+        let bits = (32..340).map(|byte| byte * 8 + random.index(8));
         for bit in (0..32 * 8).chain(bits) {
             let before = panics();
             outcomes.flip(&damaged, &whole, bit, &content).await;
