@@ -431,7 +431,11 @@ impl Outcomes {
     async fn flip(&mut self, path: &Path, whole: &[u8], bit: usize, content: &Content) {
         let mut bytes = whole.to_vec();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        fs::write(path, &bytes).unwrap();
+        self.open(path, &bytes, bit, content).await;
+    }
+
+    async fn open(&mut self, path: &Path, bytes: &[u8], bit: usize, content: &Content) {
+        fs::write(path, bytes).unwrap();
         match try_open(path).await {
             Ok(store) => {
                 let losses = content.losses(&store).await;
@@ -447,7 +451,7 @@ impl Outcomes {
         }
     }
 
-    fn check(&self, what: &str) {
+    fn print(&self, what: &str) {
         let panics = PANICS.lock().unwrap();
         println!(
             "{what}: {} harmless, {} corrupt, {} otherwise refused, {} with losses; panics so far: {panics:?}",
@@ -456,6 +460,10 @@ impl Outcomes {
             self.otherwise_refused,
             self.with_losses.len(),
         );
+    }
+
+    fn check(&self, what: &str) {
+        self.print(what);
         let few = self.with_losses.iter().take(5);
         let few: Vec<_> = few.map(|(bit, losses)| (bit / 8, losses)).collect();
         assert!(few.is_empty(), "{what}: {few:?}");
@@ -509,8 +517,41 @@ async fn no_flipped_bit_loses_anything_in_silence() {
         let bit = random.index(whole.len() * 8);
         anywhere.flip(&path, &whole, bit, &content).await;
     }
+    anywhere.print("anywhere");
     outcomes.check("in live rows");
     anywhere.check("anywhere");
+}
+
+/// Whole pages: zeros, ones, noise, or what another page holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_overwritten_page_loses_anything_in_silence() {
+    let _counting = count_panics().await;
+    let directory = Temporary::new();
+    let path = directory.join("sessions");
+    let content = Content::write(&path, 40).await;
+    let whole = fs::read(&path).unwrap();
+    let path = directory.join("damaged");
+    let mut random = Random(3);
+    let pages = whole.chunks(4096).enumerate().skip(1);
+    let used = pages.filter(|(_, page)| page.iter().any(|byte| *byte != 0));
+    let used: Vec<usize> = used.map(|(number, _)| number * 4096).collect();
+    let mut outcomes = Outcomes::default();
+    for place in &used {
+        let other = used[random.index(used.len())];
+        let noise: Vec<u8> = (0..4096)
+            .map(|_| random.index(256).to_le_bytes()[0])
+            .collect();
+        let pages = [
+            &[0; 4096],
+            &[0xff; 4096],
+            &noise[..],
+            &whole[other..other + 4096],
+        ];
+        let mut bytes = whole.clone();
+        bytes[*place..place + 4096].copy_from_slice(pages[random.index(4)]);
+        outcomes.open(&path, &bytes, place * 8, &content).await;
+    }
+    outcomes.check("pages");
 }
 
 /// Pages are checked at open; what is read later is checked then.
