@@ -108,6 +108,10 @@ impl Random {
             .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
+
+    fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).unwrap()
+    }
 }
 
 // The clock.
@@ -436,7 +440,11 @@ impl Outcomes {
     async fn flip(&mut self, path: &Path, whole: &[u8], bit: usize, content: &Content) {
         let mut bytes = whole.to_vec();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        fs::write(path, &bytes).unwrap();
+        self.open(path, &bytes, bit, content).await;
+    }
+
+    async fn open(&mut self, path: &Path, bytes: &[u8], bit: usize, content: &Content) {
+        fs::write(path, bytes).unwrap();
         match try_open(path).await {
             Ok(store) => {
                 let losses = content.losses(&store).await;
@@ -452,7 +460,7 @@ impl Outcomes {
         }
     }
 
-    fn check(&self, what: &str) {
+    fn print(&self, what: &str) {
         let panics = PANICS.lock().unwrap();
         println!(
             "{what}: {} harmless, {} corrupt, {} otherwise refused, {} with losses; panics so far: {panics:?}",
@@ -461,6 +469,10 @@ impl Outcomes {
             self.otherwise_refused,
             self.with_losses.len(),
         );
+    }
+
+    fn check(&self, what: &str) {
+        self.print(what);
         let few = self.with_losses.iter().take(5);
         let few: Vec<_> = few.map(|(bit, losses)| (bit / 8, losses)).collect();
         assert!(few.is_empty(), "{what}: {few:?}");
@@ -505,17 +517,71 @@ async fn no_flipped_bit_loses_anything_in_silence() {
     let live = live_bytes(&whole, content.rows);
     let mut outcomes = Outcomes::default();
     for _ in 0..flips {
-        let byte = live[random.below(live.len() as u64) as usize];
-        let bit = byte * 8 + random.below(8) as usize;
+        let byte = live[random.index(live.len())];
+        let bit = byte * 8 + random.index(8);
         outcomes.flip(&path, &whole, bit, &content).await;
     }
     let mut anywhere = Outcomes::default();
     for _ in 0..flips {
-        let bit = random.below(whole.len() as u64 * 8) as usize;
+        let bit = random.index(whole.len() * 8);
         anywhere.flip(&path, &whole, bit, &content).await;
     }
+    anywhere.print("anywhere");
     outcomes.check("in live rows");
     anywhere.check("anywhere");
+}
+
+/// Whole pages: zeros, ones, noise, or what another page holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_overwritten_page_loses_anything_in_silence() {
+    let _counting = count_panics().await;
+    let directory = Temporary::new();
+    let path = directory.join("sessions");
+    let content = Content::write(&path, 40).await;
+    let whole = fs::read(&path).unwrap();
+    let path = directory.join("damaged");
+    let mut random = Random(3);
+    let pages = whole.chunks(4096).enumerate().skip(1);
+    let used = pages.filter(|(_, page)| page.iter().any(|byte| *byte != 0));
+    let used: Vec<usize> = used.map(|(number, _)| number * 4096).collect();
+    let mut outcomes = Outcomes::default();
+    for place in &used {
+        let other = used[random.index(used.len())];
+        let noise: Vec<u8> = (0..4096)
+            .map(|_| random.index(256).to_le_bytes()[0])
+            .collect();
+        let pages = [
+            &[0; 4096],
+            &[0xff; 4096],
+            &noise[..],
+            &whole[other..other + 4096],
+        ];
+        let mut bytes = whole.clone();
+        bytes[*place..place + 4096].copy_from_slice(pages[random.index(4)]);
+        outcomes.open(&path, &bytes, place * 8, &content).await;
+    }
+    outcomes.check("pages");
+}
+
+/// Pages are checked at open; what is read later is checked then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_damaged_while_the_file_is_open_is_corrupt_when_read() {
+    let directory = Temporary::new();
+    let path = directory.join("sessions");
+    Content::write(&path, 10).await;
+    let store = options(&ManualClock::at(START)).cache(0).open(&path).await;
+    let store = store.unwrap();
+    let mut whole = fs::read(&path).unwrap();
+    // The name of the subject, in each row and each index.
+    let name = b"of all";
+    for place in 0..whole.len() - name.len() {
+        if whole[place..].starts_with(name) {
+            whole[place] ^= 1;
+        }
+    }
+    fs::write(&path, &whole).unwrap();
+    let error = store.find(sid(1)).await.unwrap_err();
+    assert!(matches!(error, EmbeddedStoreError::Corrupt), "{error:?}");
 }
 
 /// Bits of the whole header, after a clean close and after a crash.
@@ -539,7 +605,7 @@ async fn no_flipped_bit_of_the_header_loses_anything_in_silence() {
     for (what, whole) in [("closed", closed), ("crashed", crashed)] {
         let mut outcomes = Outcomes::default();
         let mut random = Random(17);
-        let bits = (32..340).map(|byte| byte * 8 + random.below(8) as usize);
+        let bits = (32..340).map(|byte| byte * 8 + random.index(8));
         for bit in (0..32 * 8).chain(bits) {
             let before = panics();
             outcomes.flip(&damaged, &whole, bit, &content).await;

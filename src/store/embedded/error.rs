@@ -9,7 +9,8 @@ use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionErro
 
 /// Why an [`EmbeddedStore`](super::EmbeddedStore) cannot be opened, or does not answer. Its text holds no id.
 ///
-/// Whatever it is: nothing that was acknowledged is lost, and look-ups of revocations are answered on.
+/// Unless it is [`Corrupt`](Self::Corrupt), nothing that was acknowledged is lost. In an open store
+/// look-ups of revocations go on.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EmbeddedStoreError {

@@ -24,6 +24,43 @@
 //! If the disk fails, or is full, calls fail and have changed nothing, look-ups of revocations go on, and each call tries anew.
 //! A call that is dropped while it waits may still happen.
 //!
+//! # The file
+//!
+//! `open` checks every page of the file and every revocation, and each row is checked again when it
+//! is read. Changed or lost bytes are [`Corrupt`](EmbeddedStoreError::Corrupt): at `open`, or as the
+//! answer to the call that reads the row. The checksums guard against accidents, not against
+//! somebody who can write to the file. Nor do they notice an older copy of the whole file.
+//!
+//! redb panics at some kinds of damage. The store looks at the file's length and header before redb
+//! does, and answers a panic of redb with `Corrupt`. What remains: in a process built with
+//! `panic = "abort"`, a damaged page that redb reads before its checksum is compared can end the
+//! process. These are pages that redb reads while it opens, and pages damaged after `open`.
+//!
+//! | at the path | what `open` does |
+//! | --- | --- |
+//! | nothing, or an empty file | Makes a store with mode 0600. `PATH.new` is removed first, unless another process is making it. Links are not followed. |
+//! | a store's file | Others lose their access, if it is the process's own file. What the group may do stays. |
+//! | a link to a store's file | Follows it. Hard links are followed too; the lock is the file's, whatever its name. |
+//! | a link to nothing | Fails with [`Io`](EmbeddedStoreError::Io). |
+//! | a pipe, a socket or a device | Fails with [`ForeignFile`](EmbeddedStoreError::ForeignFile). |
+//!
+//! On Unix the store looks before each acknowledgement whether the path still leads to its file. If
+//! the file or a directory above it was deleted, moved or replaced, every call that writes fails with
+//! [`FileGone`](EmbeddedStoreError::FileGone). Look-ups go on: what was revoked stays revoked, other
+//! tokens pass. If the file comes back, the store goes on. Call `chroot` before `open`, not after.
+//!
+//! # A wrong clock
+//!
+//! Expired rows are dropped by the clock. A clock that is ahead for a single commit drops nothing. One
+//! that stays ahead costs the following, also once it is right again:
+//!
+//! - Sessions that expire before the time it showed are gone: their users must log in again.
+//! - Of the revocations that were dropped, the latest expiry is remembered. Tokens that expire no later
+//!   count as revoked, since one of them may have been. No revoked token becomes valid.
+//!
+//! Tokens live for a day at most, so after a day new tokens pass. A revocation of a token
+//! that expires years from now, once dropped, makes it years: keep foreign tokens short-lived.
+//!
 //! # Figures
 //!
 //! With as many revocations as live sessions, on two busy cores of a virtual machine whose disk takes 5 ms for a sync
@@ -162,14 +199,15 @@ impl EmbeddedStoreOptions {
     }
 
     /// Opens the store in the file at `path`, and makes one if there is none; for its making `path` with `.new` behind is
-    /// used. The file's owner alone may read it.
+    /// used. The file's owner alone may read it. The [module docs](self#the-file) say what else may lie there.
     ///
-    /// It takes as long as it takes to read all revocations.
+    /// It takes as long as it takes to read the whole file, whose checksums are compared.
     ///
     /// # Errors
     ///
     /// [`InUse`](EmbeddedStoreError::InUse), [`ForeignFile`](EmbeddedStoreError::ForeignFile),
-    /// [`NewerFormat`](EmbeddedStoreError::NewerFormat) and [`Corrupt`](EmbeddedStoreError::Corrupt) say what the file is;
+    /// [`NewerFormat`](EmbeddedStoreError::NewerFormat), [`OlderFormat`](EmbeddedStoreError::OlderFormat) and
+    /// [`Corrupt`](EmbeddedStoreError::Corrupt) say what the file is;
     /// [`SetFull`](EmbeddedStoreError::SetFull) if it holds more revocations than the capacity;
     /// [`Io`](EmbeddedStoreError::Io) and [`DiskFull`](EmbeddedStoreError::DiskFull) if it cannot be read or written.
     pub async fn open(self, path: impl AsRef<Path>) -> Result<EmbeddedStore, EmbeddedStoreError> {

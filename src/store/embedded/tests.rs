@@ -605,6 +605,36 @@ async fn a_corrupt_row_is_an_error_and_no_panic() {
     );
 }
 
+/// A whole row, but of another key: as if a bit of the key had flipped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_under_another_key_is_corrupt() {
+    const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("subjects");
+    const REVOKED: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("revocations");
+    for table in [ROWS, REVOKED] {
+        let directory = Temporary::new();
+        let store = open(&directory.file()).await;
+        store.block(&Subject::new(None, "mallory")).await.unwrap();
+        store.create(&session(1, 0)).await.unwrap();
+        store.end(sid(1)).await.unwrap();
+        store.close().await;
+        let database = Database::open(directory.file()).unwrap();
+        let transaction = database.begin_write().unwrap();
+        {
+            let mut rows = transaction.open_table(table).unwrap();
+            let (mut key, row) = {
+                let (key, row) = rows.pop_first().unwrap().unwrap();
+                (key.value().to_vec(), row.value().to_vec())
+            };
+            *key.last_mut().unwrap() ^= 1;
+            rows.insert(&*key, &*row).unwrap();
+        }
+        transaction.commit().unwrap();
+        drop(database);
+        let error = try_open(&directory.file()).await.unwrap_err();
+        assert!(matches!(error, EmbeddedStoreError::Corrupt), "{error:?}");
+    }
+}
+
 /// K01 to K03, for tokens of any issuer: in memory at once, and after a restart.
 #[tokio::test(flavor = "multi_thread")]
 async fn k01_k02_k03_whatever_is_revoked_stays_revoked_after_a_restart() {
