@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tower_jwt_auth::store::redis::client::cmd;
 
-use crate::Mode;
+use crate::{Arguments, Mode};
 use crate::clients::keep_working;
 use crate::faults::Faults;
 use crate::group::Group;
@@ -35,16 +35,20 @@ impl Outcome {
     }
 }
 
-pub(crate) async fn check(mode: Mode, seed: u64, seconds: u64, is_verbose: bool) -> Outcome {
+pub(crate) async fn check(mode: Mode, seed: u64, arguments: &Arguments) -> Outcome {
+    let Arguments { seconds, is_verbose, .. } = *arguments;
     let frame = Frame::of(seed, mode.kind, mode.has_processes);
     println!("SEED={seed} mode={} {seconds} s: {frame:?}", mode.name);
     let group = Group::start(mode.kind, frame.keeps_file).await;
     let (rules, address) = (group.rules.clone(), group.address());
-    let run = Arc::new(Run::new(seed, frame, rules, address, is_verbose));
-    for slot in 0..run.frame.nodes {
+    let run = Arc::new(Run::new(seed, frame, rules, address, is_verbose, arguments.only.clone()));
+    // The others read it in pages, which is faster than entry by entry.
+    run.fill(0).await;
+    run.lay_ballast().await;
+    for slot in 1..run.frame.nodes {
         run.fill(slot).await;
     }
-    run.lay_ballast().await;
+    run.read_ballast().await;
     let mut tasks = vec![
         tokio::spawn(Arc::clone(&run).watch_stalls()),
         tokio::spawn(looks::keep_visiting(Arc::clone(&run))),
@@ -85,14 +89,19 @@ async fn heal(run: &Run, faults: &mut Faults) {
     run.record.event(FAULT, "everything is healed".to_owned());
     let healed = Instant::now();
     for living in run.living() {
-        let mut is_fresh = false;
-        while !is_fresh && healed.elapsed() < HEALS_WITHIN {
-            let state = living.node.ask(Request::State).await;
-            is_fresh = matches!(state, Answer::State { is_fresh: true, .. });
+        let is_fresh = |state: &Answer| matches!(state, Answer::State { is_fresh: true, .. });
+        let mut state = living.node.ask(Request::State).await;
+        while !is_fresh(&state) && healed.elapsed() < HEALS_WITHIN {
             tokio::time::sleep(Duration::from_millis(20)).await;
+            state = living.node.ask(Request::State).await;
+        }
+        let is_fresh = is_fresh(&state);
+        if !is_fresh {
+            faults.group.describe();
         }
         run.record.check("I5 nodes heal", is_fresh, FAULT, || {
-            format!("{} is not fresh {HEALS_WITHIN:?} after the last fault", run.name(living.life))
+            let name = run.name(living.life);
+            format!("{name} is not fresh {HEALS_WITHIN:?} after the last fault: {state:?}")
         });
     }
     let max_staleness = run.frame.max_staleness;

@@ -120,7 +120,7 @@ pub(crate) async fn revoke(
             return model.fail(number);
         }
         if std::env::var("EXCUSE").is_ok_and(|v| v.contains("item5"))
-            && let What::Session(sid) = &what
+            && let What::Session { sid, .. } = &what
             && matches!(model.sessions.iter().find(|s| s.sid == *sid), Some(s) if model.world.lost_since(s.begun))
         {
             return model.fail(number);
@@ -222,6 +222,9 @@ async fn login(run: &Run, living: &Living, subject: &str) {
 
 fn is_login_excused(model: &Model, subject: &str, began: Instant, refusal: &str) -> bool {
     let lost = |since| model.world.lost_since(since);
+    if lost(began) {
+        return true;
+    }
     let lifts = || model.lifts.iter().filter(|lift| lift.subject == subject && lift.is_known);
     model.causes.iter().any(|cause| match &cause.what {
         What::Subject { name, blocks } if name == subject => {
@@ -255,7 +258,7 @@ async fn end(run: &Run, living: &Living, step: Step) {
             Operation::Logout => Request::Logout { token },
             _ => Request::EndSession { sid: sid.clone() },
         };
-        revoke(run, living, What::Session(sid), request, &subject).await;
+        revoke(run, living, What::Session { sid, ends: true }, request, &subject).await;
     }
 }
 
@@ -306,7 +309,7 @@ async fn revoke_session(run: &Run, living: &Living, pick: usize) {
         session.map(|session| (session.sid.clone(), session.subject.clone(), session.until + 60))
     };
     if let Some((sid, subject, until)) = found {
-        let what = What::Session(sid.clone());
+        let what = What::Session { sid: sid.clone(), ends: false };
         revoke(run, living, what, Request::RevokeSession { sid, until }, &subject).await;
     }
 }

@@ -36,6 +36,9 @@ impl Faults {
                 tokio::time::sleep_until(until.into()).await;
                 return;
             }
+            if self.run.only.as_ref().is_some_and(|only| only != fault.name()) {
+                continue;
+            }
             tokio::time::sleep(pause).await;
             self.say(format!("FAULT {fault:?}"));
             let is_made = self.make(fault).await;
@@ -261,21 +264,30 @@ impl Faults {
         if !self.group.has_replica(master) {
             return false;
         }
+        // A write of a node's own that is lost has it read everything again.
+        self.run.is_quiet.store(true, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(150)).await;
         let loads = self.loads().await;
+        // One page after the other, and not all of them at once.
+        let rules = self.run.rules.clone();
+        let slow = What::Delays(Duration::from_millis(40));
+        let slow = rules.add(None, Some(Use::Calls), slow);
         self.begin_loss(false);
         let _ = self.group.ask::<()>(master, &cmd("FLUSHALL"));
         let began = Instant::now();
-        while self.loads().await <= loads && began.elapsed() < Duration::from_secs(2) {
+        while self.loads().await <= loads && began.elapsed() < Duration::from_secs(3) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         tokio::time::sleep(milliseconds(wait)).await;
-        let rules = self.run.rules.clone();
         let replication = rules.add(None, Some(Use::Replication), What::Holds);
         self.way(None, None, Some(Use::Reads), What::HoldsAnswers, held);
         tokio::time::sleep(milliseconds(lag)).await;
         self.group.promote(master).await;
         rules.remove(replication);
+        rules.remove(slow);
         self.end_loss();
+        tokio::time::sleep(milliseconds(held)).await;
+        self.run.is_quiet.store(false, Ordering::SeqCst);
         true
     }
 

@@ -373,6 +373,24 @@ impl Group {
             && count("master_link_status:up") == replicas
     }
 
+    /// What the servers say of themselves, for one who looks for the cause of a violation.
+    pub(crate) fn describe(&self) {
+        for server in 0..self.servers.len() {
+            let clients: Option<String> = self.ask(server, cmd("CLIENT").arg("LIST"));
+            let length: Option<u64> = self.ask(server, cmd("XLEN").arg("{jwt}:stream"));
+            let info = self.info(server).unwrap_or_default();
+            let port = self.servers[server].port;
+            println!("server {server}, port {port}, stream {length:?}, {info}");
+            for client in clients.unwrap_or_default().lines() {
+                let words = client.split(' ').filter(|word| {
+                    let names = ["age=", "idle=", "user=", "cmd=", "flags=", "qbuf=", "omem="];
+                    names.iter().any(|name| word.starts_with(name))
+                });
+                println!("  {}", words.collect::<Vec<_>>().join(" "));
+            }
+        }
+    }
+
     fn follow_if_alone(&self) {
         let other = 1 - self.chosen;
         if self.info(other).is_some_and(|info| info.contains("role:master")) {

@@ -62,7 +62,12 @@ fn expected(model: &Model, token: usize, life: usize, now: Instant) -> Expected 
         }
     }
     let lost = model.world.lost_since(issued.begun);
-    expected.is_valid = live == 0 && issued.is_settled && !lost;
+    // A node that is stale, or was so until now, goes by an old block.
+    let late = model.world.max_staleness + Duration::from_secs(1);
+    let clean_since = model.world.clean_since(life);
+    let is_current = clean_since.is_some_and(|since| since + late < now)
+        && !model.is_lift_unread(&issued.token.subject, now);
+    expected.is_valid = live == 0 && issued.is_settled && !lost && is_current;
     expected
 }
 

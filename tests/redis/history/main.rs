@@ -76,11 +76,13 @@ const MODES: [Mode; 4] = [
     Mode { name: "cluster", kind: Kind::Cluster, has_processes: false },
 ];
 
-struct Arguments {
+pub(crate) struct Arguments {
     modes: Vec<Mode>,
     seeds: Vec<u64>,
-    seconds: u64,
-    is_verbose: bool,
+    pub(crate) seconds: u64,
+    pub(crate) is_verbose: bool,
+    /// Faults of this kind alone, by its name in the summary.
+    pub(crate) only: Option<String>,
 }
 
 fn arguments() -> Result<Arguments, lexopt::Error> {
@@ -92,6 +94,7 @@ fn arguments() -> Result<Arguments, lexopt::Error> {
         seeds: Vec::new(),
         seconds: 30,
         is_verbose: false,
+        only: None,
     };
     while let Some(argument) = parser.next()? {
         match argument {
@@ -105,6 +108,7 @@ fn arguments() -> Result<Arguments, lexopt::Error> {
             Long("seed") => arguments.seeds.push(parser.value()?.parse()?),
             Long("seeds") => count = parser.value()?.parse()?,
             Long("seconds") => arguments.seconds = parser.value()?.parse()?,
+            Long("fault") => arguments.only = Some(parser.value()?.string()?),
             Long("verbose") => arguments.is_verbose = true,
             _ => return Err(argument.unexpected()),
         }
@@ -138,7 +142,7 @@ fn main() -> ExitCode {
     for mode in &arguments.modes {
         let mut counts = BTreeMap::new();
         for seed in &arguments.seeds {
-            let check = check::check(*mode, *seed, arguments.seconds, arguments.is_verbose);
+            let check = check::check(*mode, *seed, &arguments);
             all_hold &= runtime.block_on(check).add_to(&mut counts);
         }
         all_hold &= summarise(mode.name, arguments.seeds.len(), &counts);

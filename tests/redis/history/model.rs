@@ -1,7 +1,7 @@
 //! What must hold: tokens, sessions, and whatever has ended them, with who knows of it.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::wire::Token;
 use crate::world::{World, after_loss};
@@ -10,7 +10,8 @@ use crate::world::{World, after_loss};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     Token(String),
-    Session(String),
+    /// `ends`: the store has dropped the session too. Otherwise it goes with its next renewal.
+    Session { sid: String, ends: bool },
     /// Whatever the subject was issued before: a logout everywhere, or a block.
     Subject { name: String, blocks: bool },
     Cutoff { subject: String, second: u64 },
@@ -118,7 +119,7 @@ impl Cause {
         let token = &issued.token;
         match &self.what {
             What::Token(jti) => *jti == token.jti,
-            What::Session(sid) => Some(sid) == token.sid.as_ref(),
+            What::Session { sid, .. } => Some(sid) == token.sid.as_ref(),
             What::Subject { name, .. } => {
                 *name == token.subject && self.may_concern(issued.begun)
             }
@@ -136,7 +137,7 @@ impl Cause {
 
     pub(crate) fn covers_session(&self, session: &Session) -> bool {
         match &self.what {
-            What::Session(sid) => *sid == session.sid,
+            What::Session { sid, .. } => *sid == session.sid,
             What::Subject { name, .. } => *name == session.subject && session.ended < self.begin,
             _ => false,
         }
@@ -144,7 +145,7 @@ impl Cause {
 
     pub(crate) fn may_cover_session(&self, session: &Session) -> bool {
         match &self.what {
-            What::Session(sid) => *sid == session.sid,
+            What::Session { sid, .. } => *sid == session.sid,
             What::Subject { name, .. } => {
                 *name == session.subject && self.may_concern(session.begun)
             }
@@ -216,7 +217,11 @@ impl Model {
         }
         cause.status = Status::Known;
         cause.end = Some(now);
-        let is_lost = self.world.lost_since(cause.begin) && !cause.is_replicated;
+        let is_lost = match cause.is_replicated {
+            true => self.world.lost_replicated_since(cause.begin),
+            false => self.world.lost_since(cause.begin),
+        };
+        cause.is_replicated &= !is_lost;
         cause.safety = match () {
             () if !is_lost => Safety::Safe(now),
             () if self.world.lives[life].died => Safety::Lost,
@@ -224,14 +229,31 @@ impl Model {
         };
     }
 
+    /// Whether a node may not have read yet that a block of the subject was lifted.
+    pub(crate) fn is_lift_unread(&self, subject: &str, now: Instant) -> bool {
+        let late = self.world.max_staleness + Duration::from_secs(1);
+        self.lifts.iter().any(|lift| {
+            let is_read = |end: Instant| {
+                end + late < now && !self.world.lost_since(lift.begin.min(now))
+            };
+            lift.subject == subject && !lift.end.is_some_and(is_read)
+        })
+    }
+
     /// That node says that the token is revoked, which tells whether it knows of the cause.
     pub(crate) fn see(&mut self, token: usize, life: usize) {
-        self.tokens[token].seen_by.insert(life);
         let issued = &self.tokens[token];
-        if self.world.lost_since(issued.begun) {
-            // The generation may have gone beyond it when histories were put together.
+        if self.world.lost_since(issued.begun)
+            || self.is_lift_unread(&issued.token.subject, Instant::now())
+        {
+            // It may speak of a block that was lifted before the token was issued; or the generation
+            // has gone beyond it when histories were put together.
             return;
         }
+        if issued.causes.iter().any(|number| self.causes[*number].covers(issued)) {
+            self.tokens[token].seen_by.insert(life);
+        }
+        let issued = &self.tokens[token];
         let status = |number: &usize| self.causes[*number].status;
         let mut live = issued.causes.iter().filter(|number| status(number) != Status::Void);
         if let (Some(&number), None) = (live.next(), live.next())
@@ -298,7 +320,7 @@ impl Model {
     /// From now on a server may lose writes. `keeps_replicated`: but for those that a replica has.
     pub(crate) fn begin_loss(&mut self, keeps_replicated: bool) {
         self.settle();
-        self.world.begin_loss();
+        self.world.begin_loss(keeps_replicated);
         for cause in &mut self.causes {
             if keeps_replicated && cause.is_replicated {
                 continue;

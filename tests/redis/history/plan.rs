@@ -148,7 +148,7 @@ impl Frame {
             nodes: 2 + random.below(3),
             workers: 4,
             subjects: 3 + random.below(3),
-            ballast: 1000 * (1 + random.below(6)),
+            ballast: 1000 * (1 + random.below(5)),
             keeps_file: random.percent(40),
             // Of two replicas one may be promoted that was not waited for, and where the only one was
             // promoted no call succeeds until there is another.
@@ -200,7 +200,7 @@ pub(crate) fn fault(random: &mut Random, frame: &Frame) -> (Duration, Fault) {
             5,
             Fault::LostPage {
                 wait: random.between(0, 60),
-                lag: random.between(5, 150),
+                lag: random.between(50, 400),
                 held: random.between(300, 1200),
             },
         ),

@@ -76,7 +76,7 @@ fn before(run: &Run, session: usize, index: usize) -> Before {
     let used = found.chain.get(index + 1).map(|(_, begin, end)| (*begin, *end));
     let back = found.chain.len() - 1 - index;
     let blocks = blocks_of(&model, &subject, began);
-    let theft = model.begin(What::Session(sid.clone()));
+    let theft = model.begin(What::Session { sid: sid.clone(), ends: true });
     Before { token, sid, subject, began, ends, blocks, theft, used, back }
 }
 
@@ -278,7 +278,10 @@ pub(crate) async fn list(run: &Run, living: &Living, subject: &str) {
         });
         let is_ended = |session| {
             let mut causes = model.causes.iter();
-            causes.any(|cause| cause.covers_session(session) && cause.is_safe_since(began))
+            let ends = |what: &What| !matches!(what, What::Session { ends: false, .. });
+            causes.any(|cause| {
+                cause.covers_session(session) && cause.is_safe_since(began) && ends(&cause.what)
+            })
         };
         ours.map(|session| (session.sid.clone(), is_ended(session))).collect()
     };

@@ -10,7 +10,7 @@ use crate::node::Node;
 use crate::plan::Frame;
 use crate::record::{FAULT, Record};
 use crate::service::{Address, Setup};
-use crate::wire::Request;
+use crate::wire::{Answer, Request};
 use crate::world::{HEALS_WITHIN, World};
 
 /// A node that lives, and which of the lives it is.
@@ -27,6 +27,8 @@ pub(crate) struct Run {
     address: Address,
     model: Mutex<Model>,
     pub(crate) record: Record,
+    /// The only kind of faults that is made, if one is named.
+    pub(crate) only: Option<String>,
     pub(crate) slots: Mutex<Vec<Option<Living>>>,
     pub(crate) stops: AtomicBool,
     /// Operations wait while this is set.
@@ -51,6 +53,7 @@ impl Run {
         rules: Rules,
         address: Address,
         is_verbose: bool,
+        only: Option<String>,
     ) -> Self {
         let world = World::new(frame.max_staleness, frame.replicas > 0);
         Self {
@@ -61,6 +64,7 @@ impl Run {
             address,
             model: Mutex::new(Model::new(world)),
             record: Record::new(is_verbose),
+            only,
             stops: AtomicBool::new(false),
             is_quiet: AtomicBool::new(false),
             expires_at: seconds_now() + 3600,
@@ -97,6 +101,9 @@ impl Run {
         match started {
             Ok(node) => {
                 model.world.lives[life].ready = Some(Instant::now());
+                let took = u64::try_from(born.elapsed().as_millis()).unwrap();
+                self.record.count_many("note", "milliseconds that new nodes took", took);
+                self.record.count("note", "new nodes");
                 let node = Arc::new(node);
                 Some(Living { life, node })
             }
@@ -159,7 +166,7 @@ impl Run {
         }
     }
 
-    /// Revokes the ballast, and waits until all nodes know it.
+    /// Revokes the ballast on the first node.
     pub(crate) async fn lay_ballast(&self) {
         const PARTS: usize = 40;
         let cause = self.model().begin(crate::model::What::Ballast);
@@ -169,15 +176,26 @@ impl Run {
             let (from, to) = (count * part / PARTS, count * (part + 1) / PARTS);
             let node = Arc::clone(&first.node);
             let request = Request::Ballast { from, to, expires_at };
-            tokio::spawn(async move { node.ask(request).await })
+            tokio::spawn(async move {
+                // Servers that sync a file always may be slow.
+                for _ in 0..20 {
+                    if let Answer::Done = node.ask(request.clone()).await {
+                        return true;
+                    }
+                }
+                false
+            })
         });
         let parts: Vec<_> = parts.collect();
         for part in parts {
-            let answer = part.await.unwrap();
-            assert!(!answer.is_unknown(), "{answer:?}");
+            assert!(part.await.unwrap(), "the ballast cannot be revoked");
         }
         self.model().acknowledge(cause, first.life, false, false);
         *self.ballast.lock().unwrap() = Some(cause);
+    }
+
+    /// Waits until all nodes know the ballast.
+    pub(crate) async fn read_ballast(&self) {
         let began = Instant::now();
         for living in self.living() {
             while !crate::looks::at_ballast(self, &living).await {

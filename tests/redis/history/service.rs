@@ -181,8 +181,12 @@ impl Service {
                 }
             }
             Request::State => {
+                let ready = store.ready(Duration::from_millis(1)).await;
                 let state = store.state();
                 Answer::State {
+                    why: ready.err().map_or_else(String::new, |error| {
+                        format!("{error}, for {:?}", state.staleness)
+                    }),
                     is_fresh: state.is_fresh,
                     loads: state.loads,
                     subjects: state.subjects,

@@ -103,7 +103,15 @@ pub(crate) enum Answer {
     Ballast { revoked: usize, passed: usize, unknown: usize, first: usize },
     Sessions(Vec<String>),
     Subject { generation: u64, blocked: bool },
-    State { is_fresh: bool, loads: u64, subjects: usize, entries: usize, bytes: usize },
+    /// `why`: it is not fresh, if it is not.
+    State {
+        is_fresh: bool,
+        loads: u64,
+        subjects: usize,
+        entries: usize,
+        bytes: usize,
+        why: String,
+    },
     /// The name of the error's kind.
     Failed(String),
 }

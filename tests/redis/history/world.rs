@@ -27,6 +27,20 @@ pub(crate) struct Life {
     clean_since: Instant,
 }
 
+/// A time in which a server may have lost writes, and when it ended.
+#[derive(Debug)]
+struct Loss {
+    end: Option<Instant>,
+    /// But for those that a replica had: it took the server's place.
+    keeps_replicated: bool,
+}
+
+impl Loss {
+    fn is_since(&self, then: Instant) -> bool {
+        self.end.is_none_or(|end| end >= then)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) max_staleness: Duration,
@@ -35,8 +49,7 @@ pub(crate) struct World {
     pub(crate) lives: Vec<Life>,
     faults: u32,
     clean_since: Instant,
-    /// From when until when a server may have lost writes.
-    losses: Vec<(Instant, Option<Instant>)>,
+    losses: Vec<Loss>,
 }
 
 impl World {
@@ -90,23 +103,26 @@ impl World {
         self.clean_since = Instant::now();
     }
 
-    pub(crate) fn begin_loss(&mut self) {
+    pub(crate) fn begin_loss(&mut self, keeps_replicated: bool) {
         self.faults += 1;
-        self.losses.push((Instant::now(), None));
+        self.losses.push(Loss { end: None, keeps_replicated });
     }
 
     pub(crate) fn end_loss(&mut self) {
-        let open = self.losses.iter_mut().rev().find(|loss| loss.1.is_none());
-        if let Some(loss) = open {
-            loss.1 = Some(Instant::now());
+        if let Some(loss) = self.losses.last_mut() {
+            loss.end = Some(Instant::now());
         }
         self.end_fault(None);
     }
 
     /// Whether what was begun then may have been lost since.
     pub(crate) fn lost_since(&self, then: Instant) -> bool {
-        let mut losses = self.losses.iter().rev();
-        losses.any(|(_, end)| end.is_none_or(|end| end >= then))
+        self.losses.iter().any(|loss| loss.is_since(then))
+    }
+
+    /// The same of what a replica had before it was acknowledged.
+    pub(crate) fn lost_replicated_since(&self, then: Instant) -> bool {
+        self.losses.iter().any(|loss| !loss.keeps_replicated && loss.is_since(then))
     }
 
     pub(crate) fn count_of_losses(&self) -> usize {
