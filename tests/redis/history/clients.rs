@@ -119,12 +119,6 @@ pub(crate) async fn revoke(
         if !matches!(answer, Answer::Done) {
             return model.fail(number);
         }
-        if std::env::var("EXCUSE").is_ok_and(|v| v.contains("item5"))
-            && let What::Session { sid, .. } = &what
-            && matches!(model.sessions.iter().find(|s| s.sid == *sid), Some(s) if model.world.lost_since(s.begun))
-        {
-            return model.fail(number);
-        }
         model.acknowledge(number, living.life, waits, true);
         let cause = &model.causes[number];
         let tokens = model.tokens.iter().enumerate().rev();

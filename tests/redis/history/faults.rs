@@ -14,6 +14,7 @@ use crate::random::Random;
 use crate::record::FAULT;
 use crate::run::{Living, Run};
 use crate::wire::{Answer, Request};
+use crate::world::after_loss;
 
 const KEYS: [&str; 4] = ["{jwt}:revoked", "{jwt}:subjects", "{jwt}:stream", "{jwt}:last"];
 
@@ -95,7 +96,6 @@ impl Faults {
                 let _ = self.group.ask::<()>(master, &cmd("FLUSHALL"));
                 self.end_loss();
             }
-            Fault::Delete(_) if std::env::var("EXCUSE").is_ok_and(|v| v.contains("del")) => return false,
             Fault::Delete(key) => {
                 let master = self.group.master().await;
                 self.begin_loss(false);
@@ -282,12 +282,18 @@ impl Faults {
         let replication = rules.add(None, Some(Use::Replication), What::Holds);
         self.way(None, None, Some(Use::Reads), What::HoldsAnswers, held);
         tokio::time::sleep(milliseconds(lag)).await;
-        self.group.promote(master).await;
+        let mut members = cmd("ZCARD");
+        members.arg(KEYS[0]);
+        let written: Option<u64> = self.group.ask(master, &members);
+        let next = self.group.promote(master).await;
+        let kept: Option<u64> = self.group.ask(next, &members);
+        self.say(format!("of {written:?} revocations the new master has {kept:?}"));
         rules.remove(replication);
         rules.remove(slow);
         self.end_loss();
         tokio::time::sleep(milliseconds(held)).await;
         self.run.is_quiet.store(false, Ordering::SeqCst);
+        self.let_checks_happen().await;
         true
     }
 
@@ -336,7 +342,14 @@ impl Faults {
         tokio::time::sleep(Duration::from_millis(400)).await;
         self.run.is_quiet.store(false, Ordering::SeqCst);
         self.rejoin(master, 300).await;
+        self.let_checks_happen().await;
         true
+    }
+
+    /// Nothing is made until what was lost must be known again, and new nodes were asked for it.
+    async fn let_checks_happen(&self) {
+        let window = after_loss(self.run.frame.max_staleness);
+        tokio::time::sleep(window + Duration::from_secs(2)).await;
     }
 
     fn operate(&self, living: &Living, operation: Operation) -> tokio::task::JoinHandle<()> {

@@ -52,6 +52,9 @@ pub(crate) struct Cause {
     pub(crate) was_waited_for: bool,
     /// A replica has it, and nothing was lost since.
     is_replicated: bool,
+    /// The servers had lost something that nodes had not told them again when it began. A subject may
+    /// then have two histories, and until they are put together its generation may be too low.
+    is_split: bool,
 }
 
 pub(crate) struct Issued {
@@ -177,7 +180,6 @@ impl Model {
     pub(crate) fn begin(&mut self, what: What) -> usize {
         let number = self.causes.len();
         let cause = Cause {
-            what,
             begin: Instant::now(),
             end: None,
             status: Status::Pending,
@@ -185,6 +187,8 @@ impl Model {
             holders: HashSet::new(),
             was_waited_for: false,
             is_replicated: false,
+            is_split: matches!(what, What::Subject { .. }) && !self.is_settled(Instant::now()),
+            what,
         };
         let covered = self.tokens.iter_mut().filter(|issued| cause.may_cover(issued));
         covered.for_each(|issued| issued.causes.push(number));
@@ -223,7 +227,7 @@ impl Model {
         };
         cause.is_replicated &= !is_lost;
         cause.safety = match () {
-            () if !is_lost => Safety::Safe(now),
+            () if !is_lost && !cause.is_split => Safety::Safe(now),
             () if self.world.lives[life].died => Safety::Lost,
             () => Safety::AtRisk,
         };
@@ -356,7 +360,8 @@ impl Model {
         if cause.status != Status::Known {
             return false;
         }
-        if cause.holders.contains(&life) {
+        let is_safe = matches!(cause.safety, Safety::Safe(_));
+        if cause.holders.contains(&life) && (is_safe || !cause.is_split) {
             return true;
         }
         let Safety::Safe(since) = cause.safety else {

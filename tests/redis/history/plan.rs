@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::group::Kind;
 use crate::random::Random;
+use crate::world::after_loss;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
@@ -167,9 +168,11 @@ impl Frame {
 /// The next fault, and how long to wait before it. Most come in quick succession, so that one meets
 /// what another has begun.
 pub(crate) fn fault(random: &mut Random, frame: &Frame) -> (Duration, Fault) {
+    // Long enough for what was lost to be back, and for that to be checked.
+    let window = u64::try_from(after_loss(frame.max_staleness).as_millis()).unwrap();
     let pause = match random.percent(60) {
         true => random.between(5, 600),
-        false => random.between(1000, 4500),
+        false => window + random.between(500, 3000),
     };
     let node = random.below(frame.nodes);
     let time = random.between(50, 3000);
@@ -179,6 +182,9 @@ pub(crate) fn fault(random: &mut Random, frame: &Frame) -> (Duration, Fault) {
         false => random.between(20, 800),
     };
     let down = random.between(0, 1500);
+    // A node whose sign of life is not to be read for longer reads everything again.
+    let staleness = u64::try_from(frame.max_staleness.as_millis()).unwrap();
+    let most = (staleness / 2).saturating_sub(250).min(800);
     let all = [
         (6, Fault::Flush),
         (2, Fault::Delete(random.below(4))),
@@ -200,8 +206,8 @@ pub(crate) fn fault(random: &mut Random, frame: &Frame) -> (Duration, Fault) {
             5,
             Fault::LostPage {
                 wait: random.between(0, 60),
-                lag: random.between(50, 400),
-                held: random.between(300, 1200),
+                lag: random.between(50, most),
+                held: most + 100,
             },
         ),
         (
