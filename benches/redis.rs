@@ -174,7 +174,7 @@ async fn load(count: u64) {
     );
     // All of a deployment's nodes at once, since the server has lost its stream.
     let began = Instant::now();
-    server.ask::<()>(cmd("SET").arg("{jwt}:last").arg("another"));
+    server.ask::<()>(cmd("HSET").arg("{jwt}:last").arg("hash").arg("another"));
     let mut longest = Duration::ZERO;
     while [&first, &second].iter().any(|node| node.state().loads < 2)
         || !first.state().is_fresh

@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
-use tower_jwt_auth::session::{RefreshKeys, SessionId, Sessions};
+use tower_jwt_auth::session::{RefreshKeys, Sessions};
 use tower_jwt_auth::store::redis::client::Client;
 use tower_jwt_auth::store::{RedisStore, RedisStoreOptions};
 use tower_jwt_auth::{JwtAuthLayer, VerifiedToken};
@@ -28,7 +28,7 @@ const STORE_SECRET: [u8; 32] = [3; 32];
 
 /// A real service checks a password in between, and hands out the refresh token too.
 async fn login(State(sessions): State<Sessions<RedisStore>>) -> Result<String, StatusCode> {
-    let tokens = sessions.login("alice").await;
+    let tokens = sessions.login(&sessions.subject_named("alice")).await;
     let tokens = tokens.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     Ok(tokens.access_token)
 }
@@ -42,8 +42,8 @@ async fn logout(
     State(sessions): State<Sessions<RedisStore>>,
     token: VerifiedToken,
 ) -> Result<StatusCode, StatusCode> {
-    let sid = token.session_id().and_then(SessionId::parse);
-    let ended = sessions.end_session(sid.ok_or(StatusCode::BAD_REQUEST)?);
+    let sid = sessions.session_of(&token);
+    let ended = sessions.end_session(sid.map_err(|_| StatusCode::FORBIDDEN)?);
     // Not logged out, and not to be told so.
     ended.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     Ok(StatusCode::NO_CONTENT)

@@ -21,12 +21,12 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Query, Request, State};
-use axum::http::header::{CONTENT_SECURITY_POLICY, SET_COOKIE};
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
     BasicTokenType,
@@ -37,14 +37,14 @@ use oauth2::{
     RedirectUrl, Scope, StandardRevocableToken, StandardTokenResponse, TokenUrl,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tower_jwt_auth::claims::RegisteredClaims;
 use tower_jwt_auth::cookie::TokenCookie;
 use tower_jwt_auth::keys::remote::RemoteKeys;
 use tower_jwt_auth::keys::{Algorithm, SigningKey, TokenHeader};
-use tower_jwt_auth::openid::{IdTokenVerifier, LogoutToken, LogoutTokenVerifier};
+use tower_jwt_auth::openid::{IdTokenVerifier, LogoutToken, LogoutTokenVerifier, ProviderSessions};
 use tower_jwt_auth::routes::{BackChannelLogout, SessionRoutes};
-use tower_jwt_auth::session::{RefreshKeys, SessionError, Sessions};
+use tower_jwt_auth::session::{RefreshKeys, SessionError, SessionErrorKind, SessionId, Sessions};
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::{Claims, JwtAuthLayer, TokenSource};
 
@@ -77,9 +77,11 @@ impl ExtraTokenFields for IdTokenField {}
 
 struct Service {
     provider: Provider,
-    issuer: String,
+    /// Whether every answer of the provider says whose it is.
+    announces_issuer: bool,
     http: reqwest::Client,
     id_tokens: IdTokenVerifier,
+    logins: ProviderSessions<MemoryStore>,
     /// Signs what a login needs to remember until the person comes back. The browser keeps it, so no server has to.
     login_key: SigningKey,
     login_cookie: TokenCookie,
@@ -88,6 +90,19 @@ struct Service {
 }
 
 type App = State<Arc<Service>>;
+
+impl Service {
+    /// The session of this browser, by its refresh cookie.
+    fn session_of(&self, headers: &HeaderMap) -> Option<SessionId> {
+        let cookies = headers.get_all(COOKIE).iter();
+        let cookies = cookies.filter_map(|cookies| cookies.to_str().ok());
+        let mut pairs = cookies
+            .flat_map(|cookies| cookies.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='));
+        let (_, token) = pairs.find(|(name, _)| *name == "__Host-refresh")?;
+        self.routes.sessions().session_named_by(token)
+    }
+}
 
 /// What is known of a person. Stands for a table of users, whose key is the provider's `sub`: never the e-mail address.
 #[derive(Clone, Default)]
@@ -117,11 +132,20 @@ struct PendingLogin {
     state: String,
     nonce: String,
     pkce_verifier: String,
+    /// The session that this browser has already.
+    replaces: Option<String>,
     #[serde(flatten)]
     registered: RegisteredClaims,
 }
 
-async fn login(State(service): App) -> Result<Response, Failure> {
+async fn login(State(service): App, headers: HeaderMap) -> Result<Response, Failure> {
+    // From elsewhere a browser withholds the refresh cookie: let the person click on the page.
+    if headers
+        .get("sec-fetch-site")
+        .is_some_and(|site| site == "cross-site")
+    {
+        return Ok(Redirect::to("/").into_response());
+    }
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
     let nonce = CsrfToken::new_random().into_secret();
     let (url, state) = service
@@ -136,6 +160,7 @@ async fn login(State(service): App) -> Result<Response, Failure> {
         state: state.into_secret(),
         nonce,
         pkce_verifier: verifier.into_secret(),
+        replaces: service.session_of(&headers).map(|sid| sid.to_string()),
         registered: RegisteredClaims::valid_for(PATIENCE, now),
     };
     let header = TokenHeader::new().typ("login+jwt");
@@ -174,9 +199,10 @@ async fn finish(
     pending: &PendingLogin,
     callback: Callback,
 ) -> Result<Response, Failure> {
-    if callback.iss.is_some_and(|issuer| issuer != service.issuer) {
-        return Err(Failure::refused("the answer is another provider's"));
-    }
+    service
+        .id_tokens
+        .check_response_issuer(callback.iss.as_deref(), service.announces_issuer)
+        .map_err(|_| Failure::refused("the answer is another provider's"))?;
     let code = match (callback.code, callback.error) {
         (Some(code), None) => AuthorizationCode::new(code),
         _ => return Err(Failure::refused("the provider has refused the login")),
@@ -201,64 +227,70 @@ async fn finish(
     let person: Arc<Person> = id_token.claims().map_err(Failure::internal)?;
     service.people.meet(id_token.subject(), (*person).clone());
     let sessions = service.routes.sessions();
-    let mut begun = sessions.begin(id_token.subject()).await?;
-    // So that a logout there finds the session here.
-    if let Some(sid) = id_token.session_id() {
-        begun = begun.label(label_of(sid));
+    let begun = sessions
+        .begin(&sessions.subject_named(id_token.subject()))
+        .await?;
+    // The browser is about to forget the tokens of its session before: nobody could end it.
+    if let Some(old) = pending.replaces.as_deref().and_then(SessionId::parse) {
+        sessions.end_session(old).await?;
     }
-    let tokens = sessions.complete(begun).await?;
+    // So that a logout there finds the session here.
+    let tokens = service.logins.complete(begun, &id_token).await?;
     let cookies = service.routes.cookies().set(&tokens)?;
     let cookies = AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)));
     Ok((cookies, Redirect::to("/")).into_response())
 }
 
-/// No label is longer, and the name of a session may be.
-fn label_of(sid: &str) -> String {
-    sid.chars().take(100).collect()
+/// No layer: with a cookie whose session has ended, this is still the page to log in with.
+async fn page() -> Response {
+    let policy = "default-src 'none'; script-src 'self'; connect-src 'self'; form-action 'self'; \
+         base-uri 'none'; frame-ancestors 'none'";
+    ([(CONTENT_SECURITY_POLICY, policy)], Html(PAGE)).into_response()
 }
 
-/// A logout at the provider ends the session that began with it, or all of the person.
-async fn end_sessions(
-    sessions: Sessions<MemoryStore>,
-    logout: LogoutToken,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let subject = logout.subject().ok_or("the provider names no subject")?;
-    let Some(sid) = logout.session_id() else {
-        return Ok(sessions.logout_everywhere(subject).await?);
-    };
-    let label = label_of(sid);
-    for session in sessions.list(subject).await? {
-        // One that the provider gave no name may be the one.
-        if session.label.is_none_or(|other| other == label) {
-            sessions.end_session(session.sid).await?;
-        }
-    }
-    Ok(())
+const PAGE: &str = "<!doctype html>
+<meta charset=utf-8>
+<title>social_login</title>
+<script type=module src=/page.js></script>
+<p id=out hidden><a href=/login>Log in</a>
+<div id=in hidden><pre id=claims></pre>
+<form method=post action=/leave><button>Log out</button></form></div>
+<p id=down hidden>The service is not available now. Please try again.
+<noscript><p>This page needs JavaScript.</noscript>
+";
+
+/// The access token counts for minutes, the session for days: the page renews.
+const SCRIPT: &str = r#"
+const me = () => fetch('/me');
+let answer = await me();
+if (answer.status === 401) {
+    const renewed = await fetch('/refresh', { method: 'POST' });
+    answer = renewed.ok ? await me() : renewed;
+}
+let shown = 'down';
+if (answer.ok) {
+    const claims = await answer.json();
+    document.getElementById('claims').textContent = JSON.stringify(claims, null, 2);
+    shown = 'in';
+} else if (answer.status === 401) {
+    shown = 'out';
+}
+document.getElementById(shown).hidden = false;
+"#;
+
+async fn script() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)
 }
 
-async fn page(claims: Option<Claims<Value>>) -> Response {
-    let body = match claims {
-        None => "<p><a href=/login>Log in</a>".to_owned(),
-        Some(Claims(claims)) => format!(
-            "<pre>{}</pre><form method=post action=/leave><button>Log out</button></form>",
-            escaped(&format!("{claims:#}"))
-        ),
-    };
-    let page = format!("<!doctype html><meta charset=utf-8><title>social_login</title>{body}");
-    let policy = "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-    ([(CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;")
-}
-
-/// The ready-made logout, and back to the page.
+/// The ready-made logout, and back to the page: also if there was no session any more.
 async fn leave(State(service): App, request: Request) -> Response {
     let ended = service.routes.logout()(request).await;
-    if ended.status().is_success() {
-        let headers: HeaderMap = ended.headers().clone();
-        (headers, Redirect::to("/")).into_response()
+    if ended.status().is_success() || ended.status() == StatusCode::UNAUTHORIZED {
+        let cookies = ended.headers().get_all(SET_COOKIE).iter().cloned();
+        let mut response = Redirect::to("/").into_response();
+        let headers = response.headers_mut();
+        headers.extend(cookies.map(|cookie| (SET_COOKIE, cookie)));
+        response
     } else {
         ended
     }
@@ -278,8 +310,12 @@ impl Failure {
 }
 
 impl From<SessionError> for Failure {
-    fn from(_: SessionError) -> Self {
-        Self(StatusCode::SERVICE_UNAVAILABLE, "no session can begin now")
+    fn from(error: SessionError) -> Self {
+        match error.kind() {
+            SessionErrorKind::LoggedOut => Self::refused("you have logged out meanwhile"),
+            SessionErrorKind::Blocked => Self::refused("this account is blocked"),
+            _ => Self(StatusCode::SERVICE_UNAVAILABLE, "no session can begin now"),
+        }
     }
 }
 
@@ -323,6 +359,9 @@ struct Metadata {
     issuer: String,
     authorization_endpoint: String,
     token_endpoint: String,
+    /// RFC 9207 §3.
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
 }
 
 async fn discover(http: &reqwest::Client, issuer: &str) -> Result<Metadata, Box<dyn Error>> {
@@ -372,11 +411,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         });
     let routes = SessionRoutes::new(sessions)?;
 
+    let logins = ProviderSessions::new(routes.sessions().clone());
     let logout = {
-        let sessions = routes.sessions().clone();
+        let logins = logins.clone();
         let verifier = LogoutTokenVerifier::new(keys.clone(), &client_id);
-        BackChannelLogout::new(verifier, move |logout| {
-            end_sessions(sessions.clone(), logout)
+        BackChannelLogout::new(verifier, move |logout: LogoutToken| {
+            let logins = logins.clone();
+            async move { logins.end(&logout).await }
         })
     };
     let login_key = SigningKey::generate(Algorithm::HS256)?;
@@ -389,10 +430,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/callback", get(callback).layer(pending))
         .route(
             "/me",
-            get(async |Claims(claims): Claims<Value>| json!(*claims).to_string())
+            get(async |Claims(claims): Claims<Value>| Json((*claims).clone()))
                 .layer(routes.auth_layer()),
         )
-        .route("/", get(page).layer(routes.auth_layer().optional()))
+        .route("/", get(page))
+        .route("/page.js", get(script))
         .route("/login", get(login))
         .route("/leave", post(leave))
         .route("/refresh", post(routes.refresh()))
@@ -400,9 +442,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/backchannel-logout", post(logout.handler()))
         .with_state(Arc::new(Service {
             provider,
-            issuer,
+            announces_issuer: metadata.authorization_response_iss_parameter_supported,
             http,
             id_tokens: IdTokenVerifier::new(keys, client_id),
+            logins,
             login_key,
             login_cookie,
             routes,

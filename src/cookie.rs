@@ -7,9 +7,18 @@ use http::HeaderValue;
 
 /// Sets and clears the cookie that holds a token.
 ///
-/// `HttpOnly`, and `Secure` unless [asked otherwise](TokenCookie::insecure); `Path=/` and `SameSite=Lax` unless changed. A name that begins with `__Host-` keeps
-/// other hosts of the same domain from setting the cookie: browsers take it only with `Path=/` and without `Domain`,
-/// so anything else is refused here.
+/// `HttpOnly`, and `Secure` unless [asked otherwise](TokenCookie::insecure); `Path=/` and `SameSite=Lax` unless changed.
+///
+/// Browsers enforce attributes by the name's prefix, in any case, and refuse a cookie without them. So does this type:
+///
+/// | prefix | what it needs | what it keeps out |
+/// | --- | --- | --- |
+/// | `__Secure-` | `Secure` | cookies set over plain HTTP |
+/// | `__Http-` | `Secure`, `HttpOnly` | also cookies set by scripts |
+/// | `__Host-` | `Secure`, `Path=/`, no `Domain` | cookies set over plain HTTP or by other hosts of the domain |
+/// | `__Host-Http-` | all of these | all of these |
+///
+/// A browser that does not know `__Http-` yet takes `__Host-Http-` for `__Host-`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,11 +57,15 @@ impl TokenCookie {
     /// The most that browsers keep of a cookie, in bytes, attributes included. A larger one they drop without a word.
     pub const MAX_LENGTH: usize = 4096;
 
+    /// The most that browsers read of an attribute. A longer one they ignore: without its `Path` the cookie would be
+    /// another one.
+    const MAX_ATTRIBUTE_LENGTH: usize = 1024;
+
     /// A cookie of this name.
     ///
     /// # Errors
     ///
-    /// [`CookieError::Name`] if the name is no token of RFC 9110 §5.6.2.
+    /// [`CookieError::Name`] if the name is no token of RFC 9110 §5.6.2, or has more than 1,024 bytes.
     pub fn new(name: &str) -> Result<Self, CookieError> {
         Ok(Self {
             name: CookieName::new(name)?,
@@ -75,9 +88,10 @@ impl TokenCookie {
     ///
     /// # Errors
     ///
-    /// [`CookieError::Prefix`] if the name begins with `__Host-` or `__Secure-`: browsers take those with `Secure` only.
+    /// [`CookieError::Prefix`] if the name begins with `__Host-`, `__Http-` or `__Secure-`: browsers take those with
+    /// `Secure` only.
     pub fn insecure(mut self) -> Result<Self, CookieError> {
-        if self.name.is_host() || self.name.has_prefix("__Secure-") {
+        if self.name.is_secure() {
             return Err(CookieError::Prefix);
         }
         self.secure = false;
@@ -88,13 +102,14 @@ impl TokenCookie {
     ///
     /// # Errors
     ///
-    /// [`CookieError::Prefix`] for a `__Host-` cookie, unless it is `/`. [`CookieError::Attribute`] if it does not begin with `/`, or
-    /// holds what cannot stand in a cookie.
+    /// [`CookieError::Prefix`] for a `__Host-` cookie, unless it is `/`. [`CookieError::Attribute`] if it does not begin with `/`,
+    /// holds what cannot stand in a cookie, or has more than 1,024 bytes, which browsers ignore.
     pub fn path(mut self, path: &str) -> Result<Self, CookieError> {
         if self.name.is_host() && path != "/" {
             return Err(CookieError::Prefix);
         }
-        if !path.starts_with('/') || !path.bytes().all(is_attribute_byte) {
+        let is_too_long = path.len() > Self::MAX_ATTRIBUTE_LENGTH;
+        if is_too_long || !path.starts_with('/') || !path.bytes().all(is_attribute_byte) {
             return Err(CookieError::Attribute);
         }
         self.path = path.into();
@@ -105,13 +120,15 @@ impl TokenCookie {
     ///
     /// # Errors
     ///
-    /// [`CookieError::Prefix`] for a `__Host-` cookie. [`CookieError::Attribute`] if it is empty, or holds what is no host name.
+    /// [`CookieError::Prefix`] for a `__Host-` cookie. [`CookieError::Attribute`] if it is empty, longer
+    /// than 1,024 bytes, or holds what is no host name.
     pub fn domain(mut self, domain: &str) -> Result<Self, CookieError> {
         if self.name.is_host() {
             return Err(CookieError::Prefix);
         }
         let host = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
-        if domain.is_empty() || !domain.bytes().all(host) {
+        let is_too_long = domain.len() > Self::MAX_ATTRIBUTE_LENGTH;
+        if is_too_long || domain.is_empty() || !domain.bytes().all(host) {
             return Err(CookieError::Attribute);
         }
         self.domain = Some(domain.into());
@@ -154,7 +171,7 @@ impl TokenCookie {
     ///
     /// # Errors
     ///
-    /// [`CookieError::TooLarge`] if the attributes alone are too long.
+    /// None: name and attributes are short enough.
     pub fn clear(&self) -> Result<HeaderValue, CookieError> {
         self.header("", Duration::ZERO)
     }
@@ -202,7 +219,9 @@ pub(crate) struct CookieName(Box<str>);
 impl CookieName {
     pub(crate) fn new(name: &str) -> Result<Self, CookieError> {
         let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if name.is_empty() || !name.bytes().all(token) {
+        // With the longest attributes it can still be deleted.
+        let is_too_long = name.len() > TokenCookie::MAX_ATTRIBUTE_LENGTH;
+        if is_too_long || name.is_empty() || !name.bytes().all(token) {
             return Err(CookieError::Name);
         }
         Ok(Self(name.into()))
@@ -212,8 +231,13 @@ impl CookieName {
         &self.0
     }
 
+    /// Also where `__Host-Http-` stands, since `HttpOnly` is always set.
     fn is_host(&self) -> bool {
         self.has_prefix("__Host-")
+    }
+
+    fn is_secure(&self) -> bool {
+        self.is_host() || self.has_prefix("__Http-") || self.has_prefix("__Secure-")
     }
 
     /// Browsers take a prefix in any case.
@@ -234,9 +258,10 @@ impl fmt::Debug for CookieName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CookieError {
-    /// The name is empty, or holds what a cookie's name may not.
+    /// The name is empty, too long, or holds what a cookie's name may not.
     Name,
-    /// A `__Host-` cookie with a `Path` other than `/`, with a `Domain`, or without `Secure`: browsers would refuse it.
+    /// Browsers would refuse the cookie for the prefix of its name: a `__Host-` cookie with a `Path` other than
+    /// `/` or with a `Domain`; a `__Host-`, `__Http-` or `__Secure-` cookie without `Secure`.
     Prefix,
     /// The `Path` or `Domain` is malformed.
     Attribute,
@@ -244,16 +269,21 @@ pub enum CookieError {
     Value,
     /// The cookie has more than [`TokenCookie::MAX_LENGTH`] bytes, and browsers would drop it.
     TooLarge,
+    /// Two cookies for two tokens have one name, and the browser would send one for the other.
+    SameName,
 }
 
 impl fmt::Display for CookieError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Name => "not a cookie's name",
-            Self::Prefix => "a __Host- cookie is Secure, has Path=/ and no Domain",
+            Self::Prefix => {
+                "a __Host-, __Http- or __Secure- cookie is Secure; a __Host- cookie has Path=/ and no Domain"
+            }
             Self::Attribute => "the Path or Domain of the cookie is malformed",
             Self::Value => "the token cannot stand in a cookie",
             Self::TooLarge => "browsers drop cookies of more than 4096 bytes",
+            Self::SameName => "two cookies for two tokens need two names",
         })
     }
 }

@@ -11,7 +11,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use crate::guard::{Decision, Require};
+use crate::guard::{Decision, Require, kept};
 use crate::middleware::{AuthError, AuthErrorKind, ProblemJson, Respond, leave_to_layer, token_of};
 use crate::verify::VerifiedToken;
 
@@ -123,7 +123,10 @@ fn token(parts: &Parts) -> Result<Option<&VerifiedToken>, AuthError> {
 
 /// What a handler requires of the token, as a type: for [`Allowed`].
 pub trait Permission: 'static {
-    /// What the token must hold. Made for each request.
+    /// What the token must hold. Called for every request.
+    ///
+    /// Here the builders of [`Require`] do not panic. If one is misused, a text that is no scope for
+    /// example, the answer is 500 ([`AuthErrorKind::Misconfigured`]) to every request.
     fn require() -> Require;
 }
 
@@ -168,7 +171,9 @@ where
     type Rejection = AuthError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthError> {
-        match P::require().decide_on(token(parts)) {
+        let require =
+            kept(P::require).map_err(|misuse| AuthError::misconfigured(Arc::new(misuse)))?;
+        match require.decide_on(token(parts)) {
             Decision::Ready(verdict) => verdict?,
             Decision::Pending(verdict) => verdict.await?,
         }

@@ -131,6 +131,7 @@ pub mod cookie;
 #[cfg(feature = "axum")]
 mod extract;
 pub mod guard;
+mod json;
 pub mod keys;
 mod lanes;
 pub mod middleware;

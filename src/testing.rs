@@ -461,9 +461,15 @@ impl<S: SessionStore> SessionStore for FailingStore<S> {
         rotated.map_err(StoreFailure::Store)
     }
 
-    async fn end(&self, sid: SessionId) -> Result<Option<Session>, Self::Error> {
+    async fn end(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+        revoke_until: NumericDate,
+    ) -> Result<Option<Session>, Self::Error> {
         self.obey().await?;
-        self.store.end(sid).await.map_err(StoreFailure::Store)
+        let ended = self.store.end(sid, issuer, revoke_until).await;
+        ended.map_err(StoreFailure::Store)
     }
 
     async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, Self::Error> {

@@ -77,6 +77,9 @@ bash tests/provider/run.sh
 step "the example web_login in a browser"
 bash tests/browser/run.sh
 
+step "a real nginx cache in front"
+bash tests/cache_proxy/run.sh
+
 step "stores in a real Redis"
 bash tests/redis/run.sh
 

@@ -105,7 +105,8 @@ async fn work(store: EmbeddedStore, base: u64) {
         }
         match random.below(4) {
             0 => {
-                store.end(sid(number)).await.unwrap();
+                let until = NumericDate::MAX;
+                store.end(sid(number), None, until).await.unwrap();
                 say(&format!("ended {number} {renewals}"));
             }
             1 if renewals > 1 => {

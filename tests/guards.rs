@@ -417,6 +417,54 @@ async fn a_waiting_guard_calls_the_service_that_was_ready() {
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
 }
 
+/// A layer is built when the service starts, and panics there. A permission is built for each request.
+#[tokio::test]
+async fn a_permission_that_is_built_wrongly_refuses_and_does_not_panic() {
+    macro_rules! permissions {
+        ($($name:ident: $require:expr;)+) => {{
+            $(
+                struct $name;
+                impl Permission for $name {
+                    fn require() -> Require {
+                        $require
+                    }
+                }
+            )+
+            [$((stringify!($name), get(async |_: Allowed<$name>| "in"))),+]
+        }};
+    }
+    let routes = permissions! {
+        Space: Require::scope("notes write");
+        Empty: Require::scope("");
+        Quote: Require::all_scopes(["a", "\""]);
+        Umlaut: Require::any_scope(["a", "\u{e4}"]);
+        NoneOfNone: Require::any_scope(Vec::<String>::new());
+        AllOfNone: Require::all_scopes(Vec::<String>::new());
+        NoPath: Require::scope("a").at(Vec::<String>::new());
+        NoScopes: Require::token(|_| true).at(["roles"]);
+        NoTime: Require::token(|_| true).deadline(Duration::ZERO);
+        // One alternative would hold: it is misuse all the same.
+        Either: Require::scope("a").or(Require::scope("a b"));
+        Both: Require::scope("a b").and(Require::scope("a"));
+    };
+    let issuer = TestIssuer::new();
+    for (name, route) in routes {
+        let app = Router::new().route("/", route).layer(issuer.layer());
+        let token = issuer.token("alice").claim("scope", "a b notes write");
+        let asked = tokio::spawn(async move { ask(&app, token).await }).await;
+        let answer = asked.unwrap_or_else(|_| panic!("{name} panics at the request"));
+        assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{name}");
+        let error = answer.error.unwrap();
+        assert_eq!(error.kind(), AuthErrorKind::Misconfigured);
+        assert!(error.source().is_some());
+    }
+    // Outside of a request it is still a panic.
+    assert!(std::panic::catch_unwind(|| Require::scope("a b")).is_err());
+    assert!(std::panic::catch_unwind(|| Require::all_scopes([""; 0])).is_err());
+    assert!(std::panic::catch_unwind(|| Require::scope("a").at([""; 0])).is_err());
+    assert!(std::panic::catch_unwind(|| Require::scope("a").deadline(Duration::ZERO)).is_err());
+}
+
 #[test]
 #[should_panic(expected = "`at` says where scopes stand")]
 fn at_is_for_scopes() {

@@ -216,6 +216,24 @@ async fn k03_tokens_of_others_are_cut_off_by_the_second() {
 }
 
 #[tokio::test]
+async fn k03_a_cutoff_counts_a_minute_after_a_logout_everywhere() {
+    let world = world();
+    let token = |generation: u64| {
+        let token = world.issuer.token("alice");
+        token.claim("generation", generation).sign()
+    };
+    world.subject("alice").raise(5);
+    world.issuer.clock().advance(Duration::from_secs(60));
+    let own = token(5);
+    assert_eq!(world.ask(&own).await, Ok(()));
+    world.subject("alice").cut_off();
+    assert_eq!(world.ask(&own).await, REVOKED);
+    assert_eq!(world.ask(&token(6)).await, REVOKED);
+    world.issuer.clock().advance(Duration::from_secs(1));
+    assert_eq!(world.ask(&token(5)).await, Ok(()));
+}
+
+#[tokio::test]
 async fn k04_a_cutoff_lasts_until_the_last_token_is_dead() {
     let world = world();
     let token = world.issuer.token("carol").sign();

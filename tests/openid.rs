@@ -255,6 +255,28 @@ fn what_is_no_id_token_of_this_login_is_refused() {
 }
 
 #[test]
+fn an_authorization_response_of_another_provider_is_refused() {
+    let verifier = Provider::new().id_tokens();
+    let check = |iss: Option<&str>, is_announced| {
+        let checked = verifier.check_response_issuer(iss, is_announced);
+        checked.map_err(|error| error.kind())
+    };
+    for is_announced in [false, true] {
+        assert_eq!(check(Some(ISSUER), is_announced), Ok(()));
+        for other in ["", "https://id.example.com/", "HTTPS://ID.EXAMPLE.COM"] {
+            assert_ne!(other, ISSUER);
+            let wrong = Err(OpenIdErrorKind::WrongResponseIssuer);
+            assert_eq!(check(Some(other), is_announced), wrong, "{other}");
+        }
+    }
+    assert_eq!(check(None, false), Ok(()));
+    assert_eq!(
+        check(None, true),
+        Err(OpenIdErrorKind::MissingResponseIssuer)
+    );
+}
+
+#[test]
 fn a_login_without_a_nonce_takes_no_token_with_one() {
     let provider = Provider::new();
     let verifier = provider.id_tokens();
@@ -363,6 +385,23 @@ fn neither_token_passes_for_an_access_token_nor_an_access_token_for_them() {
         no_event
     );
     assert_eq!(refused_logout(&provider.logout_tokens(), &id), no_event);
+}
+
+#[test]
+fn g11_tokens_that_nest_too_deeply() {
+    let provider = Provider::new();
+    let nested = |levels: usize| (1..levels).fold(json!([]), |inner, _| json!([inner]));
+    let id = |levels| provider.id_token(json!({ "x": nested(levels) }));
+    let logout =
+        |levels| provider.logout_token(json!({ "events": { EVENT: { "x": nested(levels) } } }));
+    assert!(at_once(provider.id_tokens().verify(&id(126), NONCE)).is_ok());
+    assert!(at_once(provider.logout_tokens().verify(&logout(124))).is_ok());
+    let too_deep = OpenIdErrorKind::Token(VerifyErrorKind::MalformedClaims);
+    assert_eq!(refused_id(&provider.id_tokens(), &id(127)), too_deep);
+    assert_eq!(
+        refused_logout(&provider.logout_tokens(), &logout(125)),
+        too_deep
+    );
 }
 
 #[test]
@@ -888,6 +927,13 @@ fn a_key_among_several_needs_a_name() {
     assert_eq!(set(Some("a"), None), Some(KeySetError::Unnamed));
     assert_eq!(set(Some("a"), Some("a")), Some(KeySetError::Duplicate));
     assert!(SigningKeySet::new(key(None), []).is_ok());
+    // The same key twice is one key.
+    for name in [None, Some("a")] {
+        let signing = key(name);
+        let again = signing.verifying_key();
+        let keys = SigningKeySet::new(signing, [again]).unwrap();
+        assert_eq!(keys.verifying_keys().len(), 1);
+    }
 }
 
 #[tokio::test]
@@ -915,7 +961,11 @@ async fn sessions_go_on_while_their_key_is_changed() {
     // Some nodes have the new key already, some do not yet; each accepts what the others sign.
     let (before, before_app) = node(published(&old, &new));
     let (after, after_app) = node(published(&new, &old));
-    let first = before.sessions().login("alice").await.unwrap();
+    let first = before
+        .sessions()
+        .login(&before.sessions().subject_named("alice"))
+        .await
+        .unwrap();
     let second = after
         .sessions()
         .refresh(&first.refresh_token)

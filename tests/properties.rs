@@ -22,7 +22,7 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::{FileFailurePersistence, TestError, TestRunner};
 use serde_json::{Map, Value, json};
 use tower_jwt_auth::clock::ManualClock;
-use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey, TokenHeader};
+use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey, TokenHeader, VerifyingKey};
 use tower_jwt_auth::verify::Stage;
 use tower_jwt_auth::{TrustedIssuer, VerifiedToken, Verifier};
 
@@ -309,11 +309,24 @@ impl Json {
 
     fn as_names(&self) -> Option<Vec<&str>> {
         match self {
-            Self::Array(names) if !names.is_empty() => names.iter().map(Json::as_text).collect(),
+            Self::Array(names) => names.iter().map(Json::as_text).collect(),
             name => name.as_text().map(|name| vec![name]),
         }
     }
+
+    /// Whether it nests deeper than `serde_json` reads. Only [`DEEP`] does.
+    fn is_deep(&self) -> bool {
+        match self {
+            Self::Plain(text) => text.starts_with('['),
+            Self::Text(_) => false,
+            Self::Array(all) => all.iter().any(Json::is_deep),
+            Self::Object(members) => members.iter().any(|(_, value)| value.is_deep()),
+        }
+    }
 }
+
+/// How many levels the deepest JSON of these tests has.
+const DEEP: usize = 200;
 
 /// A header or payload: JSON with something before and after.
 #[derive(Clone, Debug)]
@@ -328,11 +341,15 @@ impl Part {
         format!("{}{}{}", self.before, self.json, self.after).into_bytes()
     }
 
-    /// The members, if it is nothing but an object.
+    /// The members, if it is nothing but an object of bounded depth.
     fn members(&self) -> Option<&[(Text, Json)]> {
         let blank = |text: &str| text.chars().all(|character| " \t\r\n".contains(character));
         match &self.json {
-            Json::Object(members) if blank(self.before) && blank(self.after) => Some(members),
+            Json::Object(members)
+                if blank(self.before) && blank(self.after) && !self.json.is_deep() =>
+            {
+                Some(members)
+            }
             _ => None,
         }
     }
@@ -448,7 +465,7 @@ impl Setting {
             && start.is_none_or(|start| start <= now + leeway)
             && issued.is_none_or(|issued| issued <= now + leeway && issued <= expiry);
         let for_us = match self.audience {
-            Audience::None => audience.is_none(),
+            Audience::None => audience.is_none_or(|names| names.is_empty()),
             Audience::Any => true,
             Audience::Api => audience.is_some_and(|names| names.contains(&"api")),
         };
@@ -510,8 +527,7 @@ fn any_json() -> BoxedStrategy<Json> {
         2 => one_of(&["", "me", "api", "jkt", "JWT", "HS256", "none", "1800000100"]),
         1 => any::<f64>().prop_filter("JSON has no other numbers", |number| number.is_finite())
             .prop_map(|number| Json::Plain(format!("{number:e}"))),
-        // Deeper than serde_json goes, where it does not merely skip.
-        1 => Just(Json::Plain(format!("{}{}", "[".repeat(200), "]".repeat(200)))),
+        1 => Just(Json::Plain(format!("{}{}", "[".repeat(DEEP), "]".repeat(DEEP)))),
     ];
     leaf.prop_recursive(2, 10, 3, |inner| {
         let name = prop_oneof![text(), select(&REGISTERED[..]).prop_map(str::to_owned),];
@@ -803,6 +819,56 @@ proptest! {
         {
             prop_assert_eq!(&header["alg"], "HS256");
         }
+    }
+}
+
+/// JSON that is nested about as deeply as anything reads it, with brackets in its strings.
+fn nested() -> impl Strategy<Value = String> {
+    let opening = select(vec![
+        ("[", "]"),
+        (r#"[1,{"]":"["},"#, "]"),
+        (r#"{"x":"#, "}"),
+        (r#"{"[\\\"{":"#, r#","y":"}]\\"}"#),
+    ]);
+    // More of them about the limit than elsewhere.
+    let levels = prop_oneof![0..140usize, 120..130usize, 125..129usize];
+    let inner = select(vec![
+        "1",
+        r#""[[[""#,
+        r#""\\\"[""#,
+        "[]",
+        "{}",
+        "[[1]]",
+        "null",
+    ]);
+    (levels, inner).prop_flat_map(move |(levels, inner)| {
+        vec(opening.clone(), levels).prop_map(move |levels| {
+            let start: String = levels.iter().map(|(open, _)| *open).collect();
+            let end: String = levels.iter().rev().map(|(_, close)| *close).collect();
+            format!("{start}{inner}{end}")
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(config(2000))]
+
+    /// A payload, a header and a key are read if and only if `serde_json` reads them into whatever
+    /// type: as deep, and no deeper.
+    #[test]
+    fn depth_is_bounded_as_serde_json_bounds_it(json in nested(), spaced: bool) {
+        let space = if spaced { "\n" } else { "" };
+        let verifier = verifier(&SigningKey::hs256(SECRET).unwrap());
+        let payload = format!(r#"{{"exp":1800000300,{space}"x":{json}}}"#);
+        let reads = serde_json::from_str::<Value>(&payload).is_ok();
+        let token = verifier.verify(sign(br#"{"alg":"HS256"}"#, payload.as_bytes()));
+        prop_assert_eq!(token.is_ok(), reads);
+        let header = format!(r#"{{"alg":"HS256",{space}"x":{json}}}"#);
+        let token = verifier.verify(sign(header.as_bytes(), br#"{"exp":1800000300}"#));
+        prop_assert_eq!(token.is_ok(), reads);
+        let k = URL_SAFE_NO_PAD.encode_to_string(SECRET);
+        let jwk = format!(r#"{{"kty":"oct","alg":"HS256","k":"{k}",{space}"z":{json}}}"#);
+        prop_assert_eq!(VerifyingKey::from_jwk(&jwk).is_ok(), reads);
     }
 }
 

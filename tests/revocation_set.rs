@@ -271,7 +271,6 @@ fn k01_buckets_that_share_a_place_in_the_ring_are_told_apart() {
 fn k03_generations_let_the_next_login_in_within_the_second() {
     let (set, _) = set();
     set.revoke(&generation("u", 3, NOW + 300)).unwrap();
-    set.revoke(&cutoff("u", NOW, NOW + 300)).unwrap();
     let id = token(NOW + 300).subject("u").issued_at(at(NOW));
     assert!(set.is_revoked(&id.generation(0)));
     assert!(set.is_revoked(&id.generation(2)));
@@ -288,6 +287,31 @@ fn k03_generations_let_the_next_login_in_within_the_second() {
     set.revoke(&generation("u", 4, NOW + 300)).unwrap();
     assert!(set.is_revoked(&id.generation(3)));
     assert_eq!(set.state().generations, 1);
+}
+
+/// Whoever sets a cutoff means the tokens that it names, whatever else was said of their subject.
+#[test]
+fn k03_no_generation_exempts_a_token_from_a_cutoff() {
+    let (set, clock) = set();
+    let id = token(NOW + 900).subject("u");
+    set.revoke(&generation("u", 3, NOW + 900)).unwrap();
+    assert!(!set.is_revoked(&id.generation(3).issued_at(at(NOW))));
+    clock.advance(Duration::from_secs(60));
+    set.revoke(&cutoff("u", NOW + 60, NOW + 900)).unwrap();
+    for generation in [3, 4, u64::MAX] {
+        let id = id.generation(generation);
+        assert!(set.is_revoked(&id), "without iat");
+        assert!(set.is_revoked(&id.issued_at(at(NOW))));
+        assert!(set.is_revoked(&id.issued_at(exactly((NOW + 60) as f64 + 0.9))));
+        assert!(!set.is_revoked(&id.issued_at(at(NOW + 61))));
+    }
+    // In the other order too, and beside a block that was lifted.
+    set.revoke(&cutoff("v", NOW + 60, NOW + 900)).unwrap();
+    set.revoke(&block("v")).unwrap();
+    assert_eq!(set.lift_block_by_generation(Some(ISSUER), "v", 2), Ok(true));
+    let id = token(NOW + 900).subject("v").generation(2);
+    assert!(set.is_revoked(&id.issued_at(at(NOW + 60))));
+    assert!(!set.is_revoked(&id.issued_at(at(NOW + 61))));
 }
 
 #[test]
@@ -913,10 +937,10 @@ fn k03_no_moment_lets_a_token_pass_between_a_block_and_what_comes_with_it() {
     });
 }
 
-/// While a generation is held that has expired, a cutoff kills what carries one too. Raised anew, the generation does: at no
-/// moment does the old one exempt a token from the cutoff.
+/// A cutoff kills what carries a generation too: at no moment does the generation that is raised
+/// beside it revive a token.
 #[test]
-fn k03_a_generation_that_has_expired_exempts_nothing_while_it_is_raised() {
+fn k03_a_cutoff_stands_while_a_generation_is_raised() {
     let (set, clock) = set();
     let until = NOW + 10 * HOUR;
     let names: Vec<String> = (0..20_000).map(|number| number.to_string()).collect();
@@ -1140,7 +1164,8 @@ impl Known {
         latest < self.until.saturating_add(LEEWAY)
     }
 
-    /// `exempt`: whether a generation is taken to exempt the token from cutoffs.
+    /// `exempt`: whether a generation is taken to exempt the token from what a lifted block has
+    /// left.
     fn kills(
         &self,
         look: &Looked,
@@ -1165,7 +1190,7 @@ impl Known {
             Speaks::Generation { name, generation } => {
                 is_subject(name) && look.generation.unwrap_or(0) < generation
             }
-            Speaks::Cutoff { name, second } => is_subject(name) && !exempt && issued_until(second),
+            Speaks::Cutoff { name, second } => is_subject(name) && issued_until(second),
             Speaks::Block { name } => is_subject(name),
             Speaks::Lifted {
                 name,

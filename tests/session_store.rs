@@ -50,6 +50,8 @@ faults! {
     RepetitionsAreNotCounted => "the_token_before_counts_within_the_grace",
     RepetitionsAreNotKept => "the_token_before_counts_within_the_grace",
     GraceSlides => "the_grace_does_not_slide",
+    GraceIgnoresStepsBack => "a_clock_that_steps_back_does_not_lengthen_the_grace",
+    AnyStepBackIsGrace => "a_clock_that_steps_back_does_not_lengthen_the_grace",
     GraceIsEndless => "the_token_before_ends_the_session_after_the_grace",
     ReplayEndsNothing => "the_token_before_ends_the_session_after_the_grace",
     ReplayRevokesNothing => "the_token_before_ends_the_session_after_the_grace",
@@ -64,6 +66,10 @@ faults! {
     EndRevokesNothing => "an_ended_session_is_gone",
     EndAnswersTwice => "ending_twice_changes_nothing",
     EndEndsAllOfTheSubject => "ending_one_session_leaves_the_others",
+    EndEndsAnyIssuers => "a_session_of_another_issuer_is_not_ended",
+    LostIsNotRevoked => "ending_a_lost_session_revokes_its_tokens",
+    LostIsRevokedTooShort => "ending_a_lost_session_revokes_its_tokens",
+    LostIsRevokedForAll => "ending_a_lost_session_leaves_other_tokens",
     EndIgnoresIssuers => "ending_revokes_the_tokens_of_its_issuer_alone",
     EndRevokesTooShort => "ending_revokes_until_the_latest_access_token_is_dead",
     RepetitionsAreNotRevoked => "a_repeated_renewal_counts_for_how_long_to_revoke",
@@ -249,6 +255,12 @@ impl Model {
                 session.expires_at = session.expires_at.max(rotation.idle_expires_at);
             }
             Fault::IdleGoesBeyondTheEnd => session.expires_at = NumericDate::MAX,
+            // Never lowered, as if no time had passed.
+            Fault::GraceIgnoresStepsBack => rotation.now = rotation.now.max(session.rotated_at),
+            // Lowered, however far the step.
+            Fault::AnyStepBackIsGrace if rotation.counter < session.counter => {
+                session.rotated_at = session.rotated_at.min(rotation.now);
+            }
             _ => {}
         }
         let rotated = session.rotate(&rotation, subject);
@@ -448,7 +460,12 @@ impl SessionStore for Model {
         }
     }
 
-    async fn end(&self, sid: SessionId) -> Result<Option<Session>, Infallible> {
+    async fn end(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+        revoke_until: NumericDate,
+    ) -> Result<Option<Session>, Infallible> {
         if self.has(Fault::EndIsNotAtomic) {
             let found = self.state.lock().unwrap().sessions.get(&sid).cloned();
             others_go_first().await;
@@ -465,8 +482,26 @@ impl SessionStore for Model {
                 let session = Session::new(sid, &Subject::new(None, ""), 0, self.now());
                 return Ok(Some(session));
             }
+            let until = match self.fault {
+                Fault::LostIsRevokedTooShort => {
+                    let short = revoke_until.since_epoch() - Duration::from_secs(60);
+                    NumericDate::from_since_epoch(short).unwrap()
+                }
+                _ => revoke_until,
+            };
+            let of = match self.fault {
+                Fault::EndIgnoresIssuers | Fault::LostIsRevokedForAll => None,
+                _ => issuer,
+            };
+            if !self.has(Fault::LostIsNotRevoked) {
+                let ended = state.ended.entry(id(of, &sid.to_string()));
+                ended.or_insert(until);
+            }
             return Ok(None);
         };
+        if session.issuer.as_deref() != issuer && !self.has(Fault::EndEndsAnyIssuers) {
+            return Ok(None);
+        }
         if !self.has(Fault::EndKeepsTheSession) {
             state.sessions.remove(&sid);
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::header::{COOKIE, HeaderMap};
+use axum::http::header::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -17,7 +17,7 @@ use tower_jwt_auth::VerifiedToken;
 use tower_jwt_auth::clock::{Clock, SystemClock};
 use tower_jwt_auth::session::{SessionErrorKind, SessionEvent};
 
-use crate::{App, Problem, Service, age};
+use crate::{App, Problem, Service, age, refresh_token};
 
 /// The outage, the thief, and what has happened.
 pub(crate) struct Demo {
@@ -117,16 +117,6 @@ async fn steal(State(service): App, headers: HeaderMap) -> Result<Response, Prob
     Ok(Json(json!({ "loot": true })).into_response())
 }
 
-fn refresh_token(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(COOKIE).iter();
-    let cookies = cookies.filter_map(|cookies| cookies.to_str().ok());
-    let mut cookies = cookies.flat_map(|cookies| cookies.split(';'));
-    cookies.find_map(|cookie| match cookie.trim().split_once('=')? {
-        ("__Host-refresh" | "refresh", token) if !token.is_empty() => Some(token),
-        _ => None,
-    })
-}
-
 /// The thief, elsewhere, renews with the stolen token, and keeps what that gets.
 async fn replay(State(service): App) -> Result<Response, Problem> {
     let demo = &service.demo;
@@ -165,7 +155,8 @@ pub(crate) async fn toggle_admin(
     State(service): App,
     token: VerifiedToken,
 ) -> Result<Response, Problem> {
-    let id = token.subject().ok_or(Problem::INTERNAL)?;
+    let subject = service.routes.sessions().subject_of(&token)?;
+    let id = subject.name();
     let admin = service.users.toggle_admin(id).ok_or(Problem::INTERNAL)?;
     let kind = if admin { "role_given" } else { "role_taken" };
     service.demo.note(kind, id, None);

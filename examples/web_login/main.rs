@@ -26,8 +26,8 @@ use std::time::{Duration, SystemTime};
 
 use axum::extract::{DefaultBodyLimit, Form, Path, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, REFERRER_POLICY,
-    RETRY_AFTER, SET_COOKIE, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName,
+    REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
@@ -87,14 +87,29 @@ async fn login(
     let Credentials { username, password } = credentials;
     let sessions = service.routes.sessions();
     // Before the password is looked at: who is blocked, or logged out everywhere, while that takes its time stays out.
-    let pending = sessions.begin(&username).await;
+    let pending = sessions.begin(&sessions.subject_named(&username)).await;
     if !service.users.check(&username, password).await? {
         return Err(Problem::WRONG_PASSWORD);
     }
     let pending = pending?.label(device(&headers));
+    // The browser is about to forget the tokens of its session before: nobody could end it.
+    let old = refresh_token(&headers).and_then(|token| sessions.session_named_by(token));
+    if let Some(old) = old {
+        sessions.end_session(old).await?;
+    }
     let tokens = sessions.complete(pending).await?;
     let cookies = service.routes.cookies().set(&tokens)?;
     Ok((StatusCode::NO_CONTENT, set_cookies(cookies)).into_response())
+}
+
+fn refresh_token(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(COOKIE).iter();
+    let cookies = cookies.filter_map(|cookies| cookies.to_str().ok());
+    let mut cookies = cookies.flat_map(|cookies| cookies.split(';'));
+    cookies.find_map(|cookie| match cookie.trim().split_once('=')? {
+        ("__Host-refresh" | "refresh", token) if !token.is_empty() => Some(token),
+        _ => None,
+    })
 }
 
 /// What a list of sessions can say of a browser, as far as it can be believed.
@@ -159,7 +174,8 @@ async fn list_sessions(
     State(service): App,
     token: VerifiedToken,
 ) -> Result<Json<Vec<Value>>, Problem> {
-    let list = service.routes.sessions().list(subject(&token)?).await?;
+    let sessions = service.routes.sessions();
+    let list = sessions.list(&sessions.subject_of(&token)?).await?;
     let shown = |session: &tower_jwt_auth::session::Session| {
         let sid = session.sid.to_string();
         json!({
@@ -182,7 +198,10 @@ async fn end_session(
 ) -> Result<StatusCode, Problem> {
     let sid = SessionId::parse(&sid).ok_or(Problem::NO_SUCH_SESSION)?;
     let sessions = service.routes.sessions();
-    match sessions.end_session_of(subject(&token)?, sid).await? {
+    match sessions
+        .end_session_of(&sessions.subject_of(&token)?, sid)
+        .await?
+    {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem::NO_SUCH_SESSION),
     }
@@ -190,13 +209,10 @@ async fn end_session(
 
 async fn logout_everywhere(State(service): App, token: VerifiedToken) -> Result<Response, Problem> {
     let sessions = service.routes.sessions();
-    sessions.logout_everywhere(subject(&token)?).await?;
+    let subject = sessions.subject_of(&token)?;
+    sessions.logout_everywhere(&subject).await?;
     let cookies = service.routes.cookies().clear()?;
     Ok((StatusCode::NO_CONTENT, set_cookies(cookies)).into_response())
-}
-
-fn subject(token: &VerifiedToken) -> Result<&str, Problem> {
-    token.subject().ok_or(Problem::INTERNAL)
 }
 
 /// What went wrong, as `application/problem+json` (RFC 9457), like the answers of the crate.
@@ -374,7 +390,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let demo = Arc::clone(&demo);
             move |event| demo.note_event(event)
         });
-    sessions.block(users::BLOCKED).await?;
+    let blocked = sessions.subject_named(users::BLOCKED);
+    sessions.block(&blocked).await?;
 
     let service = Service {
         routes: SessionRoutes::with_cookies(sessions, cookies),

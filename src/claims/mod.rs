@@ -14,13 +14,21 @@ use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::ser::{SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 
+use crate::json;
+
 /// The registered claims of a payload, read strictly.
 pub(crate) fn read_registered(payload: &str) -> Result<RegisteredMembers<'_>, serde_json::Error> {
     let mut members = RegisteredMembers::default();
-    match plain::read(payload, &mut members) {
-        Some(()) => Ok(members),
-        None => serde_json::from_str(payload),
+    // What is plain is not deep.
+    if plain::read(payload, &mut members).is_some() {
+        return Ok(members);
     }
+    if !json::is_shallow(payload.as_bytes()) {
+        // Its own error says where.
+        let error = serde_json::from_str::<serde_json::Value>(payload).err();
+        return Err(error.unwrap_or_else(|| serde_json::Error::custom("nested too deeply")));
+    }
+    serde_json::from_str(payload)
 }
 
 /// A point in time as a claim holds it: seconds since 1970-01-01T00:00:00Z (RFC 7519 §2), with or without a fraction.
@@ -153,7 +161,8 @@ impl<'de> Deserialize<'de> for NumericDate {
     }
 }
 
-/// Who a token is for (RFC 7519 §4.1.3): one string, or an array of them.
+/// Who a token is for (RFC 7519 §4.1.3): one string, or an array of them. An empty array names
+/// nobody.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Audience(Vec<String>);
 
@@ -182,14 +191,16 @@ impl From<String> for Audience {
     }
 }
 
-/// Of nobody, if empty: no verifier accepts that.
+/// If empty, it names nobody: a verifier with an audience refuses such a token, one without accepts
+/// it.
 impl From<Vec<String>> for Audience {
     fn from(names: Vec<String>) -> Self {
         Self(names)
     }
 }
 
-/// Of nobody, if empty: no verifier accepts that.
+/// If empty, it names nobody: a verifier with an audience refuses such a token, one without accepts
+/// it.
 impl<S: Into<String>, const N: usize> From<[S; N]> for Audience {
     fn from(names: [S; N]) -> Self {
         Self::from_iter(names)
@@ -241,9 +252,6 @@ impl<'de> Deserialize<'de> for Audience {
                 let mut audience = Vec::new();
                 while let Some(name) = names.next_element()? {
                     audience.push(name);
-                }
-                if audience.is_empty() {
-                    return Err(A::Error::custom("an audience of nobody"));
                 }
                 Ok(Audience(audience))
             }
@@ -454,7 +462,8 @@ mod tests {
         let read = |json| serde_json::from_str::<Audience>(json).ok();
         assert_eq!(read(r#""a""#), Some(Audience::from("a")));
         assert_eq!(read(r#"["a","b"]"#), Some(Audience::from_iter(["a", "b"])));
-        for json in ["[]", "1", "null", "[1]", "{}", r#"["a",null]"#] {
+        assert_eq!(read("[]"), Some(Audience::default()));
+        for json in ["1", "null", "[1]", "{}", r#"["a",null]"#] {
             assert_eq!(read(json), None, "{json}");
         }
     }

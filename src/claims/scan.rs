@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::NumericDate;
 use super::stored::Times;
@@ -46,6 +46,11 @@ pub(crate) enum AudienceMember<'a> {
 }
 
 impl AudienceMember<'_> {
+    /// An empty array.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Many(names) if names.is_empty())
+    }
+
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         let names = match self {
             Self::One(name) => std::slice::from_ref(name),
@@ -263,9 +268,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for AudienceMember<'a> {
                 let mut names = Vec::new();
                 while let Some(Text(name)) = seq.next_element()? {
                     names.push(name);
-                }
-                if names.is_empty() {
-                    return Err(A::Error::custom("an audience of nobody"));
                 }
                 Ok(AudienceMember::Many(names))
             }

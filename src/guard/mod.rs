@@ -30,12 +30,13 @@
 //! | one that does not | 403 `insufficient_scope` (RFC 6750 §3.1), which names the scopes required |
 //! | no token, where the layer lets such requests pass | 401, as the layer answers it |
 //! | a condition that fails, or takes longer than its deadline | 503 |
-//! | no layer around | 500 |
+//! | no layer around, or a `Permission` that is built wrongly | 500 |
 //!
 //! The layer's [`Respond`](crate::middleware::Respond) answers for guards too. Guards only look at the token: claims
 //! stay available to every guard and extractor behind them, and two guards on one route both count.
 
 mod condition;
+mod misuse;
 mod require;
 mod scopes;
 mod service;
@@ -44,5 +45,7 @@ pub use condition::Outcome;
 pub use require::Require;
 pub use service::{Guard, GuardFuture};
 
+#[cfg(feature = "axum")]
+pub(crate) use misuse::kept;
 #[cfg(feature = "axum")]
 pub(crate) use require::Decision;

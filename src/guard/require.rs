@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::condition::{Answer, AsyncCheck, Check, Fault, Outcome, on_claims, on_claims_async};
+use super::misuse::misuse;
 use super::scopes::Scopes;
 use crate::middleware::{AuthError, AuthErrorKind};
 use crate::verify::VerifiedToken;
@@ -193,7 +194,9 @@ impl Require {
     #[must_use]
     #[track_caller]
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        assert!(!deadline.is_zero(), "the deadline is zero");
+        if deadline.is_zero() {
+            misuse("the deadline is zero");
+        }
         self.deadline = deadline;
         self
     }
@@ -217,12 +220,6 @@ impl Require {
             node.verdict(answer)
         }))
     }
-}
-
-#[track_caller]
-#[expect(clippy::panic, reason = "misuse of a builder, before any request")]
-fn misuse(message: &str) -> ! {
-    panic!("{message}")
 }
 
 impl Node {

@@ -9,6 +9,8 @@ use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
+use super::misuse::misuse;
+
 /// Names of scopes, and where in the claims they must stand.
 #[derive(Clone)]
 pub(super) struct Scopes {
@@ -25,14 +27,16 @@ impl Scopes {
     #[track_caller]
     pub(super) fn new<N: AsRef<str>>(names: impl IntoIterator<Item = N>, all: bool) -> Self {
         let names: Arc<[Box<str>]> = names.into_iter().map(|name| name.as_ref().into()).collect();
-        assert!(!names.is_empty(), "no scope is required");
+        if names.is_empty() {
+            misuse("no scope is required");
+        }
         let character = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-        assert!(
-            names
-                .iter()
-                .all(|name| !name.is_empty() && name.bytes().all(character)),
-            "a scope is printable ASCII without spaces, quotes and backslashes"
-        );
+        if !names
+            .iter()
+            .all(|name| !name.is_empty() && name.bytes().all(character))
+        {
+            misuse("a scope is printable ASCII without spaces, quotes and backslashes");
+        }
         let path = None;
         Self { names, all, path }
     }
@@ -43,7 +47,9 @@ impl Scopes {
     #[track_caller]
     pub(super) fn at<N: AsRef<str>>(&mut self, path: impl IntoIterator<Item = N>) {
         let path: Arc<[Box<str>]> = path.into_iter().map(|name| name.as_ref().into()).collect();
-        assert!(!path.is_empty(), "the path of the scopes is empty");
+        if path.is_empty() {
+            misuse("the path of the scopes is empty");
+        }
         self.path = Some(path);
     }
 

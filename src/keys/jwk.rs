@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::algorithm::Family;
 use super::material::{PrivateMaterial, PublicMaterial, PublicParts, RsaPrivateComponents};
 use super::{Algorithm, KeyError};
+use crate::json::is_shallow;
 use crate::token::base64url;
 
 #[derive(Deserialize)]
@@ -52,6 +53,9 @@ impl Jwk {
     pub(crate) fn from_json(json: &[u8]) -> Result<Self, KeyError> {
         // An array of the members would be read as well.
         if json.trim_ascii_start().first() != Some(&b'{') {
+            return Err(KeyError::Unreadable);
+        }
+        if !is_shallow(json) {
             return Err(KeyError::Unreadable);
         }
         // The reader's error may quote the key.

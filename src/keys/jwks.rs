@@ -1,6 +1,6 @@
 //! A JWK Set document (RFC 7517 §5).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::Deserialize;
@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 
 use super::jwk::{Defaults, Jwk};
 use super::{Algorithm, KeyError, KeySet, VerifyingKey};
+use crate::json::is_shallow_within;
 
 /// A key set read from a document, and what in it could not be used.
 #[derive(Clone, Debug)]
@@ -39,17 +40,24 @@ pub enum SkipReason {
     Key(KeyError),
     /// It is secret (`kty: oct`, or a private key), in a document that is meant to be public.
     Secret,
-    /// Another key of the document has the same `kid` and `alg`. Both are skipped: neither can be told from the other.
+    /// A different key of the document has the same `kid` and `alg`. Both are skipped: neither can
+    /// be told from the other. The same key twice is one key.
     Duplicate,
 }
 
 impl fmt::Display for SkippedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "key {} of the set is skipped: ", self.index)?;
-        match self.reason {
-            SkipReason::Key(error) => error.fmt(f),
-            SkipReason::Secret => f.write_str("it is secret"),
-            SkipReason::Duplicate => f.write_str("another has the same kid and alg"),
+        let reason = self.reason;
+        write!(f, "key {} of the set is skipped: {reason}", self.index)
+    }
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(error) => error.fmt(f),
+            Self::Secret => f.write_str("it is secret"),
+            Self::Duplicate => f.write_str("a different one has the same kid and alg"),
         }
     }
 }
@@ -174,15 +182,16 @@ impl JwksOptions {
             }
         }
 
-        let mut times: HashMap<(Option<String>, Algorithm), usize> = HashMap::new();
+        let mut different: HashMap<(Option<String>, Algorithm), HashSet<_>> = HashMap::new();
         let name = |key: &VerifyingKey| (key.key_id().map(str::to_owned), key.algorithm());
         for (_, key) in &usable {
-            let times = times.entry(name(key)).or_default();
-            *times = times.saturating_add(1);
+            let keys = different.entry(name(key)).or_default();
+            keys.insert(key.identity());
         }
-        let (single, double): (Vec<_>, Vec<_>) = usable
-            .into_iter()
-            .partition(|(_, key)| times.get(&name(key)) == Some(&1));
+        let (single, double): (Vec<_>, Vec<_>) = usable.into_iter().partition(|(_, key)| {
+            let keys = different.get(&name(key));
+            keys.is_none_or(|keys| keys.len() == 1)
+        });
         skipped.extend(double.into_iter().map(|(index, key)| SkippedKey {
             index,
             key_id: key.key_id().map(str::to_owned),
@@ -227,7 +236,12 @@ fn split(document: &[u8]) -> Option<Vec<&[u8]>> {
                 }
                 rest = end;
             } else {
+                let before = rest;
                 (_, rest) = value::<IgnoredAny>(rest)?;
+                let member = before.get(..before.len().checked_sub(rest.len())?)?;
+                if !is_shallow_within(member, 1) {
+                    return None;
+                }
             }
             match (after(rest, b','), after(rest, b'}')) {
                 (Some(next), _) => rest = next,
@@ -321,7 +335,7 @@ impl KeySet {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JwksError {
-    /// It is no JSON object with an array `keys`.
+    /// It is no JSON object with an array `keys`, or nests deeper than 127 levels beside that.
     NotJwks,
     /// It has more keys than are read of a document from elsewhere.
     TooManyKeys,

@@ -49,7 +49,7 @@ impl<'a> PublicMaterial<'a> {
 }
 
 /// A public key as it can be told to others, big-endian.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum PublicParts {
     Rsa { n: Box<[u8]>, e: Box<[u8]> },
     Ec { x: Box<[u8]>, y: Box<[u8]> },

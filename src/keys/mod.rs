@@ -3,8 +3,8 @@
 //! A [`VerifyingKey`] or [`SigningKey`] is bound to ONE [`Algorithm`] when it is made (RFC 8725 §3.1), so the `alg`
 //! header of a token can only agree with the key or be refused. Keys are parsed and checked once:
 //!
-//! - a secret is no shorter than its hash (RFC 7518 §3.2), and is not the text of a key
-//!   (that mistake makes a public key the secret);
+//! - a secret is no shorter than its hash (RFC 7518 §3.2), is not all zero, and is not the text of a
+//!   key (that mistake makes a public key the secret);
 //! - an RSA modulus has 2048 to 8192 bits (RFC 7518 §3.3), and its exponent is odd and at least 3;
 //! - a point lies on the curve of the algorithm, and an Ed25519 key is not of low order.
 //!
@@ -48,6 +48,8 @@ use std::fmt;
 pub enum KeyError {
     /// The secret is empty, or nothing but white space.
     EmptySecret,
+    /// Every byte of the secret is zero, as in a buffer that nobody filled.
+    ZeroSecret,
     /// The secret is shorter than the hash of its algorithm (RFC 7518 §3.2).
     ShortSecret {
         /// The algorithm that the secret is for.
@@ -55,7 +57,11 @@ pub enum KeyError {
         /// The least length, in bytes.
         needed: usize,
     },
-    /// The secret is the text or the encoding of a key: PEM, DER, JWK or an OpenSSH line.
+    /// The secret is the text or the encoding of a key: PEM, DER, JWK, XML, an OpenSSH line or an
+    /// uncompressed EC point, also in hexadecimal or base64.
+    ///
+    /// A bare RSA modulus, a compressed EC point and an Ed25519 public key look like random bytes:
+    /// they are not detected.
     SecretIsKey,
     /// The key is of another kind than the algorithm takes.
     WrongKind(Algorithm),
@@ -94,11 +100,12 @@ impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::EmptySecret => f.write_str("the secret is empty"),
+            Self::ZeroSecret => f.write_str("every byte of the secret is zero: use random bytes"),
             Self::ShortSecret { algorithm, needed } => {
                 write!(f, "a secret for {algorithm} needs at least {needed} bytes")
             }
             Self::SecretIsKey => f.write_str(
-                "the secret looks like a key (PEM, DER, JWK or OpenSSH), not like random bytes",
+                "the secret is a key (PEM, DER, JWK, XML, OpenSSH, EC point): use random bytes",
             ),
             Self::WrongKind(algorithm) => {
                 write!(f, "the key is of another kind than {algorithm} takes")

@@ -1,15 +1,19 @@
 //! What is accepted as an HMAC secret.
 
-use super::der::element;
+use super::backend;
+use super::der::{element, is_one_sequence};
+use super::material::PublicMaterial;
 use super::{Algorithm, KeyError};
 
 /// Checks `secret`: long enough, and no key's text. A public key taken for a secret would let anyone sign.
 pub(crate) fn check(algorithm: Algorithm, secret: &[u8]) -> Result<(), KeyError> {
-    let text = as_text(secret);
-    if text.trim().is_empty() {
+    if !secret.is_empty() && secret.iter().all(|byte| *byte == 0) {
+        return Err(KeyError::ZeroSecret);
+    }
+    if as_text(secret).trim().is_empty() {
         return Err(KeyError::EmptySecret);
     }
-    if is_der(secret) || is_key_text(&text) {
+    if is_key(secret, LAYERS) {
         return Err(KeyError::SecretIsKey);
     }
     let needed = algorithm.secret_length();
@@ -19,85 +23,212 @@ pub(crate) fn check(algorithm: Algorithm, secret: &[u8]) -> Result<(), KeyError>
     Ok(())
 }
 
+/// How many times a key may be encoded: PEM in a variable in base64 in a manifest in base64.
+const LAYERS: usize = 3;
+
+/// Whether the bytes are a key in any encoding that shows it. Random bytes do not: each of these
+/// tests fails for all but one in ten billion of them. A bare RSA modulus, a compressed point and
+/// an Ed25519 key do not show it either.
+fn is_key(bytes: &[u8], layers: usize) -> bool {
+    if is_der(bytes) || is_point(bytes) {
+        return true;
+    }
+    let text = as_text(bytes);
+    let is_text_of_key = has_word(&text) || is_jwk(&text);
+    let decoded = || [decode_base64(&text), decode_hex(&text)];
+    is_text_of_key
+        || layers.checked_sub(1).is_some_and(|layers| {
+            decoded()
+                .iter()
+                .flatten()
+                .any(|bytes| is_key(bytes, layers))
+        })
+}
+
 /// The bytes as a person might have meant them: of UTF-8 or, without its zeros, of UTF-16.
 fn as_text(secret: &[u8]) -> String {
     let bytes: Vec<u8> = secret.iter().copied().filter(|byte| *byte != 0).collect();
     String::from_utf8_lossy(&bytes).replace('\u{feff}', "")
 }
 
-/// OpenSSH's names of key types, which stand in its binary form too.
-const KEY_TYPES: [&str; 4] = ["ssh-rsa", "ssh-dss", "ssh-ed25519", "ecdsa-sha2-"];
+/// Whether a word stands in the text that tools write into keys. Random text does not hold these
+/// words.
+fn has_word(text: &str) -> bool {
+    const WORDS: [&str; 17] = [
+        // OpenSSH's names of key types, which stand in its binary form too, and how that form
+        // begins in base64.
+        "ssh-rsa",
+        "ssh-dss",
+        "ssh-ed25519",
+        "ecdsa-sha2-",
+        "AAAAB3NzaC1",
+        "AAAAE2VjZHNhLXNoYTIt",
+        "AAAAC3NzaC1",
+        "PuTTY-User-Key-File",
+        // XML Signature 1.1 §4.5, as .NET writes it.
+        "RSAKeyValue",
+        "DSAKeyValue",
+        "ECKeyValue",
+        "<Modulus",
+        "Modulus>",
+        "X509Certificate",
+        // What `openssl` prints.
+        "Modulus=",
+        "Public-Key:",
+        "Private-Key:",
+    ];
+    const ARMOR: [&str; 3] = ["-----BEGIN", "-----END", "---- BEGIN"];
+    let upper = text.to_ascii_uppercase();
+    WORDS.iter().any(|word| text.contains(word)) || ARMOR.iter().any(|word| upper.contains(word))
+}
 
-/// Whether a key is written somewhere in the text. Random text does not hold these words.
-fn is_key_text(text: &str) -> bool {
-    const WORDS: [&str; 5] = ["-----BEGIN", "-----END", "---- BEGIN", "\"kty", "\"keys"];
-    /// How OpenSSH's binary form begins in base64.
-    const OPENSSH: [&str; 3] = ["AAAAB3NzaC1", "AAAAE2VjZHNhLXNoYTIt", "AAAAC3NzaC1"];
-    let contains = |word: &&str| text.contains(*word);
-    WORDS.iter().any(contains)
-        || OPENSSH.iter().chain(&KEY_TYPES).any(contains)
-        || is_encoded_key(text)
+/// Whether the text is a JWK (RFC 7517), or a set of them, in JSON or in what other languages make
+/// of it.
+fn is_jwk(text: &str) -> bool {
+    const QUOTES: [&str; 8] = ["'", "`", "&quot;", "&#34;", "&apos;", "&#39;", "%22", "%27"];
+    const KINDS: [&str; 4] = ["RSA", "EC", "OKP", "oct"];
+
+    let text = QUOTES.iter().fold(without_escapes(text), |text, quote| {
+        text.replace(quote, "\"")
+    });
+    let text = text.replace("%3A", ":").replace("%3a", ":");
+    let text = text.replace(char::is_whitespace, "");
+    let has = |name: &str| {
+        let name = format!("\"{name}\"");
+        text.match_indices(&name).any(|(place, _)| {
+            let after = place.checked_add(name.len());
+            let after = after
+                .and_then(|place| text.get(place..))
+                .unwrap_or_default();
+            after.starts_with([':', '='])
+        })
+    };
+    // Names without quotes.
+    let bare = text.replace('"', "");
+    let says_kind = || {
+        let kind = |separator: &str, kind: &&str| bare.contains(&format!("kty{separator}{kind}"));
+        let separators = [":", "=", "=>"];
+        separators
+            .iter()
+            .any(|separator| KINDS.iter().any(|name| kind(separator, name)))
+    };
+    text.contains("\"kty\"")
+        || ["keys", "crv", "x5c"].into_iter().any(has)
+        || has("n") && has("e")
+        || has("x") && has("y")
+        || has("k") && ["alg", "use", "key_ops", "kid"].into_iter().any(has)
+        || says_kind()
+}
+
+/// The text with `\u006b` and `\x6b` as the characters that they stand for, and without other
+/// backslashes.
+fn without_escapes(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        plain.push_str(before);
+        rest = after;
+        let digits = match after.as_bytes() {
+            [b'u', ..] => after.get(1..5),
+            [b'x', ..] => after.get(1..3),
+            _ => None,
+        };
+        let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        if let (Some(digits), Some(character)) = (digits, code.and_then(char::from_u32)) {
+            plain.push(character);
+            rest = after
+                .get(digits.len().saturating_add(1)..)
+                .unwrap_or_default();
+        }
+    }
+    plain.push_str(rest);
+    plain
 }
 
 /// The middle of a PEM block, as some consoles show a public key; and other wrappings.
-fn is_encoded_key(text: &str) -> bool {
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
     let joined: Vec<u8> = text
         .replace("\\n", "")
         .bytes()
         .filter(|byte| byte.is_ascii_graphic() && !b"=\"',".contains(byte))
         .collect();
-    let holds_key = |bytes: &[u8]| {
-        is_der(bytes)
-            || ["-----BEGIN", "\"kty"]
-                .iter()
-                .chain(&KEY_TYPES)
-                .any(|word| contains(bytes, word.as_bytes()))
-    };
-    let base64 = [base64_simd::STANDARD_NO_PAD, base64_simd::URL_SAFE_NO_PAD]
-        .iter()
-        .any(|alphabet| {
-            alphabet
-                .decode_to_vec(&joined)
-                .is_ok_and(|bytes| holds_key(&bytes))
-        });
-    base64 || decode_hex(&joined).is_some_and(|bytes| holds_key(&bytes))
+    let decode = |alphabet: base64_simd::Base64| alphabet.decode_to_vec(&joined).ok();
+    decode(base64_simd::STANDARD_NO_PAD).or_else(|| decode(base64_simd::URL_SAFE_NO_PAD))
 }
 
-fn contains(bytes: &[u8], word: &[u8]) -> bool {
-    memchr::memmem::find(bytes, word).is_some()
-}
-
-fn decode_hex(text: &[u8]) -> Option<Vec<u8>> {
-    let (pairs, []) = text.as_chunks::<2>() else {
+/// Digits as tools group them: `30:82`, `0x30, 0x82`, `\x30\x82`.
+fn decode_hex(text: &str) -> Option<Vec<u8>> {
+    let joined: Vec<u8> = text
+        .replace("0x", "")
+        .replace("\\x", "")
+        .bytes()
+        .filter(|byte| byte.is_ascii_graphic() && !b":,;\"'[]{}".contains(byte))
+        .collect();
+    let (pairs, []) = joined.as_chunks::<2>() else {
         return None;
     };
     let digits = |pair: &[u8; 2]| {
-        let pair = std::str::from_utf8(pair).ok()?;
-        u8::from_str_radix(pair, 16).ok()
+        let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
+        u8::try_from(high?.checked_mul(16)?.checked_add(low?)?).ok()
     };
     pairs.iter().map(digits).collect()
 }
 
-/// Whether the bytes are, but for white space around it, one DER SEQUENCE whose elements fill it exactly. Every encoding of a key is;
-/// random bytes are it about once in ten million.
+/// Whether the bytes are, but for white space around it, one DER SEQUENCE of elements that keys and
+/// certificates begin with.
 fn is_der(bytes: &[u8]) -> bool {
     const SEQUENCE: u8 = 0x30;
-    let Some((SEQUENCE, mut content, rest)) = element(bytes.trim_ascii_start()) else {
+    /// INTEGER, BIT STRING, OCTET STRING, OBJECT IDENTIFIER, SEQUENCE, and the first tags of a
+    /// context.
+    const TAGS: [u8; 9] = [0x02, 0x03, 0x04, 0x06, SEQUENCE, 0xa0, 0xa1, 0xa2, 0xa3];
+
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let bytes = bytes.trim_ascii_start();
+    let Some((SEQUENCE, mut content, rest)) = element(bytes) else {
         return false;
     };
     // Not trimmed before: the last byte of a key may look like white space.
-    if !rest.trim_ascii().is_empty() {
+    let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
+    let whole = bytes.get(..bytes.len().saturating_sub(rest.len()));
+    if !rest.iter().all(is_space) || !whole.is_some_and(is_one_sequence) {
         return false;
     }
     let mut elements = 0usize;
-    while !content.is_empty() {
-        let Some((_, _, rest)) = element(content) else {
+    while let Some((tag, _, rest)) = element(content) {
+        if !TAGS.contains(&tag) {
             return false;
-        };
+        }
         elements = elements.saturating_add(1);
         content = rest;
     }
     elements >= 2
+}
+
+/// Whether the bytes are both coordinates of a point, with or without the byte that says so (SEC 1
+/// §2.3.3), and it lies on its curve.
+fn is_point(bytes: &[u8]) -> bool {
+    const UNCOMPRESSED: u8 = 4;
+    const HYBRID: [u8; 2] = [6, 7];
+
+    let coordinates = match bytes.split_first() {
+        Some((first, rest))
+            if rest.len() % 2 == 0 && (*first == UNCOMPRESSED || HYBRID.contains(first)) =>
+        {
+            rest
+        }
+        _ => bytes,
+    };
+    let algorithms: &[Algorithm] = match coordinates.len() {
+        64 => &[Algorithm::ES256, Algorithm::ES256K],
+        96 => &[Algorithm::ES384],
+        132 => &[Algorithm::ES512],
+        _ => return false,
+    };
+    let point = [&[UNCOMPRESSED], coordinates].concat();
+    let material = PublicMaterial::EcPoint(&point);
+    algorithms
+        .iter()
+        .any(|algorithm| backend::verifier(*algorithm, &material).is_ok())
 }
 
 #[cfg(test)]
@@ -138,7 +269,7 @@ mod tests {
             &b""[..],
             &[b' '; 40],
             &[b'\n'; 40],
-            &[0; 40],
+            &b" \0".repeat(20),
             spaces.as_bytes(),
         ] {
             assert_eq!(check(Algorithm::HS256, secret), Err(KeyError::EmptySecret));

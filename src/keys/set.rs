@@ -1,5 +1,6 @@
 //! Several keys, found by `kid` and `alg`.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use super::{Algorithm, VerifyingKey};
 /// The keys of one issuer. Cheap to clone.
 ///
 /// A token finds its key by `kid` and `alg` together; keys are never tried out. A token without `kid` is verified
-/// only if one single key of the set fits its `alg`. A key without a name serves only tokens without `kid`.
+/// only if one single key of the set fits its `alg`, by however many names. A key without a name
+/// serves only tokens without `kid`.
 ///
 /// ```
 /// use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};
@@ -26,6 +28,8 @@ pub struct KeySet(Arc<Inner>);
 struct Inner {
     keys: Vec<VerifyingKey>,
     by_id: HashMap<Arc<str>, Vec<usize>>,
+    /// Of keys that differ by their names alone, the first.
+    different: Vec<usize>,
 }
 
 /// Why no key of a set is the one for a token.
@@ -41,21 +45,28 @@ impl KeySet {
     ///
     /// # Errors
     ///
-    /// [`KeySetError::Empty`] without any key. [`KeySetError::Duplicate`] if two have the same name and algorithm, or
-    /// both no name and the same algorithm: neither could be told from the other.
+    /// [`KeySetError::Empty`] without any key. [`KeySetError::Duplicate`] if two different keys
+    /// have the same name and algorithm, or both no name and the same algorithm: neither could be
+    /// told from the other. The same key twice is one key.
     pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, KeySetError> {
         let keys: Vec<_> = keys.into_iter().collect();
         if keys.is_empty() {
             return Err(KeySetError::Empty);
         }
-        let mut seen = HashSet::new();
-        if !keys
-            .iter()
-            .all(|key| seen.insert((key.key_id(), key.algorithm())))
-        {
-            return Err(KeySetError::Duplicate);
+        let mut seen = HashMap::new();
+        let mut distinct = Vec::with_capacity(keys.len());
+        for key in &keys {
+            let name = (key.key_id(), key.algorithm());
+            match seen.entry(name) {
+                Entry::Vacant(entry) => {
+                    entry.insert(key.identity());
+                    distinct.push(key.clone());
+                }
+                Entry::Occupied(entry) if *entry.get() == key.identity() => (),
+                Entry::Occupied(_) => return Err(KeySetError::Duplicate),
+            }
         }
-        Ok(Self::of_distinct(keys))
+        Ok(Self::of_distinct(distinct))
     }
 
     /// A set of a key alone.
@@ -70,7 +81,17 @@ impl KeySet {
                 by_id.entry(Arc::from(key_id)).or_default().push(index);
             }
         }
-        Self(Arc::new(Inner { keys, by_id }))
+        let mut seen = HashSet::new();
+        let different = (0..)
+            .zip(&keys)
+            .filter(|(_, key)| seen.insert(key.identity()))
+            .map(|(index, _)| index)
+            .collect();
+        Self(Arc::new(Inner {
+            keys,
+            by_id,
+            different,
+        }))
     }
 
     /// How many keys there are.
@@ -118,7 +139,7 @@ impl KeySet {
                 named.iter().copied().find(fits).ok_or(NoFit::None)
             }
             None => {
-                let mut fitting = (0..self.len()).filter(fits);
+                let mut fitting = self.0.different.iter().copied().filter(fits);
                 match (fitting.next(), fitting.next()) {
                     (None, _) => Err(NoFit::None),
                     (Some(index), None) => Ok(index),
@@ -142,7 +163,7 @@ impl fmt::Debug for KeySet {
 pub enum KeySetError {
     /// There is no key.
     Empty,
-    /// Two keys have the same `kid` and `alg`.
+    /// Two different keys have the same `kid` and `alg`.
     Duplicate,
     /// A key has no `kid`, and there are others.
     Unnamed,
@@ -152,7 +173,7 @@ impl fmt::Display for KeySetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "a key set needs at least one key",
-            Self::Duplicate => "two keys have the same kid and alg",
+            Self::Duplicate => "two different keys have the same kid and alg",
             Self::Unnamed => "a key among several has no kid",
         })
     }

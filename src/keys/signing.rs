@@ -44,7 +44,7 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if the secret is empty or short, or is the text or encoding of a key.
+    /// [`KeyError`] if the secret is empty, all zero or short, or is the text or encoding of a key.
     pub fn hs256(secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         Self::from_secret(Algorithm::HS256, secret)
     }

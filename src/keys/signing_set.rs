@@ -35,19 +35,23 @@ impl SigningKeySet {
     /// # Errors
     ///
     /// [`KeySetError::Unnamed`] if there are others, and one of all these has no `kid`: a token could not say which it means.
-    /// [`KeySetError::Duplicate`] if two have the same `kid` and algorithm.
+    /// [`KeySetError::Duplicate`] if two different ones have the same `kid` and algorithm.
     pub fn new(
         signing_key: SigningKey,
         others: impl IntoIterator<Item = VerifyingKey>,
     ) -> Result<Self, KeySetError> {
         let mut keys = vec![signing_key.verifying_key()];
         keys.extend(others);
-        if keys.len() > 1 && keys.iter().any(|key| key.key_id().is_none()) {
+        let has_unnamed = keys.iter().any(|key| key.key_id().is_none());
+        let verifying_keys = KeySet::new(keys);
+        // The same key twice is one key.
+        let is_one = verifying_keys.as_ref().is_ok_and(|keys| keys.len() == 1);
+        if has_unnamed && !is_one {
             return Err(KeySetError::Unnamed);
         }
         Ok(Self {
             signing_key,
-            verifying_keys: KeySet::new(keys)?,
+            verifying_keys: verifying_keys?,
         })
     }
 

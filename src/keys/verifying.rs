@@ -36,7 +36,7 @@ impl VerifyingKey {
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if the secret is empty or short, or is the text or encoding of a key.
+    /// [`KeyError`] if the secret is empty, all zero or short, or is the text or encoding of a key.
     pub fn hs256(secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         Self::from_secret(Algorithm::HS256, secret)
     }
@@ -226,10 +226,41 @@ impl VerifyingKey {
             && self.public == other.public
     }
 
+    /// What it shares with keys that verify the same signatures, whatever their names.
+    pub(super) fn identity(&self) -> Identity {
+        // No token is signed like this: it has no dot.
+        const QUESTION: &[u8] = b"which key is this?";
+        let material = match &self.public {
+            Some(public) => Material::Public(Arc::clone(public)),
+            None => self
+                .verify
+                .mac(QUESTION)
+                .map_or_else(|| Material::Shared(address(&self.verify)), Material::Secret),
+        };
+        Identity(self.algorithm, material)
+    }
+
     /// Whether `signature` is this key's over `message`.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         self.verify.verify(message, signature)
     }
+}
+
+/// An algorithm and a key, to be compared. Not to be shown: a secret's is what it signs.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Identity(Algorithm, Material);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Material {
+    Public(Arc<PublicParts>),
+    /// What the secret makes of a message: equal secrets make the same of it.
+    Secret(Vec<u8>),
+    /// Of a point that was written down by one coordinate only clones are known.
+    Shared(usize),
+}
+
+fn address(verify: &Arc<dyn VerifySignature>) -> usize {
+    Arc::as_ptr(verify).cast::<()>().addr()
 }
 
 /// Shows the algorithm and the name of the key, not the key.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::Request;
 
+use super::caching::Sharing;
 use super::csrf::Rules;
 use super::rejection::{Answers, AuthError, AuthErrorKind, Challenge, ProblemJson};
 use super::revocation::Revocations;
@@ -16,7 +17,9 @@ use crate::verify::{Refusal, Verifier};
 /// What all services of a layer share.
 pub(super) struct Authenticator<R, V> {
     pub(super) verifier: Arc<Verifier>,
-    pub(super) sources: Vec<TokenSource>,
+    sources: Vec<TokenSource>,
+    /// What shared caches are told about answers to nobody.
+    anonymous: Sharing,
     pub(super) optional: bool,
     pub(super) csrf: Rules,
     pub(super) revocations: Revocations<V>,
@@ -41,7 +44,7 @@ impl<E: Into<AuthError>> From<E> for Halt {
 #[cfg(feature = "jwks")]
 pub(super) struct Unverified {
     token: Vec<u8>,
-    known_to_caches: bool,
+    sharing: Sharing,
 }
 
 #[cfg(feature = "jwks")]
@@ -49,16 +52,18 @@ impl Unverified {
     pub(super) async fn verify(self, verifier: &Verifier) -> Result<Sender, AuthError> {
         Ok(Sender {
             token: Some(verifier.fetch_and_verify(&self.token).await?),
-            known_to_caches: self.known_to_caches,
+            sharing: self.sharing,
         })
     }
 }
 
 impl Authenticator<ProblemJson, NoRevocation> {
     pub(super) fn new(verifier: Verifier) -> Self {
+        let sources = vec![TokenSource::bearer()];
         Self {
             verifier: Arc::new(verifier),
-            sources: vec![TokenSource::bearer()],
+            anonymous: anonymous(&sources),
+            sources,
             optional: false,
             csrf: Rules::default(),
             revocations: Revocations::none(),
@@ -81,11 +86,11 @@ impl<R, V> Authenticator<R, V> {
             if source.is_ambient() {
                 self.csrf.check(head)?;
             }
-            let known_to_caches = source.is_known_to_caches();
+            let sharing = source.sharing();
             return match self.verifier.try_verify(&token) {
                 Ok(token) => Ok(Sender {
                     token: Some(token),
-                    known_to_caches,
+                    sharing,
                 }),
                 Err(_) if source.is_malformed(&token) => {
                     Err(AuthErrorKind::MalformedCredentials.into())
@@ -94,7 +99,7 @@ impl<R, V> Authenticator<R, V> {
                 #[cfg(feature = "jwks")]
                 Err(Refusal::Lacking(_)) => Err(Halt::Lacking(Unverified {
                     token: token.into_owned(),
-                    known_to_caches,
+                    sharing,
                 })),
             };
         }
@@ -103,8 +108,13 @@ impl<R, V> Authenticator<R, V> {
         }
         Ok(Sender {
             token: None,
-            known_to_caches: true,
+            sharing: self.anonymous.clone(),
         })
+    }
+
+    pub(super) fn set_sources(&mut self, sources: Vec<TokenSource>) {
+        self.anonymous = anonymous(&sources);
+        self.sources = sources;
     }
 
     pub(super) fn answers(&self) -> &Arc<Answers<R>> {
@@ -119,6 +129,7 @@ impl<R, V> Authenticator<R, V> {
         Authenticator {
             verifier: self.verifier,
             sources: self.sources,
+            anonymous: self.anonymous,
             optional: self.optional,
             csrf: self.csrf,
             revocations: self.revocations,
@@ -130,6 +141,7 @@ impl<R, V> Authenticator<R, V> {
         Authenticator {
             verifier: self.verifier,
             sources: self.sources,
+            anonymous: self.anonymous,
             optional: self.optional,
             csrf: self.csrf,
             revocations: self.revocations.with_store(store),
@@ -138,11 +150,20 @@ impl<R, V> Authenticator<R, V> {
     }
 }
 
+/// What shared caches are told about answers to nobody.
+fn anonymous(sources: &[TokenSource]) -> Sharing {
+    let mut headers: Vec<_> = sources.iter().filter_map(TokenSource::varies_by).collect();
+    headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    headers.dedup();
+    Sharing::Varies(headers.into())
+}
+
 impl<R, V> Clone for Authenticator<R, V> {
     fn clone(&self) -> Self {
         Self {
             verifier: Arc::clone(&self.verifier),
             sources: self.sources.clone(),
+            anonymous: self.anonymous.clone(),
             optional: self.optional,
             csrf: self.csrf.clone(),
             revocations: self.revocations.clone(),

@@ -8,7 +8,8 @@
 //! A request is allowed if any of these holds:
 //!
 //! 1. Its method is `GET`, `HEAD` or `OPTIONS`, it does not ask for an upgrade, and no header overrides the method. A
-//!    WebSocket begins as a `GET` that upgrades, and a browser opens one to any site, with cookies.
+//!    WebSocket begins as a `GET` that upgrades, and a browser opens one to any site, with cookies. `Upgrade: h2c`
+//!    alone asks for HTTP/2, as Java's client and `curl --http2` do, and is no such upgrade.
 //! 2. `Sec-Fetch-Site` is `same-origin` or `none`.
 //! 3. `Origin` is one of the trusted origins.
 //! 4. There is no `Sec-Fetch-Site`, and `Origin` is the request's own: host and port are those of the request's target,
@@ -35,11 +36,12 @@
 //! ```
 
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::header::{HOST, HeaderMap, HeaderName, ORIGIN, UPGRADE};
-use http::{HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderValue, Method, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -101,10 +103,20 @@ fn has_effects(request: RequestHead<'_>) -> bool {
         Method::GET | Method::HEAD | Method::OPTIONS
     );
     !safe
-        || request.headers.contains_key(UPGRADE)
+        || upgrades(request.headers)
         || METHOD_OVERRIDES
             .iter()
             .any(|name| request.headers.contains_key(name))
+}
+
+/// Whether anything but `h2c` is asked for, which carries the same request over HTTP/2 (RFC 7540 §3.2). Over HTTP/2
+/// itself an upgrade is a `CONNECT` (RFC 8441), which is no safe method.
+fn upgrades(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(UPGRADE)
+        .iter()
+        .flat_map(|protocols| protocols.as_bytes().split(|byte| *byte == b','))
+        .any(|protocol| !protocol.trim_ascii().eq_ignore_ascii_case(b"h2c"))
 }
 
 /// The header is there more than once.
@@ -151,6 +163,9 @@ fn is_own(origin: &HeaderValue, request: RequestHead<'_>) -> bool {
 /// An origin as browsers write it in the `Origin` header (RFC 6454 §6.1): scheme, host in lower case, and a port
 /// unless it is the scheme's own.
 ///
+/// Any other spelling is an error, since it would never match: `https://a:08443`, `http://127.1`,
+/// `https://[0:0:0:0:0:0:0:1]`.
+///
 /// ```
 /// use tower_jwt_auth::csrf::Origin;
 ///
@@ -169,8 +184,8 @@ pub struct OriginError;
 impl fmt::Display for OriginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "an origin is `scheme://host` or `scheme://host:port`, with http or https, in lower case, \
-             without the default port and without a path",
+            "an origin is `scheme://host` or `scheme://host:port` as a browser writes it: http or https, \
+             in lower case, addresses in their one short form, without the default port and without a path",
         )
     }
 }
@@ -181,24 +196,63 @@ impl std::str::FromStr for Origin {
     type Err = OriginError;
 
     fn from_str(origin: &str) -> Result<Self, OriginError> {
-        let default_port = match origin.split_once("://") {
-            Some(("https", _)) => 443,
-            Some(("http", _)) => 80,
+        let (default_port, authority) = match origin.split_once("://") {
+            Some(("https", authority)) => (443, authority),
+            Some(("http", authority)) => (80, authority),
             _ => return Err(OriginError),
         };
-        let uri: Uri = origin.parse().map_err(|_| OriginError)?;
-        let authority = uri.authority().ok_or(OriginError)?;
-        let scheme = uri.scheme_str().ok_or(OriginError)?;
-        let canonical = format!("{scheme}://{authority}") == origin;
-        let odd = |byte: u8| byte.is_ascii_uppercase() || matches!(byte, b'@' | b'*');
-        let port_is_odd = match authority.port_u16() {
-            Some(port) => port == default_port,
-            None => authority.as_str() != authority.host(),
+        // The colons of an IPv6 address are in brackets.
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            _ => (authority, None),
         };
-        if !canonical || origin.bytes().any(odd) || port_is_odd || authority.host().is_empty() {
-            return Err(OriginError);
+        if is_canonical_host(host) && port.is_none_or(|port| is_canonical_port(port, default_port))
+        {
+            Ok(Self(origin.into()))
+        } else {
+            Err(OriginError)
         }
-        Ok(Self(origin.into()))
+    }
+}
+
+/// Whether a browser writes a port like that, of a scheme with this default.
+fn is_canonical_port(port: &str, default: u16) -> bool {
+    let number: Result<u16, _> = port.parse();
+    number.is_ok_and(|number| number != 0 && number != default && number.to_string() == port)
+}
+
+/// Whether a browser writes a host like that (WHATWG URL §3.5).
+fn is_canonical_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[') {
+        let address = address.strip_suffix(']');
+        return address.is_some_and(|text| {
+            let address: Result<Ipv6Addr, _> = text.parse();
+            address.is_ok_and(|address| serialize(address) == text)
+        });
+    }
+    // A name may end with a dot.
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let is_label = |label: &str| {
+        let byte = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+        !label.is_empty() && label.bytes().all(byte)
+    };
+    if !name.split('.').all(is_label) {
+        return false;
+    }
+    // A name that ends with a number is an IPv4 address, in one of many spellings.
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let is_number = match last.strip_prefix("0x") {
+        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => last.bytes().all(|byte| byte.is_ascii_digit()),
+    };
+    !is_number || host.parse::<Ipv4Addr>().is_ok()
+}
+
+/// As browsers write an address: like `Display`, but no part of it as an IPv4 address.
+fn serialize(address: Ipv6Addr) -> String {
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low] => format!("::ffff:{high:x}:{low:x}"),
+        _ => address.to_string(),
     }
 }
 
@@ -363,6 +417,21 @@ mod tests {
             "https://[::1]:8443",
             "http://127.0.0.1",
             "https://xn--exmple-cua.com",
+            "https://a",
+            "https://a_b.example",
+            "https://example.com.",
+            "https://example.com:8443",
+            "https://example.com:80",
+            "http://example.com:443",
+            "https://1.example",
+            "https://0x7f.example",
+            "https://1a",
+            "https://[::]",
+            "https://[2001:db8::1]",
+            "https://[2001:db8:0:1:1:1:1:1]",
+            "https://[1:0:0:2::]",
+            "https://[::ffff:7f00:1]",
+            "https://[::7f00:1]",
         ] {
             assert!(origin.parse::<Origin>().is_ok(), "{origin}");
         }
@@ -385,6 +454,73 @@ mod tests {
             "example.com",
             "ftp://example.com",
             "https://exämple.com",
+            // Ports.
+            "https://a:08443",
+            "https://a:+8443",
+            "https://a:0",
+            "https://a:65536",
+            "https://a:8443:8443",
+            "https://a:8443/",
+            // Numbers that are addresses in another spelling.
+            "http://127.1",
+            "http://127.0.1",
+            "http://2130706433",
+            "http://0x7f000001",
+            "http://0x7f.0.0.1",
+            "http://127.0.0.0x1",
+            "http://127.0.0.01",
+            "http://0177.0.0.1",
+            "http://127.0.0.1.",
+            "http://1.2.3.4.5",
+            "http://256.0.0.1",
+            "http://1.2.3",
+            "http://a.1",
+            "http://a.0x",
+            "http://a.0xg.1.",
+            // IPv6 in another spelling, or none.
+            "https://[0:0:0:0:0:0:0:1]",
+            "https://[::0001]",
+            "https://[::0:1]",
+            "https://[1::2:0:0:0:3]",
+            "https://[2001:DB8::1]",
+            "https://[2001:db8::1:1:1:1:1]",
+            "https://[::ffff:127.0.0.1]",
+            "https://[::127.0.0.1]",
+            "https://[fe80::1%25eth0]",
+            "https://[::1",
+            "https://::1",
+            "https://[]",
+            "https://[::1]x",
+            "https://[::1]:443",
+            "https://[127.0.0.1]",
+            "https://[v1.a]",
+            // Hosts.
+            "https://a,b",
+            "https://a,https://b",
+            "https://a b",
+            "https://a\tb",
+            "https://a;b",
+            "https://a%2eb",
+            "https://a\\b",
+            "https://a|b",
+            "https://a!b",
+            "https://a..b",
+            "https://.a",
+            "https://.",
+            "https://..",
+            "https://:8443",
+            "https://user:password@a",
+            "https://@a",
+            "https://a#",
+            "https://a?",
+            "https:/a",
+            "https:a",
+            "https:///a",
+            "://a",
+            "//a",
+            " https://a",
+            "https://a ",
+            "https://a\n",
         ] {
             assert!(origin.parse::<Origin>().is_err(), "{origin}");
         }

@@ -4,11 +4,11 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::header::CACHE_CONTROL;
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use super::caching::Sharing;
 use super::handle::SharedAnswers;
 use super::rejection::{AuthError, Refused, Respond, replace};
 use super::sender::Sender;
@@ -54,7 +54,7 @@ struct Waiting<S, ReqBody, R> {
 /// What happens to the response of the inner service.
 struct After<R> {
     answers: SharedAnswers<R>,
-    known_to_caches: bool,
+    sharing: Sharing,
 }
 
 impl<S, ReqBody, ResBody, R> ResponseFuture<S, ReqBody, ResBody, R>
@@ -82,12 +82,9 @@ where
     pub(super) fn authenticated(
         future: S::Future,
         answers: SharedAnswers<R>,
-        known_to_caches: bool,
+        sharing: Sharing,
     ) -> Self {
-        let after = Some(After {
-            answers,
-            known_to_caches,
-        });
+        let after = Some(After { answers, sharing });
         Self {
             kind: Kind::Inner { future, after },
         }
@@ -173,13 +170,10 @@ impl<S, ReqBody, R> Waiting<S, ReqBody, R> {
                 return Kind::Rejected { response };
             }
         };
-        let known_to_caches = sender.known_to_caches;
+        let sharing = sender.sharing.clone();
         sender.mark(&mut request);
         let future = ready.call(request);
-        let after = Some(After {
-            answers,
-            known_to_caches,
-        });
+        let after = Some(After { answers, sharing });
         Kind::Inner { future, after }
     }
 }
@@ -195,13 +189,7 @@ impl<R> After<R> {
         {
             return replace(response, self.answers.0.reject(&error));
         }
-        if !self.known_to_caches {
-            // Such as a cookie, on which a shared cache does not know the answer to depend.
-            response
-                .headers_mut()
-                .entry(CACHE_CONTROL)
-                .or_insert(HeaderValue::from_static("private"));
-        }
+        self.sharing.tell(response.headers_mut());
         response
     }
 }

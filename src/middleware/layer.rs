@@ -177,7 +177,7 @@ impl<R, V> JwtAuthLayer<R, V> {
     pub fn sources(self, sources: impl IntoIterator<Item = TokenSource>) -> Self {
         let sources: Vec<_> = sources.into_iter().collect();
         assert!(!sources.is_empty(), "no token source");
-        self.map(|authenticator| authenticator.sources = sources)
+        self.map(|authenticator| authenticator.set_sources(sources))
     }
 
     /// Lets a request without a token pass. One with a bad token is still refused: it is no anonymous visitor who sends it.
@@ -234,6 +234,12 @@ impl<R, V> JwtAuthLayer<R, V> {
     ///
     /// From now on a token needs a `jti`, without which it could not be revoked on its own
     /// ([`token_id_optional`](JwtAuthLayer::token_id_optional)).
+    ///
+    /// Without a store, a token counts until it expires, logged out or not. The layer logs one warning
+    /// (feature `tracing`) when it first meets a token with both `sid` and `generation`, the private
+    /// claim of [`Sessions`](crate::session::Sessions). A `sid` alone warns of nothing: OpenID
+    /// providers write it too. If you mean it, pass
+    /// [`NoRevocation`](crate::revocation::NoRevocation).
     ///
     /// A store that has its answer at hand, as one in memory has, is
     /// read on the spot. For any other the request waits, for as long as the

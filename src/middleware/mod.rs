@@ -10,7 +10,7 @@
 //! | --- | --- | --- |
 //! | no token | 401 | `Bearer realm="api"` |
 //! | a bad or revoked token | 401 | and `error="invalid_token"`, with one description for every cause but expiry |
-//! | malformed credentials, or several tokens in one place | 400 | and `error="invalid_request"` |
+//! | malformed credentials (RFC 6750 §2.1), or several tokens in one place | 400 | and `error="invalid_request"` |
 //! | a cookie, from another site | 403 | |
 //! | a token without what a [guard](crate::guard) requires | 403 | and `error="insufficient_scope"`, with the scopes |
 //! | a good token, while the revocation store has no answers | 503 | none, but `Retry-After` |
@@ -19,8 +19,24 @@
 //! a token, a claim or a library's text. The typed reason is an [`AuthError`] in the response's extensions, and with
 //! feature `tracing` an event: `DEBUG`, but `WARN` for claims that no handler expected, and `ERROR` for a missing layer.
 //!
-//! A response to a request that was authenticated by anything but `Authorization`, a cookie say, gets `Cache-Control: private`
-//! if it has none: a shared cache does not know that it is for one person.
+//! # Shared caches
+//!
+//! A cache in front of many users stores no answer to `Authorization` unless the answer allows it
+//! (RFC 9111 §3.5). nginx ignores that rule, and no cache knows that a cookie, or another source, names one
+//! person. The layer tells them:
+//!
+//! | answer | what the layer adds |
+//! | --- | --- |
+//! | to a token from any source but `Authorization` | `private`, unless `Cache-Control` has `private`, `no-store`, `public` or `s-maxage` |
+//! | to `Authorization`, with `Cache-Control`, `CDN-Cache-Control` or `Expires` | the same |
+//! | without a token, where it is optional | `Vary`, with the header that each source reads |
+//! | a refusal | `no-store`, or `private` as above if your [`Respond`] sets `Cache-Control` |
+//!
+//! nginx with `proxy_cache_valid` stores answers without either: set `proxy_no_cache` and `proxy_cache_bypass` to
+//! `$http_authorization` there. `must-revalidate` and `private="…"` do not stop `private`. Write `public` or `s-maxage` only if everybody may
+//! see the page. `CDN-Cache-Control` is treated alike. Other headers for a single product, as `Surrogate-Control` and
+//! `X-Accel-Expires`, are left alone: they override `private` there. Name what a [`TokenSource::custom`] reads
+//! in `Vary` yourself.
 //!
 //! # Plain tower
 //!
@@ -77,6 +93,7 @@
 //! ```
 
 mod authenticator;
+mod caching;
 pub mod csrf;
 mod future;
 mod handle;
@@ -100,4 +117,4 @@ pub(crate) use rejection::leave_to_layer;
 pub(crate) use rejection::turn_away;
 pub(crate) use sender::token_of;
 #[cfg(feature = "axum")]
-pub(crate) use source::Found;
+pub(crate) use source::{Found, cookies};

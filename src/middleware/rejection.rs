@@ -5,10 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED};
-use http::header::{RETRY_AFTER, TRAILER, TRANSFER_ENCODING, WWW_AUTHENTICATE};
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+};
 use http::{HeaderValue, Response, StatusCode};
 
+use super::caching::keep_private;
 use crate::verify::{VerifyError, VerifyErrorKind};
 
 /// Soon: a store that fails over takes about as long, and clients add jitter of their own.
@@ -28,7 +30,7 @@ pub struct AuthError {
 #[derive(Clone, Debug)]
 enum Source {
     Token(VerifyError),
-    Store(Arc<dyn Error + Send + Sync>),
+    Other(Arc<dyn Error + Send + Sync>),
 }
 
 /// The reason for an [`AuthError`].
@@ -55,6 +57,8 @@ pub enum AuthErrorKind {
     Unavailable,
     /// A handler asks for the token, and no [`JwtAuthLayer`](super::JwtAuthLayer) lies around it: 500.
     MissingLayer,
+    /// A `Permission` is built wrongly, so nobody can have it: 500. The error's source says what is wrong.
+    Misconfigured,
 }
 
 impl AuthErrorKind {
@@ -73,6 +77,7 @@ impl AuthErrorKind {
             Self::InsufficientScope => "insufficient_scope",
             Self::Unavailable => "unavailable",
             Self::MissingLayer => "missing_layer",
+            Self::Misconfigured => "misconfigured",
         }
     }
 }
@@ -103,7 +108,9 @@ impl AuthError {
             }
             AuthErrorKind::CrossSite | AuthErrorKind::InsufficientScope => StatusCode::FORBIDDEN,
             AuthErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            AuthErrorKind::MissingLayer => StatusCode::INTERNAL_SERVER_ERROR,
+            AuthErrorKind::MissingLayer | AuthErrorKind::Misconfigured => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         }
     }
 
@@ -126,6 +133,7 @@ impl AuthError {
             AuthErrorKind::MissingLayer => {
                 "A handler asks for a token, and no JwtAuthLayer lies around it."
             }
+            AuthErrorKind::Misconfigured => "The service is not set up correctly.",
         }
     }
 
@@ -150,8 +158,16 @@ impl AuthError {
 
     pub(crate) fn unavailable(reason: Arc<dyn Error + Send + Sync>) -> Self {
         Self {
-            source: Some(Source::Store(reason)),
+            source: Some(Source::Other(reason)),
             ..Self::from(AuthErrorKind::Unavailable)
+        }
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn misconfigured(reason: Arc<dyn Error + Send + Sync>) -> Self {
+        Self {
+            source: Some(Source::Other(reason)),
+            ..Self::from(AuthErrorKind::Misconfigured)
         }
     }
 
@@ -218,6 +234,7 @@ impl fmt::Display for AuthError {
             AuthErrorKind::MissingLayer => {
                 "no JwtAuthLayer lies around the handler that asks for a token"
             }
+            AuthErrorKind::Misconfigured => "the permission of a handler is built wrongly",
         })
     }
 }
@@ -226,7 +243,7 @@ impl Error for AuthError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self.source.as_ref()? {
             Source::Token(error) => Some(error),
-            Source::Store(error) => Some(&**error),
+            Source::Other(error) => Some(&**error),
         }
     }
 }
@@ -446,6 +463,7 @@ impl<R> Answers<R> {
         headers
             .entry(CACHE_CONTROL)
             .or_insert(HeaderValue::from_static("no-store"));
+        keep_private(headers);
         // The responder may have used the error's own response. An outer layer has no say in this one.
         response.extensions_mut().remove::<Refused>();
         response.extensions_mut().insert(error.clone());
@@ -470,21 +488,40 @@ impl<R> fmt::Debug for Answers<R> {
     }
 }
 
-/// Keeps the headers and extensions that something between the extractor and the layer added.
-pub(super) fn replace<B>(old: Response<B>, mut new: Response<B>) -> Response<B> {
-    let of_the_body = |name: &HeaderName| {
-        name.as_str().starts_with("content-")
-            || [ETAG, LAST_MODIFIED, TRAILER, TRANSFER_ENCODING].contains(name)
-    };
+/// Whether a header says something of the body it came with: what it is, where it is, or how long it may be kept. The
+/// last line of each is for a product or a draft.
+fn is_of_the_body(name: &HeaderName) -> bool {
+    match name.as_str() {
+        "content-security-policy" | "content-security-policy-report-only" => false,
+        "etag" | "last-modified" | "accept-ranges" | "delta-base" | "trailer"
+        | "transfer-encoding" | "digest" | "repr-digest" | "unencoded-digest" | "signature"
+        | "signature-input" | "use-as-dictionary" => true,
+        "age" | "expires" | "pragma" | "warning" | "surrogate-control" | "edge-control" => true,
+        "x-sendfile" | "x-lighttpd-send-file" => true,
+        name => {
+            name.starts_with("content-")
+                || name.starts_with("x-accel-")
+                || name.ends_with("cache-control")
+        }
+    }
+}
 
+/// Keeps the headers and extensions that something between the extractor and the layer added.
+///
+/// No list could name all those that are to stay, of request IDs and such. Those of a body are registered.
+pub(super) fn replace<B>(old: Response<B>, mut new: Response<B>) -> Response<B> {
     let (parts, _) = old.into_parts();
     let mut kept = HeaderMap::new();
     for (name, value) in &parts.headers {
-        if !of_the_body(name) && !new.headers().contains_key(name) {
+        // What either answer depends on, this one may.
+        let may_stay = name == VARY || !new.headers().contains_key(name);
+        if may_stay && !is_of_the_body(name) {
             kept.append(name, value.clone());
         }
     }
-    new.headers_mut().extend(kept);
+    for (name, value) in &kept {
+        new.headers_mut().append(name, value.clone());
+    }
     let mut extensions = parts.extensions;
     extensions.extend(std::mem::take(new.extensions_mut()));
     *new.extensions_mut() = extensions;
@@ -496,6 +533,10 @@ fn report(error: &AuthError) {
     let kind = error.kind().name();
     match error.kind() {
         AuthErrorKind::MissingLayer => tracing::error!(kind, "{error}"),
+        AuthErrorKind::Misconfigured => {
+            let reason = error.source().map(tracing::field::display);
+            tracing::error!(kind, reason, "{error}");
+        }
         AuthErrorKind::Unavailable => tracing::warn!(kind, "{error}"),
         // A token of a trusted issuer whose claims nobody here expected: a mistake of one of the two.
         AuthErrorKind::InvalidToken(VerifyErrorKind::ClaimsMismatch) => {

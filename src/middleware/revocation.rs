@@ -76,6 +76,10 @@ impl<V: RevocationStore> Revocations<V> {
     #[inline]
     pub(super) fn peek(&self, token: &VerifiedToken) -> Verdict {
         if self.is_none {
+            // Of all tokens that have a `sid`, only those of `Sessions` have a `generation` too.
+            if token.generation().is_some() && token.session_id().is_some() {
+                self.health.warn_of_no_store();
+            }
             return Verdict::Counts;
         }
         if !self.token_id_optional && token.token_id().is_none_or(str::is_empty) {
@@ -159,6 +163,8 @@ struct Health {
     failing: AtomicBool,
     outage: Mutex<Outage>,
     start: Instant,
+    /// Whether it was said that there is no store.
+    has_warned: AtomicBool,
 }
 
 impl Health {
@@ -167,6 +173,7 @@ impl Health {
             failing: AtomicBool::new(false),
             outage: Mutex::default(),
             start: Instant::now(),
+            has_warned: AtomicBool::new(false),
         }
     }
 
@@ -175,6 +182,15 @@ impl Health {
             let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
             let over = outage.answered(policy, self.start.elapsed());
             self.failing.store(!over, Ordering::Relaxed);
+        }
+    }
+
+    fn warn_of_no_store(&self) {
+        // A read first: threads share a value that nobody writes any more.
+        if !self.has_warned.load(Ordering::Relaxed)
+            && !self.has_warned.swap(true, Ordering::Relaxed)
+        {
+            report_no_store();
         }
     }
 
@@ -218,6 +234,17 @@ fn report(failure: &dyn Error, passes: bool) {
         );
     }
 }
+
+#[cfg(feature = "tracing")]
+fn report_no_store() {
+    tracing::warn!(
+        "a token of a session passes a layer without a revocation store: logged out or not, it \
+         counts until it expires. Set `JwtAuthLayer::revocation`, to `NoRevocation` if you mean it"
+    );
+}
+
+#[cfg(not(feature = "tracing"))]
+fn report_no_store() {}
 
 #[cfg(not(feature = "tracing"))]
 fn report(_: &dyn Error, _: bool) {}

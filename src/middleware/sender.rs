@@ -2,6 +2,7 @@
 
 use http::{Extensions, Request};
 
+use super::caching::Sharing;
 use super::rejection::{AuthError, AuthErrorKind};
 use crate::verify::VerifiedToken;
 
@@ -22,8 +23,7 @@ pub(crate) fn token_of(extensions: &Extensions) -> Result<Option<&VerifiedToken>
 pub(super) struct Sender {
     /// `None` where a token is optional, and there is none.
     pub(super) token: Option<VerifiedToken>,
-    /// Whether a shared cache knows that the response is for this sender alone.
-    pub(super) known_to_caches: bool,
+    pub(super) sharing: Sharing,
 }
 
 impl Sender {

@@ -78,10 +78,10 @@ where
                 })
             }
             Verdict::Counts => {
-                let known_to_caches = sender.known_to_caches;
+                let sharing = sender.sharing.clone();
                 sender.mark(&mut request);
                 let answers = self.layer.answers();
-                ResponseFuture::authenticated(self.inner.call(request), answers, known_to_caches)
+                ResponseFuture::authenticated(self.inner.call(request), answers, sharing)
             }
         }
     }

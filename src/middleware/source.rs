@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName};
 use http::{Extensions, Method, Request, Uri};
 
+use super::caching::Sharing;
 use crate::cookie::{CookieName, TokenCookie};
 
 /// A place in a request where a token may be.
@@ -76,6 +77,10 @@ pub(crate) enum Found<'a> {
 
 impl TokenSource {
     /// `Authorization: Bearer <token>` (RFC 6750 §2.1), with the scheme in any case (RFC 9110 §11.1). Another scheme is no token.
+    ///
+    /// Credentials with a character that a `b64token` cannot hold are malformed: 400. That is
+    /// anything but letters and digits of ASCII and `-._~+/=`. Other sources have no such grammar:
+    /// there they are a bad token, 401.
     #[must_use]
     pub fn bearer() -> Self {
         Self(Kind::Bearer)
@@ -154,9 +159,23 @@ impl TokenSource {
         })
     }
 
-    /// Whether a shared cache knows that the response is for one person: `Authorization` says so (RFC 9111 §3.5).
-    pub(super) fn is_known_to_caches(&self) -> bool {
-        matches!(self.0, Kind::Bearer)
+    /// What a shared cache must be told about an answer to a token from here.
+    pub(super) fn sharing(&self) -> Sharing {
+        match self.0 {
+            Kind::Bearer => Sharing::Authorized,
+            _ => Sharing::Private,
+        }
+    }
+
+    /// The header on which an anonymous answer depends. RFC 9110 §12.5.5 lets `Authorization` be left
+    /// out, but nginx would hand the answer to those who send it.
+    pub(super) fn varies_by(&self) -> Option<HeaderName> {
+        match &self.0 {
+            Kind::Bearer => Some(AUTHORIZATION),
+            Kind::Custom { ambient: false, .. } => None,
+            Kind::Cookie(_) | Kind::Custom { ambient: true, .. } => Some(COOKIE),
+            Kind::Header(name) => Some(name.clone()),
+        }
     }
 
     /// Whether browsers send the token without being told to by the page.
@@ -170,7 +189,7 @@ impl TokenSource {
 
     /// Whether what was found is no token by the grammar of this source. Only of one that is refused need that be asked.
     pub(crate) fn is_malformed(&self, token: &[u8]) -> bool {
-        matches!(self.0, Kind::Bearer) && memchr::memchr(b' ', token).is_some()
+        matches!(self.0, Kind::Bearer) && !token.iter().all(|byte| is_of_b64token(*byte))
     }
 
     pub(crate) fn find<'a>(&self, request: RequestHead<'a>) -> Found<'a> {
@@ -240,6 +259,12 @@ fn bearer(value: &[u8]) -> Found<'_> {
     }
 }
 
+/// Whether a `b64token` may hold the byte (RFC 6750 §2.1). Where `=` may stand is left to the
+/// verifier.
+fn is_of_b64token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
+}
+
 /// Whether bearer credentials follow those of another scheme after a comma, as when something joined two headers.
 fn lists_bearer(value: &[u8]) -> bool {
     value
@@ -255,21 +280,22 @@ fn lists_bearer(value: &[u8]) -> bool {
         })
 }
 
-fn cookie<'a>(headers: &'a HeaderMap, name: &[u8]) -> Found<'a> {
-    let mut found: Option<&[u8]> = None;
-    let pairs = headers
+/// The values of every cookie of this name.
+pub(crate) fn cookies<'a>(headers: &'a HeaderMap, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+    headers
         .get_all(COOKIE)
         .iter()
-        .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
-    for pair in pairs {
-        let Some(equals) = memchr::memchr(b'=', pair) else {
-            continue;
-        };
-        let (key, value) = pair.split_at_checked(equals).unwrap_or_default();
-        if key.trim_ascii_start() != name {
-            continue;
-        }
-        let value = value.get(1..).unwrap_or_default();
+        .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(move |pair| {
+            let equals = memchr::memchr(b'=', pair)?;
+            let (key, value) = pair.split_at_checked(equals)?;
+            (key.trim_ascii_start() == name).then(|| value.get(1..).unwrap_or_default())
+        })
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, name: &[u8]) -> Found<'a> {
+    let mut found: Option<&[u8]> = None;
+    for value in cookies(headers, name) {
         if found.replace(value).is_some_and(|before| before != value) {
             return Found::Several;
         }

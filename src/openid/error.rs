@@ -23,6 +23,11 @@ pub enum OpenIdErrorKind {
     /// `iat` is missing.
     MissingIssuedAt,
 
+    /// The authorization response has no `iss`, although the provider announced it (RFC 9207).
+    MissingResponseIssuer,
+    /// `iss` of the authorization response names another provider (RFC 9207).
+    WrongResponseIssuer,
+
     /// The ID token has no `nonce`, and one was sent.
     MissingNonce,
     /// The ID token has a `nonce`, and none was sent.
@@ -74,6 +79,8 @@ impl OpenIdErrorKind {
             Self::Token(kind) => kind.name(),
             Self::MissingSubject => "missing_subject",
             Self::MissingIssuedAt => "missing_issued_at",
+            Self::MissingResponseIssuer => "missing_response_issuer",
+            Self::WrongResponseIssuer => "wrong_response_issuer",
             Self::MissingNonce => "missing_nonce",
             Self::UnexpectedNonce => "unexpected_nonce",
             Self::WrongNonce => "wrong_nonce",
@@ -112,6 +119,8 @@ impl fmt::Display for OpenIdErrorKind {
             Self::Token(kind) => return kind.fmt(f),
             Self::MissingSubject => "sub is missing",
             Self::MissingIssuedAt => "iat is missing",
+            Self::MissingResponseIssuer => "iss of the authorization response is missing",
+            Self::WrongResponseIssuer => "iss of the authorization response is not the provider",
             Self::MissingNonce => "nonce is missing",
             Self::UnexpectedNonce => "the token has a nonce, and none was sent",
             Self::WrongNonce => "nonce is not the one that was sent",

@@ -46,6 +46,7 @@ use crate::verify::{Trust, VerifiedToken, Verifier, VerifyError};
 #[derive(Clone, Debug)]
 pub struct IdTokenVerifier {
     verifier: Verifier,
+    issuer: Arc<str>,
     client_id: Arc<str>,
     audiences: Vec<Arc<str>>,
     parties: Vec<Arc<str>>,
@@ -74,10 +75,11 @@ impl IdTokenVerifier {
     #[must_use]
     #[track_caller]
     pub fn new(trust: impl Into<Trust>, client_id: impl Into<String>) -> Self {
-        let client_id = client_id.into();
+        let (trust, client_id) = (trust.into(), client_id.into());
         Self {
+            issuer: trust.sole_issuer().unwrap_or_default().into(),
             client_id: client_id.as_str().into(),
-            verifier: super::verifier_for(trust.into(), client_id).for_id_tokens(),
+            verifier: super::verifier_for(trust, client_id).for_id_tokens(),
             audiences: Vec::new(),
             parties: Vec::new(),
             max_age: None,
@@ -137,6 +139,30 @@ impl IdTokenVerifier {
         self
     }
 
+    /// Checks that an authorization response is from this provider (RFC 9207 §2.4). Call it before the
+    /// code is sent anywhere: a client of several providers must not hand one the code of another.
+    ///
+    /// `iss` is the parameter of the response. `is_announced` says whether the provider sends it in
+    /// every response: the member `authorization_response_iss_parameter_supported` of its metadata,
+    /// `false` by default.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenIdErrorKind::WrongResponseIssuer`] if `iss` is not the provider's name, byte for byte;
+    /// [`OpenIdErrorKind::MissingResponseIssuer`] if it is missing although it was announced.
+    pub fn check_response_issuer(
+        &self,
+        iss: Option<&str>,
+        is_announced: bool,
+    ) -> Result<(), OpenIdError> {
+        match iss {
+            Some(iss) if *iss == *self.issuer => Ok(()),
+            Some(_) => Err(OpenIdErrorKind::WrongResponseIssuer.into()),
+            None if is_announced => Err(OpenIdErrorKind::MissingResponseIssuer.into()),
+            None => Ok(()),
+        }
+    }
+
     /// Verifies an ID token whose login was begun with `nonce`. It waits only where the provider's keys have to be fetched first.
     ///
     /// A nonce serves one login: forget it, whatever comes of this.
@@ -171,9 +197,8 @@ impl IdTokenVerifier {
         if token.subject().is_none_or(str::is_empty) {
             return Err(OpenIdErrorKind::MissingSubject.into());
         }
-        if token.issued_at().is_none() {
-            return Err(OpenIdErrorKind::MissingIssuedAt.into());
-        }
+        let issued_at = token.issued_at();
+        let issued_at = issued_at.ok_or(OpenIdErrorKind::MissingIssuedAt)?;
         let members: Members<'_> = super::members(&token)?;
         match (nonce, &members.nonce) {
             (None, None) => {}
@@ -192,6 +217,7 @@ impl IdTokenVerifier {
         let authenticated_at = members.auth_time;
         Ok(IdToken {
             token,
+            issued_at,
             authenticated_at,
         })
     }
@@ -235,6 +261,7 @@ impl IdTokenVerifier {
 #[derive(Clone)]
 pub struct IdToken {
     token: VerifiedToken,
+    issued_at: NumericDate,
     authenticated_at: Option<NumericDate>,
 }
 
@@ -256,6 +283,12 @@ impl IdToken {
     #[must_use]
     pub fn session_id(&self) -> Option<&str> {
         self.token.session_id()
+    }
+
+    /// `iat`: when it was issued.
+    #[must_use]
+    pub fn issued_at(&self) -> NumericDate {
+        self.issued_at
     }
 
     /// `auth_time`: when the person authenticated.

@@ -7,14 +7,18 @@
 //!   one's own can begin.
 //! - A logout token tells of a logout elsewhere (OpenID Connect Back-Channel Logout 1.0 §2.4). [`LogoutTokenVerifier`] verifies it;
 //!   `routes::BackChannelLogout` is the handler that receives it.
+//! - [`ProviderSessions`] ties sessions of your own to the logins that began them, so a logout there
+//!   ends them here.
 
 mod error;
 mod id_token;
 mod logout_token;
+mod provider_sessions;
 
 pub use error::{OpenIdError, OpenIdErrorKind};
 pub use id_token::{IdToken, IdTokenVerifier};
 pub use logout_token::{LogoutToken, LogoutTokenVerifier};
+pub use provider_sessions::ProviderSessions;
 
 use serde::Deserialize;
 

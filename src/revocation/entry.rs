@@ -49,8 +49,12 @@ pub enum Revocation<'a> {
     },
     /// All tokens of a subject that were issued in a second, or earlier: for issuers whose tokens know no generation.
     ///
-    /// A token without `iat` is dead too. Of two cutoffs the later counts. Tokens that carry a generation are exempt
-    /// while a [generation](Revocation::Generation) is held for the subject: so a login in the same second works.
+    /// A token without `iat` is dead too. Of two cutoffs the later counts. A cutoff also counts for
+    /// tokens that carry a generation, whatever [generation](Revocation::Generation) is held for
+    /// the subject: a login in the same second gets a dead token. To end all sessions of a subject
+    /// of your own, use
+    /// [`Sessions::logout_everywhere`](crate::session::Sessions::logout_everywhere), where the next
+    /// login works at once.
     Cutoff {
         /// `iss`.
         issuer: Option<&'a str>,

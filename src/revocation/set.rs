@@ -255,7 +255,7 @@ impl RevocationSet {
         {
             return true;
         }
-        !is_by_generation && found.cutoff.and_then(value).is_some_and(issued_until)
+        found.cutoff.and_then(value).is_some_and(issued_until)
     }
 
     /// Revokes. To revoke what is revoked changes nothing; of two that speak of the same the later, higher or longer counts.
@@ -274,8 +274,8 @@ impl RevocationSet {
     /// Lifts the block of a subject. Whether there was one.
     ///
     /// What was issued until now stays dead: a cutoff at this second remains for as long as
-    /// [tokens live](RevocationSet::longest_lifetime). Unlike another [cutoff](Revocation::Cutoff) it holds for tokens that carry a
-    /// generation too; see [`lift_block_by_generation`](RevocationSet::lift_block_by_generation).
+    /// [tokens live](RevocationSet::longest_lifetime), for tokens that carry a generation too; see
+    /// [`lift_block_by_generation`](RevocationSet::lift_block_by_generation).
     ///
     /// ```
     /// use std::time::Duration;

@@ -170,7 +170,8 @@ impl Writer {
                 until,
             } => {
                 if generation == 0 {
-                    // No token has less, and a row would exempt tokens from a cutoff.
+                    // No token has less, and a row would exempt tokens from what a lifted block has
+                    // left.
                     return Ok(());
                 }
                 let row = NewRow {

@@ -18,8 +18,6 @@ pub(super) enum Fault {
     CrossSite,
     /// Not by POST.
     Method,
-    /// The access token is refused.
-    AccessToken,
     Session(SessionError),
     /// A cookie could not be written.
     Cookie,
@@ -28,13 +26,14 @@ pub(super) enum Fault {
 impl Fault {
     fn status(&self) -> StatusCode {
         match self {
-            Self::NoToken | Self::AccessToken => StatusCode::UNAUTHORIZED,
+            Self::NoToken => StatusCode::UNAUTHORIZED,
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Cookie => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Session(error) => match error.kind() {
                 SessionErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+                SessionErrorKind::Foreign => StatusCode::FORBIDDEN,
                 SessionErrorKind::Claims
                 | SessionErrorKind::TooLarge
                 | SessionErrorKind::Backend => StatusCode::INTERNAL_SERVER_ERROR,
@@ -53,17 +52,9 @@ impl Fault {
             _ => match self.status() {
                 StatusCode::UNAUTHORIZED => "The token is invalid, or its session has ended.",
                 StatusCode::SERVICE_UNAVAILABLE => "Sessions are not available now.",
+                StatusCode::FORBIDDEN => "The token is not one of this service's sessions.",
                 _ => "The session could not be renewed.",
             },
-        }
-    }
-
-    /// Whether the token is no refresh token of ours, or there is none.
-    pub(super) fn is_unreadable(&self) -> bool {
-        match self {
-            Self::NoToken => true,
-            Self::Session(error) => error.kind() == SessionErrorKind::InvalidToken,
-            _ => false,
         }
     }
 
@@ -132,7 +123,7 @@ pub(super) fn refuse(fault: &Fault, cookies: Vec<HeaderValue>) -> Response {
     response
 }
 
-/// As the handlers of this module answer it: for a login, and other handlers of one's own. 401, 503 or 500, with nothing of why in it; the
+/// As the handlers of this module answer it: for a login, and other handlers of one's own. 401, 403, 503 or 500, with nothing of why in it; the
 /// error itself is in the response's extensions.
 impl IntoResponse for SessionError {
     fn into_response(self) -> Response {
@@ -147,7 +138,9 @@ fn report(fault: &Fault) {
             let kind = error.kind().name();
             let reason = std::error::Error::source(error).map(tracing::field::display);
             match fault.status() {
-                StatusCode::UNAUTHORIZED => tracing::debug!(kind, "{error}"),
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    tracing::debug!(kind, "{error}");
+                }
                 StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(kind, reason, "{error}"),
                 _ => tracing::error!(kind, "{error}"),
             }

@@ -42,7 +42,8 @@ use crate::revocation::{Revocation, RevocationSet, TokenId};
 /// let app: Router = Router::new().route("/backchannel-logout", post(logout.handler()));
 /// ```
 ///
-/// Sessions of one's own that began with an ID token are ended by [`Sessions`](crate::session::Sessions): see the example `social_login`.
+/// Sessions of your own that began with an ID token are ended by
+/// [`ProviderSessions`](crate::openid::ProviderSessions): see there.
 ///
 /// | request | answer (§2.8) |
 /// | --- | --- |

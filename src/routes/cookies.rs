@@ -29,10 +29,16 @@ impl SessionCookies {
         })
     }
 
-    /// Cookies of one's own.
-    #[must_use]
-    pub fn with(access: TokenCookie, refresh: TokenCookie) -> Self {
-        Self { access, refresh }
+    /// Your own cookies.
+    ///
+    /// # Errors
+    ///
+    /// [`CookieError::SameName`] if both have one name, whatever their paths.
+    pub fn with(access: TokenCookie, refresh: TokenCookie) -> Result<Self, CookieError> {
+        if access.name() == refresh.name() {
+            return Err(CookieError::SameName);
+        }
+        Ok(Self { access, refresh })
     }
 
     /// `access` and `refresh` without `Secure`, for plain HTTP on one's own machine, in browsers that take no `Secure` cookie from
@@ -77,7 +83,7 @@ impl SessionCookies {
     ///
     /// # Errors
     ///
-    /// [`CookieError::TooLarge`] if the attributes alone are too long.
+    /// None: names and attributes are short enough.
     pub fn clear(&self) -> Result<[HeaderValue; 2], CookieError> {
         Ok([self.access.clear()?, self.refresh.clear()?])
     }
@@ -88,8 +94,9 @@ impl SessionCookies {
         self.access.max_token_length()
     }
 
-    pub(super) fn access_source(&self) -> TokenSource {
-        TokenSource::from(&self.access)
+    /// Of the access token's, and of the refresh token's.
+    pub(super) fn names(&self) -> [&str; 2] {
+        [self.access.name(), self.refresh.name()]
     }
 
     pub(super) fn refresh_source(&self) -> TokenSource {

@@ -1,5 +1,6 @@
 //! The handlers.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +17,9 @@ use super::cookies::SessionCookies;
 use super::is_of_type;
 use crate::cookie::CookieError;
 use crate::csrf::Origin;
-use crate::middleware::{Found, JwtAuthLayer, ProblemJson, RequestHead, Rules, TokenSource};
+use crate::middleware::{
+    Found, JwtAuthLayer, ProblemJson, RequestHead, Rules, TokenSource, cookies,
+};
 use crate::session::{SessionId, SessionStore, Sessions};
 use crate::verify::Verifier;
 
@@ -33,6 +36,8 @@ struct Shared {
     cookies: SessionCookies,
     csrf: Rules,
     origins: Vec<Origin>,
+    /// Verifies access tokens, expired or not.
+    whatever_age: Verifier,
 }
 
 type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -42,12 +47,6 @@ type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
 enum Wish {
     Renewal,
     Logout,
-}
-
-/// A refresh token, and how it came.
-enum Presented {
-    Json(String),
-    Cookie(String),
 }
 
 impl<S: SessionStore> SessionRoutes<S> {
@@ -63,12 +62,14 @@ impl<S: SessionStore> SessionRoutes<S> {
         Ok(Self::with_cookies(sessions, SessionCookies::new()?))
     }
 
-    /// As [`SessionRoutes::new`], with cookies of one's own.
+    /// As [`SessionRoutes::new`], with your own cookies.
     #[must_use]
     pub fn with_cookies(sessions: Sessions<S>, cookies: SessionCookies) -> Self {
+        let whatever_age = verifier(&sessions).ignore_expiry().without_cache();
         Self {
             sessions: sessions.max_token_length(cookies.max_token_length()),
             shared: Arc::new(Shared {
+                whatever_age,
                 cookies,
                 csrf: Rules::default(),
                 origins: Vec::new(),
@@ -107,7 +108,7 @@ impl<S: SessionStore> SessionRoutes<S> {
     /// audience and clock, and asked of their store.
     #[must_use]
     pub fn auth_layer(&self) -> JwtAuthLayer<ProblemJson, Arc<S>> {
-        let layer = JwtAuthLayer::with_verifier(self.verifier())
+        let layer = JwtAuthLayer::with_verifier(verifier(&self.sessions))
             .sources(self.shared.cookies.sources())
             .revocation(Arc::clone(self.sessions.store()));
         self.shared
@@ -126,7 +127,8 @@ impl<S: SessionStore> SessionRoutes<S> {
         }
     }
 
-    /// A handler for `POST` that ends the session.
+    /// A handler for `POST` that ends every session that a token of the request names, and deletes the
+    /// cookies.
     pub fn logout(&self) -> impl Fn(Request) -> Answer + Clone + Send + Sync + 'static + use<S> {
         let routes = self.clone();
         move |request| {
@@ -135,66 +137,62 @@ impl<S: SessionStore> SessionRoutes<S> {
         }
     }
 
-    async fn renew(&self, parts: &Parts, body: Option<Bytes>) -> Result<Response, Fault> {
-        let presented = match body {
-            Some(body) => Some(Presented::Json(refresh_token(&body)?)),
-            None => {
-                let source = self.shared.cookies.refresh_source();
-                self.find(&source, parts)?.map(Presented::Cookie)
-            }
-        };
-        match presented.ok_or(Fault::NoToken)? {
-            Presented::Json(token) => {
-                let tokens = self.sessions.refresh(&token).await?;
-                let json = serde_json::to_string(&tokens).map_err(|_| Fault::Cookie)?;
-                Ok(respond(StatusCode::OK, Some(json), Vec::new()))
-            }
-            Presented::Cookie(token) => {
-                let tokens = self.sessions.refresh(&token).await?;
-                let cookies = self.shared.cookies.set(&tokens);
-                let cookies = cookies.map_err(|_| Fault::Cookie)?;
-                let json = format!(r#"{{"expires_in":{}}}"#, tokens.access_lifetime.as_secs());
-                Ok(respond(StatusCode::OK, Some(json), cookies.into()))
-            }
+    async fn renew(&self, parts: &Parts, presented: Option<String>) -> Result<Response, Fault> {
+        if let Some(token) = presented {
+            let tokens = self.sessions.refresh(&token).await?;
+            let json = serde_json::to_string(&tokens).map_err(|_| Fault::Cookie)?;
+            return Ok(respond(StatusCode::OK, Some(json), Vec::new()));
         }
+        let source = self.shared.cookies.refresh_source();
+        let token = self.find(&source, parts)?.ok_or(Fault::NoToken)?;
+        let tokens = self.sessions.refresh(&token).await?;
+        let cookies = self.shared.cookies.set(&tokens);
+        let cookies = cookies.map_err(|_| Fault::Cookie)?;
+        let json = format!(r#"{{"expires_in":{}}}"#, tokens.access_lifetime.as_secs());
+        Ok(respond(StatusCode::OK, Some(json), cookies.into()))
     }
 
-    async fn end(&self, parts: &Parts, body: Option<Bytes>) -> Result<Response, Fault> {
-        if let Some(body) = body {
-            self.sessions.logout(&refresh_token(&body)?).await?;
+    async fn end(&self, parts: &Parts, presented: Option<String>) -> Result<Response, Fault> {
+        if let Some(token) = presented {
+            self.sessions.logout(&token).await?;
             return Ok(respond(StatusCode::NO_CONTENT, None, Vec::new()));
         }
-        // What a client says by itself counts before what a browser adds.
-        if let Some(token) = self.find(&TokenSource::bearer(), parts)? {
-            self.sessions.end_session(self.session_of(&token)?).await?;
-            return Ok(respond(StatusCode::NO_CONTENT, None, self.cleared()));
+        let authorization = self.find(&TokenSource::bearer(), parts)?;
+        let named = authorization.and_then(|token| self.session_of(&token));
+        // Also where no cookie came: `Set-Cookie` deletes those that `SameSite` held back.
+        if self.shared.csrf.check(parts.head()).is_err() {
+            // A client that sends `Authorization` means it. What a browser adds is left alone.
+            let sid = named.ok_or(Fault::CrossSite)?;
+            self.sessions.end_session(sid).await?;
+            return Ok(respond(StatusCode::NO_CONTENT, None, Vec::new()));
         }
-        let refresh_token = self.find(&self.shared.cookies.refresh_source(), parts)?;
-        let access_token = self.find(&self.shared.cookies.access_source(), parts)?;
-        let by_refresh_token = match refresh_token {
-            Some(token) => self.sessions.logout(&token).await.map_err(Fault::from),
-            None => Err(Fault::NoToken),
-        };
-        match (by_refresh_token, access_token) {
-            // One that nobody can read any more must not keep a person logged in.
-            (Err(fault), Some(token)) if fault.is_unreadable() => {
-                self.sessions.end_session(self.session_of(&token)?).await?;
-            }
-            (ended, _) => ended?,
+        let [access, refresh] = self.shared.cookies.names();
+        let mut sids = BTreeSet::from_iter(named);
+        let access_tokens = parts.cookies(access)?;
+        sids.extend(
+            access_tokens
+                .iter()
+                .filter_map(|token| self.session_of(token)),
+        );
+        let refresh_tokens = parts.cookies(refresh)?;
+        let named = |token: &&str| self.sessions.session_named_by(token);
+        sids.extend(refresh_tokens.iter().filter_map(named));
+        for sid in sids {
+            self.sessions.end_session(sid).await?;
         }
         Ok(respond(StatusCode::NO_CONTENT, None, self.cleared()))
     }
 
     async fn handle(&self, request: Request, wish: Wish) -> Response {
         let parts = Parts::of(&request);
-        let body = match Self::body(request).await {
-            Ok(body) => body,
+        let presented = match Self::presented(request).await {
+            Ok(presented) => presented,
             Err(fault) => return refuse(&fault, Vec::new()),
         };
-        let by_cookie = body.is_none();
+        let by_cookie = presented.is_none();
         let done = match wish {
-            Wish::Renewal => self.renew(&parts, body).await,
-            Wish::Logout => self.end(&parts, body).await,
+            Wish::Renewal => self.renew(&parts, presented).await,
+            Wish::Logout => self.end(&parts, presented).await,
         };
         match done {
             Ok(response) => response,
@@ -203,26 +201,29 @@ impl<S: SessionStore> SessionRoutes<S> {
         }
     }
 
-    /// The body, if it is JSON and not empty.
-    async fn body(mut request: Request) -> Result<Option<Bytes>, Fault> {
+    /// The refresh token in the body, if it has one.
+    async fn presented(mut request: Request) -> Result<Option<String>, Fault> {
         if request.method() != Method::POST {
             return Err(Fault::Method);
         }
-        if !is_json(request.headers())? {
-            return Ok(None);
-        }
+        let is_json = is_json(request.headers())?;
         DefaultBodyLimit::max(Self::MOST_BYTES).apply(&mut request);
         let body = Bytes::from_request(request, &()).await;
         let body = body.map_err(|_| Fault::Malformed)?;
-        Ok((!body.is_empty()).then_some(body))
+        if is_json {
+            return refresh_token(&body);
+        }
+        // It is not read here. Whoever sends it must not think that its session has ended.
+        match memchr::memmem::find(&body, b"refresh_token") {
+            Some(_) => Err(Fault::Malformed),
+            None => Ok(None),
+        }
     }
 
     /// The session of an access token that is good, but for its age.
-    fn session_of(&self, access_token: &str) -> Result<SessionId, Fault> {
-        let token = self.verifier().ignore_expiry().verify(access_token);
-        let token = token.map_err(|_| Fault::AccessToken)?;
-        let sid = token.session_id().and_then(SessionId::parse);
-        sid.ok_or(Fault::AccessToken)
+    fn session_of(&self, access_token: &str) -> Option<SessionId> {
+        let token = self.shared.whatever_age.verify(access_token).ok()?;
+        token.session_id().and_then(SessionId::parse)
     }
 
     fn find(&self, source: &TokenSource, parts: &Parts) -> Result<Option<String>, Fault> {
@@ -240,22 +241,23 @@ impl<S: SessionStore> SessionRoutes<S> {
         token.map(Some).map_err(|_| Fault::Malformed)
     }
 
-    fn verifier(&self) -> Verifier {
-        let mut verifier = Verifier::new(self.sessions.verifying_keys())
-            .typ("at+jwt")
-            .clock(self.sessions.current_clock());
-        if let Some(issuer) = self.sessions.issuer_name() {
-            verifier = verifier.issuer(issuer);
-        }
-        self.sessions
-            .audiences()
-            .fold(verifier, |verifier, audience| verifier.audience(audience))
-    }
-
     fn cleared(&self) -> Vec<HeaderValue> {
         let cookies = self.shared.cookies.clear();
         cookies.map(Vec::from).unwrap_or_default()
     }
+}
+
+/// Verifies the access tokens of these sessions.
+fn verifier<S: SessionStore>(sessions: &Sessions<S>) -> Verifier {
+    let mut verifier = Verifier::new(sessions.verifying_keys())
+        .typ("at+jwt")
+        .clock(sessions.current_clock());
+    if let Some(issuer) = sessions.issuer_name() {
+        verifier = verifier.issuer(issuer);
+    }
+    sessions
+        .audiences()
+        .fold(verifier, |verifier, audience| verifier.audience(audience))
 }
 
 /// A request without its body, which is read in between.
@@ -276,6 +278,20 @@ impl Parts {
         }
     }
 
+    /// The different values of a cookie. Another host of the domain may have set one of the same name.
+    fn cookies(&self, name: &str) -> Result<BTreeSet<&str>, Fault> {
+        /// Enough to look at for one request: each costs a signature.
+        const MOST: usize = 16;
+        let values = cookies(&self.headers, name.as_bytes());
+        let values: BTreeSet<_> = values
+            .filter_map(|value| str::from_utf8(value).ok())
+            .collect();
+        match values.len() {
+            0..=MOST => Ok(values),
+            _ => Err(Fault::Malformed),
+        }
+    }
+
     fn head(&self) -> RequestHead<'_> {
         RequestHead {
             method: &self.method,
@@ -286,20 +302,23 @@ impl Parts {
     }
 }
 
-/// The refresh token in a JSON body.
-fn refresh_token(body: &[u8]) -> Result<String, Fault> {
+/// The refresh token in a JSON body. Clients that have none to say send an empty object, or `null`.
+fn refresh_token(body: &[u8]) -> Result<Option<String>, Fault> {
     #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
     struct Members {
-        refresh_token: String,
+        refresh_token: Option<String>,
     }
 
-    // An array of the members would be read as well.
-    if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err(Fault::Malformed);
+    match body.trim_ascii() {
+        b"null" => Ok(None),
+        _ if body.is_empty() => Ok(None),
+        // An array of the members would be read as well.
+        [b'{', ..] => {
+            let members: Members = serde_json::from_slice(body).map_err(|_| Fault::Malformed)?;
+            Ok(members.refresh_token)
+        }
+        _ => Err(Fault::Malformed),
     }
-    let members: Members = serde_json::from_slice(body).map_err(|_| Fault::Malformed)?;
-    Ok(members.refresh_token)
 }
 
 /// Whether the body says that it is JSON. A form cannot say so, and a script of another site only after a preflight.

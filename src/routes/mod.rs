@@ -19,7 +19,8 @@
 //!     let routes = routes.clone();
 //!     move |name: String| async move {
 //!         // Before the password is checked: a block in between wins.
-//!         let pending = routes.sessions().begin(&name).await.map_err(IntoResponse::into_response)?;
+//!         let subject = routes.sessions().subject_named(&name);
+//!         let pending = routes.sessions().begin(&subject).await.map_err(IntoResponse::into_response)?;
 //!         if !check_password(&name).await { return Err(StatusCode::FORBIDDEN.into_response()) }
 //!         let tokens = routes.sessions().complete(pending).await.map_err(IntoResponse::into_response)?;
 //!         let cookies = routes.cookies().set(&tokens);
@@ -45,9 +46,22 @@
 //! | `POST /refresh` with JSON `{"refresh_token": "…"}` | 200, and the pair as RFC 6749 §5.1 has it; no cookie |
 //! | a token that is none, or has been used before; a session that is dead | 401; the cookies of a dead session are deleted |
 //! | `POST /logout` with JSON `{"refresh_token": "…"}` | 204; the cookies are left alone |
-//! | `POST /logout` with an access token in `Authorization`, the refresh cookie, or the access cookie, the first that there is; an access token may have expired | 204, and the cookies are deleted |
-//! | a cookie, from another site | 403 ([`csrf`](crate::csrf)) |
-//! | the store, or the function that supplies claims, fails | 503 with `Retry-After`; no cookie is deleted, and no token used up |
+//! | `POST /logout` from this site or a trusted one | 204, and both cookies are deleted |
+//! | `POST /logout` from elsewhere, with an access token in `Authorization` | 204; the cookies are left alone |
+//! | `POST /refresh` with a cookie, or `POST /logout` with or without, from elsewhere | 403 ([`csrf`](crate::csrf)) |
+//! | malformed JSON or `Authorization`; a refresh token in any other body; more than 4,096 bytes | 400 |
+//! | the store, or the function that supplies claims, fails | 503 with `Retry-After: 1`; no cookie is deleted |
+//!
+//! After a 503 the refresh token may have been used. A client should retry with it within the
+//! [grace](crate::session::Sessions::grace), 10 seconds by default. Later the retry may count as
+//! reuse, and the session ends.
+//!
+//! A JSON body decides if it has a `refresh_token`; cookies are not read then. Other members are ignored. A body
+//! without one, such as `{}` or `null`, means the cookies. So does every other body, a form for example.
+//!
+//! Logout from this site ends every session that a token of the request names: in `Authorization`, in the
+//! access cookie, and in the refresh cookie. Access tokens may have expired. A token that cannot be read, of a retired
+//! key for example, names none. If the store fails, the answer is 503 and the cookies stay.
 //!
 //! Every answer has `Cache-Control: no-store`.
 

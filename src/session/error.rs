@@ -29,12 +29,21 @@ pub enum SessionErrorKind {
     LoggedOut,
     /// The function that supplies claims knows no such subject.
     UnknownSubject,
-    /// The claims do not serialise to an object, or hold one that belongs to the session: `iss`, `sub`, `aud`, `exp`,
-    /// `nbf`, `iat`, `jti`, `sid`, `generation`.
+    /// The token, the subject or the login belongs to another issuer, or the token is not an access
+    /// token of a session.
+    Foreign,
+    /// The claims cannot become a token that a layer accepts. They do not serialise to an object, or
+    /// nest more than 127 levels deep. Or they hold a claim of the session (`iss`, `sub`, `aud`, `exp`,
+    /// `nbf`, `iat`, `jti`, `sid`, `generation`) or one that makes it another kind of token (`events`,
+    /// `cnf`).
     Claims,
-    /// The access token, with these claims, is longer than a cookie may be.
+    /// The access token, with these claims, is longer than
+    /// [`max_token_length`](super::Sessions::max_token_length).
     TooLarge,
-    /// The store, or the function that supplies claims, failed. The refresh token was not used up, and nothing was acknowledged.
+    /// The store, or the function that supplies claims, failed. Nothing was acknowledged, but the
+    /// store may have done it: the refresh token may have been used. Retry within the
+    /// [grace](super::Sessions::grace); after it, the retry is treated as reuse and the session
+    /// ends.
     Unavailable,
     /// The crypto back-end failed.
     Backend,
@@ -52,6 +61,7 @@ impl SessionErrorKind {
             Self::Blocked => "blocked",
             Self::LoggedOut => "logged_out",
             Self::UnknownSubject => "unknown_subject",
+            Self::Foreign => "foreign",
             Self::Claims => "claims",
             Self::TooLarge => "too_large",
             Self::Unavailable => "unavailable",
@@ -81,7 +91,7 @@ impl SessionError {
         self.kind
     }
 
-    pub(super) fn unavailable(source: impl Error + Send + Sync + 'static) -> Self {
+    pub(crate) fn unavailable(source: impl Error + Send + Sync + 'static) -> Self {
         Self {
             kind: SessionErrorKind::Unavailable,
             source: Some(Arc::new(source)),
@@ -112,8 +122,9 @@ impl fmt::Display for SessionError {
             SessionErrorKind::Blocked => "the subject is blocked",
             SessionErrorKind::LoggedOut => "the subject was logged out everywhere",
             SessionErrorKind::UnknownSubject => "there is no such subject",
+            SessionErrorKind::Foreign => "the token or the subject is not one of these sessions",
             SessionErrorKind::Claims => "the claims cannot be put into a token",
-            SessionErrorKind::TooLarge => "the access token is too long for a cookie",
+            SessionErrorKind::TooLarge => "the access token is too long",
             SessionErrorKind::Unavailable => "the sessions are not available",
             SessionErrorKind::Backend => "the crypto back-end failed",
         })

@@ -8,15 +8,23 @@
 //! | --- | --- |
 //! | the current one | a new pair |
 //! | the one before, within the [grace](Sessions::grace) | the current one again, with a new access token |
-//! | older | [`Stolen`](SessionErrorKind::Stolen): the session has ended |
+//! | older, or the one before after the grace | [`Stolen`](SessionErrorKind::Stolen): the session has ended |
 //! | ahead of the store, and authentic | a new pair; the store has lost writes, which is an [event](SessionEventKind::Recovered) |
 //! | forged, or anything else | [`InvalidToken`](SessionErrorKind::InvalidToken), and nothing has changed |
 //!
+//! After an [outage](SessionErrorKind::Unavailable) the client does not know whether its token was
+//! used. It should retry with the same token within the grace, 10 seconds by default. After that,
+//! the retry counts as reuse, and the user must log in again.
+//!
 //! The next refresh token is a function of the session and its counter, so whoever asks twice gets the same one. The
 //! [store](SessionStore) holds no secret, only the counter.
+//!
+//! Methods that name a subject take an [`OwnSubject`], so a token of another issuer cannot name one of
+//! yours.
 
 mod error;
 mod event;
+mod own_subject;
 mod refresh_token;
 mod sessions;
 mod store;
@@ -24,6 +32,7 @@ mod token_pair;
 
 pub use error::{SessionError, SessionErrorKind};
 pub use event::{SessionEvent, SessionEventKind};
+pub use own_subject::OwnSubject;
 pub use refresh_token::{RefreshKeys, SessionId};
 pub use sessions::{PendingLogin, Sessions};
 pub use store::{

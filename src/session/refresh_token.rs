@@ -11,7 +11,7 @@ pub struct SessionId([u8; 16]);
 
 impl SessionId {
     /// A new random id.
-    pub(super) fn random() -> Result<Self, getrandom::Error> {
+    pub(crate) fn random() -> Result<Self, getrandom::Error> {
         let mut id = [0; 16];
         getrandom::fill(&mut id)?;
         Ok(Self(id))

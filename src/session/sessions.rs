@@ -12,12 +12,14 @@ use serde_json::{Map, Value};
 use super::LONGEST_ACCESS_LIFETIME;
 use super::error::{SessionError, SessionErrorKind};
 use super::event::{SessionEvent, SessionEventKind, report};
+use super::own_subject::OwnSubject;
 use super::refresh_token::{Presented, RefreshKeys, SessionId};
 use super::store::{Created, Refusal, Rotated, Rotation, Session, SessionStore, Subject};
 use super::token_pair::TokenPair;
 use crate::claims::{NumericDate, RegisteredClaims};
 use crate::clock::{Clock, SystemClock};
 use crate::keys::{KeySet, SignError, SigningKeySet, TokenHeader};
+use crate::verify::{VerifiedToken, Verifier};
 
 /// Logs subjects in, renews their tokens, and logs them out. Cheap to clone.
 ///
@@ -51,7 +53,7 @@ type Hook = dyn Fn(&SessionEvent<'_>) + Send + Sync;
 /// A login that has begun: what the store said of the subject before its password was checked.
 #[must_use = "a login is complete once `Sessions::complete` was called"]
 pub struct PendingLogin {
-    subject: String,
+    subject: OwnSubject,
     generation: u64,
     label: Option<String>,
 }
@@ -78,8 +80,9 @@ impl<S: SessionStore> Sessions<S> {
     /// 10 seconds: a response that was lost is asked for again sooner than that, and two tabs renew in the same second.
     pub const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
-    /// The claims of a token whose names belong to the session.
-    const RESERVED: [&str; 9] = [
+    /// The claims that belong to the session, and those with which every verifier refuses a token:
+    /// `events` makes it a logout token, `cnf` binds it to its sender.
+    const RESERVED: [&str; 11] = [
         "iss",
         "sub",
         "aud",
@@ -89,6 +92,8 @@ impl<S: SessionStore> Sessions<S> {
         "jti",
         "sid",
         "generation",
+        "events",
+        "cnf",
     ];
 
     /// Sessions in `store`, with access tokens signed by `signing_keys` and refresh tokens under `refresh_keys`.
@@ -107,7 +112,7 @@ impl<S: SessionStore> Sessions<S> {
             idle_lifetime: Self::DEFAULT_IDLE_LIFETIME,
             lifetime: Self::DEFAULT_LIFETIME,
             grace: Self::DEFAULT_GRACE,
-            max_token_length: usize::MAX,
+            max_token_length: Verifier::DEFAULT_MAX_TOKEN_LENGTH,
             claims: Arc::new(|_: &str| -> Supplied {
                 Box::pin(std::future::ready(Ok(Some(Value::Object(Map::new())))))
             }),
@@ -238,6 +243,14 @@ impl<S: SessionStore> Sessions<S> {
     /// Two tabs that renew in the same moment, and a client whose response was lost, are no thieves. A thief who is as fast
     /// is not noticed until the next renewal.
     ///
+    /// Raise it, up to 300 seconds, if clients must survive a longer outage without a new login: a
+    /// client whose response was lost can retry only within the grace. That costs detection: during
+    /// the grace a stolen token yields access tokens unnoticed. Below 3 seconds a client that
+    /// follows `Retry-After: 1` may retry too late.
+    ///
+    /// If a clock steps back by more than the grace, the token before no longer counts: the age of
+    /// the renewal is unknown.
+    ///
     /// # Panics
     ///
     /// If it is over 5 minutes.
@@ -248,8 +261,12 @@ impl<S: SessionStore> Sessions<S> {
         self.map(|config| config.grace = grace)
     }
 
-    /// The longest access token that is issued, in bytes. Longer ones are an error. No limit by default;
-    /// the ready-made routes set it to what fits into a cookie.
+    /// The longest access token that is issued, in bytes. A longer one is
+    /// [`SessionErrorKind::TooLarge`].
+    ///
+    /// 8 KiB by default: a layer refuses longer tokens, unless its
+    /// [`max_token_length`](Verifier::max_token_length) says otherwise. The ready-made routes set it
+    /// to what fits into a cookie.
     #[must_use]
     pub fn max_token_length(self, bytes: usize) -> Self {
         self.map(|config| config.max_token_length = bytes)
@@ -297,12 +314,88 @@ impl<S: SessionStore> Sessions<S> {
         self.config.audience.iter().map(String::as_str)
     }
 
+    /// The subject of an access token that these sessions issued, for a handler that acts on the
+    /// sender of a request.
+    ///
+    /// A layer may trust several issuers. This refuses the tokens of all others, so their `sub` never
+    /// names a subject of yours.
+    ///
+    /// ```
+    /// # use tower_jwt_auth::{VerifiedToken, session::{SessionError, SessionStore, Sessions}};
+    /// async fn logout_everywhere<S: SessionStore>(
+    ///     sessions: Sessions<S>,
+    ///     token: VerifiedToken,
+    /// ) -> Result<(), SessionError> {
+    ///     sessions.logout_everywhere(&sessions.subject_of(&token)?).await
+    /// }
+    /// ```
+    ///
+    /// Without an [`issuer`](Sessions::issuer), only the private claim `generation` tells these tokens
+    /// from those of another key that you trust without an issuer. That stops mistakes, not an issuer
+    /// that lies: name the issuers where you trust several.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionErrorKind::Foreign`] if the token has another `iss`, no `sub`, or does not have the
+    /// `sid` and `generation` of a session.
+    pub fn subject_of(&self, token: &VerifiedToken) -> Result<OwnSubject, SessionError> {
+        self.session_of(token)?;
+        let name = token.subject().ok_or(SessionErrorKind::Foreign)?;
+        Ok(self.subject_named(name))
+    }
+
+    /// The subject with this name: the key of an account, as your service knows it.
+    ///
+    /// Never hand it the `sub` of a token: [`subject_of`](Sessions::subject_of) checks whose token it
+    /// is.
+    #[must_use]
+    pub fn subject_named(&self, name: impl Into<String>) -> OwnSubject {
+        let issuer = self.config.issuer.clone();
+        OwnSubject::new(issuer, name.into().into_boxed_str())
+    }
+
+    /// The session of an access token that these sessions issued. Refuses what
+    /// [`subject_of`](Sessions::subject_of) refuses, except a token without `sub`.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionErrorKind::Foreign`].
+    pub fn session_of(&self, token: &VerifiedToken) -> Result<SessionId, SessionError> {
+        let is_own = token.issuer() == self.issuer_name() && token.generation().is_some();
+        let sid = token.session_id().filter(|_| is_own);
+        let sid = sid.and_then(SessionId::parse);
+        sid.ok_or_else(|| SessionErrorKind::Foreign.into())
+    }
+
+    /// The session that a refresh token names. The token may be an old one, and the session may have
+    /// ended: ask this to end the session that a browser had before a login. `None` if the token is
+    /// not authentic.
+    ///
+    /// ```
+    /// # use tower_jwt_auth::session::{PendingLogin, SessionError, SessionStore, Sessions, TokenPair};
+    /// async fn log_in<S: SessionStore>(
+    ///     sessions: &Sessions<S>,
+    ///     login: PendingLogin,
+    ///     cookie: Option<&str>,
+    /// ) -> Result<TokenPair, SessionError> {
+    ///     if let Some(old) = cookie.and_then(|token| sessions.session_named_by(token)) {
+    ///         sessions.end_session(old).await?;
+    ///     }
+    ///     sessions.complete(login).await
+    /// }
+    /// ```
+    #[must_use]
+    pub fn session_named_by(&self, refresh_token: &str) -> Option<SessionId> {
+        let presented = self.config.refresh_keys.read(refresh_token);
+        presented.map(|presented| presented.sid)
+    }
+
     /// Logs `subject` in, whose password was checked just now. Where that takes time, [`begin`](Sessions::begin) before.
     ///
     /// # Errors
     ///
     /// As [`Sessions::begin`] and [`Sessions::complete`].
-    pub async fn login(&self, subject: &str) -> Result<TokenPair, SessionError> {
+    pub async fn login(&self, subject: &OwnSubject) -> Result<TokenPair, SessionError> {
         let pending = self.begin(subject).await?;
         self.complete(pending).await
     }
@@ -312,15 +405,16 @@ impl<S: SessionStore> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// [`SessionErrorKind::Blocked`]; [`SessionErrorKind::Unavailable`] if the store fails.
-    pub async fn begin(&self, subject: &str) -> Result<PendingLogin, SessionError> {
-        let state = self.store.subject(&self.whose(subject)).await;
+    /// [`SessionErrorKind::Blocked`]; [`SessionErrorKind::Foreign`] for a subject of other sessions;
+    /// [`SessionErrorKind::Unavailable`] if the store fails.
+    pub async fn begin(&self, subject: &OwnSubject) -> Result<PendingLogin, SessionError> {
+        let state = self.store.subject(&self.whose(subject)?).await;
         let state = state.map_err(SessionError::unavailable)?;
         if state.blocked {
             return Err(SessionErrorKind::Blocked.into());
         }
         Ok(PendingLogin {
-            subject: subject.to_owned(),
+            subject: subject.clone(),
             generation: state.generation,
             label: None,
         })
@@ -332,12 +426,13 @@ impl<S: SessionStore> Sessions<S> {
     ///
     /// [`SessionErrorKind::Blocked`] and [`SessionErrorKind::LoggedOut`] if that happened in between;
     /// [`SessionErrorKind::UnknownSubject`], [`SessionErrorKind::Claims`] and [`SessionErrorKind::TooLarge`] for what
-    /// [`Sessions::claims`] supplied; [`SessionErrorKind::Unavailable`] if that or the store fails.
+    /// [`Sessions::claims`] supplied; [`SessionErrorKind::Foreign`] for a login that other sessions
+    /// began; [`SessionErrorKind::Unavailable`] if that or the store fails.
     pub async fn complete(&self, login: PendingLogin) -> Result<TokenPair, SessionError> {
-        let claims = self.supply(&login.subject).await?;
+        let subject = self.whose(&login.subject)?;
+        let claims = self.supply(login.subject.name()).await?;
         let sid = SessionId::random().map_err(|_| SessionErrorKind::Backend)?;
         let now = self.now();
-        let subject = self.whose(&login.subject);
         let mut session = Session::new(sid, &subject, login.generation, now);
         session.label = login.label;
         session.expires_at = now.later_by(self.config.lifetime);
@@ -364,7 +459,12 @@ impl<S: SessionStore> Sessions<S> {
     /// [`SessionErrorKind::Stolen`] for one that was used before, and its session has ended; [`SessionErrorKind::Ended`],
     /// [`Expired`](SessionErrorKind::Expired), [`Blocked`](SessionErrorKind::Blocked),
     /// [`LoggedOut`](SessionErrorKind::LoggedOut) and [`UnknownSubject`](SessionErrorKind::UnknownSubject) for a session
-    /// that is dead. With any other kind the token still counts.
+    /// that is dead.
+    ///
+    /// After [`SessionErrorKind::Unavailable`] the token may have been used: the store may have
+    /// renewed the session and lost the answer. Retry with the same token within the
+    /// [grace](Sessions::grace). A later retry is treated as reuse if the token was used: the
+    /// session ends, and the client must log in again. With any other kind the token still counts.
     pub async fn refresh(&self, refresh_token: &str) -> Result<TokenPair, SessionError> {
         let Presented { sid, counter } = self.read(refresh_token)?;
         let found = self.store.find(sid).await;
@@ -414,23 +514,45 @@ impl<S: SessionStore> Sessions<S> {
     }
 
     /// Ends the session that `refresh_token` belongs to, whichever of its tokens it is. Its access tokens are dead once this
-    /// returns. Ending what has ended changes nothing.
+    /// returns, even if the store has lost the session. Ending what has ended changes nothing.
     ///
     /// # Errors
     ///
     /// [`SessionErrorKind::InvalidToken`]; [`SessionErrorKind::Unavailable`] if the store fails: then it may not have ended.
     pub async fn logout(&self, refresh_token: &str) -> Result<(), SessionError> {
         let Presented { sid, .. } = self.read(refresh_token)?;
+        if self.is_foreign(sid).await? {
+            return Err(SessionErrorKind::InvalidToken.into());
+        }
         self.end_session(sid).await
     }
 
-    /// Ends a session by the `sid` of its access token, which was verified. As [`Sessions::logout`].
+    /// Whether another issuer's sessions keep this one in the same store. The issuer of a session
+    /// never changes, so the answer holds until the session is gone.
+    async fn is_foreign(&self, sid: SessionId) -> Result<bool, SessionError> {
+        let found = self.store.find(sid).await;
+        let found = found.map_err(SessionError::unavailable)?;
+        Ok(found.is_some_and(|session| session.issuer.as_deref() != self.issuer_name()))
+    }
+
+    /// Ends a session. As [`Sessions::logout`].
+    ///
+    /// For the session of a request, take the `sid` from [`session_of`](Sessions::session_of). A
+    /// session of another issuer in the same store is left alone.
+    ///
+    /// Never pass a `sid` from an unverified source: if the store has no such session, it revokes
+    /// the `sid` for a day, which takes an entry each. For a `sid` from a list use
+    /// [`end_session_of`](Sessions::end_session_of).
     ///
     /// # Errors
     ///
     /// [`SessionErrorKind::Unavailable`] if the store fails: then it may not have ended.
     pub async fn end_session(&self, sid: SessionId) -> Result<(), SessionError> {
-        let ended = self.store.end(sid).await;
+        // A session that the store has lost is revoked for as long as any access token may live.
+        // The access lifetime that is configured now may be shorter than it was when the tokens
+        // were issued.
+        let until = self.now().later_by(LONGEST_ACCESS_LIFETIME);
+        let ended = self.store.end(sid, self.issuer_name(), until).await;
         if let Some(session) = ended.map_err(SessionError::unavailable)? {
             self.tell(SessionEventKind::Ended, session.whose(), Some(sid));
         }
@@ -442,14 +564,16 @@ impl<S: SessionStore> Sessions<S> {
     /// # Errors
     ///
     /// [`SessionErrorKind::Unavailable`] if the store fails: then it may not have ended.
+    /// [`SessionErrorKind::Foreign`] for a subject of other sessions.
     pub async fn end_session_of(
         &self,
-        subject: &str,
+        subject: &OwnSubject,
         sid: SessionId,
     ) -> Result<bool, SessionError> {
+        let whose = self.whose(subject)?;
         let found = self.store.find(sid).await;
         match found.map_err(SessionError::unavailable)? {
-            Some(session) if session.whose() == self.whose(subject) => {
+            Some(session) if session.whose() == whose => {
                 self.end_session(sid).await?;
                 Ok(true)
             }
@@ -462,8 +586,9 @@ impl<S: SessionStore> Sessions<S> {
     /// # Errors
     ///
     /// [`SessionErrorKind::Unavailable`] if the store fails: then it may not have happened.
-    pub async fn logout_everywhere(&self, subject: &str) -> Result<(), SessionError> {
-        let whose = self.whose(subject);
+    /// [`SessionErrorKind::Foreign`] for a subject of other sessions.
+    pub async fn logout_everywhere(&self, subject: &OwnSubject) -> Result<(), SessionError> {
+        let whose = self.whose(subject)?;
         let raised = self.store.raise_generation(&whose).await;
         raised.map_err(SessionError::unavailable)?;
         self.tell(SessionEventKind::LoggedOutEverywhere, whose, None);
@@ -475,8 +600,9 @@ impl<S: SessionStore> Sessions<S> {
     /// # Errors
     ///
     /// [`SessionErrorKind::Unavailable`] if the store fails: then it may not have happened.
-    pub async fn block(&self, subject: &str) -> Result<(), SessionError> {
-        let whose = self.whose(subject);
+    /// [`SessionErrorKind::Foreign`] for a subject of other sessions.
+    pub async fn block(&self, subject: &OwnSubject) -> Result<(), SessionError> {
+        let whose = self.whose(subject)?;
         let blocked = self.store.block(&whose).await;
         blocked.map_err(SessionError::unavailable)?;
         self.tell(SessionEventKind::Blocked, whose, None);
@@ -488,8 +614,9 @@ impl<S: SessionStore> Sessions<S> {
     /// # Errors
     ///
     /// [`SessionErrorKind::Unavailable`] if the store fails: then it may not have happened.
-    pub async fn unblock(&self, subject: &str) -> Result<(), SessionError> {
-        let whose = self.whose(subject);
+    /// [`SessionErrorKind::Foreign`] for a subject of other sessions.
+    pub async fn unblock(&self, subject: &OwnSubject) -> Result<(), SessionError> {
+        let whose = self.whose(subject)?;
         let unblocked = self.store.unblock(&whose).await;
         unblocked.map_err(SessionError::unavailable)?;
         self.tell(SessionEventKind::Unblocked, whose, None);
@@ -500,19 +627,29 @@ impl<S: SessionStore> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// [`SessionErrorKind::Unavailable`] if the store fails.
-    pub async fn list(&self, subject: &str) -> Result<Vec<Session>, SessionError> {
-        let listed = self.store.list(&self.whose(subject), self.now()).await;
+    /// [`SessionErrorKind::Unavailable`] if the store fails; [`SessionErrorKind::Foreign`] for a
+    /// subject of other sessions.
+    pub async fn list(&self, subject: &OwnSubject) -> Result<Vec<Session>, SessionError> {
+        let listed = self.store.list(&self.whose(subject)?, self.now()).await;
         let mut sessions = listed.map_err(SessionError::unavailable)?;
         sessions.sort_by(|a, b| b.rotated_at.cmp(&a.rotated_at).then(a.sid.cmp(&b.sid)));
         Ok(sessions)
     }
 
-    fn whose<'a>(&'a self, subject: &'a str) -> Subject<'a> {
-        Subject::new(self.config.issuer.as_deref(), subject)
+    /// Fails for a subject that other sessions made: a service may have several.
+    fn whose<'a>(&self, subject: &'a OwnSubject) -> Result<Subject<'a>, SessionError> {
+        if subject.issuer != self.config.issuer {
+            return Err(SessionErrorKind::Foreign.into());
+        }
+        Ok(Subject::new(subject.issuer.as_deref(), subject.name()))
     }
 
-    fn now(&self) -> NumericDate {
+    /// For how long a session may live.
+    pub(crate) fn longest_life(&self) -> Duration {
+        self.config.lifetime
+    }
+
+    pub(crate) fn now(&self) -> NumericDate {
         NumericDate::precise(self.config.clock.now())
     }
 
@@ -564,6 +701,9 @@ impl<S: SessionStore> Sessions<S> {
             Ok(Value::Object(registered)) => claims.extend(registered),
             _ => return Err(SessionErrorKind::Claims.into()),
         }
+        if !can_be_read(&claims) {
+            return Err(SessionErrorKind::Claims.into());
+        }
         let header = TokenHeader::new().typ("at+jwt");
         let token = self
             .config
@@ -611,6 +751,12 @@ impl<S: SessionStore> Sessions<S> {
 }
 
 const TEN_YEARS: u64 = 10 * 366 * 24 * 60 * 60;
+
+/// Whether a handler can read the claims again: JSON that nests too deeply is written, but not read.
+fn can_be_read(claims: &Map<String, Value>) -> bool {
+    let json = serde_json::to_string(claims);
+    json.is_ok_and(|json| serde_json::from_str::<Value>(&json).is_ok())
+}
 
 #[track_caller]
 fn assert_within(duration: Duration, least: u64, most: u64, what: &str) {

@@ -22,6 +22,8 @@ use crate::revocation::RevocationStore;
 /// - Once [`end`](SessionStore::end), a [replay](Rotated::Replayed), [`raise_generation`](SessionStore::raise_generation) or
 ///   [`block`](SessionStore::block) has returned, [`is_revoked`](RevocationStore::is_revoked) answers `true` for every
 ///   access token of what was ended: until [`Session::access_expires_at`] at least.
+/// - What the store offers to revoke by itself ends sessions too: a session that was revoked is
+///   never renewed.
 /// - A session that is dead by its own times may be dropped once its access tokens are dead for every verifier: 5 minutes,
 ///   the largest leeway, after [`Session::access_expires_at`]. Until then a logout everywhere must know of it. A block, and a
 ///   generation that was raised, may never be dropped.
@@ -53,10 +55,19 @@ pub trait SessionStore: RevocationStore {
         rotation: &Rotation,
     ) -> impl Future<Output = Result<Rotated, Self::Error>> + Send;
 
-    /// Ends a session, and says which it was. Ending what has ended changes nothing.
+    /// Ends a session of `issuer`, and returns it. Ending it again changes nothing.
+    ///
+    /// If the store has no session `sid`, it may have lost it. Then it revokes every token of
+    /// `issuer` with this `sid` until `revoke_until`, unless the `sid` is revoked already. A
+    /// session of another issuer is left alone.
+    ///
+    /// Call this only for a `sid` from a token that was verified: each other `sid` may cost the
+    /// store an entry.
     fn end(
         &self,
         sid: SessionId,
+        issuer: Option<&str>,
+        revoke_until: NumericDate,
     ) -> impl Future<Output = Result<Option<Session>, Self::Error>> + Send;
 
     /// Raises the subject's generation by one, which ends all sessions that it has, and says what it is now.
@@ -115,8 +126,10 @@ impl<S: SessionStore> SessionStore for Arc<S> {
     fn end(
         &self,
         sid: SessionId,
+        issuer: Option<&str>,
+        revoke_until: NumericDate,
     ) -> impl Future<Output = Result<Option<Session>, Self::Error>> + Send {
-        (**self).end(sid)
+        (**self).end(sid, issuer, revoke_until)
     }
 
     fn raise_generation(
@@ -258,10 +271,9 @@ impl Session {
         }
         let previous = self.counter.checked_sub(1);
         if rotation.counter < self.counter {
-            let age = rotation
-                .now
-                .since_epoch()
-                .saturating_sub(self.rotated_at.since_epoch());
+            // Once a clock has stepped back, nobody knows how long ago the renewal was.
+            let now = rotation.now.since_epoch();
+            let age = now.abs_diff(self.rotated_at.since_epoch());
             if previous != Some(rotation.counter) || age >= rotation.grace {
                 return Rotated::Replayed(self.clone());
             }

@@ -17,6 +17,10 @@ use crate::session::{
 
 /// Revocations and sessions in memory, for one process, until it ends. Cheap to clone; clones share everything.
 ///
+/// If the clock was ahead when something was dropped, sessions that expire before the time it showed
+/// are gone. Tokens that expire no later than a revocation that was dropped count as revoked, also
+/// once the clock is right: for a day at most, unless a token was revoked that lives longer.
+///
 /// After a restart nobody is logged in, and what was revoked counts again until it expires: fit for tests, for services
 /// whose signing key is as short-lived as they are, and for access tokens of minutes.
 ///
@@ -79,18 +83,82 @@ impl MemoryStore {
 
     /// Revokes. Once it has returned, every look-up sees it. To revoke what is revoked changes nothing.
     ///
-    /// This ends access tokens. A session of [`Sessions`](crate::session::Sessions) goes on, and gets others: end it there.
+    /// This holds for sessions in this store too. A session that is revoked has ended. A block
+    /// refuses logins and refreshes, and a generation ends the sessions before it.
     ///
     /// # Errors
     ///
     /// [`MemoryStoreFull`] if there is no room: then it is not revoked. What was revoked before stays so.
     pub fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), MemoryStoreFull> {
-        Ok(self.0.set.revoke(revocation)?)
+        let mut sessions = self.sessions();
+        match *revocation {
+            Revocation::Session { issuer, sid, until } => {
+                let sid = SessionId::parse(sid);
+                let held = sid.and_then(|sid| sessions.find_of(sid, issuer)).cloned();
+                let Some(session) = held else {
+                    return Ok(self.0.set.revoke(revocation)?);
+                };
+                self.revoke_session(&session, until)?;
+                sessions.end(session.sid);
+            }
+            Revocation::Generation {
+                issuer,
+                subject,
+                generation,
+                until,
+            } => {
+                let subject = Subject::new(issuer, subject);
+                let before = sessions.subject(&subject);
+                if generation <= before.generation {
+                    return Ok(self.0.set.revoke(revocation)?);
+                }
+                let latest = sessions.latest_access(&subject).unwrap_or(until);
+                self.revoke_before(&subject, generation, until.max(latest))?;
+                sessions.set(&subject, SubjectState::new(generation, before.blocked));
+            }
+            Revocation::Block { issuer, subject } => {
+                let subject = Subject::new(issuer, subject);
+                let is_known = sessions.subject(&subject).generation > 0
+                    || sessions.sessions_of(&subject).next().is_some();
+                // The tokens of other issuers know no generation.
+                self.block_in(&mut sessions, &subject, is_known)?;
+            }
+            _ => self.0.set.revoke(revocation)?,
+        }
+        Ok(())
+    }
+
+    /// Blocks a subject, and raises its generation if that is wanted and was not done by an earlier
+    /// block.
+    fn block_in(
+        &self,
+        sessions: &mut SessionTable,
+        subject: &Subject<'_>,
+        raises: bool,
+    ) -> Result<(), MemoryStoreFull> {
+        let mut state = sessions.subject(subject);
+        self.0.set.revoke(&Revocation::Block {
+            issuer: subject.issuer,
+            subject: subject.name,
+        })?;
+        if raises && (!state.blocked || state.generation == 0) {
+            state.generation = state.generation.saturating_add(1);
+        }
+        state.blocked = true;
+        sessions.set(subject, state);
+        Ok(())
     }
 
     /// Lifts the block of a subject of tokens that are not this crate's sessions: see
     /// [`RevocationSet::lift_block`]. Whether there was one.
     pub fn lift_block(&self, issuer: Option<&str>, subject: &str) -> bool {
+        let mut sessions = self.sessions();
+        let whose = Subject::new(issuer, subject);
+        let mut state = sessions.subject(&whose);
+        if state.blocked {
+            state.blocked = false;
+            sessions.set(&whose, state);
+        }
         self.0.set.lift_block(issuer, subject)
     }
 
@@ -133,12 +201,13 @@ impl MemoryStore {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn revoke_session(&self, session: &Session) -> Result<(), MemoryStoreFull> {
-        self.revoke(&Revocation::Session {
+    /// Until `until`, or until all its access tokens are dead if that is later.
+    fn revoke_session(&self, session: &Session, until: NumericDate) -> Result<(), MemoryStoreFull> {
+        Ok(self.0.set.revoke(&Revocation::Session {
             issuer: session.issuer.as_deref(),
             sid: &session.sid.to_string(),
-            until: session.access_expires_at,
-        })
+            until: until.max(session.access_expires_at),
+        })?)
     }
 
     /// Before the sessions are looked at: a set that is full must leave all as it was.
@@ -148,12 +217,12 @@ impl MemoryStore {
         generation: u64,
         until: NumericDate,
     ) -> Result<(), MemoryStoreFull> {
-        self.revoke(&Revocation::Generation {
+        Ok(self.0.set.revoke(&Revocation::Generation {
             issuer: subject.issuer,
             subject: subject.name,
             generation,
             until,
-        })
+        })?)
     }
 }
 
@@ -205,7 +274,7 @@ impl SessionStore for MemoryStore {
             | Rotated::Repeated(session)
             | Rotated::Recovered(session) => sessions.keep(session),
             Rotated::Replayed(session) => {
-                self.revoke_session(session)?;
+                self.revoke_session(session, session.access_expires_at)?;
                 sessions.end(sid);
             }
             Rotated::Refused(_) => {}
@@ -213,12 +282,31 @@ impl SessionStore for MemoryStore {
         Ok(rotated)
     }
 
-    async fn end(&self, sid: SessionId) -> Result<Option<Session>, MemoryStoreFull> {
+    async fn end(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+        revoke_until: NumericDate,
+    ) -> Result<Option<Session>, MemoryStoreFull> {
         let mut sessions = self.sessions();
-        if let Some(session) = sessions.find(sid) {
-            self.revoke_session(session)?;
+        if let Some(session) = sessions.find_of(sid, issuer) {
+            self.revoke_session(session, session.access_expires_at)?;
+            return Ok(sessions.end(sid));
         }
-        Ok(sessions.end(sid))
+        if sessions.find(sid).is_none() {
+            let sid = sid.to_string();
+            let mut token = TokenId::new(NumericDate::MAX).sid(&sid);
+            token.issuer = issuer;
+            // A second logout must not lengthen what the first has revoked.
+            if !self.0.set.is_revoked(&token) {
+                self.0.set.revoke(&Revocation::Session {
+                    issuer,
+                    sid: &sid,
+                    until: revoke_until,
+                })?;
+            }
+        }
+        Ok(None)
     }
 
     async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, MemoryStoreFull> {
@@ -234,19 +322,7 @@ impl SessionStore for MemoryStore {
     }
 
     async fn block(&self, subject: &Subject<'_>) -> Result<(), MemoryStoreFull> {
-        let mut sessions = self.sessions();
-        let mut state = sessions.subject(subject);
-        // Even if it stands: `lift_block` may have taken it from the set.
-        self.revoke(&Revocation::Block {
-            issuer: subject.issuer,
-            subject: subject.name,
-        })?;
-        if !state.blocked {
-            state.generation = state.generation.saturating_add(1);
-            state.blocked = true;
-            sessions.set(subject, state);
-        }
-        Ok(())
+        self.block_in(&mut self.sessions(), subject, true)
     }
 
     async fn unblock(&self, subject: &Subject<'_>) -> Result<(), MemoryStoreFull> {
@@ -260,7 +336,8 @@ impl SessionStore for MemoryStore {
             state.blocked = false;
             sessions.set(subject, state);
         } else {
-            self.lift_block(subject.issuer, subject.name);
+            // The set that the store was made with may hold it.
+            self.0.set.lift_block(subject.issuer, subject.name);
         }
         Ok(())
     }

@@ -59,6 +59,12 @@ impl SessionTable {
         self.sessions.get(&sid)
     }
 
+    /// The session, if it is one of that issuer.
+    pub(super) fn find_of(&self, sid: SessionId, issuer: Option<&str>) -> Option<&Session> {
+        self.find(sid)
+            .filter(|session| session.issuer.as_deref() == issuer)
+    }
+
     /// What the rotation would make of the session; [`SessionTable::keep`] or [`SessionTable::end`] makes it so.
     pub(super) fn rotate(&self, sid: SessionId, rotation: &Rotation) -> Rotated {
         let Some(session) = self.sessions.get(&sid) else {
@@ -106,7 +112,12 @@ impl SessionTable {
         for sid in stale {
             self.end(sid);
         }
-        self.subjects.entry(whose(subject)).or_default().state = state;
+        let whose = whose(subject);
+        let entry = self.subjects.entry(whose.clone()).or_default();
+        entry.state = state;
+        if entry.sessions.is_empty() && state == SubjectState::default() {
+            self.subjects.remove(&whose);
+        }
     }
 
     pub(super) fn sessions_of(&self, subject: &Subject<'_>) -> impl Iterator<Item = &Session> {

@@ -8,7 +8,8 @@ use crate::claims::NumericDate;
 use crate::clock::ManualClock;
 use crate::revocation::{RevocationStore, TokenId};
 use crate::session::{
-    Created, Rotated, Rotation, Session, SessionId, SessionStore, Subject, SubjectState,
+    Created, LONGEST_ACCESS_LIFETIME, Rotated, Rotation, Session, SessionId, SessionStore, Subject,
+    SubjectState,
 };
 
 const START: u64 = 1_700_000_000;
@@ -78,6 +79,7 @@ musts! {
     the_absolute_end_is_never_extended,
     the_token_before_counts_within_the_grace,
     the_grace_does_not_slide,
+    a_clock_that_steps_back_does_not_lengthen_the_grace,
     the_token_before_ends_the_session_after_the_grace,
     an_older_token_ends_the_session_within_the_grace,
     a_token_ahead_of_the_store_counts,
@@ -86,6 +88,9 @@ musts! {
     an_ended_session_is_gone,
     ending_twice_changes_nothing,
     ending_one_session_leaves_the_others,
+    a_session_of_another_issuer_is_not_ended,
+    ending_a_lost_session_revokes_its_tokens,
+    ending_a_lost_session_leaves_other_tokens,
     ending_revokes_the_tokens_of_its_issuer_alone,
     ending_revokes_until_the_latest_access_token_is_dead,
     a_repeated_renewal_counts_for_how_long_to_revoke,
@@ -164,6 +169,17 @@ fn rotation(counter: u64, seconds: u64) -> Rotation {
     }
 }
 
+/// Ends a session of that issuer. One that was lost is revoked for as long as an access token may
+/// live.
+async fn end<S: SessionStore>(
+    store: &S,
+    sid: SessionId,
+    issuer: Option<&str>,
+) -> Result<Option<Session>, S::Error> {
+    let longest = at(LONGEST_ACCESS_LIFETIME.as_secs());
+    store.end(sid, issuer, longest).await
+}
+
 impl<S: SessionStore> Bench<S> {
     #[track_caller]
     fn must(&self, holds: bool, what: &str) {
@@ -205,6 +221,12 @@ impl<S: SessionStore> Bench<S> {
 
     async fn rotate(&self, session: &Session, rotation: &Rotation) -> Rotated {
         self.answer(self.store.rotate(session.sid, rotation).await)
+    }
+
+    /// Ends a session, as its issuer does.
+    async fn end(&self, session: &Session) -> Option<Session> {
+        let ended = end(&*self.store, session.sid, session.issuer.as_deref());
+        self.answer(ended.await)
     }
 
     async fn found(&self, session: &Session) -> Option<Session> {
@@ -278,7 +300,7 @@ impl<S: SessionStore> Bench<S> {
             self.at_once(20, move |store, number| async move {
                 let session = session(200 + number, &stranger, 0, seconds);
                 store.create(&session).await?;
-                store.end(session.sid).await
+                end(&*store, session.sid, None).await
             })
             .await;
         }
@@ -424,6 +446,26 @@ impl<S: SessionStore> Bench<S> {
         );
     }
 
+    async fn a_clock_that_steps_back_does_not_lengthen_the_grace(self) {
+        // By less than the grace: then the grace counts from the earlier time.
+        let session = self.login(1, &ALICE, 0).await;
+        self.rotate(&session, &rotation(0, 100)).await;
+        self.rotate(&session, &rotation(0, 95)).await;
+        let rotated = self.rotate(&session, &rotation(0, 105)).await;
+        self.must(
+            matches!(rotated, Rotated::Replayed(_)),
+            "the grace is counted from the earliest time at which the token before was seen",
+        );
+        // By more: nobody knows how long ago the renewal was.
+        let session = self.login(2, &ALICE, 0).await;
+        self.rotate(&session, &rotation(0, 100)).await;
+        let rotated = self.rotate(&session, &rotation(0, 80)).await;
+        self.must(
+            matches!(rotated, Rotated::Replayed(_)),
+            "the token before does not count after a step back by more than the grace",
+        );
+    }
+
     async fn the_token_before_ends_the_session_after_the_grace(self) {
         let session = self.login(1, &ALICE, 0).await;
         let other = self.login(2, &ALICE, 0).await;
@@ -495,13 +537,13 @@ impl<S: SessionStore> Bench<S> {
         );
         let found = self.found(&session).await;
         self.must(found.is_none(), "a session that never was is not found");
-        let ended = self.answer(self.store.end(session.sid).await);
+        let ended = self.end(&session).await;
         self.must(ended.is_none(), "a session that never was cannot be ended");
     }
 
     async fn an_ended_session_is_gone(self) {
         let session = self.login(1, &ALICE, 0).await;
-        let ended = self.answer(self.store.end(session.sid).await);
+        let ended = self.end(&session).await;
         self.same(
             &ended,
             &Some(session.clone()),
@@ -513,8 +555,8 @@ impl<S: SessionStore> Bench<S> {
 
     async fn ending_twice_changes_nothing(self) {
         let session = self.login(1, &ALICE, 0).await;
-        self.answer(self.store.end(session.sid).await);
-        let again = self.answer(self.store.end(session.sid).await);
+        self.end(&session).await;
+        let again = self.end(&session).await;
         self.must(again.is_none(), "ending what has ended changes nothing");
         self.must_be_dead(&session, "a session that was ended")
             .await;
@@ -523,14 +565,56 @@ impl<S: SessionStore> Bench<S> {
     async fn ending_one_session_leaves_the_others(self) {
         let session = self.login(1, &ALICE, 0).await;
         let other = self.login(2, &ALICE, 0).await;
-        self.answer(self.store.end(session.sid).await);
+        self.end(&session).await;
+        self.must_live(&other, "another session of the subject")
+            .await;
+    }
+
+    async fn a_session_of_another_issuer_is_not_ended(self) {
+        let session = self.login(1, &ALICE, 0).await;
+        for issuer in [ELSEWHERE.issuer, None] {
+            let ended = self.answer(end(&*self.store, session.sid, issuer).await);
+            self.must(ended.is_none(), "a session of another issuer is not ended");
+        }
+        self.must_live(&session, "a session that another issuer would end")
+            .await;
+    }
+
+    async fn ending_a_lost_session_revokes_its_tokens(self) {
+        let longest = LONGEST_ACCESS_LIFETIME.as_secs();
+        for (number, subject) in [(1, ALICE), (2, NOWHERE)] {
+            self.go_to(0);
+            let session = session(number, &subject, 0, 0);
+            let ended = self.end(&session).await;
+            self.must(ended.is_none(), "a session that was lost is not returned");
+            for seconds in [0, ACCESS, longest / 2, longest - 1] {
+                self.go_to(seconds);
+                self.stir().await;
+                let revoked = self.revoked(&session, at(longest)).await;
+                self.must(
+                    revoked,
+                    "the end of a session that was lost revokes its tokens for as long as it says",
+                );
+            }
+        }
+    }
+
+    async fn ending_a_lost_session_leaves_other_tokens(self) {
+        let mut session = session(1, &ALICE, 0, 0);
+        self.end(&session).await;
+        for issuer in [ELSEWHERE.issuer, None] {
+            session.issuer = issuer.map(str::to_owned);
+            let revoked = self.revoked(&session, session.access_expires_at).await;
+            self.must(!revoked, "tokens are told apart by issuer and id");
+        }
+        let other = self.login(2, &ALICE, 0).await;
         self.must_live(&other, "another session of the subject")
             .await;
     }
 
     async fn ending_revokes_the_tokens_of_its_issuer_alone(self) {
         let mut session = self.login(1, &ALICE, 0).await;
-        self.answer(self.store.end(session.sid).await);
+        self.end(&session).await;
         for issuer in [ELSEWHERE.issuer, None] {
             session.issuer = issuer.map(str::to_owned);
             let revoked = self.revoked(&session, session.access_expires_at).await;
@@ -541,7 +625,7 @@ impl<S: SessionStore> Bench<S> {
     async fn ending_revokes_until_the_latest_access_token_is_dead(self) {
         let session = self.login(1, &ALICE, 0).await;
         self.rotate(&session, &rotation(0, 200)).await;
-        self.answer(self.store.end(session.sid).await);
+        self.end(&session).await;
         for seconds in [200, ACCESS, ACCESS + 100, ACCESS + 199] {
             self.go_to(seconds);
             self.stir().await;
@@ -558,7 +642,7 @@ impl<S: SessionStore> Bench<S> {
         let until = at(ACCESS + 209);
         self.rotate(&session, &rotation(0, 200)).await;
         self.rotate(&session, &rotation(0, 209)).await;
-        self.answer(self.store.end(session.sid).await);
+        self.end(&session).await;
         self.go_to(ACCESS + 208);
         self.stir().await;
         // With a leeway of its own a store may be generous, so its word is asked as well.
@@ -734,7 +818,7 @@ impl<S: SessionStore> Bench<S> {
         for (number, subject) in [(4, BOB), (5, ELSEWHERE), (6, NOWHERE)] {
             self.login(number, &subject, 0).await;
         }
-        self.answer(self.store.end(ended.sid).await);
+        self.end(&ended).await;
         let listed = self.list(&ALICE, 0).await;
         self.same(
             &listed,
@@ -834,7 +918,7 @@ impl<S: SessionStore> Bench<S> {
     }
 
     async fn an_end_wins_against_renewals_at_the_same_time(self) {
-        self.race(|store, sid| async move { store.end(sid).await.map(drop) })
+        self.race(|store, sid| async move { end(&*store, sid, ALICE.issuer).await.map(drop) })
             .await;
     }
 

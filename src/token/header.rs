@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::base64url;
+use crate::json::is_shallow;
 
 /// The members of a header that decide something.
 ///
@@ -22,7 +23,8 @@ pub(crate) struct JoseHeader<'a> {
 /// Why a header is refused, whoever signed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderFault {
-    /// Not base64url, not a JSON object, a member of the wrong type, or one that comes twice.
+    /// Not base64url, not a JSON object, nested too deeply, a member of the wrong type, or one that
+    /// comes twice.
     Malformed,
     /// `crit` (RFC 7515 §4.1.11): no extension is understood here.
     Critical,
@@ -43,6 +45,9 @@ impl JoseHeader<'_> {
         let json = base64url::decode(segment).map_err(|_| HeaderFault::Malformed)?;
         // serde_json skips over strings that it ignores without looking whether they are UTF-8.
         let json = std::str::from_utf8(&json).map_err(|_| HeaderFault::Malformed)?;
+        if !is_shallow(json.as_bytes()) {
+            return Err(HeaderFault::Malformed);
+        }
         let members: Members<'_> =
             serde_json::from_str(json).map_err(|_| HeaderFault::Malformed)?;
         members.into_header().map(|header| read(&header))

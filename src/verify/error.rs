@@ -28,7 +28,8 @@ pub enum VerifyErrorKind {
     /// Five segments: a JWE. This crate does not decrypt.
     Encrypted,
 
-    /// The header is no JSON object in strict base64url, lacks `alg`, or has a member twice or of the wrong type.
+    /// The header is no JSON object in strict base64url, lacks `alg`, has a member twice or of the
+    /// wrong type, or nests deeper than 127 levels.
     MalformedHeader,
     /// The header has `crit` (RFC 7515 §4.1.11).
     CriticalHeader,
@@ -51,7 +52,8 @@ pub enum VerifyErrorKind {
     /// The signature is not that of the key.
     BadSignature,
 
-    /// The payload is no JSON object, or has a registered claim twice or of the wrong type.
+    /// The payload is no JSON object, has a registered claim twice or of the wrong type, or nests
+    /// deeper than 127 levels.
     MalformedClaims,
     /// `exp` is missing.
     MissingExpiry,

@@ -9,9 +9,12 @@
 //!    `jwk`, `jku`, `x5u` and `x5c` are never read.
 //! 3. The key is found by `kid` and `alg`, never by trying out (see [`KeySet`](crate::keys::KeySet)).
 //! 4. The signature is verified, before any claim is believed.
-//! 5. The claims: no registered one twice or of the wrong type. `exp` is required, and counts while
+//! 5. The claims: no registered one twice or of the wrong type, and, as in the header, nothing
+//!    nested deeper than 127 levels. `exp` is required, and counts while
 //!    `now < exp + leeway`; `nbf` and `iat` do not lie in the future, and `exp` not before `iat`. Issuer and audience are
 //!    required once configured, and compared whole. A token with an `aud` is refused where none is configured (RFC 7519 §4.1.3).
+//!    `"aud": []` names nobody: it counts as absent where no audience is configured, and as a wrong
+//!    one otherwise.
 //!    Of several [`TrustedIssuer`]s, `iss` chooses the one whose keys count, so there the claims are read first.
 //!    A logout token (`events`) is no access token, and a sender-constrained one (`cnf`) is no bearer token.
 //!
@@ -605,7 +608,13 @@ impl Verifier {
             [] => &*self.audiences,
             own => own,
         };
-        match (&members.audience, accepted) {
+        // An empty array names nobody. Only where an audience is required does that differ from no
+        // `aud`.
+        let audience = members
+            .audience
+            .as_ref()
+            .filter(|audience| !accepted.is_empty() || !audience.is_empty());
+        match (audience, accepted) {
             // What others sign is meant for somebody: for us only if it says so (RFC 9068 §4).
             (None, []) if anchor.is_remote() && !self.any_audience => {
                 Err(VerifyErrorKind::MissingAudience.into())

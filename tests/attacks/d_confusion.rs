@@ -490,6 +490,246 @@ fn d05_the_text_of_a_key_is_no_secret() {
     }
 }
 
+/// Keys as other tools write them, and as they are quoted on their way.
+fn disguises() -> Vec<Encoding> {
+    let mut all: Vec<Encoding> = Vec::new();
+    let mut add = |name: &str, text: String| all.push((name.to_owned(), text.into_bytes()));
+    let ec = ec_jwk(&P256, "P-256", json!({ "kid": "a" }));
+    let rsa = rsa_jwk(json!({ "alg": "RS256" }));
+    for (kind, jwk) in [("EC", &ec), ("RSA", &rsa)] {
+        let without = |name: &str| {
+            let mut jwk: Value = serde_json::from_str(jwk).unwrap();
+            jwk.as_object_mut().unwrap().remove(name);
+            jwk.to_string()
+        };
+        let unquoted = ["kty", "crv", "x", "y", "n", "e", "kid", "alg"]
+            .iter()
+            .fold(jwk.clone(), |text, name| {
+                text.replace(&format!("\"{name}\":"), &format!("{name}: "))
+            });
+        for (name, text) in [
+            ("in single quotes", jwk.replace('"', "'")),
+            ("in JavaScript", unquoted.clone()),
+            (
+                "in YAML",
+                unquoted.replace(['{', '}', '"'], "").replace(',', "\n"),
+            ),
+            ("in Ruby", jwk.replace("\":", "\" => ")),
+            (
+                "with a name in escapes",
+                jwk.replace("\"kty", "\"\\u006bty"),
+            ),
+            (
+                "with names in escapes",
+                jwk.replace("\"k", "\"\\u006B")
+                    .replace("\"e\"", "\"\\u0065\""),
+            ),
+            (
+                "with JavaScript's escapes",
+                jwk.replace("\"kty", "\"\\x6bty"),
+            ),
+            ("as a JSON text", jwk.replace('"', "\\\"")),
+            ("as a JSON text within one", jwk.replace('"', "\\\\\\\"")),
+            ("in HTML", jwk.replace('"', "&quot;")),
+            ("in a URL", jwk.replace('"', "%22")),
+            ("without kty", without("kty")),
+            (
+                "without kty, pretty",
+                without("kty").replace("\":", "\" :\n"),
+            ),
+            (
+                "without kty, in single quotes",
+                without("kty").replace('"', "'"),
+            ),
+            (
+                "behind mark and space",
+                format!("\u{feff} \n{}", jwk.replace('"', "'")),
+            ),
+            (
+                "twice in base64",
+                base64_simd::STANDARD.encode_to_string(base64url(jwk)),
+            ),
+        ] {
+            add(&format!("{kind} JWK {name}"), text);
+        }
+    }
+    let certified = json!({ "x5c": ["MIIB"], "use": "sig", "kid": "of a certificate" });
+    add("certificates of a JWK", certified.to_string());
+    let n = base64_simd::STANDARD
+        .encode_to_string(RSA.public_key().modulus().big_endian_without_leading_zero());
+    let value = format!("<Modulus>{n}</Modulus><Exponent>AQAB</Exponent>");
+    add("XML", format!("<RSAKeyValue>{value}</RSAKeyValue>"));
+    add("XML of another order", value);
+    add(
+        "XML Signature",
+        format!("<ds:RSAKeyValue xmlns:ds=\"x\"><ds:Modulus>{n}</ds:Modulus></ds:RSAKeyValue>"),
+    );
+    add(
+        "XML of a curve",
+        "<ECKeyValue><NamedCurve URI=\"urn:oid:1.2.840.10045.3.1.7\"/></ECKeyValue>".into(),
+    );
+    add(
+        "a certificate in XML",
+        "<X509Data><X509Certificate>MIIB</X509Certificate></X509Data>".into(),
+    );
+    let [(_, pem), ..] = pem_texts();
+    add("PEM in lower case", pem.to_lowercase());
+    add("OpenPGP", pem.replace("PUBLIC KEY", "PGP PUBLIC KEY BLOCK"));
+    add(
+        "PuTTY",
+        "PuTTY-User-Key-File-3: ssh-ed448\nEncryption: none\nComment: me".into(),
+    );
+    let hex = |bytes: &[u8], between: &str| {
+        let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+        digits.collect::<Vec<_>>().join(between)
+    };
+    let der = spki(P256.public_key());
+    for (name, text) in [
+        ("hex", hex(&der, "")),
+        ("hex by colons", hex(&der, ":")),
+        ("hex by spaces", hex(&der, " ")),
+        ("hex by commas", format!("0x{}", hex(&der, ", 0x"))),
+        ("hex in escapes", format!("\\x{}", hex(&der, "\\x"))),
+        (
+            "hex in base64",
+            base64_simd::STANDARD.encode_to_string(hex(&der, "")),
+        ),
+        (
+            "base64 in hex",
+            hex(base64_simd::STANDARD.encode_to_string(&der).as_bytes(), ""),
+        ),
+        (
+            "openssl's text",
+            format!("Public-Key: (256 bit)\npub:\n    {}", hex(&der[26..], ":")),
+        ),
+        (
+            "openssl's modulus",
+            format!("Modulus={}", hex(&[0xa5; 256], "").to_uppercase()),
+        ),
+    ] {
+        add(name, text);
+    }
+    let marked = [b"\xef\xbb\xbf \n", &*der, b"\0\n"].concat();
+    all.push(("DER behind a byte order mark".into(), marked));
+    all
+}
+
+#[test]
+fn d05_a_key_in_disguise_is_no_secret() {
+    for (name, secret) in disguises() {
+        let verdict = VerifyingKey::hs256(&secret).err();
+        assert_eq!(verdict, Some(KeyError::SecretIsKey), "{name}");
+    }
+}
+
+/// A point with both coordinates shows by its equation what it is, whatever it is wrapped in.
+#[test]
+fn d05_an_uncompressed_point_is_no_secret() {
+    let p521 = SigningKey::generate(Algorithm::ES512).unwrap();
+    let jwk: Value = serde_json::from_str(&p521.verifying_key().to_jwk().unwrap()).unwrap();
+    let decode = |name: &str| {
+        let text = jwk[name].as_str().unwrap();
+        base64_simd::URL_SAFE_NO_PAD.decode_to_vec(text).unwrap()
+    };
+    let p521 = [&[4][..], &decode("x"), &decode("y")].concat();
+    let points = [
+        P256.public_key().as_ref(),
+        K256.public_key().as_ref(),
+        P384.public_key().as_ref(),
+        &p521,
+    ];
+    for point in points {
+        let hex: String = point.iter().map(|byte| format!("{byte:02X}")).collect();
+        let hybrid = [&[6 | (point.last().unwrap() & 1)], &point[1..]].concat();
+        for secret in [
+            point,
+            &point[1..],
+            &hybrid,
+            hex.as_bytes(),
+            base64url(point).as_bytes(),
+            base64_simd::STANDARD.encode_to_string(point).as_bytes(),
+        ] {
+            all_say("a point", secret, |_| Some(KeyError::SecretIsKey));
+        }
+        // One that lies on no curve is as good as any other bytes.
+        for at in [1, point.len() - 1] {
+            let mut other = point.to_vec();
+            other[at] ^= 1;
+            all_say("no point", &other, |_| None);
+        }
+        // One coordinate lies on the curve half of the time, as random bytes do.
+        let compressed = [&[2], &point[1..=point.len() / 2]].concat();
+        assert!(VerifyingKey::hs256(&compressed).is_ok());
+    }
+}
+
+/// A generator of numbers that are random enough to look like a secret, and the same each time.
+fn random_bytes(state: &mut u64, length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bytes.extend((word ^ (word >> 31)).to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// As bytes, and as the texts that tools write them in. `SECRETS` sets how many of each length.
+#[test]
+fn d05_random_secrets_are_never_taken_for_keys() {
+    let secrets = std::env::var("SECRETS").map_or(200, |count| count.parse().unwrap());
+    let mut state = 14;
+    for length in 32..=133 {
+        for _ in 0..secrets {
+            let bytes = random_bytes(&mut state, length);
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            for secret in [
+                &*bytes,
+                hex.as_bytes(),
+                base64url(&bytes).as_bytes(),
+                base64_simd::STANDARD.encode_to_string(&bytes).as_bytes(),
+            ] {
+                let verdict = VerifyingKey::hs256(secret).err();
+                assert_eq!(verdict, None, "{}", String::from_utf8_lossy(secret));
+            }
+        }
+    }
+}
+
+/// Nor bytes that begin as DER, a point or a text of a key do.
+#[test]
+fn d05_secrets_that_begin_like_a_key() {
+    let mut state = 24;
+    for start in [
+        &[0x30][..],
+        &[0x30, 0x3e],
+        &[0x30, 0x81, 0x80],
+        &[4],
+        b"{\"",
+        b"ssh-",
+        b"<",
+        b"-----",
+    ] {
+        for length in (32..=133).chain([64, 65, 97, 133].repeat(50)) {
+            let mut secret = random_bytes(&mut state, length);
+            secret[..start.len()].copy_from_slice(start);
+            let verdict = VerifyingKey::hs256(&secret).err();
+            assert_eq!(verdict, None, "{}", String::from_utf8_lossy(&secret));
+        }
+    }
+    for secret in [
+        "the key to this house is {n} and {e}, not a number",
+        "x: 1, y: 2; what is the modulus of the exponent?",
+        "'keys', 'kid', and 'use' are words in a list of words",
+        "public key, private key: both begin with a p, correct?",
+        r#"{"n":"this is an object of JSON, and it is no key"}"#,
+    ] {
+        assert_eq!(VerifyingKey::hs256(secret).err(), None, "{secret}");
+    }
+}
+
 /// Nothing marks a bare modulus: it is as long and as random as a good secret. That nobody takes it for one by
 /// mistake rests on a key being bound to its algorithm (D02).
 #[test]
@@ -528,17 +768,22 @@ async fn d06_empty_secrets() {
         &b""[..],
         b" ",
         b"\n",
-        b"\0",
         &[b' '; 64],
         &[b'\t'; 64],
         &[b'\n'; 64],
         &b"\r\n".repeat(32),
         &b" \t\r\n\x0c\0".repeat(16),
-        &[0; 64],
     ] {
         all_say(&format!("{secret:?}"), secret, |_| {
             Some(KeyError::EmptySecret)
         });
+    }
+    // A buffer that nobody filled is not empty, and says what it is.
+    for length in [1, 31, 32, 64, 200] {
+        for (constructor, verdict) in verdicts(Algorithm::HS256, &vec![0; length]) {
+            let text = verdict.map(|error| error.to_string()).unwrap_or_default();
+            assert!(text.contains("zero"), "{constructor} {length}: {text}");
+        }
     }
     // `k` left out, or of no type.
     for k in [json!(null), json!(0), json!([]), json!({})] {

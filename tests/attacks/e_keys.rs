@@ -11,14 +11,14 @@ use aws_lc_rs::signature::{
 };
 use axum::Router;
 use serde_json::{Value, json};
-use tower_jwt_auth::keys::{Algorithm, KeySet, KeySetError, VerifyingKey};
+use tower_jwt_auth::keys::{Algorithm, JwksOptions, KeySet, KeySetError, VerifyingKey};
 use tower_jwt_auth::{JwtAuthLayer, Verifier, VerifyErrorKind::*};
 
 #[cfg(feature = "tracing")]
 use crate::support::Log;
 use crate::support::{
     P256, SECRET, Signer, app, base64url, bearer, carried, carrier, certificate, claims, clock,
-    ec_jwk, forge, hs256, layer, p256_key, rsa_key,
+    ec_jwk, forge, hs256, layer, p256_key, rsa_jwk, rsa_key,
 };
 
 /// Keys that nobody here trusts.
@@ -443,6 +443,99 @@ async fn e06_missing_key_id() {
     ] {
         assert_eq!(KeySet::new(keys).unwrap_err(), KeySetError::Duplicate);
     }
+}
+
+/// A key that is listed twice is one key, by whatever name a token asks for it.
+#[tokio::test]
+async fn e06_a_key_that_is_listed_twice_is_one_key() {
+    let other = || VerifyingKey::hs256(EVIL_SECRET).unwrap();
+    let again = VerifyingKey::hs256(SECRET).unwrap();
+    let named = |kid: &str| hs256().with_key_id(kid);
+    let jwk = json!({ "kty": "oct", "alg": "HS256", "k": base64url(SECRET), "kid": "a" });
+    let document = json!({ "keys": [&jwk, &jwk] }).to_string();
+    let document = JwksOptions::new().allow_secrets().read(&document).unwrap();
+    assert_eq!(document.skipped, []);
+    for (keys, names) in [
+        (KeySet::new([hs256(), again.clone()]), &[None][..]),
+        (
+            KeySet::new([named("a"), again.clone().with_key_id("a")]),
+            &[None, Some("a")],
+        ),
+        (
+            KeySet::new([named("a"), named("b")]),
+            &[None, Some("a"), Some("b")],
+        ),
+        (KeySet::new([hs256(), named("a")]), &[None, Some("a")]),
+        (KeySet::new([named("a"), hs256()]), &[None, Some("a")]),
+        (
+            KeySet::new([named("a"), p256_key().with_key_id("a"), named("a")]),
+            &[None, Some("a")],
+        ),
+        (Ok(document.keys), &[None, Some("a")]),
+    ] {
+        let app = app(JwtAuthLayer::new(keys.unwrap()).clock(clock()));
+        for name in names {
+            let header = match name {
+                None => json!({ "alg": "HS256" }),
+                Some(kid) => json!({ "alg": "HS256", "kid": kid }),
+            };
+            bearer(&app, &with_header(&header.to_string()))
+                .await
+                .accepted();
+        }
+        bearer(&app, &with_key_id(&json!("c")))
+            .await
+            .refused(NoFittingKey);
+    }
+    // Another one among them is not the same.
+    for keys in [
+        vec![named("a"), named("a"), other().with_key_id("a")],
+        vec![hs256(), other(), hs256()],
+    ] {
+        assert_eq!(KeySet::new(keys).unwrap_err(), KeySetError::Duplicate);
+    }
+    let set = KeySet::new([named("a"), named("b"), other()]).unwrap();
+    let app = app(JwtAuthLayer::new(set).clock(clock()));
+    let answer = bearer(&app, &with_header(r#"{"alg":"HS256"}"#)).await;
+    answer.refused(SeveralFittingKeys);
+}
+
+/// The same in a document: the same material once with `alg` and once without is one key too.
+#[test]
+fn e06_a_public_key_that_is_listed_twice_is_one_key() {
+    let ec = |more: Value| ec_jwk(&P256, "P-256", more);
+    let rsa = |more: Value| rsa_jwk(more);
+    let padded = rsa(json!({})).replacen(r#""n":""#, r#""n":"AAAA"#, 1);
+    let read = |keys: &[String]| {
+        let jwks = KeySet::from_jwks(format!(r#"{{"keys":[{}]}}"#, keys.join(","))).ok();
+        jwks.map(|jwks| (jwks.keys.len(), jwks.skipped.len()))
+    };
+    let named = json!({ "kid": "a" });
+    for (one, other) in [
+        (ec(json!({})), ec(json!({}))),
+        (ec(named.clone()), ec(named.clone())),
+        (
+            ec(named.clone()),
+            ec(json!({ "kid": "a", "alg": "ES256", "use": "sig" })),
+        ),
+        (
+            rsa(named.clone()),
+            rsa(json!({ "kid": "a", "alg": "RS256" })),
+        ),
+        (rsa(json!({})), padded),
+    ] {
+        assert_eq!(read(&[one.clone(), other.clone()]), Some((1, 0)), "{one}");
+        assert_eq!(read(&[other.clone(), one.clone(), other]), Some((1, 0)));
+    }
+    // Two that differ are both left out, and nothing else is.
+    let two = |kid: &str| {
+        let other = ec_jwk(&EVIL_EC, "P-256", json!({ "kid": kid }));
+        [ec(json!({ "kid": kid })), ec(json!({ "kid": kid })), other]
+    };
+    let good = rsa(json!({ "kid": "a" }));
+    assert_eq!(read(&[&two("a")[..], &[good]].concat()), Some((1, 3)));
+    assert_eq!(read(&two("a")), None);
+    assert_eq!(read(&[ec(named), ec(json!({ "kid": "b" }))]), Some((2, 0)));
 }
 
 /// A good token with this header.

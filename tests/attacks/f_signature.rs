@@ -84,8 +84,13 @@ async fn f01_last_byte_plus_and_minus_one() {
             let mut text = token.clone().into_bytes();
             let last = text.last_mut().unwrap();
             *last = last.wrapping_add(step);
+            // Beside the digits of base64url lies what no credentials hold.
+            let expected = match last.is_ascii_alphanumeric() || b"-._~+/=".contains(last) {
+                true => StatusCode::UNAUTHORIZED,
+                false => StatusCode::BAD_REQUEST,
+            };
             let answer = send_bytes(&app, &text).await;
-            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{name}");
+            assert_eq!(answer.status, expected, "{name}");
 
             for first in [true, false] {
                 let (input, mut signature) = split(&token);

@@ -132,18 +132,84 @@ async fn h04_credentials_that_are_malformed() {
         answer.malformed();
         assert_eq!(answer.kind(), Some(AuthErrorKind::MalformedCredentials));
     }
-    // One space, and then what no token holds.
+    // One space, and then what no `b64token` holds (RFC 6750 §2.1).
     for value in [
         format!("Bearer {token}\t"),
         format!("Bearer \t{token}"),
         format!("Bearer \"{token}\""),
+        format!("Bearer '{token}'"),
         format!("Bearer <{token}>"),
-        format!("Bearer token={token}"),
         format!("Bearer {token};"),
+        format!("Bearer {token},"),
+        format!("Bearer {token},{token}"),
         format!("Bearer {token}\u{a0}"),
+        format!("Bearer {token}é"),
+        format!("Bearer \u{feff}{token}"),
+        "Bearer é".into(),
+        "Bearer \u{202e}".into(),
+    ] {
+        let answer = authorized(&app, &[&value]).await;
+        answer.malformed();
+        assert_eq!(answer.kind(), Some(AuthErrorKind::MalformedCredentials));
+    }
+    // These characters it may hold, though a JWT does not have them there.
+    for value in [
+        format!("Bearer token={token}"),
+        format!("Bearer {token}="),
+        format!("Bearer {token}~+/"),
     ] {
         let answer = authorized(&app, &[&value]).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{value}");
+    }
+}
+
+/// Each byte that a header can hold, before, within and behind a good token.
+#[tokio::test]
+async fn h04_every_byte_in_the_credentials() {
+    let bearer = app(layer());
+    let optional = app(layer().optional());
+    let header = app(layer().sources([TokenSource::header("x-token")]));
+    let cookie = app(layer().sources([TokenSource::cookie("token")]));
+    let token = good();
+    let dot = token.find('.').unwrap();
+    for byte in (0x20..=0xff).chain([b'\t']).filter(|byte| *byte != 0x7f) {
+        let is_of_b64token = byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+        for at in [0, dot, token.len()] {
+            let (before, behind) = token.as_bytes().split_at(at);
+            let value = [before, &[byte], behind].concat();
+            let send_in = async |app: &axum::Router, name: &str, value: Vec<u8>| {
+                let mut request = with_headers("GET", &[]);
+                let value = http::HeaderValue::from_bytes(&value).unwrap();
+                request
+                    .headers_mut()
+                    .append(name.parse::<http::HeaderName>().unwrap(), value);
+                send(app, request).await
+            };
+            for app in [&bearer, &optional] {
+                let value = [b"Bearer ", &*value].concat();
+                // `Bearer  x` has two spaces before its token.
+                if at == 0 && byte == b' ' {
+                    continue;
+                }
+                let answer = send_in(app, "authorization", value).await;
+                match is_of_b64token {
+                    true => assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{byte:x}"),
+                    false => {
+                        assert_eq!(answer.kind(), Some(AuthErrorKind::MalformedCredentials));
+                        answer.malformed();
+                    }
+                }
+            }
+            // Other sources have no grammar of their own: whatever they hold is a token, and a bad
+            // one.
+            let answer = send_in(&header, "x-token", value.clone()).await;
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{byte:x}");
+            if byte != b';' {
+                let value = [b"token=", &*value].concat();
+                let answer = send_in(&cookie, "cookie", value).await;
+                assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{byte:x}");
+            }
+        }
     }
 }
 

@@ -4,12 +4,16 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::IntoResponse;
 use axum::routing::any;
-use http::StatusCode;
-use serde_json::json;
+use http::header::{CACHE_CONTROL, HeaderName, VARY};
+use http::{HeaderValue, StatusCode};
+use serde_json::{Value, json};
 use tower_jwt_auth::cookie::{CookieError, SameSite, TokenCookie};
 use tower_jwt_auth::csrf::CsrfLayer;
-use tower_jwt_auth::{AuthErrorKind, JwtAuthLayer, TokenSource, VerifyErrorKind};
+use tower_jwt_auth::{
+    AuthError, AuthErrorKind, Claims, JwtAuthLayer, TokenSource, VerifiedToken, VerifyErrorKind,
+};
 
 use crate::support::{Answer, app, claims, good, hs256_token, layer, panics, send, with_headers};
 
@@ -134,7 +138,14 @@ async fn i01_cookies_in_disguise() {
 
 #[test]
 fn i02_host_cookies_with_a_path_or_domain() {
-    for name in ["__Host-a", "__host-a", "__HOST-a", "__Host-"] {
+    for name in [
+        "__Host-a",
+        "__host-a",
+        "__HOST-a",
+        "__Host-",
+        "__Host-Http-a",
+        "__HOST-http-a",
+    ] {
         let cookie = || TokenCookie::new(name).unwrap();
         for path in ["/x", "/ ", "", "//", "/;", "x"] {
             assert_eq!(cookie().path(path).err(), Some(CookieError::Prefix));
@@ -150,7 +161,14 @@ fn i02_host_cookies_with_a_path_or_domain() {
         );
     }
     // Another name may have both.
-    for name in ["__Secure-a", "a", "__Host", "x__Host-a"] {
+    for name in [
+        "__Secure-a",
+        "__Http-a",
+        "a",
+        "__Host",
+        "__HostHttp-a",
+        "x__Host-a",
+    ] {
         let cookie = TokenCookie::new(name).unwrap();
         let cookie = cookie.path("/x").unwrap().domain("example.com").unwrap();
         let set = cookie.clear().unwrap();
@@ -160,6 +178,47 @@ fn i02_host_cookies_with_a_path_or_domain() {
                 "{name}=; Max-Age=0; Domain=example.com; Path=/x; Secure; HttpOnly; SameSite=Lax"
             )
         );
+    }
+}
+
+/// Of a cookie with a prefix, browsers look at the attributes (draft-ietf-httpbis-rfc6265bis §4.1.3, in any case).
+#[test]
+fn i02_prefixed_cookies_are_secure_and_out_of_reach_of_scripts() {
+    for prefix in ["__Secure-", "__Host-", "__Http-", "__Host-Http-"] {
+        for name in [
+            format!("{prefix}a"),
+            prefix.to_owned(),
+            format!("{}A", prefix.to_lowercase()),
+            format!("{}a", prefix.to_uppercase()),
+        ] {
+            let cookie = TokenCookie::new(&name).unwrap();
+            assert_eq!(
+                cookie.clone().insecure().err(),
+                Some(CookieError::Prefix),
+                "{name}"
+            );
+            for set in [
+                cookie.set("t", Duration::from_secs(1)).unwrap(),
+                cookie.clear().unwrap(),
+            ] {
+                assert!(
+                    set.to_str()
+                        .unwrap()
+                        .contains("; Path=/; Secure; HttpOnly;")
+                );
+            }
+        }
+    }
+    for name in [
+        "a",
+        "__Http",
+        "__Httpa",
+        "_Http-a",
+        "Http-a",
+        "x__Http-a",
+        "__Host",
+    ] {
+        assert!(TokenCookie::new(name).unwrap().insecure().is_ok(), "{name}");
     }
 }
 
@@ -177,6 +236,25 @@ fn i02_attributes_that_bring_others_along() {
     ] {
         assert_eq!(cookie().path(path).err(), Some(CookieError::Attribute));
     }
+    let longest = "a".repeat(1024);
+    let cookie_of_all = TokenCookie::new(&longest).unwrap();
+    let cookie_of_all = cookie_of_all.domain(&longest).unwrap();
+    let cookie_of_all = cookie_of_all.path(&format!("/{}", "a".repeat(1023)));
+    assert!(cookie_of_all.unwrap().clear().is_ok());
+    assert_eq!(
+        TokenCookie::new(&format!("{longest}a")).err(),
+        Some(CookieError::Name)
+    );
+    let longest = format!("/{}", "a".repeat(1023));
+    assert!(cookie().path(&longest).is_ok());
+    assert_eq!(
+        cookie().path(&format!("{longest}a")).err(),
+        Some(CookieError::Attribute)
+    );
+    assert_eq!(
+        cookie().domain(&"a".repeat(1025)).err(),
+        Some(CookieError::Attribute)
+    );
     for domain in ["", "x;Secure", "x x", "x/", "x:1", "x,y", "\u{e9}", "x\r\n"] {
         assert_eq!(cookie().domain(domain).err(), Some(CookieError::Attribute));
     }
@@ -511,6 +589,10 @@ async fn i05_trusted_origins() {
         "*",
         "https://*.example.org",
         "https://example.org/",
+        "https://example.org:08443",
+        "https://127.1",
+        "https://[0:0:0:0:0:0:0:1]",
+        "https://example.org,evil.example",
     ] {
         assert!(panics(|| layer().trusted_origin(origin)));
         assert!(panics(|| CsrfLayer::new().trusted_origin(origin)));
@@ -653,8 +735,29 @@ async fn i09_a_header_that_overrides_the_method() {
 #[tokio::test]
 async fn i10_websockets_of_another_site() {
     for site in sites() {
-        for protocol in ["websocket", "WebSocket", "h2c", ""] {
-            let upgrade = [("connection", "Upgrade"), ("upgrade", protocol), HOST];
+        for protocols in [
+            &["websocket"][..],
+            &["WebSocket"],
+            &[""],
+            &["h2c, websocket"],
+            &["websocket, h2c"],
+            &["h2c,websocket"],
+            &["h2c", "websocket"],
+            &["websocket", "h2c"],
+            // Not known, and not quite `h2c`.
+            &["h2"],
+            &["h2c/1"],
+            &["h2c websocket"],
+            &["h2c;websocket"],
+            &["\"h2c\""],
+            &["h2c\u{a0}"],
+            &["connect-udp"],
+            &["h2c,"],
+            &["h2c, , h2c"],
+        ] {
+            let protocols = protocols.iter().map(|protocol| ("upgrade", *protocol));
+            let mut upgrade = vec![("connection", "Upgrade"), HOST];
+            upgrade.extend(protocols);
             for (headers, allowed) in [
                 (&[OWN][..], true),
                 (&[("sec-fetch-site", "same-origin")], true),
@@ -671,8 +774,280 @@ async fn i10_websockets_of_another_site() {
                 Site::is(allowed, &site.ask("OPTIONS", &headers).await);
             }
         }
+        // Java's client and `curl --http2` offer HTTP/2 in clear text with every request (RFC 7540 §3.2).
+        for protocols in [
+            &["h2c"][..],
+            &["H2C"],
+            &["h2c, h2c"],
+            &["h2c", "h2c"],
+            &[" h2c\t"],
+        ] {
+            let mut upgrade = vec![("connection", "Upgrade, HTTP2-Settings"), HOST];
+            upgrade.extend(protocols.iter().map(|protocol| ("upgrade", *protocol)));
+            for headers in [&[][..], &[FOREIGN], &[("sec-fetch-site", "cross-site")]] {
+                let headers = [&upgrade[..], headers].concat();
+                Site::is(true, &site.ask("GET", &headers).await);
+                Site::is(false, &site.ask("POST", &headers).await);
+            }
+        }
         // Over HTTP/2 a WebSocket begins with CONNECT (RFC 8441).
         Site::is(false, &site.ask("CONNECT", &[HOST, FOREIGN]).await);
         Site::is(true, &site.ask("GET", &[HOST, FOREIGN]).await);
+    }
+}
+
+const ALICE: &str = "alice";
+
+/// Answers with these `Cache-Control` lines and this `Vary`, and says who asked.
+fn cached(
+    layer: JwtAuthLayer,
+    control: &'static [&'static str],
+    vary: &'static [&'static str],
+) -> Router {
+    let handler = move |token: Option<VerifiedToken>| async move {
+        let name = token.as_ref().and_then(VerifiedToken::subject);
+        let mut response = name.unwrap_or("nobody").to_owned().into_response();
+        for line in control {
+            let line = HeaderValue::from_bytes(line.as_bytes()).unwrap();
+            response.headers_mut().append(CACHE_CONTROL, line);
+        }
+        for line in vary {
+            response
+                .headers_mut()
+                .append(VARY, HeaderValue::from_static(line));
+        }
+        response
+    };
+    Router::new().route("/claims", any(handler)).layer(layer)
+}
+
+fn lines<'a>(answer: &'a Answer, name: &HeaderName) -> Vec<&'a str> {
+    let lines = answer.headers.get_all(name).iter();
+    lines
+        .map(|line| str::from_utf8(line.as_bytes()).unwrap())
+        .collect()
+}
+
+/// RFC 9111 §3.5 keeps an answer to `Authorization` out of shared caches. No cache knows as much of cookies.
+#[tokio::test]
+async fn i11_an_answer_by_cookie_is_for_one_person() {
+    let sources = [
+        TokenSource::bearer(),
+        TokenSource::cookie(NAME),
+        TokenSource::header("x-token"),
+        TokenSource::custom_ambient(|request| {
+            let value = request.headers.get("x-ambient")?;
+            value.to_str().ok().map(Cow::Borrowed)
+        }),
+    ];
+    let token = good();
+    let cookie = format!("{NAME}={token}");
+    let bearer = format!("Bearer {token}");
+    for (control, private) in [
+        // Nobody says that it may be shared.
+        (&[][..], true),
+        (&[""], true),
+        (&["max-age=60"], true),
+        (&["max-age=60, must-revalidate"], true),
+        (&["must-revalidate"], true),
+        (&["no-cache"], true),
+        (&["max-age=60", "stale-while-revalidate=5"], true),
+        (&["immutable,max-age=31536000"], true),
+        // For a part of the answer alone.
+        (&["private=\"set-cookie\", max-age=60"], true),
+        (&["private=set-cookie"], true),
+        (&["no-cache=\"private\", max-age=60"], true),
+        (&["no-store=\"x\""], true),
+        (&["public=1"], true),
+        // Not the directive, or inside of a text.
+        (&["x-private, max-age=60"], true),
+        (&["privately"], true),
+        (&["ext=private"], true),
+        (
+            &["ext=\"a, no-store, private, public, s-maxage=1\", max-age=60"],
+            true,
+        ),
+        (
+            &["ext=\"a\\\", no-store, \\\\\\\" private\", max-age=60"],
+            true,
+        ),
+        (&["ext=\"unclosed, no-store", "private"], true),
+        (&["no store"], true),
+        (&["no-store;x"], true),
+        (&["s-maxage"], true),
+        (&["s-maxage="], true),
+        (&["s-maxage=x"], true),
+        (&["s-maxage=-1"], true),
+        (&["private\u{a0}"], true),
+        // It is for one already, or for nobody.
+        (&["private"], false),
+        (&["private, max-age=60"], false),
+        (&["max-age=60,private"], false),
+        (&["max-age=60", "private"], false),
+        (&["PRIVATE"], false),
+        (&["max-age=60 ,\tPrivate "], false),
+        (&[", ,private,"], false),
+        (&["private=\"x\", private"], false),
+        (&["no-store"], false),
+        (&["No-Store, max-age=0"], false),
+        (&["ext=\"a\\\"b\", no-store"], false),
+        // The handler means it.
+        (&["public, max-age=60"], false),
+        (&["Public"], false),
+        (&["s-maxage=60"], false),
+        (&["max-age=1, S-MaxAge=60"], false),
+        (&["s-maxage=\"60\""], false),
+    ] {
+        let app = cached(layer().sources(sources.clone()), control, &["Origin"]);
+        for header in [
+            ("cookie", &*cookie),
+            ("x-token", &*token),
+            ("x-ambient", &*token),
+        ] {
+            let answer = send(&app, with_headers("GET", &[header])).await;
+            assert_eq!(answer.body, ALICE);
+            let sent = lines(&answer, &CACHE_CONTROL);
+            if private {
+                // In front, where nothing before it can swallow it, and in one line, of which every cache reads all.
+                let joined = control.join(", ");
+                let expected = if joined.is_empty() {
+                    "private".to_owned()
+                } else {
+                    format!("private, {joined}")
+                };
+                assert_eq!(sent, [expected]);
+            } else {
+                assert_eq!(sent, control);
+            }
+            // It varies for nobody whom no cache answers.
+            assert_eq!(lines(&answer, &VARY), ["Origin"]);
+        }
+        // nginx stores by the lifetime alone. Without one it stores nothing.
+        let by_header = send(&app, with_headers("GET", &[("authorization", &bearer)])).await;
+        assert_eq!(by_header.body, ALICE);
+        let by_cookie = send(&app, with_headers("GET", &[("cookie", &cookie)])).await;
+        if control.is_empty() {
+            assert!(lines(&by_header, &CACHE_CONTROL).is_empty());
+        } else {
+            assert_eq!(
+                lines(&by_header, &CACHE_CONTROL),
+                lines(&by_cookie, &CACHE_CONTROL)
+            );
+        }
+    }
+}
+
+/// What a shared cache is told beside `Cache-Control` (RFC 9213) is told for one person too.
+#[tokio::test]
+async fn i11_a_targeted_field_is_no_way_around() {
+    let handler = || async {
+        (
+            [
+                ("cdn-cache-control", "max-age=60"),
+                ("cache-control", "no-cache"),
+            ],
+            "in",
+        )
+    };
+    let app = Router::new()
+        .route("/claims", any(handler))
+        .layer(cookie_layer());
+    let answer = with_cookies(&app, &[&format!("{NAME}={}", good())]).await;
+    assert_eq!(answer.headers["cdn-cache-control"], "private, max-age=60");
+    assert_eq!(answer.headers["cache-control"], "private, no-cache");
+    for header in [
+        ("expires", "Fri, 01 Jan 2100 00:00:00 GMT"),
+        ("cdn-cache-control", "max-age=60"),
+    ] {
+        let app = Router::new().route("/claims", any(move || async move { ([header], "in") }));
+        let answer = crate::support::bearer(&app.layer(layer()), &good()).await;
+        assert_eq!(answer.headers["cache-control"], "private");
+    }
+}
+
+#[tokio::test]
+async fn i11_an_anonymous_answer_varies_by_what_could_have_named_somebody() {
+    let cookie = || TokenSource::cookie(NAME);
+    let header = || TokenSource::header("X-Token");
+    let custom = || TokenSource::custom(|_| None);
+    let ambient = || TokenSource::custom_ambient(|_| None);
+    for (sources, before, after) in [
+        (vec![cookie()], &[][..], &["cookie"][..]),
+        (
+            vec![TokenSource::bearer(), cookie()],
+            &[],
+            &["authorization, cookie"],
+        ),
+        (
+            vec![cookie(), TokenSource::cookie("b"), ambient()],
+            &[],
+            &["cookie"],
+        ),
+        (vec![ambient()], &[], &["cookie"]),
+        (vec![header()], &[], &["x-token"]),
+        (vec![header(), cookie()], &[], &["cookie, x-token"]),
+        (vec![cookie()], &["Origin"], &["cookie, Origin"]),
+        (
+            vec![cookie()],
+            &["Origin, Accept"],
+            &["cookie, Origin, Accept"],
+        ),
+        (vec![cookie()], &["Cookie"], &["Cookie"]),
+        (
+            vec![cookie()],
+            &["Origin", "accept,COOKIE"],
+            &["Origin", "accept,COOKIE"],
+        ),
+        (
+            vec![cookie()],
+            &["Origin", "", "Accept"],
+            &["cookie, Origin, Accept"],
+        ),
+        (vec![cookie()], &["*"], &["*"]),
+        (vec![cookie()], &["Origin, *"], &["Origin, *"]),
+        (
+            vec![cookie()],
+            &["X-Cookie, Set-Cookie"],
+            &["cookie, X-Cookie, Set-Cookie"],
+        ),
+        (vec![TokenSource::bearer()], &[], &["authorization"]),
+        (vec![custom()], &["Origin"], &["Origin"]),
+        (vec![custom()], &[], &[]),
+    ] {
+        let app = cached(layer().sources(sources).optional(), &["max-age=60"], before);
+        let answer = send(&app, with_headers("GET", &[])).await;
+        assert_eq!(answer.body, "nobody");
+        assert_eq!(lines(&answer, &VARY), after);
+        assert_eq!(lines(&answer, &CACHE_CONTROL), ["max-age=60"]);
+    }
+}
+
+#[tokio::test]
+async fn i11_refusals_are_not_kept_by_shared_caches() {
+    let app = cached(
+        layer().sources([TokenSource::bearer(), TokenSource::cookie(NAME)]),
+        &[],
+        &[],
+    );
+    for (headers, status) in [
+        (&[][..], 401),
+        (&[("cookie", "__Host-access=x")], 401),
+        (&[("authorization", "Bearer")], 400),
+    ] {
+        let answer = send(&app, with_headers("GET", headers)).await;
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.headers[CACHE_CONTROL], "no-store");
+    }
+    // Another answers by its own words: not for everybody either.
+    let own = layer().optional().respond(|error: &AuthError| {
+        (error.status(), [(CACHE_CONTROL, "max-age=60")], "sorry").into_response()
+    });
+    let app = Router::new()
+        .route("/claims", any(|_: Claims<Value>| async { "in" }))
+        .layer(own);
+    for headers in [&[][..], &[("authorization", "Bearer x")]] {
+        let answer = send(&app, with_headers("GET", headers)).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(answer.headers[CACHE_CONTROL], "private, max-age=60");
     }
 }

@@ -144,7 +144,8 @@ fn cases() -> Vec<Case> {
         )
     };
     let several = || {
-        let keys = ["a", "b"].map(|kid| key().with_key_id(format!("canary-{kid}")));
+        let other = VerifyingKey::hs256("canary-secret of somebody else, as long").unwrap();
+        let keys = [key().with_key_id("canary-a"), other.with_key_id("canary-b")];
         JwtAuthLayer::new(KeySet::new(keys).unwrap()).clock(clock())
     };
     let issuers =
@@ -626,7 +627,7 @@ async fn n01_responders_of_ones_own() {
         let own = case.send(challenging).await;
         assert_eq!(own.challenge(), Some("Basic realm=\"x\""));
         assert_eq!(own.headers.get_all(WWW_AUTHENTICATE).iter().count(), 1);
-        assert_eq!(own.headers[CACHE_CONTROL], "max-age=1");
+        assert_eq!(own.headers[CACHE_CONTROL], "private, max-age=1");
     }
 }
 
@@ -767,7 +768,8 @@ async fn n03_nothing_shows_what_it_holds() {
     texts.push(told(
         &KeySet::from_jwks(r#"{"keys":[{"kty":"canary"}]}"#).unwrap_err(),
     ));
-    texts.push(told(&KeySet::new([key(), key()]).unwrap_err()));
+    let other = VerifyingKey::hs256("canary-secret of somebody else, as long").unwrap();
+    texts.push(told(&KeySet::new([key(), other]).unwrap_err()));
     texts.push(told(&signing.sign("canary").unwrap_err()));
     let header = TokenHeader::new().member("alg", "x");
     texts.push(told(

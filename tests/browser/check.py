@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -353,6 +354,11 @@ def states(browser, base):
     browser.await_notice("info")
     check(browser.state() == "out" and browser.cookies() == {}, "logged out")
     passed("states: logout deletes both cookies")
+    for name in COOKIES:
+        browser.add_cookie({"name": name, "value": "old", "path": "/", "secure": True, "httpOnly": True})
+    check(set(browser.cookies()) == set(COOKIES), "cookies that nobody reads")
+    check(browser.call("POST", "/logout")["status"] == 204 and browser.cookies() == {}, "they are deleted")
+    passed("states: logout deletes cookies of retired keys too")
     browser.click("outage")
     browser.until("the outage is on", lambda: browser.find("outage").get_attribute("aria-pressed") == "true")
     browser.fill_in("alice", PEOPLE["alice"])
@@ -458,8 +464,8 @@ def other_sites(browser, base, port):
     same_site, cross_site = f"http://127.0.0.1:{port}", f"http://localhost:{port}"
     attacks(same_site, "same-site", True, lambda path: 403)
     passed("b: same site, other origin: form and fetch carry the cookies, get 403, and change nothing")
-    attacks(cross_site, "cross-site", False, lambda path: 403 if path in ("/login", "/thief/steal") else 401)
-    passed("b: another site: form and fetch carry no cookie, get 401 (403 at login), and change nothing")
+    attacks(cross_site, "cross-site", False, lambda path: 403 if path in ("/login", "/logout", "/thief/steal") else 401)
+    passed("b: another site: form and fetch carry no cookie, get 401 (403 at login and logout), and change nothing")
 
     # As if the browser knew no SameSite.
     browser.switch_to.window(victim)
@@ -555,6 +561,27 @@ def everywhere(here, base):
         for browser in (here, there):
             browser.check_policy_kept()
     passed("d: logout everywhere in one profile ends another's session at its next request; a login after it works")
+
+
+def login_over_a_session(browser, base):
+    browser.fresh()
+    browser.log_in(base, "bob")
+    old, cookies = browser.own_session()["sid"], browser.cookies()
+
+    def log_in(password):
+        form = urllib.parse.urlencode({"username": "alice", "password": password})
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        return browser.call("POST", "/login", kind, body=form)["status"]
+
+    check(log_in("wrong") == 401, "a wrong password is refused")
+    check(browser.own_session()["sid"] == old, "a login that fails ends nothing")
+    check(log_in(PEOPLE["alice"]) == 204, "a login over a session works")
+    check(browser.own_session()["sid"] != old, "a login makes a new session")
+    for name in COOKIES:
+        browser.add_cookie({key: cookies[name][key] for key in ("name", "value", "path", "secure", "httpOnly", "sameSite")})
+    check(browser.call("GET", "/me")["status"] == 401, "the access token of the session before works")
+    check(browser.call("POST", "/refresh")["status"] == 401, "the refresh token of the session before works")
+    passed("h: a login over a session makes a new one and ends the one before")
 
 
 def api_elsewhere(browser, api, token, port):
@@ -743,6 +770,7 @@ def main():
             "f": lambda: renewal_and_theft(browser, quick),
             "f2": lambda: thief_renews_first(browser, patient),
             "g": lambda: policy(browser, base, port),
+            "h": lambda: login_over_a_session(browser, base),
             "looks": lambda: looks(browser, base),
         }
         for name in sys.argv[3:] or cases:

@@ -5,6 +5,7 @@ use http::{Method, StatusCode};
 use reqwest::Url;
 use reqwest::redirect::Policy;
 
+#[derive(Clone)]
 pub(crate) struct Browser {
     client: reqwest::Client,
     cookies: Vec<Cookie>,
@@ -12,6 +13,7 @@ pub(crate) struct Browser {
     home: Option<String>,
 }
 
+#[derive(Clone)]
 struct Cookie {
     host: String,
     path: String,
@@ -47,6 +49,11 @@ impl Browser {
         self.request(Method::GET, url, None).await
     }
 
+    /// Sends an empty `POST`, as a script of the page does.
+    pub(crate) async fn post(&mut self, url: Url) -> Page {
+        self.request(Method::POST, url, None).await
+    }
+
     /// Opens `url`, and says who it is and that it agrees wherever the provider asks. Shows the first page that is
     /// something else.
     pub(crate) async fn log_in(&mut self, url: Url, account: &str) -> Page {
@@ -76,7 +83,10 @@ impl Browser {
         let mut next = (method, url, form);
         for _ in 0..10 {
             let (method, url, form) = next;
-            let mut request = self.client.request(method, url.clone());
+            let mut request = self.client.request(method.clone(), url.clone());
+            if method == Method::POST {
+                request = request.header("sec-fetch-site", "same-origin");
+            }
             if let Some(cookies) = self.cookies_for(&url) {
                 request = request.header(COOKIE, cookies);
             }

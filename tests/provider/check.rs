@@ -92,6 +92,9 @@ async fn main() {
         a_logout_at_the_provider_ends_its_tokens_here
         social_login_comes_to_a_session
         social_login_keeps_its_rules_with_a_bad_provider
+        social_login_ends_with_the_session_at_the_provider
+        social_login_ends_the_session_before
+        social_login_wants_the_issuer_that_was_announced
         openid_provider_says_what_it_found
     }
     assert!(
@@ -561,6 +564,15 @@ async fn social_login_comes_to_a_session(work: &Path) {
     assert_eq!(status(&mut here, "/me").await, 401);
     assert_eq!(status(&mut elsewhere, "/me").await, 200);
     println!("  after a logout at the provider: 401, and 200 in the other browser");
+
+    assert_eq!(status(&mut here, "/").await, 200);
+    let page = here.log_in(at("/login"), "alice").await;
+    assert_eq!((page.url, page.status), (at("/"), Some(StatusCode::OK)));
+    assert_eq!(status(&mut here, "/me").await, 200);
+    let (metadata, _) = provider.document("/.well-known/openid-configuration").await;
+    let member = "authorization_response_iss_parameter_supported";
+    assert_eq!(metadata[member], true);
+    println!("  the page still opens, and a login there counts at once; with iss, as announced");
 }
 
 /// The example `social_login`, as it stands, against a provider that says what no honest one would.
@@ -617,11 +629,11 @@ async fn social_login_keeps_its_rules_with_a_bad_provider(_: &Path) {
         come_back(&mut browser, &format!("code=c&state={state}")).await,
         200
     );
+    // Claims reach the page as JSON alone, so no markup in them is one of the page.
     let page = browser.open(at("/")).await.body;
-    assert!(
-        page.contains("&lt;script>") && !page.contains("<script"),
-        "{page}"
-    );
+    assert!(!page.contains("<script>x"), "{page}");
+    let claims: Value = serde_json::from_str(&browser.open(at("/me")).await.body).unwrap();
+    assert_eq!(claims["name"], "</pre><script>x</script>");
     for parameters in [
         "code=c&error=x",
         "code=c&iss=https%3A%2F%2Fid.example.com",
@@ -669,6 +681,177 @@ async fn social_login_keeps_its_rules_with_a_bad_provider(_: &Path) {
     assert_eq!(me(&mut unnamed).await, 401, "it may be the one");
     assert_eq!(me(&mut there).await, 200);
     println!("  a logout of a session with a long name, or with none, ends it here");
+}
+
+/// The example `social_login` with a provider that says what it is told.
+struct SocialLogin {
+    provider: Impostor,
+    origin: String,
+    _process: Process,
+}
+
+impl SocialLogin {
+    async fn start(metadata: Value) -> Self {
+        let provider = Impostor::start_with(metadata).await;
+        let mut command = example("social_login");
+        command
+            .env("ISSUER", provider.issuer())
+            .env("CLIENT_ID", Impostor::CLIENT)
+            .env("PORT", "0");
+        let mut process = Process::start(&mut command);
+        let line = process.line();
+        Self {
+            origin: line.strip_prefix("open ").unwrap().to_owned(),
+            provider,
+            _process: process,
+        }
+    }
+
+    fn at(&self, path: &str) -> Url {
+        Url::parse(&format!("{}{path}", self.origin)).unwrap()
+    }
+
+    /// Begins a login in `browser`, of whoever the claims name. The parameters of the callback.
+    async fn begin(&self, browser: &mut Browser, mut claims: Value) -> String {
+        let sent = browser.open(self.at("/login")).await;
+        let [state, nonce] = ["state", "nonce"].map(|name| sent.parameter(name).unwrap());
+        claims["nonce"] = nonce.into();
+        self.provider.say(claims);
+        format!("code=c&state={state}")
+    }
+
+    async fn come_back(&self, browser: &mut Browser, parameters: &str) -> u16 {
+        self.status(browser, &format!("/callback?{parameters}"))
+            .await
+    }
+
+    async fn log_in(&self, browser: &mut Browser, claims: Value) {
+        let parameters = self.begin(browser, claims).await;
+        assert_eq!(self.come_back(browser, &parameters).await, 200);
+        assert_eq!(self.status(browser, "/me").await, 200);
+    }
+
+    async fn status(&self, browser: &mut Browser, path: &str) -> u16 {
+        browser.open(self.at(path)).await.status.unwrap().as_u16()
+    }
+
+    async fn renew(&self, browser: &mut Browser) -> u16 {
+        let page = browser.post(self.at("/refresh")).await;
+        page.status.unwrap().as_u16()
+    }
+
+    fn browser(&self) -> Browser {
+        Browser::new().stop_at(format!("{}/authorize", self.provider.issuer()))
+    }
+
+    async fn receive(&self, claims: Value) -> u16 {
+        let token = self.provider.logout_token(claims);
+        let request = browser::client().post(self.at("/backchannel-logout"));
+        let request = browser::with_form(request, &[("logout_token", &token)]);
+        request.send().await.unwrap().status().as_u16()
+    }
+}
+
+async fn social_login_ends_with_the_session_at_the_provider(_: &Path) {
+    let service = SocialLogin::start(json!({})).await;
+    let (mut here, mut there) = (service.browser(), service.browser());
+    let alice = json!({ "sub": "alice", "sid": "s1" });
+    service.log_in(&mut here, alice.clone()).await;
+    let elsewhere = json!({ "sub": "alice", "sid": "s2" });
+    service.log_in(&mut there, elsewhere.clone()).await;
+
+    // The page renews by its script.
+    assert!(here.open(service.at("/")).await.body.contains("/page.js"));
+    let script = here.open(service.at("/page.js")).await.body;
+    assert!(script.contains("/refresh"), "{script}");
+    assert_eq!(service.renew(&mut here).await, 200);
+
+    // A logout token may name the session alone. The page is still one to log in with.
+    assert_eq!(
+        service.receive(json!({ "jti": "1", "sid": "s1" })).await,
+        200
+    );
+    assert_eq!(service.status(&mut here, "/me").await, 401);
+    assert_eq!(service.status(&mut there, "/me").await, 200);
+    assert_eq!(service.status(&mut here, "/").await, 200);
+    assert_eq!(service.renew(&mut here).await, 401);
+    let page = here.open(service.at("/")).await;
+    assert!(page.body.contains("/login"), "{}", page.body);
+    println!("  sid alone: the session has ended, the other has not, and the page still opens");
+
+    // One that overtakes the login is not forgotten.
+    let mut late = service.browser();
+    let parameters = service
+        .begin(&mut late, json!({ "sub": "alice", "sid": "s3" }))
+        .await;
+    assert_eq!(
+        service.receive(json!({ "jti": "2", "sid": "s3" })).await,
+        200
+    );
+    assert_eq!(service.come_back(&mut late, &parameters).await, 403);
+    assert_eq!(service.status(&mut late, "/me").await, 401);
+    let parameters = service
+        .begin(&mut late, json!({ "sub": "alice", "sid": "s4" }))
+        .await;
+    assert_eq!(
+        service.receive(json!({ "jti": "3", "sub": "alice" })).await,
+        200
+    );
+    assert_eq!(service.come_back(&mut late, &parameters).await, 403);
+    assert_eq!(service.status(&mut there, "/me").await, 401);
+    println!("  a logout that overtakes the login: 403");
+}
+
+async fn social_login_ends_the_session_before(_: &Path) {
+    let service = SocialLogin::start(json!({})).await;
+    let mut browser = service.browser();
+    service
+        .log_in(&mut browser, json!({ "sub": "alice", "sid": "s1" }))
+        .await;
+    let mut copy = browser.clone();
+    // A login that comes to nothing ends nothing.
+    let parameters = service.begin(&mut browser, json!({ "sub": "bob" })).await;
+    let refused = parameters.replace("code=c", "error=access_denied");
+    assert_eq!(service.come_back(&mut browser, &refused).await, 403);
+    assert_eq!(service.status(&mut copy, "/me").await, 200);
+    service
+        .log_in(&mut browser, json!({ "sub": "bob", "sid": "s2" }))
+        .await;
+    assert_eq!(service.status(&mut copy, "/me").await, 401);
+    assert_eq!(service.renew(&mut copy).await, 401);
+    assert_eq!(service.renew(&mut browser).await, 200);
+    println!("  a login over a session ends that one");
+}
+
+async fn social_login_wants_the_issuer_that_was_announced(_: &Path) {
+    let member = "authorization_response_iss_parameter_supported";
+    for (announced, without) in [(Value::Null, 200), (json!(false), 200), (json!(true), 403)] {
+        let mut metadata = json!({});
+        if !announced.is_null() {
+            metadata[member] = announced.clone();
+        }
+        let service = SocialLogin::start(metadata).await;
+        let iss: String = url_encoded(&service.provider.issuer());
+        for (more, expected) in [
+            (String::new(), without),
+            (format!("&iss={iss}"), 200),
+            (format!("&iss={iss}%2F"), 403),
+            ("&iss=".to_owned(), 403),
+        ] {
+            let mut browser = service.browser();
+            let parameters = service.begin(&mut browser, json!({ "sub": "alice" })).await;
+            let answer = service
+                .come_back(&mut browser, &format!("{parameters}{more}"))
+                .await;
+            assert_eq!(answer, expected, "{announced} {more}");
+        }
+    }
+    println!("  iss (RFC 9207): required where announced, compared wherever it is there");
+}
+
+fn url_encoded(text: &str) -> String {
+    let url = browser::with_parameters("form:", &[("x", text)]);
+    url.query().unwrap()[2..].to_owned()
 }
 
 /// The example `openid_provider`, as it stands.

@@ -23,6 +23,11 @@ impl Impostor {
     pub(crate) const CLIENT: &str = "client";
 
     pub(crate) async fn start() -> Self {
+        Self::start_with(json!({})).await
+    }
+
+    /// Starts one whose metadata say more.
+    pub(crate) async fn start_with(more: Value) -> Self {
         let key = SigningKey::generate(Algorithm::ES256).unwrap();
         let key = key.with_key_id("1");
         let document = KeySet::new([key.verifying_key()]).unwrap().to_jwks();
@@ -33,10 +38,13 @@ impl Impostor {
         let metadata = async move || {
             let issuer = name.lock().unwrap().clone();
             let at = |path: &str| format!("{issuer}{path}");
-            Json(json!({
+            let mut metadata = json!({
                 "issuer": issuer, "jwks_uri": at("/jwks"),
                 "authorization_endpoint": at("/authorize"), "token_endpoint": at("/token"),
-            }))
+            });
+            let all = metadata.as_object_mut().unwrap();
+            all.extend(more.as_object().unwrap().clone());
+            Json(metadata)
         };
         let token = async move || Json(said.lock().unwrap().clone());
         let jwks = async move || ([(CONTENT_TYPE, "application/json")], document).into_response();

@@ -54,7 +54,17 @@ async fn a_wrong_password_and_then_the_right_one() {
     };
     let options = options().max_staleness(STALENESS);
     let wrong = options.clone().connect(client("wrong")).await.unwrap();
-    assert!(wrong.ready(Duration::from_millis(300)).await.is_err());
+    let error = wrong.ready(Duration::from_millis(300)).await.unwrap_err();
+    // It says why, and not with what.
+    let source = std::error::Error::source(&error).unwrap();
+    let state = wrong.state();
+    assert!(format!("{:?}", state.last_error).contains("Server"));
+    for text in [
+        format!("{error:?} {source:?} {state:?}"),
+        format!("{error} {source}"),
+    ] {
+        assert!(!text.contains("wrong"), "{text}");
+    }
     let thing = Thing::new(0, in_seconds(600));
     let error = wrong.revoke(&thing.revocation()).await.unwrap_err();
     assert!(!format!("{error:?} {wrong:?}").contains("wrong"));
@@ -67,6 +77,7 @@ async fn a_wrong_password_and_then_the_right_one() {
         .query::<()>(&mut right);
     change.unwrap();
     wrong.ready(LONG).await.unwrap();
+    assert!(wrong.state().last_error.is_none(), "it is fresh again");
 }
 
 /// TLS to a server that has none is an error, not a panic: there is a crypto provider.
@@ -109,7 +120,7 @@ async fn garbage_in_the_keys() {
     let huge = "x".repeat(16 << 20);
     let last = || {
         server
-            .ask::<Option<String>>(cmd("GET").arg("{jwt}:last"))
+            .ask::<Option<String>>(cmd("HGET").arg("{jwt}:last").arg("hash"))
             .unwrap_or_default()
     };
     let garbage: Vec<Vec<&str>> = vec![
@@ -122,7 +133,7 @@ async fn garbage_in_the_keys() {
         vec!["ZADD", "{jwt}:revoked", "-inf", ""],
         vec!["HSET", "{jwt}:subjects", "garbage", "garbage"],
         vec!["HSET", "{jwt}:subjects", "0123456789abcdef", "1:2:3:4:5:6"],
-        vec!["SET", "{jwt}:last", "x"],
+        vec!["HSET", "{jwt}:last", "hash", "x"],
         vec!["DEL", "{jwt}:last"],
         vec!["XTRIM", "{jwt}:stream", "MAXLEN", "0"],
         vec!["DEL", "{jwt}:stream"],
@@ -162,7 +173,7 @@ async fn garbage_in_the_keys() {
         vec!["h", "0123456789abcdef", "a", "18446744073709551615-0"],
     ] {
         let before = last();
-        server.ask::<()>(cmd("SET").arg("{jwt}:last").arg("forged"));
+        server.ask::<()>(cmd("HSET").arg("{jwt}:last").arg("hash").arg("forged"));
         let mut entry = cmd("XADD");
         entry
             .arg("{jwt}:stream")

@@ -7,22 +7,25 @@ use std::time::{Duration, Instant};
 use tower_jwt_auth::session::{SessionStore, Subject};
 use tower_jwt_auth::store::RedisStoreError;
 use tower_jwt_auth::store::redis::client::cluster::ClusterClient;
-use tower_jwt_auth::store::redis::client::sentinel::{SentinelClient, SentinelServerType};
-use tower_jwt_auth::store::redis::client::{Client, cmd};
+use tower_jwt_auth::store::redis::client::sentinel::{
+    SentinelClient, SentinelNodeConnectionInfo, SentinelServerType,
+};
+use tower_jwt_auth::store::redis::client::{Client, RedisConnectionInfo, cmd};
 
+use crate::access::{allow, documented, documented_for, nothing_was_denied};
 use crate::edge::Edges;
 use crate::load::{Load, Thing, in_seconds};
 use crate::server::{Server, free_port};
 use crate::{LONG, all_fresh, eventually, node};
 
-struct Sentinel {
-    port: u16,
+pub(crate) struct Sentinel {
+    pub(crate) port: u16,
     file: PathBuf,
     child: Child,
 }
 
 impl Sentinel {
-    fn of(master: &Server) -> Self {
+    pub(crate) fn of(master: &Server) -> Self {
         let port = free_port();
         let file = std::env::temp_dir().join(format!("tower-jwt-auth-sentinel-{port}"));
         let lines = format!(
@@ -107,11 +110,11 @@ async fn the_master_is_killed_that_sentinels_watch() {
     load.settle(&[&new]).await;
 }
 
-struct Cluster(Vec<Server>);
+pub(crate) struct Cluster(Vec<Server>);
 
 impl Cluster {
     /// Three masters with a replica each.
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let servers: Vec<_> = (0..6)
             .map(|_| {
                 let bus = free_port().to_string();
@@ -157,7 +160,7 @@ impl Cluster {
         cluster
     }
 
-    fn client(&self) -> ClusterClient {
+    pub(crate) fn client(&self) -> ClusterClient {
         ClusterClient::new(self.0.iter().map(Server::url).collect::<Vec<_>>()).unwrap()
     }
 
@@ -212,9 +215,19 @@ async fn sessions_in_a_cluster() {
     let store = crate::options().replicas(1, Duration::from_secs(1));
     let store = crate::connect(store, cluster.client()).await;
     let sessions = crate::sessions::sessions(&store);
-    let pair = sessions.login("alice").await.unwrap();
+    let pair = sessions
+        .login(&sessions.subject_named("alice"))
+        .await
+        .unwrap();
     let pair = sessions.refresh(&pair.refresh_token).await.unwrap();
-    assert_eq!(sessions.list("alice").await.unwrap().len(), 1);
+    assert_eq!(
+        sessions
+            .list(&sessions.subject_named("alice"))
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     sessions.end_session(pair.sid).await.unwrap();
     assert_eq!(crate::sessions::is_dead(&store, pair.sid), Some(true));
     store.block(&Subject::new(None, "bob")).await.unwrap();
@@ -226,6 +239,72 @@ async fn sessions_in_a_cluster() {
         .unwrap_err();
     assert!(matches!(error, RedisStoreError::Unreplicated));
     too_many.ready(LONG).await.unwrap();
+}
+
+/// A user that may do what the docs say for a Cluster, on each server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_documented_rules_are_enough_in_a_cluster() {
+    let cluster = Cluster::start().await;
+    let more = documented_for("| a Cluster |");
+    let rules = documented();
+    let rules = rules.into_iter().chain(more.iter().map(String::as_str));
+    let rules: Vec<_> = rules.collect();
+    for server in &cluster.0 {
+        allow(server, &rules);
+    }
+    let urls = cluster
+        .0
+        .iter()
+        .map(|server| format!("redis://service:password@127.0.0.1:{}/", server.port));
+    let options = crate::options().replicas(1, Duration::from_secs(1));
+    let client = ClusterClient::new(urls.collect::<Vec<_>>()).unwrap();
+    let store = crate::connect(options, client).await;
+    let sessions = crate::sessions::sessions(&store);
+    let pair = sessions
+        .login(&sessions.subject_named("alice"))
+        .await
+        .unwrap();
+    sessions.logout(&pair.refresh_token).await.unwrap();
+    for server in &cluster.0 {
+        nothing_was_denied(server);
+    }
+}
+
+/// The same under a Sentinel, which has users of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_documented_rules_are_enough_under_sentinel() {
+    let master = Server::start(&[]);
+    let sentinel = Sentinel::of(&master);
+    let more = documented_for("| under Sentinel |");
+    let (on_servers, on_sentinels) = more.split_at(1);
+    let rules = documented();
+    let rules: Vec<_> = rules
+        .into_iter()
+        .chain(on_servers.iter().map(String::as_str))
+        .collect();
+    allow(&master, &rules);
+    let at = |user: &str| format!("redis://{user}127.0.0.1:{}/", sentinel.port);
+    let connect = || Client::open(at("")).unwrap().get_connection();
+    eventually("the sentinel answers", || connect().is_ok()).await;
+    let mut user = cmd("ACL");
+    user.arg("SETUSER").arg("service").arg("reset");
+    user.arg("on").arg(">password").arg(on_sentinels);
+    user.query::<()>(&mut connect().unwrap()).unwrap();
+    let info = RedisConnectionInfo::default()
+        .set_username("service")
+        .set_password("password");
+    let nodes = SentinelNodeConnectionInfo::default().set_redis_connection_info(info);
+    let urls = vec![at("service:password@")];
+    let of = SentinelServerType::Master;
+    let client = SentinelClient::build(urls, "main", Some(nodes), of).unwrap();
+    let store = crate::connect(crate::options(), client).await;
+    let sessions = crate::sessions::sessions(&store);
+    let pair = sessions
+        .login(&sessions.subject_named("alice"))
+        .await
+        .unwrap();
+    sessions.logout(&pair.refresh_token).await.unwrap();
+    nothing_was_denied(&master);
 }
 
 /// An address that answers nothing, as that of a machine that is away.

@@ -10,17 +10,22 @@
     reason = "a test that panics fails, and a real server goes by real time"
 )]
 
+mod access;
 mod edge;
+mod eviction;
 mod faults;
 mod foreign;
 mod groups;
+mod histories;
 mod load;
 mod process;
 mod proxy;
 mod revocations;
+mod runtime;
 mod server;
 mod sessions;
 mod subjects;
+mod trimming;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

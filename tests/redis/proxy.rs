@@ -1,7 +1,7 @@
 //! A way to the server that fails as networks do.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,8 +20,12 @@ pub(crate) enum Flow {
     StopsAnswers,
     /// The same, for connections by which the stream is read.
     StopsReads,
+    /// The same, for all other connections.
+    StopsWrites,
     /// The same, once a session was renewed.
     StopsRenewals,
+    /// Connections that are new lead nowhere yet.
+    HoldsNew,
     /// No connection is accepted for long.
     Refused,
 }
@@ -36,6 +40,7 @@ struct Shared {
     flow: watch::Sender<Flow>,
     target: Mutex<u16>,
     connections: Mutex<Vec<AbortHandle>>,
+    held: AtomicU64,
 }
 
 impl Proxy {
@@ -46,6 +51,7 @@ impl Proxy {
             flow: watch::Sender::new(Flow::Passes),
             target: Mutex::new(port),
             connections: Mutex::default(),
+            held: AtomicU64::new(0),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Self {
@@ -72,7 +78,12 @@ impl Proxy {
         *self.shared.target.lock().unwrap() = port;
     }
 
-    /// Cuts all connections.
+    /// How many connections have been held since the start.
+    pub(crate) fn held(&self) -> u64 {
+        self.shared.held.load(Ordering::SeqCst)
+    }
+
+    /// Cuts all connections that are not held.
     pub(crate) fn cut(&self) {
         let mut connections = self.shared.connections.lock().unwrap();
         connections.drain(..).for_each(|handle| handle.abort());
@@ -94,38 +105,55 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         if *shared.flow.borrow() == Flow::Refused {
             continue;
         }
-        let target = *shared.target.lock().unwrap();
-        let flow = shared.flow.subscribe();
-        let task = tokio::spawn(async move {
-            let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await else {
-                return;
-            };
-            client.set_nodelay(true).unwrap();
-            server.set_nodelay(true).unwrap();
-            let (from_client, to_client) = client.into_split();
-            let (from_server, to_server) = server.into_split();
-            let (reads, renews) = (AtomicBool::new(false), AtomicBool::new(false));
-            tokio::select! {
-                () = copy(from_client, to_server, flow.clone(), |flow, data| {
-                    let reads_now = data.windows(5).any(|part| part == b"XREAD");
-                    reads.fetch_or(reads_now, Ordering::SeqCst);
-                    // A date has 21 digits.
-                    let renews_now = flow == Flow::StopsRenewals
-                        && data.windows(9).any(|part| part == b"\r\n$21\r\n00")
-                        && !reads_now;
-                    renews.fetch_or(renews_now, Ordering::SeqCst);
-                    flow == Flow::Stops
-                }) => {}
-                () = copy(from_server, to_client, flow, |flow, _| match flow {
-                    Flow::Stops | Flow::StopsAnswers => true,
-                    Flow::StopsRenewals => renews.load(Ordering::SeqCst),
-                    Flow::StopsReads => reads.load(Ordering::SeqCst),
-                    _ => false,
-                }) => {}
-            }
-        });
-        shared.connections.lock().unwrap().push(task.abort_handle());
+        let mut flow = shared.flow.subscribe();
+        if *flow.borrow() == Flow::HoldsNew {
+            shared.held.fetch_add(1, Ordering::SeqCst);
+            let shared = Arc::clone(&shared);
+            tokio::spawn(async move {
+                let passes = flow.wait_for(|flow| *flow != Flow::HoldsNew).await.is_ok();
+                if passes {
+                    lead(&shared, client);
+                }
+            });
+        } else {
+            lead(&shared, client);
+        }
     }
+}
+
+fn lead(shared: &Shared, client: TcpStream) {
+    let target = *shared.target.lock().unwrap();
+    let flow = shared.flow.subscribe();
+    let task = tokio::spawn(async move {
+        let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await else {
+            return;
+        };
+        client.set_nodelay(true).unwrap();
+        server.set_nodelay(true).unwrap();
+        let (from_client, to_client) = client.into_split();
+        let (from_server, to_server) = server.into_split();
+        let (reads, renews) = (AtomicBool::new(false), AtomicBool::new(false));
+        tokio::select! {
+            () = copy(from_client, to_server, flow.clone(), |flow, data| {
+                let reads_now = data.windows(5).any(|part| part == b"XREAD");
+                reads.fetch_or(reads_now, Ordering::SeqCst);
+                // A date has 21 digits.
+                let renews_now = flow == Flow::StopsRenewals
+                    && data.windows(9).any(|part| part == b"\r\n$21\r\n00")
+                    && !reads_now;
+                renews.fetch_or(renews_now, Ordering::SeqCst);
+                flow == Flow::Stops
+            }) => {}
+            () = copy(from_server, to_client, flow, |flow, _| match flow {
+                Flow::Stops | Flow::StopsAnswers => true,
+                Flow::StopsRenewals => renews.load(Ordering::SeqCst),
+                Flow::StopsReads => reads.load(Ordering::SeqCst),
+                Flow::StopsWrites => !reads.load(Ordering::SeqCst),
+                _ => false,
+            }) => {}
+        }
+    });
+    shared.connections.lock().unwrap().push(task.abort_handle());
 }
 
 async fn copy(

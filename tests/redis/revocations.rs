@@ -207,7 +207,7 @@ async fn nothing_is_restored_that_is_there() {
     let last = Thing::new(299, expires_at);
     eventually("read", || nodes[1].peek(&last.token()) == Some(true)).await;
     server.ask::<u64>(cmd("XTRIM").arg("{jwt}:stream").arg("MAXLEN").arg(0));
-    server.ask::<()>(cmd("SET").arg("{jwt}:last").arg("another"));
+    server.ask::<()>(cmd("HSET").arg("{jwt}:last").arg("hash").arg("another"));
     eventually("read anew", || {
         nodes.iter().all(|node| node.state().loads == 2)
     })

@@ -1,5 +1,6 @@
 //! A real redis-server, in a directory of its own, on a free port.
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -27,6 +28,10 @@ fn shifted(seconds: i64) -> Vec<String> {
     if seconds == 0 {
         return vec!["redis-server".to_owned()];
     }
+    by_clock(format!("SHIFT={seconds}"))
+}
+
+fn by_clock(variable: String) -> Vec<String> {
     static LIBRARY: LazyLock<String> = LazyLock::new(|| {
         let library = concat!(env!("CARGO_TARGET_TMPDIR"), "/shift.so");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/redis/shift.c");
@@ -39,7 +44,7 @@ fn shifted(seconds: i64) -> Vec<String> {
     });
     let mut command = vec!["env".to_owned()];
     command.push(format!("LD_PRELOAD={}", *LIBRARY));
-    command.push(format!("SHIFT={seconds}"));
+    command.push(variable);
     command.push("redis-server".to_owned());
     command
 }
@@ -53,6 +58,17 @@ impl Server {
     /// One whose clock is ahead.
     pub(crate) fn ahead(seconds: i64) -> Self {
         Self::start_by(&shifted(seconds), &[])
+    }
+
+    /// One whose clock can be set.
+    pub(crate) fn with_clock() -> (Self, ServerClock) {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::SeqCst);
+        let name = format!("tower-jwt-auth-clock-{}-{number}", std::process::id());
+        let clock = ServerClock(std::env::temp_dir().join(name));
+        std::fs::write(&clock.0, 0_i64.to_ne_bytes()).unwrap();
+        let variable = format!("SHIFT_FILE={}", clock.0.display());
+        (Self::start_by(&by_clock(variable), &[]), clock)
     }
 
     /// The same, by another command.
@@ -147,6 +163,11 @@ impl Server {
         replica
     }
 
+    /// Cuts this replica off from its master, and makes it a master.
+    pub(crate) fn promote(&self) {
+        self.ask::<()>(client::cmd("REPLICAOF").arg("NO").arg("ONE"));
+    }
+
     /// It stands still, and nobody notices but who waits for it.
     pub(crate) fn freeze(&self) {
         self.signal("-STOP");
@@ -196,6 +217,24 @@ impl Server {
 
     pub(crate) fn is_running(&self) -> bool {
         self.child.is_some()
+    }
+}
+
+/// The clock of a server.
+pub(crate) struct ServerClock(PathBuf);
+
+impl ServerClock {
+    /// So many seconds ahead.
+    pub(crate) fn set(&self, seconds: i64) {
+        // In place: the server has the file in its memory.
+        let file = std::fs::OpenOptions::new().write(true).open(&self.0);
+        file.unwrap().write_all(&seconds.to_ne_bytes()).unwrap();
+    }
+}
+
+impl Drop for ServerClock {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 

@@ -1,6 +1,7 @@
-// Loaded before the C library, it moves the clock of the wall by SHIFT seconds, and by as many
-// nanoseconds as the file SHIFT_FILE holds at that moment: eight bytes in the machine's order.
-// (libfaketime allocates, jemalloc asks for the time, and redis-server does not start.)
+// Loaded before the C library, it moves the clock of the wall by SHIFT seconds, or by as many as the
+// file SHIFT_FILE holds at that moment; and by the nanoseconds that the file STEP_FILE holds. Files
+// hold eight bytes in the machine's order. (libfaketime allocates, jemalloc asks for the time, and
+// redis-server does not start.)
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>
@@ -11,24 +12,28 @@
 #include <time.h>
 #include <unistd.h>
 
-static volatile const int64_t *file;
+static volatile const int64_t *seconds, *nanoseconds;
 
-__attribute__((constructor)) static void open_file(void) {
-    const char *path = getenv("SHIFT_FILE");
-    if (!path) return;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) abort();
-    void *mapped = mmap(NULL, sizeof *file, PROT_READ, MAP_SHARED, descriptor, 0);
+static const volatile int64_t *map(const char *name) {
+    const char *path = getenv(name);
+    if (!path) return NULL;
+    int opened = open(path, O_RDONLY | O_CLOEXEC);
+    void *mapped = opened < 0 ? MAP_FAILED : mmap(NULL, 8, PROT_READ, MAP_SHARED, opened, 0);
     if (mapped == MAP_FAILED) abort();
-    close(descriptor);
-    file = mapped;
+    close(opened);
+    return mapped;
+}
+
+__attribute__((constructor)) static void map_files(void) {
+    seconds = map("SHIFT_FILE");
+    nanoseconds = map("STEP_FILE");
 }
 
 // In nanoseconds.
 static int64_t shift(void) {
     const char *text = getenv("SHIFT");
-    int64_t seconds = text ? atol(text) : 0;
-    return seconds * 1000000000 + (file ? *file : 0);
+    int64_t whole = seconds ? *seconds : text ? atol(text) : 0;
+    return whole * 1000000000 + (nanoseconds ? *nanoseconds : 0);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now) {

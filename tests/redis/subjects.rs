@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tower_jwt_auth::revocation::{RevocationStore, TokenId};
+use tower_jwt_auth::clock::ManualClock;
+use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenId};
 use tower_jwt_auth::session::{SessionErrorKind, SessionStore, Subject};
 use tower_jwt_auth::store::RedisStore;
 use tower_jwt_auth::store::redis::client::cmd;
@@ -34,7 +35,7 @@ async fn is_blocked(store: &RedisStore) -> bool {
 
 fn make_all_read_anew(server: &Server) {
     server.ask::<u64>(cmd("XTRIM").arg("{jwt}:stream").arg("MAXLEN").arg(0));
-    server.ask::<()>(cmd("SET").arg("{jwt}:last").arg("another"));
+    server.ask::<()>(cmd("HSET").arg("{jwt}:last").arg("hash").arg("another"));
 }
 
 #[tokio::test]
@@ -43,13 +44,14 @@ async fn k03_log_out_everywhere_then_a_login_in_the_same_second() {
     let nodes = nodes(&server, 3).await;
     for round in 1..=20 {
         let node = &nodes[round % 3];
-        sessions(node).logout_everywhere("alice").await.unwrap();
-        let generation = generation(node).await;
-        assert_eq!(is_dead(node, generation - 1), Some(true));
-        sessions(&nodes[(round + 1) % 3])
-            .login("alice")
+        sessions(node)
+            .logout_everywhere(&sessions(node).subject_named("alice"))
             .await
             .unwrap();
+        let generation = generation(node).await;
+        assert_eq!(is_dead(node, generation - 1), Some(true));
+        let next = sessions(&nodes[(round + 1) % 3]);
+        next.login(&next.subject_named("alice")).await.unwrap();
         for node in &nodes {
             assert_eq!(is_dead(node, generation), Some(false));
             eventually("dead", || is_dead(node, generation - 1) == Some(true)).await;
@@ -58,25 +60,57 @@ async fn k03_log_out_everywhere_then_a_login_in_the_same_second() {
 }
 
 #[tokio::test]
+async fn k03_a_cutoff_counts_beside_a_generation_on_all_nodes() {
+    let server = Server::start(&[]);
+    let nodes = nodes(&server, 2).await;
+    sessions(&nodes[0])
+        .logout_everywhere("alice")
+        .await
+        .unwrap();
+    let generation = generation(&nodes[0]).await;
+    for node in &nodes {
+        eventually("alive", || is_dead(node, generation) == Some(false)).await;
+    }
+    let cutoff = Revocation::Cutoff {
+        issuer: Some(ISSUER),
+        subject: "alice",
+        issued_at: in_seconds(60),
+        until: in_seconds(400),
+    };
+    nodes[1].revoke(&cutoff).await.unwrap();
+    assert_eq!(is_dead(&nodes[1], generation), Some(true));
+    eventually("dead", || is_dead(&nodes[0], generation) == Some(true)).await;
+    // One that starts later has it from the server.
+    make_all_read_anew(&server);
+    let late = node(server.client()).await;
+    for node in [&nodes[0], &nodes[1], &late] {
+        eventually("dead", || is_dead(node, generation) == Some(true)).await;
+    }
+}
+
+#[tokio::test]
 async fn k05_a_block_holds_on_all_nodes_until_it_is_lifted() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
     let [one, other] = [sessions(&nodes[0]), sessions(&nodes[1])];
-    let pair = one.login("alice").await.unwrap();
-    let begun = other.begin("alice").await.unwrap();
-    one.block("alice").await.unwrap();
+    let pair = one.login(&one.subject_named("alice")).await.unwrap();
+    let begun = other.begin(&other.subject_named("alice")).await.unwrap();
+    one.block(&one.subject_named("alice")).await.unwrap();
     assert_eq!(is_dead(&nodes[0], 0), Some(true));
     eventually("dead", || is_dead(&nodes[1], 0) == Some(true)).await;
     for error in [
         other.complete(begun).await.unwrap_err(),
-        other.login("alice").await.unwrap_err(),
+        other
+            .login(&other.subject_named("alice"))
+            .await
+            .unwrap_err(),
     ] {
         assert_eq!(error.kind(), SessionErrorKind::Blocked);
     }
     assert!(other.refresh(&pair.refresh_token).await.is_err());
-    other.unblock("alice").await.unwrap();
+    other.unblock(&other.subject_named("alice")).await.unwrap();
     let generation = generation(&nodes[0]).await;
-    one.login("alice").await.unwrap();
+    one.login(&one.subject_named("alice")).await.unwrap();
     for node in &nodes {
         eventually("alive", || is_dead(node, generation) == Some(false)).await;
         assert_eq!(is_dead(node, 0), Some(true));
@@ -270,10 +304,33 @@ async fn k03_a_generation_after_a_loss_ends_what_was_issued_before() {
     while raised == 1 {
         raised = generation(&nodes[1]).await;
     }
-    sessions(&nodes[1]).login("alice").await.unwrap();
+    sessions(&nodes[1])
+        .login(&sessions(&nodes[1]).subject_named("alice"))
+        .await
+        .unwrap();
     let generation = generation(&nodes[1]).await;
     for node in &nodes {
         eventually("dead", || is_dead(node, generation - 1) == Some(true)).await;
         eventually("alive", || is_dead(node, generation) == Some(false)).await;
     }
+}
+
+/// Without a restart, and without anything else to do.
+#[tokio::test]
+async fn records_that_no_longer_count_are_dropped() {
+    let server = Server::start(&[]);
+    let clock = ManualClock::at(in_seconds(0).seconds());
+    let options = crate::options().max_staleness(crate::STALENESS);
+    let node = crate::connect(options.clock(clock.clone()), server.client()).await;
+    for number in 0..50 {
+        let name = format!("user-{number}");
+        let subject = Subject::new(None, &name);
+        node.raise_generation(&subject).await.unwrap();
+    }
+    node.block(&alice()).await.unwrap();
+    assert_eq!(node.state().subjects, 51);
+    clock.advance(Duration::from_secs(25 * 3600));
+    eventually("dropped", || node.state().subjects == 1).await;
+    assert_eq!(is_dead(&node, 9), Some(true));
+    assert_eq!(node.state().loads, 1);
 }

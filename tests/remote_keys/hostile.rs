@@ -275,6 +275,7 @@ async fn j01_what_is_no_key_set_leaves_the_last_good_keys() {
     let jwk = good
         .trim_start_matches(r#"{"keys":["#)
         .trim_end_matches("]}");
+    let other = key("1").verifying_key().to_jwk().unwrap();
     let deep = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
     let secret = r#"{"kty":"oct","alg":"HS256","kid":"1","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T"}"#;
     let documents = [
@@ -299,7 +300,8 @@ async fn j01_what_is_no_key_set_leaves_the_last_good_keys() {
         format!(r#"{{"keys":{jwk}}}"#),
         r#"{"keys":[1,"x",null,[],{},{"kty":"EC"},{"kty":"XX"}]}"#.into(),
         format!(r#"{{"keys":[{jwk}],"keys":[{jwk}]}}"#),
-        format!(r#"{{"keys":[{jwk},{jwk}]}}"#),
+        format!(r#"{{"keys":[{jwk},{other}]}}"#),
+        format!(r#"{{"keys":[{jwk},{other},{jwk}]}}"#),
         format!(r#"{{"keys":[{secret}]}}"#),
         format!(
             r#"{{"keys":[{}]}}"#,
@@ -404,6 +406,96 @@ async fn j01_the_content_counts_and_not_its_type() {
         scene.issuer.answer("/jwks", answer);
         let (_keys, app) = scene.remote();
         assert_eq!(status(&app, &scene.good()).await, 200, "{headers}");
+    }
+}
+
+/// Kubernetes answers 406 unless the type of its document is accepted.
+#[tokio::test]
+async fn documents_are_asked_for_by_their_types() {
+    let scene = Scene::new().await;
+    let name = scene.issuer.name();
+    let metadata = format!(r#"{{"issuer":"{name}","jwks_uri":"{name}/jwks"}}"#);
+    for keys_are in ["application/jwk-set+json", "application/json"] {
+        let metadata = Answer::Negotiated("application/json", metadata.clone());
+        scene
+            .issuer
+            .answer("/.well-known/openid-configuration", metadata);
+        let document = Answer::Negotiated(keys_are, scene.document());
+        scene.issuer.answer("/jwks", document);
+        let (keys, app) = scene.remote();
+        assert_eq!(status(&app, &scene.good()).await, 200, "{keys_are}");
+        assert!(keys.state().last_error.is_none());
+    }
+}
+
+/// As `serde_json` reads them: 127 levels and no more.
+#[tokio::test]
+async fn j01_documents_that_nest_too_deeply() {
+    let scene = Scene::new().await;
+    let name = scene.issuer.name();
+    let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    for (levels, is_read) in [(126, true), (127, false), (400_000, false)] {
+        let x = nested(levels);
+        let expected = if is_read { 200 } else { 503 };
+        let metadata = format!(r#"{{"issuer":"{name}","jwks_uri":"{name}/jwks","x":{x}}}"#);
+        scene
+            .issuer
+            .answer("/.well-known/openid-configuration", Answer::Text(metadata));
+        scene.issuer.publish([&scene.key]);
+        let (keys, app) = scene.remote();
+        assert_eq!(status(&app, &scene.good()).await, expected, "{levels}");
+        let error = keys.state().last_error.map(|error| error.kind());
+        assert_eq!(error, (!is_read).then_some(FetchErrorKind::Metadata));
+
+        scene.issuer.start_metadata();
+        let good = scene.document();
+        let beside = good.replacen('{', &format!(r#"{{"x":{x},"#), 1);
+        scene.issuer.answer("/jwks", Answer::Text(beside));
+        let (keys, app) = scene.remote();
+        assert_eq!(status(&app, &scene.good()).await, expected, "{levels}");
+        let error = keys.state().last_error.map(|error| error.kind());
+        assert_eq!(error, (!is_read).then_some(FetchErrorKind::Keys));
+
+        // One key alone is skipped alone.
+        let extra = key("2").verifying_key().to_jwk().unwrap();
+        let extra = extra.replacen('{', &format!(r#"{{"z":{x},"#), 1);
+        let within = good.replacen('[', &format!("[{extra},"), 1);
+        scene.issuer.answer("/jwks", Answer::Text(within));
+        let (keys, app) = scene.remote();
+        assert_eq!(status(&app, &scene.good()).await, 200, "{levels}");
+        let skipped = keys.state().skipped.len();
+        assert_eq!(skipped, usize::from(!is_read), "{levels}");
+    }
+}
+
+/// 503 for every request was what one key listed twice cost.
+#[tokio::test]
+async fn j01_a_key_that_is_listed_twice_is_one_key() {
+    let scene = Scene::new().await;
+    let others = ["2", "3"].map(key);
+    let doubled = |keys: &[&SigningKey]| {
+        let keys = keys.iter().chain(keys).copied();
+        Answer::Text(issuer::document(keys))
+    };
+    for (document, counts) in [
+        (doubled(&[&scene.key]), (1, 0)),
+        (doubled(&[&others[0], &scene.key, &others[1]]), (3, 0)),
+        // Two keys of one name are both left out, and no other.
+        (
+            doubled(&[
+                &others[0],
+                &others[0].clone().with_key_id("3"),
+                &others[1],
+                &scene.key,
+            ]),
+            (2, 4),
+        ),
+    ] {
+        scene.issuer.answer("/jwks", document);
+        let (keys, app) = scene.remote();
+        assert_eq!(status(&app, &scene.good()).await, 200);
+        let state = keys.state();
+        assert_eq!((state.keys.unwrap().len(), state.skipped.len()), counts);
     }
 }
 

@@ -27,6 +27,8 @@ struct Shared {
 pub(crate) enum Answer {
     /// A document, with 200.
     Text(String),
+    /// A document of this type, with 200; 406 where `Accept` does not list the type.
+    Negotiated(&'static str, String),
     Status(u16),
     Redirect(String),
     /// These bytes and no others; then the connection is closed.
@@ -159,6 +161,20 @@ async fn serve(mut stream: TcpStream, shared: &Mutex<Shared>) -> std::io::Result
                 unreachable!()
             };
             bytes
+        }
+        Answer::Negotiated(kind, text) => {
+            let accepted = head.lines().any(|line| {
+                let (name, value) = line.split_once(':').unwrap_or_default();
+                name.eq_ignore_ascii_case("accept")
+                    && value
+                        .split(',')
+                        .any(|range| range.split(';').next().unwrap().trim() == kind)
+            });
+            let head = format!("Content-Type: {kind}\r\n");
+            match Answer::with(&head, text) {
+                Answer::Bytes(bytes) if accepted => bytes,
+                _ => format!("HTTP/1.1 406 Not Acceptable\r\n{close}").into_bytes(),
+            }
         }
         Answer::Bytes(bytes) => bytes,
         Answer::Status(status) => format!("HTTP/1.1 {status} Status\r\n{close}").into_bytes(),

@@ -10,18 +10,21 @@
 mod hostile;
 mod issuer;
 mod keeping;
+#[cfg(feature = "tracing")]
+mod logged;
 mod tls;
 
 use std::time::Duration;
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, RETRY_AFTER};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Uri};
 use issuer::{Answer, Issuer};
 use serde_json::json;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_jwt_auth::clock::ManualClock;
-use tower_jwt_auth::keys::remote::{FetchErrorKind, RemoteKeys, RemoteKeysBuilder};
+use tower_jwt_auth::keys::remote::{Fetch, FetchErrorKind, RemoteKeys, RemoteKeysBuilder};
 use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};
 use tower_jwt_auth::{JwtAuthLayer, TrustedIssuer, VerifiedToken, Verifier, VerifyErrorKind};
 
@@ -511,4 +514,138 @@ async fn metadata_of_another_issuer_are_refused() {
 fn keys_are_read_as_a_set() {
     let document = issuer::document([&key("1"), &key("2")]);
     assert_eq!(KeySet::from_jwks(document).unwrap().keys.len(), 2);
+}
+
+/// What a client asks for, and a `jwks_uri` that leads it somewhere else.
+#[derive(Clone)]
+struct Elsewhere {
+    issuer: &'static str,
+    jwks_uri: &'static str,
+    key: SigningKey,
+    asked: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
+}
+
+impl Fetch for Elsewhere {
+    type Error = std::io::Error;
+
+    async fn fetch(&self, uri: &Uri) -> Result<Response<Bytes>, std::io::Error> {
+        self.asked.lock().unwrap().push(uri.to_string());
+        let body = match uri.path().contains(".well-known") {
+            true => json!({ "issuer": self.issuer, "jwks_uri": self.jwks_uri }).to_string(),
+            false => issuer::document([&self.key]),
+        };
+        Ok(Response::new(body.into()))
+    }
+}
+
+/// How keys of `issuer` whose metadata name this `jwks_uri` fare: the status, and whether anybody
+/// was asked for them.
+async fn elsewhere(
+    issuer: &'static str,
+    jwks_uri: &'static str,
+    configure: impl Fn(RemoteKeysBuilder) -> RemoteKeysBuilder,
+) -> u16 {
+    let elsewhere = Elsewhere {
+        issuer,
+        jwks_uri,
+        key: key("1"),
+        asked: std::sync::Arc::default(),
+    };
+    let remote = RemoteKeys::discover(issuer).fetch(elsewhere.clone());
+    let (keys, app) = built(configure(remote), &clock());
+    let status = status(&app, &token(&elsewhere.key, issuer)).await;
+    let asked = elsewhere.asked.lock().unwrap().len();
+    if status == 200 {
+        assert_eq!(asked, 2, "{jwks_uri}");
+    } else {
+        assert_eq!((status, asked), (503, 1), "{jwks_uri}");
+        let error = keys.state().last_error.unwrap();
+        assert_eq!(error.kind(), FetchErrorKind::Location, "{jwks_uri}");
+    }
+    status
+}
+
+#[tokio::test]
+async fn e02_a_jwks_uri_on_another_origin_is_refused_on_demand() {
+    const ISSUER: &str = "https://accounts.example.com/tenant";
+    for (jwks_uri, by_default, on_own, on_listed) in [
+        ("https://accounts.example.com/keys", 200, 200, 200),
+        ("https://ACCOUNTS.example.com:443/keys", 200, 200, 200),
+        ("https://www.apis.example.net/certs", 200, 503, 200),
+        ("https://www.apis.example.net:443/certs", 200, 503, 200),
+        ("https://www.apis.example.net:8443/certs", 200, 503, 503),
+        ("https://accounts.example.com:8443/keys", 200, 503, 503),
+        (
+            "https://accounts.example.com.evil.example/keys",
+            200,
+            503,
+            503,
+        ),
+        ("https://evil.accounts.example.com/keys", 200, 503, 503),
+        ("https://10.0.0.1/keys", 200, 503, 503),
+        ("https://internal/keys", 200, 503, 503),
+        ("http://accounts.example.com/keys", 503, 503, 503),
+    ] {
+        assert_eq!(elsewhere(ISSUER, jwks_uri, |keys| keys).await, by_default);
+        let own = |keys: RemoteKeysBuilder| keys.jwks_origins(&[]);
+        assert_eq!(elsewhere(ISSUER, jwks_uri, own).await, on_own, "{jwks_uri}");
+        let listed = |keys: RemoteKeysBuilder| keys.jwks_origins(&["https://WWW.apis.example.net"]);
+        let status = elsewhere(ISSUER, jwks_uri, listed).await;
+        assert_eq!(status, on_listed, "{jwks_uri}");
+    }
+    // What is no origin is an error before anything is fetched.
+    for origin in [
+        "",
+        "www.apis.example.net",
+        "https://www.apis.example.net/certs",
+        "https://www.apis.example.net?",
+        "http://www.apis.example.net",
+        "https://user@www.apis.example.net",
+        "https://*.example.net",
+    ] {
+        let built = RemoteKeys::discover(ISSUER).jwks_origins(&[origin]).build();
+        assert!(built.is_err(), "{origin}");
+    }
+}
+
+/// Addresses that only a machine itself, or what stands beside it, answers: no issuer out there has
+/// its keys on them.
+#[tokio::test]
+async fn e02_a_jwks_uri_within_the_machine_or_its_link_is_refused() {
+    for jwks_uri in [
+        "https://169.254.169.254/latest/meta-data",
+        "https://169.254.0.1:8443/",
+        "https://[fe80::1]/",
+        "https://[febf::1]/",
+        "https://[::ffff:169.254.169.254]/",
+        "https://[::ffff:a9fe:a9fe]/",
+        "https://0.0.0.0/",
+        "https://[::]/",
+        "https://127.0.0.1/",
+        "https://127.1.2.3:9000/",
+        "https://[::1]/",
+        "https://localhost/",
+        "https://LOCALHOST./",
+        "https://id.localhost/",
+        // As clients read what looks like a name.
+        "https://2852039166/",
+        "https://0xa9fea9fe/",
+        "https://0251.0376.0251.0376/",
+        "https://169.254.43518/",
+        "https://0/",
+        "https://127.1/",
+    ] {
+        for issuer in ["https://id.example.com", "https://10.1.2.3"] {
+            assert_eq!(elsewhere(issuer, jwks_uri, |keys| keys).await, 503);
+        }
+    }
+    // An issuer that is there itself may have them there.
+    for (issuer, jwks_uri) in [
+        ("https://169.254.7.8", "https://169.254.7.8:8443/keys"),
+        ("https://localhost:8443", "https://127.0.0.1/keys"),
+        ("http://127.0.0.1:3000", "http://localhost:3001/keys"),
+        ("http://localhost:3000", "https://id.example.com/keys"),
+    ] {
+        assert_eq!(elsewhere(issuer, jwks_uri, |keys| keys).await, 200);
+    }
 }

@@ -105,6 +105,10 @@ impl VerifySignature for Mac {
         // Compares in constant time, and refuses a shortened tag.
         hmac::verify(&self.0, message, signature).is_ok()
     }
+
+    fn mac(&self, message: &[u8]) -> Option<Vec<u8>> {
+        self.sign(message).ok()
+    }
 }
 
 impl VerifySignature for ParsedPublicKey {

@@ -25,6 +25,12 @@ use super::material::PublicParts;
 /// Verifies signatures of one algorithm with one key.
 pub(crate) trait VerifySignature: Send + Sync {
     fn verify(&self, message: &[u8], signature: &[u8]) -> bool;
+
+    /// The MAC over `message`, by which equal secrets are known. None of a public key.
+    fn mac(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let _ = message;
+        None
+    }
 }
 
 /// Signs with one algorithm and one key.

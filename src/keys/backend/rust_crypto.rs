@@ -206,6 +206,10 @@ impl<M: Mac + Clone + Send + Sync> VerifySignature for Keyed<M> {
         let message = self.0.clone().chain_update(message);
         message.verify_slice(signature).is_ok()
     }
+
+    fn mac(&self, message: &[u8]) -> Option<Vec<u8>> {
+        self.sign(message).ok()
+    }
 }
 
 fn pkcs1<D>() -> Primitive

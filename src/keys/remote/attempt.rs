@@ -9,7 +9,8 @@ use tokio::time::{Instant, timeout};
 
 use super::error::{FetchError, FetchErrorKind};
 use super::fetch::{AnyFetch, MOST_TIME};
-use super::location;
+use super::location::{self, WebOrigin};
+use crate::json::is_shallow;
 use crate::keys::{Jwks, JwksOptions};
 
 /// Where the keys of an issuer are, and how they get here.
@@ -18,6 +19,8 @@ pub(super) struct Origin {
     pub(super) fetch: Box<dyn AnyFetch>,
     pub(super) options: JwksOptions,
     pub(super) http_allowed: bool,
+    /// Where the `jwks_uri` may lie, if not anywhere.
+    pub(super) jwks_origins: Option<Vec<WebOrigin>>,
     /// The `jwks_uri` that was found, until a fetch of it fails.
     pub(super) found: Mutex<Option<Found>>,
 }
@@ -49,6 +52,8 @@ struct Metadata {
 
 /// What an attempt brought.
 pub(super) struct Harvest {
+    /// Where it is from, as it may be shown.
+    pub(super) url: String,
     pub(super) jwks: Jwks,
     pub(super) max_age: Option<Duration>,
 }
@@ -62,21 +67,32 @@ impl Found {
     }
 }
 
+/// What is being fetched, for the error in the end.
+type Asked = Mutex<Option<Uri>>;
+
+fn set(asked: &Asked, uri: &Uri) {
+    *asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(uri.clone());
+}
+
 impl Origin {
     pub(super) async fn attempt(&self) -> Result<Harvest, FetchError> {
-        let outcome = timeout(MOST_TIME, self.keys()).await;
+        let asked = Asked::default();
+        let outcome = timeout(MOST_TIME, self.keys(&asked)).await;
         let outcome = outcome.unwrap_or_else(|_| Err(FetchErrorKind::Timeout.into()));
-        if outcome.is_err() {
+        outcome.map_err(|error| {
             self.remember(None);
-        }
-        outcome
+            match asked.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                Some(uri) => error.at(&uri),
+                None => error,
+            }
+        })
     }
 
-    async fn keys(&self) -> Result<Harvest, FetchError> {
+    async fn keys(&self, asked: &Asked) -> Result<Harvest, FetchError> {
         let found = match &self.place {
             Place::Jwks(uri) => Found::now(uri.clone()),
             Place::Issuer { name, metadata } => {
-                let discovery = self.discover(name, metadata);
+                let discovery = self.discover(name, metadata, asked);
                 match self.remembered() {
                     Some(found) if found.at.elapsed() < BELIEVED => found,
                     // The keys may be there still, though the metadata are not.
@@ -88,25 +104,45 @@ impl Origin {
                 }
             }
         };
+        set(asked, &found.uri);
         let (body, max_age) = self.fetch.get_with_life(&found.uri).await?;
         let jwks = self
             .options
             .read(&body)
             .map_err(|error| FetchError::because(FetchErrorKind::Keys, error))?;
+        let url = location::shown(&found.uri);
         self.remember(Some(found));
-        Ok(Harvest { jwks, max_age })
+        Ok(Harvest { url, jwks, max_age })
     }
 
-    async fn discover(&self, issuer: &str, metadata: &[Uri; 2]) -> Result<Uri, FetchError> {
+    async fn discover(
+        &self,
+        issuer: &str,
+        metadata: &[Uri; 2],
+        asked: &Asked,
+    ) -> Result<Uri, FetchError> {
         let [openid, oauth] = metadata;
+        set(asked, openid);
         let body = match self.fetch.get(openid).await {
             // An authorization server that knows nothing of OpenID.
             Err(error) if matches!(error.kind(), FetchErrorKind::Status(400..=499)) => {
-                self.fetch.get(oauth).await.map_err(|_| error)?
+                set(asked, oauth);
+                self.fetch.get(oauth).await.map_err(|_| {
+                    set(asked, openid);
+                    error
+                })?
             }
             body => body?,
         };
-        let metadata: Metadata = serde_json::from_slice(&body)
+        self.jwks_uri(issuer, openid, &body)
+    }
+
+    /// The address of the keys that the metadata name, if it is one that may be fetched.
+    fn jwks_uri(&self, issuer: &str, openid: &Uri, body: &[u8]) -> Result<Uri, FetchError> {
+        if !is_shallow(body) {
+            return Err(FetchErrorKind::Metadata.into());
+        }
+        let metadata: Metadata = serde_json::from_slice(body)
             .map_err(|error| FetchError::because(FetchErrorKind::Metadata, error))?;
         if metadata.issuer != issuer {
             return Err(FetchErrorKind::WrongIssuer.into());
@@ -115,7 +151,23 @@ impl Origin {
         location::parse(&metadata.jwks_uri, self.http_allowed)
             // An issuer elsewhere has no business with what listens on this machine.
             .filter(|uri| is_local || self.http_allowed || !location::is_http(uri))
+            .filter(|uri| {
+                !location::is_of_this_machine(uri) || location::is_of_this_machine(openid)
+            })
+            .filter(|uri| self.allows(uri, openid))
             .ok_or_else(|| FetchErrorKind::Location.into())
+    }
+
+    fn allows(&self, uri: &Uri, openid: &Uri) -> bool {
+        let Some(origins) = &self.jwks_origins else {
+            return true;
+        };
+        let origin = WebOrigin::of(uri);
+        origin.is_some()
+            && (origin == WebOrigin::of(openid)
+                || origins
+                    .iter()
+                    .any(|allowed| origin.as_ref() == Some(allowed)))
     }
 
     fn remembered(&self) -> Option<Found> {

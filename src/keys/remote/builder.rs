@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::attempt::{Origin, Place};
 use super::fetch::{AnyFetch, Fetch, HttpFetch, HttpFetchError};
 use super::keeper::RemoteKeys;
-use super::location;
+use super::location::{self, WebOrigin};
 use super::snapshot::Times;
 use crate::clock::Clock;
 use crate::keys::JwksOptions;
@@ -19,6 +19,7 @@ pub struct RemoteKeysBuilder {
     fetch: Option<Box<dyn AnyFetch>>,
     options: JwksOptions,
     http_allowed: bool,
+    jwks_origins: Option<Vec<String>>,
     times: Times,
     clock: Option<Box<dyn Clock>>,
 }
@@ -31,6 +32,14 @@ enum Wanted {
 impl RemoteKeys {
     /// The keys of an OpenID provider or authorization server, whose metadata lie where OpenID Connect Discovery 1.0 §4 or
     /// RFC 8414 §3 says. Its tokens are those whose `iss` is `issuer`, byte for byte; so must that of the metadata be.
+    ///
+    /// The metadata's `jwks_uri` may lead to another host. Google's does, and that of Microsoft
+    /// Entra ID's v1.0 tokens (`sts.windows.net`). So an issuer can make this service send a GET
+    /// request to any `https` host it can reach, also in your network.
+    /// [`jwks_origins`](RemoteKeysBuilder::jwks_origins) limits that to the hosts you name.
+    ///
+    /// Never fetched: loopback, link-local (169.254.169.254) and unspecified addresses, unless the
+    /// issuer has such an address itself. Names are not resolved for this check.
     pub fn discover(issuer: impl Into<String>) -> RemoteKeysBuilder {
         RemoteKeysBuilder::new(Wanted::Issuer(issuer.into()))
     }
@@ -49,6 +58,7 @@ impl RemoteKeysBuilder {
             fetch: None,
             options: JwksOptions::new().of_others(),
             http_allowed: false,
+            jwks_origins: None,
             times: Times::default(),
             clock: None,
         }
@@ -69,6 +79,26 @@ impl RemoteKeysBuilder {
     /// Allows `http` addresses that are not loopback ones: whoever stands in between can then hand out keys of their own.
     pub fn allow_http(mut self) -> Self {
         self.http_allowed = true;
+        self
+    }
+
+    /// Fetches keys from the issuer's own origin and from `others` only. `&[]`: from its own alone.
+    /// Any by default, because large providers have their keys elsewhere.
+    ///
+    /// An origin is scheme, host and port: `https://www.googleapis.com`. A `jwks_uri` elsewhere is
+    /// [`FetchErrorKind::Location`](super::FetchErrorKind::Location). Without effect on
+    /// [`RemoteKeys::jwks`].
+    ///
+    /// ```no_run
+    /// use tower_jwt_auth::keys::remote::RemoteKeys;
+    ///
+    /// let google = RemoteKeys::discover("https://accounts.google.com")
+    ///     .jwks_origins(&["https://www.googleapis.com"])
+    ///     .build()?;
+    /// # Ok::<_, tower_jwt_auth::keys::remote::RemoteKeysError>(())
+    /// ```
+    pub fn jwks_origins(mut self, others: &[&str]) -> Self {
+        self.jwks_origins = Some(others.iter().map(|&origin| origin.into()).collect());
         self
     }
 
@@ -142,8 +172,19 @@ impl RemoteKeysBuilder {
             Some(fetch) => fetch,
             None => Box::new(HttpFetch::new().map_err(RemoteKeysError::Client)?),
         };
+        let jwks_origins = match self.jwks_origins {
+            Some(origins) => Some(
+                origins
+                    .iter()
+                    .map(|origin| WebOrigin::parse(origin, self.http_allowed))
+                    .collect::<Option<_>>()
+                    .ok_or(RemoteKeysError::Location)?,
+            ),
+            None => None,
+        };
         let origin = Origin {
             place,
+            jwks_origins,
             fetch,
             options: self.options,
             http_allowed: self.http_allowed,
@@ -167,7 +208,8 @@ impl fmt::Debug for RemoteKeysBuilder {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RemoteKeysError {
-    /// The address is no `https` URL, or an issuer with a query, or has a user or a fragment.
+    /// The address is no `https` URL, or an issuer with a query, or has a user or a fragment; or
+    /// one of the [origins](RemoteKeysBuilder::jwks_origins) is more than scheme, host and port.
     Location,
     /// The HTTP client cannot be set up.
     Client(HttpFetchError),

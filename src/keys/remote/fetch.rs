@@ -15,10 +15,16 @@ use super::location;
 /// The most bytes that a document may have: 1 MiB. Those of large providers have some ten thousand.
 pub(super) const MOST_BYTES: usize = 1024 * 1024;
 
+/// RFC 7517 §8.5.2, which Kubernetes insists on, and what most others and all metadata are.
+const ACCEPT: &str = "application/jwk-set+json, application/json;q=0.9";
+
 /// The most time that discovery and keys may take together.
 pub(super) const MOST_TIME: Duration = Duration::from_secs(5);
 
 /// Fetches a document by GET: [`HttpFetch`], or a client of one's own, for a private CA, a client certificate, or a proxy.
+///
+/// Some issuers answer 406 unless `Accept` allows `application/jwk-set+json` for keys and
+/// `application/json` for metadata; `*/*` does.
 ///
 /// An implementation must not follow redirects, and should stop reading after 1 MiB. What it answers is checked all the same: the
 /// status, the length, and the content. It is given up after 5 seconds, if it is one that waits and does not block.
@@ -175,6 +181,11 @@ enum Failure {
 }
 
 impl Failure {
+    /// The address is reported beside the error, without its query.
+    fn client(error: reqwest::Error) -> Self {
+        Self::Client(error.without_url())
+    }
+
     fn kind(&self) -> FetchErrorKind {
         match self {
             Self::TooLong => FetchErrorKind::TooLong,
@@ -204,7 +215,7 @@ impl HttpFetch {
                 .pool_max_idle_per_host(0)
                 .user_agent(concat!("tower-jwt-auth/", env!("CARGO_PKG_VERSION")))
                 .build()
-                .map_err(|error| HttpFetchError(Failure::Client(error)))
+                .map_err(|error| HttpFetchError(Failure::client(error)))
         };
         Ok(Self {
             client: build(reqwest::Client::builder())?,
@@ -229,8 +240,8 @@ impl HttpFetch {
         };
         let request = client
             .get(uri.to_string())
-            .header(http::header::ACCEPT, "application/json");
-        let mut response = request.send().await.map_err(Failure::Client)?;
+            .header(http::header::ACCEPT, ACCEPT);
+        let mut response = request.send().await.map_err(Failure::client)?;
         let mut answer = Response::new(());
         *answer.status_mut() = response.status();
         *answer.headers_mut() = response.headers().clone();
@@ -244,7 +255,7 @@ impl HttpFetch {
             {
                 return Err(Failure::TooLong);
             }
-            while let Some(chunk) = response.chunk().await.map_err(Failure::Client)? {
+            while let Some(chunk) = response.chunk().await.map_err(Failure::client)? {
                 if body.len().saturating_add(chunk.len()) > MOST_BYTES {
                     return Err(Failure::TooLong);
                 }

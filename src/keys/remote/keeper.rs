@@ -18,6 +18,8 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
 use super::attempt::{Harvest, Origin, Place};
+#[cfg(feature = "tracing")]
+use super::error::on_one_line;
 use super::error::{FetchError, FetchErrorKind};
 use super::fetch::MOST_TIME;
 use super::snapshot::{Moment, Snapshot, Times, refresh_after};
@@ -438,11 +440,17 @@ impl Shared {
             return None;
         }
         control.flying = None;
-        let (pause, event): (_, Event) = match outcome {
-            Ok(Harvest { jwks, max_age }) => {
+        let (pause, event) = match outcome {
+            Ok(Harvest { url, jwks, max_age }) => {
                 let life = self.times.life(max_age);
                 let number = self.newest.load(Ordering::Relaxed).wrapping_add(1);
-                let event = Ok((jwks.keys.len(), jwks.skipped.len()));
+                let is_new = control.skipped != jwks.skipped;
+                let skipped = if is_new {
+                    jwks.skipped.clone()
+                } else {
+                    Vec::new()
+                };
+                let event = Event::Fetched(url, jwks.keys.len(), skipped);
                 control.failure = None;
                 control.skipped = jwks.skipped;
                 let before = self.current.load();
@@ -471,7 +479,7 @@ impl Shared {
                 if let Some(snapshot) = &*current {
                     snapshot.outlive();
                 }
-                let event = Err((error.clone(), current.is_some()));
+                let event = Event::Failed(error.clone(), current.is_some());
                 control.failure = Some(Failure {
                     error,
                     times,
@@ -483,7 +491,7 @@ impl Shared {
         };
         drop(control);
         self.outcomes.send_replace(());
-        report(event);
+        report(&self.origin, event);
         Some(pause)
     }
 }
@@ -614,20 +622,62 @@ impl fmt::Debug for RemoteKeys {
     }
 }
 
-/// What listeners are told of an attempt: how many keys it brought and how many were skipped, or why none, and whether there
-/// are others.
-type Event = Result<(usize, usize), (FetchError, bool)>;
+/// What listeners are told of an attempt.
+#[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "nobody listens"))]
+enum Event {
+    /// From where it brought how many keys, and what was skipped, if that is new.
+    Fetched(String, usize, Vec<SkippedKey>),
+    /// Why it brought none, and whether there are others.
+    Failed(FetchError, bool),
+}
 
 #[cfg(feature = "tracing")]
-fn report(event: Event) {
+fn report(origin: &Origin, event: Event) {
+    /// A document may have hundreds of keys that cannot be used.
+    const MOST_SKIPPED: usize = 16;
+    const MOST_CHARACTERS: usize = 64;
+
+    let issuer = match &origin.place {
+        Place::Issuer { name, .. } => Some(&**name),
+        Place::Jwks(_) => None,
+    };
     match event {
-        Ok((keys, skipped)) => tracing::debug!(keys, skipped, "an issuer's keys were fetched"),
-        Err((error, has_keys)) => {
-            let reason = tracing::field::display(error);
-            tracing::warn!(reason, has_keys, "an issuer's keys could not be fetched");
+        Event::Failed(error, has_keys) => {
+            let reason = error.chain();
+            let url = error.url();
+            tracing::warn!(
+                issuer,
+                url,
+                reason,
+                has_keys,
+                "an issuer's keys could not be fetched"
+            );
+        }
+        Event::Fetched(url, keys, skipped) => {
+            tracing::debug!(issuer, url, keys, "an issuer's keys were fetched");
+            for key in skipped.iter().take(MOST_SKIPPED) {
+                let kid = key.key_id.as_deref();
+                let kid = kid.map(|kid| on_one_line(kid, MOST_CHARACTERS));
+                let (index, reason) = (key.index, tracing::field::display(key.reason));
+                tracing::info!(
+                    issuer,
+                    url,
+                    index,
+                    kid,
+                    reason,
+                    "a key of an issuer is skipped"
+                );
+            }
+            if let Some(more) = skipped
+                .len()
+                .checked_sub(MOST_SKIPPED)
+                .filter(|more| *more > 0)
+            {
+                tracing::info!(issuer, more, "further keys of an issuer are skipped");
+            }
         }
     }
 }
 
 #[cfg(not(feature = "tracing"))]
-fn report(_: Event) {}
+fn report(_: &Origin, _: Event) {}

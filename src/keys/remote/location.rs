@@ -31,6 +31,62 @@ pub(super) fn is_loopback(host: &str) -> bool {
         || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
+/// Whether the host is this machine or on its link: a loopback, link-local (RFC 3927, RFC 4291
+/// §2.5.6) or unspecified address. Clouds have their metadata service on a link-local one.
+///
+/// The address is read as the client reads it: `2852039166` and `0xa9fea9fe` are 169.254.169.254.
+pub(super) fn is_of_this_machine(uri: &Uri) -> bool {
+    let Ok(url) = reqwest::Url::parse(&uri.to_string()) else {
+        return true;
+    };
+    let Some(host) = url.host_str() else {
+        return true;
+    };
+    let name = host.trim_end_matches('.');
+    if name == "localhost" || name.ends_with(".localhost") {
+        return true;
+    }
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    match address
+        .parse::<IpAddr>()
+        .map(|address| address.to_canonical())
+    {
+        // All of 0.0.0.0/8 (RFC 1122 §3.2.1.3).
+        Ok(IpAddr::V4(ip)) => {
+            ip.is_loopback() || ip.is_link_local() || ip.octets().first() == Some(&0)
+        }
+        Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unspecified() || ip.is_unicast_link_local(),
+        Err(_) => false,
+    }
+}
+
+/// Scheme, host and port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct WebOrigin(String);
+
+impl WebOrigin {
+    pub(super) fn of(uri: &Uri) -> Option<Self> {
+        let url = reqwest::Url::parse(&uri.to_string()).ok()?;
+        Some(Self(url.origin().ascii_serialization()))
+    }
+
+    /// Of a text that is an origin and nothing more.
+    pub(super) fn parse(text: &str, http_allowed: bool) -> Option<Self> {
+        let uri = parse(text, http_allowed)?;
+        let is_bare = uri.path() == "/" && uri.query().is_none() && !text.contains('*');
+        is_bare.then(|| Self::of(&uri))?
+    }
+}
+
+/// The address as it may be shown: a query may hold a secret.
+pub(super) fn shown(uri: &Uri) -> String {
+    let text = uri.to_string();
+    match text.split_once('?') {
+        Some((before, _)) => before.to_owned(),
+        None => text,
+    }
+}
+
 /// Whether `http` addresses are what this issuer uses itself.
 pub(super) fn is_http(uri: &Uri) -> bool {
     uri.scheme() == Some(&Scheme::HTTP)

@@ -38,6 +38,24 @@
 //! loopback addresses ([`allow_http`](RemoteKeysBuilder::allow_http)). No redirects, at most 5 seconds for all of it, at most 1 MiB and 512 keys, status 200, whatever the content type. Of the document's keys, what cannot be
 //! used is skipped and [reported](RemoteKeys::state). A client of one's own ([`Fetch`]) is held to all of that but the redirects,
 //! which it must not follow.
+//!
+//! The metadata choose where the keys are: another host, if they like. See
+//! [`jwks_origins`](RemoteKeysBuilder::jwks_origins) to limit that.
+//!
+//! # What is logged
+//!
+//! With feature `tracing`, under the target `tower_jwt_auth::keys::remote`:
+//!
+//! | event | level | fields |
+//! | --- | --- | --- |
+//! | a fetch failed | `WARN` | `issuer`, `url`, `reason`: the error and its causes, `has_keys`: whether older keys still serve |
+//! | a key is skipped | `INFO` | `issuer`, `url`, `index`, `kid`, `reason` |
+//! | keys were fetched | `DEBUG` | `issuer`, `url`, `keys` |
+//!
+//! There is one `WARN` for each fetch, never one for each request: in an outage at most one every
+//! 30 seconds after the first few, and for unknown `kid`s one in a cooldown. Skipped keys are
+//! reported when they differ from the last document's, at most 16 of them. URLs are logged without
+//! their query. Text from outside is cut and put on one line.
 
 mod attempt;
 mod builder;

@@ -9,7 +9,8 @@ use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionErro
 
 /// Why an [`EmbeddedStore`](super::EmbeddedStore) cannot be opened, or does not answer. Its text holds no id.
 ///
-/// Whatever it is: nothing that was acknowledged is lost, and look-ups of revocations are answered on.
+/// Unless it is [`Corrupt`](Self::Corrupt), nothing that was acknowledged is lost. In an open store
+/// look-ups of revocations go on.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EmbeddedStoreError {
@@ -19,7 +20,11 @@ pub enum EmbeddedStoreError {
     ForeignFile,
     /// The file was written by a later version of this crate, or of redb. It was not touched.
     NewerFormat,
-    /// The file was written, but not by what it claims to be from: bytes were changed or lost.
+    /// The file was written by an earlier version of this crate, which kept less in it. It was not
+    /// changed. Move it away: everybody must log in again.
+    OlderFormat,
+    /// Bytes of the file were changed or lost. Restore it from a backup, or move it away: then
+    /// everybody must log in again, and nothing is revoked or blocked.
     Corrupt,
     /// There is no space left on the disk. Nothing has changed; it is tried anew at the next call.
     DiskFull(Arc<io::Error>),
@@ -30,6 +35,9 @@ pub enum EmbeddedStoreError {
     SetFull,
     /// A name or an id is longer than 4,096 bytes. Nothing has changed.
     TooLong,
+    /// The file was deleted, moved or replaced while it was open. Nothing is acknowledged any more;
+    /// look-ups of revocations and sessions go on. Put the file back, or restart the service.
+    FileGone,
     /// The store was closed.
     Closed,
     /// Anything else that redb reports.
@@ -42,11 +50,17 @@ impl fmt::Display for EmbeddedStoreError {
             Self::InUse => "the store's file is in use: it can be open once, in one process",
             Self::ForeignFile => "the file is no store of sessions",
             Self::NewerFormat => "the store's file was written by a newer version",
-            Self::Corrupt => "the store's file is corrupt",
+            Self::OlderFormat => {
+                "the store's file was written by an older version: move it away, and all must log in again"
+            }
+            Self::Corrupt => "the store's file is corrupt: restore it from a backup, or move it away",
             Self::DiskFull(_) => "there is no space left for the store's file",
             Self::Io(_) => "the store's file cannot be read or written",
             Self::SetFull => "the set of revocations is full",
             Self::TooLong => "a name or an id is too long for the store",
+            Self::FileGone => {
+                "the store's file was deleted, moved or replaced: put it back, or restart the service"
+            }
             Self::Closed => "the store was closed",
             Self::Database(_) => "the store's database failed",
         })
@@ -69,6 +83,8 @@ impl From<io::Error> for EmbeddedStoreError {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
             | io::ErrorKind::FileTooLarge => Self::DiskFull(Arc::new(error)),
+            // Something points behind the end of the file.
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => Self::Corrupt,
             _ => Self::Io(Arc::new(error)),
         }
     }

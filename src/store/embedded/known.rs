@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
 
 use super::error::EmbeddedStoreError;
 use crate::claims::NumericDate;
@@ -51,95 +54,92 @@ pub(super) fn subject_id(subject: &Subject<'_>) -> Id {
     id(subject.issuer, subject.name)
 }
 
+/// The settings of the set.
+#[derive(Clone)]
+pub(super) struct SetOptions {
+    pub(super) capacity: usize,
+    pub(super) leeway: Duration,
+    pub(super) longest_lifetime: Duration,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl SetOptions {
+    fn new_set(&self) -> RevocationSet {
+        RevocationSet::new()
+            .capacity(self.capacity)
+            .leeway(self.leeway)
+            .longest_lifetime(self.longest_lifetime)
+            .clock(Arc::clone(&self.clock))
+    }
+}
+
 /// A set that one thread adds to.
 pub(super) struct Known {
-    set: RevocationSet,
-    /// In seconds: whoever expires before it may have been forgotten, and counts as revoked.
+    set: ArcSwap<RevocationSet>,
+    options: SetOptions,
+    /// In seconds since the epoch: revocations of tokens with this `exp` or an earlier one may be
+    /// gone from the file. Such tokens count as revoked. 0: nothing was dropped yet.
     horizon: AtomicU64,
     /// Something on disk is not in the set, so that it can tell nothing.
     incomplete: AtomicBool,
 }
 
 impl Known {
-    pub(super) fn new(set: RevocationSet, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(options: SetOptions) -> Self {
         Self {
-            set: set.clock(clock),
+            set: ArcSwap::from_pointee(options.new_set()),
+            options,
             horizon: AtomicU64::new(0),
             incomplete: AtomicBool::new(false),
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.set.state().entries()
+        self.set.load().state().entries()
     }
 
     /// How many more it holds, at least; `wanted` of them if that can be had.
     pub(super) fn room(&self, wanted: usize) -> usize {
+        let set = self.set.load();
         let room = || {
-            let state = self.set.state();
+            let state = set.state();
             state.capacity.saturating_sub(state.entries())
         };
         let at_once = room();
         if at_once >= wanted {
             return at_once;
         }
-        self.set.prune();
+        set.prune();
         room()
     }
 
-    /// Whether it was taken in.
-    pub(super) fn insert(&self, mark: &Mark) -> bool {
-        let revocation = match mark {
-            Mark::Token { id, until } => Revocation::Token {
-                issuer: id.0.as_deref(),
-                jti: &id.1,
-                expires_at: *until,
-            },
-            Mark::Session { id, until } => Revocation::Session {
-                issuer: id.0.as_deref(),
-                sid: &id.1,
-                until: *until,
-            },
-            Mark::Cutoff { id, at, until } => Revocation::Cutoff {
-                issuer: id.0.as_deref(),
-                subject: &id.1,
-                issued_at: *at,
-                until: *until,
-            },
-            Mark::Generation {
-                id,
-                generation,
-                until,
-            } => Revocation::Generation {
-                issuer: id.0.as_deref(),
-                subject: &id.1,
-                generation: *generation,
-                until: *until,
-            },
-            Mark::Block { id } => Revocation::Block {
-                issuer: id.0.as_deref(),
-                subject: &id.1,
-            },
-            Mark::Unblock { id, generation } => {
-                let issuer = id.0.as_deref();
-                let lifted = self
-                    .set
-                    .lift_block_by_generation(issuer, &id.1, *generation);
-                return lifted.is_ok();
-            }
-        };
-        self.set.revoke(&revocation).is_ok()
+    /// Replaces the set by one that `fill` fills. If that fails, the old one stays.
+    ///
+    /// A set drops what has expired by its clock. If the clock was ahead, the file still has it.
+    pub(super) fn rebuild(
+        &self,
+        fill: impl FnOnce(
+            &mut dyn FnMut(&Mark) -> Result<(), EmbeddedStoreError>,
+        ) -> Result<(), EmbeddedStoreError>,
+    ) -> Result<(), EmbeddedStoreError> {
+        let set = self.options.new_set();
+        fill(&mut |mark| match insert(&set, mark) {
+            true => Ok(()),
+            false => Err(EmbeddedStoreError::SetFull),
+        })?;
+        self.set.store(Arc::new(set));
+        Ok(())
     }
 
-    /// What expires before this second may be gone from the file.
-    pub(super) fn forget_before(&self, second: u64) {
+    /// What expires in this second or earlier may be gone from the file.
+    pub(super) fn forget_until(&self, second: u64) {
         self.horizon.fetch_max(second, Ordering::SeqCst);
     }
 
     /// Takes in what is on disk already. If it cannot, it knows nothing for sure any more: better no answer than a wrong one.
     pub(super) fn learn(&self, marks: &[Mark]) -> Result<(), EmbeddedStoreError> {
         for mark in marks {
-            if !self.insert(mark) {
+            if !insert(&self.set.load(), mark) {
                 self.incomplete.store(true, Ordering::SeqCst);
                 return Err(EmbeddedStoreError::SetFull);
             }
@@ -147,12 +147,63 @@ impl Known {
         Ok(())
     }
 
+    /// Whether a session is revoked, and the revocation has not expired.
+    pub(super) fn is_session_revoked(&self, (issuer, sid): &Id) -> bool {
+        let mut token = TokenId::new(NumericDate::MAX).sid(sid);
+        token.issuer = issuer.as_deref();
+        self.set.load().is_revoked(&token)
+    }
+
     pub(super) fn peek(&self, token: &TokenId<'_>) -> Result<bool, EmbeddedStoreError> {
-        let revoked = token.expires_at.seconds() < self.horizon.load(Ordering::Relaxed)
-            || self.set.is_revoked(token);
+        let horizon = self.horizon.load(Ordering::Relaxed);
+        let is_forgotten =
+            horizon > 0 && token.expires_at.since_epoch() <= Duration::from_secs(horizon);
+        let revoked = is_forgotten || self.set.load().is_revoked(token);
         if !revoked && self.incomplete.load(Ordering::Relaxed) {
             return Err(EmbeddedStoreError::SetFull);
         }
         Ok(revoked)
     }
+}
+
+/// Whether it was taken in.
+fn insert(set: &RevocationSet, mark: &Mark) -> bool {
+    let revocation = match mark {
+        Mark::Token { id, until } => Revocation::Token {
+            issuer: id.0.as_deref(),
+            jti: &id.1,
+            expires_at: *until,
+        },
+        Mark::Session { id, until } => Revocation::Session {
+            issuer: id.0.as_deref(),
+            sid: &id.1,
+            until: *until,
+        },
+        Mark::Cutoff { id, at, until } => Revocation::Cutoff {
+            issuer: id.0.as_deref(),
+            subject: &id.1,
+            issued_at: *at,
+            until: *until,
+        },
+        Mark::Generation {
+            id,
+            generation,
+            until,
+        } => Revocation::Generation {
+            issuer: id.0.as_deref(),
+            subject: &id.1,
+            generation: *generation,
+            until: *until,
+        },
+        Mark::Block { id } => Revocation::Block {
+            issuer: id.0.as_deref(),
+            subject: &id.1,
+        },
+        Mark::Unblock { id, generation } => {
+            let issuer = id.0.as_deref();
+            let lifted = set.lift_block_by_generation(issuer, &id.1, *generation);
+            return lifted.is_ok();
+        }
+    };
+    set.revoke(&revocation).is_ok()
 }

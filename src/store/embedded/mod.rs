@@ -17,10 +17,49 @@
 //!
 //! What was acknowledged is on disk: it survives the process, the system and the power. Calls that come at the same time share
 //! one sync. A thread of the store's own writes and another reads, so no thread of the runtime ever waits for the disk; whether a
-//! token was revoked is answered from memory, where everything revoked is since the file was opened.
+//! token was revoked is answered from memory, where everything revoked is since the file was
+//! opened. The threads are the store's own: it depends on no runtime, and outlives the one that
+//! opened it.
 //!
 //! If the disk fails, or is full, calls fail and have changed nothing, look-ups of revocations go on, and each call tries anew.
 //! A call that is dropped while it waits may still happen.
+//!
+//! # The file
+//!
+//! `open` checks every page of the file and every revocation, and each row is checked again when it
+//! is read. Changed or lost bytes are [`Corrupt`](EmbeddedStoreError::Corrupt): at `open`, or as the
+//! answer to the call that reads the row. The checksums guard against accidents, not against
+//! somebody who can write to the file. Nor do they notice an older copy of the whole file.
+//!
+//! redb panics at some kinds of damage. The store looks at the file's length and header before redb
+//! does, and answers a panic of redb with `Corrupt`. What remains: in a process built with
+//! `panic = "abort"`, a damaged page that redb reads before its checksum is compared can end the
+//! process. These are pages that redb reads while it opens, and pages damaged after `open`.
+//!
+//! | at the path | what `open` does |
+//! | --- | --- |
+//! | nothing, or an empty file | Makes a store with mode 0600. `PATH.new` is removed first, unless another process is making it. Links are not followed. |
+//! | a store's file | Others lose their access, if it is the process's own file. What the group may do stays. |
+//! | a link to a store's file | Follows it. Hard links are followed too; the lock is the file's, whatever its name. |
+//! | a link to nothing | Fails with [`Io`](EmbeddedStoreError::Io). |
+//! | a pipe, a socket or a device | Fails with [`ForeignFile`](EmbeddedStoreError::ForeignFile). |
+//!
+//! On Unix the store looks before each acknowledgement whether the path still leads to its file. If
+//! the file or a directory above it was deleted, moved or replaced, every call that writes fails with
+//! [`FileGone`](EmbeddedStoreError::FileGone). Look-ups go on: what was revoked stays revoked, other
+//! tokens pass. If the file comes back, the store goes on. Call `chroot` before `open`, not after.
+//!
+//! # A wrong clock
+//!
+//! Expired rows are dropped by the clock. A clock that is ahead for a single commit drops nothing. One
+//! that stays ahead costs the following, also once it is right again:
+//!
+//! - Sessions that expire before the time it showed are gone: their users must log in again.
+//! - Of the revocations that were dropped, the latest expiry is remembered. Tokens that expire no later
+//!   count as revoked, since one of them may have been. No revoked token becomes valid.
+//!
+//! Tokens live for a day at most, so after a day new tokens pass. A revocation of a token
+//! that expires years from now, once dropped, makes it years: keep foreign tokens short-lived.
 //!
 //! # Figures
 //!
@@ -38,6 +77,7 @@
 
 mod error;
 mod file;
+mod header;
 mod known;
 mod row;
 mod tables;
@@ -55,7 +95,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use error::EmbeddedStoreError;
 
 use self::file::Opened;
-use self::known::{Known, Mark, id};
+use self::known::{Mark, SetOptions, id};
 use self::tables::{Failure, Snapshot, Tables};
 use self::worker::{Job, Query, Shared, Writer, change, query, read, spawn};
 use crate::claims::NumericDate;
@@ -159,14 +199,15 @@ impl EmbeddedStoreOptions {
     }
 
     /// Opens the store in the file at `path`, and makes one if there is none; for its making `path` with `.new` behind is
-    /// used. The file's owner alone may read it.
+    /// used. The file's owner alone may read it. The [module docs](self#the-file) say what else may lie there.
     ///
-    /// It takes as long as it takes to read all revocations.
+    /// It takes as long as it takes to read the whole file, whose checksums are compared.
     ///
     /// # Errors
     ///
     /// [`InUse`](EmbeddedStoreError::InUse), [`ForeignFile`](EmbeddedStoreError::ForeignFile),
-    /// [`NewerFormat`](EmbeddedStoreError::NewerFormat) and [`Corrupt`](EmbeddedStoreError::Corrupt) say what the file is;
+    /// [`NewerFormat`](EmbeddedStoreError::NewerFormat), [`OlderFormat`](EmbeddedStoreError::OlderFormat) and
+    /// [`Corrupt`](EmbeddedStoreError::Corrupt) say what the file is;
     /// [`SetFull`](EmbeddedStoreError::SetFull) if it holds more revocations than the capacity;
     /// [`Io`](EmbeddedStoreError::Io) and [`DiskFull`](EmbeddedStoreError::DiskFull) if it cannot be read or written.
     pub async fn open(self, path: impl AsRef<Path>) -> Result<EmbeddedStore, EmbeddedStoreError> {
@@ -180,13 +221,12 @@ impl EmbeddedStoreOptions {
     ) -> Result<EmbeddedStore, EmbeddedStoreError> {
         let (done, wait) = oneshot::channel();
         spawn("jwt-auth-store", move || {
-            let set = RevocationSet::new()
-                .capacity(self.capacity)
-                .leeway(self.leeway)
-                .longest_lifetime(self.longest_lifetime);
-            let known = Known::new(set, Arc::clone(&self.clock));
-            let shared = Shared::new(known, self.clock, self.leeway, self.longest_lifetime);
-            let shared = Arc::new(shared);
+            let shared = Arc::new(Shared::new(SetOptions {
+                capacity: self.capacity,
+                leeway: self.leeway,
+                longest_lifetime: self.longest_lifetime,
+                clock: self.clock,
+            }));
             let writer =
                 opened().and_then(|opened| Writer::open(Arc::clone(&shared), opened, self.cache));
             let writer = match writer {
@@ -235,9 +275,11 @@ impl EmbeddedStore {
 
     /// Revokes a token, or whatever else can be revoked. Once this has returned it is on disk, and every look-up sees it.
     ///
-    /// A session of this store is rather to be [ended](SessionStore::end), which keeps it from being renewed too. To block who
-    /// has, or had, sessions here is to [`block`](SessionStore::block) it; a block is lifted by
-    /// [`unblock`](SessionStore::unblock).
+    /// This holds for sessions in this store too. A session that is revoked has ended. A block
+    /// refuses logins and refreshes until [`unblock`](SessionStore::unblock), and a generation ends
+    /// the sessions before it. To block a subject that logs in here, prefer
+    /// [`block`](SessionStore::block): it also refuses a login that has begun and completes after
+    /// the block is lifted.
     ///
     /// # Errors
     ///
@@ -280,7 +322,9 @@ impl EmbeddedStore {
                 id: id(issuer, subject),
             },
         };
-        self.act(move |tables| tables.revoke_any(mark)).await
+        let shared = Arc::clone(&self.shared);
+        self.act(move |tables| tables.revoke_any(mark, shared.now()))
+            .await
     }
 
     /// How much it holds.
@@ -377,19 +421,30 @@ impl SessionStore for EmbeddedStore {
         self.act(move |tables| tables.rotate(sid, &rotation)).await
     }
 
-    async fn end(&self, sid: SessionId) -> Result<Option<Session>, EmbeddedStoreError> {
-        self.act(move |tables| tables.end(sid)).await
+    async fn end(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+        revoke_until: NumericDate,
+    ) -> Result<Option<Session>, EmbeddedStoreError> {
+        let issuer = issuer.map(str::to_owned);
+        let shared = Arc::clone(&self.shared);
+        self.act(move |tables| tables.end(sid, issuer.as_deref(), revoke_until, &shared.known))
+            .await
     }
 
     async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, EmbeddedStoreError> {
         let whose = Whose::new(subject);
-        self.act(move |tables| tables.raise_generation(&whose.subject()))
+        let shared = Arc::clone(&self.shared);
+        self.act(move |tables| tables.raise_generation(&whose.subject(), shared.now()))
             .await
     }
 
     async fn block(&self, subject: &Subject<'_>) -> Result<(), EmbeddedStoreError> {
         let whose = Whose::new(subject);
-        self.act(move |tables| tables.block(&whose.subject())).await
+        let shared = Arc::clone(&self.shared);
+        self.act(move |tables| tables.block(&whose.subject(), shared.now()))
+            .await
     }
 
     async fn unblock(&self, subject: &Subject<'_>) -> Result<(), EmbeddedStoreError> {

@@ -1,6 +1,8 @@
-//! Rows as bytes: numbers big-endian, texts after their lengths, a version in front.
+//! Rows as bytes: numbers big-endian, texts after their lengths, a version in front, a checksum behind.
 
 use std::time::Duration;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::error::EmbeddedStoreError;
 use crate::claims::NumericDate;
@@ -9,8 +11,43 @@ use crate::session::{Session, SessionId, Subject, SubjectState};
 /// The longest text that is kept, in bytes: no token that reaches a handler holds a longer one.
 pub(super) const LONGEST: usize = 4096;
 
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 const NO_TEXT: u16 = u16::MAX;
+
+/// Which table a row belongs to, in its checksum. Never reuse a number.
+#[derive(Clone, Copy)]
+pub(super) enum Seal {
+    Meta = 1,
+    Session = 2,
+    Subject = 3,
+    Revocation = 4,
+}
+
+impl Seal {
+    /// Guards against accidents, not against people who can write to the file. The key counts, so a
+    /// row under another key is noticed.
+    fn checksum(self, key: &[u8], row: &[u8]) -> [u8; 8] {
+        let seed = xxh3_64_with_seed(key, self as u64);
+        xxh3_64_with_seed(row, seed).to_be_bytes()
+    }
+
+    pub(super) fn put(self, key: &[u8], row: &mut Vec<u8>) {
+        let checksum = self.checksum(key, row);
+        row.extend_from_slice(&checksum);
+    }
+
+    /// The row without its checksum.
+    pub(super) fn check<'a>(
+        self,
+        key: &[u8],
+        bytes: &'a [u8],
+    ) -> Result<&'a [u8], EmbeddedStoreError> {
+        match bytes.split_last_chunk() {
+            Some((row, checksum)) if self.checksum(key, row) == *checksum => Ok(row),
+            _ => Err(EmbeddedStoreError::Corrupt),
+        }
+    }
+}
 
 /// A session, and the second for which the index by expiry has it.
 pub(super) struct SessionRow {
@@ -58,10 +95,12 @@ impl SessionRow {
         put_text(&mut row, session.issuer.as_deref())?;
         put_text(&mut row, Some(&session.subject))?;
         put_text(&mut row, session.label.as_deref())?;
+        Seal::Session.put(&session.sid.to_bytes(), &mut row);
         Ok(row)
     }
 
     pub(super) fn decode(sid: SessionId, row: &[u8]) -> Result<Self, EmbeddedStoreError> {
+        let row = Seal::Session.check(&sid.to_bytes(), row)?;
         let read = |row: &mut Reader<'_>| {
             row.version()?;
             let indexed = row.number()?;
@@ -84,14 +123,16 @@ impl SessionRow {
 }
 
 impl SubjectRow {
-    pub(super) fn encode(self) -> Vec<u8> {
+    pub(super) fn encode(self, key: &[u8]) -> Vec<u8> {
         let mut row = vec![VERSION, u8::from(self.state.blocked)];
         row.extend_from_slice(&self.state.generation.to_be_bytes());
         put_date(&mut row, self.until);
+        Seal::Subject.put(key, &mut row);
         row
     }
 
-    pub(super) fn decode(row: &[u8]) -> Result<Self, EmbeddedStoreError> {
+    pub(super) fn decode(key: &[u8], row: &[u8]) -> Result<Self, EmbeddedStoreError> {
+        let row = Seal::Subject.check(key, row)?;
         let read = |row: &mut Reader<'_>| {
             row.version()?;
             let blocked = match row.byte()? {
@@ -151,7 +192,7 @@ pub(super) fn put_text(row: &mut Vec<u8>, text: Option<&str>) -> Result<(), Embe
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn version(&mut self) -> Option<()> {
+    pub(super) fn version(&mut self) -> Option<()> {
         (self.byte()? == VERSION).then_some(())
     }
 
@@ -234,7 +275,11 @@ mod tests {
             state: SubjectState::new(u64::MAX, true),
             until: NumericDate::MAX,
         };
-        assert_eq!(SubjectRow::decode(&subject.encode()).unwrap(), subject);
+        let bytes = subject.encode(b"key");
+        assert_eq!(SubjectRow::decode(b"key", &bytes).unwrap(), subject);
+        assert!(SubjectRow::decode(b"kez", &bytes).is_err());
+        let bytes = row.encode().unwrap();
+        assert!(SessionRow::decode(SessionId::from_bytes([8; 16]), &bytes).is_err());
     }
 
     #[test]
@@ -247,17 +292,20 @@ mod tests {
         let mut longer = bytes.clone();
         longer.push(0);
         assert!(SessionRow::decode(row.session.sid, &longer).is_err());
-        // No change of a byte is a panic.
         for index in 0..bytes.len() {
             for change in [1, 0x80, 0xff] {
                 let mut changed = bytes.clone();
                 changed[index] ^= change;
+                assert!(SessionRow::decode(row.session.sid, &changed).is_err());
+                // Nor is it a panic if the checksum fits.
+                changed.truncate(changed.len() - 8);
+                Seal::Session.put(&row.session.sid.to_bytes(), &mut changed);
                 let _ = SessionRow::decode(row.session.sid, &changed);
             }
         }
-        let bytes = SubjectRow::default().encode();
+        let bytes = SubjectRow::default().encode(b"key");
         for end in 0..bytes.len() {
-            assert!(SubjectRow::decode(&bytes[..end]).is_err());
+            assert!(SubjectRow::decode(b"key", &bytes[..end]).is_err());
         }
     }
 

@@ -9,13 +9,15 @@ use redb::{
 
 use super::error::EmbeddedStoreError as Error;
 use super::file::Device;
-use super::known::{Mark, id, subject_id};
+use super::known::{Known, Mark, id, subject_id};
 use super::row::{
-    Reader, SessionRow, SubjectRow, put_date, put_text, read_subject_key, subject_key,
+    Reader, Seal, SessionRow, SubjectRow, VERSION, put_date, put_text, read_subject_key,
+    subject_key,
 };
 use crate::claims::NumericDate;
 use crate::session::{
-    Created, Refusal, Rotated, Rotation, Session, SessionId, Subject, SubjectState,
+    Created, LONGEST_ACCESS_LIFETIME, Refusal, Rotated, Rotation, Session, SessionId, Subject,
+    SubjectState,
 };
 
 /// What the store knows of itself.
@@ -31,8 +33,13 @@ const SUBJECTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("subjec
 /// When a revocation can go, and what was revoked.
 const REVOCATIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("revocations");
 
+/// Until which second revocations were dropped.
+const FORGOTTEN: &str = "forgotten until";
+/// How many commits there were.
+const COMMITS: &str = "commits";
+
 const MAGIC: [u8; 16] = *b"tower-jwt-auth\0\x01";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Why a call fails: by itself, or together with all that share its commit.
 pub(super) enum Failure {
@@ -87,7 +94,8 @@ pub(super) fn prepare(database: &Database) -> Result<(), Error> {
     let transaction = begin(database)?;
     {
         let mut meta = transaction.open_table(META)?;
-        let format = [&MAGIC[..], &FORMAT.to_be_bytes()].concat();
+        let mut format = [&MAGIC[..], &FORMAT.to_be_bytes()].concat();
+        Seal::Meta.put(b"format", &mut format);
         meta.insert("format", &*format)?;
     }
     drop(Tables::open(&transaction, 0));
@@ -106,8 +114,9 @@ fn check_format(meta: &ReadOnlyTable<&str, &[u8]>) -> Result<(), Error> {
         .first_chunk()
         .map(|version| u32::from_be_bytes(*version))
     {
-        Some(FORMAT) => Ok(()),
+        Some(FORMAT) => Seal::Meta.check(b"format", format.value()).map(drop),
         Some(version) if version > FORMAT => Err(Error::NewerFormat),
+        Some(version) if version > 0 => Err(Error::OlderFormat),
         _ => Err(Error::ForeignFile),
     }
 }
@@ -145,15 +154,15 @@ impl<'t> Tables<'t> {
         })
     }
 
-    pub(super) fn forgotten_before(&self) -> Result<u64, Error> {
-        number(&self.meta, "forgotten before")
+    pub(super) fn forgotten_until(&self) -> Result<u64, Error> {
+        number(&self.meta, FORGOTTEN)
     }
 
     /// Counts this commit, and says which it is.
     pub(super) fn count(&mut self) -> Result<u64, Error> {
-        let before = number(&self.meta, "commits")?;
+        let before = number(&self.meta, COMMITS)?;
         let commit = before.wrapping_add(1);
-        self.meta.insert("commits", &commit.to_be_bytes()[..])?;
+        put_number(&mut self.meta, COMMITS, commit)?;
         Ok(commit)
     }
 
@@ -195,7 +204,7 @@ impl<'t> Tables<'t> {
         let before = row.session.clone();
         let rotated = row.session.rotate(rotation, state);
         match rotated {
-            Rotated::Replayed(_) => self.end_row(&row)?,
+            Rotated::Replayed(_) => self.end_row(&row, row.session.access_expires_at)?,
             Rotated::Renewed(_) | Rotated::Repeated(_) | Rotated::Recovered(_) => {
                 if row.session != before {
                     let bytes = row.encode().map_err(call)?;
@@ -208,42 +217,72 @@ impl<'t> Tables<'t> {
         Ok(rotated)
     }
 
-    pub(super) fn end(&mut self, sid: SessionId) -> Result<Option<Session>, Failure> {
-        let Some(row) = self.session(sid)? else {
-            return Ok(None);
-        };
-        self.end_row(&row)?;
-        Ok(Some(row.session))
+    /// `known`: what was revoked before this commit.
+    pub(super) fn end(
+        &mut self,
+        sid: SessionId,
+        issuer: Option<&str>,
+        revoke_until: NumericDate,
+        known: &Known,
+    ) -> Result<Option<Session>, Failure> {
+        match self.session(sid)? {
+            Some(row) if row.session.issuer.as_deref() == issuer => {
+                self.end_row(&row, row.session.access_expires_at)?;
+                Ok(Some(row.session))
+            }
+            Some(_) => Ok(None),
+            None => {
+                let id = id(issuer, &sid.to_string());
+                let is_same =
+                    |mark: &Mark| matches!(mark, Mark::Session { id: it, .. } if *it == id);
+                // A second logout must not lengthen what the first has revoked.
+                if !known.is_session_revoked(&id) && !self.marks.iter().any(is_same) {
+                    self.revoke(Mark::Session {
+                        id,
+                        until: revoke_until,
+                    })?;
+                }
+                Ok(None)
+            }
+        }
     }
 
-    fn end_row(&mut self, row: &SessionRow) -> Result<(), Failure> {
+    /// Revokes a session until `until`, or until all its access tokens are dead if that is later,
+    /// and drops it.
+    fn end_row(&mut self, row: &SessionRow, until: NumericDate) -> Result<(), Failure> {
         let session = &row.session;
         self.revoke(Mark::Session {
             id: id(session.issuer.as_deref(), &session.sid.to_string()),
-            until: session.access_expires_at,
+            until: until.max(session.access_expires_at),
         })?;
         self.remove(row)
     }
 
-    pub(super) fn raise_generation(&mut self, subject: &Subject<'_>) -> Result<u64, Failure> {
+    pub(super) fn raise_generation(
+        &mut self,
+        subject: &Subject<'_>,
+        now: NumericDate,
+    ) -> Result<u64, Failure> {
         let key = subject_key(subject).map_err(call)?;
         let before = self.subject(&key)?;
         let generation = before.state.generation.saturating_add(1);
-        self.raise(subject, &key, before, generation, before.until, false)?;
+        self.raise(subject, &key, before, generation, longest(now), false)?;
         Ok(generation)
     }
 
-    pub(super) fn block(&mut self, subject: &Subject<'_>) -> Result<(), Failure> {
+    pub(super) fn block(&mut self, subject: &Subject<'_>, now: NumericDate) -> Result<(), Failure> {
         let key = subject_key(subject).map_err(call)?;
         let before = self.subject(&key)?;
-        if before.state.blocked {
+        // One that was blocked by a revocation may have no generation yet.
+        if before.state.blocked && before.state.generation > 0 {
             return Ok(());
         }
         let generation = before.state.generation.saturating_add(1);
-        self.raise(subject, &key, before, generation, before.until, true)
+        self.raise(subject, &key, before, generation, longest(now), true)
     }
 
-    /// Raises the generation of a subject, which ends its sessions, and may block it.
+    /// Raises the generation of a subject, which ends its sessions of other generations, and may
+    /// block it.
     fn raise(
         &mut self,
         subject: &Subject<'_>,
@@ -253,7 +292,8 @@ impl<'t> Tables<'t> {
         until: NumericDate,
         block: bool,
     ) -> Result<(), Failure> {
-        let sessions = self.sessions_of(key)?;
+        let mut sessions = self.sessions_of(key)?;
+        sessions.retain(|row| row.session.generation != generation);
         self.take_room(if block { 2 } else { 1 })?;
         let latest = sessions.iter().map(|row| row.session.access_expires_at);
         let until = latest.fold(before.until.max(until), NumericDate::max);
@@ -265,7 +305,7 @@ impl<'t> Tables<'t> {
             self.remove(session)?;
         }
         self.changed = true;
-        self.subjects.insert(key, &*row.encode())?;
+        self.subjects.insert(key, &*row.encode(key))?;
         let id = subject_id(subject);
         // In this order: see `Revocation::Block`.
         if block {
@@ -305,13 +345,13 @@ impl<'t> Tables<'t> {
         }
         row.state.blocked = false;
         self.changed = true;
-        self.subjects.insert(&*key, &*row.encode())?;
+        self.subjects.insert(&*key, &*row.encode(&key))?;
         self.marks.push(Mark::Unblock { id, generation });
         Ok(())
     }
 
     /// Revokes whatever can be revoked.
-    pub(super) fn revoke_any(&mut self, mark: Mark) -> Result<(), Failure> {
+    pub(super) fn revoke_any(&mut self, mark: Mark, now: NumericDate) -> Result<(), Failure> {
         match &mark {
             Mark::Generation {
                 id: (issuer, name),
@@ -333,7 +373,7 @@ impl<'t> Tables<'t> {
                 let key = subject_key(&subject).map_err(call)?;
                 let before = self.subject(&key)?;
                 if before.state.generation > 0 || !self.sessions_of(&key)?.is_empty() {
-                    return self.block(&subject);
+                    return self.block(&subject, now);
                 }
                 if !before.state.blocked {
                     // Somebody of another issuer, whose tokens know no generation.
@@ -343,10 +383,23 @@ impl<'t> Tables<'t> {
                         ..before
                     };
                     self.changed = true;
-                    self.subjects.insert(&*key, &*row.encode())?;
+                    self.subjects.insert(&*key, &*row.encode(&key))?;
                     self.marks.push(mark);
                 }
                 Ok(())
+            }
+            Mark::Session {
+                id: (issuer, sid),
+                until,
+            } => {
+                let held = match SessionId::parse(sid) {
+                    Some(sid) => self.session(sid)?,
+                    None => None,
+                };
+                match held.filter(|row| row.session.issuer == *issuer) {
+                    Some(row) => self.end_row(&row, *until),
+                    None => self.revoke(mark),
+                }
             }
             _ => self.revoke(mark),
         }
@@ -390,6 +443,12 @@ impl<'t> Tables<'t> {
         for key in &dead {
             self.revocations.remove(&**key)?;
         }
+        if let Some(latest) = dead.last() {
+            // Not the clock: it may be ahead, and what expires later was not dropped.
+            let latest = Reader(latest).number().ok_or(Error::Corrupt)?;
+            let forgotten = self.forgotten_until()?.max(latest);
+            put_number(&mut self.meta, FORGOTTEN, forgotten)?;
+        }
         left = left.saturating_sub(dead.len());
         let mut due_sessions = Vec::new();
         for entry in self.expiry.range(..expiry_bound(end))?.take(left) {
@@ -417,10 +476,6 @@ impl<'t> Tables<'t> {
         }
         if left < most {
             self.changed = true;
-            if number(&self.meta, "forgotten before")? < end {
-                self.meta
-                    .insert("forgotten before", &end.to_be_bytes()[..])?;
-            }
         }
         Ok(left == 0)
     }
@@ -445,6 +500,12 @@ impl<'t> Tables<'t> {
     fn sessions_of(&self, key: &[u8]) -> Result<Vec<SessionRow>, Failure> {
         sessions_of(&self.owners, &self.sessions, key)
     }
+}
+
+/// When the last access token that is out now is dead. Not all sessions may be known: one may have
+/// been dropped while the clock was ahead.
+fn longest(now: NumericDate) -> NumericDate {
+    now.later_by(LONGEST_ACCESS_LIFETIME)
 }
 
 fn file(failure: Failure) -> Error {
@@ -475,13 +536,13 @@ impl Snapshot {
         })
     }
 
-    /// What expires before this second may have been dropped.
-    pub(super) fn forgotten_before(&self) -> Result<u64, Error> {
-        number(&self.meta, "forgotten before")
+    /// Revocations that end in this second or earlier may have been dropped.
+    pub(super) fn forgotten_until(&self) -> Result<u64, Error> {
+        number(&self.meta, FORGOTTEN)
     }
 
     pub(super) fn commits(&self) -> Result<u64, Error> {
-        number(&self.meta, "commits")
+        number(&self.meta, COMMITS)
     }
 
     pub(super) fn bytes(&self) -> Result<u64, Error> {
@@ -522,7 +583,7 @@ impl Snapshot {
         for entry in self.subjects.iter()? {
             let (key, value) = entry?;
             let id = subject_id(&read_subject_key(key.value())?);
-            let SubjectRow { state, until } = SubjectRow::decode(value.value())?;
+            let SubjectRow { state, until } = SubjectRow::decode(key.value(), value.value())?;
             if state.blocked {
                 each(&Mark::Block { id: id.clone() })?;
             }
@@ -536,7 +597,8 @@ impl Snapshot {
         }
         for entry in self.revocations.iter()? {
             let (key, value) = entry?;
-            each(&read_revocation(key.value(), value.value()).ok_or(Error::Corrupt)?)?;
+            let row = Seal::Revocation.check(key.value(), value.value())?;
+            each(&read_revocation(key.value(), row).ok_or(Error::Corrupt)?)?;
         }
         Ok(())
     }
@@ -548,8 +610,22 @@ fn number(
 ) -> Result<u64, Error> {
     match meta.get(name)? {
         None => Ok(0),
-        Some(bytes) => Reader(bytes.value()).number().ok_or(Error::Corrupt),
+        Some(bytes) => {
+            let number = Seal::Meta.check(name.as_bytes(), bytes.value())?;
+            Reader(number).number().ok_or(Error::Corrupt)
+        }
     }
+}
+
+fn put_number(
+    meta: &mut Table<'_, &'static str, &'static [u8]>,
+    name: &str,
+    number: u64,
+) -> Result<(), Error> {
+    let mut row = number.to_be_bytes().to_vec();
+    Seal::Meta.put(name.as_bytes(), &mut row);
+    meta.insert(name, &*row)?;
+    Ok(())
 }
 
 fn session(
@@ -568,7 +644,7 @@ fn subject(
 ) -> Result<SubjectRow, Failure> {
     match subjects.get(key)? {
         None => Ok(SubjectRow::default()),
-        Some(row) => SubjectRow::decode(row.value()).map_err(call),
+        Some(row) => SubjectRow::decode(key, row.value()).map_err(call),
     }
 }
 
@@ -635,7 +711,7 @@ fn revocation_row(mark: &Mark) -> Result<Option<Row>, Error> {
         Mark::Generation { .. } | Mark::Block { .. } | Mark::Unblock { .. } => return Ok(None),
     };
     // To the nanosecond: the set finds a token by its `exp`.
-    let mut value = Vec::new();
+    let mut value = vec![VERSION];
     put_date(&mut value, *until);
     if let Mark::Cutoff { at, .. } = mark {
         put_date(&mut value, *at);
@@ -645,6 +721,7 @@ fn revocation_row(mark: &Mark) -> Result<Option<Row>, Error> {
     key.push(kind);
     put_text(&mut key, issuer.as_deref())?;
     put_text(&mut key, Some(name))?;
+    Seal::Revocation.put(&key, &mut value);
     Ok(Some((key, value)))
 }
 
@@ -655,6 +732,7 @@ fn read_revocation(key: &[u8], value: &[u8]) -> Option<Mark> {
     let id = id(key.text()?, key.text()??);
     key.end()?;
     let mut value = Reader(value);
+    value.version()?;
     let until = value.date()?;
     let mark = match kind {
         TOKEN => Mark::Token { id, until },

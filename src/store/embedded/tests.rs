@@ -49,6 +49,12 @@ fn rotation(counter: u64) -> Rotation {
     }
 }
 
+/// Ends a session of alice's issuer. One that is not there is revoked for as long as an access
+/// token lives here.
+async fn end(store: &EmbeddedStore, sid: SessionId) -> Result<Option<Session>, EmbeddedStoreError> {
+    store.end(sid, ALICE.issuer, at(300)).await
+}
+
 fn is_revoked(store: &EmbeddedStore, session: &Session) -> bool {
     let sid = session.sid.to_string();
     let mut token = TokenId::new(session.access_expires_at)
@@ -125,7 +131,7 @@ async fn everything_is_there_after_a_restart() {
     store.raise_generation(&bob).await.unwrap();
     store.block(&Subject::new(None, "carol")).await.unwrap();
     store.rotate(sid(1), &rotation(0)).await.unwrap();
-    store.end(sid(2)).await.unwrap();
+    end(&store, sid(2)).await.unwrap();
     store.rotate(sid(3), &rotation(0)).await.unwrap();
     store.rotate(sid(3), &rotation(1)).await.unwrap();
     let replayed = store.rotate(sid(3), &rotation(0)).await.unwrap();
@@ -206,15 +212,54 @@ async fn many_calls_share_a_sync() {
     assert_eq!(store.state().await.unwrap().sessions, 1000);
 }
 
+/// The threads are the store's own, so it depends on no runtime.
+#[test]
+fn the_store_outlives_the_runtime_that_opened_it() {
+    let directory = Temporary::new();
+    let runtime = || tokio::runtime::Runtime::new().unwrap();
+    let store = runtime().block_on(open(&directory.file()));
+    runtime().block_on(async {
+        store.create(&session(1, 0)).await.unwrap();
+        assert!(store.find(sid(1)).await.unwrap().is_some());
+        end(&store, sid(1)).await.unwrap();
+        assert!(is_revoked(&store, &session(1, 0)));
+        store.close().await;
+    });
+}
+
+/// Many logouts of one lost session share a commit, in which the first is not known yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn logouts_of_a_lost_session_in_one_commit_revoke_it_once() {
+    let directory = Temporary::new();
+    let store = open(&directory.file()).await;
+    let ends: Vec<_> = (0..100)
+        .map(|number| {
+            let store = store.clone();
+            let until = at(300 + number);
+            tokio::spawn(async move { store.end(sid(1), ALICE.issuer, until).await })
+        })
+        .collect();
+    for end in ends {
+        assert_eq!(end.await.unwrap().unwrap(), None);
+    }
+    store.close().await;
+    let database = Database::open(directory.file()).unwrap();
+    let table: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("revocations");
+    let revocations = database.begin_read().unwrap().open_table(table).unwrap();
+    assert_eq!(redb::ReadableTableMetadata::len(&revocations).unwrap(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_needs_no_sync() {
     let disk = Disk::default();
     let store = over(disk.clone(), &ManualClock::at(START)).await.unwrap();
     store.create(&session(1, 0)).await.unwrap();
+    // A session that is not there is revoked: the second time there is nothing to do.
+    assert_eq!(end(&store, sid(2)).await.unwrap(), None);
     let before = disk.syncs();
     let refused = store.rotate(sid(2), &rotation(0)).await.unwrap();
     assert_eq!(refused, Rotated::Refused(Refusal::Ended));
-    assert_eq!(store.end(sid(2)).await.unwrap(), None);
+    assert_eq!(end(&store, sid(2)).await.unwrap(), None);
     assert_eq!(
         store.create(&session(2, 9)).await.unwrap(),
         Created::LoggedOut
@@ -230,7 +275,7 @@ async fn old_rows_are_dropped_and_blocks_are_not() {
         store.create(&session(number, 0)).await.unwrap();
     }
     for number in 0..100 {
-        store.end(sid(number)).await.unwrap();
+        end(&store, sid(number)).await.unwrap();
     }
     let carol = Subject::new(None, "carol");
     store.block(&carol).await.unwrap();
@@ -242,18 +287,20 @@ async fn old_rows_are_dropped_and_blocks_are_not() {
     assert_eq!(store.state().await.unwrap().sessions, 200);
     assert!(store.state().await.unwrap().revocations >= 101);
     clock.set(START + 100_000 + 30);
-    store.end(sid(0)).await.unwrap();
+    end(&store, sid(0)).await.unwrap();
     assert!(store.state().await.unwrap().sessions > 100, "bounded work");
     clock.set(START + 100_000 + 31);
     for _ in 0..100 {
-        store.end(sid(0)).await.unwrap();
+        end(&store, sid(0)).await.unwrap();
     }
     let state = store.state().await.unwrap();
     assert_eq!(state.sessions, 1, "the one that was renewed");
     assert!(state.revocations <= 110, "{state:?}");
     assert!(store.subject(&carol).await.unwrap().blocked);
     clock.set(START + 200_031);
-    store.end(sid(0)).await.unwrap();
+    end(&store, sid(0)).await.unwrap();
+    assert_eq!(store.state().await.unwrap().sessions, 1, "one reading");
+    end(&store, sid(0)).await.unwrap();
     assert_eq!(store.state().await.unwrap().sessions, 0);
     assert_eq!(store.list(&ALICE, at(0)).await.unwrap(), []);
 }
@@ -272,7 +319,7 @@ async fn k12b_a_full_set_is_an_error_and_forgets_nothing() {
     let refused = loop {
         let session = session(ended.len() as u64, 0);
         store.create(&session).await.unwrap();
-        match store.end(session.sid).await {
+        match end(&store, session.sid).await {
             Ok(_) => ended.push(session),
             Err(EmbeddedStoreError::SetFull) => break session,
             Err(error) => panic!("{error}"),
@@ -290,7 +337,7 @@ async fn k12b_a_full_set_is_an_error_and_forgets_nothing() {
     assert!(!store.subject(&ALICE).await.unwrap().blocked);
     // Once the old ones are dead there is room.
     clock.set(START + 1_000_000);
-    store.end(sid(999)).await.unwrap();
+    end(&store, sid(999)).await.unwrap();
     store.block(&ALICE).await.unwrap();
 }
 
@@ -435,12 +482,29 @@ async fn foreign_newer_and_damaged_files_are_refused_untouched() {
         1
     );
 
-    // A store of the future, of nobody, and of redb's future.
-    for (format, newer) in [
-        (&b"tower-jwt-auth\0\x01\0\0\0\x02"[..], true),
-        (b"tower-jwt-auth\0\x01\0\0\0\x00", false),
-        (b"tower-jwt-auth\0\x02\0\0\0\x01", false),
-        (b"", false),
+    // A store of the future, of the past, of nobody, and of redb's future.
+    for (format, expected) in [
+        (
+            &b"tower-jwt-auth\0\x01\0\0\0\x03"[..],
+            EmbeddedStoreError::NewerFormat,
+        ),
+        (
+            b"tower-jwt-auth\0\x01\0\0\0\x01",
+            EmbeddedStoreError::OlderFormat,
+        ),
+        (
+            b"tower-jwt-auth\0\x01\0\0\0\x02 damaged",
+            EmbeddedStoreError::Corrupt,
+        ),
+        (
+            b"tower-jwt-auth\0\x01\0\0\0\x00",
+            EmbeddedStoreError::ForeignFile,
+        ),
+        (
+            b"tower-jwt-auth\0\x02\0\0\0\x01",
+            EmbeddedStoreError::ForeignFile,
+        ),
+        (b"", EmbeddedStoreError::ForeignFile),
     ] {
         let _ = std::fs::remove_file(&path);
         open(&path).await.close().await;
@@ -454,16 +518,7 @@ async fn foreign_newer_and_damaged_files_are_refused_untouched() {
         transaction.commit().unwrap();
         drop(database);
         let error = try_open(&path).await.unwrap_err();
-        match newer {
-            true => assert!(
-                matches!(error, EmbeddedStoreError::NewerFormat),
-                "{error:?}"
-            ),
-            false => assert!(
-                matches!(error, EmbeddedStoreError::ForeignFile),
-                "{error:?}"
-            ),
-        }
+        assert_eq!(error.to_string(), expected.to_string());
     }
     let _ = std::fs::remove_file(&path);
     let store = open(&path).await;
@@ -533,7 +588,7 @@ async fn a_corrupt_row_is_an_error_and_no_panic() {
     for error in [
         store.find(sid(1)).await.err(),
         store.rotate(sid(1), &rotation(0)).await.err(),
-        store.end(sid(1)).await.err(),
+        end(&store, sid(1)).await.err(),
         store.list(&ALICE, at(0)).await.err(),
         store.raise_generation(&ALICE).await.err(),
     ] {
@@ -548,6 +603,36 @@ async fn a_corrupt_row_is_an_error_and_no_panic() {
         store.subject(&ALICE).await.unwrap(),
         SubjectState::default()
     );
+}
+
+/// A whole row, but of another key: as if a bit of the key had flipped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_under_another_key_is_corrupt() {
+    const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("subjects");
+    const REVOKED: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("revocations");
+    for table in [ROWS, REVOKED] {
+        let directory = Temporary::new();
+        let store = open(&directory.file()).await;
+        store.block(&Subject::new(None, "mallory")).await.unwrap();
+        store.create(&session(1, 0)).await.unwrap();
+        store.end(sid(1)).await.unwrap();
+        store.close().await;
+        let database = Database::open(directory.file()).unwrap();
+        let transaction = database.begin_write().unwrap();
+        {
+            let mut rows = transaction.open_table(table).unwrap();
+            let (mut key, row) = {
+                let (key, row) = rows.pop_first().unwrap().unwrap();
+                (key.value().to_vec(), row.value().to_vec())
+            };
+            *key.last_mut().unwrap() ^= 1;
+            rows.insert(&*key, &*row).unwrap();
+        }
+        transaction.commit().unwrap();
+        drop(database);
+        let error = try_open(&directory.file()).await.unwrap_err();
+        assert!(matches!(error, EmbeddedStoreError::Corrupt), "{error:?}");
+    }
 }
 
 /// K01 to K03, for tokens of any issuer: in memory at once, and after a restart.
@@ -628,13 +713,15 @@ async fn k01_k02_k03_whatever_is_revoked_stays_revoked_after_a_restart() {
     // Until the token is dead, leeway and all; and then by its expiry, even if the clock steps back.
     clock.set(expires_at.seconds() + 30);
     for _ in 0..3 {
-        store.end(sid(0)).await.unwrap();
+        end(&store, sid(0)).await.unwrap();
     }
     store.close().await;
     let store = open().await;
     check(&store);
     clock.set(START + 10_000_000);
-    store.end(sid(0)).await.unwrap();
+    for _ in 0..2 {
+        end(&store, sid(0)).await.unwrap();
+    }
     store.close().await;
     clock.set(START);
     let store = open().await;
@@ -744,7 +831,7 @@ where
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn l06_rotate_against_end() {
-    race(|store, sid| async move { store.end(sid).await.map(drop) }).await;
+    race(|store, sid| async move { end(&store, sid).await.map(drop) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -966,7 +1053,7 @@ async fn step(store: &EmbeddedStore, number: u64) -> Result<(), EmbeddedStoreErr
         0 => drop(store.create(&session(number, 0)).await?),
         1 => drop(store.rotate(sid(number - 1), &rotation(0)).await?),
         2 => drop(store.create(&session(number, 0)).await?),
-        3 => drop(store.end(sid(number - 1)).await?),
+        3 => drop(end(store, sid(number - 1)).await?),
         4 => drop(store.raise_generation(&other).await?),
         _ => {
             store.block(&other).await?;
@@ -1094,7 +1181,7 @@ async fn l07_a_full_disk_is_an_error_and_loses_nothing() {
     }
     disk.platters().room = None;
     store.create(&failed).await.unwrap();
-    store.end(failed.sid).await.unwrap();
+    end(&store, failed.sid).await.unwrap();
     assert!(is_revoked(&store, &failed));
     store.close().await;
     let store = over(disk.clone(), &clock).await.unwrap();
@@ -1117,13 +1204,13 @@ async fn l07_a_disk_that_takes_nothing_is_an_error_and_loses_nothing() {
     disk.platters().fail_writes = true;
     for round in 0..3 {
         let live = session(6, 0);
-        let error = store.end(live.sid).await.unwrap_err();
+        let error = end(&store, live.sid).await.unwrap_err();
         assert!(matches!(error, EmbeddedStoreError::Io(_)), "{error:?}");
         assert!(!is_revoked(&store, &live));
         for error in [
             store.create(&session(100, 0)).await.err(),
             store.rotate(live.sid, &rotation(1)).await.err(),
-            store.end(live.sid).await.err(),
+            end(&store, live.sid).await.err(),
             store.raise_generation(&ALICE).await.err(),
             store.block(&ALICE).await.err(),
         ] {
@@ -1135,7 +1222,7 @@ async fn l07_a_disk_that_takes_nothing_is_an_error_and_loses_nothing() {
     }
     disk.platters().fail_writes = false;
     assert_eq!(store.create(&session(100, 0)).await.unwrap(), Created::Kept);
-    store.end(sid(100)).await.unwrap();
+    end(&store, sid(100)).await.unwrap();
     check(&store, 12, "writable again").await;
     assert_eq!(
         store.subject(&ALICE).await.unwrap(),
@@ -1154,7 +1241,7 @@ async fn each_sync_of_a_commit_may_fail() {
             let store = over(disk.clone(), &clock).await.unwrap();
             store.create(&session(200, 0)).await.unwrap();
             disk.platters().fail_one_sync = Some((place, failure));
-            let ended = store.end(sid(200)).await;
+            let ended = end(&store, sid(200)).await;
             let struck = disk.platters().fail_one_sync.take().is_none();
             let what = format!("{failure:?} {place}: {ended:?}");
             let found = store.find(sid(200)).await.unwrap();
@@ -1166,7 +1253,7 @@ async fn each_sync_of_a_commit_may_fail() {
             );
             failed += u64::from(struck && ended.is_err());
             happened += u64::from(struck && ended.is_ok());
-            store.end(sid(200)).await.unwrap();
+            end(&store, sid(200)).await.unwrap();
             let synced = disk.platters().synced.clone();
             let again = over(Disk::of(synced), &clock).await.unwrap();
             assert!(is_revoked(&again, &session(200, 0)), "{what}");
@@ -1189,11 +1276,11 @@ async fn a_failed_sync_is_no_acknowledgement() {
         store.create(&session(200, 0)).await.unwrap();
         disk.platters().fail_syncs = Some(failure);
         for _ in 0..3 {
-            store.end(sid(200)).await.unwrap_err();
+            end(&store, sid(200)).await.unwrap_err();
             assert!(is_revoked(&store, &session(2, 0)), "peek answers on");
         }
         disk.platters().fail_syncs = None;
-        let ended = store.end(sid(200)).await.unwrap();
+        let ended = end(&store, sid(200)).await.unwrap();
         let revoked = is_revoked(&store, &session(200, 0));
         assert!(revoked, "{failure:?}: {ended:?}");
         assert_eq!(store.find(sid(200)).await.unwrap(), None);
@@ -1231,4 +1318,41 @@ async fn a_failed_read_is_an_error_and_heals() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     check(&store, 6, "readable again").await;
+}
+
+/// K03: whoever sets a cutoff means the tokens that it names, also those of this crate's own
+/// sessions.
+#[tokio::test(flavor = "multi_thread")]
+async fn k03_a_cutoff_counts_beside_a_generation_and_after_a_restart() {
+    let directory = Temporary::new();
+    let clock = ManualClock::at(START);
+    let open = async || options(&clock).open(directory.file()).await.unwrap();
+    let store = open().await;
+    store.create(&session(1, 0)).await.unwrap();
+    store.raise_generation(&ALICE).await.unwrap();
+    clock.advance(Duration::from_secs(60));
+    let token = |generation, issued_at| {
+        let token = TokenId::new(at(300)).issuer("https://id.example.com");
+        let token = token.subject("alice").generation(generation);
+        token.issued_at(at(issued_at))
+    };
+    assert_eq!(store.peek(&token(1, 60)), Some(false));
+    let cutoff = Revocation::Cutoff {
+        issuer: ALICE.issuer,
+        subject: ALICE.name,
+        issued_at: at(60),
+        until: at(400),
+    };
+    store.revoke(&cutoff).await.unwrap();
+    for generation in 1..4 {
+        assert_eq!(store.peek(&token(generation, 0)), Some(true));
+        assert_eq!(store.peek(&token(generation, 60)), Some(true));
+        assert_eq!(store.peek(&token(generation, 61)), Some(false));
+        store.raise_generation(&ALICE).await.unwrap();
+        assert_eq!(store.peek(&token(generation, 61)), Some(true));
+    }
+    store.close().await;
+    let store = open().await;
+    assert_eq!(store.peek(&token(4, 60)), Some(true));
+    assert_eq!(store.peek(&token(4, 61)), Some(false));
 }

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::EmbeddedStoreError as Error;
 use super::file::{Device, Opened};
-use super::known::{Known, Mark};
+use super::known::{Known, Mark, SetOptions};
 use super::tables::{Failure, Open, Snapshot, Tables, begin, prepare};
 use crate::claims::NumericDate;
 use crate::clock::Clock;
@@ -88,17 +88,12 @@ pub(super) fn query<T: Send + 'static>(
 }
 
 impl Shared {
-    pub(super) fn new(
-        known: Known,
-        clock: Arc<dyn Clock>,
-        leeway: Duration,
-        longest_lifetime: Duration,
-    ) -> Self {
+    pub(super) fn new(options: SetOptions) -> Self {
         Self {
-            known,
-            clock,
-            leeway,
-            longest_lifetime,
+            clock: Arc::clone(&options.clock),
+            leeway: options.leeway,
+            longest_lifetime: options.longest_lifetime,
+            known: Known::new(options),
             open: RwLock::new(Err(Error::Closed)),
         }
     }
@@ -108,21 +103,23 @@ impl Shared {
         NumericDate::from(self.clock.now())
     }
 
-    /// Whether a token that the mark speaks of may be alive.
-    fn counts(&self, mark: &Mark, now: NumericDate) -> bool {
-        match mark {
-            Mark::Token { until, .. }
-            | Mark::Session { until, .. }
-            | Mark::Cutoff { until, .. }
-            | Mark::Generation { until, .. } => {
-                until.since_epoch().saturating_add(self.leeway) >= now.since_epoch()
-            }
-            Mark::Block { .. } | Mark::Unblock { .. } => true,
-        }
+    /// Fills the set from the file.
+    fn load(&self, open: &Open) -> Result<(), Error> {
+        guarded(|| {
+            let snapshot = Snapshot::open(open)?;
+            self.known.forget_until(snapshot.forgotten_until()?);
+            self.known.rebuild(|each| snapshot.marks(each))
+        })
     }
 
     fn set(&self, open: Result<Open, Error>) {
-        *self.open.write().unwrap_or_else(PoisonError::into_inner) = open;
+        let mut place = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *place, open);
+        // redb writes when it is dropped.
+        let _ = guarded(|| {
+            drop(before);
+            Ok(())
+        });
     }
 
     /// The database, while nobody takes it away.
@@ -142,6 +139,7 @@ fn guarded<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
 
 fn open_database(device: &Device, cache: usize) -> Result<Open, Error> {
     guarded(|| {
+        device.check()?;
         let mut builder = Database::builder();
         builder
             .set_cache_size(cache)
@@ -166,27 +164,27 @@ pub(super) struct Writer {
     cache: usize,
     uncertain: Option<Uncertain>,
     broken: bool,
+    /// What the clock said at the commit before.
+    last: NumericDate,
 }
 
 impl Writer {
     /// Opens the store in a file, and learns what was revoked.
     pub(super) fn open(shared: Arc<Shared>, opened: Opened, cache: usize) -> Result<Self, Error> {
-        let open = open_database(&opened.device, cache)?;
-        guarded(|| prepare(&open.database))?;
-        let device = opened.name()?;
-        let now = shared.now();
-        guarded(|| {
-            let snapshot = Snapshot::open(&open)?;
-            shared.known.forget_before(snapshot.forgotten_before()?);
-            snapshot.marks(|mark| {
-                if shared.counts(mark, now) && !shared.known.insert(mark) {
-                    return Err(Error::SetFull);
-                }
-                Ok(())
-            })
+        let last = shared.now();
+        let device = guarded(|| {
+            let mut open = open_database(&opened.device, cache)?;
+            prepare(&open.database)?;
+            // Every page, against the checksum that the page above it has: a damaged one could hide
+            // others. Rows are checked again when they are read.
+            open.database.check_integrity()?;
+            let device = opened.name()?;
+            shared.load(&open)?;
+            shared.set(Ok(open));
+            Ok(device)
         })?;
-        shared.set(Ok(open));
         Ok(Self {
+            last,
             shared,
             device,
             cache,
@@ -226,7 +224,9 @@ impl Writer {
                     next = jobs.try_recv().ok();
                 }
             }
-            more_to_prune = self.batch(calls);
+            if !calls.is_empty() || closing.is_none() {
+                more_to_prune = self.batch(calls);
+            }
         }
         // What came after the wish to close is answered by the end of its channel.
         self.shared.set(Err(Error::Closed));
@@ -265,7 +265,15 @@ impl Writer {
             self.recover()?;
         }
         let shared = Arc::clone(&self.shared);
+        self.device.check_place()?;
         let now = shared.now();
+        if let Err(error) = self.follow(now) {
+            self.broken = true;
+            return Err(error);
+        }
+        // A single wrong reading of the clock drops nothing.
+        let dead_by = now.min(self.last);
+        self.last = now;
         let room = shared.known.room(BATCH.saturating_mul(2));
         let mut uncertain = None;
         let mut forgotten = 0;
@@ -278,8 +286,8 @@ impl Writer {
                     return Err(error);
                 }
             }
-            let more = tables.prune(now, shared.leeway, budget)?;
-            forgotten = tables.forgotten_before()?;
+            let more = tables.prune(dead_by, shared.leeway, budget)?;
+            forgotten = tables.forgotten_until()?;
             if !tables.changed {
                 drop(tables);
                 transaction.abort()?;
@@ -298,7 +306,9 @@ impl Writer {
                     // There is room for it: nobody else adds to it.
                     shared.known.learn(&marks)?;
                 }
-                shared.known.forget_before(forgotten);
+                shared.known.forget_until(forgotten);
+                // If it went in between, this is in a file that nobody will open.
+                self.device.check_place()?;
                 Ok(more)
             }
             Err(error) => {
@@ -313,6 +323,19 @@ impl Writer {
         }
     }
 
+    /// If the clock stepped back, takes in again what the set dropped while the clock was ahead.
+    fn follow(&self, now: NumericDate) -> Result<(), Error> {
+        let later = now.since_epoch().saturating_add(self.shared.leeway);
+        if later >= self.last.since_epoch() {
+            return Ok(());
+        }
+        match self.shared.with(|open| self.shared.load(open)) {
+            // The set as it is revokes more, not less.
+            Err(Error::SetFull) => Ok(()),
+            loaded => loaded,
+        }
+    }
+
     /// Opens the file anew. Whether the commit that failed is in it.
     fn recover(&mut self) -> Result<bool, Error> {
         // The old database must be gone before the file is opened again.
@@ -320,9 +343,9 @@ impl Writer {
         let opened = open_database(&self.device, self.cache).and_then(|open| {
             let (commits, forgotten) = guarded(|| {
                 let snapshot = Snapshot::open(&open)?;
-                Ok((snapshot.commits()?, snapshot.forgotten_before()?))
+                Ok((snapshot.commits()?, snapshot.forgotten_until()?))
             })?;
-            self.shared.known.forget_before(forgotten);
+            self.shared.known.forget_until(forgotten);
             Ok((open, commits))
         });
         let (open, commits) = match opened {

@@ -15,7 +15,7 @@ use super::link::Link;
 use super::own::Read;
 use super::record::{Lineage, Record};
 use super::shared::{
-    Argument, Beat, Node, Place, Position, Shared, bytes, items, random_name, text,
+    Argument, Beat, NAME, Node, Place, Position, Shared, bytes, items, random_name, text,
 };
 
 /// For how long the server holds back an answer while there is nothing new, in milliseconds.
@@ -33,8 +33,8 @@ const MOST_BEATS: usize = 64;
 /// How many nodes are kept in mind. More are no deployment, but somebody who writes to the stream.
 const MOST_NODES: usize = 10_000;
 
-/// How long the name of a node is, and the nonce of a call.
-const NAME: usize = 16;
+/// How many subjects are restored at once. Each takes the server longer than a member.
+const SUBJECTS: usize = 100;
 
 enum Reading {
     /// What came was read. There may be more.
@@ -50,8 +50,9 @@ pub(super) async fn beat(shared: Arc<Shared>) {
     let pause = shared.settings.max_staleness.div_f64(5.0);
     loop {
         if let Err(error) = say(&shared).await {
-            report(&error);
+            shared.failed(error);
         }
+        shared.prune_subjects();
         let _ = timeout(pause, shared.urge.notified()).await;
     }
 }
@@ -60,8 +61,7 @@ async fn say(shared: &Shared) -> Result<(), RedisStoreError> {
     let nonce = random_name()?;
     let written = Moment::now();
     let beat = Beat {
-        // As the script calls its first entry.
-        nonce: format!("{nonce}1"),
+        nonce: nonce.clone(),
         written,
     };
     {
@@ -88,7 +88,7 @@ async fn say(shared: &Shared) -> Result<(), RedisStoreError> {
     if said.is_err() {
         // It was not written, or may not have been: waiting for it would say nothing about the stream.
         let mut beats = shared.beats();
-        beats.retain(|beat| !beat.nonce.starts_with(&nonce));
+        beats.retain(|beat| beat.nonce != nonce);
     }
     said.map(|_| ())
 }
@@ -110,24 +110,22 @@ pub(super) async fn follow(shared: Arc<Shared>) {
             _ => back,
         };
         let began = Instant::now();
-        // This node may have been told to revoke something before it had read anything.
-        let holds_something = shared.set.state().entries() > 0;
         let loading = async {
             // First of all: what is read must not grow old while that takes its time.
             link.connect(&shared.deployment).await?;
             load(&shared, back).await
         };
-        let place = match loading.await {
-            Ok(place) => place,
+        let Loaded { place, restores } = match loading.await {
+            Ok(loaded) => loaded,
             Err(error) => {
-                report(&error);
+                shared.failed(error);
                 pause.wait().await;
                 continue;
             }
         };
         loaded = Some(began);
         shared.loads.fetch_add(1, Ordering::AcqRel);
-        if holds_something {
+        if restores {
             // What the server has lost, this node may still hold. The one before goes: this one covers it.
             drop(restoring.replace(Restoring::begin(&shared)));
         }
@@ -147,7 +145,7 @@ impl Restoring {
         Self(tokio::spawn(async move {
             let mut pause = Pause::default();
             while let Err(error) = restore(&shared).await {
-                report(&error);
+                shared.failed(error);
                 pause.wait().await;
             }
         }))
@@ -191,7 +189,7 @@ async fn read_on(shared: &Shared, link: &Link, mut place: Place) {
             Ok(Reading::All) => pause = Pause::default(),
             Ok(Reading::Broken) => return,
             Err(error) => {
-                report(&error);
+                shared.failed(error);
                 pause.wait().await;
             }
         }
@@ -214,10 +212,18 @@ fn is_overdue(shared: &Shared) -> bool {
     is_overdue
 }
 
-/// Notes where the stream ends, then takes in the state: what comes meanwhile is read from the stream.
-async fn load(shared: &Shared, back: Duration) -> Result<Place, RedisStoreError> {
+/// From where the stream is to be read, after the state was.
+struct Loaded {
+    place: Place,
+    /// Whether this node holds what the server may have lost.
+    restores: bool,
+}
+
+/// Notes where the stream ends, then takes in the state: what comes meanwhile is read from the stream. Then writes an entry that says
+/// nothing, and expects to read it: the server may lose what was found in its state and written after the place that was noted,
+/// and its stream would go on from there all the same.
+async fn load(shared: &Shared, back: Duration) -> Result<Loaded, RedisStoreError> {
     let overflows = shared.health.overflows();
-    shared.own.forget_acknowledged();
     let nonce = random_name()?;
     let back = back.as_millis().to_string();
     let script = &shared.scripts.hello;
@@ -245,6 +251,9 @@ async fn load(shared: &Shared, back: Duration) -> Result<Place, RedisStoreError>
         position: position.ok_or(RedisStoreError::Reply)?,
         last: bytes(last).ok_or(RedisStoreError::Reply)?.to_vec(),
     };
+    // At once, one after the other: a write that is acknowledged in between would be neither expected nor written back.
+    shared.own.begin_load();
+    let holds_something = shared.holds_something();
     scan(shared, process, "revoked", |member, until| {
         let until: f64 = text(until).and_then(|text| text.parse().ok())?;
         // A score is a whole number of seconds.
@@ -263,7 +272,22 @@ async fn load(shared: &Shared, back: Duration) -> Result<Place, RedisStoreError>
     })
     .await?;
     shared.health.make_good(overflows);
-    Ok(place)
+    let mut ticket = shared.ticket(false)?;
+    let script = &shared.scripts.mark;
+    let (link, now) = (&shared.link, shared.now());
+    let mark = shared.call_on(link, &ticket.nonce, script, now, false, &[]);
+    let mark = mark.await?;
+    let Some([from, tag]) = items(&mark) else {
+        return Err(RedisStoreError::Reply);
+    };
+    if bytes(from) != Some(process) {
+        return Err(RedisStoreError::Replaced);
+    }
+    ticket.acknowledge(bytes(tag).ok_or(RedisStoreError::Reply)?);
+    Ok(Loaded {
+        place,
+        restores: shared.own.end_load() || holds_something,
+    })
 }
 
 /// Visits all pairs of a key, as that process of a server has them: to another one that has taken its place meanwhile the cursor would
@@ -292,8 +316,12 @@ async fn scan(
         let pairs = items(pairs).ok_or(RedisStoreError::Reply)?;
         for pair in pairs.chunks_exact(2) {
             let [name, value] = pair else { continue };
-            let (name, value) = (bytes(name), bytes(value));
-            match visit(name.unwrap_or_default(), value.unwrap_or_default()) {
+            let (name, value) = (bytes(name).unwrap_or_default(), bytes(value));
+            // It says no more than that the key was never gone.
+            if name.is_empty() {
+                continue;
+            }
+            match visit(name, value.unwrap_or_default()) {
                 // Not `Reply`: this one may be read by itself.
                 Some(Err(RedisStoreError::Reply)) | None => report(&RedisStoreError::Reply),
                 Some(visited) => visited?,
@@ -331,6 +359,7 @@ async fn read(shared: &Shared, link: &Link, place: &mut Place) -> Result<Reading
             place.position = position;
             continue;
         };
+        let hash = own.get(NAME..).unwrap_or_default();
         is_broken = before != place.last || !take(shared, position, own, &member)?;
         if is_broken {
             break;
@@ -338,7 +367,7 @@ async fn read(shared: &Shared, link: &Link, place: &mut Place) -> Result<Reading
         is_wanted |= member("w") == Some(b"1");
         *place = Place {
             position,
-            last: own.to_vec(),
+            last: hash.to_vec(),
         };
     }
     if is_wanted {
@@ -379,19 +408,18 @@ pub(super) fn take<'a>(
         }
     } else if let (Some(name), Some(read)) = (member("h"), member("a")) {
         match Position::parse(read) {
-            Some(read) => makes_sense = hear(shared, name, read, own),
+            Some(read) => makes_sense = hear(shared, name, read, own, member("e")),
             None => makes_sense = false,
         }
     }
-    if let Some(nonce) = own.get(..NAME).and_then(text) {
-        let loads = shared.loads.load(Ordering::Acquire);
-        shared.own.read(nonce, Read { position, loads });
-    }
+    let loads = shared.loads.load(Ordering::Acquire);
+    shared.own.read(own, Read { position, loads });
     Ok(makes_sense)
 }
 
-/// Takes in a sign of life. Whether nothing is missing that this node wrote before it, if it is its own.
-fn hear(shared: &Shared, name: &[u8], read: Position, own: &[u8]) -> bool {
+/// Takes in a sign of life. Whether nothing is missing that this node wrote before it, if it is its own. `policy`: by which the server
+/// evicted keys when it was written.
+fn hear(shared: &Shared, name: &[u8], read: Position, own: &[u8], policy: Option<&[u8]>) -> bool {
     if name.len() != NAME {
         return false;
     }
@@ -413,7 +441,8 @@ fn hear(shared: &Shared, name: &[u8], read: Position, own: &[u8]) -> bool {
         return true;
     }
     let mut beats = shared.beats();
-    let index = beats.iter().position(|beat| beat.nonce.as_bytes() == own);
+    let nonce = own.get(..NAME).unwrap_or_default();
+    let index = beats.iter().position(|beat| beat.nonce.as_bytes() == nonce);
     let Some(beat) = index.and_then(|index| beats.drain(..=index).next_back()) else {
         return true;
     };
@@ -421,11 +450,44 @@ fn hear(shared: &Shared, name: &[u8], read: Position, own: &[u8]) -> bool {
     if shared.own.is_missing(beat.written) {
         return false;
     }
+    note_eviction(shared, policy);
     shared.health.hear(beat.written);
     true
 }
 
-/// Tells the server, and so the other nodes, what this one holds and they may not.
+/// Takes in by which policy the server evicts keys, if it does.
+fn note_eviction(shared: &Shared, policy: Option<&[u8]>) {
+    let Some(policy) = policy else {
+        return shared.health.set_eviction(None);
+    };
+    let policy: Arc<str> = String::from_utf8_lossy(policy).into();
+    let loads = shared.loads.load(Ordering::Acquire);
+    // Once each time that the state was read.
+    if shared.warned.swap(loads, Ordering::AcqRel) != loads {
+        warn_of_eviction(&policy, shared.settings.allows_eviction);
+    }
+    let is_refused = !shared.settings.allows_eviction;
+    shared.health.set_eviction(is_refused.then_some(policy));
+}
+
+#[cfg(feature = "tracing")]
+fn warn_of_eviction(policy: &str, is_allowed: bool) {
+    let then = if is_allowed {
+        "`allow_eviction` is set, so revocations may be lost"
+    } else {
+        "this node refuses to say of any token that it was not revoked"
+    };
+    tracing::warn!(
+        policy,
+        "Redis may evict keys: set `maxmemory-policy noeviction`; {then}"
+    );
+}
+
+#[cfg(not(feature = "tracing"))]
+fn warn_of_eviction(_: &str, _: bool) {}
+
+/// Tells the server, and so the other nodes, what this one holds and they may not. Each page is a write of this node's own: if it is not
+/// read, the server has lost it, and all is restored again.
 async fn restore(shared: &Shared) -> Result<(), RedisStoreError> {
     let now = shared.now_in_seconds();
     let leeway = Shared::LEEWAY_SECONDS;
@@ -443,24 +505,45 @@ async fn restore(shared: &Shared) -> Result<(), RedisStoreError> {
         }
         let pairs = page.iter().flat_map(|(member, until)| [&member[..], until]);
         let arguments: Vec<&[u8]> = pairs.collect();
-        shared.call(&shared.scripts.restore, &arguments).await?;
+        let mut ticket = shared.ticket(false)?;
+        let script = &shared.scripts.restore;
+        let tag = shared.call_for(&ticket, script, &arguments).await?;
+        ticket.acknowledge(bytes(&tag).ok_or(RedisStoreError::Reply)?);
     }
     drop(members);
     drop(held);
-    for id in shared.live_subjects() {
-        let Some(record) = shared.record_of(id) else {
-            continue;
+    let longest = Argument::from(shared.longest_lifetime().as_secs());
+    for page in shared.live_subjects().chunks(SUBJECTS) {
+        let record = |id: &u64| {
+            let record = shared.record_of(*id)?;
+            Some((shared.seal.field(*id), record.to_text()))
         };
-        let field = shared.seal.field(id);
-        let text = record.to_text();
-        let script = &shared.scripts.restore_subject;
+        let page: Vec<_> = page.iter().filter_map(record).collect();
+        let pairs = page
+            .iter()
+            .flat_map(|(field, record)| [&field[..], record.as_bytes()]);
+        let arguments: Vec<&[u8]> = std::iter::once(&*longest).chain(pairs).collect();
         let mut ticket = shared.ticket(false)?;
-        let longest = Argument::from(shared.longest_lifetime().as_secs());
-        let arguments: [&[u8]; 3] = [&field, text.as_bytes(), &longest];
+        let script = &shared.scripts.restore_subjects;
         let answer = shared.call_for(&ticket, script, &arguments).await?;
-        shared.changed(&mut ticket, &field, &answer).await?;
+        let Some([tag, records]) = items(&answer) else {
+            return Err(RedisStoreError::Reply);
+        };
+        let records = items(records).ok_or(RedisStoreError::Reply)?;
+        for ((field, _), record) in page.iter().zip(records) {
+            shared.learn_answer(field, record)?;
+        }
+        ticket.acknowledge(bytes(tag).ok_or(RedisStoreError::Reply)?);
     }
     Ok(())
+}
+
+impl Shared {
+    /// Notes what a task failed with, and reports it.
+    fn failed(&self, error: RedisStoreError) {
+        report(&error);
+        self.health.fail(error);
+    }
 }
 
 #[cfg(feature = "tracing")]

@@ -1,7 +1,10 @@
 //! For how long a node has heard nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
+
+use super::error::RedisStoreError;
 
 /// A moment by two clocks: that of the machine, which stands still while it sleeps, and that of the wall, which may be set back.
 #[derive(Clone, Copy)]
@@ -66,6 +69,10 @@ pub(super) struct Health {
     overflows: AtomicU64,
     made_good: AtomicU64,
     other_secret: AtomicBool,
+    /// What the tasks failed with last, since this node was fresh.
+    last_error: Mutex<Option<Arc<RedisStoreError>>>,
+    /// By which policy the server evicts keys, if it does, and that is not allowed.
+    eviction: Mutex<Option<Arc<str>>>,
     /// Whether one of these was ever the case: all that is looked at while none was.
     doubted: AtomicBool,
 }
@@ -81,8 +88,24 @@ impl Health {
             overflows: AtomicU64::new(0),
             made_good: AtomicU64::new(0),
             other_secret: AtomicBool::new(false),
+            last_error: Mutex::default(),
+            eviction: Mutex::default(),
             doubted: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn fail(&self, error: RedisStoreError) {
+        *self.error() = Some(Arc::new(error));
+    }
+
+    pub(super) fn last_error(&self) -> Option<Arc<RedisStoreError>> {
+        self.error().clone()
+    }
+
+    fn error(&self) -> MutexGuard<'_, Option<Arc<RedisStoreError>>> {
+        self.last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn since_it_began(&self, moment: Moment) -> (u64, u64) {
@@ -99,6 +122,7 @@ impl Health {
         let (by_machine, by_wall) = self.since_it_began(written);
         self.by_wall.store(by_wall, Ordering::Release);
         self.by_machine.store(by_machine.max(1), Ordering::Release);
+        *self.error() = None;
     }
 
     /// How old what is known is; `None` if nothing is.
@@ -139,7 +163,21 @@ impl Health {
 
     #[cold]
     fn is_complete(&self) -> bool {
-        !self.is_incomplete() && !self.has_other_secret()
+        !self.is_incomplete() && !self.has_other_secret() && self.eviction().is_none()
+    }
+
+    /// By which policy the server evicts keys, if it does, and that is not allowed.
+    pub(super) fn eviction(&self) -> Option<Arc<str>> {
+        self.lock_eviction().clone()
+    }
+
+    pub(super) fn set_eviction(&self, policy: Option<Arc<str>>) {
+        self.doubted.fetch_or(policy.is_some(), Ordering::AcqRel);
+        *self.lock_eviction() = policy;
+    }
+
+    fn lock_eviction(&self) -> MutexGuard<'_, Option<Arc<str>>> {
+        self.eviction.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the server's state was written with another secret.
@@ -254,6 +292,10 @@ mod tests {
         health.set_other_secret(true);
         assert!(!health.is_fresh());
         health.set_other_secret(false);
+        assert!(health.is_fresh());
+        health.set_eviction(Some("allkeys-lru".into()));
+        assert!(!health.is_fresh());
+        health.set_eviction(None);
         assert!(health.is_fresh());
     }
 }

@@ -286,6 +286,7 @@ impl Link {
         }
     }
 
+    /// An attempt of a runtime that is gone ends by itself.
     pub(super) fn forget_any(&self) {
         lock(&self.current).connection = None;
     }

@@ -51,8 +51,9 @@
 //! that the server has lost, begins with generation 0 again.
 //!
 //! A refresh token of a renewal that was lost is ahead of the store, which takes it and [says so](crate::session::SessionEventKind::Recovered).
-//! A session whose beginning was lost is over: its access tokens live to their end, and no logout ends them sooner. Nodes do not write
-//! sessions back.
+//! A session whose beginning was lost is over. A logout with one of its tokens ends its access
+//! tokens all the same: the `sid` is then revoked for a day, the longest that an access token may
+//! live. Nodes do not write sessions back.
 //!
 //! Keys must never be evicted: `maxmemory-policy noeviction`, the server's default. Whoever may write to the server may log anybody
 //! in or out: protect it as you protect the signing keys.
@@ -85,6 +86,40 @@
 //! server's: let those of servers that may take each other's place agree within a second.
 //!
 //! Redis 7.0 or later, or Valkey.
+//!
+//! # What the server must allow
+//!
+//! The store needs these commands on its keys, and nothing else. With the prefix `jwt`:
+//!
+//! ```text
+//! ACL SETUSER service on >password ~{jwt}:*
+//!     +eval +evalsha +xread +wait
+//!     +del +get +hget +hgetall +hmget +hscan +hset +info +pexpire +pttl +set +time
+//!     +xadd +xrange +xrevrange +zadd +zrange +zrem +zremrangebyscore +zscan +zscore
+//! ```
+//!
+//! The second line is what a node sends; the others are what its scripts call. Set the same rules
+//! on every server that may become the master. The connection itself may need more:
+//!
+//! | deployment | also allow |
+//! | --- | --- |
+//! | a database other than 0 | `+select` |
+//! | without [`replicas`](RedisStoreOptions::replicas) | `+wait` is not needed |
+//! | under Sentinel | `+role` on the servers; `+role +sentinel\|masters` on the Sentinels |
+//! | Redis 7.2 or later | `+client\|setinfo` is optional: without it each connection leaves an entry in `ACL LOG` |
+//! | a Cluster | `+cluster\|slots +ping +asking`, and `+readonly` if the client reads from replicas |
+//!
+//! If a command is missing, the node is not [ready](RedisStore::ready). The source of
+//! [`Stale`](RedisStoreError::Stale), and [`last_error`](RedisStoreState::last_error), hold the
+//! server's answer. That names no command if a script called it: `ACL LOG` on the server does.
+//!
+//! # Runtimes
+//!
+//! Two tasks keep a node fresh. They run in the tokio runtime that called
+//! [`connect`](RedisStoreOptions::connect). If that runtime is gone, the node becomes stale. The
+//! next call that waits, on any clone, starts them again in its own runtime; so does a look-up by
+//! the layer once the node is stale. A runtime that still exists but is no longer driven, such as a
+//! `current_thread` runtime outside `block_on`, is not noticed.
 
 mod error;
 mod feed;
@@ -106,8 +141,8 @@ pub use link::RedisDeployment;
 pub use options::RedisStoreOptions;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -117,7 +152,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use self::own::Ticket;
 use self::shared::{Argument, Shared};
 use crate::revocation::{MarkKind, Revocation, RevocationSetState, RevocationStore, TokenId};
-use crate::session::Subject;
+use crate::session::{SessionId, Subject};
 
 /// Keeps sessions and revocations in Redis. Clones share the connections and what was read.
 ///
@@ -127,25 +162,45 @@ pub struct RedisStore(Arc<Inner>);
 
 struct Inner {
     shared: Arc<Shared>,
-    tasks: [AbortHandle; 2],
+    tasks: Mutex<Tasks>,
 }
 
-impl Drop for Inner {
+/// What reads the stream, and what writes signs of life. They end with this.
+struct Tasks([AbortHandle; 2]);
+
+impl Tasks {
+    fn begin(shared: &Arc<Shared>, runtime: &Handle) -> Self {
+        let follow = runtime.spawn(feed::follow(Arc::clone(shared)));
+        let beat = runtime.spawn(feed::beat(Arc::clone(shared)));
+        Self([follow.abort_handle(), beat.abort_handle()])
+    }
+}
+
+impl Drop for Tasks {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
+        self.0.iter().for_each(AbortHandle::abort);
     }
 }
 
 impl RedisStore {
     fn begin(shared: Arc<Shared>, runtime: &Handle) -> Self {
-        let follow = runtime.spawn(feed::follow(Arc::clone(&shared)));
-        let beat = runtime.spawn(feed::beat(Arc::clone(&shared)));
-        let tasks = [follow.abort_handle(), beat.abort_handle()];
+        let tasks = Mutex::new(Tasks::begin(&shared, runtime));
         Self(Arc::new(Inner { shared, tasks }))
     }
 
+    /// What every call that waits begins with. If the runtime of the tasks is gone, they begin
+    /// again in the caller's.
     fn shared(&self) -> &Shared {
-        &self.0.shared
+        let Inner { shared, tasks } = &*self.0;
+        let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        if tasks.0.iter().any(AbortHandle::is_finished)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            // What drives the connections may have gone with it.
+            shared.forget_connections();
+            *tasks = Tasks::begin(shared, &runtime);
+        }
+        shared
     }
 
     /// Waits until it is known of every token whether it was revoked.
@@ -168,7 +223,8 @@ impl RedisStore {
     /// Revokes. Once it has returned Redis has it, and every look-up on this node sees it; on others within milliseconds. To revoke
     /// what is revoked changes nothing.
     ///
-    /// This ends access tokens, and a session of [`Sessions`](crate::session::Sessions) whose `sid` is revoked at its next renewal. A subject that is blocked gets no new tokens either.
+    /// This holds for sessions in this store too. A session that is revoked has ended. A block
+    /// refuses logins and refreshes, and a generation ends the sessions before it.
     ///
     /// # Errors
     ///
@@ -238,13 +294,15 @@ impl RedisStore {
         let until = Argument::from(mark.until);
         if let Some(member) = shared.seal.member(&mark) {
             let script = &shared.scripts.revoke;
-            let arguments: [&[u8]; 2] = [&member, &until];
+            let mut arguments: Vec<&[u8]> = vec![&member, &until];
+            if let Revocation::Session { sid, .. } = *revocation
+                && SessionId::parse(sid).is_some()
+            {
+                arguments.push(sid.as_bytes());
+            }
             let answer =
                 shared.call_twice(&ticket.nonce, script, shared.now(), is_wanted, &arguments);
-            let answer = answer.await?;
-            shared.learn(&member, mark.until)?;
-            ticket.acknowledge();
-            shared.replicated(&answer).await?;
+            shared.revoked(ticket, &member, &answer.await?).await?;
             return Ok(true);
         }
         let field = shared.seal.field(mark.id);
@@ -272,7 +330,7 @@ impl RedisStore {
     /// How the node fares.
     #[must_use]
     pub fn state(&self) -> RedisStoreState {
-        let shared = self.shared();
+        let shared = &self.0.shared;
         RedisStoreState {
             staleness: shared.health.staleness(),
             is_fresh: shared.health.is_fresh(),
@@ -280,18 +338,21 @@ impl RedisStore {
             loads: shared.loads.load(Ordering::Relaxed),
             subjects: shared.records_held(),
             revocations: shared.set.state(),
+            last_error: shared.health.last_error(),
         }
     }
 
     /// Why it is not known of a token whether it was revoked.
     fn ignorance(&self) -> RedisStoreError {
-        let health = &self.shared().health;
+        let health = &self.0.shared.health;
         if health.has_other_secret() {
             RedisStoreError::OtherSecret
         } else if health.is_incomplete() {
             RedisStoreError::SetFull
+        } else if let Some(policy) = health.eviction() {
+            RedisStoreError::Eviction(policy)
         } else {
-            RedisStoreError::Stale
+            RedisStoreError::Stale(health.last_error())
         }
     }
 }
@@ -322,12 +383,15 @@ impl RevocationStore for RedisStore {
     type Error = RedisStoreError;
 
     async fn is_revoked(&self, token: &TokenId<'_>) -> Result<bool, RedisStoreError> {
-        self.peek(token).ok_or_else(|| self.ignorance())
+        self.peek(token).ok_or_else(|| {
+            self.shared();
+            self.ignorance()
+        })
     }
 
     #[inline]
     fn peek(&self, token: &TokenId<'_>) -> Option<bool> {
-        let shared = self.shared();
+        let shared = &self.0.shared;
         if shared.set.is_revoked(token) {
             return Some(true);
         }
@@ -336,7 +400,7 @@ impl RevocationStore for RedisStore {
 }
 
 /// How a node fares, of which a [`RedisStore`] is a part.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RedisStoreState {
     /// How old what this node knows is; `None` before it knows anything. A second or so, as a rule.
@@ -351,12 +415,15 @@ pub struct RedisStoreState {
     pub subjects: usize,
     /// What was revoked, with the bytes that it takes.
     pub revocations: RevocationSetState,
+    /// What failed last since this node read a sign of life of its own: the source of
+    /// [`Stale`](RedisStoreError::Stale). `None` while nothing fails.
+    pub last_error: Option<Arc<RedisStoreError>>,
 }
 
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("deployment", &self.shared().deployment)
+            .field("deployment", &self.0.shared.deployment)
             .field("state", &self.state())
             .finish_non_exhaustive()
     }

@@ -27,6 +27,7 @@ pub struct RedisStoreOptions {
     patience: Duration,
     replicas: usize,
     replication_patience: Duration,
+    allows_eviction: bool,
 }
 
 impl RedisStoreOptions {
@@ -42,7 +43,7 @@ impl RedisStoreOptions {
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if the secret is empty or short, or is the text or encoding of a key.
+    /// [`KeyError`] if the secret is empty, all zero or short, or is the text or encoding of a key.
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         Ok(Self {
             seal: Seal::new(secret.as_ref())?,
@@ -55,6 +56,7 @@ impl RedisStoreOptions {
             patience: Self::DEFAULT_PATIENCE,
             replicas: 0,
             replication_patience: Duration::from_millis(500),
+            allows_eviction: false,
         })
     }
 
@@ -124,6 +126,19 @@ impl RedisStoreOptions {
         self
     }
 
+    /// Accepts a server that evicts keys. Refused by default, with [`RedisStoreError::Eviction`].
+    ///
+    /// # Warning
+    ///
+    /// An evicted key takes all revocations or all blocks with it. Living nodes write back what they
+    /// hold, within a second or so. Until then, and after a restart of all nodes for ever, revoked
+    /// tokens pass and blocked users log in. Evicted sessions end. The store logs a warning each time
+    /// that it reads the state.
+    pub fn allow_eviction(mut self) -> Self {
+        self.allows_eviction = true;
+        self
+    }
+
     /// Connects, in the background and for as long as the store lives. It need not succeed at once: until then, and whenever Redis is away
     /// for too long, nothing is known of a token.
     ///
@@ -155,6 +170,7 @@ impl RedisStoreOptions {
             longest_lifetime: self.longest_lifetime,
             replicas: self.replicas,
             replication_patience: self.replication_patience,
+            allows_eviction: self.allows_eviction,
         };
         let shared = Arc::new(Shared::new(
             deployment.into(),

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use super::RedisStore;
 use super::error::RedisStoreError;
 use super::own::Ticket;
+use super::sealed::Sealed;
 use super::shared::{Answer, Argument, Shared, bytes, items, text};
 use crate::claims::NumericDate;
 use crate::revocation::Revocation;
@@ -55,18 +56,34 @@ fn session(sid: SessionId, members: &Value) -> Option<Session> {
 }
 
 impl Shared {
-    /// Takes in the end of a session, of which a script has answered the entry and, last, the member.
-    async fn ended(
+    /// Takes in a revocation, of which a script has answered, last, the entry's tag, and until when
+    /// it counts.
+    pub(super) async fn revoked(
         &self,
         ticket: &mut Ticket<'_>,
-        session: &Session,
+        member: &[u8],
         answer: &Answer,
     ) -> Result<(), RedisStoreError> {
-        let member = items(answer).and_then(|answer| bytes(answer.last()?));
-        let until = session.access_expires_at.seconds_up();
-        self.learn(member.ok_or(RedisStoreError::Reply)?, until)?;
-        ticket.acknowledge();
+        let Some([.., tag, until]) = items(answer) else {
+            return Err(RedisStoreError::Reply);
+        };
+        let until = bytes(until)
+            .and_then(text)
+            .and_then(|text| text.parse().ok());
+        self.learn(member, until.ok_or(RedisStoreError::Reply)?)?;
+        ticket.acknowledge(bytes(tag).ok_or(RedisStoreError::Reply)?);
         self.replicated(answer).await
+    }
+
+    /// The member of a session.
+    fn session_member(
+        &self,
+        issuer: Option<&str>,
+        sid: &str,
+        until: NumericDate,
+    ) -> Result<Sealed, RedisStoreError> {
+        let member = self.member(&Revocation::Session { issuer, sid, until });
+        member.ok_or(RedisStoreError::Reply)
     }
 
     /// Waits until this node has read what that call wrote, or knows nothing any more.
@@ -105,12 +122,8 @@ impl SessionStore for RedisStore {
         let shared = self.shared();
         let field = shared.field(&session.whose());
         let sid = session.sid.to_string();
-        let revocation = Revocation::Session {
-            issuer: session.issuer.as_deref(),
-            sid: &sid,
-            until: session.access_expires_at,
-        };
-        let member = shared.member(&revocation).ok_or(RedisStoreError::Reply)?;
+        let (issuer, until) = (session.issuer.as_deref(), session.access_expires_at);
+        let member = shared.session_member(issuer, &sid, until)?;
         let mut members: Vec<(&str, Argument)> = vec![
             ("n", session.subject.as_str().into()),
             ("g", session.generation.into()),
@@ -202,7 +215,9 @@ impl SessionStore for RedisStore {
             Some(b"recovered") => Rotated::Recovered(now()?),
             Some(b"replayed") => {
                 let session = now()?;
-                match shared.ended(&mut ticket, &session, &answer).await {
+                let (issuer, until) = (session.issuer.as_deref(), session.access_expires_at);
+                let member = shared.session_member(issuer, &name, until)?;
+                match shared.revoked(&mut ticket, &member, &answer).await {
                     // A theft must be told, whoever has not heard of it yet.
                     Ok(()) | Err(RedisStoreError::Unreplicated) => {}
                     Err(error) => return Err(error),
@@ -217,20 +232,33 @@ impl SessionStore for RedisStore {
         })
     }
 
-    async fn end(&self, sid: SessionId) -> Result<Option<Session>, RedisStoreError> {
+    async fn end(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+        revoke_until: NumericDate,
+    ) -> Result<Option<Session>, RedisStoreError> {
         let shared = self.shared();
         let name = sid.to_string();
+        let member = shared.session_member(issuer, &name, revoke_until)?;
+        let until = Argument::from(revoke_until.seconds_up());
         let mut ticket = shared.ticket(true)?;
         let script = &shared.scripts.end;
-        let answer = shared.call_for(&ticket, script, &[name.as_bytes()]).await?;
+        let arguments: [&[u8]; 3] = [name.as_bytes(), &member, &until];
+        let answer = shared.call_for(&ticket, script, &arguments).await?;
         match items(&answer) {
             Some([members, _, _]) => {
-                let session = session(sid, members).ok_or(RedisStoreError::Reply)?;
-                shared.ended(&mut ticket, &session, &answer).await?;
-                Ok(Some(session))
+                shared.revoked(&mut ticket, &member, &answer).await?;
+                match items(members) {
+                    Some([]) => Ok(None),
+                    _ => session(sid, members)
+                        .map(Some)
+                        .ok_or(RedisStoreError::Reply),
+                }
             }
             // Another node has ended it, and this one may not have read of that yet.
-            Some([_, _]) => {
+            Some([_, tag]) => {
+                ticket.acknowledge(bytes(tag).ok_or(RedisStoreError::Reply)?);
                 shared.have_read(&ticket).await?;
                 Ok(None)
             }

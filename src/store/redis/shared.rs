@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Deref;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,8 +43,15 @@ pub(super) struct Shared {
     pub(super) own: Own,
     pub(super) loads: AtomicU64,
     pub(super) patience: Duration,
+    /// How often the state had been read when it was last said that the server evicts keys.
+    pub(super) warned: AtomicU64,
     records: Mutex<HashMap<u64, Record>>,
+    /// When records were last looked through for those that no longer count, in seconds.
+    pruned: AtomicU64,
 }
+
+/// How long the name of a node is, the nonce of a call, and the hash of an entry.
+pub(super) const NAME: usize = 16;
 
 #[derive(Clone, Copy)]
 pub(super) struct Settings {
@@ -52,6 +59,7 @@ pub(super) struct Settings {
     pub(super) longest_lifetime: Duration,
     pub(super) replicas: usize,
     pub(super) replication_patience: Duration,
+    pub(super) allows_eviction: bool,
 }
 
 /// The names of the keys. They share a hash tag, so a Cluster keeps them in one slot.
@@ -88,7 +96,7 @@ impl Node {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) position: Position,
-    /// The tag of the entry there.
+    /// The hash of the entry there.
     pub(super) last: Vec<u8>,
 }
 
@@ -239,7 +247,9 @@ impl Shared {
             own: Own::default(),
             patience,
             loads: AtomicU64::new(0),
+            warned: AtomicU64::new(0),
             records: Mutex::default(),
+            pruned: AtomicU64::new(0),
         }
     }
 
@@ -262,6 +272,11 @@ impl Shared {
 
     pub(super) fn ticket(&self, is_awaited: bool) -> Result<Ticket<'_>, RedisStoreError> {
         Ok(self.own.ticket(random_name()?, is_awaited))
+    }
+
+    pub(super) fn forget_connections(&self) {
+        self.link.forget_any();
+        self.slow_link.forget_any();
     }
 
     /// Runs a script that writes nothing to the stream. Once more if the connection had broken.
@@ -506,24 +521,33 @@ impl Shared {
         Ok(())
     }
 
-    /// Takes in what a script has answered that may have changed a subject: the entry in the stream, if it has, and the record.
+    /// Takes in what a script has answered that may have changed a subject: the tag of its entry in the stream, and the record. Where
+    /// nothing was changed the record may be news all the same, so this is a write of its own in any case.
     pub(super) async fn changed(
         &self,
         ticket: &mut Ticket<'_>,
         field: &Sealed,
         answer: &Answer,
     ) -> Result<Record, RedisStoreError> {
-        let Some([entry, record]) = items(answer) else {
+        let Some([tag, record, ..]) = items(answer) else {
             return Err(RedisStoreError::Reply);
         };
+        let record = self.learn_answer(field, record)?;
+        ticket.acknowledge(bytes(tag).ok_or(RedisStoreError::Reply)?);
+        self.replicated(answer).await?;
+        Ok(record)
+    }
+
+    /// Takes in the record of a subject that a script has answered.
+    pub(super) fn learn_answer(
+        &self,
+        field: &Sealed,
+        record: &Value,
+    ) -> Result<Record, RedisStoreError> {
         let record = bytes(record).and_then(Record::parse);
         let record = record.ok_or(RedisStoreError::Reply)?;
         let id = self.seal.subject(field).ok_or(RedisStoreError::Reply)?;
         self.learn_subject(id, record.clone())?;
-        if *entry != Value::Nil {
-            ticket.acknowledge();
-        }
-        self.replicated(answer).await?;
         Ok(record)
     }
 
@@ -539,7 +563,7 @@ impl Shared {
         let mut ticket = self.ticket(false)?;
         let answer = self.call_for(&ticket, script, &[&field, &longest]).await?;
         let record = self.changed(&mut ticket, &field, &answer).await?;
-        let is_changed = !matches!(items(&answer), Some([Value::Nil, ..]));
+        let is_changed = matches!(items(&answer), Some([_, _, Value::Int(1)]));
         Ok((record, is_changed))
     }
 
@@ -549,6 +573,21 @@ impl Shared {
         let mut records = self.records();
         records.retain(|_, record| record.counts(now, Self::LEEWAY_SECONDS));
         records.keys().copied().collect()
+    }
+
+    /// Drops records that do not count any more, once a minute.
+    pub(super) fn prune_subjects(&self) {
+        let now = self.now_in_seconds();
+        // The clock may have been set back.
+        if now.abs_diff(self.pruned.load(Ordering::Acquire)) >= 60 {
+            self.pruned.store(now, Ordering::Release);
+            drop(self.live_subjects());
+        }
+    }
+
+    /// Whether there is anything that a server may have lost.
+    pub(super) fn holds_something(&self) -> bool {
+        self.set.state().entries() > 0 || self.records_held() > 0
     }
 
     pub(super) fn record_of(&self, subject: u64) -> Option<Record> {

@@ -22,6 +22,7 @@ fn shared() -> Shared {
         longest_lifetime: Duration::from_secs(3600),
         replicas: 0,
         replication_patience: Duration::ZERO,
+        allows_eviction: false,
     };
     Shared::new(
         client::Client::open("redis://127.0.0.1:1/").unwrap().into(),
@@ -35,25 +36,35 @@ fn shared() -> Shared {
     )
 }
 
-fn read(shared: &Shared, own: &str, members: &[(&str, &[u8])]) -> Result<bool, RedisStoreError> {
+/// The nonce of a call.
+fn nonce(name: &str) -> String {
+    format!("{name:0>16}")
+}
+
+/// The tag of an entry of that call.
+fn tag(name: &str) -> String {
+    nonce(name) + "0123456789abcdef"
+}
+
+fn read(shared: &Shared, name: &str, members: &[(&str, &[u8])]) -> Result<bool, RedisStoreError> {
     let member = |name: &str| {
         let found = members.iter().find(|(member, _)| *member == name);
         found.map(|(_, value)| *value)
     };
-    take(shared, Position::START, own.as_bytes(), &member)
+    take(shared, Position::START, tag(name).as_bytes(), &member)
 }
 
 fn beat(node: &str) -> [(&'static str, Vec<u8>); 2] {
     [("h", node.into()), ("a", b"1-1".to_vec())]
 }
 
-fn hear(shared: &Shared, own: &str, node: &str) -> bool {
+fn hear(shared: &Shared, name: &str, node: &str) -> bool {
     let members = beat(node);
     let members: Vec<(&str, &[u8])> = members
         .iter()
         .map(|(name, value)| (*name, &**value))
         .collect();
-    read(shared, own, &members).unwrap()
+    read(shared, name, &members).unwrap()
 }
 
 #[test]
@@ -66,7 +77,7 @@ fn a_node_is_fresh_as_of_when_it_wrote_what_it_reads() {
     assert!(!shared.health.is_fresh());
 
     shared.beats().push_back(Beat {
-        nonce: "3".to_owned(),
+        nonce: nonce("3"),
         written: Moment::now(),
     });
     std::thread::sleep(Duration::from_millis(20));
@@ -81,20 +92,41 @@ fn a_node_is_fresh_as_of_when_it_wrote_what_it_reads() {
 #[test]
 fn a_node_that_misses_its_own_write_is_not_fresh() {
     let shared = shared();
-    let mut ticket = shared.own.ticket("000000000000000a".to_owned(), false);
-    ticket.acknowledge();
+    let mut ticket = shared.own.ticket(nonce("a"), false);
+    ticket.acknowledge(tag("a").as_bytes());
     drop(ticket);
     std::thread::sleep(Duration::from_millis(1));
-    for (nonce, is_there) in [("5", false), ("6", true)] {
+    for (beat, is_there) in [("5", false), ("6", true)] {
         if is_there {
-            assert!(read(&shared, "000000000000000a1", &[]).unwrap());
+            assert!(read(&shared, "a", &[]).unwrap());
         }
         shared.beats().push_back(Beat {
-            nonce: nonce.to_owned(),
+            nonce: nonce(beat),
             written: Moment::now(),
         });
-        assert_eq!(hear(&shared, nonce, NODE), is_there);
+        assert_eq!(hear(&shared, beat, NODE), is_there);
         assert_eq!(shared.health.is_fresh(), is_there);
+    }
+}
+
+#[test]
+fn a_node_is_not_fresh_while_the_server_evicts() {
+    for allows_eviction in [false, true] {
+        let mut shared = shared();
+        shared.settings.allows_eviction = allows_eviction;
+        let beat = |name: &str, policy: Option<&[u8]>| {
+            shared.beats().push_back(Beat {
+                nonce: nonce(name),
+                written: Moment::now(),
+            });
+            let mut members: Vec<(&str, &[u8])> = vec![("h", NODE.as_bytes()), ("a", b"1-1")];
+            members.extend(policy.map(|policy| ("e", policy)));
+            assert!(read(&shared, name, &members).unwrap());
+            shared.health.is_fresh()
+        };
+        assert!(beat("1", None));
+        assert_eq!(beat("2", Some(b"allkeys-lru")), allows_eviction);
+        assert!(beat("3", None));
     }
 }
 

@@ -221,6 +221,7 @@ impl Setup {
         };
         let audience_fits = match &claims.aud {
             None => audiences.is_empty(),
+            Some(names) if audiences.is_empty() && names.is_empty() => true,
             Some(_) if audiences.is_empty() => self.any_audience,
             Some(names) => names.iter().any(|name| audiences.contains(&name.as_str())),
         };

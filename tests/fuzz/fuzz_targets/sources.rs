@@ -14,7 +14,7 @@ use std::pin::pin;
 use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 
-use http::header::{CACHE_CONTROL, HeaderName, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, HeaderName, VARY, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use libfuzzer_sys::fuzz_target;
 use tower::util::ServiceFn;
@@ -234,13 +234,17 @@ fn found(source: Source, headers: &HeaderMap) -> Result<Option<Vec<u8>>, ()> {
 
 fn same_site(trusts: bool, method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
     let marks = [
-        "upgrade",
         "x-http-method-override",
         "x-http-method",
         "x-method-override",
     ];
     let safe = ["GET", "HEAD", "OPTIONS"].contains(&method.as_str());
-    if safe && !marks.iter().any(|name| headers.contains_key(*name)) {
+    // HTTP/2 in clear text is the same request over another protocol.
+    let upgrades = values(headers, "upgrade").join(&b',');
+    let mut protocols = upgrades.split(|byte| *byte == b',');
+    let upgrades = headers.contains_key("upgrade")
+        && !protocols.all(|name| name.trim_ascii().to_ascii_lowercase() == b"h2c");
+    if safe && !upgrades && !marks.iter().any(|name| headers.contains_key(*name)) {
         return true;
     }
     let (site, origin) = (values(headers, "sec-fetch-site"), values(headers, "origin"));
@@ -286,10 +290,18 @@ fn expected(setup: &Setup, method: &Method, uri: &Uri, headers: &HeaderMap) -> A
         }
         return match token {
             good if good == *GOOD => Answer::Passed {
-                // Of the others a shared cache does not know that answers depend on them (RFC 9111 §3.5).
+                // To `Authorization` it is told only if the handler names a lifetime (RFC 9111 §3.5).
                 private: !matches!(source, Bearer),
             },
             old if old == *OLD => Answer::Expired,
+            // What is no `b64token` (RFC 6750 §2.1) is no credentials.
+            odd if matches!(source, Bearer)
+                && !odd
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte)) =>
+            {
+                Answer::Malformed
+            }
             _ => Answer::Bad,
         };
     }
@@ -441,6 +453,21 @@ fuzz_target!(|data: &[u8]| {
             _ => Some(&b"no-store"[..]),
         };
         assert_eq!(header(CACHE_CONTROL), cache);
+        let mut read: Vec<_> = setup
+            .sources
+            .iter()
+            .filter_map(|source| match source {
+                Bearer => Some("authorization"),
+                Cookie(_) | Ambient(_) => Some("cookie"),
+                Header(name) => Some(name),
+                Custom(_) => None,
+            })
+            .collect();
+        read.sort_unstable();
+        read.dedup();
+        let anonymous = expected == Answer::Anonymous && !read.is_empty();
+        let read = read.join(", ");
+        assert_eq!(header(VARY), anonymous.then_some(read.as_bytes()));
         let challenged = matches!(expected.status(), 400 | 401);
         assert_eq!(header(WWW_AUTHENTICATE).is_some(), challenged);
         let fits = match expected {

@@ -70,8 +70,13 @@ impl Members {
     }
 }
 
+/// What `serde_json` does not read into a value.
+const TOO_DEEP: usize = 128;
+
 pub fn read_header(bytes: &[u8]) -> Option<Header> {
-    let members = Members::read(Json::parse(std::str::from_utf8(bytes).ok()?)?, |_| true)?;
+    let json = Json::parse(std::str::from_utf8(bytes).ok()?)?;
+    (json.depth() < TOO_DEEP).then_some(())?;
+    let members = Members::read(json, |_| true)?;
     let refused = ["crit", "b64", "zip"]
         .iter()
         .any(|name| members.get(name).is_some());
@@ -101,6 +106,7 @@ pub fn read_claims(json: Json) -> Option<Claims> {
         "cnf",
         "generation",
     ];
+    (json.depth() < TOO_DEEP).then_some(())?;
     let members = Members::read(json, |name| ONCE.contains(&name))?;
     Some(Claims {
         iss: members.text("iss")?,
@@ -109,7 +115,6 @@ pub fn read_claims(json: Json) -> Option<Claims> {
         sid: members.text("sid")?,
         generation: members.optional("generation", generation)?.flatten(),
         aud: members.optional("aud", |value| match value {
-            Json::Array(names) if names.is_empty() => None,
             Json::Array(names) => names.iter().map(|n| n.text().map(str::to_owned)).collect(),
             name => Some(vec![name.text()?.to_owned()]),
         })?,
@@ -157,7 +162,7 @@ fn date(json: &Json) -> Option<Duration> {
 
 /// Whether `serde_json::Value` cannot hold this, though it is JSON.
 pub fn is_beyond_value(json: &Json) -> bool {
-    json.depth() >= 128
+    json.depth() >= TOO_DEEP
         || json.any(&|json| match json {
             Json::Number(text) => serde_json::from_str::<Value>(text).is_err(),
             Json::Text(text) => text.is_none(),

@@ -90,8 +90,14 @@ async fn heal(run: &Run, faults: &mut Faults) {
     let healed = Instant::now();
     for living in run.living() {
         let is_fresh = |state: &Answer| matches!(state, Answer::State { is_fresh: true, .. });
+        // A stall of the machine counts as a fault.
+        let is_in_time = || {
+            let clean_since = run.model().world.clean_since(living.life);
+            healed.elapsed() < HEALS_WITHIN
+                || clean_since.is_none_or(|since| since.elapsed() < HEALS_WITHIN)
+        };
         let mut state = living.node.ask(Request::State).await;
-        while !is_fresh(&state) && healed.elapsed() < HEALS_WITHIN {
+        while !is_fresh(&state) && is_in_time() {
             tokio::time::sleep(Duration::from_millis(20)).await;
             state = living.node.ask(Request::State).await;
         }

@@ -84,7 +84,7 @@ fn with_clock(file: &PathBuf) -> Vec<String> {
     });
     std::fs::write(file, 0_i64.to_ne_bytes()).unwrap();
     let words = ["env".to_owned(), format!("LD_PRELOAD={library}")];
-    let clock = format!("SHIFT_FILE={}", file.display());
+    let clock = format!("STEP_FILE={}", file.display());
     words.into_iter().chain([clock, "redis-server".to_owned()]).collect()
 }
 

@@ -178,7 +178,7 @@ impl Run {
             let request = Request::Ballast { from, to, expires_at };
             tokio::spawn(async move {
                 // Servers that sync a file always may be slow.
-                for _ in 0..20 {
+                for _ in 0..100 {
                     if let Answer::Done = node.ask(request.clone()).await {
                         return true;
                     }

@@ -3,4 +3,4 @@ if s.b == 1 then return unchanged(s) end
 raise(ARGV[6], s, tonumber(ARGV[7]))
 s.b = 1
 s.c = math.max(s.c, math.floor(now / 1000))
-return keep(ARGV[6], s)
+return changed(ARGV[6], s)

@@ -1,8 +1,16 @@
-local key = session_key(ARGV[6])
+-- The id of the session, its member, and until when, in seconds, to revoke it if this server has
+-- lost it.
+local sid, own, till = ARGV[6], ARGV[7], ARGV[8]
+local key = session_key(sid)
 local all = redis.call('HGETALL', key)
--- An entry that says nothing: who has read it has read whatever ended the session.
-if #all == 0 then return { all, append() } end
 local fields = redis.call('HMGET', key, 'm', 'x', 'u')
-redis.call('DEL', key)
-redis.call('ZREM', list_key(fields[3]), ARGV[6])
-return { all, revoke(fields[1], whole(seconds_up(fields[2]))), fields[1] }
+if fields[1] == own then
+  till = whole(seconds_up(fields[2]))
+  redis.call('DEL', key)
+  redis.call('ZREM', list_key(fields[3]), sid)
+elseif fields[1] or redis.call('ZSCORE', state, own) then
+  -- Another issuer's session, or one that has ended. An entry that says nothing: who has read it
+  -- has read whatever ended the session.
+  return { {}, append() }
+end
+return { all, revoke(own, till), till }

@@ -1,5 +1,5 @@
 -- How long access tokens live at most, in seconds.
 local s = subject(ARGV[6])
-if is_done(s) then return unchanged(s) end
+if is_done(s) then return unchanged(s, true) end
 raise(ARGV[6], s, tonumber(ARGV[7]))
-return keep(ARGV[6], s)
+return changed(ARGV[6], s)

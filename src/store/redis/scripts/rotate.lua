@@ -29,16 +29,19 @@ if counter < current then
   -- by a test, or so wrong that it decides on the rest of the session too.
   local age = nanoseconds_between(v.r, present)
   if math.abs(server - now) < 60000 then age = (server - tonumber(v.t)) * 1000000 end
-  if counter ~= current - 1 or math.max(age, 0) >= grace then
+  -- Once a clock has stepped back, nobody knows how long ago the renewal was.
+  if counter ~= current - 1 or math.abs(age) >= grace then
     local all = redis.call('HGETALL', key)
     redis.call('DEL', key)
     redis.call('ZREM', list_key(v.u), sid)
-    return { 'replayed', all, revoke(v.m, whole(seconds_up(v.x))), v.m }
+    local till = whole(seconds_up(v.x))
+    return { 'replayed', all, revoke(v.m, till), till }
   end
   answer = 'repeated'
   idle = v.d
   -- A clock that stepped back must not lengthen the grace.
-  redis.call('HSET', key, 'r', first(v.r, present), 'x', access)
+  local renewed = whole(math.min(tonumber(v.t), server))
+  redis.call('HSET', key, 'r', first(v.r, present), 't', renewed, 'x', access)
 else
   -- There is no number after it.
   if counter >= 9007199254740991 then return { 'expired' } end

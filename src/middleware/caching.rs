@@ -1,0 +1,142 @@
+//! What shared caches are told about an answer.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, EXPIRES, HeaderMap, HeaderName, VARY};
+
+/// Overrides `Cache-Control` for caches in front of many users (RFC 9213).
+const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
+
+/// How far a shared cache knows whose answer it sees.
+#[derive(Clone)]
+pub(super) enum Sharing {
+    /// The request has `Authorization`. A cache by the book knows what that means (RFC 9111 §3.5), but
+    /// nginx stores what has a lifetime.
+    Authorized,
+    /// It must be told that the answer is for one person.
+    Private,
+    /// The answer is for nobody. With one of these headers it could have been for somebody.
+    Varies(Arc<[HeaderName]>),
+}
+
+impl Sharing {
+    pub(super) fn tell(&self, headers: &mut HeaderMap) {
+        match self {
+            Self::Authorized => {
+                let lifetimes = [CACHE_CONTROL, EXPIRES, CDN_CACHE_CONTROL];
+                if lifetimes.iter().any(|name| headers.contains_key(name)) {
+                    keep_private(headers);
+                }
+            }
+            Self::Private => keep_private(headers),
+            Self::Varies(names) => vary_by(headers, names),
+        }
+    }
+}
+
+/// Gives an answer what RFC 9111 §3.5 gives one to `Authorization`: no shared cache stores it, unless
+/// its handler says that they may. Unlike there, `must-revalidate` alone says nothing of the kind.
+pub(super) fn keep_private(headers: &mut HeaderMap) {
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("private"));
+    for name in [CACHE_CONTROL, CDN_CACHE_CONTROL] {
+        let lines = headers.get_all(&name);
+        if lines.iter().next().is_none() || is_decided(&lines) {
+            continue;
+        }
+        // In front: a string before it that is not closed would swallow it.
+        let value = one_line([&b"private"[..]], &lines);
+        headers.insert(name, value);
+    }
+}
+
+type Lines<'a> = http::header::GetAll<'a, HeaderValue>;
+
+/// Some caches read only the first line of a header, or the last.
+fn one_line<'a>(parts: impl IntoIterator<Item = &'a [u8]>, lines: &Lines<'a>) -> HeaderValue {
+    let lines = lines.iter().map(HeaderValue::as_bytes);
+    let parts = parts
+        .into_iter()
+        .chain(lines)
+        .filter(|part| !part.is_empty());
+    let value = parts.collect::<Vec<_>>().join(&b", "[..]);
+    // Values and commas make a value.
+    HeaderValue::from_bytes(&value).unwrap_or(HeaderValue::from_static("private"))
+}
+
+/// Whether the directives say who may store the answer.
+fn is_decided(lines: &Lines<'_>) -> bool {
+    let mut decided = false;
+    for line in lines.iter() {
+        match members(line.as_bytes()) {
+            Some(directives) => decided |= directives.into_iter().any(decides),
+            // Nobody knows what a cache makes of it.
+            None => return false,
+        }
+    }
+    decided
+}
+
+/// `private="…"` is about some headers alone.
+fn decides(directive: &[u8]) -> bool {
+    let mut parts = directive.splitn(2, |byte| *byte == b'=');
+    let is = |name: &[u8], wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
+    match (parts.next(), parts.next()) {
+        (Some(name), None) => ["private", "no-store", "public"]
+            .iter()
+            .any(|wanted| is(name, wanted)),
+        (Some(name), Some(argument)) if is(name, "s-maxage") => {
+            let quoted = argument.strip_prefix(b"\"");
+            let quoted = quoted.and_then(|rest| rest.strip_suffix(b"\""));
+            let seconds = quoted.unwrap_or(argument);
+            !seconds.is_empty() && seconds.iter().all(u8::is_ascii_digit)
+        }
+        _ => false,
+    }
+}
+
+/// The members of a list (RFC 9110 §5.6.1), which commas separate outside of quoted strings. `None` if
+/// a string is not closed.
+fn members(line: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut is_quoted = false;
+    let mut is_escaped = false;
+    let members = line.split(|byte| {
+        let was_escaped = std::mem::take(&mut is_escaped);
+        match byte {
+            b'"' if !was_escaped => is_quoted = !is_quoted,
+            b'\\' if is_quoted && !was_escaped => is_escaped = true,
+            b',' => return !is_quoted,
+            _ => {}
+        }
+        false
+    });
+    let members = members.map(<[u8]>::trim_ascii).collect();
+    (!is_quoted).then_some(members)
+}
+
+fn vary_by(headers: &mut HeaderMap, names: &[HeaderName]) {
+    let lines = headers.get_all(VARY);
+    let said: Vec<_> = lines
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .collect();
+    if said.contains(&&b"*"[..]) {
+        return;
+    }
+    let is_said = |name: &HeaderName| {
+        said.iter()
+            .any(|said| said.eq_ignore_ascii_case(name.as_str().as_bytes()))
+    };
+    let missing: Vec<_> = names
+        .iter()
+        .filter(|name| !is_said(name))
+        .map(|name| name.as_str().as_bytes())
+        .collect();
+    if !missing.is_empty() {
+        let value = one_line(missing, &lines);
+        headers.insert(VARY, value);
+    }
+}

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# What a real nginx keeps of answers by cookie, and whom it hands them. The server listens on a socket
+# among temporary files.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+command -v nginx >/dev/null || {
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends nginx-light
+}
+
+cargo test --locked --all-features --test cache_proxy -- --nocapture "$@"

@@ -1,0 +1,516 @@
+//! Renewal and logout as clients really call them: bodies, cookies, origins, tokens that nobody reads.
+#![cfg(all(feature = "axum", feature = "testing"))]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test that panics fails"
+)]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::routing::{get, post};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST, SET_COOKIE};
+use http::{HeaderMap, Request, StatusCode};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use tower_jwt_auth::Claims;
+use tower_jwt_auth::clock::ManualClock;
+use tower_jwt_auth::cookie::{CookieError, TokenCookie};
+use tower_jwt_auth::keys::{Algorithm, SigningKey};
+use tower_jwt_auth::routes::{SessionCookies, SessionRoutes};
+use tower_jwt_auth::session::{RefreshKeys, SessionEventKind, Sessions, TokenPair};
+use tower_jwt_auth::store::MemoryStore;
+use tower_jwt_auth::testing::FailingStore;
+
+type Store = FailingStore<MemoryStore>;
+
+struct World {
+    clock: ManualClock,
+    store: Store,
+    ended: Arc<Mutex<usize>>,
+    sessions: Sessions<Store>,
+    app: Router,
+}
+
+fn sessions(store: Store, clock: &ManualClock, secret: u8) -> Sessions<Store> {
+    let key = SigningKey::from_secret(Algorithm::HS256, [secret; 32]).unwrap();
+    Sessions::new(store, key, RefreshKeys::new([secret; 32]).unwrap())
+        .issuer("https://id.example.com")
+        .audience("api")
+        .clock(clock.clone())
+}
+
+fn world() -> World {
+    world_with(SessionCookies::new().unwrap())
+}
+
+fn world_with(cookies: SessionCookies) -> World {
+    let clock = ManualClock::at(1_800_000_000);
+    let store = FailingStore::new(MemoryStore::with_clock(clock.clone()));
+    let ended = Arc::new(Mutex::new(0));
+    let heard = Arc::clone(&ended);
+    let sessions = sessions(store.clone(), &clock, 1).on_event(move |event| {
+        if event.kind == SessionEventKind::Ended {
+            *heard.lock().unwrap() += 1;
+        }
+    });
+    let routes = SessionRoutes::with_cookies(sessions.clone(), cookies)
+        .trusted_origin("https://www.example.com");
+    let app = Router::new()
+        .route(
+            "/me",
+            get(async |Claims(claims): Claims<Value>| claims.to_string()),
+        )
+        .layer(routes.auth_layer())
+        .route("/refresh", post(routes.refresh()))
+        .route("/logout", post(routes.logout()));
+    World {
+        clock,
+        store,
+        ended,
+        sessions,
+        app,
+    }
+}
+
+impl World {
+    async fn login(&self, name: &str) -> TokenPair {
+        self.sessions
+            .login(&self.sessions.subject_named(name))
+            .await
+            .unwrap()
+    }
+
+    async fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = Request::post(path).header(HOST, "example.com");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let response = self.app.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(to_bytes(body, 9999).await.unwrap().to_vec()).unwrap(),
+        }
+    }
+
+    async fn logout(&self, headers: &[(&str, &str)]) -> Answer {
+        self.post("/logout", headers, "").await
+    }
+
+    async fn is_alive(&self, tokens: &TokenPair) -> bool {
+        let request =
+            Request::get("/me").header(AUTHORIZATION, format!("Bearer {}", tokens.access_token));
+        let request = request.body(Body::empty()).unwrap();
+        let response = self.app.clone().oneshot(request).await.unwrap();
+        response.status() == StatusCode::OK
+    }
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    fn cookies(&self) -> Vec<&str> {
+        let cookies = self.headers.get_all(SET_COOKIE).iter();
+        cookies.map(|cookie| cookie.to_str().unwrap()).collect()
+    }
+
+    /// 204, and both cookies are deleted.
+    #[track_caller]
+    fn logged_out(&self) {
+        assert_eq!(self.status, StatusCode::NO_CONTENT, "{}", self.body);
+        assert_eq!(self.headers[CACHE_CONTROL], "no-store");
+        let cookies = self.cookies();
+        assert_eq!(cookies.len(), 2);
+        assert!(cookies.iter().all(|cookie| cookie.contains("Max-Age=0;")));
+    }
+
+    /// This status, and no cookie is touched.
+    #[track_caller]
+    fn refused(&self, status: StatusCode) {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert!(self.cookies().is_empty());
+        assert_eq!(self.headers[CACHE_CONTROL], "no-store");
+    }
+}
+
+const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+fn access(tokens: &TokenPair) -> String {
+    format!("__Host-access={}", tokens.access_token)
+}
+
+fn refresh(tokens: &TokenPair) -> String {
+    format!("__Host-refresh={}", tokens.refresh_token)
+}
+
+/// Bodies without a token, as HTTP clients of browsers send them, with their content type.
+const NO_TOKEN: [(Option<&str>, &str); 13] = [
+    (None, ""),
+    // axios and ky with `{}`, fetch with `JSON.stringify`.
+    (Some("application/json"), "{}"),
+    (Some("application/json;charset=utf-8"), " {} "),
+    (Some("application/json"), "null"),
+    (Some("application/json"), ""),
+    (Some("application/json"), r#"{"refresh_token":null}"#),
+    (
+        Some("application/json"),
+        r#"{"reason":"idle","deep":[{"a":[1]}]}"#,
+    ),
+    (
+        Some("application/json"),
+        r#"{"grant_type":"refresh_token"}"#,
+    ),
+    // A form with nothing in it, or with what a framework adds.
+    (Some("application/x-www-form-urlencoded"), ""),
+    (Some("application/x-www-form-urlencoded"), "csrf=1&button="),
+    // `navigator.sendBeacon`, and fetch with a text.
+    (Some("text/plain;charset=UTF-8"), ""),
+    (Some("text/plain;charset=UTF-8"), "{}"),
+    (Some("multipart/form-data; boundary=x"), "--x--\r\n"),
+];
+
+#[tokio::test]
+async fn l13_a_body_without_a_refresh_token_means_the_cookie() {
+    for path in ["/refresh", "/logout"] {
+        for (kind, body) in NO_TOKEN {
+            let world = world();
+            let tokens = world.login("alice").await;
+            let cookies = format!("{}; {}", access(&tokens), refresh(&tokens));
+            let mut headers = vec![("cookie", &*cookies)];
+            headers.extend(kind.map(|kind| ("content-type", kind)));
+            // From another site, or from who knows where: no.
+            for site in [Some("cross-site"), Some("same-site"), None] {
+                let mut headers = headers.clone();
+                headers.extend(site.map(|site| ("sec-fetch-site", site)));
+                let answer = world.post(path, &headers, body).await;
+                answer.refused(StatusCode::FORBIDDEN);
+            }
+            assert!(world.is_alive(&tokens).await);
+            headers.push(OWN);
+            let answer = world.post(path, &headers, body).await;
+            assert_eq!(answer.cookies().len(), 2, "{path} {kind:?} {body}");
+            if path == "/logout" {
+                answer.logged_out();
+                assert!(!world.is_alive(&tokens).await);
+            } else {
+                assert_eq!(answer.status, StatusCode::OK);
+                assert_eq!(answer.body, r#"{"expires_in":300}"#);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn l13_malformed_bodies_are_refused_whatever_the_cookie() {
+    let world = world();
+    let tokens = world.login("alice").await;
+    let cookies = format!("{}; {}", access(&tokens), refresh(&tokens));
+    let token = &tokens.refresh_token;
+    for path in ["/refresh", "/logout"] {
+        for (kind, body) in [
+            (JSON.1, "{"),
+            (JSON.1, "[]"),
+            (JSON.1, "[{}]"),
+            (JSON.1, "\"\""),
+            (JSON.1, "0"),
+            (JSON.1, "nul"),
+            (JSON.1, "{} {}"),
+            (JSON.1, "null null"),
+            (JSON.1, &*format!(r#"["{token}"]"#)),
+            (JSON.1, &format!("\"{token}\"")),
+            (JSON.1, r#"{"refresh_token":1}"#),
+            (JSON.1, r#"{"refresh_token":["a"]}"#),
+            (JSON.1, r#"{"refresh_token":null,"refresh_token":"a"}"#),
+            (JSON.1, r#"{"refresh_token":"a","refresh_token":"b"}"#),
+            (JSON.1, &format!("{{\"x\":{}", "[".repeat(2000))),
+            (JSON.1, &format!(r#"{{"x":"{}"}}"#, "a".repeat(5000))),
+            // A token that is not read must not be taken for ended.
+            (
+                "application/x-www-form-urlencoded",
+                &format!("refresh_token={token}"),
+            ),
+            ("text/plain", &format!(r#"{{"refresh_token":"{token}"}}"#)),
+            (
+                "application/vnd.api+json",
+                &format!(r#"{{"refresh_token":"{token}"}}"#),
+            ),
+            (
+                "multipart/form-data; boundary=x",
+                "--x\r\nContent-Disposition: form-data; name=\"refresh_token\"\r\n",
+            ),
+        ] {
+            let headers = [("cookie", &*cookies), OWN, ("content-type", kind)];
+            let answer = world.post(path, &headers, body).await;
+            answer.refused(StatusCode::BAD_REQUEST);
+        }
+        let twice = [("cookie", &*cookies), OWN, JSON, JSON];
+        let answer = world.post(path, &twice, "{}").await;
+        answer.refused(StatusCode::BAD_REQUEST);
+    }
+    assert!(world.is_alive(&tokens).await);
+}
+
+/// The body decides: the client says by itself which token it means.
+#[tokio::test]
+async fn l13_a_refresh_token_in_the_body_decides_alone() {
+    let world = world();
+    for unknown in ["", r#","client":"app","n":null"#] {
+        let (alice, bob) = (world.login("alice").await, world.login("bob").await);
+        let cookies = format!("{}; {}", access(&bob), refresh(&bob));
+        let body = format!(r#"{{"refresh_token":"{}"{unknown}}}"#, alice.refresh_token);
+        for site in ["same-origin", "cross-site"] {
+            let headers = [("cookie", &*cookies), JSON, ("sec-fetch-site", site)];
+            let answer = world.post("/refresh", &headers, &body).await;
+            assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+            assert!(answer.cookies().is_empty());
+            assert!(answer.body.contains("access_token"));
+        }
+        let answer = world
+            .post("/logout", &[("cookie", &cookies), JSON, OWN], &body)
+            .await;
+        answer.refused(StatusCode::NO_CONTENT);
+        assert!(!world.is_alive(&alice).await);
+        assert!(world.is_alive(&bob).await);
+        // One that nobody reads is refused, and the cookies are not asked instead.
+        let body = json!({ "refresh_token": "guess" }).to_string();
+        for path in ["/refresh", "/logout"] {
+            let answer = world
+                .post(path, &[("cookie", &cookies), JSON, OWN], &body)
+                .await;
+            answer.refused(StatusCode::UNAUTHORIZED);
+        }
+        assert!(world.is_alive(&bob).await);
+    }
+}
+
+#[tokio::test]
+async fn l14_logout_rids_the_browser_of_cookies_that_nobody_reads() {
+    let world = world();
+    // Of keys that are gone.
+    let others = sessions(world.store.clone(), &world.clock, 3);
+    let old = others.login(&others.subject_named("alice")).await.unwrap();
+    for cookies in [
+        format!("{}; {}", access(&old), refresh(&old)),
+        access(&old),
+        refresh(&old),
+        "__Host-access=x; __Host-refresh=y".to_owned(),
+        "__Host-access=\u{e9}; __Host-refresh=\u{fe}".to_owned(),
+        "__Host-access=; __Host-refresh=".to_owned(),
+        "a=b".to_owned(),
+    ] {
+        for own in [OWN, ("sec-fetch-site", "none")] {
+            world
+                .logout(&[("cookie", &cookies), own])
+                .await
+                .logged_out();
+        }
+        for origin in ["https://example.com", "https://www.example.com"] {
+            let own = ("origin", origin);
+            world
+                .logout(&[("cookie", &cookies), own])
+                .await
+                .logged_out();
+        }
+        for headers in [
+            &[][..],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-site")],
+            &[("origin", "https://evil.example")],
+            &[("origin", "null")],
+        ] {
+            let headers = [&[("cookie", &*cookies)], headers].concat();
+            world.logout(&headers).await.refused(StatusCode::FORBIDDEN);
+        }
+    }
+    // Nor by the header, of keys that are gone or for another service.
+    for authorization in [
+        format!("Bearer {}", old.access_token),
+        "Bearer x".to_owned(),
+        "Basic YTpi".to_owned(),
+    ] {
+        let headers = [("authorization", &*authorization), OWN];
+        world.logout(&headers).await.logged_out();
+        world
+            .logout(&headers[..1])
+            .await
+            .refused(StatusCode::FORBIDDEN);
+    }
+    assert_eq!(*world.ended.lock().unwrap(), 0);
+}
+
+/// Another site's request carries no `SameSite` cookie. It must not log anybody out by `Set-Cookie`.
+#[tokio::test]
+async fn l14_the_origin_counts_even_without_a_cookie() {
+    let world = world();
+    world.logout(&[OWN]).await.logged_out();
+    let own = ("origin", "https://example.com");
+    world.logout(&[own]).await.logged_out();
+    for headers in [
+        &[][..],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site")],
+        &[("origin", "https://evil.example")],
+        &[("origin", "null")],
+        &[OWN, OWN],
+    ] {
+        world.logout(headers).await.refused(StatusCode::FORBIDDEN);
+        let json = [headers, &[JSON]].concat();
+        let answer = world.post("/logout", &json, "{}").await;
+        answer.refused(StatusCode::FORBIDDEN);
+    }
+}
+
+#[tokio::test]
+async fn l14_malformed_credentials_stay_400() {
+    let world = world();
+    let tokens = world.login("alice").await;
+    let cookies = format!("{}; {}", access(&tokens), refresh(&tokens));
+    for authorization in [&["Bearer"][..], &["Bearer a b"], &["Bearer a", "Bearer b"]] {
+        let mut headers = vec![("cookie", &*cookies), OWN];
+        headers.extend(authorization.iter().map(|value| ("authorization", *value)));
+        world
+            .logout(&headers)
+            .await
+            .refused(StatusCode::BAD_REQUEST);
+    }
+    assert!(world.is_alive(&tokens).await);
+}
+
+#[tokio::test]
+async fn l15_logout_ends_every_session_that_a_token_names() {
+    let world = world();
+    let a = world.login("alice").await;
+    let b = world.login("bob").await;
+    let c = world.login("carol").await;
+    let authorization = format!("Bearer {}", c.access_token);
+    // Expired access tokens still name their session.
+    world.clock.advance(Duration::from_secs(3600));
+    let cookies = format!("{}; {}", access(&a), refresh(&b));
+    let answer = world
+        .logout(&[("cookie", &cookies), ("authorization", &authorization), OWN])
+        .await;
+    answer.logged_out();
+    assert_eq!(*world.ended.lock().unwrap(), 3);
+    for tokens in [&a, &b, &c] {
+        assert!(world.sessions.refresh(&tokens.refresh_token).await.is_err());
+    }
+    // Once each, also where several tokens name one session.
+    let a = world.login("alice").await;
+    let cookies = format!("{}; {}", access(&a), refresh(&a));
+    let authorization = format!("Bearer {}", a.access_token);
+    let headers = [
+        ("cookie", &*cookies),
+        ("authorization", &*authorization),
+        OWN,
+    ];
+    world.logout(&headers).await.logged_out();
+    assert_eq!(*world.ended.lock().unwrap(), 4);
+    world.logout(&headers).await.logged_out();
+    assert_eq!(*world.ended.lock().unwrap(), 4);
+}
+
+/// What cannot be read hides nothing that can.
+#[tokio::test]
+async fn l15_an_unreadable_token_keeps_nobody_logged_in() {
+    let world = world();
+    for bad in ["__Host-refresh=old", "__Host-access=old"] {
+        let tokens = world.login("alice").await;
+        let good = if bad.contains("refresh") {
+            access(&tokens)
+        } else {
+            refresh(&tokens)
+        };
+        for authorization in ["Bearer old", "Basic eDp5"] {
+            let cookies = format!("{bad}; {good}");
+            let headers = [("cookie", &*cookies), ("authorization", authorization), OWN];
+            world.logout(&headers).await.logged_out();
+        }
+        assert!(!world.is_alive(&tokens).await);
+    }
+}
+
+/// A host of the same domain can set a cookie of the same name, unless its prefix forbids it.
+#[tokio::test]
+async fn l15_a_cookie_that_comes_twice_keeps_nobody_logged_in() {
+    let named = |name| TokenCookie::new(name).unwrap();
+    let cookies = SessionCookies::with(named("access"), named("refresh")).unwrap();
+    let world = world_with(cookies);
+    let (alice, mallory) = (world.login("alice").await, world.login("mallory").await);
+    let cookies = format!(
+        "refresh=x; refresh={}; refresh={}; access={}; access=y",
+        mallory.refresh_token, alice.refresh_token, alice.access_token
+    );
+    let answer = world
+        .post("/refresh", &[("cookie", &cookies), OWN], "")
+        .await;
+    answer.refused(StatusCode::BAD_REQUEST);
+    world
+        .logout(&[("cookie", &cookies), OWN])
+        .await
+        .logged_out();
+    assert!(!world.is_alive(&alice).await);
+    assert!(!world.is_alive(&mallory).await);
+    // There is a limit to what one request can make a server look at.
+    let alice = world.login("alice").await;
+    let many: Vec<_> = (0..1000).map(|n| format!("refresh={n}")).collect();
+    let cookies = format!("{}; access={}", many.join("; "), alice.access_token);
+    let answer = world.logout(&[("cookie", &cookies), OWN]).await;
+    answer.refused(StatusCode::BAD_REQUEST);
+    assert!(world.is_alive(&alice).await);
+}
+
+#[tokio::test]
+async fn l15_a_store_that_fails_clears_nothing() {
+    let world = world();
+    let tokens = world.login("alice").await;
+    world.store.fail();
+    let authorization = format!("Bearer {}", tokens.access_token);
+    let (access, refresh) = (access(&tokens), refresh(&tokens));
+    for headers in [
+        [("cookie", &*access), OWN],
+        [("cookie", &*refresh), OWN],
+        [("authorization", &*authorization), OWN],
+    ] {
+        let answer = world.logout(&headers).await;
+        answer.refused(StatusCode::SERVICE_UNAVAILABLE);
+    }
+    // Nothing to be ended: nothing to be stored.
+    world.logout(&[OWN]).await.logged_out();
+    world.store.heal();
+    assert!(world.is_alive(&tokens).await);
+}
+
+/// A client that is no browser says by itself whose session it means. Cookies are not touched then.
+#[tokio::test]
+async fn l15_an_authorization_header_needs_no_origin() {
+    let world = world();
+    let (alice, bob) = (world.login("alice").await, world.login("bob").await);
+    let authorization = format!("Bearer {}", alice.access_token);
+    let cookies = format!("{}; {}", access(&bob), refresh(&bob));
+    for cookies in [&[("cookie", &*cookies)][..], &[]] {
+        let headers = [&[("authorization", &*authorization)], cookies].concat();
+        world.logout(&headers).await.refused(StatusCode::NO_CONTENT);
+    }
+    assert!(!world.is_alive(&alice).await);
+    assert!(world.is_alive(&bob).await);
+}
+
+#[test]
+fn i12_one_name_cannot_be_both_cookies() {
+    let named = |name| TokenCookie::new(name).unwrap();
+    let same = SessionCookies::with(named("token"), named("token").path("/refresh").unwrap());
+    assert_eq!(same.err(), Some(CookieError::SameName));
+    assert!(SessionCookies::with(named("access"), named("refresh")).is_ok());
+}
