@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::HeaderValue;
-use http::header::{CACHE_CONTROL, EXPIRES, HeaderMap, HeaderName, VARY};
+use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, VARY};
 
 /// Overrides `Cache-Control` for caches in front of many users (RFC 9213).
 const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
@@ -11,8 +11,7 @@ const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control
 /// How far a shared cache knows whose answer it sees.
 #[derive(Clone)]
 pub(super) enum Sharing {
-    /// The request has `Authorization`. A cache by the book knows what that means (RFC 9111 §3.5), but
-    /// nginx stores what has a lifetime.
+    /// The request has `Authorization`: a shared cache knows what that means (RFC 9111 §3.5).
     Authorized,
     /// It must be told that the answer is for one person.
     Private,
@@ -23,12 +22,7 @@ pub(super) enum Sharing {
 impl Sharing {
     pub(super) fn tell(&self, headers: &mut HeaderMap) {
         match self {
-            Self::Authorized => {
-                let lifetimes = [CACHE_CONTROL, EXPIRES, CDN_CACHE_CONTROL];
-                if lifetimes.iter().any(|name| headers.contains_key(name)) {
-                    keep_private(headers);
-                }
-            }
+            Self::Authorized => {}
             Self::Private => keep_private(headers),
             Self::Varies(names) => vary_by(headers, names),
         }

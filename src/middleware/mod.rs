@@ -21,22 +21,22 @@
 //!
 //! # Shared caches
 //!
-//! A cache in front of many users stores no answer to `Authorization` unless the answer allows it
-//! (RFC 9111 §3.5). nginx ignores that rule, and no cache knows that a cookie, or another source, names one
-//! person. The layer tells them:
+//! A shared cache stores no answer to `Authorization` unless the answer allows it (RFC 9111 §3.5). No
+//! cache knows that a cookie, or another source, names one person. The layer tells them:
 //!
 //! | answer | what the layer adds |
 //! | --- | --- |
 //! | to a token from any source but `Authorization` | `private`, unless `Cache-Control` has `private`, `no-store`, `public` or `s-maxage` |
-//! | to `Authorization`, with `Cache-Control`, `CDN-Cache-Control` or `Expires` | the same |
-//! | without a token, where it is optional | `Vary`, with the header that each source reads |
+//! | without a token, where it is optional | `Vary`, with the header that each other source reads |
 //! | a refusal | `no-store`, or `private` as above if your [`Respond`] sets `Cache-Control` |
 //!
-//! nginx with `proxy_cache_valid` stores answers without either: set `proxy_no_cache` and `proxy_cache_bypass` to
-//! `$http_authorization` there. `must-revalidate` and `private="…"` do not stop `private`. Write `public` or `s-maxage` only if everybody may
-//! see the page. `CDN-Cache-Control` is treated alike. Other headers for a single product, as `Surrogate-Control` and
-//! `X-Accel-Expires`, are left alone: they override `private` there. Name what a [`TokenSource::custom`] reads
-//! in `Vary` yourself.
+//! `must-revalidate` and `private="…"` do not stop `private`. Write `public` or `s-maxage` only if
+//! everybody may see the page. `CDN-Cache-Control` is treated alike. Other headers for a single product,
+//! such as `Surrogate-Control` and `X-Accel-Expires`, are left alone: they override `private` there.
+//! Name what a [`TokenSource::custom`] reads in `Vary` yourself.
+//!
+//! nginx ignores the rule on `Authorization`. If it caches, set `proxy_no_cache` and
+//! `proxy_cache_bypass` to `$http_authorization` there.
 //!
 //! # Plain tower
 //!

@@ -167,12 +167,11 @@ impl TokenSource {
         }
     }
 
-    /// The header on which an anonymous answer depends. RFC 9110 §12.5.5 lets `Authorization` be left
-    /// out, but nginx would hand the answer to those who send it.
+    /// The header on which an anonymous answer depends. `Authorization` may be left out
+    /// (RFC 9110 §12.5.5).
     pub(super) fn varies_by(&self) -> Option<HeaderName> {
         match &self.0 {
-            Kind::Bearer => Some(AUTHORIZATION),
-            Kind::Custom { ambient: false, .. } => None,
+            Kind::Bearer | Kind::Custom { ambient: false, .. } => None,
             Kind::Cookie(_) | Kind::Custom { ambient: true, .. } => Some(COOKIE),
             Kind::Header(name) => Some(name.clone()),
         }

@@ -922,18 +922,9 @@ async fn i11_an_answer_by_cookie_is_for_one_person() {
             // It varies for nobody whom no cache answers.
             assert_eq!(lines(&answer, &VARY), ["Origin"]);
         }
-        // nginx stores by the lifetime alone. Without one it stores nothing.
         let by_header = send(&app, with_headers("GET", &[("authorization", &bearer)])).await;
         assert_eq!(by_header.body, ALICE);
-        let by_cookie = send(&app, with_headers("GET", &[("cookie", &cookie)])).await;
-        if control.is_empty() {
-            assert!(lines(&by_header, &CACHE_CONTROL).is_empty());
-        } else {
-            assert_eq!(
-                lines(&by_header, &CACHE_CONTROL),
-                lines(&by_cookie, &CACHE_CONTROL)
-            );
-        }
+        assert_eq!(lines(&by_header, &CACHE_CONTROL), control);
     }
 }
 
@@ -955,14 +946,6 @@ async fn i11_a_targeted_field_is_no_way_around() {
     let answer = with_cookies(&app, &[&format!("{NAME}={}", good())]).await;
     assert_eq!(answer.headers["cdn-cache-control"], "private, max-age=60");
     assert_eq!(answer.headers["cache-control"], "private, no-cache");
-    for header in [
-        ("expires", "Fri, 01 Jan 2100 00:00:00 GMT"),
-        ("cdn-cache-control", "max-age=60"),
-    ] {
-        let app = Router::new().route("/claims", any(move || async move { ([header], "in") }));
-        let answer = crate::support::bearer(&app.layer(layer()), &good()).await;
-        assert_eq!(answer.headers["cache-control"], "private");
-    }
 }
 
 #[tokio::test]
@@ -973,11 +956,7 @@ async fn i11_an_anonymous_answer_varies_by_what_could_have_named_somebody() {
     let ambient = || TokenSource::custom_ambient(|_| None);
     for (sources, before, after) in [
         (vec![cookie()], &[][..], &["cookie"][..]),
-        (
-            vec![TokenSource::bearer(), cookie()],
-            &[],
-            &["authorization, cookie"],
-        ),
+        (vec![TokenSource::bearer(), cookie()], &[], &["cookie"]),
         (
             vec![cookie(), TokenSource::cookie("b"), ambient()],
             &[],
@@ -1010,7 +989,7 @@ async fn i11_an_anonymous_answer_varies_by_what_could_have_named_somebody() {
             &["X-Cookie, Set-Cookie"],
             &["cookie, X-Cookie, Set-Cookie"],
         ),
-        (vec![TokenSource::bearer()], &[], &["authorization"]),
+        (vec![TokenSource::bearer()], &[], &[]),
         (vec![custom()], &["Origin"], &["Origin"]),
         (vec![custom()], &[], &[]),
     ] {

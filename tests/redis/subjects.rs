@@ -206,7 +206,7 @@ async fn split(lifted_before: bool) {
     })
     .await;
     // In one step: the loss, and a change after it.
-    let (field, old) = &before[0];
+    let (field, old) = before.iter().find(|(field, _)| !field.is_empty()).unwrap();
     let old = std::str::from_utf8(old).unwrap();
     let mut parts: Vec<String> = old.splitn(6, ':').map(str::to_owned).collect();
     parts[0] = (parts[0].parse::<u64>().unwrap() + 1).to_string();

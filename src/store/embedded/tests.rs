@@ -615,7 +615,7 @@ async fn a_row_under_another_key_is_corrupt() {
         let store = open(&directory.file()).await;
         store.block(&Subject::new(None, "mallory")).await.unwrap();
         store.create(&session(1, 0)).await.unwrap();
-        store.end(sid(1)).await.unwrap();
+        end(&store, sid(1)).await.unwrap();
         store.close().await;
         let database = Database::open(directory.file()).unwrap();
         let transaction = database.begin_write().unwrap();

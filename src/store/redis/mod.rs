@@ -25,12 +25,26 @@
 //! [policy](crate::revocation::FailurePolicy) decides: 503 by default. What it knows to be revoked stays so. Both clocks are read
 //! once for each second of the wall's, and that one for every request.
 //!
-//! Each entry of the stream names the one before it. Where that does not fit, since something was trimmed, lost, or is
-//! another server's, and where a node misses what it wrote itself, it reads the state anew, and writes back what it holds and Redis
-//! does not. So a revocation that any living node has made or read survives the loss of the server's last writes, or of all:
-//! until then, for a second or so, nodes that had not read it may let such a token pass. Of a subject the last word counts; where two
-//! servers heard different ones, both do: then a block stands until it is lifted again, and whom both logged out everywhere must log in
-//! anew.
+//! Each entry of the stream carries a hash over itself and the hash of the entry before it. Equal
+//! hashes therefore mean equal histories, on whatever server. A node reads the whole state again,
+//! and writes back what it holds and Redis lacks, in each of these cases:
+//!
+//! - An entry does not continue the history that the node has read. Entries were trimmed or lost, or
+//!   another server has taken over.
+//! - A write of this node was acknowledged, and does not appear in the stream. Pages that are written
+//!   back are such writes. So is a call that changes nothing, such as a second block.
+//! - The node read the whole state, and the entry that it wrote afterwards does not appear.
+//! - A key is gone: the server starts a new history.
+//!
+//! A call may run twice: after a lost connection the store repeats it, and so does the cluster client
+//! of the crate `redis` by itself. If both runs hit the same history, the second finds the first. If
+//! not, their entries have different hashes, and the nodes notice.
+//!
+//! A revocation that any living node has made or read therefore survives the loss of the server's
+//! last writes, or of all. Until it is written back, for a second or so, nodes that had not read it
+//! may let such a token pass. Of a subject the last change counts. If two servers diverged, the
+//! stricter state wins: a block stands until it is lifted again, and a user logged out on both must
+//! log in again.
 //!
 //! # What Redis may lose
 //!
@@ -55,8 +69,14 @@
 //! tokens all the same: the `sid` is then revoked for a day, the longest that an access token may
 //! live. Nodes do not write sessions back.
 //!
-//! Keys must never be evicted: `maxmemory-policy noeviction`, the server's default. Whoever may write to the server may log anybody
-//! in or out: protect it as you protect the signing keys.
+//! Keys must not be evicted. The store accepts `maxmemory 0` with any policy, and otherwise only
+//! `maxmemory-policy noeviction`; both are the server's defaults. It asks `INFO memory` with each sign
+//! of life. Under another policy no node is fresh, and each says why:
+//! [`Eviction`](RedisStoreError::Eviction). `volatile-*` policies evict sessions and their lists.
+//! [`allow_eviction`](RedisStoreOptions::allow_eviction) accepts all policies.
+//!
+//! Whoever may write to the server may log anybody in or out: protect it as you protect the signing
+//! keys.
 //!
 //! # What it takes
 //!
@@ -74,10 +94,13 @@
 //! | --- | --- | --- |
 //! | `{jwt}:revoked` | a sorted set of tokens, sessions and cutoffs by their end | each a few minutes after its end |
 //! | `{jwt}:subjects` | a hash of subjects that were blocked, or logged out everywhere | for ever |
-//! | `{jwt}:stream` | what is revoked, and the nodes' signs of life | a minute, or three times `max_staleness` |
+//! | `{jwt}:stream` | what is revoked, and the nodes' signs of life | one to two minutes, or three to six times `max_staleness` if that is longer |
 //! | `{jwt}:session:…` | a hash for each session | a few minutes after its end |
 //! | `{jwt}:sessions:…` | a sorted set of a subject's sessions | a few minutes after the last one's end |
-//! | `{jwt}:last`, `{jwt}:secret` | the tag of the stream's last entry, and what tells nodes with another secret | for ever |
+//! | `{jwt}:last` | a hash: where the stream ends, and from where it is kept | for ever |
+//! | `{jwt}:secret` | what tells nodes with another secret | for ever |
+//!
+//! The first two each hold one empty member. If it is missing, the key was gone in between.
 //!
 //! Ids are in the first three as keyed fingerprints of 64 bits, encrypted by AES; sessions hold their subject, issuer and label as they
 //! are. An entry that another program has written to one of these keys is skipped; a key of another type is an outage.
@@ -207,7 +230,7 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// Why that is not known after `deadline`.
+    /// Why that is not known after `deadline`, such as [`RedisStoreError::Eviction`].
     pub async fn ready(&self, deadline: Duration) -> Result<(), RedisStoreError> {
         let shared = self.shared();
         let mut place = shared.place.subscribe();

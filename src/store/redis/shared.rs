@@ -302,6 +302,9 @@ impl Shared {
     }
 
     /// Runs a script, and once more if the connection had broken, by the same name: who would do harm twice notices.
+    ///
+    /// The client of a Cluster repeats calls by itself, too. Either way both servers may run the call, one of them after a history that the
+    /// other does not have. The entries then have different tags.
     pub(super) async fn call_twice(
         &self,
         nonce: &str,

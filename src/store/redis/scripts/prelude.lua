@@ -24,7 +24,7 @@ end
 -- Names a process of a server and the history that it replicates. The name changes with each start, and with each promotion.
 local function process()
   local info = redis.call('INFO', 'server', 'replication')
-  return string.match(info, 'run_id:(%w+)') .. ':' .. string.match(info, 'master_replid:(%w+)')
+  return string.match(info, 'run_id:(%w+)') .. ':' .. (string.match(info, 'master_replid:(%w+)') or '')
 end
 
 local function whole(number)
