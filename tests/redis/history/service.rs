@@ -129,17 +129,17 @@ impl Service {
         let (store, sessions) = (&self.store, &self.sessions);
         let issuer = Some(ISSUER);
         match request {
-            Request::Login { subject } => pair(sessions.login(&subject).await),
+            Request::Login { subject } => pair(sessions.login(&sessions.subject_named(&subject)).await),
             Request::Refresh { token } => pair(sessions.refresh(&token).await),
             Request::Logout { token } => done(sessions.logout(&token).await),
             Request::EndSession { sid } => {
                 done(sessions.end_session(SessionId::parse(&sid).unwrap()).await)
             }
             Request::LogoutEverywhere { subject } => {
-                done(sessions.logout_everywhere(&subject).await)
+                done(sessions.logout_everywhere(&sessions.subject_named(&subject)).await)
             }
-            Request::Block { subject } => done(sessions.block(&subject).await),
-            Request::Unblock { subject } => done(sessions.unblock(&subject).await),
+            Request::Block { subject } => done(sessions.block(&sessions.subject_named(&subject)).await),
+            Request::Unblock { subject } => done(sessions.unblock(&sessions.subject_named(&subject)).await),
             Request::RevokeToken { token, waits } => {
                 let id = token.id();
                 let revocation = Revocation::of_token(&id).unwrap();
@@ -165,7 +165,7 @@ impl Service {
                 Answer::Looked(tokens.iter().map(|token| self.look(token)).collect())
             }
             Request::LookAtBallast { count, expires_at } => self.look_at_ballast(count, expires_at),
-            Request::List { subject } => match sessions.list(&subject).await {
+            Request::List { subject } => match sessions.list(&sessions.subject_named(&subject)).await {
                 Ok(found) => {
                     Answer::Sessions(found.iter().map(|found| found.sid.to_string()).collect())
                 }
