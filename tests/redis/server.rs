@@ -170,9 +170,18 @@ impl Server {
 
     /// It stands still, and nobody notices but who waits for it.
     pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
         let id = self.child.as_ref().unwrap().id().to_string();
-        let frozen = Command::new("kill").args(["-STOP", &id]).status();
-        assert!(frozen.unwrap().success());
+        let sent = Command::new("kill").args([signal, &id]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Loses its append-only file, as with a new disk. It must not be running.
+    pub(crate) fn lose_file(&self) {
+        let _ = std::fs::remove_dir_all(self.directory.join("appendonlydir"));
     }
 
     /// Until INFO says so.
