@@ -53,7 +53,7 @@ fn a_store_goes_on_in_another_runtime() {
         let unknown = Thing::new(6, in_seconds(600));
         assert!(store.is_revoked(&unknown.token()).await.is_err());
         eventually("fresh again", || clone.state().is_fresh).await;
-        assert_eq!(store.is_revoked(&unknown.token()).await.unwrap(), false);
+        assert!(!store.is_revoked(&unknown.token()).await.unwrap());
         // It follows the others, and they follow it.
         other
             .revoke_and_wait(&unknown.revocation(), LONG)

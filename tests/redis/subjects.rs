@@ -63,10 +63,9 @@ async fn k03_log_out_everywhere_then_a_login_in_the_same_second() {
 async fn k03_a_cutoff_counts_beside_a_generation_on_all_nodes() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
-    sessions(&nodes[0])
-        .logout_everywhere("alice")
-        .await
-        .unwrap();
+    let sessions = sessions(&nodes[0]);
+    let alice = sessions.subject_named("alice");
+    sessions.logout_everywhere(&alice).await.unwrap();
     let generation = generation(&nodes[0]).await;
     for node in &nodes {
         eventually("alive", || is_dead(node, generation) == Some(false)).await;
