@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use tower_jwt_auth::store::redis::client::cmd;
 
-use crate::{Arguments, Mode};
 use crate::clients::keep_working;
 use crate::faults::Faults;
 use crate::group::Group;
@@ -18,6 +17,7 @@ use crate::record::FAULT;
 use crate::run::Run;
 use crate::wire::{Answer, Request};
 use crate::world::{HEALS_WITHIN, after_loss};
+use crate::{Arguments, Mode};
 
 /// What came of a seed.
 pub(crate) struct Outcome {
@@ -36,12 +36,23 @@ impl Outcome {
 }
 
 pub(crate) async fn check(mode: Mode, seed: u64, arguments: &Arguments) -> Outcome {
-    let Arguments { seconds, is_verbose, .. } = *arguments;
+    let Arguments {
+        seconds,
+        is_verbose,
+        ..
+    } = *arguments;
     let frame = Frame::of(seed, mode.kind, mode.has_processes);
     println!("SEED={seed} mode={} {seconds} s: {frame:?}", mode.name);
     let group = Group::start(mode.kind, frame.keeps_file).await;
     let (rules, address) = (group.rules.clone(), group.address());
-    let run = Arc::new(Run::new(seed, frame, rules, address, is_verbose, arguments.only.clone()));
+    let run = Arc::new(Run::new(
+        seed,
+        frame,
+        rules,
+        address,
+        is_verbose,
+        arguments.only.clone(),
+    ));
     // The others read it in pages, which is faster than entry by entry.
     run.fill(0).await;
     run.lay_ballast().await;
@@ -59,8 +70,13 @@ pub(crate) async fn check(mode: Mode, seed: u64, arguments: &Arguments) -> Outco
     for slot in 0..run.frame.nodes {
         tasks.push(tokio::spawn(looks::keep_looking(Arc::clone(&run), slot)));
     }
-    let mut faults = Faults { run: Arc::clone(&run), group };
-    faults.keep_failing(Instant::now() + Duration::from_secs(seconds)).await;
+    let mut faults = Faults {
+        run: Arc::clone(&run),
+        group,
+    };
+    faults
+        .keep_failing(Instant::now() + Duration::from_secs(seconds))
+        .await;
     heal(&run, &mut faults).await;
     run.stops.store(true, Ordering::SeqCst);
     for task in tasks {
@@ -71,7 +87,10 @@ pub(crate) async fn check(mode: Mode, seed: u64, arguments: &Arguments) -> Outco
     check_bounds(&run, &faults.group).await;
     run.record.print_violations(seed, mode.name);
     let counts = run.record.counts.lock().unwrap().clone();
-    Outcome { counts, holds: !run.record.has_violations() }
+    Outcome {
+        counts,
+        holds: !run.record.has_violations(),
+    }
 }
 
 /// Nothing fails any more. All nodes are fresh in time, and know by then what any of them knew.
@@ -128,11 +147,16 @@ async fn look_at_everything(run: &Run) {
         "a node that starts at the end is not ready".to_owned()
     });
     for (number, living) in nodes.iter().enumerate() {
-        let request = Request::Login { subject: format!("last-{number}") };
+        let request = Request::Login {
+            subject: format!("last-{number}"),
+        };
         let answer = living.node.ask(request).await;
         let is_logged_in = matches!(answer, Answer::Pair { .. });
         run.record.check("I5 nodes heal", is_logged_in, FAULT, || {
-            format!("{} answers {answer:?} to a login at the end", run.name(living.life))
+            format!(
+                "{} answers {answer:?} to a login at the end",
+                run.name(living.life)
+            )
         });
     }
 }
@@ -146,14 +170,26 @@ async fn check_bounds(run: &Run, group: &Group) {
     const I6: &str = "I6 memory and stream";
     let (revoked, losses) = {
         let model = run.model();
-        let live = model.causes.iter().filter(|cause| cause.status != Status::Void);
-        (live.count() + run.frame.ballast, model.world.count_of_losses())
+        let live = model
+            .causes
+            .iter()
+            .filter(|cause| cause.status != Status::Void);
+        (
+            live.count() + run.frame.ballast,
+            model.world.count_of_losses(),
+        )
     };
     // Generation, block and cutoff.
     let most = revoked + 3 * run.frame.subjects;
     for living in run.living() {
         let state = living.node.ask(Request::State).await;
-        let Answer::State { subjects, entries, bytes, .. } = state else {
+        let Answer::State {
+            subjects,
+            entries,
+            bytes,
+            ..
+        } = state
+        else {
             continue;
         };
         let is_bounded =
@@ -163,10 +199,14 @@ async fn check_bounds(run: &Run, group: &Group) {
         });
     }
     let master = group.master().await;
-    let length: u64 = group.ask(master, cmd("XLEN").arg("{jwt}:stream")).unwrap_or(0);
+    let length: u64 = group
+        .ask(master, cmd("XLEN").arg("{jwt}:stream"))
+        .unwrap_or(0);
     let operations: u64 = {
         let counts = run.record.counts.lock().unwrap();
-        let operations = counts.iter().filter(|(name, _)| name.starts_with("operation"));
+        let operations = counts
+            .iter()
+            .filter(|(name, _)| name.starts_with("operation"));
         operations.map(|(_, count)| count).sum()
     };
     // Signs of life, up to ten a second; what operations write; and what is written back.
@@ -178,7 +218,12 @@ async fn check_bounds(run: &Run, group: &Group) {
         format!("the stream has {length} entries, and {longest} at most were written")
     });
     let mut first = cmd("XRANGE");
-    first.arg("{jwt}:stream").arg("-").arg("+").arg("COUNT").arg(1);
+    first
+        .arg("{jwt}:stream")
+        .arg("-")
+        .arg("+")
+        .arg("COUNT")
+        .arg(1);
     let first: Option<Vec<(String, Vec<String>)>> = group.ask(master, &first);
     let time: Option<(u64, u64)> = group.ask(master, &cmd("TIME"));
     if let (Some(first), Some((now, _))) = (first, time)
@@ -186,8 +231,9 @@ async fn check_bounds(run: &Run, group: &Group) {
     {
         let written: u64 = id.split('-').next().unwrap().parse().unwrap();
         let age = now.saturating_sub(written / 1000);
-        run.record.check(I6, age <= seconds || length <= PARTS, FAULT, || {
-            format!("the stream's first entry is {age} s old")
-        });
+        run.record
+            .check(I6, age <= seconds || length <= PARTS, FAULT, || {
+                format!("the stream's first entry is {age} s old")
+            });
     }
 }

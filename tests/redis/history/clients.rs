@@ -62,13 +62,23 @@ pub(crate) async fn operate(run: &Run, living: &Living, step: Step) {
         }
         Operation::Logout | Operation::EndSession => end(run, living, step).await,
         Operation::LogoutEverywhere => {
-            let request = Request::LogoutEverywhere { subject: subject.clone() };
-            let what = What::Subject { name: subject.clone(), blocks: false };
+            let request = Request::LogoutEverywhere {
+                subject: subject.clone(),
+            };
+            let what = What::Subject {
+                name: subject.clone(),
+                blocks: false,
+            };
             revoke(run, living, what, request, &subject).await;
         }
         Operation::Block => {
-            let request = Request::Block { subject: subject.clone() };
-            let what = What::Subject { name: subject.clone(), blocks: true };
+            let request = Request::Block {
+                subject: subject.clone(),
+            };
+            let what = What::Subject {
+                name: subject.clone(),
+                blocks: true,
+            };
             revoke(run, living, what, request, &subject).await;
         }
         Operation::Unblock => unblock(run, living, &subject).await,
@@ -79,8 +89,15 @@ pub(crate) async fn operate(run: &Run, living: &Living, step: Step) {
             // Whole seconds: what was issued in this one would be dead, whenever in it that was.
             let second = seconds_now() - 1;
             let until = run.expires_at;
-            let request = Request::Cutoff { subject: foreign.clone(), second, until };
-            let what = What::Cutoff { subject: foreign.clone(), second };
+            let request = Request::Cutoff {
+                subject: foreign.clone(),
+                second,
+                until,
+            };
+            let what = What::Cutoff {
+                subject: foreign.clone(),
+                second,
+            };
             revoke(run, living, what, request, &foreign).await;
         }
         Operation::List => renewals::list(run, living, &subject).await,
@@ -92,9 +109,12 @@ pub(crate) async fn operate(run: &Run, living: &Living, step: Step) {
 pub(crate) fn check_availability(run: &Run, living: &Living, began: Instant, answer: &Answer) {
     let clean_since = run.model().world.clean_since(living.life);
     if clean_since.is_some_and(|since| since + HEALS_WITHIN < began) {
-        run.record.check("I5 nodes heal", !answer.is_unknown(), crate::record::FAULT, || {
-            format!("{} answers {answer:?}", run.name(living.life))
-        });
+        run.record.check(
+            "I5 nodes heal",
+            !answer.is_unknown(),
+            crate::record::FAULT,
+            || format!("{} answers {answer:?}", run.name(living.life)),
+        );
     }
 }
 
@@ -110,9 +130,11 @@ pub(crate) async fn revoke(
     let name = run.name(living.life);
     let began = Instant::now();
     let waits = matches!(request, Request::RevokeToken { waits: true, .. });
-    run.record.event(subject, format!("{name} begins {what:?} (#{number})"));
+    run.record
+        .event(subject, format!("{name} begins {what:?} (#{number})"));
     let answer = living.node.ask(request).await;
-    run.record.event(subject, format!("{name} answers {answer:?} (#{number})"));
+    run.record
+        .event(subject, format!("{name} answers {answer:?} (#{number})"));
     check_availability(run, living, began, &answer);
     let covered: Vec<usize> = {
         let mut model = run.model();
@@ -135,7 +157,9 @@ pub(crate) fn blocks_of(model: &Model, subject: &str, now: Instant) -> Vec<(usiz
         matches!(&cause.what, What::Subject { name, blocks: true } if name == subject)
             && cause.is_safe_since(now)
     });
-    blocks.map(|(number, cause)| (number, cause.safety)).collect()
+    blocks
+        .map(|(number, cause)| (number, cause.safety))
+        .collect()
 }
 
 /// A token was issued in spite of these blocks, or was not.
@@ -159,9 +183,13 @@ pub(crate) fn check_blocks(
     };
     if let Some((number, safety)) = standing.first() {
         let got_none = !matches!(answer, Answer::Pair { .. });
-        run.record.check("I3 blocked gets no token", got_none, subject, || {
-            format!("{} got {subject} a token; block #{number} {safety:?}", run.name(life))
-        });
+        run.record
+            .check("I3 blocked gets no token", got_none, subject, || {
+                format!(
+                    "{} got {subject} a token; block #{number} {safety:?}",
+                    run.name(life)
+                )
+            });
     }
 }
 
@@ -172,13 +200,22 @@ async fn login(run: &Run, living: &Living, subject: &str) {
         model.settle();
         (blocks_of(&model, subject, began), model.is_settled(began))
     };
-    let answer = living.node.ask(Request::Login { subject: subject.to_owned() }).await;
+    let answer = living
+        .node
+        .ask(Request::Login {
+            subject: subject.to_owned(),
+        })
+        .await;
     let ended = Instant::now();
     let name = run.name(living.life);
     check_availability(run, living, began, &answer);
     check_blocks(run, &blocks, subject, &answer, living.life);
     match &answer {
-        Answer::Pair { access, refresh, sid } => {
+        Answer::Pair {
+            access,
+            refresh,
+            sid,
+        } => {
             let token = Token::of_jwt(access);
             let generation = token.generation.unwrap();
             run.record.event(
@@ -202,13 +239,17 @@ async fn login(run: &Run, living: &Living, subject: &str) {
             model.issue(token, began, ended);
         }
         _ => {
-            run.record.event(subject, format!("{name} logs {subject} in: {answer:?}"));
+            run.record
+                .event(subject, format!("{name} logs {subject} in: {answer:?}"));
             if let Some(refusal) = answer.refusal() {
                 let is_excused =
                     !is_settled || is_login_excused(&run.model(), subject, began, refusal);
-                run.record.check("I4 nothing else is refused", is_excused, subject, || {
-                    format!("{name} refuses a login of {subject}: {refusal}, and nobody wanted it")
-                });
+                run.record
+                    .check("I4 nothing else is refused", is_excused, subject, || {
+                        format!(
+                            "{name} refuses a login of {subject}: {refusal}, and nobody wanted it"
+                        )
+                    });
             }
         }
     }
@@ -219,7 +260,12 @@ fn is_login_excused(model: &Model, subject: &str, began: Instant, refusal: &str)
     if lost(began) {
         return true;
     }
-    let lifts = || model.lifts.iter().filter(|lift| lift.subject == subject && lift.is_known);
+    let lifts = || {
+        model
+            .lifts
+            .iter()
+            .filter(|lift| lift.subject == subject && lift.is_known)
+    };
     model.causes.iter().any(|cause| match &cause.what {
         What::Subject { name, blocks } if name == subject => {
             let is_later = cause.end.is_none_or(|end| end >= began);
@@ -252,7 +298,14 @@ async fn end(run: &Run, living: &Living, step: Step) {
             Operation::Logout => Request::Logout { token },
             _ => Request::EndSession { sid: sid.clone() },
         };
-        revoke(run, living, What::Session { sid, ends: true }, request, &subject).await;
+        revoke(
+            run,
+            living,
+            What::Session { sid, ends: true },
+            request,
+            &subject,
+        )
+        .await;
     }
 }
 
@@ -269,9 +322,16 @@ async fn unblock(run: &Run, living: &Living, subject: &str) {
         });
         model.lifts.len() - 1
     };
-    run.record.event(subject, format!("{name} begins to unblock {subject}"));
-    let answer = living.node.ask(Request::Unblock { subject: subject.to_owned() }).await;
-    run.record.event(subject, format!("{name} unblocks {subject}: {answer:?}"));
+    run.record
+        .event(subject, format!("{name} begins to unblock {subject}"));
+    let answer = living
+        .node
+        .ask(Request::Unblock {
+            subject: subject.to_owned(),
+        })
+        .await;
+    run.record
+        .event(subject, format!("{name} unblocks {subject}: {answer:?}"));
     check_availability(run, living, began, &answer);
     let mut model = run.model();
     let lift = &mut model.lifts[number];
@@ -291,7 +351,14 @@ async fn revoke_token(run: &Run, living: &Living, pick: usize, waits: bool) {
     };
     if let Some(token) = token {
         let (what, subject) = (What::Token(token.jti.clone()), token.subject.clone());
-        revoke(run, living, what, Request::RevokeToken { token, waits }, &subject).await;
+        revoke(
+            run,
+            living,
+            what,
+            Request::RevokeToken { token, waits },
+            &subject,
+        )
+        .await;
     }
 }
 
@@ -300,11 +367,27 @@ async fn revoke_session(run: &Run, living: &Living, pick: usize) {
         let model = run.model();
         let session = renewals::pick(&model, pick).map(|number| &model.sessions[number]);
         // A renewal that is under way may hand out a token that lives a little longer.
-        session.map(|session| (session.sid.clone(), session.subject.clone(), session.until + 60))
+        session.map(|session| {
+            (
+                session.sid.clone(),
+                session.subject.clone(),
+                session.until + 60,
+            )
+        })
     };
     if let Some((sid, subject, until)) = found {
-        let what = What::Session { sid: sid.clone(), ends: false };
-        revoke(run, living, what, Request::RevokeSession { sid, until }, &subject).await;
+        let what = What::Session {
+            sid: sid.clone(),
+            ends: false,
+        };
+        revoke(
+            run,
+            living,
+            what,
+            Request::RevokeSession { sid, until },
+            &subject,
+        )
+        .await;
     }
 }
 
@@ -324,7 +407,12 @@ fn mint(run: &Run, subject: &str, pick: usize) {
 
 async fn look_at_subject(run: &Run, living: &Living, subject: &str) {
     let began = Instant::now();
-    let answer = living.node.ask(Request::Subject { subject: subject.to_owned() }).await;
+    let answer = living
+        .node
+        .ask(Request::Subject {
+            subject: subject.to_owned(),
+        })
+        .await;
     check_availability(run, living, began, &answer);
     if let Answer::Subject { generation, .. } = answer {
         renewals::check_generation(run, subject, generation, began);

@@ -16,7 +16,12 @@ use crate::run::{Living, Run};
 use crate::wire::{Answer, Request};
 use crate::world::after_loss;
 
-const KEYS: [&str; 4] = ["{jwt}:revoked", "{jwt}:subjects", "{jwt}:stream", "{jwt}:last"];
+const KEYS: [&str; 4] = [
+    "{jwt}:revoked",
+    "{jwt}:subjects",
+    "{jwt}:stream",
+    "{jwt}:last",
+];
 
 pub(crate) struct Faults {
     pub(crate) run: Arc<Run>,
@@ -37,14 +42,21 @@ impl Faults {
                 tokio::time::sleep_until(until.into()).await;
                 return;
             }
-            if self.run.only.as_ref().is_some_and(|only| only != fault.name()) {
+            if self
+                .run
+                .only
+                .as_ref()
+                .is_some_and(|only| only != fault.name())
+            {
                 continue;
             }
             tokio::time::sleep(pause).await;
             self.say(format!("FAULT {fault:?}"));
             let is_made = self.make(fault).await;
             let name = fault.name();
-            self.run.record.count(if is_made { "fault" } else { "skipped" }, name);
+            self.run
+                .record
+                .count(if is_made { "fault" } else { "skipped" }, name);
         }
     }
 
@@ -63,12 +75,7 @@ impl Faults {
     }
 
     /// Something is wrong with all nodes' way, or one node, or its way, for a while.
-    fn for_a_while(
-        &self,
-        life: Option<usize>,
-        time: u64,
-        end: impl FnOnce(&Run) + Send + 'static,
-    ) {
+    fn for_a_while(&self, life: Option<usize>, time: u64, end: impl FnOnce(&Run) + Send + 'static) {
         self.run.model().world.begin_fault(life);
         let run = Arc::clone(&self.run);
         tokio::spawn(async move {
@@ -78,7 +85,14 @@ impl Faults {
         });
     }
 
-    fn way(&self, life: Option<usize>, node: Option<u8>, usage: Option<Use>, what: What, time: u64) {
+    fn way(
+        &self,
+        life: Option<usize>,
+        node: Option<u8>,
+        usage: Option<Use>,
+        what: What,
+        time: u64,
+    ) {
         let rule = self.run.rules.add(node, usage, what);
         self.for_a_while(life, time, move |run| run.rules.remove(rule));
     }
@@ -102,7 +116,11 @@ impl Faults {
                 let _ = self.group.ask::<u64>(master, cmd("DEL").arg(KEYS[key]));
                 self.end_loss();
             }
-            Fault::Replace { kills, lag, rejoins_after } => {
+            Fault::Replace {
+                kills,
+                lag,
+                rejoins_after,
+            } => {
                 return self.replace(kills, lag, rejoins_after).await;
             }
             Fault::Restart { keeps_file, down } => self.restart(keeps_file, down).await,
@@ -111,7 +129,10 @@ impl Faults {
                 self.way(None, None, Some(Use::Reads), What::Holds, time);
             }
             Fault::HoldReplication { time } => {
-                let rule = self.run.rules.add(None, Some(Use::Replication), What::Holds);
+                let rule = self
+                    .run
+                    .rules
+                    .add(None, Some(Use::Replication), What::Holds);
                 let run = Arc::clone(&self.run);
                 tokio::spawn(async move {
                     tokio::time::sleep(milliseconds(time)).await;
@@ -130,13 +151,18 @@ impl Faults {
             }
             Fault::Clock { server, behind } => self.group.set_clock(server, -behind),
             Fault::LostPage { wait, lag, held } => return self.lose_page(wait, lag, held).await,
-            Fault::RepeatedCall { node, repeated_after } => {
+            Fault::RepeatedCall {
+                node,
+                repeated_after,
+            } => {
                 return self.repeat_call(node, repeated_after).await;
             }
             Fault::FreezeNode { node, .. }
             | Fault::KillNode { node, .. }
             | Fault::Partition { node, .. }
-            | Fault::HoldReads { node: Some(node), .. }
+            | Fault::HoldReads {
+                node: Some(node), ..
+            }
             | Fault::LoseAnswers { node, .. } => return self.fail_node(fault, node),
         }
         true
@@ -287,7 +313,9 @@ impl Faults {
         let written: Option<u64> = self.group.ask(master, &members);
         let next = self.group.promote(master).await;
         let kept: Option<u64> = self.group.ask(next, &members);
-        self.say(format!("of {written:?} revocations the new master has {kept:?}"));
+        self.say(format!(
+            "of {written:?} revocations the new master has {kept:?}"
+        ));
         rules.remove(replication);
         rules.remove(slow);
         self.end_loss();
@@ -301,7 +329,9 @@ impl Faults {
         let master = self.group.master().await;
         let living = self.living(slot);
         let others = self.run.living();
-        let other = others.into_iter().find(|one| Some(one.life) != living.as_ref().map(|x| x.life));
+        let other = others
+            .into_iter()
+            .find(|one| Some(one.life) != living.as_ref().map(|x| x.life));
         let (Some(living), Some(other)) = (living, other) else {
             return false;
         };

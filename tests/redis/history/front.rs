@@ -112,7 +112,12 @@ impl Rules {
     /// From now on that is wrong, until the number is removed.
     pub(crate) fn add(&self, node: Option<u8>, usage: Option<Use>, what: What) -> u64 {
         let number = self.0.next.fetch_add(1, Ordering::SeqCst);
-        let rule = Rule { number, node, usage, what };
+        let rule = Rule {
+            number,
+            node,
+            usage,
+            what,
+        };
         self.0.rules.send_modify(|rules| rules.push(rule));
         number
     }
@@ -195,12 +200,7 @@ async fn accept(listener: TcpListener, rules: Rules, target: Arc<AtomicU16>) {
     }
 }
 
-async fn connect(
-    client: TcpStream,
-    port: u16,
-    peer: Arc<Peer>,
-    rules: watch::Receiver<Vec<Rule>>,
-) {
+async fn connect(client: TcpStream, port: u16, peer: Arc<Peer>, rules: watch::Receiver<Vec<Rule>>) {
     let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else {
         return;
     };

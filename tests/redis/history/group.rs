@@ -85,13 +85,20 @@ fn with_clock(file: &PathBuf) -> Vec<String> {
     std::fs::write(file, 0_i64.to_ne_bytes()).unwrap();
     let words = ["env".to_owned(), format!("LD_PRELOAD={library}")];
     let clock = format!("STEP_FILE={}", file.display());
-    words.into_iter().chain([clock, "redis-server".to_owned()]).collect()
+    words
+        .into_iter()
+        .chain([clock, "redis-server".to_owned()])
+        .collect()
 }
 
 fn ask<T: FromRedisValue>(port: u16, command: &Cmd) -> Option<T> {
     let client = Client::open(format!("redis://127.0.0.1:{port}/")).unwrap();
-    let mut connection = client.get_connection_with_timeout(Duration::from_secs(1)).ok()?;
-    connection.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+    let mut connection = client
+        .get_connection_with_timeout(Duration::from_secs(1))
+        .ok()?;
+    connection
+        .set_read_timeout(Some(Duration::from_secs(2)))
+        .ok()?;
     command.query(&mut connection).ok()
 }
 
@@ -215,7 +222,9 @@ impl Group {
     }
 
     fn is_master(&self, server: usize) -> bool {
-        let says_so = self.info(server).is_some_and(|info| info.contains("role:master"));
+        let says_so = self
+            .info(server)
+            .is_some_and(|info| info.contains("role:master"));
         says_so
             && match self.kind {
                 Kind::Single => server == self.chosen,
@@ -236,7 +245,10 @@ impl Group {
         });
         let ports: Vec<u16> = asked.map(|(_, port)| port).collect();
         let names = |port: &u16| ports.iter().filter(|other| *other == port).count();
-        ports.iter().copied().find(|port| names(port) * 2 > ports.len())
+        ports
+            .iter()
+            .copied()
+            .find(|port| names(port) * 2 > ports.len())
     }
 
     /// The server that has the keys, once there is one.
@@ -246,7 +258,10 @@ impl Group {
             if let Some(master) = (0..self.servers.len()).find(|server| self.is_master(*server)) {
                 return master;
             }
-            assert!(began.elapsed() < HEALING, "no server takes the place of the master");
+            assert!(
+                began.elapsed() < HEALING,
+                "no server takes the place of the master"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -348,7 +363,10 @@ impl Group {
         }
         let began = Instant::now();
         while !self.is_whole().await {
-            assert!(began.elapsed() < HEALING, "the servers do not come together again");
+            assert!(
+                began.elapsed() < HEALING,
+                "the servers do not come together again"
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -357,7 +375,9 @@ impl Group {
         if self.kind == Kind::Single {
             self.follow_if_alone();
         }
-        let infos: Vec<_> = (0..self.servers.len()).filter_map(|one| self.info(one)).collect();
+        let infos: Vec<_> = (0..self.servers.len())
+            .filter_map(|one| self.info(one))
+            .collect();
         let count = |what: &str| infos.iter().filter(|info| info.contains(what)).count();
         let masters = if self.kind == Kind::Cluster { 3 } else { 1 };
         let replicas = self.servers.len() - masters;
@@ -393,7 +413,10 @@ impl Group {
 
     fn follow_if_alone(&self) {
         let other = 1 - self.chosen;
-        if self.info(other).is_some_and(|info| info.contains("role:master")) {
+        if self
+            .info(other)
+            .is_some_and(|info| info.contains("role:master"))
+        {
             self.follow(other, self.chosen);
         }
     }

@@ -51,13 +51,19 @@ fn expected(model: &Model, token: usize, life: usize, now: Instant) -> Expected 
         }
         expected.is_new |= cause.end.is_some_and(|end| end < born);
         if !was_known {
-            let age = cause.end.map_or(Duration::ZERO, |end| now.duration_since(end));
+            let age = cause
+                .end
+                .map_or(Duration::ZERO, |end| now.duration_since(end));
             let holds = cause.holders.contains(&life);
             expected.why = format!(
                 "{:?} was acknowledged {age:?} ago, {:?}, {}",
                 cause.what,
                 cause.safety,
-                if holds { "by this node or seen there" } else { "elsewhere" }
+                if holds {
+                    "by this node or seen there"
+                } else {
+                    "elsewhere"
+                }
             );
         }
     }
@@ -81,7 +87,12 @@ pub(crate) async fn at_tokens(run: &Run, living: &Living, tokens: Vec<usize>) {
         let of = |token: &usize| expected(&model, *token, life, now);
         let expectations: Vec<_> = tokens.iter().map(of).collect();
         let of = |token: &usize| model.tokens[*token].token.clone();
-        (expectations, Request::Look { tokens: tokens.iter().map(of).collect() })
+        (
+            expectations,
+            Request::Look {
+                tokens: tokens.iter().map(of).collect(),
+            },
+        )
     };
     let Answer::Looked(answers) = living.node.ask(request).await else {
         return;
@@ -99,10 +110,18 @@ fn check(run: &Run, life: usize, expected: &Expected, answer: char) {
         let token = &issued.token;
         let live = |number: &&usize| model.causes[**number].status != Status::Void;
         let sid = token.sid.as_deref().unwrap_or("none");
-        let text = format!("jti {} sid {sid} generation {:?}", token.jti, token.generation);
+        let text = format!(
+            "jti {} sid {sid} generation {:?}",
+            token.jti, token.generation
+        );
         let is_dead_now = issued.causes.iter().any(|number| live(&number));
         let name = model.world.lives[life].name.clone();
-        (text, token.subject.clone(), is_dead_now || model.world.lost_since(issued.begun), name)
+        (
+            text,
+            token.subject.clone(),
+            is_dead_now || model.world.lost_since(issued.begun),
+            name,
+        )
     };
     if expected.must || expected.must_not_pass {
         let holds = answer == 't' || !expected.must && answer == '-';
@@ -111,15 +130,19 @@ fn check(run: &Run, life: usize, expected: &Expected, answer: char) {
             false => "I1 revoked stays revoked",
         };
         run.record.check(invariant, holds, &subject, || {
-            format!("{name} says {answer} of {text} of {subject}: {}", expected.why)
+            format!(
+                "{name} says {answer} of {text} of {subject}: {}",
+                expected.why
+            )
         });
     }
     if expected.is_valid && answer != '-' {
         // Something may have begun meanwhile.
         let holds = answer == 'f' || is_dead_now;
-        run.record.check("I4 nothing else is refused", holds, &subject, || {
-            format!("{name} says {answer} of {text} of {subject}: nobody has revoked it")
-        });
+        run.record
+            .check("I4 nothing else is refused", holds, &subject, || {
+                format!("{name} says {answer} of {text} of {subject}: nobody has revoked it")
+            });
     }
     if answer == 't' {
         run.model().see(expected.token, life);
@@ -130,7 +153,10 @@ fn check(run: &Run, life: usize, expected: &Expected, answer: char) {
 fn check_freshness(run: &Run, life: usize, is_stale: bool) {
     let (clean_since, name) = {
         let model = run.model();
-        (model.world.clean_since(life), model.world.lives[life].name.clone())
+        (
+            model.world.clean_since(life),
+            model.world.lives[life].name.clone(),
+        )
     };
     let clean_for = clean_since.map_or(Duration::ZERO, |since| since.elapsed());
     if clean_for > HEALS_WITHIN {
@@ -158,9 +184,18 @@ pub(crate) async fn at_ballast(run: &Run, living: &Living) -> bool {
         (holds, required, is_new, format!("{:?}", cause.safety), name)
     };
     let count = run.frame.ballast;
-    let request = Request::LookAtBallast { count, expires_at: run.expires_at };
+    let request = Request::LookAtBallast {
+        count,
+        expires_at: run.expires_at,
+    };
     let answer = living.node.ask(request).await;
-    let Answer::Ballast { revoked, passed, unknown, first } = answer else {
+    let Answer::Ballast {
+        revoked,
+        passed,
+        unknown,
+        first,
+    } = answer
+    else {
         return false;
     };
     if must || must_not_pass {

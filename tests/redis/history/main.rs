@@ -70,10 +70,26 @@ pub(crate) struct Mode {
 }
 
 const MODES: [Mode; 4] = [
-    Mode { name: "single", kind: Kind::Single, has_processes: false },
-    Mode { name: "processes", kind: Kind::Single, has_processes: true },
-    Mode { name: "sentinel", kind: Kind::Sentinel, has_processes: false },
-    Mode { name: "cluster", kind: Kind::Cluster, has_processes: false },
+    Mode {
+        name: "single",
+        kind: Kind::Single,
+        has_processes: false,
+    },
+    Mode {
+        name: "processes",
+        kind: Kind::Single,
+        has_processes: true,
+    },
+    Mode {
+        name: "sentinel",
+        kind: Kind::Sentinel,
+        has_processes: false,
+    },
+    Mode {
+        name: "cluster",
+        kind: Kind::Cluster,
+        has_processes: false,
+    },
 ];
 
 pub(crate) struct Arguments {
@@ -114,7 +130,9 @@ fn arguments() -> Result<Arguments, lexopt::Error> {
         }
     }
     if arguments.seeds.is_empty() {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap();
         let first = u64::from(now.subsec_nanos());
         arguments.seeds = (first..first + count).collect();
     }
@@ -156,17 +174,26 @@ fn main() -> ExitCode {
 /// Prints how often what was done. An invariant that was never checked is a failure too.
 fn summarise(mode: &str, seeds: usize, counts: &BTreeMap<String, u64>) -> bool {
     println!("\n{mode}, {seeds} seeds:");
-    for group in ["operation", "fault", "skipped", "check", "note", "violation"] {
+    for group in [
+        "operation",
+        "fault",
+        "skipped",
+        "check",
+        "note",
+        "violation",
+    ] {
         let start = format!("{group}: ");
-        let parts = counts.iter().filter_map(|(name, count)| {
-            Some(format!("{} {count}", name.strip_prefix(&start)?))
-        });
+        let parts = counts
+            .iter()
+            .filter_map(|(name, count)| Some(format!("{} {count}", name.strip_prefix(&start)?)));
         let parts: Vec<_> = parts.collect();
         if !parts.is_empty() {
             println!("  {group}: {}", parts.join(", "));
         }
     }
-    let never = INVARIANTS.iter().filter(|name| !counts.contains_key(&format!("check: {name}")));
+    let never = INVARIANTS
+        .iter()
+        .filter(|name| !counts.contains_key(&format!("check: {name}")));
     let never: Vec<_> = never.collect();
     if !never.is_empty() {
         println!("  NEVER CHECKED: {never:?}");

@@ -11,10 +11,19 @@ use crate::world::{World, after_loss};
 pub(crate) enum What {
     Token(String),
     /// `ends`: the store has dropped the session too. Otherwise it goes with its next renewal.
-    Session { sid: String, ends: bool },
+    Session {
+        sid: String,
+        ends: bool,
+    },
     /// Whatever the subject was issued before: a logout everywhere, or a block.
-    Subject { name: String, blocks: bool },
-    Cutoff { subject: String, second: u64 },
+    Subject {
+        name: String,
+        blocks: bool,
+    },
+    Cutoff {
+        subject: String,
+        second: u64,
+    },
     Ballast,
 }
 
@@ -123,9 +132,7 @@ impl Cause {
         match &self.what {
             What::Token(jti) => *jti == token.jti,
             What::Session { sid, .. } => Some(sid) == token.sid.as_ref(),
-            What::Subject { name, .. } => {
-                *name == token.subject && self.may_concern(issued.begun)
-            }
+            What::Subject { name, .. } => *name == token.subject && self.may_concern(issued.begun),
             What::Cutoff { subject, second } => {
                 *subject == token.subject && token.issued_at <= *second
             }
@@ -158,8 +165,7 @@ impl Cause {
 
     /// Whether the servers know of it, since before that moment.
     pub(crate) fn is_safe_since(&self, moment: Instant) -> bool {
-        self.status == Status::Known
-            && matches!(self.safety, Safety::Safe(since) if since < moment)
+        self.status == Status::Known && matches!(self.safety, Safety::Safe(since) if since < moment)
     }
 }
 
@@ -190,7 +196,10 @@ impl Model {
             is_split: matches!(what, What::Subject { .. }) && !self.is_settled(Instant::now()),
             what,
         };
-        let covered = self.tokens.iter_mut().filter(|issued| cause.may_cover(issued));
+        let covered = self
+            .tokens
+            .iter_mut()
+            .filter(|issued| cause.may_cover(issued));
         covered.for_each(|issued| issued.causes.push(number));
         self.causes.push(cause);
         number
@@ -237,9 +246,8 @@ impl Model {
     pub(crate) fn is_lift_unread(&self, subject: &str, now: Instant) -> bool {
         let late = self.world.max_staleness + Duration::from_secs(1);
         self.lifts.iter().any(|lift| {
-            let is_read = |end: Instant| {
-                end + late < now && !self.world.lost_since(lift.begin.min(now))
-            };
+            let is_read =
+                |end: Instant| end + late < now && !self.world.lost_since(lift.begin.min(now));
             lift.subject == subject && !lift.end.is_some_and(is_read)
         })
     }
@@ -254,12 +262,19 @@ impl Model {
             // has gone beyond it when histories were put together.
             return;
         }
-        if issued.causes.iter().any(|number| self.causes[*number].covers(issued)) {
+        if issued
+            .causes
+            .iter()
+            .any(|number| self.causes[*number].covers(issued))
+        {
             self.tokens[token].seen_by.insert(life);
         }
         let issued = &self.tokens[token];
         let status = |number: &usize| self.causes[*number].status;
-        let mut live = issued.causes.iter().filter(|number| status(number) != Status::Void);
+        let mut live = issued
+            .causes
+            .iter()
+            .filter(|number| status(number) != Status::Void);
         if let (Some(&number), None) = (live.next(), live.next())
             && status(&number) != Status::Pending
         {
@@ -299,7 +314,10 @@ impl Model {
         self.world.count_of_losses() == 0
             || living.all(|life| {
                 self.world.lives[life].ready.is_none()
-                    || self.world.clean_since(life).is_some_and(|since| since + window < then)
+                    || self
+                        .world
+                        .clean_since(life)
+                        .is_some_and(|since| since + window < then)
             })
     }
 
@@ -314,7 +332,9 @@ impl Model {
             }
             let living = |life: &&usize| !world.lives[**life].died;
             let holders = cause.holders.iter().filter(living);
-            let told = holders.filter_map(|life| Some(world.clean_since(*life)? + window)).min();
+            let told = holders
+                .filter_map(|life| Some(world.clean_since(*life)? + window))
+                .min();
             if let Some(told) = told.filter(|told| *told <= now) {
                 cause.safety = Safety::Safe(told);
             }

@@ -103,7 +103,9 @@ pub(crate) struct Process {
 impl Process {
     async fn start(setup: &Setup, deadline: Duration) -> Result<Self, String> {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.arg("--node").arg(serde_json::to_string(setup).unwrap());
+        command
+            .arg("--node")
+            .arg(serde_json::to_string(setup).unwrap());
         command.arg(deadline.as_millis().to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();

@@ -19,7 +19,9 @@ pub(crate) enum Operation {
     LogoutEverywhere,
     Block,
     Unblock,
-    RevokeToken { waits: bool },
+    RevokeToken {
+        waits: bool,
+    },
     RevokeSession,
     /// A token of an issuer that knows neither sessions nor generations.
     Mint,
@@ -78,29 +80,70 @@ pub(crate) enum Fault {
     Delete(usize),
     /// The replica takes the master's place, which is killed or still runs. Before that the replica
     /// is told nothing for a while.
-    Replace { kills: bool, lag: u64, rejoins_after: u64 },
+    Replace {
+        kills: bool,
+        lag: u64,
+        rejoins_after: u64,
+    },
     /// The master is killed and started again.
-    Restart { keeps_file: bool, down: u64 },
-    FreezeServer { time: u64 },
-    FreezeNode { node: usize, time: u64 },
+    Restart {
+        keeps_file: bool,
+        down: u64,
+    },
+    FreezeServer {
+        time: u64,
+    },
+    FreezeNode {
+        node: usize,
+        time: u64,
+    },
     /// Another node starts in its place.
-    KillNode { node: usize, down: u64 },
-    Partition { node: usize, time: u64 },
+    KillNode {
+        node: usize,
+        down: u64,
+    },
+    Partition {
+        node: usize,
+        time: u64,
+    },
     /// Answers to those who read the stream come late.
-    HoldReads { node: Option<usize>, time: u64 },
+    HoldReads {
+        node: Option<usize>,
+        time: u64,
+    },
     /// Calls are carried out, and their answers are lost.
-    LoseAnswers { node: usize, time: u64 },
-    HoldReplication { time: u64 },
-    Delay { by: u64, time: u64 },
-    Cut { node: Option<usize> },
+    LoseAnswers {
+        node: usize,
+        time: u64,
+    },
+    HoldReplication {
+        time: u64,
+    },
+    Delay {
+        by: u64,
+        time: u64,
+    },
+    Cut {
+        node: Option<usize>,
+    },
     /// A server's clock is that much behind.
-    Clock { server: usize, behind: i64 },
+    Clock {
+        server: usize,
+        behind: i64,
+    },
     /// Everything is lost; while nodes write it back they cannot read the stream, and the replica
     /// that takes the master's place has the first part of it.
-    LostPage { wait: u64, lag: u64, held: u64 },
+    LostPage {
+        wait: u64,
+        lag: u64,
+        held: u64,
+    },
     /// A call is carried out and read by its node, and its answer is lost. On the replica that takes
     /// the master's place, whose clock is behind, others write, and then the call is made again.
-    RepeatedCall { node: usize, repeated_after: u64 },
+    RepeatedCall {
+        node: usize,
+        repeated_after: u64,
+    },
 }
 
 impl Fault {
@@ -110,7 +153,9 @@ impl Fault {
             Self::Delete(_) => "delete a key",
             Self::Replace { kills: true, .. } => "kill the master, promote",
             Self::Replace { .. } => "promote",
-            Self::Restart { keeps_file: true, .. } => "restart with file",
+            Self::Restart {
+                keeps_file: true, ..
+            } => "restart with file",
             Self::Restart { .. } => "restart without file",
             Self::FreezeServer { .. } => "freeze the server",
             Self::FreezeNode { .. } => "freeze a node",
@@ -188,20 +233,78 @@ pub(crate) fn fault(random: &mut Random, frame: &Frame) -> (Duration, Fault) {
     let all = [
         (6, Fault::Flush),
         (2, Fault::Delete(random.below(4))),
-        (7, Fault::Replace { kills: true, lag, rejoins_after: down }),
-        (5, Fault::Replace { kills: false, lag, rejoins_after: 0 }),
-        (4, Fault::Restart { keeps_file: frame.keeps_file, down }),
-        (2, Fault::Restart { keeps_file: false, down }),
-        (3, Fault::FreezeServer { time: time.min(2500) }),
-        (if frame.has_processes { 7 } else { 0 }, Fault::FreezeNode { node, time }),
+        (
+            7,
+            Fault::Replace {
+                kills: true,
+                lag,
+                rejoins_after: down,
+            },
+        ),
+        (
+            5,
+            Fault::Replace {
+                kills: false,
+                lag,
+                rejoins_after: 0,
+            },
+        ),
+        (
+            4,
+            Fault::Restart {
+                keeps_file: frame.keeps_file,
+                down,
+            },
+        ),
+        (
+            2,
+            Fault::Restart {
+                keeps_file: false,
+                down,
+            },
+        ),
+        (
+            3,
+            Fault::FreezeServer {
+                time: time.min(2500),
+            },
+        ),
+        (
+            if frame.has_processes { 7 } else { 0 },
+            Fault::FreezeNode { node, time },
+        ),
         (6, Fault::KillNode { node, down }),
         (5, Fault::Partition { node, time }),
-        (6, Fault::HoldReads { node: some, time: time.min(1500) }),
-        (6, Fault::LoseAnswers { node, time: time.min(900) }),
+        (
+            6,
+            Fault::HoldReads {
+                node: some,
+                time: time.min(1500),
+            },
+        ),
+        (
+            6,
+            Fault::LoseAnswers {
+                node,
+                time: time.min(900),
+            },
+        ),
         (5, Fault::HoldReplication { time }),
-        (3, Fault::Delay { by: random.between(5, 120), time }),
+        (
+            3,
+            Fault::Delay {
+                by: random.between(5, 120),
+                time,
+            },
+        ),
         (6, Fault::Cut { node: some }),
-        (4, Fault::Clock { server: random.below(6), behind: [0, 300, 900][random.below(3)] }),
+        (
+            4,
+            Fault::Clock {
+                server: random.below(6),
+                behind: [0, 300, 900][random.below(3)],
+            },
+        ),
         (
             5,
             Fault::LostPage {

@@ -88,13 +88,21 @@ impl Record {
         let tags = vec![tag.to_owned(), FAULT.to_owned()];
         let mut violations = self.violations.lock().unwrap();
         // One finding shows in many look-ups.
-        if violations.iter().any(|known| known.invariant == invariant && known.tags == tags) {
+        if violations
+            .iter()
+            .any(|known| known.invariant == invariant && known.tags == tags)
+        {
             return;
         }
         let text = text();
         let at = Instant::now();
         self.event(tag, format!("VIOLATION of {invariant}: {text}"));
-        violations.push(Violation { invariant, text, at, tags });
+        violations.push(Violation {
+            invariant,
+            text,
+            at,
+            tags,
+        });
     }
 
     pub(crate) fn has_violations(&self) -> bool {
@@ -106,10 +114,25 @@ impl Record {
         let events = self.events.lock().unwrap();
         let time = |at: Instant| at.duration_since(self.began).as_secs_f64();
         let violations = self.violations.lock().unwrap();
-        for Violation { invariant, text, at, .. } in violations.iter() {
-            println!("FOUND SEED={seed} mode={mode} {:.3} s, {invariant}: {text}", time(*at));
+        for Violation {
+            invariant,
+            text,
+            at,
+            ..
+        } in violations.iter()
+        {
+            println!(
+                "FOUND SEED={seed} mode={mode} {:.3} s, {invariant}: {text}",
+                time(*at)
+            );
         }
-        for Violation { invariant, text, at, tags } in violations.iter().take(MOST_VIOLATIONS) {
+        for Violation {
+            invariant,
+            text,
+            at,
+            tags,
+        } in violations.iter().take(MOST_VIOLATIONS)
+        {
             println!("\nVIOLATED at {:.3} s, {invariant}", time(*at));
             println!("  {text}\n  SEED={seed} mode={mode}; before it:");
             let is_near = |then: &Instant| *then <= *at && at.duration_since(*then) < REACH;

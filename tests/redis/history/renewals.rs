@@ -67,32 +67,60 @@ fn before(run: &Run, session: usize, index: usize) -> Before {
     model.settle();
     let began = Instant::now();
     let found = &model.sessions[session];
-    let ends = model.causes.iter().enumerate().filter(|(_, cause)| {
-        cause.covers_session(found) && cause.is_safe_since(began)
-    });
+    let ends = model
+        .causes
+        .iter()
+        .enumerate()
+        .filter(|(_, cause)| cause.covers_session(found) && cause.is_safe_since(began));
     let ends = ends.map(|(number, cause)| (number, cause.safety)).collect();
     let (sid, subject) = (found.sid.clone(), found.subject.clone());
     let token = found.chain[index].0.clone();
-    let used = found.chain.get(index + 1).map(|(_, begin, end)| (*begin, *end));
+    let used = found
+        .chain
+        .get(index + 1)
+        .map(|(_, begin, end)| (*begin, *end));
     let back = found.chain.len() - 1 - index;
     let blocks = blocks_of(&model, &subject, began);
-    let theft = model.begin(What::Session { sid: sid.clone(), ends: true });
-    Before { token, sid, subject, began, ends, blocks, theft, used, back }
+    let theft = model.begin(What::Session {
+        sid: sid.clone(),
+        ends: true,
+    });
+    Before {
+        token,
+        sid,
+        subject,
+        began,
+        ends,
+        blocks,
+        theft,
+        used,
+        back,
+    }
 }
 
 async fn renew(run: &Run, living: &Living, session: usize, index: usize) {
     let before = before(run, session, index);
     let life = living.life;
     let name = run.name(life);
-    let answer = living.node.ask(Request::Refresh { token: before.token.clone() }).await;
+    let answer = living
+        .node
+        .ask(Request::Refresh {
+            token: before.token.clone(),
+        })
+        .await;
     let ended = Instant::now();
     check_availability(run, living, before.began, &answer);
     let said = match &answer {
         Answer::Pair { .. } => "ok".to_owned(),
         answer => format!("{answer:?}"),
     };
-    let Before { sid, subject, back, .. } = &before;
-    run.record.event(subject, format!("{name} renews {sid} by its token {back} back: {said}"));
+    let Before {
+        sid, subject, back, ..
+    } = &before;
+    run.record.event(
+        subject,
+        format!("{name} renews {sid} by its token {back} back: {said}"),
+    );
     check_blocks(run, &before.blocks, subject, &answer, life);
     check_ends(run, &before, &answer, &name);
     check_reuse(run, session, &before, &answer, ended, &name);
@@ -100,7 +128,9 @@ async fn renew(run: &Run, living: &Living, session: usize, index: usize) {
         check_refusal(run, session, &before, &answer, ended, &name);
     }
     match answer {
-        Answer::Pair { access, refresh, .. } => {
+        Answer::Pair {
+            access, refresh, ..
+        } => {
             run.model().void(before.theft);
             check_successor(run, &before, &refresh);
             let token = Token::of_jwt(&access);
@@ -145,9 +175,10 @@ fn check_ends(run: &Run, before: &Before, answer: &Answer, name: &str) {
     if let Some((what, safety)) = end {
         let is_refused = !matches!(answer, Answer::Pair { .. });
         let (sid, subject) = (&before.sid, &before.subject);
-        run.record.check("I3 dead sessions do not renew", is_refused, subject, || {
-            format!("{name} renews {sid} of {subject}, which {what:?} has ended, {safety:?}")
-        });
+        run.record
+            .check("I3 dead sessions do not renew", is_refused, subject, || {
+                format!("{name} renews {sid} of {subject}, which {what:?} has ended, {safety:?}")
+            });
     }
 }
 
@@ -175,14 +206,22 @@ fn check_reuse(
     let is_early = ended.saturating_duration_since(begin) + CLOCKS < GRACE;
     if before.back > 1 || is_late {
         let holds = !matches!(answer, Answer::Pair { .. });
-        run.record.check("I3 reuse and successors", holds, subject, || {
-            format!("{name} renews {sid} by a token that was used {:?} ago", end.elapsed())
-        });
+        run.record
+            .check("I3 reuse and successors", holds, subject, || {
+                format!(
+                    "{name} renews {sid} by a token that was used {:?} ago",
+                    end.elapsed()
+                )
+            });
     } else if before.back == 1 && is_early {
         let is_called_theft = answer.refusal() == Some("stolen");
-        run.record.check("I3 reuse and successors", !is_called_theft, subject, || {
-            format!("{name} calls {sid} stolen, {:?} after its renewal", begin.elapsed())
-        });
+        run.record
+            .check("I3 reuse and successors", !is_called_theft, subject, || {
+                format!(
+                    "{name} calls {sid} stolen, {:?} after its renewal",
+                    begin.elapsed()
+                )
+            });
     }
 }
 
@@ -194,9 +233,10 @@ fn check_successor(run: &Run, before: &Before, next: &str) {
     };
     let subject = &before.subject;
     // The one before the current one is renewed to the current one.
-    run.record.check("I3 reuse and successors", known == next, subject, || {
-        format!("a refresh token of {} has two successors", before.sid)
-    });
+    run.record
+        .check("I3 reuse and successors", known == next, subject, || {
+            format!("a refresh token of {} has two successors", before.sid)
+        });
 }
 
 /// Whether anybody has done something for which a renewal may be refused.
@@ -212,9 +252,8 @@ fn check_refusal(
         let model = run.model();
         let found = &model.sessions[session];
         let causes = model.causes.iter().enumerate();
-        let mut causes = causes.filter(|(number, cause)| {
-            *number != before.theft && cause.status != Status::Void
-        });
+        let mut causes = causes
+            .filter(|(number, cause)| *number != before.theft && cause.status != Status::Void);
         let may_be_reuse = match before.used {
             None => false,
             Some((begin, _)) => {
@@ -228,9 +267,17 @@ fn check_refusal(
             || model.world.lost_since(found.begun)
             || causes.any(|(_, cause)| cause.may_cover_session(found))
     };
-    run.record.check("I4 nothing else is refused", is_excused, &before.subject, || {
-        format!("{name} refuses to renew {}: {answer:?}, and nobody wanted that", before.sid)
-    });
+    run.record.check(
+        "I4 nothing else is refused",
+        is_excused,
+        &before.subject,
+        || {
+            format!(
+                "{name} refuses to renew {}: {answer:?}, and nobody wanted that",
+                before.sid
+            )
+        },
+    );
 }
 
 /// The generation of a subject never falls, as long as nothing is lost.
@@ -240,9 +287,12 @@ pub(crate) fn check_generation(run: &Run, subject: &str, generation: u64, began:
     let known = model.generations.get(subject).copied();
     let is_kept = |(_, seen): &(u64, Instant)| *seen < began && !model.world.lost_since(*seen);
     if let Some((highest, _)) = known.filter(is_kept) {
-        run.record.check("I3 generations rise", generation >= highest, subject, || {
-            format!("{subject} is of generation {generation}, and was of {highest}")
-        });
+        run.record.check(
+            "I3 generations rise",
+            generation >= highest,
+            subject,
+            || format!("{subject} is of generation {generation}, and was of {highest}"),
+        );
     }
     // What the servers know to be ended is of an earlier generation, whatever was lost.
     let mut ended = None;
@@ -254,22 +304,26 @@ pub(crate) fn check_generation(run: &Run, subject: &str, generation: u64, began:
         }
     }
     if let Some(ended) = ended {
-        run.record.check("I3 generations rise", generation > ended, subject, || {
-            format!("{subject} is of generation {generation}; tokens of {ended} were ended")
-        });
+        run.record
+            .check("I3 generations rise", generation > ended, subject, || {
+                format!("{subject} is of generation {generation}; tokens of {ended} were ended")
+            });
     }
-    let is_higher = known.is_none_or(|(highest, seen)| {
-        generation > highest || model.world.lost_since(seen)
-    });
+    let is_higher =
+        known.is_none_or(|(highest, seen)| generation > highest || model.world.lost_since(seen));
     if is_higher {
-        model.generations.insert(subject.to_owned(), (generation, now));
+        model
+            .generations
+            .insert(subject.to_owned(), (generation, now));
     }
 }
 
 /// The list has what lives, and nothing that was ended, as long as nothing is lost.
 pub(crate) async fn list(run: &Run, living: &Living, subject: &str) {
     let began = Instant::now();
-    let request = Request::List { subject: subject.to_owned() };
+    let request = Request::List {
+        subject: subject.to_owned(),
+    };
     let before: Vec<(String, bool)> = {
         let model = run.model();
         let sessions = model.sessions.iter();
@@ -283,7 +337,8 @@ pub(crate) async fn list(run: &Run, living: &Living, subject: &str) {
                 cause.covers_session(session) && cause.is_safe_since(began) && ends(&cause.what)
             })
         };
-        ours.map(|session| (session.sid.clone(), is_ended(session))).collect()
+        ours.map(|session| (session.sid.clone(), is_ended(session)))
+            .collect()
     };
     let answer = living.node.ask(request).await;
     check_availability(run, living, began, &answer);
@@ -294,22 +349,27 @@ pub(crate) async fn list(run: &Run, living: &Living, subject: &str) {
     for (sid, is_ended) in before {
         let (is_lost, may_be_ended) = {
             let model = run.model();
-            let found = model.sessions.iter().find(|session| session.sid == sid).unwrap();
+            let found = model
+                .sessions
+                .iter()
+                .find(|session| session.sid == sid)
+                .unwrap();
             let mut causes = model.causes.iter();
-            let may_be_ended = causes.any(|cause| {
-                cause.status != Status::Void && cause.may_cover_session(found)
-            });
+            let may_be_ended =
+                causes.any(|cause| cause.status != Status::Void && cause.may_cover_session(found));
             (model.world.lost_since(found.begun), may_be_ended)
         };
         let is_listed = listed.contains(&sid);
         if !is_lost && is_ended {
-            run.record.check("I3 dead sessions do not renew", !is_listed, subject, || {
-                format!("{name} lists {sid}, which was ended")
-            });
+            run.record
+                .check("I3 dead sessions do not renew", !is_listed, subject, || {
+                    format!("{name} lists {sid}, which was ended")
+                });
         } else if !is_lost && !may_be_ended {
-            run.record.check("I4 nothing else is refused", is_listed, subject, || {
-                format!("{name} does not list {sid}, which nobody has ended")
-            });
+            run.record
+                .check("I4 nothing else is refused", is_listed, subject, || {
+                    format!("{name} does not list {sid}, which nobody has ended")
+                });
         }
     }
 }

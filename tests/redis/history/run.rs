@@ -102,7 +102,8 @@ impl Run {
             Ok(node) => {
                 model.world.lives[life].ready = Some(Instant::now());
                 let took = u64::try_from(born.elapsed().as_millis()).unwrap();
-                self.record.count_many("note", "milliseconds that new nodes took", took);
+                self.record
+                    .count_many("note", "milliseconds that new nodes took", took);
                 self.record.count("note", "new nodes");
                 let node = Arc::new(node);
                 Some(Living { life, node })
@@ -142,7 +143,13 @@ impl Run {
     }
 
     pub(crate) fn living(&self) -> Vec<Living> {
-        self.slots.lock().unwrap().iter().flatten().cloned().collect()
+        self.slots
+            .lock()
+            .unwrap()
+            .iter()
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     pub(crate) fn node(&self, pick: usize) -> Option<Living> {
@@ -175,7 +182,11 @@ impl Run {
         let parts = (0..PARTS).map(|part| {
             let (from, to) = (count * part / PARTS, count * (part + 1) / PARTS);
             let node = Arc::clone(&first.node);
-            let request = Request::Ballast { from, to, expires_at };
+            let request = Request::Ballast {
+                from,
+                to,
+                expires_at,
+            };
             tokio::spawn(async move {
                 // Servers that sync a file always may be slow.
                 for _ in 0..100 {
@@ -199,7 +210,10 @@ impl Run {
         let began = Instant::now();
         for living in self.living() {
             while !crate::looks::at_ballast(self, &living).await {
-                assert!(began.elapsed() < Duration::from_secs(60), "the ballast is not read");
+                assert!(
+                    began.elapsed() < Duration::from_secs(60),
+                    "the ballast is not read"
+                );
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }

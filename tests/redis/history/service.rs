@@ -5,13 +5,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
 use tower_jwt_auth::revocation::{Revocation, RevocationStore};
-use tower_jwt_auth::session::{RefreshKeys, SessionError, SessionId, SessionStore, Sessions, Subject};
+use tower_jwt_auth::session::{
+    RefreshKeys, SessionError, SessionId, SessionStore, Sessions, Subject,
+};
+use tower_jwt_auth::store::redis::RedisDeployment;
 use tower_jwt_auth::store::redis::client::cluster::ClusterClientBuilder;
 use tower_jwt_auth::store::redis::client::sentinel::{
     SentinelClient, SentinelNodeConnectionInfo, SentinelServerType,
 };
 use tower_jwt_auth::store::redis::client::{Client, RedisConnectionInfo};
-use tower_jwt_auth::store::redis::RedisDeployment;
 use tower_jwt_auth::store::{RedisStore, RedisStoreError, RedisStoreOptions};
 
 use crate::wire::{Answer, ISSUER, Request, ballast, date};
@@ -47,15 +49,27 @@ fn deployment(setup: &Setup) -> RedisDeployment {
             Client::open(url).unwrap().into()
         }
         Address::Sentinels(hosts) => {
-            let urls: Vec<_> = hosts.iter().map(|host| format!("redis://{host}/")).collect();
-            let user = RedisConnectionInfo::default().set_username(&setup.user).set_password("x");
+            let urls: Vec<_> = hosts
+                .iter()
+                .map(|host| format!("redis://{host}/"))
+                .collect();
+            let user = RedisConnectionInfo::default()
+                .set_username(&setup.user)
+                .set_password("x");
             let user = SentinelNodeConnectionInfo::default().set_redis_connection_info(user);
             let of = SentinelServerType::Master;
-            SentinelClient::build(urls, "main", Some(user), of).unwrap().into()
+            SentinelClient::build(urls, "main", Some(user), of)
+                .unwrap()
+                .into()
         }
         Address::Cluster(hosts) => {
-            let urls: Vec<_> = hosts.iter().map(|host| format!("redis://{host}/")).collect();
-            let client = ClusterClientBuilder::new(urls).username(&setup.user).password("x");
+            let urls: Vec<_> = hosts
+                .iter()
+                .map(|host| format!("redis://{host}/"))
+                .collect();
+            let client = ClusterClientBuilder::new(urls)
+                .username(&setup.user)
+                .password("x");
             client.build().unwrap().into()
         }
     }
@@ -82,7 +96,10 @@ impl Service {
         }
         let store = options.connect(deployment(setup)).await;
         let store = store.map_err(|error| error.to_string())?;
-        store.ready(deadline).await.map_err(|error| error.to_string())?;
+        store
+            .ready(deadline)
+            .await
+            .map_err(|error| error.to_string())?;
         let key = SigningKey::from_secret(Algorithm::HS256, secret(2)).unwrap();
         let refresh_keys = RefreshKeys::new(secret(3)).unwrap();
         let sessions = Sessions::new(store.clone(), key, refresh_keys);
@@ -122,24 +139,37 @@ impl Service {
                 _ => unknown += 1,
             }
         }
-        Answer::Ballast { revoked, passed, unknown, first }
+        Answer::Ballast {
+            revoked,
+            passed,
+            unknown,
+            first,
+        }
     }
 
     pub(crate) async fn answer(&self, request: Request) -> Answer {
         let (store, sessions) = (&self.store, &self.sessions);
         let issuer = Some(ISSUER);
         match request {
-            Request::Login { subject } => pair(sessions.login(&sessions.subject_named(&subject)).await),
+            Request::Login { subject } => {
+                pair(sessions.login(&sessions.subject_named(&subject)).await)
+            }
             Request::Refresh { token } => pair(sessions.refresh(&token).await),
             Request::Logout { token } => done(sessions.logout(&token).await),
             Request::EndSession { sid } => {
                 done(sessions.end_session(SessionId::parse(&sid).unwrap()).await)
             }
-            Request::LogoutEverywhere { subject } => {
-                done(sessions.logout_everywhere(&sessions.subject_named(&subject)).await)
+            Request::LogoutEverywhere { subject } => done(
+                sessions
+                    .logout_everywhere(&sessions.subject_named(&subject))
+                    .await,
+            ),
+            Request::Block { subject } => {
+                done(sessions.block(&sessions.subject_named(&subject)).await)
             }
-            Request::Block { subject } => done(sessions.block(&sessions.subject_named(&subject)).await),
-            Request::Unblock { subject } => done(sessions.unblock(&sessions.subject_named(&subject)).await),
+            Request::Unblock { subject } => {
+                done(sessions.unblock(&sessions.subject_named(&subject)).await)
+            }
             Request::RevokeToken { token, waits } => {
                 let id = token.id();
                 let revocation = Revocation::of_token(&id).unwrap();
@@ -150,27 +180,48 @@ impl Service {
             }
             Request::RevokeSession { sid, until } => {
                 let until = date(until);
-                told(store.revoke(&Revocation::Session { issuer, sid: &sid, until }).await)
+                told(
+                    store
+                        .revoke(&Revocation::Session {
+                            issuer,
+                            sid: &sid,
+                            until,
+                        })
+                        .await,
+                )
             }
-            Request::Cutoff { subject, second, until } => {
+            Request::Cutoff {
+                subject,
+                second,
+                until,
+            } => {
                 let (issued_at, until) = (date(second), date(until));
                 let subject = &*subject;
-                let cutoff = Revocation::Cutoff { issuer, subject, issued_at, until };
+                let cutoff = Revocation::Cutoff {
+                    issuer,
+                    subject,
+                    issued_at,
+                    until,
+                };
                 told(store.revoke(&cutoff).await)
             }
-            Request::Ballast { from, to, expires_at } => {
-                self.revoke_ballast(from..to, expires_at).await
-            }
+            Request::Ballast {
+                from,
+                to,
+                expires_at,
+            } => self.revoke_ballast(from..to, expires_at).await,
             Request::Look { tokens } => {
                 Answer::Looked(tokens.iter().map(|token| self.look(token)).collect())
             }
             Request::LookAtBallast { count, expires_at } => self.look_at_ballast(count, expires_at),
-            Request::List { subject } => match sessions.list(&sessions.subject_named(&subject)).await {
-                Ok(found) => {
-                    Answer::Sessions(found.iter().map(|found| found.sid.to_string()).collect())
+            Request::List { subject } => {
+                match sessions.list(&sessions.subject_named(&subject)).await {
+                    Ok(found) => {
+                        Answer::Sessions(found.iter().map(|found| found.sid.to_string()).collect())
+                    }
+                    Err(error) => Answer::Failed(error.kind().name().to_owned()),
                 }
-                Err(error) => Answer::Failed(error.kind().name().to_owned()),
-            },
+            }
             Request::Subject { subject } => {
                 match store.subject(&Subject::new(issuer, &subject)).await {
                     Ok(found) => Answer::Subject {

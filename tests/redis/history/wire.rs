@@ -74,35 +74,84 @@ pub(crate) fn ballast(number: usize, expires_at: u64) -> Token {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
-    Login { subject: String },
-    Refresh { token: String },
-    Logout { token: String },
-    EndSession { sid: String },
-    LogoutEverywhere { subject: String },
-    Block { subject: String },
-    Unblock { subject: String },
-    RevokeToken { token: Token, waits: bool },
-    RevokeSession { sid: String, until: u64 },
-    Cutoff { subject: String, second: u64, until: u64 },
+    Login {
+        subject: String,
+    },
+    Refresh {
+        token: String,
+    },
+    Logout {
+        token: String,
+    },
+    EndSession {
+        sid: String,
+    },
+    LogoutEverywhere {
+        subject: String,
+    },
+    Block {
+        subject: String,
+    },
+    Unblock {
+        subject: String,
+    },
+    RevokeToken {
+        token: Token,
+        waits: bool,
+    },
+    RevokeSession {
+        sid: String,
+        until: u64,
+    },
+    Cutoff {
+        subject: String,
+        second: u64,
+        until: u64,
+    },
     /// Revokes this part of the ballast.
-    Ballast { from: usize, to: usize, expires_at: u64 },
-    Look { tokens: Vec<Token> },
-    LookAtBallast { count: usize, expires_at: u64 },
-    List { subject: String },
-    Subject { subject: String },
+    Ballast {
+        from: usize,
+        to: usize,
+        expires_at: u64,
+    },
+    Look {
+        tokens: Vec<Token>,
+    },
+    LookAtBallast {
+        count: usize,
+        expires_at: u64,
+    },
+    List {
+        subject: String,
+    },
+    Subject {
+        subject: String,
+    },
     State,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Answer {
     Done,
-    Pair { access: String, refresh: String, sid: String },
+    Pair {
+        access: String,
+        refresh: String,
+        sid: String,
+    },
     /// One character for each token: `t`: revoked, `f`: not revoked, `-`: not known.
     Looked(String),
     /// How many are revoked, not revoked and not known; and the first that is not revoked.
-    Ballast { revoked: usize, passed: usize, unknown: usize, first: usize },
+    Ballast {
+        revoked: usize,
+        passed: usize,
+        unknown: usize,
+        first: usize,
+    },
     Sessions(Vec<String>),
-    Subject { generation: u64, blocked: bool },
+    Subject {
+        generation: u64,
+        blocked: bool,
+    },
     /// `why`: it is not fresh, if it is not.
     State {
         is_fresh: bool,

@@ -105,7 +105,10 @@ impl World {
 
     pub(crate) fn begin_loss(&mut self, keeps_replicated: bool) {
         self.faults += 1;
-        self.losses.push(Loss { end: None, keeps_replicated });
+        self.losses.push(Loss {
+            end: None,
+            keeps_replicated,
+        });
     }
 
     pub(crate) fn end_loss(&mut self) {
@@ -122,7 +125,9 @@ impl World {
 
     /// The same of what a replica had before it was acknowledged.
     pub(crate) fn lost_replicated_since(&self, then: Instant) -> bool {
-        self.losses.iter().any(|loss| !loss.keeps_replicated && loss.is_since(then))
+        self.losses
+            .iter()
+            .any(|loss| !loss.keeps_replicated && loss.is_since(then))
     }
 
     pub(crate) fn count_of_losses(&self) -> usize {
