@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::clients::{blocks_of, check_availability, check_blocks};
+use crate::clients::check_availability;
+use crate::logins::{blocks_of, check_blocks};
 use crate::model::{Model, Safety, Status, What};
 use crate::run::{Living, Run};
 use crate::service::GRACE;
