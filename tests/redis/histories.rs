@@ -164,8 +164,8 @@ async fn a_raise_that_is_repeated_on_a_promoted_server_hides_no_block() {
     eventually("it is raised", || entries() > before).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     let loads = x.state().loads;
-    way.set(Flow::Passes);
     let replica = pair.fail_over(&[&way]);
+    way.set(Flow::Passes);
     raising.await.unwrap().unwrap();
     have_all_beat(&replica).await;
     eventually("X has read all again", || x.state().loads > loads).await;

@@ -37,6 +37,7 @@ pub(crate) async fn operate(run: &Run, living: &Living, step: Step) {
         Operation::Refresh(0) => "refresh by the current token",
         Operation::Refresh(1) => "refresh by the one before",
         Operation::Refresh(_) => "refresh by an old one",
+        Operation::RefreshEnded => "refresh of an ended session",
         Operation::Race => "two refreshes at once",
         Operation::Logout => "logout",
         Operation::EndSession => "end a session",
@@ -57,6 +58,7 @@ pub(crate) async fn operate(run: &Run, living: &Living, step: Step) {
     match step.operation {
         Operation::Login => logins::login(run, living, &subject).await,
         Operation::Refresh(back) => renewals::refresh(run, living, step.pick, back).await,
+        Operation::RefreshEnded => renewals::refresh_ended(run, living, step.pick).await,
         Operation::Race => {
             let other = run.node(step.other_node).unwrap_or_else(|| living.clone());
             renewals::race(run, [living, &other], step.pick).await;

@@ -112,8 +112,8 @@ pub(crate) struct Model {
     pub(crate) lifts: Vec<Lift>,
     /// The refresh token that each one was renewed to.
     pub(crate) successors: HashMap<String, String>,
-    /// The highest generation seen of a subject, and when.
-    pub(crate) generations: HashMap<String, (u64, Instant)>,
+    /// The highest generation seen of a subject: when that call began, and when it ended.
+    pub(crate) generations: HashMap<String, (u64, Instant, Instant)>,
 }
 
 impl Cause {
