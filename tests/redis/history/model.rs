@@ -112,8 +112,8 @@ pub(crate) struct Model {
     pub(crate) lifts: Vec<Lift>,
     /// The refresh token that each one was renewed to.
     pub(crate) successors: HashMap<String, String>,
-    /// The highest generation seen of a subject, and when.
-    pub(crate) generations: HashMap<String, (u64, Instant)>,
+    /// The highest generation seen of a subject: when that call began, and when it ended.
+    pub(crate) generations: HashMap<String, (u64, Instant, Instant)>,
 }
 
 impl Cause {
@@ -324,6 +324,7 @@ impl Model {
     /// Notes what the nodes have told the servers again by now.
     pub(crate) fn settle(&mut self) {
         let now = Instant::now();
+        let is_settled = self.is_settled(now);
         let world = &self.world;
         let window = after_loss(world.max_staleness);
         for cause in &mut self.causes {
@@ -335,8 +336,11 @@ impl Model {
             let told = holders
                 .filter_map(|life| Some(world.clean_since(*life)? + window))
                 .min();
-            if let Some(told) = told.filter(|told| *told <= now) {
-                cause.safety = Safety::Safe(told);
+            // Two histories are put together once all nodes have told theirs.
+            let told = told.filter(|told| *told <= now && (is_settled || !cause.is_split));
+            if let Some(told) = told {
+                let end = cause.end.unwrap_or(now);
+                cause.safety = Safety::Safe(if cause.is_split { now } else { told.max(end) });
             }
         }
     }

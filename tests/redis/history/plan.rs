@@ -12,6 +12,8 @@ pub(crate) enum Operation {
     Login,
     /// By the current refresh token, the one before, or one long gone.
     Refresh(usize),
+    /// By the refresh token of a session that has ended.
+    RefreshEnded,
     /// Two renewals at once by the same token, on two nodes.
     Race,
     Logout,
@@ -48,6 +50,7 @@ pub(crate) fn step(random: &mut Random) -> Step {
         (22, Refresh(0)),
         (8, Refresh(1)),
         (3, Refresh(2)),
+        (8, RefreshEnded),
         (6, Race),
         (7, Logout),
         (3, EndSession),

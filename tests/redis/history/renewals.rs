@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::clients::{blocks_of, check_availability, check_blocks};
-use crate::model::{Model, Safety, Status, What};
+use crate::clients::check_availability;
+use crate::logins::{blocks_of, check_blocks};
+use crate::model::{Cause, Model, Safety, Session, Status, What};
 use crate::run::{Living, Run};
 use crate::service::GRACE;
 use crate::wire::{Answer, Request, Token};
@@ -32,6 +33,31 @@ fn take(run: &Run, choice: usize, back: usize) -> Option<(usize, usize)> {
 
 pub(crate) async fn refresh(run: &Run, living: &Living, choice: usize, back: usize) {
     if let Some((session, index)) = take(run, choice, back) {
+        renew(run, living, session, index).await;
+        run.model().sessions[session].is_busy = false;
+    }
+}
+
+/// Tries a session that was ended: nothing may bring it back.
+pub(crate) async fn refresh_ended(run: &Run, living: &Living, choice: usize) {
+    let ended = {
+        let mut model = run.model();
+        let is_ended = |session: &Session| {
+            let mut causes = model.causes.iter();
+            let is_known = |cause: &Cause| cause.status == Status::Known;
+            causes.any(|cause| is_known(cause) && cause.covers_session(session))
+        };
+        let sessions = model.sessions.iter().enumerate().rev().take(40);
+        let ended = sessions.filter(|(_, session)| !session.is_busy && is_ended(session));
+        let ended: Vec<usize> = ended.map(|(number, _)| number).collect();
+        let ended = (!ended.is_empty()).then(|| ended[choice % ended.len()]);
+        if let Some(number) = ended {
+            model.sessions[number].is_busy = true;
+        }
+        ended
+    };
+    if let Some(session) = ended {
+        let index = run.model().sessions[session].chain.len() - 1;
         renew(run, living, session, index).await;
         run.model().sessions[session].is_busy = false;
     }
@@ -283,10 +309,11 @@ fn check_refusal(
 /// The generation of a subject never falls, as long as nothing is lost.
 pub(crate) fn check_generation(run: &Run, subject: &str, generation: u64, began: Instant) {
     let mut model = run.model();
-    let now = Instant::now();
     let known = model.generations.get(subject).copied();
-    let is_kept = |(_, seen): &(u64, Instant)| *seen < began && !model.world.lost_since(*seen);
-    if let Some((highest, _)) = known.filter(is_kept) {
+    let is_kept = |(_, asked, seen): &(u64, Instant, Instant)| {
+        *seen < began && !model.world.lost_since(*asked)
+    };
+    if let Some((highest, ..)) = known.filter(is_kept) {
         run.record.check(
             "I3 generations rise",
             generation >= highest,
@@ -309,12 +336,12 @@ pub(crate) fn check_generation(run: &Run, subject: &str, generation: u64, began:
                 format!("{subject} is of generation {generation}; tokens of {ended} were ended")
             });
     }
-    let is_higher =
-        known.is_none_or(|(highest, seen)| generation > highest || model.world.lost_since(seen));
+    let is_higher = known
+        .is_none_or(|(highest, asked, _)| generation > highest || model.world.lost_since(asked));
     if is_higher {
         model
             .generations
-            .insert(subject.to_owned(), (generation, now));
+            .insert(subject.to_owned(), (generation, began, Instant::now()));
     }
 }
 
