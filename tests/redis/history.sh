@@ -2,7 +2,7 @@
 # Random histories over Redis with faults, held against what the store promises. See
 # tests/redis/history/main.rs for what is checked.
 #
-# Without options: the part of the whole check, about three minutes: fixed seeds in all modes, and a
+# Without options: a short run of about three minutes: fixed seeds in all modes, and a
 # random one, which is printed. By hand:
 #
 #   bash tests/redis/history.sh --seeds 30 --seconds 60 [--mode single|processes|sentinel|cluster]
