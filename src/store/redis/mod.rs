@@ -117,7 +117,7 @@
 //! ```text
 //! ACL SETUSER service on >password ~{jwt}:*
 //!     +eval +evalsha +xread +wait
-//!     +del +get +hget +hgetall +hmget +hscan +hset +info +pexpire +pttl +set +time
+//!     +del +exists +get +hexists +hget +hgetall +hmget +hscan +hset +info +pexpire +pttl +set +time
 //!     +xadd +xrange +xrevrange +zadd +zrange +zrem +zremrangebyscore +zscan +zscore
 //! ```
 //!
