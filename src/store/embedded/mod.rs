@@ -68,12 +68,13 @@
 //!
 //! | sessions | open | file | resident, once open | a renewal, 1 caller | 64 callers | renewals a second, 64 callers |
 //! | --- | --- | --- | --- | --- | --- | --- |
-//! | 10,000 | 0.05 s | 10 MiB | 3 MiB | 22 ms | 20 ms | 3,300 |
-//! | 100,000 | 0.2 s | 80 MiB | 14 MiB | 17 ms | 36 ms | 1,800 |
-//! | 1,000,000 | 3.3 s | 641 MiB | 73 MiB | 21 ms | 26 ms | 2,500 |
+//! | 10,000 | 0.06 s | 10 MiB | 8 MiB | 22 ms | 20 ms | 3,300 |
+//! | 100,000 | 0.6 s | 80 MiB | 51 MiB | 17 ms | 36 ms | 1,800 |
+//! | 1,000,000 | about 5 s | 641 MiB | about 140 MiB | 21 ms | 26 ms | 2,500 |
 //!
-//! A renewal is two syncs, whoever else shares them: the second is what makes a file that was not closed open as fast as
-//! one that was, without reading it all. To the memory comes the [cache](EmbeddedStoreOptions::cache), as it fills.
+//! A renewal is two syncs, shared by all calls at the same time. The second makes it certain after a
+//! crash which commit counts. `open` reads the whole file to check it, in about a second per 500 MiB
+//! once the system has it in memory, which fills the [cache](EmbeddedStoreOptions::cache).
 
 mod error;
 mod file;
