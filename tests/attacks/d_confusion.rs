@@ -679,7 +679,7 @@ fn random_bytes(state: &mut u64, length: usize) -> Vec<u8> {
 /// As bytes, and as the texts that tools write them in. `SECRETS` sets how many of each length.
 #[test]
 fn d05_random_secrets_are_never_taken_for_keys() {
-    let secrets = std::env::var("SECRETS").map_or(200, |count| count.parse().unwrap());
+    let secrets = std::env::var("SECRETS").map_or(100, |count| count.parse().unwrap());
     let mut state = 14;
     for length in 32..=133 {
         for _ in 0..secrets {
