@@ -70,7 +70,6 @@
 //! | --- | --- | --- | --- | --- | --- | --- |
 //! | 10,000 | 0.06 s | 10 MiB | 8 MiB | 22 ms | 20 ms | 3,300 |
 //! | 100,000 | 0.6 s | 80 MiB | 51 MiB | 17 ms | 36 ms | 1,800 |
-//! | 1,000,000 | about 5 s | 641 MiB | about 140 MiB | 21 ms | 26 ms | 2,500 |
 //!
 //! A renewal is two syncs, shared by all calls at the same time. The second makes it certain after a
 //! crash which commit counts. `open` reads the whole file to check it, in about a second per 500 MiB
