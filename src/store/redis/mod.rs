@@ -80,8 +80,9 @@
 //!
 //! # What it takes
 //!
-//! A revoked token takes some 130 bytes in Redis, 14 on each node, and for a minute some 80 more in the stream. A node keeps two
-//! connections, one more with [`replicas`](RedisStoreOptions::replicas).
+//! A revoked token takes some 130 bytes in Redis and 14 on each node. The stream takes some 90 more,
+//! for one to two minutes. A node keeps two connections, one more with
+//! [`replicas`](RedisStoreOptions::replicas).
 //!
 //! All sessions of a subject are listed, and ended, in one step of the server, which takes longer than a call waits if there are some
 //! hundred thousand of them: limit how often one subject may log in.
