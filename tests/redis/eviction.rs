@@ -129,7 +129,8 @@ async fn a_key_that_is_gone_is_written_back() {
             .await;
             all_fresh(&nodes).await;
             server.ask::<u64>(cmd("DEL").arg(&key));
-            // Before any beat: the first thing that is written there must not hide that it was gone.
+            // Before any beat: the first thing that is written there must not hide that it was
+            // gone.
             let next = thing();
             if writes {
                 nodes[1].revoke(&next.revocation()).await.unwrap();

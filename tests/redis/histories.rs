@@ -1,5 +1,5 @@
-//! A master dies, and a replica takes its place that has another history. Nothing that a fresh node holds is missing on a node that
-//! comes later.
+//! A master dies, and a replica takes its place that has another history. Nothing that a fresh node
+//! holds is missing on a node that comes later.
 
 use std::time::{Duration, Instant};
 
@@ -95,8 +95,9 @@ impl Pair {
     }
 }
 
-/// X's write is read from the master, and its answer is lost. Y writes to the replica that is promoted, whose clock is behind.
-/// X's write is repeated there, and ends up after what Y wrote, at a place that X has read past.
+/// X's write is read from the master, and its answer is lost. Y writes to the replica that is
+/// promoted, whose clock is behind. X's write is repeated there, and ends up after what Y wrote, at
+/// a place that X has read past.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_is_repeated_on_a_promoted_server_hides_nothing() {
     let pair = Pair::start(-5).await;
@@ -142,7 +143,8 @@ async fn a_write_that_is_repeated_on_a_promoted_server_hides_nothing() {
     assert_eq!(is_dead(&x, 0), Some(true));
 }
 
-/// X's raise is repeated on the server that is promoted, which has not heard of a block that came before it.
+/// X's raise is repeated on the server that is promoted, which has not heard of a block that came
+/// before it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_raise_that_is_repeated_on_a_promoted_server_hides_no_block() {
     let pair = Pair::start(0).await;
@@ -257,7 +259,8 @@ async fn all_restored(server: &Server, expires_at: NumericDate) -> usize {
     panic!("{first:?} of {COUNT} revoked tokens pass on new nodes");
 }
 
-/// The server forgets everything, and dies in the midst of being told again by nodes that read nothing for a second.
+/// The server forgets everything, and dies in the midst of being told again by nodes that read
+/// nothing for a second.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_that_are_lost_before_they_are_read_are_restored_again() {
     let pair = Pair::start(0).await;
@@ -369,7 +372,8 @@ async fn what_is_learnt_by_lifting_no_block_is_expected_to_be_read() {
     assert_eq!(is_dead(&new, 0), Some(true));
 }
 
-/// X reads the state of a master that dies before X has read the stream. The replica lacks the last writes.
+/// X reads the state of a master that dies before X has read the stream. The replica lacks the last
+/// writes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_found_in_the_state_is_expected_to_be_read() {
     let pair = Pair::start(0).await;

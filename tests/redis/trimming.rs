@@ -1,4 +1,5 @@
-//! The stream is kept for as long as nodes need it, and not much longer, whatever the server's clock does.
+//! The stream is kept for as long as nodes need it, and not much longer, whatever the server's
+//! clock does.
 
 use std::time::Duration;
 
@@ -27,7 +28,8 @@ fn length(server: &Server) -> u64 {
     server.ask(cmd("XLEN").arg("{jwt}:stream"))
 }
 
-/// The clock goes from one time to the next. What is kept at the end is what came in the last `kept` of these.
+/// The clock goes from one time to the next. What is kept at the end is what came in the last
+/// `kept` of these.
 async fn bounded(clocks: &[i64], least: u64, most: u64) {
     let (server, clock) = Server::with_clock();
     clock.set(clocks[0]);
@@ -85,4 +87,26 @@ async fn a_clock_that_is_set_back_often_keeps_the_stream_for_a_minute() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_stream_is_kept_for_a_minute_at_least() {
     bounded(&(0..20).map(|step| step * 10).collect::<Vec<_>>(), 6, 13).await;
+}
+
+/// The ids of the stream that was deleted are higher than those of the next, which must not be
+/// trimmed by them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_is_gone_takes_its_ids_along() {
+    let (server, clock) = Server::with_clock();
+    let node = connect(
+        options().max_staleness(Duration::from_secs(20)),
+        server.client(),
+    )
+    .await;
+    for (round, seconds) in (0..).zip(minutes(0, 4)) {
+        clock.set(seconds);
+        write(&node, round).await;
+    }
+    clock.set(-3600);
+    server.ask::<u64>(cmd("DEL").arg("{jwt}:stream"));
+    write(&node, 4).await;
+    write(&node, 5).await;
+    let kept = length(&server);
+    assert!(kept >= 2 * ENTRIES, "{kept} entries");
 }

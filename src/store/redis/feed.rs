@@ -219,9 +219,10 @@ struct Loaded {
     restores: bool,
 }
 
-/// Notes where the stream ends, then takes in the state: what comes meanwhile is read from the stream. Then writes an entry that says
-/// nothing, and expects to read it: the server may lose what was found in its state and written after the place that was noted,
-/// and its stream would go on from there all the same.
+/// Notes where the stream ends, then takes in the state: what comes meanwhile is read from the
+/// stream. Then writes an entry that says nothing, and expects to read it: the server may lose what
+/// was found in its state and written after the place that was noted, and its stream would go on
+/// from there all the same.
 async fn load(shared: &Shared, back: Duration) -> Result<Loaded, RedisStoreError> {
     let overflows = shared.health.overflows();
     let nonce = random_name()?;
@@ -251,7 +252,8 @@ async fn load(shared: &Shared, back: Duration) -> Result<Loaded, RedisStoreError
         position: position.ok_or(RedisStoreError::Reply)?,
         last: bytes(last).ok_or(RedisStoreError::Reply)?.to_vec(),
     };
-    // At once, one after the other: a write that is acknowledged in between would be neither expected nor written back.
+    // At once, one after the other: a write that is acknowledged in between would be neither
+    // expected nor written back.
     shared.own.begin_load();
     let holds_something = shared.holds_something();
     scan(shared, process, "revoked", |member, until| {
@@ -417,8 +419,8 @@ pub(super) fn take<'a>(
     Ok(makes_sense)
 }
 
-/// Takes in a sign of life. Whether nothing is missing that this node wrote before it, if it is its own. `policy`: by which the server
-/// evicted keys when it was written.
+/// Takes in a sign of life. Whether nothing is missing that this node wrote before it, if it is its
+/// own. `policy`: by which the server evicted keys when it was written.
 fn hear(shared: &Shared, name: &[u8], read: Position, own: &[u8], policy: Option<&[u8]>) -> bool {
     if name.len() != NAME {
         return false;
@@ -486,8 +488,8 @@ fn warn_of_eviction(policy: &str, is_allowed: bool) {
 #[cfg(not(feature = "tracing"))]
 fn warn_of_eviction(_: &str, _: bool) {}
 
-/// Tells the server, and so the other nodes, what this one holds and they may not. Each page is a write of this node's own: if it is not
-/// read, the server has lost it, and all is restored again.
+/// Tells the server, and so the other nodes, what this one holds and they may not. Each page is a
+/// write of this node's own: if it is not read, the server has lost it, and all is restored again.
 async fn restore(shared: &Shared) -> Result<(), RedisStoreError> {
     let now = shared.now_in_seconds();
     let leeway = Shared::LEEWAY_SECONDS;

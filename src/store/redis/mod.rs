@@ -36,9 +36,9 @@
 //! - The node read the whole state, and the entry that it wrote afterwards does not appear.
 //! - A key is gone: the server starts a new history.
 //!
-//! A call may run twice: after a lost connection the store repeats it, and so does the cluster client
-//! of the crate `redis` by itself. If both runs hit the same history, the second finds the first. If
-//! not, their entries have different hashes, and the nodes notice.
+//! A call may run twice: after a lost connection the store repeats it, and so does the cluster
+//! client of the crate `redis` by itself. If both runs hit the same history, the second finds the
+//! first. If not, their entries have different hashes, and the nodes notice.
 //!
 //! A revocation that any living node has made or read therefore survives the loss of the server's
 //! last writes, or of all. Until it is written back, for a second or so, nodes that had not read it
@@ -70,8 +70,8 @@
 //! live. Nodes do not write sessions back.
 //!
 //! Keys must not be evicted. The store accepts `maxmemory 0` with any policy, and otherwise only
-//! `maxmemory-policy noeviction`; both are the server's defaults. It asks `INFO memory` with each sign
-//! of life. Under another policy no node is fresh, and each says why:
+//! `maxmemory-policy noeviction`; both are the server's defaults. It asks `INFO memory` with each
+//! sign of life. Under another policy no node is fresh, and each says why:
 //! [`Eviction`](RedisStoreError::Eviction). `volatile-*` policies evict sessions and their lists.
 //! [`allow_eviction`](RedisStoreOptions::allow_eviction) accepts all policies.
 //!

@@ -130,10 +130,10 @@ impl RedisStoreOptions {
     ///
     /// # Warning
     ///
-    /// An evicted key takes all revocations or all blocks with it. Living nodes write back what they
-    /// hold, within a second or so. Until then, and after a restart of all nodes for ever, revoked
-    /// tokens pass and blocked users log in. Evicted sessions end. The store logs a warning each time
-    /// that it reads the state.
+    /// An evicted key takes all revocations or all blocks with it. Living nodes write back what
+    /// they hold, within a second or so. Until then, and after a restart of all nodes for ever,
+    /// revoked tokens pass and blocked users log in. Evicted sessions end. The store logs a warning
+    /// each time that it reads the state.
     pub fn allow_eviction(mut self) -> Self {
         self.allows_eviction = true;
         self

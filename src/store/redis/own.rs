@@ -1,8 +1,9 @@
 //! What this node has written to the stream and not read there yet.
 
 //!
-//! A call writes one or more entries to the stream, and everything else that it does, in one step: the server keeps all of it or
-//! nothing. So it is enough to expect one entry of each call, the last one.
+//! A call writes one or more entries to the stream, and everything else that it does, in one step:
+//! the server keeps all of it or nothing. So it is enough to expect one entry of each call, the
+//! last one.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,7 +23,8 @@ struct Entry {
     expected: Option<Moment>,
     /// Whether somebody waits for it to be read.
     is_awaited: bool,
-    /// The last entry of this call that was read. Another execution of the call may have written it, on another server.
+    /// The last entry of this call that was read. Another execution of the call may have written
+    /// it, on another server.
     read: Option<(Read, Vec<u8>)>,
     /// Whether the call was under way when the node last began to read the state.
     is_early: bool,
@@ -88,8 +90,9 @@ impl Own {
         missing.any(|entry| entry.expected.is_some_and(|at| at.is_before(moment)))
     }
 
-    /// The node knows from where it will read the stream, and is about to read the state. It expects nothing any more that was
-    /// acknowledged by now: the caller must write back all that the node holds at this moment.
+    /// The node knows from where it will read the stream, and is about to read the state. It
+    /// expects nothing any more that was acknowledged by now: the caller must write back all that
+    /// the node holds at this moment.
     pub(super) fn begin_load(&self) {
         let mut entries = self.entries();
         entries.retain(|_, entry| entry.is_awaited || entry.tag.is_none());
@@ -103,8 +106,9 @@ impl Own {
         }
     }
 
-    /// The state was read. Whether a call was acknowledged meanwhile that was under way when that began. It may have been written
-    /// before the place from where the stream is read, so it is not expected: the caller must write back what the node holds.
+    /// The state was read. Whether a call was acknowledged meanwhile that was under way when that
+    /// began. It may have been written before the place from where the stream is read, so it is not
+    /// expected: the caller must write back what the node holds.
     pub(super) fn end_load(&self) -> bool {
         let mut entries = self.entries();
         let mut is_any = false;
@@ -262,7 +266,8 @@ mod tests {
         assert!(!own.end_load());
     }
 
-    /// It may have been written before the place from where the stream is read, by a server that is lost.
+    /// It may have been written before the place from where the stream is read, by a server that is
+    /// lost.
     #[test]
     fn what_is_acknowledged_while_the_state_is_read_is_written_back_or_expected() {
         let own = Own::default();

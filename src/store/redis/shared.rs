@@ -303,8 +303,9 @@ impl Shared {
 
     /// Runs a script, and once more if the connection had broken, by the same name: who would do harm twice notices.
     ///
-    /// The client of a Cluster repeats calls by itself, too. Either way both servers may run the call, one of them after a history that the
-    /// other does not have. The entries then have different tags.
+    /// The client of a Cluster repeats calls by itself, too. Either way both servers may run the
+    /// call, one of them after a history that the other does not have. The entries then have
+    /// different tags.
     pub(super) async fn call_twice(
         &self,
         nonce: &str,
@@ -524,8 +525,9 @@ impl Shared {
         Ok(())
     }
 
-    /// Takes in what a script has answered that may have changed a subject: the tag of its entry in the stream, and the record. Where
-    /// nothing was changed the record may be news all the same, so this is a write of its own in any case.
+    /// Takes in what a script has answered that may have changed a subject: the tag of its entry in
+    /// the stream, and the record. Where nothing was changed the record may be news all the same,
+    /// so this is a write of its own in any case.
     pub(super) async fn changed(
         &self,
         ticket: &mut Ticket<'_>,

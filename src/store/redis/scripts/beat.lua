@@ -1,5 +1,5 @@
--- A sign of life of a node: its name, how far it has read, by id and hash, and the policy if the server evicts keys. What is not in
--- this stream was read in another, and says nothing of this one.
+-- A sign of life of a node: its name, how far it has read, by id and hash, and the policy if the
+-- server evicts keys. What is not in this stream was read in another, and says nothing of this one.
 local function eviction()
   local info = redis.call('INFO', 'memory')
   local policy = string.match(info, '\nmaxmemory_policy:([%w-]+)')

@@ -1,5 +1,6 @@
--- After which entry to begin to read, by id and hash, and which process says so: that before the first which is no older than so
--- many milliseconds, or else the last. Ids go by a clock that may have been set back since, so the higher of the two counts.
+-- After which entry to begin to read, by id and hash, and which process says so: that before the
+-- first which is no older than so many milliseconds, or else the last. Ids go by a clock that may
+-- have been set back since, so the higher of the two counts.
 local function before(id)
   local milliseconds, number = string.match(id, '^(%d+)-(%d+)$')
   if number ~= '0' then return milliseconds .. '-' .. whole(tonumber(number) - 1) end

@@ -1,4 +1,5 @@
--- What all scripts begin with. Keys: the state, the subjects, the stream, and where the stream ends.
+-- What all scripts begin with. Keys: the state, the subjects, the stream, and where the stream
+-- ends.
 local state, subjects, stream, last = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 -- A nonce of this call, the same if it is made again; the caller's time in milliseconds; how long the stream reaches back, in
 -- seconds; what tells the caller's secret; whether the nodes are to say at once that they have read it.
@@ -21,7 +22,8 @@ if secret ~= probe then
   return redis.error_reply('OTHERSECRET the keys belong to nodes with another secret')
 end
 
--- Names a process of a server and the history that it replicates. The name changes with each start, and with each promotion.
+-- Names a process of a server and the history that it replicates. The name changes with each start,
+-- and with each promotion.
 local function process()
   local info = redis.call('INFO', 'server', 'replication')
   return string.match(info, 'run_id:(%w+)') .. ':' .. (string.match(info, 'master_replid:(%w+)') or '')
@@ -35,11 +37,12 @@ local function digest(length, ...)
   return string.sub(redis.sha1hex(table.concat({ ... }, '\0')), 1, length)
 end
 
--- Where the stream ends: the hash of the last entry. Two checkpoints: the stream's last id, twice taken. The age of the newer
--- checkpoint, and when that was counted, in milliseconds.
+-- Where the stream ends: the hash of the last entry. Two checkpoints: the stream's last id, twice
+-- taken. The age of the newer checkpoint, and when that was counted, in milliseconds.
 --
--- The state and the subjects each hold an empty member that nobody removes. If one is missing, or the hash is, then a key is gone.
--- What it held may be missing here, so the history begins anew: the nodes read the state, and write back what they hold.
+-- The state and the subjects each hold an empty member that nobody removes. If one is missing, or
+-- the hash is, then a key is gone. What it held may be missing here, so the history begins anew:
+-- the nodes read the state, and write back what they hold.
 local tail
 local function open()
   if tail then return tail end
@@ -57,11 +60,13 @@ local function open()
   return tail
 end
 
--- Appends an entry, and answers its tag: the nonce, and a hash over the entry and the hash of the one before. So equal hashes mean
--- equal histories, on whatever server, and a call that is made again gets another tag unless all that came before it is the same.
--- An entry without members says nothing: whoever reads it knows that all before it was kept.
+-- Appends an entry, and answers its tag: the nonce, and a hash over the entry and the hash of the
+-- one before. So equal hashes mean equal histories, on whatever server, and a call that is made
+-- again gets another tag unless all that came before it is the same. An entry without members says
+-- nothing: whoever reads it knows that all before it was kept.
 --
--- The stream is trimmed at the older checkpoint. That is older than the retention by time that has passed, whatever the clock says.
+-- The stream is trimmed at the older checkpoint. That is older than the retention by time that has
+-- passed, whatever the clock says.
 local function append(...)
   local at = open()
   appended = appended + 1
@@ -98,8 +103,9 @@ local function revoke(member, till)
 end
 
 -- A subject: generation, until when tokens of earlier ones may live, whether it is blocked, when it was last blocked or that was
--- lifted, how often it was changed, and the tags of the last 24 changes, the newest first. A tag is a hash over the change and the
--- tags before it: equal tags mean equal histories of the subject, on whatever server.
+-- lifted, how often it was changed, and the tags of the last 24 changes, the newest first. A tag is
+-- a hash over the change and the tags before it: equal tags mean equal histories of the subject, on
+-- whatever server.
 local function parse(text)
   local g, t, b, c, n, tags = string.match(text, '^(%d+):(%d+):(%d):(%d+):(%d+):(.*)$')
   if not g then return nil end
@@ -149,8 +155,9 @@ local function changed(field, s)
   return { keep(field, s), record(s), 1 }
 end
 
--- Says what a subject is that needed no change. The caller learns it all the same, so it must read that it was kept: hence an entry
--- that says nothing. `done`: whether the caller has changed it before.
+-- Says what a subject is that needed no change. The caller learns it all the same, so it must read
+-- that it was kept: hence an entry that says nothing. `done`: whether the caller has changed it
+-- before.
 local function unchanged(s, done)
   return { append(), record(s), done and 1 or 0 }
 end

@@ -1,5 +1,6 @@
--- What a node holds, and this server may have lost: pairs of member and end. What is here already another node may have written
--- back just now, so the caller must read that it was kept: hence an entry in any case.
+-- What a node holds, and this server may have lost: pairs of member and end. What is here already
+-- another node may have written back just now, so the caller must read that it was kept: hence an
+-- entry in any case.
 local tag
 for index = 6, #ARGV, 2 do
   local known = redis.call('ZSCORE', state, ARGV[index])

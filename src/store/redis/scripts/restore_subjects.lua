@@ -1,7 +1,8 @@
--- The same for subjects: how long access tokens live at most, in seconds, and pairs of field and record. Answers the tag of the last
--- entry, and the records as they are now. Of two records the one that descends from the other counts. Where neither does, history
--- has split: then whatever one of them refuses is refused, and since either may have been the later one to be raised, what both of
--- them were raised to.
+-- The same for subjects: how long access tokens live at most, in seconds, and pairs of field and
+-- record. Answers the tag of the last entry, and the records as they are now. Of two records the
+-- one that descends from the other counts. Where neither does, history has split: then whatever one
+-- of them refuses is refused, and since either may have been the later one to be raised, what both
+-- of them were raised to.
 local longest = tonumber(ARGV[6])
 local tag
 local function restore(field, text)
