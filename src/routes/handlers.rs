@@ -65,7 +65,7 @@ impl<S: SessionStore> SessionRoutes<S> {
     /// As [`SessionRoutes::new`], with your own cookies.
     #[must_use]
     pub fn with_cookies(sessions: Sessions<S>, cookies: SessionCookies) -> Self {
-        let whatever_age = verifier(&sessions).ignore_expiry().without_cache();
+        let whatever_age = verifier(&sessions).ignore_expiry();
         Self {
             sessions: sessions.max_token_length(cookies.max_token_length()),
             shared: Arc::new(Shared {

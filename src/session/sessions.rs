@@ -18,6 +18,7 @@ use super::store::{Created, Refusal, Rotated, Rotation, Session, SessionStore, S
 use super::token_pair::TokenPair;
 use crate::claims::{NumericDate, RegisteredClaims};
 use crate::clock::{Clock, SystemClock};
+use crate::json::is_shallow;
 use crate::keys::{KeySet, SignError, SigningKeySet, TokenHeader};
 use crate::verify::{VerifiedToken, Verifier};
 
@@ -752,10 +753,9 @@ impl<S: SessionStore> Sessions<S> {
 
 const TEN_YEARS: u64 = 10 * 366 * 24 * 60 * 60;
 
-/// Whether a handler can read the claims again: JSON that nests too deeply is written, but not read.
+/// Whether a verifier reads the claims again: JSON that nests too deeply is written, but not read.
 fn can_be_read(claims: &Map<String, Value>) -> bool {
-    let json = serde_json::to_string(claims);
-    json.is_ok_and(|json| serde_json::from_str::<Value>(&json).is_ok())
+    serde_json::to_vec(claims).is_ok_and(|json| is_shallow(&json))
 }
 
 #[track_caller]

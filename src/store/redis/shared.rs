@@ -574,10 +574,14 @@ impl Shared {
 
     /// The subjects of which something is known that still counts. Drops what does not.
     pub(super) fn live_subjects(&self) -> Vec<u64> {
+        self.drop_dead_subjects();
+        self.records().keys().copied().collect()
+    }
+
+    fn drop_dead_subjects(&self) {
         let now = self.now_in_seconds();
-        let mut records = self.records();
-        records.retain(|_, record| record.counts(now, Self::LEEWAY_SECONDS));
-        records.keys().copied().collect()
+        self.records()
+            .retain(|_, record| record.counts(now, Self::LEEWAY_SECONDS));
     }
 
     /// Drops records that do not count any more, once a minute.
@@ -586,7 +590,7 @@ impl Shared {
         // The clock may have been set back.
         if now.abs_diff(self.pruned.load(Ordering::Acquire)) >= 60 {
             self.pruned.store(now, Ordering::Release);
-            drop(self.live_subjects());
+            self.drop_dead_subjects();
         }
     }
 
