@@ -7,9 +7,11 @@ use http::HeaderValue;
 
 /// Sets and clears the cookie that holds a token.
 ///
-/// `HttpOnly`, and `Secure` unless [asked otherwise](TokenCookie::insecure); `Path=/` and `SameSite=Lax` unless changed.
+/// `HttpOnly`, and `Secure` unless [asked otherwise](TokenCookie::insecure); `Path=/` and
+/// `SameSite=Lax` unless changed.
 ///
-/// Browsers enforce attributes by the name's prefix, in any case, and refuse a cookie without them. So does this type:
+/// Browsers enforce attributes by the name's prefix, in any case, and refuse a cookie without them.
+/// So does this type:
 ///
 /// | prefix | what it needs | what it keeps out |
 /// | --- | --- | --- |
@@ -57,15 +59,16 @@ impl TokenCookie {
     /// The most that browsers keep of a cookie, in bytes, attributes included. A larger one they drop without a word.
     pub const MAX_LENGTH: usize = 4096;
 
-    /// The most that browsers read of an attribute. A longer one they ignore: without its `Path` the cookie would be
-    /// another one.
+    /// The most that browsers read of an attribute. A longer one they ignore: without its `Path`
+    /// the cookie would be another one.
     const MAX_ATTRIBUTE_LENGTH: usize = 1024;
 
     /// A cookie of this name.
     ///
     /// # Errors
     ///
-    /// [`CookieError::Name`] if the name is no token of RFC 9110 §5.6.2, or has more than 1,024 bytes.
+    /// [`CookieError::Name`] if the name is no token of RFC 9110 §5.6.2, or has more than 1,024
+    /// bytes.
     pub fn new(name: &str) -> Result<Self, CookieError> {
         Ok(Self {
             name: CookieName::new(name)?,
@@ -88,8 +91,8 @@ impl TokenCookie {
     ///
     /// # Errors
     ///
-    /// [`CookieError::Prefix`] if the name begins with `__Host-`, `__Http-` or `__Secure-`: browsers take those with
-    /// `Secure` only.
+    /// [`CookieError::Prefix`] if the name begins with `__Host-`, `__Http-` or `__Secure-`:
+    /// browsers take those with `Secure` only.
     pub fn insecure(mut self) -> Result<Self, CookieError> {
         if self.name.is_secure() {
             return Err(CookieError::Prefix);
@@ -102,8 +105,9 @@ impl TokenCookie {
     ///
     /// # Errors
     ///
-    /// [`CookieError::Prefix`] for a `__Host-` cookie, unless it is `/`. [`CookieError::Attribute`] if it does not begin with `/`,
-    /// holds what cannot stand in a cookie, or has more than 1,024 bytes, which browsers ignore.
+    /// [`CookieError::Prefix`] for a `__Host-` cookie, unless it is `/`. [`CookieError::Attribute`]
+    /// if it does not begin with `/`, holds what cannot stand in a cookie, or has more than 1,024
+    /// bytes, which browsers ignore.
     pub fn path(mut self, path: &str) -> Result<Self, CookieError> {
         if self.name.is_host() && path != "/" {
             return Err(CookieError::Prefix);
@@ -120,8 +124,8 @@ impl TokenCookie {
     ///
     /// # Errors
     ///
-    /// [`CookieError::Prefix`] for a `__Host-` cookie. [`CookieError::Attribute`] if it is empty, longer
-    /// than 1,024 bytes, or holds what is no host name.
+    /// [`CookieError::Prefix`] for a `__Host-` cookie. [`CookieError::Attribute`] if it is empty,
+    /// longer than 1,024 bytes, or holds what is no host name.
     pub fn domain(mut self, domain: &str) -> Result<Self, CookieError> {
         if self.name.is_host() {
             return Err(CookieError::Prefix);
@@ -260,8 +264,9 @@ impl fmt::Debug for CookieName {
 pub enum CookieError {
     /// The name is empty, too long, or holds what a cookie's name may not.
     Name,
-    /// Browsers would refuse the cookie for the prefix of its name: a `__Host-` cookie with a `Path` other than
-    /// `/` or with a `Domain`; a `__Host-`, `__Http-` or `__Secure-` cookie without `Secure`.
+    /// Browsers would refuse the cookie for the prefix of its name: a `__Host-` cookie with a
+    /// `Path` other than `/` or with a `Domain`; a `__Host-`, `__Http-` or `__Secure-` cookie
+    /// without `Secure`.
     Prefix,
     /// The `Path` or `Domain` is malformed.
     Attribute,

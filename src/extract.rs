@@ -125,8 +125,8 @@ fn token(parts: &Parts) -> Result<Option<&VerifiedToken>, AuthError> {
 pub trait Permission: 'static {
     /// What the token must hold. Called for every request.
     ///
-    /// Here the builders of [`Require`] do not panic. If one is misused, a text that is no scope for
-    /// example, the answer is 500 ([`AuthErrorKind::Misconfigured`]) to every request.
+    /// Here the builders of [`Require`] do not panic. If one is misused, a text that is no scope
+    /// for example, the answer is 500 ([`AuthErrorKind::Misconfigured`]) to every request.
     fn require() -> Require;
 }
 

@@ -219,7 +219,8 @@ async fn a_clock_that_stays_ahead_revokes_only_up_to_what_was_dropped() {
     }
 }
 
-/// A revocation that was dropped years before its time costs the tokens that expire before it, and no others.
+/// A revocation that was dropped years before its time costs the tokens that expire before it, and
+/// no others.
 #[tokio::test(flavor = "multi_thread")]
 async fn dropping_a_far_revocation_revokes_up_to_its_expiry() {
     let directory = Temporary::new();
@@ -374,7 +375,7 @@ impl Content {
             call.await.unwrap();
         }
         store.close().await;
-        // So that what is searched for below is live, not a copy of old.
+        // So that what is searched for below is live, not an older copy.
         let mut database = redb::Database::open(path).unwrap();
         database.compact().unwrap();
         Self { rows, last: None }

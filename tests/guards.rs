@@ -417,7 +417,8 @@ async fn a_waiting_guard_calls_the_service_that_was_ready() {
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
 }
 
-/// A layer is built when the service starts, and panics there. A permission is built for each request.
+/// A layer is built when the service starts, and panics there. A permission is built for each
+/// request.
 #[tokio::test]
 async fn a_permission_that_is_built_wrongly_refuses_and_does_not_panic() {
     macro_rules! permissions {

@@ -1,4 +1,5 @@
-//! Renewal and logout as clients really call them: bodies, cookies, origins, tokens that nobody reads.
+//! Renewal and logout as clients really call them: bodies, cookies, origins, tokens that nobody
+//! reads.
 #![cfg(all(feature = "axum", feature = "testing"))]
 #![expect(
     clippy::unwrap_used,
@@ -350,7 +351,8 @@ async fn l14_logout_rids_the_browser_of_cookies_that_nobody_reads() {
     assert_eq!(*world.ended.lock().unwrap(), 0);
 }
 
-/// Another site's request carries no `SameSite` cookie. It must not log anybody out by `Set-Cookie`.
+/// Another site's request carries no `SameSite` cookie. It must not log anybody out by
+/// `Set-Cookie`.
 #[tokio::test]
 async fn l14_the_origin_counts_even_without_a_cookie() {
     let world = world();

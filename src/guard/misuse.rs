@@ -31,8 +31,9 @@ pub(super) fn misuse(message: &'static str) {
     }
 }
 
-/// Runs `build`, in which misuse is an error. A layer is built when a service starts, where a panic is
-/// right. A permission is built for a request, where one would end the connection, or the process.
+/// Runs `build`, in which misuse is an error. A layer is built when a service starts, where a panic
+/// is right. A permission is built for a request, where one would end the connection, or the
+/// process.
 #[cfg(feature = "axum")]
 pub(crate) fn kept<T>(build: impl FnOnce() -> T) -> Result<T, Misuse> {
     /// Restores what was there, even if `build` panics by itself.

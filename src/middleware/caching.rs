@@ -29,8 +29,9 @@ impl Sharing {
     }
 }
 
-/// Gives an answer what RFC 9111 §3.5 gives one to `Authorization`: no shared cache stores it, unless
-/// its handler says that they may. Unlike there, `must-revalidate` alone says nothing of the kind.
+/// Gives an answer what RFC 9111 §3.5 gives one to `Authorization`: no shared cache stores it,
+/// unless its handler says that they may. Unlike there, `must-revalidate` alone says nothing of the
+/// kind.
 pub(super) fn keep_private(headers: &mut HeaderMap) {
     headers
         .entry(CACHE_CONTROL)
@@ -91,8 +92,8 @@ fn decides(directive: &[u8]) -> bool {
     }
 }
 
-/// The members of a list (RFC 9110 §5.6.1), which commas separate outside of quoted strings. `None` if
-/// a string is not closed.
+/// The members of a list (RFC 9110 §5.6.1), which commas separate outside of quoted strings. `None`
+/// if a string is not closed.
 fn members(line: &[u8]) -> Option<Vec<&[u8]>> {
     let mut is_quoted = false;
     let mut is_escaped = false;

@@ -109,8 +109,8 @@ fn has_effects(request: RequestHead<'_>) -> bool {
             .any(|name| request.headers.contains_key(name))
 }
 
-/// Whether anything but `h2c` is asked for, which carries the same request over HTTP/2 (RFC 7540 §3.2). Over HTTP/2
-/// itself an upgrade is a `CONNECT` (RFC 8441), which is no safe method.
+/// Whether anything but `h2c` is asked for, which carries the same request over HTTP/2 (RFC 7540
+/// §3.2). Over HTTP/2 itself an upgrade is a `CONNECT` (RFC 8441), which is no safe method.
 fn upgrades(headers: &HeaderMap) -> bool {
     headers
         .get_all(UPGRADE)

@@ -235,10 +235,10 @@ impl<R, V> JwtAuthLayer<R, V> {
     /// From now on a token needs a `jti`, without which it could not be revoked on its own
     /// ([`token_id_optional`](JwtAuthLayer::token_id_optional)).
     ///
-    /// Without a store, a token counts until it expires, logged out or not. The layer logs one warning
-    /// (feature `tracing`) when it first meets a token with both `sid` and `generation`, the private
-    /// claim of [`Sessions`](crate::session::Sessions). A `sid` alone warns of nothing: OpenID
-    /// providers write it too. If you mean it, pass
+    /// Without a store, a token counts until it expires, logged out or not. The layer logs one
+    /// warning (feature `tracing`) when it first meets a token with both `sid` and `generation`,
+    /// the private claim of [`Sessions`](crate::session::Sessions). A `sid` alone warns of nothing:
+    /// OpenID providers write it too. If you mean it, pass
     /// [`NoRevocation`](crate::revocation::NoRevocation).
     ///
     /// A store that has its answer at hand, as one in memory has, is

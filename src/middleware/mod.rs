@@ -21,8 +21,8 @@
 //!
 //! # Shared caches
 //!
-//! A shared cache stores no answer to `Authorization` unless the answer allows it (RFC 9111 §3.5). No
-//! cache knows that a cookie, or another source, names one person. The layer tells them:
+//! A shared cache stores no answer to `Authorization` unless the answer allows it (RFC 9111 §3.5).
+//! No cache knows that a cookie, or another source, names one person. The layer tells them:
 //!
 //! | answer | what the layer adds |
 //! | --- | --- |
@@ -31,9 +31,9 @@
 //! | a refusal | `no-store`, or `private` as above if your [`Respond`] sets `Cache-Control` |
 //!
 //! `must-revalidate` and `private="…"` do not stop `private`. Write `public` or `s-maxage` only if
-//! everybody may see the page. `CDN-Cache-Control` is treated alike. Other headers for a single product,
-//! such as `Surrogate-Control` and `X-Accel-Expires`, are left alone: they override `private` there.
-//! Name what a [`TokenSource::custom`] reads in `Vary` yourself.
+//! everybody may see the page. `CDN-Cache-Control` is treated alike. Other headers for a single
+//! product, such as `Surrogate-Control` and `X-Accel-Expires`, are left alone: they override
+//! `private` there. Name what a [`TokenSource::custom`] reads in `Vary` yourself.
 //!
 //! nginx ignores the rule on `Authorization`. If it caches, set `proxy_no_cache` and
 //! `proxy_cache_bypass` to `$http_authorization` there.

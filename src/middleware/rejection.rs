@@ -57,7 +57,8 @@ pub enum AuthErrorKind {
     Unavailable,
     /// A handler asks for the token, and no [`JwtAuthLayer`](super::JwtAuthLayer) lies around it: 500.
     MissingLayer,
-    /// A `Permission` is built wrongly, so nobody can have it: 500. The error's source says what is wrong.
+    /// A `Permission` is built wrongly, so nobody can have it: 500. The error's source says what is
+    /// wrong.
     Misconfigured,
 }
 
@@ -488,8 +489,8 @@ impl<R> fmt::Debug for Answers<R> {
     }
 }
 
-/// Whether a header says something of the body it came with: what it is, where it is, or how long it may be kept. The
-/// last line of each is for a product or a draft.
+/// Whether a header says something of the body it came with: what it is, where it is, or how long
+/// it may be kept. The last line of each is for a product or a draft.
 fn is_of_the_body(name: &HeaderName) -> bool {
     match name.as_str() {
         "content-security-policy" | "content-security-policy-report-only" => false,
@@ -508,7 +509,8 @@ fn is_of_the_body(name: &HeaderName) -> bool {
 
 /// Keeps the headers and extensions that something between the extractor and the layer added.
 ///
-/// No list could name all those that are to stay, of request IDs and such. Those of a body are registered.
+/// No list could name all those that are to stay, of request IDs and such. Those of a body are
+/// registered.
 pub(super) fn replace<B>(old: Response<B>, mut new: Response<B>) -> Response<B> {
     let (parts, _) = old.into_parts();
     let mut kept = HeaderMap::new();

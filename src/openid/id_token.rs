@@ -139,8 +139,9 @@ impl IdTokenVerifier {
         self
     }
 
-    /// Checks that an authorization response is from this provider (RFC 9207 §2.4). Call it before the
-    /// code is sent anywhere: a client of several providers must not hand one the code of another.
+    /// Checks that an authorization response is from this provider (RFC 9207 §2.4). Call it before
+    /// the code is sent anywhere: a client of several providers must not hand one the code of
+    /// another.
     ///
     /// `iss` is the parameter of the response. `is_announced` says whether the provider sends it in
     /// every response: the member `authorization_response_iss_parameter_supported` of its metadata,

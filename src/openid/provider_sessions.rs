@@ -12,14 +12,14 @@ use crate::session::{
 
 /// Ends sessions of yours when their users log out at the OpenID provider where they logged in.
 ///
-/// It remembers which session began with which ID token, so a logout token that names the provider's
-/// session alone (`sid` without `sub`) finds yours. It also remembers each logout for
-/// [an hour](ProviderSessions::MEMORY), so a logout token that overtakes the login is not lost: that
-/// login is refused.
+/// It remembers which session began with which ID token, so a logout token that names the
+/// provider's session alone (`sid` without `sub`) finds yours. It also remembers each logout for
+/// [an hour](ProviderSessions::MEMORY), so a logout token that overtakes the login is not lost:
+/// that login is refused.
 ///
-/// Both are kept in the store of the sessions, beside them: they last as long as the sessions do, and
-/// every node of the store sees them. A login adds two small entries, which live as long as a session
-/// may ([`Sessions::lifetime`]).
+/// Both are kept in the store of the sessions, beside them: they last as long as the sessions do,
+/// and every node of the store sees them. A login adds two small entries, which live as long as a
+/// session may ([`Sessions::lifetime`]).
 ///
 /// ```
 /// use tower_jwt_auth::TrustedIssuer;
@@ -139,8 +139,8 @@ impl<S: SessionStore> ProviderSessions<S> {
     ///
     /// # Errors
     ///
-    /// As [`Sessions::complete`]. [`SessionErrorKind::LoggedOut`] also if the provider has told of a
-    /// logout that covers this ID token: the user must log in again.
+    /// As [`Sessions::complete`]. [`SessionErrorKind::LoggedOut`] also if the provider has told of
+    /// a logout that covers this ID token: the user must log in again.
     pub async fn complete(
         &self,
         login: PendingLogin,
@@ -190,8 +190,8 @@ impl<S: SessionStore> ProviderSessions<S> {
     ///
     /// # Errors
     ///
-    /// [`SessionErrorKind::Unavailable`] if the store fails. Some sessions may live on: the provider
-    /// should send the token again, and then this ends the rest.
+    /// [`SessionErrorKind::Unavailable`] if the store fails. Some sessions may live on: the
+    /// provider should send the token again, and then this ends the rest.
     pub async fn end(&self, logout: &LogoutToken) -> Result<(), SessionError> {
         let provider = logout.issuer();
         let places = match (logout.session_id(), logout.subject()) {

@@ -123,8 +123,8 @@ pub(super) fn refuse(fault: &Fault, cookies: Vec<HeaderValue>) -> Response {
     response
 }
 
-/// As the handlers of this module answer it: for a login, and other handlers of one's own. 401, 403, 503 or 500, with nothing of why in it; the
-/// error itself is in the response's extensions.
+/// As the handlers of this module answer it: for a login, and other handlers of yours. 401,
+/// 403, 503 or 500, with nothing of why in it; the error itself is in the response's extensions.
 impl IntoResponse for SessionError {
     fn into_response(self) -> Response {
         refuse(&Fault::Session(self), Vec::new())

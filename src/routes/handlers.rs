@@ -127,8 +127,8 @@ impl<S: SessionStore> SessionRoutes<S> {
         }
     }
 
-    /// A handler for `POST` that ends every session that a token of the request names, and deletes the
-    /// cookies.
+    /// A handler for `POST` that ends every session that a token of the request names, and deletes
+    /// the cookies.
     pub fn logout(&self) -> impl Fn(Request) -> Answer + Clone + Send + Sync + 'static + use<S> {
         let routes = self.clone();
         move |request| {
@@ -213,7 +213,7 @@ impl<S: SessionStore> SessionRoutes<S> {
         if is_json {
             return refresh_token(&body);
         }
-        // It is not read here. Whoever sends it must not think that its session has ended.
+        // It is not read here. A client that sends it must not believe that its session has ended.
         match memchr::memmem::find(&body, b"refresh_token") {
             Some(_) => Err(Fault::Malformed),
             None => Ok(None),
@@ -278,7 +278,8 @@ impl Parts {
         }
     }
 
-    /// The different values of a cookie. Another host of the domain may have set one of the same name.
+    /// The different values of a cookie. Another host of the domain may have set one of the same
+    /// name.
     fn cookies(&self, name: &str) -> Result<BTreeSet<&str>, Fault> {
         /// Enough to look at for one request: each costs a signature.
         const MOST: usize = 16;

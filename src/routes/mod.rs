@@ -56,12 +56,14 @@
 //! [grace](crate::session::Sessions::grace), 10 seconds by default. Later the retry may count as
 //! reuse, and the session ends.
 //!
-//! A JSON body decides if it has a `refresh_token`; cookies are not read then. Other members are ignored. A body
-//! without one, such as `{}` or `null`, means the cookies. So does every other body, a form for example.
+//! A JSON body decides if it has a `refresh_token`; cookies are not read then. Other members are
+//! ignored. A body without one, such as `{}` or `null`, means the cookies. So does every other
+//! body, a form for example.
 //!
-//! Logout from this site ends every session that a token of the request names: in `Authorization`, in the
-//! access cookie, and in the refresh cookie. Access tokens may have expired. A token that cannot be read, of a retired
-//! key for example, names none. If the store fails, the answer is 503 and the cookies stay.
+//! Logout from this site ends every session that a token of the request names: in `Authorization`,
+//! in the access cookie, and in the refresh cookie. Access tokens may have expired. A token that
+//! cannot be read, of a retired key for example, names none. If the store fails, the answer is 503
+//! and the cookies stay.
 //!
 //! Every answer has `Cache-Control: no-store`.
 

@@ -32,10 +32,10 @@ pub enum SessionErrorKind {
     /// The token, the subject or the login belongs to another issuer, or the token is not an access
     /// token of a session.
     Foreign,
-    /// The claims cannot become a token that a layer accepts. They do not serialise to an object, or
-    /// nest more than 127 levels deep. Or they hold a claim of the session (`iss`, `sub`, `aud`, `exp`,
-    /// `nbf`, `iat`, `jti`, `sid`, `generation`) or one that makes it another kind of token (`events`,
-    /// `cnf`).
+    /// The claims cannot become a token that a layer accepts. They do not serialise to an object,
+    /// or nest more than 127 levels deep. Or they hold a claim of the session (`iss`, `sub`, `aud`,
+    /// `exp`, `nbf`, `iat`, `jti`, `sid`, `generation`) or one that makes it another kind of token
+    /// (`events`, `cnf`).
     Claims,
     /// The access token, with these claims, is longer than
     /// [`max_token_length`](super::Sessions::max_token_length).

@@ -19,8 +19,8 @@
 //! The next refresh token is a function of the session and its counter, so whoever asks twice gets the same one. The
 //! [store](SessionStore) holds no secret, only the counter.
 //!
-//! Methods that name a subject take an [`OwnSubject`], so a token of another issuer cannot name one of
-//! yours.
+//! Methods that name a subject take an [`OwnSubject`], so a token of another issuer cannot name one
+//! of yours.
 
 mod error;
 mod event;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 /// A subject of the issuer that [`Sessions`](super::Sessions) act for.
 ///
 /// Every method that names a subject takes one, so a token of another issuer cannot name a subject
-/// of yours. `sub` means something only together with `iss` (RFC 7519 §4.1.2): the `u1` of a partner
-/// is not your `u1`.
+/// of yours. `sub` means something only together with `iss` (RFC 7519 §4.1.2): the `u1` of a
+/// partner is not your `u1`.
 ///
 /// | you have | call |
 /// | --- | --- |

@@ -266,8 +266,8 @@ impl<S: SessionStore> Sessions<S> {
     /// [`SessionErrorKind::TooLarge`].
     ///
     /// 8 KiB by default: a layer refuses longer tokens, unless its
-    /// [`max_token_length`](Verifier::max_token_length) says otherwise. The ready-made routes set it
-    /// to what fits into a cookie.
+    /// [`max_token_length`](Verifier::max_token_length) says otherwise. The ready-made routes set
+    /// it to what fits into a cookie.
     #[must_use]
     pub fn max_token_length(self, bytes: usize) -> Self {
         self.map(|config| config.max_token_length = bytes)
@@ -318,8 +318,8 @@ impl<S: SessionStore> Sessions<S> {
     /// The subject of an access token that these sessions issued, for a handler that acts on the
     /// sender of a request.
     ///
-    /// A layer may trust several issuers. This refuses the tokens of all others, so their `sub` never
-    /// names a subject of yours.
+    /// A layer may trust several issuers. This refuses the tokens of all others, so their `sub`
+    /// never names a subject of yours.
     ///
     /// ```
     /// # use tower_jwt_auth::{VerifiedToken, session::{SessionError, SessionStore, Sessions}};
@@ -331,9 +331,9 @@ impl<S: SessionStore> Sessions<S> {
     /// }
     /// ```
     ///
-    /// Without an [`issuer`](Sessions::issuer), only the private claim `generation` tells these tokens
-    /// from those of another key that you trust without an issuer. That stops mistakes, not an issuer
-    /// that lies: name the issuers where you trust several.
+    /// Without an [`issuer`](Sessions::issuer), only the private claim `generation` tells these
+    /// tokens from those of another key that you trust without an issuer. That stops mistakes, not
+    /// an issuer that lies: name the issuers where you trust several.
     ///
     /// # Errors
     ///
@@ -347,8 +347,8 @@ impl<S: SessionStore> Sessions<S> {
 
     /// The subject with this name: the key of an account, as your service knows it.
     ///
-    /// Never hand it the `sub` of a token: [`subject_of`](Sessions::subject_of) checks whose token it
-    /// is.
+    /// Never hand it the `sub` of a token: [`subject_of`](Sessions::subject_of) checks whose token
+    /// it is.
     #[must_use]
     pub fn subject_named(&self, name: impl Into<String>) -> OwnSubject {
         let issuer = self.config.issuer.clone();
@@ -368,9 +368,9 @@ impl<S: SessionStore> Sessions<S> {
         sid.ok_or_else(|| SessionErrorKind::Foreign.into())
     }
 
-    /// The session that a refresh token names. The token may be an old one, and the session may have
-    /// ended: ask this to end the session that a browser had before a login. `None` if the token is
-    /// not authentic.
+    /// The session that a refresh token names. The token may be an old one, and the session may
+    /// have ended: ask this to end the session that a browser had before a login. `None` if the
+    /// token is not authentic.
     ///
     /// ```
     /// # use tower_jwt_auth::session::{PendingLogin, SessionError, SessionStore, Sessions, TokenPair};
@@ -406,8 +406,8 @@ impl<S: SessionStore> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// [`SessionErrorKind::Blocked`]; [`SessionErrorKind::Foreign`] for a subject of other sessions;
-    /// [`SessionErrorKind::Unavailable`] if the store fails.
+    /// [`SessionErrorKind::Blocked`]; [`SessionErrorKind::Foreign`] for a subject of other
+    /// sessions; [`SessionErrorKind::Unavailable`] if the store fails.
     pub async fn begin(&self, subject: &OwnSubject) -> Result<PendingLogin, SessionError> {
         let state = self.store.subject(&self.whose(subject)?).await;
         let state = state.map_err(SessionError::unavailable)?;

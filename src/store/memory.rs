@@ -17,9 +17,10 @@ use crate::session::{
 
 /// Revocations and sessions in memory, for one process, until it ends. Cheap to clone; clones share everything.
 ///
-/// If the clock was ahead when something was dropped, sessions that expire before the time it showed
-/// are gone. Tokens that expire no later than a revocation that was dropped count as revoked, also
-/// once the clock is right: for a day at most, unless a token was revoked that lives longer.
+/// If the clock was ahead when something was dropped, sessions that expire before the time it
+/// showed are gone. Tokens that expire no later than a revocation that was dropped count as
+/// revoked, also once the clock is right: for a day at most, unless a token was revoked that lives
+/// longer.
 ///
 /// After a restart nobody is logged in, and what was revoked counts again until it expires: fit for tests, for services
 /// whose signing key is as short-lived as they are, and for access tokens of minutes.

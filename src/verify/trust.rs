@@ -146,8 +146,8 @@ impl fmt::Debug for Trust {
 /// **Several issuers: `sub` alone names nobody.** A subject is unique within its issuer only
 /// (RFC 7519 §4.1.2), and a partner chooses its own: its `u1` is not your `u1`. So is its `sid`. A
 /// handler behind such a layer must look at
-/// [`issuer`](crate::VerifiedToken::issuer) and [`subject`](crate::VerifiedToken::subject) together.
-/// To act on your own sessions, take the subject from
+/// [`issuer`](crate::VerifiedToken::issuer) and [`subject`](crate::VerifiedToken::subject)
+/// together. To act on your own sessions, take the subject from
 /// [`Sessions::subject_of`](crate::session::Sessions::subject_of), which refuses other issuers.
 #[derive(Clone, Debug)]
 pub struct TrustedIssuer {

@@ -181,7 +181,8 @@ fn i02_host_cookies_with_a_path_or_domain() {
     }
 }
 
-/// Of a cookie with a prefix, browsers look at the attributes (draft-ietf-httpbis-rfc6265bis §4.1.3, in any case).
+/// Of a cookie with a prefix, browsers look at the attributes (draft-ietf-httpbis-rfc6265bis
+/// §4.1.3, in any case).
 #[test]
 fn i02_prefixed_cookies_are_secure_and_out_of_reach_of_scripts() {
     for prefix in ["__Secure-", "__Host-", "__Http-", "__Host-Http-"] {
@@ -774,7 +775,8 @@ async fn i10_websockets_of_another_site() {
                 Site::is(allowed, &site.ask("OPTIONS", &headers).await);
             }
         }
-        // Java's client and `curl --http2` offer HTTP/2 in clear text with every request (RFC 7540 §3.2).
+        // Java's client and `curl --http2` offer HTTP/2 in clear text with every request (RFC 7540
+        // §3.2).
         for protocols in [
             &["h2c"][..],
             &["H2C"],
@@ -828,7 +830,8 @@ fn lines<'a>(answer: &'a Answer, name: &HeaderName) -> Vec<&'a str> {
         .collect()
 }
 
-/// RFC 9111 §3.5 keeps an answer to `Authorization` out of shared caches. No cache knows as much of cookies.
+/// RFC 9111 §3.5 keeps an answer to `Authorization` out of shared caches. No cache knows as much of
+/// cookies.
 #[tokio::test]
 async fn i11_an_answer_by_cookie_is_for_one_person() {
     let sources = [
@@ -908,7 +911,8 @@ async fn i11_an_answer_by_cookie_is_for_one_person() {
             assert_eq!(answer.body, ALICE);
             let sent = lines(&answer, &CACHE_CONTROL);
             if private {
-                // In front, where nothing before it can swallow it, and in one line, of which every cache reads all.
+                // In front, where nothing before it can swallow it, and in one line, of which every
+                // cache reads all.
                 let joined = control.join(", ");
                 let expected = if joined.is_empty() {
                     "private".to_owned()

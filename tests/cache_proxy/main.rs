@@ -70,7 +70,8 @@ impl Nginx {
         let at = directory.display();
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
         let temporary = temporary.map(|kind| format!("{kind}_temp_path {at}/{kind};"));
-        // One process, which needs no other user. What says nothing of caches is kept too, as many do.
+        // One process, which needs no other user. What says nothing of caches is kept too, as many
+        // do.
         let configuration = format!(
             "daemon off; master_process off; pid {at}/pid; error_log {at}/error;
             events {{}}

@@ -1,8 +1,9 @@
 //! What redb's header must be, looked at before redb does: it panics where it is not.
 //!
-//! The first 320 bytes of a file of redb 2 (`design.md` there): the magic number, flags, the layout,
-//! and two slots of 128 bytes for commits, each with a checksum. A flag says which slot counts.
-//! No checksum covers that flag, so what is written behind the header names that commit again.
+//! The first 320 bytes of a file of redb 2 (`design.md` there): the magic number, flags, the
+//! layout, and two slots of 128 bytes for commits, each with a checksum. A flag says which slot
+//! counts. No checksum covers that flag, so what is written behind the header names that commit
+//! again.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 

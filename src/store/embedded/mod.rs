@@ -27,8 +27,8 @@
 //! # The file
 //!
 //! `open` checks every page of the file and every revocation, and each row is checked again when it
-//! is read. Changed or lost bytes are [`Corrupt`](EmbeddedStoreError::Corrupt): at `open`, or as the
-//! answer to the call that reads the row. The checksums guard against accidents, not against
+//! is read. Changed or lost bytes are [`Corrupt`](EmbeddedStoreError::Corrupt): at `open`, or as
+//! the answer to the call that reads the row. The checksums guard against accidents, not against
 //! somebody who can write to the file. Nor do they notice an older copy of the whole file.
 //!
 //! redb panics at some kinds of damage. The store looks at the file's length and header before redb
@@ -45,14 +45,15 @@
 //! | a pipe, a socket or a device | Fails with [`ForeignFile`](EmbeddedStoreError::ForeignFile). |
 //!
 //! On Unix the store looks before each acknowledgement whether the path still leads to its file. If
-//! the file or a directory above it was deleted, moved or replaced, every call that writes fails with
-//! [`FileGone`](EmbeddedStoreError::FileGone). Look-ups go on: what was revoked stays revoked, other
-//! tokens pass. If the file comes back, the store goes on. Call `chroot` before `open`, not after.
+//! the file or a directory above it was deleted, moved or replaced, every call that writes fails
+//! with [`FileGone`](EmbeddedStoreError::FileGone). Look-ups go on: what was revoked stays revoked,
+//! other tokens pass. If the file comes back, the store goes on. Call `chroot` before `open`, not
+//! after.
 //!
 //! # A wrong clock
 //!
-//! Expired rows are dropped by the clock. A clock that is ahead for a single commit drops nothing. One
-//! that stays ahead costs the following, also once it is right again:
+//! Expired rows are dropped by the clock. A clock that is ahead for a single commit drops nothing.
+//! One that stays ahead costs the following, also once it is right again:
 //!
 //! - Sessions that expire before the time it showed are gone: their users must log in again.
 //! - Of the revocations that were dropped, the latest expiry is remembered. Tokens that expire no later
@@ -71,9 +72,9 @@
 //! | 10,000 | 0.06 s | 10 MiB | 8 MiB | 22 ms | 20 ms | 3,300 |
 //! | 100,000 | 0.6 s | 80 MiB | 51 MiB | 17 ms | 36 ms | 1,800 |
 //!
-//! A renewal is two syncs, shared by all calls at the same time. The second makes it certain after a
-//! crash which commit counts. `open` reads the whole file to check it, in about a second per 500 MiB
-//! once the system has it in memory, which fills the [cache](EmbeddedStoreOptions::cache).
+//! A renewal is two syncs, shared by all calls at the same time. The second makes it certain after
+//! a crash which commit counts. `open` reads the whole file to check it, in about a second per 500
+//! MiB once the system has it in memory, which fills the [cache](EmbeddedStoreOptions::cache).
 
 mod error;
 mod file;
@@ -199,17 +200,20 @@ impl EmbeddedStoreOptions {
     }
 
     /// Opens the store in the file at `path`, and makes one if there is none; for its making `path` with `.new` behind is
-    /// used. The file's owner alone may read it. The [module docs](self#the-file) say what else may lie there.
+    /// used. The file's owner alone may read it. The [module docs](self#the-file) say what else may
+    /// lie there.
     ///
     /// It takes as long as it takes to read the whole file, whose checksums are compared.
     ///
     /// # Errors
     ///
     /// [`InUse`](EmbeddedStoreError::InUse), [`ForeignFile`](EmbeddedStoreError::ForeignFile),
-    /// [`NewerFormat`](EmbeddedStoreError::NewerFormat), [`OlderFormat`](EmbeddedStoreError::OlderFormat) and
+    /// [`NewerFormat`](EmbeddedStoreError::NewerFormat),
+    /// [`OlderFormat`](EmbeddedStoreError::OlderFormat) and
     /// [`Corrupt`](EmbeddedStoreError::Corrupt) say what the file is;
     /// [`SetFull`](EmbeddedStoreError::SetFull) if it holds more revocations than the capacity;
-    /// [`Io`](EmbeddedStoreError::Io) and [`DiskFull`](EmbeddedStoreError::DiskFull) if it cannot be read or written.
+    /// [`Io`](EmbeddedStoreError::Io) and [`DiskFull`](EmbeddedStoreError::DiskFull) if it cannot
+    /// be read or written.
     pub async fn open(self, path: impl AsRef<Path>) -> Result<EmbeddedStore, EmbeddedStoreError> {
         let path: PathBuf = path.as_ref().to_owned();
         self.open_with(move || Opened::at(&path)).await

@@ -1,4 +1,5 @@
-//! Rows as bytes: numbers big-endian, texts after their lengths, a version in front, a checksum behind.
+//! Rows as bytes: numbers big-endian, texts after their lengths, a version in front, a checksum
+//! behind.
 
 use std::time::Duration;
 

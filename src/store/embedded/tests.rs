@@ -1320,7 +1320,7 @@ async fn a_failed_read_is_an_error_and_heals() {
     check(&store, 6, "readable again").await;
 }
 
-/// K03: whoever sets a cutoff means the tokens that it names, also those of this crate's own
+/// K03: a cutoff counts for all tokens that it names, also those of this crate's own
 /// sessions.
 #[tokio::test(flavor = "multi_thread")]
 async fn k03_a_cutoff_counts_beside_a_generation_and_after_a_restart() {

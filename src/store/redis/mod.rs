@@ -75,13 +75,13 @@
 //! [`Eviction`](RedisStoreError::Eviction). `volatile-*` policies evict sessions and their lists.
 //! [`allow_eviction`](RedisStoreOptions::allow_eviction) accepts all policies.
 //!
-//! Whoever may write to the server may log anybody in or out: protect it as you protect the signing
-//! keys.
+//! Anyone who can write to the server can log anybody in or out: protect it as you protect the
+//! signing keys.
 //!
 //! # What it takes
 //!
-//! A revoked token takes some 130 bytes in Redis and 14 on each node. The stream takes some 90 more,
-//! for one to two minutes. A node keeps two connections, one more with
+//! A revoked token takes some 130 bytes in Redis and 14 on each node. The stream takes some 90
+//! more, for one to two minutes. A node keeps two connections, one more with
 //! [`replicas`](RedisStoreOptions::replicas).
 //!
 //! All sessions of a subject are listed, and ended, in one step of the server, which takes longer than a call waits if there are some

@@ -290,7 +290,8 @@ fn expected(setup: &Setup, method: &Method, uri: &Uri, headers: &HeaderMap) -> A
         }
         return match token {
             good if good == *GOOD => Answer::Passed {
-                // To `Authorization` it is told only if the handler names a lifetime (RFC 9111 §3.5).
+                // To `Authorization` it is told only if the handler names a lifetime (RFC 9111
+                // §3.5).
                 private: !matches!(source, Bearer),
             },
             old if old == *OLD => Answer::Expired,

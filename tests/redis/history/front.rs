@@ -1,5 +1,5 @@
-//! The way to a server, which fails as networks do: for one node or all of them, for the connections
-//! that read the stream, for calls, or for replicas.
+//! The way to a server, which fails as networks do: for one node or all of them, for the
+//! connections that read the stream, for calls, or for replicas.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering};

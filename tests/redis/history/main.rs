@@ -1,6 +1,6 @@
 //! A checker of random histories over Redis with faults: nodes log in, renew, log out, block and
-//! revoke, while servers and the ways to them fail. It records what was acknowledged, looks up every
-//! token on every node, and holds the answers against what the store's docs promise.
+//! revoke, while servers and the ways to them fail. It records what was acknowledged, looks up
+//! every token on every node, and holds the answers against what the store's docs promise.
 //!
 //! `bash tests/redis/history.sh` runs it. The invariants:
 //!

@@ -61,8 +61,8 @@ pub(crate) struct Cause {
     pub(crate) was_waited_for: bool,
     /// A replica has it, and nothing was lost since.
     is_replicated: bool,
-    /// The servers had lost something that nodes had not told them again when it began. A subject may
-    /// then have two histories, and until they are put together its generation may be too low.
+    /// The servers had lost something that nodes had not told them again when it began. A subject
+    /// may then have two histories, and until they are put together its generation may be too low.
     is_split: bool,
 }
 
@@ -258,8 +258,8 @@ impl Model {
         if self.world.lost_since(issued.begun)
             || self.is_lift_unread(&issued.token.subject, Instant::now())
         {
-            // It may speak of a block that was lifted before the token was issued; or the generation
-            // has gone beyond it when histories were put together.
+            // It may speak of a block that was lifted before the token was issued; or the
+            // generation has gone beyond it when histories were put together.
             return;
         }
         if issued

@@ -141,8 +141,9 @@ pub(crate) enum Fault {
         lag: u64,
         held: u64,
     },
-    /// A call is carried out and read by its node, and its answer is lost. On the replica that takes
-    /// the master's place, whose clock is behind, others write, and then the call is made again.
+    /// A call is carried out and read by its node, and its answer is lost. On the replica that
+    /// takes the master's place, whose clock is behind, others write, and then the call is made
+    /// again.
     RepeatedCall {
         node: usize,
         repeated_after: u64,
@@ -199,8 +200,8 @@ impl Frame {
             subjects: 3 + random.below(3),
             ballast: 1000 * (1 + random.below(5)),
             keeps_file: random.percent(40),
-            // Of two replicas one may be promoted that was not waited for, and where the only one was
-            // promoted no call succeeds until there is another.
+            // Of two replicas one may be promoted that was not waited for, and where the only one
+            // was promoted no call succeeds until there is another.
             replicas: usize::from(random.percent(20) && kind == Kind::Single),
             max_staleness: random.weighted(&[
                 (3, Duration::from_secs(1)),

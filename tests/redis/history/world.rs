@@ -1,5 +1,5 @@
-//! What the checker knows of nodes, servers and faults: who lives, since when nothing was wrong, and
-//! when servers may have lost writes.
+//! What the checker knows of nodes, servers and faults: who lives, since when nothing was wrong,
+//! and when servers may have lost writes.
 
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,8 @@ pub(crate) fn after_loss(max_staleness: Duration) -> Duration {
 }
 
 /// How long after the last fault until a node is fresh. A dead connection is given up after 1.5 s,
-/// the attempt at the next one after 5 s, two such attempts are a second apart at most, and then the
-/// state is read.
+/// the attempt at the next one after 5 s, two such attempts are a second apart at most, and then
+/// the state is read.
 pub(crate) const HEALS_WITHIN: Duration = Duration::from_secs(10);
 
 /// A node from its start to its end.
