@@ -56,7 +56,10 @@ local function open()
   end
   tail = { hash = hash, older = older or '0-0', newer = newer or '0-0', age = tonumber(age or 0), counted = tonumber(counted or server) }
   -- Ids of a stream that is gone may be higher than those of the next.
-  if redis.call('EXISTS', stream) == 0 then tail.older, tail.newer = '0-0', '0-0' end
+  if redis.call('EXISTS', stream) == 0 then
+    tail.older, tail.newer = '0-0', '0-0'
+    redis.call('HSET', last, 'older', '0-0', 'newer', '0-0')
+  end
   return tail
 end
 
