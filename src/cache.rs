@@ -27,7 +27,7 @@ use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 use try_lock::TryLock;
 
-use crate::lanes::{self, Lanes};
+use crate::per_thread::{self, PerThread};
 
 /// Tokens, and what is known of each.
 ///
@@ -35,7 +35,7 @@ use crate::lanes::{self, Lanes};
 /// share would cost each of them more than the look-up.
 pub(crate) struct TokenCache<V> {
     hash: TokenHash,
-    near: Lanes<TryLock<Near<V>>>,
+    near: PerThread<TryLock<Near<V>>>,
     /// The largest entry that is copied.
     near_size: usize,
     entries: Entries<V>,
@@ -61,12 +61,12 @@ struct Entry<V> {
 }
 
 /// What can be copied with everything that it shares.
-pub(crate) trait Copyable: Clone {
+pub(crate) trait DeepClone: Clone {
     /// Shares nothing that is counted with the original.
-    fn apart(&self) -> Self;
+    fn deep_clone(&self) -> Self;
 }
 
-impl<V: Copyable> TokenCache<V> {
+impl<V: DeepClone> TokenCache<V> {
     /// No longer token is kept. A cookie holds no more than this either (RFC 6265 §6.1), so hardly any is longer.
     const LONGEST: usize = 4096;
 
@@ -96,7 +96,7 @@ impl<V: Copyable> TokenCache<V> {
         // An eighth is for the copies.
         let copies = bytes.checked_div(8).unwrap_or(0);
         let bytes = bytes.saturating_sub(copies);
-        let places = lanes::count().saturating_mul(NEAR);
+        let places = per_thread::count().saturating_mul(NEAR);
         let mut options = OptionsBuilder::new();
         options
             .weight_capacity(weight(bytes))
@@ -105,7 +105,7 @@ impl<V: Copyable> TokenCache<V> {
         let options = options.build().expect("no option is missing");
         Self {
             hash,
-            near: Lanes::new(TryLock::default),
+            near: PerThread::new(TryLock::default),
             near_size: copies.checked_div(places).unwrap_or(0),
             entries: Cache::with_options(options, Weigh, BuildHasherDefault::default(), DropLater),
         }
@@ -133,7 +133,7 @@ impl<V: Copyable> TokenCache<V> {
         // Not before it is known to be here: what was never verified moves nothing.
         let is_hot = self.near(token, |place| place.warm(token)) == Some(true);
         if is_hot && entry.weight <= weight(self.near_size) {
-            let copy = (Box::from(token), entry.value.apart());
+            let copy = (Box::from(token), entry.value.deep_clone());
             // What it replaces is dropped once the lock is open.
             drop_apart(self.near(token, |place| place.copy.replace(copy)));
         }
@@ -158,7 +158,7 @@ impl<V: Copyable> TokenCache<V> {
     /// The place of a token among this thread's copies, unless another thread that shares them is there.
     #[inline]
     fn near<T>(&self, token: &[u8], look: impl FnOnce(&mut NearPlace<V>) -> T) -> Option<T> {
-        let mut near = self.near.own()?.try_lock()?;
+        let mut near = self.near.of_this_thread()?.try_lock()?;
         // A character that is as good as random, as the last of a signature is not.
         let index = usize::from(*token.get(token.len().checked_sub(4)?)?) & (NEAR - 1);
         near.0.get_mut(index).map(look)
@@ -168,7 +168,7 @@ impl<V: Copyable> TokenCache<V> {
 /// How many copies a thread has. A power of two.
 const NEAR: usize = 4;
 
-/// The copies of one lane of threads.
+/// The copies that some threads share.
 struct Near<V>([NearPlace<V>; NEAR]);
 
 /// Which of the tokens that meet here comes most often, and a copy once it is hot.
@@ -400,8 +400,8 @@ mod tests {
 
     use super::*;
 
-    impl Copyable for u32 {
-        fn apart(&self) -> Self {
+    impl DeepClone for u32 {
+        fn deep_clone(&self) -> Self {
             *self
         }
     }
@@ -517,8 +517,8 @@ mod tests {
         }
     }
 
-    impl Copyable for Arc<Bomb> {
-        fn apart(&self) -> Self {
+    impl DeepClone for Arc<Bomb> {
+        fn deep_clone(&self) -> Self {
             Self::clone(self)
         }
     }

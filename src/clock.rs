@@ -19,10 +19,49 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
     }
 }
 
+/// The clock that something was given, or the default.
+///
+/// Two system clocks show the same time, so one reading serves both.
+#[derive(Clone, Default)]
+pub(crate) enum ClockSource {
+    #[default]
+    System,
+    Custom(Arc<dyn Clock>),
+}
+
+impl ClockSource {
+    pub(crate) fn custom(clock: impl Clock) -> Self {
+        Self::Custom(Arc::new(clock))
+    }
+
+    #[inline]
+    pub(crate) fn since_epoch(&self) -> Duration {
+        match self {
+            Self::System => since_epoch(&SystemClock),
+            Self::Custom(clock) => since_epoch(&**clock),
+        }
+    }
+
+    #[cfg(feature = "jwks")]
+    #[inline]
+    pub(crate) fn is_system(&self) -> bool {
+        matches!(self, Self::System)
+    }
+}
+
+impl Clock for ClockSource {
+    fn now(&self) -> SystemTime {
+        match self {
+            Self::System => SystemClock.now(),
+            Self::Custom(clock) => clock.now(),
+        }
+    }
+}
+
 /// Time since the epoch of RFC 7519 `NumericDate`s, 1970-01-01T00:00:00Z.
 ///
-/// A clock that stands before the epoch is broken. It counts as the end of time, so that every token
-/// has expired: wrong, but not open.
+/// A clock before the epoch is broken. It counts as the end of time: every token has expired, so
+/// the fault lets nothing in.
 #[inline]
 pub(crate) fn since_epoch(clock: &dyn Clock) -> Duration {
     clock

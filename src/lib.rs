@@ -133,9 +133,9 @@ mod extract;
 pub mod guard;
 mod json;
 pub mod keys;
-mod lanes;
 pub mod middleware;
 pub mod openid;
+mod per_thread;
 pub mod revocation;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]

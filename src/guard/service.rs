@@ -11,7 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::require::{Decision, Require};
-use crate::middleware::{AuthError, token_of, turn_away};
+use crate::middleware::{AuthError, reject_without_layer, token_of};
 
 impl<S> Layer<S> for Require {
     type Service = Guard<S>;
@@ -140,7 +140,7 @@ where
                     let Some(error) = error.take() else {
                         polled_after_completion()
                     };
-                    return Poll::Ready(Ok(turn_away(error)));
+                    return Poll::Ready(Ok(reject_without_layer(error)));
                 }
             }
         }

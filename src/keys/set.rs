@@ -30,6 +30,7 @@ struct Inner {
     by_id: HashMap<Arc<str>, Vec<usize>>,
     /// Of keys that differ by their names alone, the first.
     different: Vec<usize>,
+    ignores_key_id: bool,
 }
 
 /// Why no key of a set is the one for a token.
@@ -69,12 +70,20 @@ impl KeySet {
         Ok(Self::of_distinct(distinct))
     }
 
-    /// A set of a key alone.
     pub(super) fn of_one(key: VerifyingKey) -> Self {
         Self::of_distinct(vec![key])
     }
 
+    /// A set of one key, which serves every token of its algorithm, whatever its `kid`.
+    pub(crate) fn ignoring_key_id(key: VerifyingKey) -> Self {
+        Self::with_key_id_rule(vec![key], true)
+    }
+
     fn of_distinct(keys: Vec<VerifyingKey>) -> Self {
+        Self::with_key_id_rule(keys, false)
+    }
+
+    fn with_key_id_rule(keys: Vec<VerifyingKey>, ignores_key_id: bool) -> Self {
         let mut by_id: HashMap<Arc<str>, Vec<usize>> = HashMap::new();
         for (index, key) in keys.iter().enumerate() {
             if let Some(key_id) = key.key_id() {
@@ -91,6 +100,7 @@ impl KeySet {
             keys,
             by_id,
             different,
+            ignores_key_id,
         }))
     }
 
@@ -128,7 +138,7 @@ impl KeySet {
             self.key(*index)
                 .is_some_and(|key| key.algorithm() == algorithm)
         };
-        match key_id {
+        match key_id.filter(|_| !self.0.ignores_key_id) {
             Some(key_id) => {
                 let named = self
                     .0

@@ -5,54 +5,57 @@ use std::sync::Arc;
 
 use http::Request;
 
-use super::caching::Sharing;
-use super::csrf::Rules;
-use super::rejection::{Answers, AuthError, AuthErrorKind, Challenge, ProblemJson};
+use super::authenticated::Authenticated;
+use super::caching::CacheDirective;
+use super::challenge::Challenge;
+use super::csrf::rules::CsrfRules;
+use super::error::{AuthError, AuthErrorKind};
+use super::respond::ProblemJson;
+use super::responder::Responder;
 use super::revocation::Revocations;
-use super::sender::Sender;
 use super::source::{Found, RequestHead, TokenSource};
 use crate::revocation::NoRevocation;
-use crate::verify::{Refusal, Verifier};
+use crate::verify::{NotVerified, Verifier};
 
 /// What all services of a layer share.
 pub(super) struct Authenticator<R, V> {
     pub(super) verifier: Arc<Verifier>,
     sources: Vec<TokenSource>,
-    /// What shared caches are told about answers to nobody.
-    anonymous: Sharing,
+    /// For responses to requests without a token.
+    anonymous: CacheDirective,
     pub(super) optional: bool,
-    pub(super) csrf: Rules,
+    pub(super) csrf: CsrfRules,
     pub(super) revocations: Revocations<V>,
-    answers: Arc<Answers<R>>,
+    responder: Arc<Responder<R>>,
 }
 
-/// Why a request does not go on, or not yet.
-pub(super) enum Halt {
-    Refused(AuthError),
+/// Why a request is not authenticated, or not yet.
+pub(super) enum NotAuthenticated {
+    Rejected(AuthError),
     /// The keys for its token have to be fetched first.
     #[cfg(feature = "jwks")]
-    Lacking(Unverified),
+    KeysRequired(UnverifiedToken),
 }
 
-impl<E: Into<AuthError>> From<E> for Halt {
+impl<E: Into<AuthError>> From<E> for NotAuthenticated {
     fn from(error: E) -> Self {
-        Self::Refused(error.into())
+        Self::Rejected(error.into())
     }
 }
 
 /// A token that waits for its key.
 #[cfg(feature = "jwks")]
-pub(super) struct Unverified {
+pub(super) struct UnverifiedToken {
     token: Vec<u8>,
-    sharing: Sharing,
+    caching: CacheDirective,
 }
 
 #[cfg(feature = "jwks")]
-impl Unverified {
-    pub(super) async fn verify(self, verifier: &Verifier) -> Result<Sender, AuthError> {
-        Ok(Sender {
+impl UnverifiedToken {
+    pub(super) async fn verify(self, verifier: &Verifier) -> Result<Authenticated, AuthError> {
+        Ok(Authenticated {
             token: Some(verifier.fetch_and_verify(&self.token).await?),
-            sharing: self.sharing,
+            caching: self.caching,
         })
     }
 }
@@ -65,16 +68,19 @@ impl Authenticator<ProblemJson, NoRevocation> {
             anonymous: anonymous(&sources),
             sources,
             optional: false,
-            csrf: Rules::default(),
+            csrf: CsrfRules::default(),
             revocations: Revocations::none(),
-            answers: Arc::new(Answers::new(Some(Challenge::default()))),
+            responder: Arc::new(Responder::new(Some(Challenge::default()))),
         }
     }
 }
 
 impl<R, V> Authenticator<R, V> {
-    /// Finds the token and verifies it. Whether it was revoked is another matter.
-    pub(super) fn authenticate<B>(&self, request: &Request<B>) -> Result<Sender, Halt> {
+    /// Finds the token and verifies it. The revocation store is asked afterwards.
+    pub(super) fn authenticate<B>(
+        &self,
+        request: &Request<B>,
+    ) -> Result<Authenticated, NotAuthenticated> {
         let head = RequestHead::of(request);
         for source in &self.sources {
             let token = match source.find(head) {
@@ -86,29 +92,28 @@ impl<R, V> Authenticator<R, V> {
             if source.is_ambient() {
                 self.csrf.check(head)?;
             }
-            let sharing = source.sharing();
+            let caching = source.caching();
             return match self.verifier.try_verify(&token) {
-                Ok(token) => Ok(Sender {
+                Ok(token) => Ok(Authenticated {
                     token: Some(token),
-                    sharing,
+                    caching,
                 }),
-                Err(_) if source.is_malformed(&token) => {
-                    Err(AuthErrorKind::MalformedCredentials.into())
-                }
-                Err(Refusal::Final(error)) => Err(Halt::Refused(error.into())),
+                Err(NotVerified::Rejected(error)) => Err(error.into()),
                 #[cfg(feature = "jwks")]
-                Err(Refusal::Lacking(_)) => Err(Halt::Lacking(Unverified {
-                    token: token.into_owned(),
-                    sharing,
-                })),
+                Err(NotVerified::KeysRequired(_)) => {
+                    Err(NotAuthenticated::KeysRequired(UnverifiedToken {
+                        token: token.into_owned(),
+                        caching,
+                    }))
+                }
             };
         }
         if !self.optional {
             return Err(AuthErrorKind::MissingToken.into());
         }
-        Ok(Sender {
+        Ok(Authenticated {
             token: None,
-            sharing: self.anonymous.clone(),
+            caching: self.anonymous.clone(),
         })
     }
 
@@ -117,15 +122,15 @@ impl<R, V> Authenticator<R, V> {
         self.sources = sources;
     }
 
-    pub(super) fn answers(&self) -> &Arc<Answers<R>> {
-        &self.answers
+    pub(super) fn responder(&self) -> &Arc<Responder<R>> {
+        &self.responder
     }
 
     pub(super) fn challenge(&mut self) -> &mut Challenge {
-        Arc::make_mut(&mut self.answers).challenge()
+        Arc::make_mut(&mut self.responder).challenge()
     }
 
-    pub(super) fn with_responder<R2>(self, responder: R2) -> Authenticator<R2, V> {
+    pub(super) fn with_respond<R2>(self, respond: R2) -> Authenticator<R2, V> {
         Authenticator {
             verifier: self.verifier,
             sources: self.sources,
@@ -133,7 +138,7 @@ impl<R, V> Authenticator<R, V> {
             optional: self.optional,
             csrf: self.csrf,
             revocations: self.revocations,
-            answers: Arc::new(self.answers.with_responder(responder)),
+            responder: Arc::new(self.responder.with_respond(respond)),
         }
     }
 
@@ -145,17 +150,17 @@ impl<R, V> Authenticator<R, V> {
             optional: self.optional,
             csrf: self.csrf,
             revocations: self.revocations.with_store(store),
-            answers: self.answers,
+            responder: self.responder,
         }
     }
 }
 
-/// What shared caches are told about answers to nobody.
-fn anonymous(sources: &[TokenSource]) -> Sharing {
+/// What shared caches are told about responses to requests without a token.
+fn anonymous(sources: &[TokenSource]) -> CacheDirective {
     let mut headers: Vec<_> = sources.iter().filter_map(TokenSource::varies_by).collect();
     headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     headers.dedup();
-    Sharing::Varies(headers.into())
+    CacheDirective::VariesBy(headers.into())
 }
 
 impl<R, V> Clone for Authenticator<R, V> {
@@ -167,7 +172,7 @@ impl<R, V> Clone for Authenticator<R, V> {
             optional: self.optional,
             csrf: self.csrf.clone(),
             revocations: self.revocations.clone(),
-            answers: Arc::clone(&self.answers),
+            responder: Arc::clone(&self.responder),
         }
     }
 }
@@ -180,7 +185,7 @@ impl<R, V> fmt::Debug for Authenticator<R, V> {
             .field("optional", &self.optional)
             .field("csrf", &self.csrf)
             .field("revocations", &self.revocations)
-            .field("answers", &self.answers)
+            .field("responder", &self.responder)
             .finish()
     }
 }

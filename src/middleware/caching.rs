@@ -8,23 +8,23 @@ use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, VARY};
 /// Overrides `Cache-Control` for caches in front of many users (RFC 9213).
 const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
 
-/// How far a shared cache knows whose answer it sees.
+/// What a shared cache must be told about a response.
 #[derive(Clone)]
-pub(super) enum Sharing {
-    /// The request has `Authorization`: a shared cache knows what that means (RFC 9111 §3.5).
-    Authorized,
-    /// It must be told that the answer is for one person.
+pub(super) enum CacheDirective {
+    /// Nothing: the request has `Authorization`, and caches know what that means (RFC 9111 §3.5).
+    None,
+    /// The response is for one person.
     Private,
-    /// The answer is for nobody. With one of these headers it could have been for somebody.
-    Varies(Arc<[HeaderName]>),
+    /// The response is for anybody, but depends on these headers.
+    VariesBy(Arc<[HeaderName]>),
 }
 
-impl Sharing {
-    pub(super) fn tell(&self, headers: &mut HeaderMap) {
+impl CacheDirective {
+    pub(super) fn apply(&self, headers: &mut HeaderMap) {
         match self {
-            Self::Authorized => {}
+            Self::None => {}
             Self::Private => keep_private(headers),
-            Self::Varies(names) => vary_by(headers, names),
+            Self::VariesBy(names) => vary_by(headers, names),
         }
     }
 }

@@ -8,10 +8,12 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::caching::Sharing;
-use super::handle::SharedAnswers;
-use super::rejection::{AuthError, Refused, Respond, replace};
-use super::sender::Sender;
+use super::authenticated::Authenticated;
+use super::caching::CacheDirective;
+use super::error::AuthError;
+use super::layer_handle::SharedResponder;
+use super::respond::Respond;
+use super::responder::{Rejected, replace};
 
 pin_project! {
     /// The future of [`JwtAuth`](super::JwtAuth) and [`Csrf`](super::csrf::Csrf).
@@ -42,19 +44,19 @@ pin_project! {
     }
 }
 
-pub(super) type LookUp = Pin<Box<dyn Future<Output = Result<Sender, AuthError>> + Send>>;
+pub(super) type LookUp = Pin<Box<dyn Future<Output = Result<Authenticated, AuthError>> + Send>>;
 
 struct Waiting<S, ReqBody, R> {
     look_up: LookUp,
     ready: S,
     request: Request<ReqBody>,
-    answers: SharedAnswers<R>,
+    responder: SharedResponder<R>,
 }
 
 /// What happens to the response of the inner service.
 struct After<R> {
-    answers: SharedAnswers<R>,
-    sharing: Sharing,
+    responder: SharedResponder<R>,
+    caching: CacheDirective,
 }
 
 impl<S, ReqBody, ResBody, R> ResponseFuture<S, ReqBody, ResBody, R>
@@ -66,13 +68,13 @@ where
         look_up: LookUp,
         ready: S,
         request: Request<ReqBody>,
-        answers: SharedAnswers<R>,
+        responder: SharedResponder<R>,
     ) -> Self {
         let waiting = Some(Box::new(Waiting {
             look_up,
             ready,
             request,
-            answers,
+            responder,
         }));
         Self {
             kind: Kind::Waiting { waiting },
@@ -81,10 +83,10 @@ where
 
     pub(super) fn authenticated(
         future: S::Future,
-        answers: SharedAnswers<R>,
-        sharing: Sharing,
+        responder: SharedResponder<R>,
+        caching: CacheDirective,
     ) -> Self {
-        let after = Some(After { answers, sharing });
+        let after = Some(After { responder, caching });
         Self {
             kind: Kind::Inner { future, after },
         }
@@ -151,7 +153,7 @@ fn polled_after_completion() -> ! {
 impl<S, ReqBody, R> Waiting<S, ReqBody, R> {
     fn resume<ResBody>(
         self,
-        verdict: Result<Sender, AuthError>,
+        verdict: Result<Authenticated, AuthError>,
     ) -> Kind<S, S::Future, ReqBody, ResBody, R>
     where
         S: Service<Request<ReqBody>>,
@@ -160,20 +162,20 @@ impl<S, ReqBody, R> Waiting<S, ReqBody, R> {
         let Self {
             mut ready,
             mut request,
-            answers,
+            responder,
             ..
         } = self;
-        let sender = match verdict {
-            Ok(sender) => sender,
+        let authenticated = match verdict {
+            Ok(authenticated) => authenticated,
             Err(error) => {
-                let response = Some(answers.0.reject(&error));
+                let response = Some(responder.0.reject(&error));
                 return Kind::Rejected { response };
             }
         };
-        let sharing = sender.sharing.clone();
-        sender.mark(&mut request);
+        let caching = authenticated.caching.clone();
+        authenticated.insert_into(&mut request);
         let future = ready.call(request);
-        let after = Some(After { answers, sharing });
+        let after = Some(After { responder, caching });
         Kind::Inner { future, after }
     }
 }
@@ -183,13 +185,13 @@ impl<R> After<R> {
     where
         R: Respond<B>,
     {
-        if let Some(Refused(error)) = response.extensions_mut().remove()
-            // A handler that answers otherwise, with 404 say, means it.
+        if let Some(Rejected(error)) = response.extensions_mut().remove()
+            // A handler that responder otherwise, with 404 say, means it.
             && response.status() == error.status()
         {
-            return replace(response, self.answers.0.reject(&error));
+            return replace(response, self.responder.0.reject(&error));
         }
-        self.sharing.tell(response.headers_mut());
+        self.caching.apply(response.headers_mut());
         response
     }
 }

@@ -8,8 +8,8 @@ use tower_layer::Layer;
 
 use super::authenticator::Authenticator;
 use super::csrf::Origin;
-use super::handle::{Handle, Lane, LaneSet};
-use super::rejection::ProblemJson;
+use super::layer_handle::{LayerCopies, LayerCopy, LayerHandle};
+use super::respond::ProblemJson;
 use super::service::JwtAuth;
 use super::source::TokenSource;
 use crate::clock::Clock;
@@ -30,8 +30,8 @@ use crate::verify::{Trust, Verifier};
 /// ```
 pub struct JwtAuthLayer<R = ProblemJson, V = NoRevocation> {
     authenticator: Arc<Authenticator<R, V>>,
-    /// For the services of this layer as it stands.
-    lanes: Arc<OnceLock<Arc<LaneSet<R, V>>>>,
+    /// Made with the first service of this layer.
+    copies: Arc<OnceLock<Arc<LayerCopies<R, V>>>>,
 }
 
 impl JwtAuthLayer {
@@ -54,7 +54,7 @@ impl<R, V> JwtAuthLayer<R, V> {
     fn of(authenticator: Authenticator<R, V>) -> Self {
         Self {
             authenticator: Arc::new(authenticator),
-            lanes: Arc::default(),
+            copies: Arc::default(),
         }
     }
 
@@ -226,7 +226,7 @@ impl<R, V> JwtAuthLayer<R, V> {
     #[must_use]
     pub fn respond<R2>(self, responder: R2) -> JwtAuthLayer<R2, V> {
         let authenticator = Arc::unwrap_or_clone(self.authenticator);
-        JwtAuthLayer::of(authenticator.with_responder(responder))
+        JwtAuthLayer::of(authenticator.with_respond(responder))
     }
 
     /// Asks `store` about every token that was verified, and answers one that was revoked with 401. See
@@ -282,7 +282,7 @@ impl<R, V> Clone for JwtAuthLayer<R, V> {
     fn clone(&self) -> Self {
         Self {
             authenticator: Arc::clone(&self.authenticator),
-            lanes: Arc::clone(&self.lanes),
+            copies: Arc::clone(&self.copies),
         }
     }
 }
@@ -300,10 +300,10 @@ impl<S, R, V> Layer<S> for JwtAuthLayer<R, V> {
             self.authenticator.verifier.names_audience(),
             "keys of other issuers need an audience, or `any_audience`"
         );
-        let lanes = self
-            .lanes
-            .get_or_init(|| Arc::new(Lane::set(&self.authenticator)));
-        let handle = Handle::new(&self.authenticator, Arc::clone(lanes));
+        let copies = self
+            .copies
+            .get_or_init(|| Arc::new(LayerCopy::for_each_thread(&self.authenticator)));
+        let handle = LayerHandle::new(&self.authenticator, Arc::clone(copies));
         JwtAuth::new(inner, handle)
     }
 }

@@ -92,29 +92,33 @@
 //!     .layer(CorsLayer::permissive());
 //! ```
 
+mod authenticated;
 mod authenticator;
 mod caching;
+mod challenge;
 pub mod csrf;
+mod error;
 mod future;
-mod handle;
 mod layer;
-mod rejection;
+mod layer_handle;
+mod respond;
+mod responder;
 mod revocation;
-mod sender;
 mod service;
 mod source;
 
+pub use error::{AuthError, AuthErrorKind};
 pub use future::ResponseFuture;
 pub use layer::JwtAuthLayer;
-pub use rejection::{AuthError, AuthErrorKind, EmptyBody, ProblemJson, Respond};
+pub use respond::{EmptyBody, ProblemJson, Respond};
 pub use service::JwtAuth;
 pub use source::{RequestHead, TokenSource};
 
+pub(crate) use authenticated::token_of;
 #[cfg(feature = "axum")]
-pub(crate) use csrf::Rules;
+pub(crate) use csrf::rules::CsrfRules;
 #[cfg(feature = "axum")]
-pub(crate) use rejection::leave_to_layer;
-pub(crate) use rejection::turn_away;
-pub(crate) use sender::token_of;
+pub(crate) use responder::leave_to_layer;
+pub(crate) use responder::reject_without_layer;
 #[cfg(feature = "axum")]
 pub(crate) use source::{Found, cookies};

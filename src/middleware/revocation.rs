@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::rejection::{AuthError, AuthErrorKind};
+use super::error::{AuthError, AuthErrorKind};
 use crate::revocation::{FailurePolicy, NoRevocation, Outage, RevocationStore, TokenId};
 use crate::verify::VerifiedToken;
 
@@ -23,7 +23,7 @@ pub(super) struct Revocations<V> {
     /// Whether a token without `jti` is accepted, which could not be revoked.
     pub(super) token_id_optional: bool,
     is_none: bool,
-    health: Arc<Health>,
+    health: Arc<StoreHealth>,
 }
 
 /// What a look-up said, or that it has to be waited for.
@@ -50,7 +50,7 @@ impl<V> Revocations<V> {
             deadline: DEFAULT_DEADLINE,
             token_id_optional: false,
             is_none: false,
-            health: Arc::new(Health::new()),
+            health: Arc::new(StoreHealth::new()),
         }
     }
 
@@ -67,7 +67,7 @@ impl<V> Revocations<V> {
     /// An outage is remembered under the policy that it was judged by.
     pub(super) fn set_policy(&mut self, policy: FailurePolicy) {
         self.policy = policy;
-        self.health = Arc::new(Health::new());
+        self.health = Arc::new(StoreHealth::new());
     }
 }
 
@@ -133,13 +133,13 @@ impl<V: RevocationStore> Revocations<V> {
     async fn answer(&self, token: &VerifiedToken) -> Result<bool, Arc<dyn Error + Send + Sync>> {
         // Without a runtime there is no timer, and nothing here may wait for ever.
         if tokio::runtime::Handle::try_current().is_err() {
-            return Err(Arc::new(NoAnswer::Runtime));
+            return Err(Arc::new(LookUpFailure::Runtime));
         }
         let id = TokenId::from(token);
         match timeout(self.deadline, self.store.is_revoked(&id)).await {
             Ok(Ok(revoked)) => Ok(revoked),
             Ok(Err(error)) => Err(Arc::new(error)),
-            Err(_) => Err(Arc::new(NoAnswer::Deadline)),
+            Err(_) => Err(Arc::new(LookUpFailure::Deadline)),
         }
     }
 }
@@ -158,7 +158,7 @@ impl<'a> From<&'a VerifiedToken> for TokenId<'a> {
 }
 
 /// How the store fares, for [`FailurePolicy::AllowFor`]. One for all clones of a layer.
-struct Health {
+struct StoreHealth {
     /// Whether there is an outage: all that a look-up reads while there is none.
     failing: AtomicBool,
     outage: Mutex<Outage>,
@@ -167,7 +167,7 @@ struct Health {
     has_warned: AtomicBool,
 }
 
-impl Health {
+impl StoreHealth {
     fn new() -> Self {
         Self {
             failing: AtomicBool::new(false),
@@ -203,12 +203,12 @@ impl Health {
 
 /// Why there is no answer, where the store is not the one who says so.
 #[derive(Clone, Copy, Debug)]
-enum NoAnswer {
+enum LookUpFailure {
     Deadline,
     Runtime,
 }
 
-impl fmt::Display for NoAnswer {
+impl fmt::Display for LookUpFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Deadline => "the store did not answer within the deadline",
@@ -217,7 +217,7 @@ impl fmt::Display for NoAnswer {
     }
 }
 
-impl Error for NoAnswer {}
+impl Error for LookUpFailure {}
 
 #[cfg(feature = "tracing")]
 fn report(failure: &dyn Error, passes: bool) {

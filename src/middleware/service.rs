@@ -9,22 +9,23 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::authenticator::Halt;
+use super::authenticated::Authenticated;
+use super::authenticator::NotAuthenticated;
+use super::error::AuthError;
 use super::future::ResponseFuture;
-use super::handle::{Handle, SharedAnswers};
-use super::rejection::{AuthError, ProblemJson, Respond};
+use super::layer_handle::{LayerHandle, SharedResponder};
+use super::respond::{ProblemJson, Respond};
 use super::revocation::Verdict;
-use super::sender::Sender;
 use crate::revocation::{NoRevocation, RevocationStore};
 
 /// The service that [`JwtAuthLayer`](super::JwtAuthLayer) makes.
 pub struct JwtAuth<S, R = ProblemJson, V = NoRevocation> {
     inner: S,
-    layer: Handle<R, V>,
+    layer: LayerHandle<R, V>,
 }
 
 impl<S, R, V> JwtAuth<S, R, V> {
-    pub(super) fn new(inner: S, layer: Handle<R, V>) -> Self {
+    pub(super) fn new(inner: S, layer: LayerHandle<R, V>) -> Self {
         Self { inner, layer }
     }
 }
@@ -45,43 +46,55 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let authenticator = self.layer.authenticator();
-        let answers = authenticator.answers();
-        let sender = match authenticator.authenticate(&request) {
-            Ok(sender) => sender,
-            Err(Halt::Refused(error)) => return ResponseFuture::rejected(answers.reject(&error)),
+        let responder = authenticator.responder();
+        let authenticated = match authenticator.authenticate(&request) {
+            Ok(authenticated) => authenticated,
+            Err(NotAuthenticated::Rejected(error)) => {
+                return ResponseFuture::rejected(responder.reject(&error));
+            }
             #[cfg(feature = "jwks")]
-            Err(Halt::Lacking(unverified)) => {
+            Err(NotAuthenticated::KeysRequired(unverified)) => {
                 let verifier = Arc::clone(&authenticator.verifier);
                 let revocations = authenticator.revocations.clone();
-                return wait(&mut self.inner, self.layer.answers(), request, async move {
-                    let sender = unverified.verify(&verifier).await?;
-                    if let Some(token) = &sender.token {
-                        revocations.check(token).await?;
-                    }
-                    Ok(sender)
-                });
+                return wait(
+                    &mut self.inner,
+                    self.layer.responder(),
+                    request,
+                    async move {
+                        let authenticated = unverified.verify(&verifier).await?;
+                        if let Some(token) = &authenticated.token {
+                            revocations.check(token).await?;
+                        }
+                        Ok(authenticated)
+                    },
+                );
             }
         };
-        let verdict = match &sender.token {
+        let verdict = match &authenticated.token {
             Some(token) => authenticator.revocations.peek(token),
             None => Verdict::Counts,
         };
         match verdict {
-            Verdict::Refused(error) => ResponseFuture::rejected(answers.reject(&error)),
+            Verdict::Refused(error) => ResponseFuture::rejected(responder.reject(&error)),
             Verdict::Unknown => {
                 let revocations = authenticator.revocations.clone();
-                wait(&mut self.inner, self.layer.answers(), request, async move {
-                    if let Some(token) = &sender.token {
-                        revocations.ask(token).await?;
-                    }
-                    Ok(sender)
-                })
+                wait(
+                    &mut self.inner,
+                    self.layer.responder(),
+                    request,
+                    async move {
+                        if let Some(token) = &authenticated.token {
+                            revocations.ask(token).await?;
+                        }
+                        Ok(authenticated)
+                    },
+                )
             }
             Verdict::Counts => {
-                let sharing = sender.sharing.clone();
-                sender.mark(&mut request);
-                let answers = self.layer.answers();
-                ResponseFuture::authenticated(self.inner.call(request), answers, sharing)
+                let caching = authenticated.caching.clone();
+                authenticated.insert_into(&mut request);
+                let responder = self.layer.responder();
+                ResponseFuture::authenticated(self.inner.call(request), responder, caching)
             }
         }
     }
@@ -90,9 +103,9 @@ where
 /// Calls the inner service once `look_up` has said who sent the request.
 fn wait<S, R, ReqBody, ResBody>(
     inner: &mut S,
-    answers: SharedAnswers<R>,
+    responder: SharedResponder<R>,
     request: Request<ReqBody>,
-    look_up: impl Future<Output = Result<Sender, AuthError>> + Send + 'static,
+    look_up: impl Future<Output = Result<Authenticated, AuthError>> + Send + 'static,
 ) -> ResponseFuture<S, ReqBody, ResBody, R>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
@@ -100,7 +113,7 @@ where
     // The service that was polled ready is the one that is called; its clone never was.
     let clone = inner.clone();
     let ready = mem::replace(inner, clone);
-    ResponseFuture::waiting(Box::pin(look_up), ready, request, answers)
+    ResponseFuture::waiting(Box::pin(look_up), ready, request, responder)
 }
 
 impl<S: Clone, R, V> Clone for JwtAuth<S, R, V> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName};
 use http::{Extensions, Method, Request, Uri};
 
-use super::caching::Sharing;
+use super::caching::CacheDirective;
 use crate::cookie::{CookieName, TokenCookie};
 
 /// A place in a request where a token may be.
@@ -160,10 +160,10 @@ impl TokenSource {
     }
 
     /// What a shared cache must be told about an answer to a token from here.
-    pub(super) fn sharing(&self) -> Sharing {
+    pub(super) fn caching(&self) -> CacheDirective {
         match self.0 {
-            Kind::Bearer => Sharing::Authorized,
-            _ => Sharing::Private,
+            Kind::Bearer => CacheDirective::None,
+            _ => CacheDirective::Private,
         }
     }
 
@@ -184,11 +184,6 @@ impl TokenSource {
             Kind::Cookie(_) => true,
             Kind::Custom { ambient, .. } => *ambient,
         }
-    }
-
-    /// Whether what was found is no token by the grammar of this source. Only of one that is refused need that be asked.
-    pub(crate) fn is_malformed(&self, token: &[u8]) -> bool {
-        matches!(self.0, Kind::Bearer) && !token.iter().all(|byte| is_of_b64token(*byte))
     }
 
     pub(crate) fn find<'a>(&self, request: RequestHead<'a>) -> Found<'a> {
@@ -238,8 +233,8 @@ fn one_header<'a>(
     }
 }
 
-/// `"Bearer" 1*SP b64token`. Whatever begins like the scheme and goes on otherwise is malformed, not another scheme.
-/// The characters of the token are the verifier's business, but for [`TokenSource::is_malformed`].
+/// `"Bearer" 1*SP b64token`. A value that begins with the scheme and goes on otherwise is malformed,
+/// not another scheme. The verifier checks where `=` stands.
 fn bearer(value: &[u8]) -> Found<'_> {
     const SCHEME: &[u8] = b"Bearer";
     // As nearly everybody writes it, or in another case.
@@ -253,15 +248,17 @@ fn bearer(value: &[u8]) -> Found<'_> {
     };
     let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
     match rest.get(spaces..) {
-        Some(token) if spaces > 0 && !token.is_empty() => Found::Token(Cow::Borrowed(token)),
+        Some(token) if spaces > 0 && is_b64token(token) => Found::Token(Cow::Borrowed(token)),
         _ => Found::Malformed,
     }
 }
 
-/// Whether a `b64token` may hold the byte (RFC 6750 §2.1). Where `=` may stand is left to the
-/// verifier.
-fn is_of_b64token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
+/// Whether all bytes may stand in a `b64token` (RFC 6750 §2.1).
+fn is_b64token(token: &[u8]) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    // Without an early return, so that the compiler checks many bytes at once.
+    let all_allowed = token.iter().fold(true, |all, byte| all & is_allowed(*byte));
+    all_allowed && !token.is_empty()
 }
 
 /// Whether bearer credentials follow those of another scheme after a comma, as when something joined two headers.

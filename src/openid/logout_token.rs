@@ -170,7 +170,7 @@ impl LogoutTokenVerifier {
     }
 
     #[cfg(feature = "axum")]
-    pub(crate) fn current_clock(&self) -> std::sync::Arc<dyn Clock> {
+    pub(crate) fn current_clock(&self) -> crate::clock::ClockSource {
         self.verifier.current_clock()
     }
 

@@ -18,7 +18,7 @@ use super::is_of_type;
 use crate::cookie::CookieError;
 use crate::csrf::Origin;
 use crate::middleware::{
-    Found, JwtAuthLayer, ProblemJson, RequestHead, Rules, TokenSource, cookies,
+    CsrfRules, Found, JwtAuthLayer, ProblemJson, RequestHead, TokenSource, cookies,
 };
 use crate::session::{SessionId, SessionStore, Sessions};
 use crate::verify::Verifier;
@@ -34,7 +34,7 @@ pub struct SessionRoutes<S> {
 #[derive(Clone)]
 struct Shared {
     cookies: SessionCookies,
-    csrf: Rules,
+    csrf: CsrfRules,
     origins: Vec<Origin>,
     /// Verifies access tokens, expired or not.
     whatever_age: Verifier,
@@ -65,13 +65,13 @@ impl<S: SessionStore> SessionRoutes<S> {
     /// As [`SessionRoutes::new`], with your own cookies.
     #[must_use]
     pub fn with_cookies(sessions: Sessions<S>, cookies: SessionCookies) -> Self {
-        let whatever_age = verifier(&sessions).ignore_expiry();
+        let whatever_age = verifier(&sessions).for_expired_tokens();
         Self {
             sessions: sessions.max_token_length(cookies.max_token_length()),
             shared: Arc::new(Shared {
                 whatever_age,
                 cookies,
-                csrf: Rules::default(),
+                csrf: CsrfRules::default(),
                 origins: Vec::new(),
             }),
         }
@@ -231,7 +231,6 @@ impl<S: SessionStore> SessionRoutes<S> {
         let token = match source.find(head) {
             Found::Nothing => return Ok(None),
             Found::Malformed | Found::Several => return Err(Fault::Malformed),
-            Found::Token(token) if source.is_malformed(&token) => return Err(Fault::Malformed),
             Found::Token(token) => token,
         };
         if source.is_ambient() {

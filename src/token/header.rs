@@ -14,10 +14,13 @@ use crate::json::is_shallow;
 ///
 /// `jwk`, `jku`, `x5u` and `x5c` are not among them: a token does not say which key to trust.
 #[derive(Debug)]
-pub(crate) struct JoseHeader<'a> {
-    pub(crate) algorithm: Cow<'a, str>,
-    pub(crate) key_id: Option<Cow<'a, str>>,
-    pub(crate) token_type: Option<Cow<'a, str>>,
+pub(crate) struct JoseHeader {
+    /// `alg`
+    pub(crate) algorithm: String,
+    /// `kid`
+    pub(crate) key_id: Option<String>,
+    /// `typ`
+    pub(crate) token_type: Option<String>,
 }
 
 /// Why a header is refused, whoever signed it.
@@ -36,21 +39,18 @@ pub(crate) enum HeaderFault {
     Nested,
 }
 
-impl JoseHeader<'_> {
-    /// Decodes `segment` and hands the header to `read`.
-    pub(crate) fn read<T>(
-        segment: &[u8],
-        read: impl FnOnce(&JoseHeader<'_>) -> T,
-    ) -> Result<T, HeaderFault> {
+impl JoseHeader {
+    /// Decodes and reads the first segment of a token.
+    pub(crate) fn decode(segment: &[u8]) -> Result<Self, HeaderFault> {
         let json = base64url::decode(segment).map_err(|_| HeaderFault::Malformed)?;
-        // serde_json skips over strings that it ignores without looking whether they are UTF-8.
+        // serde_json does not check that the strings it skips are UTF-8.
         let json = std::str::from_utf8(&json).map_err(|_| HeaderFault::Malformed)?;
         if !is_shallow(json.as_bytes()) {
             return Err(HeaderFault::Malformed);
         }
         let members: Members<'_> =
             serde_json::from_str(json).map_err(|_| HeaderFault::Malformed)?;
-        members.into_header().map(|header| read(&header))
+        members.into_header()
     }
 }
 
@@ -65,8 +65,8 @@ struct Members<'a> {
     zip: bool,
 }
 
-impl<'a> Members<'a> {
-    fn into_header(self) -> Result<JoseHeader<'a>, HeaderFault> {
+impl Members<'_> {
+    fn into_header(self) -> Result<JoseHeader, HeaderFault> {
         if self.crit {
             return Err(HeaderFault::Critical);
         }
@@ -80,9 +80,9 @@ impl<'a> Members<'a> {
             return Err(HeaderFault::Nested);
         }
         Ok(JoseHeader {
-            algorithm: self.alg.ok_or(HeaderFault::Malformed)?,
-            key_id: self.kid,
-            token_type: self.typ,
+            algorithm: self.alg.ok_or(HeaderFault::Malformed)?.into_owned(),
+            key_id: self.kid.map(Cow::into_owned),
+            token_type: self.typ.map(Cow::into_owned),
         })
     }
 }
@@ -156,12 +156,8 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Result<(String, Option<String>), HeaderFault> {
-        JoseHeader::read(base64url::encode(json.as_bytes()).as_bytes(), |header| {
-            (
-                header.algorithm.to_string(),
-                header.key_id.as_deref().map(str::to_owned),
-            )
-        })
+        let header = JoseHeader::decode(base64url::encode(json.as_bytes()).as_bytes())?;
+        Ok((header.algorithm, header.key_id))
     }
 
     #[test]

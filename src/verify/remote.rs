@@ -1,4 +1,4 @@
-//! Verifying with keys that may have to be fetched first.
+//! Keys that may have to be fetched first.
 
 use std::fmt;
 use std::ops::Deref;
@@ -8,171 +8,153 @@ use std::time::Duration;
 use arc_swap::{ArcSwapOption, Guard};
 
 use super::error::{VerifyError, VerifyErrorKind};
-use super::ring::{Epoch, Ring, RingKeys};
-use super::{Refusal, VerifiedToken, Verifier};
-use crate::keys::remote::{Need, RemoteKeys, Snapshot, Unobtainable};
+use super::selector::{KeySelector, KeysVersion};
+use crate::clock::ClockSource;
+use crate::keys::remote::{FetchedKeys, KeysUnobtainable, RemoteKeys, WantedKeys};
 
-/// Remote keys as one verifier sees them: what it remembers of their tokens' headers holds for its own settings.
+/// Remote keys as one verifier uses them: the headers it caches hold for its own settings.
 #[derive(Clone)]
-pub(super) struct RemoteRing {
+pub(super) struct RemoteKeySelector {
     keys: RemoteKeys,
-    seen: Arc<ArcSwapOption<SnapshotRing>>,
+    current: Arc<ArcSwapOption<FetchedSelector>>,
 }
 
-/// The keys of one snapshot.
-pub(super) struct SnapshotRing {
-    snapshot: Arc<Snapshot>,
-    ring: Ring,
+/// The keys of one fetch.
+struct FetchedSelector {
+    fetched: Arc<FetchedKeys>,
+    selector: KeySelector,
 }
 
-/// What a reader holds while it verifies.
-pub(super) struct HeldRing(Guard<Option<Arc<SnapshotRing>>>);
+/// The keys that count while one token is verified.
+pub(super) struct CurrentKeys(Guard<Option<Arc<FetchedSelector>>>);
 
-impl RemoteRing {
+/// A fetch that a token needs before it can be verified.
+pub(crate) struct KeyRequest {
+    keys: RemoteKeys,
+    wanted: WantedKeys,
+}
+
+impl RemoteKeySelector {
     pub(super) fn new(keys: RemoteKeys) -> Self {
         Self {
             keys,
-            seen: Arc::default(),
+            current: Arc::default(),
         }
     }
 
-    pub(super) fn forget(&mut self) {
-        self.seen = Arc::default();
+    pub(super) fn issuer(&self) -> Option<&str> {
+        self.keys.issuer()
     }
 
-    pub(super) fn has_system_clock(&self) -> bool {
-        self.keys.has_system_clock()
+    pub(super) fn clear_headers(&mut self) {
+        self.current = Arc::default();
     }
 
-    pub(super) fn now(&self) -> Duration {
-        self.keys.now()
-    }
-
-    /// The keys to verify with at `now`, by the clock of the keys: nearly always those that were there a moment ago, and fresh.
+    /// The keys to verify with at `now`, a reading of `clock`.
     #[inline(always)]
-    pub(super) fn fresh_at(&self, now: Duration) -> Option<HeldRing> {
-        let newest = self.keys.newest();
-        let held = HeldRing(self.seen.load());
-        let ring = held.0.as_ref()?;
-        (ring.snapshot.number() == newest && ring.snapshot.is_fresh(now)).then_some(held)
+    pub(super) fn current(
+        &self,
+        clock: &ClockSource,
+        now: Duration,
+    ) -> Result<CurrentKeys, KeyRequest> {
+        let is_same_clock = clock.is_system() && self.keys.has_system_clock();
+        let now = if is_same_clock { now } else { self.keys.now() };
+        match self.fresh_at(now) {
+            Some(keys) => Ok(keys),
+            None => self.renewed_at(now),
+        }
     }
 
-    /// As [`fresh_at`](Self::fresh_at), for keys that are new, or past the time at which they were to be renewed.
+    /// The keys of the last call, if they are the newest and fresh. They nearly always are.
+    #[inline(always)]
+    fn fresh_at(&self, now: Duration) -> Option<CurrentKeys> {
+        let newest = self.keys.newest();
+        let current = CurrentKeys(self.current.load());
+        let fetched = &current.0.as_ref()?.fetched;
+        (fetched.number() == newest && fetched.is_fresh(now)).then_some(current)
+    }
+
     #[cold]
-    pub(super) fn at(&self, now: Duration) -> Result<HeldRing, Refusal> {
+    fn renewed_at(&self, now: Duration) -> Result<CurrentKeys, KeyRequest> {
         let newest = self.keys.newest();
-        let mut held = HeldRing(self.seen.load());
-        if !held.is_of(newest) {
-            held = self.renew();
+        let mut current = CurrentKeys(self.current.load());
+        if current.number() != Some(newest) {
+            current = self.renew();
         }
-        match &*held.0 {
-            Some(ring)
-                if ring.snapshot.is_fresh(now) || self.keys.may_serve(&ring.snapshot, now) =>
-            {
-                Ok(held)
+        match &*current.0 {
+            Some(keys) if keys.fetched.is_fresh(now) || self.keys.may_serve(&keys.fetched, now) => {
+                Ok(current)
             }
-            _ => Err(self.lacks(Need::Keys)),
+            _ => Err(self.request(WantedKeys::Any)),
         }
     }
 
-    /// Of two that do so at once, the one with the older keys may be the last to leave them: then the next does it again.
-    fn renew(&self) -> HeldRing {
-        let Some(snapshot) = self.keys.current() else {
-            return HeldRing(Guard::from_inner(None));
+    /// If two threads do this at once, the older keys may stay. Then the next call renews again.
+    fn renew(&self) -> CurrentKeys {
+        let Some(fetched) = self.keys.current() else {
+            return CurrentKeys(Guard::from_inner(None));
         };
-        let ring = Ring::new(RingKeys::Set(snapshot.keys().clone()));
-        let ring = Some(Arc::new(SnapshotRing { snapshot, ring }));
-        self.seen.store(ring.clone());
-        HeldRing(Guard::from_inner(ring))
+        let selector = KeySelector::new(fetched.keys().clone());
+        let keys = Some(Arc::new(FetchedSelector { fetched, selector }));
+        self.current.store(keys.clone());
+        CurrentKeys(Guard::from_inner(keys))
     }
 
-    /// A token that names a key which is not there waits for the keys that come next.
-    pub(super) fn lacks_key(&self, held: &HeldRing) -> Refusal {
-        match &*held.0 {
-            Some(ring) => self.lacks(Need::KeyMissingIn(ring.snapshot.number())),
-            None => self.lacks(Need::Keys),
-        }
-    }
-
-    fn lacks(&self, need: Need) -> Refusal {
-        Refusal::Lacking(Lack {
-            keys: self.keys.clone(),
-            need,
+    /// For a token whose `kid` is not among `current`: it may be in the keys that come next.
+    pub(super) fn request_after(&self, current: &CurrentKeys) -> KeyRequest {
+        self.request(match current.number() {
+            Some(number) => WantedKeys::After(number),
+            None => WantedKeys::Any,
         })
     }
-}
 
-impl HeldRing {
-    fn is_of(&self, number: u64) -> bool {
-        let ring = self.0.deref().as_ref();
-        ring.is_some_and(|ring| ring.snapshot.number() == number)
-    }
-
-    pub(super) fn ring(&self) -> Option<&Ring> {
-        Some(&self.0.deref().as_ref()?.ring)
-    }
-
-    pub(super) fn epoch(&self) -> Option<Epoch> {
-        Some(Epoch(self.0.deref().as_ref()?.snapshot.epoch()))
+    fn request(&self, wanted: WantedKeys) -> KeyRequest {
+        KeyRequest {
+            keys: self.keys.clone(),
+            wanted,
+        }
     }
 }
 
-/// What is missing to verify a token.
-pub(crate) struct Lack {
-    keys: RemoteKeys,
-    need: Need,
+impl CurrentKeys {
+    fn number(&self) -> Option<u64> {
+        Some(self.0.deref().as_ref()?.fetched.number())
+    }
+
+    pub(super) fn selector(&self) -> Option<(&KeySelector, KeysVersion)> {
+        let keys = self.0.deref().as_ref()?;
+        Some((&keys.selector, KeysVersion(keys.fetched.version())))
+    }
+
+    pub(super) fn version(&self) -> Option<KeysVersion> {
+        self.selector().map(|(_, version)| version)
+    }
 }
 
-impl Lack {
-    /// What can be said without waiting.
-    pub(super) fn at_once(&self) -> VerifyError {
-        match self.need {
-            Need::Keys => VerifyErrorKind::KeysUnavailable,
-            Need::KeyMissingIn(_) => VerifyErrorKind::NoFittingKey,
+impl KeyRequest {
+    /// The error for a caller that does not wait.
+    pub(super) fn error(&self) -> VerifyError {
+        match self.wanted {
+            WantedKeys::Any => VerifyErrorKind::KeysUnavailable,
+            WantedKeys::After(_) => VerifyErrorKind::NoFittingKey,
         }
         .into()
     }
 
-    async fn wait(self) -> Result<(), VerifyError> {
+    pub(super) async fn wait(self) -> Result<(), VerifyError> {
         self.keys
-            .wait_for(self.need)
+            .wait_for(self.wanted)
             .await
             .map_err(|why| match why {
-                Unobtainable::NoSuchKey => VerifyErrorKind::NoFittingKey.into(),
-                Unobtainable::Down { retry_after, error } => {
+                KeysUnobtainable::NoSuchKey => VerifyErrorKind::NoFittingKey.into(),
+                KeysUnobtainable::Outage { retry_after, error } => {
                     VerifyError::outage(retry_after, error)
                 }
             })
     }
 }
 
-impl Verifier {
-    /// How often a token may find that keys came which are not its own: an attempt that was under way, and one for it.
-    const MOST_ROUNDS: usize = 3;
-
-    /// As [`verify`](Verifier::verify), and fetches the issuer's keys first if there are none, or none of this name. It waits for that in a
-    /// tokio runtime, with its timer enabled, 6 seconds at most each time; a token whose key is known waits for nothing.
-    ///
-    /// # Errors
-    ///
-    /// As [`verify`](Verifier::verify). [`VerifyErrorKind::KeysUnavailable`] if the issuer does not answer.
-    pub async fn fetch_and_verify(
-        &self,
-        token: impl AsRef<[u8]>,
-    ) -> Result<VerifiedToken, VerifyError> {
-        let token = token.as_ref();
-        for _ in 0..Self::MOST_ROUNDS {
-            match self.try_verify(token) {
-                Ok(token) => return Ok(token),
-                Err(Refusal::Final(error)) => return Err(error),
-                Err(Refusal::Lacking(lack)) => lack.wait().await?,
-            }
-        }
-        self.verify(token)
-    }
-}
-
-impl fmt::Debug for RemoteRing {
+impl fmt::Debug for RemoteKeySelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.keys.fmt(f)
     }

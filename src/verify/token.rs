@@ -36,11 +36,11 @@ pub(super) struct VerifiedHeader {
 }
 
 impl VerifiedHeader {
-    pub(super) fn new(algorithm: Algorithm, header: &JoseHeader<'_>) -> Self {
+    pub(super) fn new(algorithm: Algorithm, header: JoseHeader) -> Self {
         Self {
             algorithm,
-            key_id: header.key_id.as_deref().map(Box::from),
-            typ: header.token_type.as_deref().map(Box::from),
+            key_id: header.key_id.map(Into::into),
+            typ: header.token_type.map(Into::into),
         }
     }
 
@@ -88,8 +88,8 @@ impl VerifiedToken {
             .saturating_add(inner.room)
     }
 
-    /// The same token anew, with claims that are yet to be decoded.
-    pub(super) fn apart(&self) -> Self {
+    /// A copy that shares nothing but the header. Its claims are not decoded yet.
+    pub(super) fn deep_clone(&self) -> Self {
         Self(Arc::new(Inner {
             header: Arc::clone(&self.0.header),
             payload: self.0.payload.clone(),

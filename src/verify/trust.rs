@@ -1,47 +1,144 @@
-//! Whose tokens count.
+//! Whose tokens a verifier trusts, and by which keys.
 
 use std::collections::HashMap;
 use std::fmt;
 
 #[cfg(feature = "jwks")]
-use super::remote::RemoteRing;
-use super::ring::{Ring, RingKeys};
+use super::remote::RemoteKeySelector;
+use super::rules::IssuerAudiences;
+use super::selector::KeySelector;
 #[cfg(feature = "jwks")]
 use crate::keys::remote::RemoteKeys;
 use crate::keys::{KeySet, VerifyingKey};
-use crate::token::is_media_type;
 
-/// What a [`Verifier`](super::Verifier) trusts: a key, a [`KeySet`], or some [`TrustedIssuer`]s.
-pub struct Trust(Source);
+/// What a [`Verifier`](super::Verifier) trusts: a key, a [`KeySet`], or [`TrustedIssuer`]s.
+#[derive(Clone)]
+pub struct Trust(TrustKind);
 
-enum Source {
-    Any(Keys),
-    Issuers(Vec<TrustedIssuer>),
+#[derive(Clone)]
+enum TrustKind {
+    /// Tokens of any `iss`, unless the verifier requires one.
+    AnyIssuer(IssuerTrust),
+    /// `iss` chooses the keys.
+    Issuers(HashMap<Box<str>, IssuerTrust>),
+}
+
+/// The keys of one issuer, and the audiences its tokens must name.
+#[derive(Clone, Debug)]
+pub(super) struct IssuerTrust {
+    keys: Keys,
+    audiences: IssuerAudiences,
 }
 
 /// The keys of one issuer: a key, or a [`KeySet`].
 ///
 /// A lone key serves every token of its algorithm, whatever its `kid`. In a set the `kid` must match.
-#[derive(Clone, Debug)]
-pub struct Keys(KeysKind);
+#[derive(Clone)]
+pub struct Keys(KeySource);
 
-#[derive(Clone, Debug)]
-enum KeysKind {
-    Lone(VerifyingKey),
-    Set(KeySet),
+#[derive(Clone)]
+pub(super) enum KeySource {
+    Fixed(KeySelector),
     #[cfg(feature = "jwks")]
-    Remote(RemoteKeys),
+    Remote(RemoteKeySelector),
+}
+
+impl Trust {
+    /// The keys for a token with this `iss`. `None` if its issuer is not trusted.
+    pub(super) fn of_issuer(&self, issuer: Option<&str>) -> Option<&IssuerTrust> {
+        match &self.0 {
+            TrustKind::AnyIssuer(trust) => Some(trust),
+            TrustKind::Issuers(issuers) => issuers.get(issuer?),
+        }
+    }
+
+    /// Whether `iss` chooses the keys.
+    pub(super) fn names_issuers(&self) -> bool {
+        matches!(self.0, TrustKind::Issuers(_))
+    }
+
+    /// The name of the one issuer, if it is the only one and has no audiences of its own.
+    pub(crate) fn sole_issuer(&self) -> Option<&str> {
+        match &self.0 {
+            TrustKind::Issuers(issuers) if issuers.len() == 1 => issuers
+                .iter()
+                .find(|(_, trust)| trust.audiences.names.is_empty())
+                .map(|(name, _)| &**name),
+            _ => None,
+        }
+    }
+
+    /// Whether every issuer whose keys are fetched has audiences of its own.
+    pub(super) fn has_audiences_where_remote(&self) -> bool {
+        let has =
+            |trust: &IssuerTrust| !trust.keys.are_remote() || !trust.audiences.names.is_empty();
+        match &self.0 {
+            TrustKind::AnyIssuer(trust) => has(trust),
+            TrustKind::Issuers(issuers) => issuers.values().all(has),
+        }
+    }
+
+    /// Drops the cached headers: they passed checks under other settings.
+    pub(super) fn clear_headers(&mut self) {
+        match &mut self.0 {
+            TrustKind::AnyIssuer(trust) => trust.keys.clear_headers(),
+            TrustKind::Issuers(issuers) => {
+                for trust in issuers.values_mut() {
+                    trust.keys.clear_headers();
+                }
+            }
+        }
+    }
+
+    fn any_issuer(keys: Keys) -> Self {
+        Self(TrustKind::AnyIssuer(IssuerTrust::new(keys)))
+    }
+}
+
+impl IssuerTrust {
+    fn new(keys: Keys) -> Self {
+        let audiences = IssuerAudiences {
+            names: Vec::new(),
+            are_required: keys.are_remote(),
+        };
+        Self { keys, audiences }
+    }
+
+    pub(super) fn keys(&self) -> &KeySource {
+        &self.keys.0
+    }
+
+    pub(super) fn audiences(&self) -> &IssuerAudiences {
+        &self.audiences
+    }
+}
+
+impl Keys {
+    /// Whether they are fetched from the issuer.
+    fn are_remote(&self) -> bool {
+        !matches!(self.0, KeySource::Fixed(_))
+    }
+
+    fn clear_headers(&mut self) {
+        match &mut self.0 {
+            KeySource::Fixed(selector) => selector.clear_headers(),
+            #[cfg(feature = "jwks")]
+            KeySource::Remote(selector) => selector.clear_headers(),
+        }
+    }
 }
 
 impl From<VerifyingKey> for Keys {
     fn from(key: VerifyingKey) -> Self {
-        Self(KeysKind::Lone(key))
+        Self(KeySource::Fixed(KeySelector::new(KeySet::ignoring_key_id(
+            key,
+        ))))
     }
 }
 
 impl From<KeySet> for Keys {
     fn from(keys: KeySet) -> Self {
-        Self(KeysKind::Set(keys))
+        Self(KeySource::Fixed(KeySelector::new(keys)))
     }
 }
 
@@ -49,31 +146,31 @@ impl From<KeySet> for Keys {
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
 impl From<RemoteKeys> for Keys {
     fn from(keys: RemoteKeys) -> Self {
-        Self(KeysKind::Remote(keys))
+        Self(KeySource::Remote(RemoteKeySelector::new(keys)))
     }
 }
 
-/// Keys that were found by the name of their issuer are trusted with its tokens, and with no others.
+/// Keys discovered by an issuer's name verify tokens of that issuer only.
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
 impl From<RemoteKeys> for Trust {
     fn from(keys: RemoteKeys) -> Self {
         match keys.issuer().map(str::to_owned) {
             Some(issuer) => TrustedIssuer::new(issuer, keys).into(),
-            None => Self(Source::Any(keys.into())),
+            None => Self::any_issuer(keys.into()),
         }
     }
 }
 
 impl From<VerifyingKey> for Trust {
     fn from(key: VerifyingKey) -> Self {
-        Self(Source::Any(key.into()))
+        Self::any_issuer(key.into())
     }
 }
 
 impl From<KeySet> for Trust {
     fn from(keys: KeySet) -> Self {
-        Self(Source::Any(keys.into()))
+        Self::any_issuer(keys.into())
     }
 }
 
@@ -91,13 +188,13 @@ impl From<&KeySet> for Trust {
 
 impl From<TrustedIssuer> for Trust {
     fn from(issuer: TrustedIssuer) -> Self {
-        Self(Source::Issuers(vec![issuer]))
+        vec![issuer].into()
     }
 }
 
 /// # Panics
 ///
-/// If there is none, or two have the same name.
+/// If the array is empty, or two issuers have the same name.
 impl<const N: usize> From<[TrustedIssuer; N]> for Trust {
     fn from(issuers: [TrustedIssuer; N]) -> Self {
         Vec::from(issuers).into()
@@ -106,25 +203,34 @@ impl<const N: usize> From<[TrustedIssuer; N]> for Trust {
 
 /// # Panics
 ///
-/// If there is none, or two have the same name.
+/// If the list is empty, or two issuers have the same name.
 impl From<Vec<TrustedIssuer>> for Trust {
     fn from(issuers: Vec<TrustedIssuer>) -> Self {
         assert!(!issuers.is_empty(), "no trusted issuer");
-        let mut names: Vec<_> = issuers.iter().map(|issuer| &issuer.name).collect();
-        names.sort_unstable();
-        assert!(
-            names.windows(2).all(|pair| pair.first() != pair.last()),
-            "two trusted issuers have the same name"
-        );
-        Self(Source::Issuers(issuers))
+        let mut by_name = HashMap::new();
+        for issuer in issuers {
+            let earlier = by_name.insert(issuer.name, issuer.trust);
+            assert!(earlier.is_none(), "two trusted issuers have the same name");
+        }
+        Self(TrustKind::Issuers(by_name))
     }
 }
 
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Source::Any(keys) => keys.fmt(f),
-            Source::Issuers(issuers) => issuers.fmt(f),
+            TrustKind::AnyIssuer(trust) => trust.keys.fmt(f),
+            TrustKind::Issuers(issuers) => issuers.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            KeySource::Fixed(selector) => selector.fmt(f),
+            #[cfg(feature = "jwks")]
+            KeySource::Remote(selector) => selector.fmt(f),
         }
     }
 }
@@ -143,199 +249,57 @@ impl fmt::Debug for Trust {
 /// # Ok::<_, tower_jwt_auth::keys::KeyError>(())
 /// ```
 ///
-/// **Several issuers: `sub` alone names nobody.** A subject is unique within its issuer only
-/// (RFC 7519 §4.1.2), and a partner chooses its own: its `u1` is not your `u1`. So is its `sid`. A
-/// handler behind such a layer must look at
+/// **With several issuers, `sub` alone names nobody.** A subject is unique within its issuer only
+/// (RFC 7519 §4.1.2), and a partner chooses its own: its `u1` is not your `u1`. The same holds for
+/// `sid`. A handler behind such a layer must look at
 /// [`issuer`](crate::VerifiedToken::issuer) and [`subject`](crate::VerifiedToken::subject)
 /// together. To act on your own sessions, take the subject from
 /// [`Sessions::subject_of`](crate::session::Sessions::subject_of), which refuses other issuers.
 #[derive(Clone, Debug)]
 pub struct TrustedIssuer {
     name: Box<str>,
-    keys: Keys,
-    audiences: Vec<Box<str>>,
+    trust: IssuerTrust,
 }
 
 impl TrustedIssuer {
-    /// The issuer whose tokens say `iss: name`, byte for byte.
+    /// Trusts tokens whose `iss` is `name`, byte for byte, if one of `keys` signed them.
     ///
     /// # Panics
     ///
-    /// If `name` is empty.
+    /// If `name` is empty, or `keys` were discovered by the name of another issuer.
     #[must_use]
+    #[track_caller]
     pub fn new(name: impl Into<String>, keys: impl Into<Keys>) -> Self {
         let name = name.into();
         assert!(!name.is_empty(), "the issuer is empty");
         let keys = keys.into();
         #[cfg(feature = "jwks")]
-        if let KeysKind::Remote(keys) = &keys.0 {
+        if let KeySource::Remote(selector) = &keys.0 {
             assert!(
-                keys.issuer().is_none_or(|issuer| issuer == name),
+                selector.issuer().is_none_or(|issuer| issuer == name),
                 "the keys are those of another issuer"
             );
         }
         Self {
             name: name.into(),
-            keys,
-            audiences: Vec::new(),
+            trust: IssuerTrust::new(keys),
         }
     }
 
-    /// Requires the `aud` of this issuer's tokens to be or to contain `audience`, instead of what the
-    /// verifier requires of all. Called again, one of them.
+    /// Requires `aud` to be or to contain `audience`, byte for byte.
+    ///
+    /// This replaces the verifier's audiences for this issuer. May be called more than once: a token
+    /// must name one of the values.
     ///
     /// # Panics
     ///
     /// If `audience` is empty.
     #[must_use]
+    #[track_caller]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         let audience = audience.into();
         assert!(!audience.is_empty(), "the audience is empty");
-        self.audiences.push(audience.into());
+        self.trust.audiences.names.push(audience.into());
         self
-    }
-}
-
-/// What `typ` may be.
-#[derive(Clone, Debug)]
-pub(super) enum Typ {
-    /// Absent, `JWT` or `at+jwt`.
-    Access,
-    /// Absent or `JWT`.
-    Identity,
-    /// Absent, `JWT` or `logout+jwt`.
-    Logout,
-    Exactly(Box<str>),
-}
-
-impl Typ {
-    #[track_caller]
-    pub(super) fn exactly(typ: &str) -> Self {
-        let subtype = match typ.split_once('/') {
-            Some((application, rest)) if application.eq_ignore_ascii_case("application") => rest,
-            _ => typ,
-        };
-        assert!(!subtype.is_empty(), "the typ is empty");
-        Self::Exactly(subtype.into())
-    }
-
-    pub(super) fn allows(&self, typ: Option<&str>) -> bool {
-        match (self, typ) {
-            (Self::Access | Self::Identity | Self::Logout, None) => true,
-            (Self::Access, Some(typ)) => is_media_type(typ, "jwt") || is_media_type(typ, "at+jwt"),
-            (Self::Identity, Some(typ)) => is_media_type(typ, "jwt"),
-            (Self::Logout, Some(typ)) => {
-                is_media_type(typ, "jwt") || is_media_type(typ, "logout+jwt")
-            }
-            (Self::Exactly(_), None) => false,
-            (Self::Exactly(exactly), Some(typ)) => is_media_type(typ, exactly),
-        }
-    }
-}
-
-/// [`Trust`] made ready for look-ups.
-#[derive(Clone, Debug)]
-pub(super) enum Anchors {
-    Any(Anchor),
-    Issuers(HashMap<Box<str>, Anchor>),
-}
-
-impl Trust {
-    /// The name of the one issuer, if it is one alone, with no audiences of its own.
-    pub(crate) fn sole_issuer(&self) -> Option<&str> {
-        match &self.0 {
-            Source::Issuers(issuers) => match issuers.as_slice() {
-                [issuer] if issuer.audiences.is_empty() => Some(&issuer.name),
-                _ => None,
-            },
-            Source::Any(_) => None,
-        }
-    }
-}
-
-impl Anchors {
-    pub(super) fn new(trust: Trust) -> Self {
-        match trust.0 {
-            Source::Any(keys) => Self::Any(Anchor::new(keys, Vec::new())),
-            Source::Issuers(issuers) => Self::Issuers(
-                issuers
-                    .into_iter()
-                    .map(|issuer| (issuer.name, Anchor::new(issuer.keys, issuer.audiences)))
-                    .collect(),
-            ),
-        }
-    }
-
-    /// Whether tokens of every issuer whose keys are fetched have to name an audience of its own.
-    pub(super) fn all_remote_have_audiences(&self) -> bool {
-        let has = |anchor: &Anchor| !anchor.is_remote() || !anchor.audiences.is_empty();
-        match self {
-            Self::Any(anchor) => has(anchor),
-            Self::Issuers(issuers) => issuers.values().all(has),
-        }
-    }
-
-    /// Drops what is remembered of headers: they passed checks that no longer hold.
-    pub(super) fn forget(&mut self) {
-        match self {
-            Self::Any(anchor) => anchor.forget(),
-            Self::Issuers(issuers) => issuers.values_mut().for_each(Anchor::forget),
-        }
-    }
-}
-
-/// The keys that count for a token, and for whom.
-#[derive(Clone)]
-pub(super) struct Anchor {
-    pub(super) keys: AnchorKeys,
-    audiences: Vec<Box<str>>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum AnchorKeys {
-    Fixed(Ring),
-    #[cfg(feature = "jwks")]
-    Remote(RemoteRing),
-}
-
-impl Anchor {
-    fn new(Keys(keys): Keys, audiences: Vec<Box<str>>) -> Self {
-        let keys = match keys {
-            KeysKind::Lone(key) => AnchorKeys::Fixed(Ring::new(RingKeys::Lone(key))),
-            KeysKind::Set(set) => AnchorKeys::Fixed(Ring::new(RingKeys::Set(set))),
-            #[cfg(feature = "jwks")]
-            KeysKind::Remote(keys) => AnchorKeys::Remote(RemoteRing::new(keys)),
-        };
-        Self { keys, audiences }
-    }
-
-    fn forget(&mut self) {
-        match &mut self.keys {
-            AnchorKeys::Fixed(ring) => ring.forget(),
-            #[cfg(feature = "jwks")]
-            AnchorKeys::Remote(remote) => remote.forget(),
-        }
-    }
-
-    pub(super) fn audiences(&self) -> &[Box<str>] {
-        &self.audiences
-    }
-
-    /// Whether its keys come from somebody else.
-    pub(super) fn is_remote(&self) -> bool {
-        match self.keys {
-            AnchorKeys::Fixed(_) => false,
-            #[cfg(feature = "jwks")]
-            AnchorKeys::Remote(_) => true,
-        }
-    }
-}
-
-impl fmt::Debug for Anchor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Anchor")
-            .field("keys", &self.keys)
-            .field("audiences", &self.audiences)
-            .finish_non_exhaustive()
     }
 }

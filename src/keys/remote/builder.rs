@@ -4,27 +4,27 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::attempt::{Origin, Place};
+use super::endpoint::{KeyEndpoint, KeyLocation};
 use super::fetch::{AnyFetch, Fetch, HttpFetch, HttpFetchError};
-use super::keeper::RemoteKeys;
+use super::fetched::KeyLifetimes;
 use super::location::{self, WebOrigin};
-use super::snapshot::Times;
-use crate::clock::Clock;
+use super::remote_keys::RemoteKeys;
+use crate::clock::{Clock, ClockSource};
 use crate::keys::JwksOptions;
 
 /// Sets up [`RemoteKeys`].
 #[must_use = "keys are fetched once they are built"]
 pub struct RemoteKeysBuilder {
-    place: Wanted,
+    location: RequestedLocation,
     fetch: Option<Box<dyn AnyFetch>>,
     options: JwksOptions,
     http_allowed: bool,
     jwks_origins: Option<Vec<String>>,
-    times: Times,
-    clock: Option<Box<dyn Clock>>,
+    lifetimes: KeyLifetimes,
+    clock: ClockSource,
 }
 
-enum Wanted {
+enum RequestedLocation {
     Issuer(String),
     Jwks(String),
 }
@@ -41,26 +41,26 @@ impl RemoteKeys {
     /// Never fetched: loopback, link-local (169.254.169.254) and unspecified addresses, unless the
     /// issuer has such an address itself. Names are not resolved for this check.
     pub fn discover(issuer: impl Into<String>) -> RemoteKeysBuilder {
-        RemoteKeysBuilder::new(Wanted::Issuer(issuer.into()))
+        RemoteKeysBuilder::new(RequestedLocation::Issuer(issuer.into()))
     }
 
     /// The keys of the JWK Set document at `uri`. Which issuer they are of is for [`TrustedIssuer`](crate::TrustedIssuer) to say,
     /// or [`JwtAuthLayer::issuer`](crate::JwtAuthLayer::issuer).
     pub fn jwks(uri: impl Into<String>) -> RemoteKeysBuilder {
-        RemoteKeysBuilder::new(Wanted::Jwks(uri.into()))
+        RemoteKeysBuilder::new(RequestedLocation::Jwks(uri.into()))
     }
 }
 
 impl RemoteKeysBuilder {
-    fn new(place: Wanted) -> Self {
+    fn new(location: RequestedLocation) -> Self {
         Self {
-            place,
+            location,
             fetch: None,
             options: JwksOptions::new().of_others(),
             http_allowed: false,
             jwks_origins: None,
-            times: Times::default(),
-            clock: None,
+            lifetimes: KeyLifetimes::default(),
+            clock: ClockSource::default(),
         }
     }
 
@@ -102,7 +102,7 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// How long keys are good for after they were fetched, where the document does not say by `Cache-Control`. 10
+    /// How long keys are good for after they were fetched, where the document does not say by `Cache-RefreshControl`. 10
     /// minutes by default: that long a key that was withdrawn may still verify.
     ///
     /// # Panics
@@ -114,7 +114,7 @@ impl RemoteKeysBuilder {
             (Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60)).contains(&life),
             "a life of less than a second or more than a day"
         );
-        self.times.life = life;
+        self.lifetimes.life = life;
         self
     }
 
@@ -130,19 +130,19 @@ impl RemoteKeysBuilder {
             cooldown >= Duration::from_secs(1),
             "a cooldown of less than a second"
         );
-        self.times.cooldown = cooldown;
+        self.lifetimes.cooldown = cooldown;
         self
     }
 
     /// For how long beyond their life keys are served while fetching fails. 1 hour by default.
     pub fn max_stale(mut self, max_stale: Duration) -> Self {
-        self.times.max_stale = max_stale;
+        self.lifetimes.max_stale = max_stale;
         self
     }
 
     /// Sets the clock by which keys age. The system's by default. Should it be set back, keys age by the timer of the runtime.
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Some(Box::new(clock));
+        self.clock = ClockSource::custom(clock);
         self
     }
 
@@ -154,15 +154,15 @@ impl RemoteKeysBuilder {
     pub fn build(self) -> Result<RemoteKeys, RemoteKeysError> {
         let parse =
             |text: &str| location::parse(text, self.http_allowed).ok_or(RemoteKeysError::Location);
-        let place = match self.place {
-            Wanted::Jwks(uri) => Place::Jwks(parse(&uri)?),
-            Wanted::Issuer(name) => {
+        let location = match self.location {
+            RequestedLocation::Jwks(uri) => KeyLocation::Jwks(parse(&uri)?),
+            RequestedLocation::Issuer(name) => {
                 let issuer = parse(&name)?;
                 // OpenID Connect Discovery 1.0 §4.3 and RFC 8414 §2.
                 if issuer.query().is_some() {
                     return Err(RemoteKeysError::Location);
                 }
-                Place::Issuer {
+                KeyLocation::Issuer {
                     metadata: location::metadata_of(&issuer).ok_or(RemoteKeysError::Location)?,
                     name: name.into(),
                 }
@@ -182,24 +182,25 @@ impl RemoteKeysBuilder {
             ),
             None => None,
         };
-        let origin = Origin {
-            place,
+        let endpoint = KeyEndpoint {
+            location,
             jwks_origins,
             fetch,
             options: self.options,
             http_allowed: self.http_allowed,
-            found: Mutex::new(None),
+            discovered: Mutex::new(None),
         };
-        Ok(RemoteKeys::start(origin, self.times, self.clock))
+        Ok(RemoteKeys::start(endpoint, self.lifetimes, self.clock))
     }
 }
 
 impl fmt::Debug for RemoteKeysBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Wanted::Issuer(place) | Wanted::Jwks(place)) = &self.place;
+        let (RequestedLocation::Issuer(address) | RequestedLocation::Jwks(address)) =
+            &self.location;
         f.debug_struct("RemoteKeysBuilder")
-            .field("place", place)
-            .field("times", &self.times)
+            .field("address", address)
+            .field("lifetimes", &self.lifetimes)
             .finish_non_exhaustive()
     }
 }

@@ -103,7 +103,7 @@ impl FetchError {
     /// query of the address, and of a bounded length.
     #[cfg(feature = "tracing")]
     pub(super) fn chain(&self) -> String {
-        const MOST_CHARACTERS: usize = 1000;
+        const MAX_CHARACTERS: usize = 1000;
         /// Of the causes the first is often long, and the last says why.
         const MOST_OF_EACH: usize = 250;
         const MOST_CAUSES: usize = 8;
@@ -125,7 +125,7 @@ impl FetchError {
             chain.push_str(&on_one_line(&text, MOST_OF_EACH));
             next = error.source();
         }
-        chain.chars().take(MOST_CHARACTERS).collect()
+        chain.chars().take(MAX_CHARACTERS).collect()
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) const MOST_BYTES: usize = 1024 * 1024;
 const ACCEPT: &str = "application/jwk-set+json, application/json;q=0.9";
 
 /// The most time that discovery and keys may take together.
-pub(super) const MOST_TIME: Duration = Duration::from_secs(5);
+pub(super) const FETCH_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Fetches a document by GET: [`HttpFetch`], or a client of one's own, for a private CA, a client certificate, or a proxy.
 ///
@@ -47,7 +47,7 @@ pub(super) const MOST_TIME: Duration = Duration::from_secs(5);
 ///         let (status, headers) = (response.status(), response.headers().clone());
 ///         let mut answer = Response::new(response.bytes().await?);
 ///         *answer.status_mut() = status;
-///         *answer.headers_mut() = headers; // for `Cache-Control`
+///         *answer.headers_mut() = headers; // for `Cache-RefreshControl`
 ///         Ok(answer)
 ///     }
 /// }
@@ -121,7 +121,7 @@ fn kind_of(error: &(dyn Error + 'static)) -> FetchErrorKind {
     FetchErrorKind::Transport
 }
 
-/// How long the response is fresh by its `Cache-Control` (RFC 9111 §4.2.1), less the `Age` that it had already (§5.1). No time at
+/// How long the response is fresh by its `Cache-RefreshControl` (RFC 9111 §4.2.1), less the `Age` that it had already (§5.1). No time at
 /// all if it may not be reused unasked (§5.2.2.4, §5.2.2.5), or what it says makes no sense.
 fn max_age<B>(response: &Response<B>) -> Option<Duration> {
     let values = response.headers().get_all(http::header::CACHE_CONTROL);
@@ -205,7 +205,7 @@ impl HttpFetch {
         let build = |builder: reqwest::ClientBuilder| {
             builder
                 .redirect(reqwest::redirect::Policy::none())
-                .timeout(MOST_TIME)
+                .timeout(FETCH_DEADLINE)
                 // Another crate may turn on decoders, which are for what is larger than it looks.
                 .no_gzip()
                 .no_brotli()

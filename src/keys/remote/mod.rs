@@ -1,4 +1,4 @@
-//! Keys that an issuer publishes, found by its name, kept fresh, and outlived.
+//! Keys that an issuer publishes, found by its name, kept fresh, and renewal_failed.
 //!
 //! ```no_run
 //! use tower_jwt_auth::{JwtAuthLayer, keys::remote::RemoteKeys};
@@ -11,7 +11,7 @@
 //! # When keys are fetched
 //!
 //! - At first when they are made inside a tokio runtime, otherwise with the first request.
-//! - Ahead, in the background, when 80 % of their [life](RemoteKeysBuilder::life) has passed: 10 minutes, or what `Cache-Control`
+//! - Ahead, in the background, when 80 % of their [life](RemoteKeysBuilder::life) has passed: 10 minutes, or what `Cache-RefreshControl`
 //!   says, between 1 minute and 1 hour (`no-cache` and `no-store`: 1 minute). So a key that is gone from the document stops
 //!   verifying within that life.
 //! - Within a request whose token names a `kid` that is not known, once its shape, algorithm and issuer are in order:
@@ -57,18 +57,20 @@
 //! reported when they differ from the last document's, at most 16 of them. URLs are logged without
 //! their query. Text from outside is cut and put on one line.
 
-mod attempt;
 mod builder;
+mod endpoint;
 mod error;
+mod events;
 mod fetch;
-mod keeper;
+mod fetched;
 mod location;
-mod snapshot;
+mod refresh;
+mod remote_keys;
 
 pub use builder::{RemoteKeysBuilder, RemoteKeysError};
 pub use error::{FetchError, FetchErrorKind};
 pub use fetch::{Fetch, HttpFetch, HttpFetchError};
-pub use keeper::{RemoteKeys, RemoteKeysState};
+pub use remote_keys::{RemoteKeys, RemoteKeysState};
 
-pub(crate) use keeper::{Need, Unobtainable};
-pub(crate) use snapshot::Snapshot;
+pub(crate) use fetched::FetchedKeys;
+pub(crate) use refresh::{KeysUnobtainable, WantedKeys};

@@ -1,35 +1,35 @@
-//! One thing for each of the threads that run at once, so that they do not wait for each other's processor caches.
+//! One value for each thread, so that threads do not wait for each other's processor caches.
 //!
-//! A counter that every request raises and lowers, as that of an `Arc` is, travels between the processors with each of them. That
-//! costs more than whatever is counted, and the more the more threads there are.
+//! Every request raises and lowers reference counts. A count that all threads share moves between the
+//! processors' caches each time, and that costs more the more threads there are.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// In lines of the processor's cache of its own: they are fetched in pairs of 64 bytes.
+/// A value in cache lines of its own. Processors fetch them in pairs of 64 bytes.
 #[repr(align(128))]
-pub(crate) struct Apart<T>(pub(crate) T);
+pub(crate) struct CachePadded<T>(pub(crate) T);
 
-/// As many of one thing as threads run at once. A thread always finds the same of them, and shares it with few others.
-pub(crate) struct Lanes<T>(Box<[Apart<T>]>);
+/// As many values as threads run at once. A thread always finds the same one, which few others use.
+pub(crate) struct PerThread<T>(Box<[CachePadded<T>]>);
 
-impl<T> Lanes<T> {
+impl<T> PerThread<T> {
     pub(crate) fn new(make: impl FnMut() -> T) -> Self {
-        let made = std::iter::repeat_with(make).map(Apart);
+        let made = std::iter::repeat_with(make).map(CachePadded);
         Self(made.take(count()).collect())
     }
 
-    /// This thread's own. There is always one.
+    /// The value of this thread. There is always one.
     #[inline]
-    pub(crate) fn own(&self) -> Option<&T> {
+    pub(crate) fn of_this_thread(&self) -> Option<&T> {
         let last = self.0.len().checked_sub(1)?;
         // Their number is a power of two.
-        self.0.get(thread() & last).map(|lane| &lane.0)
+        self.0.get(thread() & last).map(|value| &value.0)
     }
 }
 
-/// How many lanes there are: a power of two.
+/// How many values there are: a power of two.
 pub(crate) fn count() -> usize {
     const MOST: usize = 64;
     static COUNT: OnceLock<usize> = OnceLock::new();
@@ -40,7 +40,7 @@ pub(crate) fn count() -> usize {
     })
 }
 
-/// The number of this thread: threads count as they come here first.
+/// The number of this thread. Threads are numbered in the order of their first call.
 #[inline]
 fn thread() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -63,8 +63,8 @@ mod tests {
     #[test]
     fn a_thread_finds_its_own() {
         let next = AtomicUsize::new(0);
-        let lanes = Lanes::new(|| next.fetch_add(1, Ordering::Relaxed));
-        let own = || *lanes.own().unwrap();
+        let values = PerThread::new(|| next.fetch_add(1, Ordering::Relaxed));
+        let own = || *values.of_this_thread().unwrap();
         assert_eq!(own(), own());
         if count() > 1 {
             // Threads are numbered in turn, so some of several get another.

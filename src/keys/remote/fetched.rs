@@ -1,4 +1,4 @@
-//! Keys as they were fetched, and how they age.
+//! Keys of one fetch, and how they age.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,15 +7,15 @@ use tokio::time::Instant;
 
 use crate::keys::KeySet;
 
-/// How long is what.
+/// How long keys are fresh, are served stale, and are not asked for again.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
+pub(super) struct KeyLifetimes {
     pub(super) life: Duration,
     pub(super) cooldown: Duration,
     pub(super) max_stale: Duration,
 }
 
-impl Default for Times {
+impl Default for KeyLifetimes {
     fn default() -> Self {
         Self {
             life: Duration::from_secs(10 * 60),
@@ -25,9 +25,9 @@ impl Default for Times {
     }
 }
 
-impl Times {
+impl KeyLifetimes {
     /// The longest pause between two attempts of which the first failed.
-    const MOST_PAUSE: Duration = Duration::from_secs(30);
+    const MAX_PAUSE: Duration = Duration::from_secs(30);
 
     /// A provider that says less than a minute would be asked too often; one that says more than an hour would not be
     /// believed when it withdraws a key.
@@ -41,20 +41,20 @@ impl Times {
         let doubled = 1_u64.checked_shl(failures.saturating_sub(1));
         Duration::from_secs(doubled.unwrap_or(u64::MAX))
             .min(self.cooldown)
-            .min(Self::MOST_PAUSE)
+            .min(Self::MAX_PAUSE)
     }
 }
 
 /// A moment by two clocks: the one that says what time it is, which may be set back, and the one that only runs on, which
 /// stands still while the machine sleeps.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+pub(super) struct Timestamp {
     /// Since the epoch.
     wall: Duration,
     monotonic: Instant,
 }
 
-impl Moment {
+impl Timestamp {
     pub(super) fn at(now: Duration) -> Self {
         Self {
             wall: now,
@@ -73,15 +73,15 @@ impl Moment {
     }
 }
 
-/// Keys as they were fetched at one time.
-pub(crate) struct Snapshot {
-    pub(super) keys: KeySet,
-    /// Counts the snapshots, from 1.
-    pub(super) number: u64,
-    /// Counts the times that the keys were others than before.
-    epoch: u64,
+/// The keys of one fetch.
+pub(crate) struct FetchedKeys {
+    keys: KeySet,
+    /// Counts the successful fetches, from 1.
+    number: u64,
+    /// Counts the changes of the keys.
+    version: u64,
     /// When their fetch began: an issuer may have withdrawn a key since.
-    fetched: Moment,
+    fetched: Timestamp,
     life: Duration,
     max_stale: Duration,
     /// For how many seconds from that second on they are fresh. It lies one before their fetch: a request may have looked at the
@@ -90,30 +90,30 @@ pub(crate) struct Snapshot {
     fresh_for: u64,
     /// The second for which the clock that only runs on was last asked too.
     checked_at: AtomicU64,
-    /// An attempt to renew them has failed.
-    outlived: AtomicBool,
+    /// A fetch to renew them has failed.
+    renewal_failed: AtomicBool,
 }
 
-impl Snapshot {
+impl FetchedKeys {
     pub(super) fn new(
         keys: KeySet,
         number: u64,
-        epoch: u64,
-        fetched: Moment,
+        version: u64,
+        fetched: Timestamp,
         life: Duration,
         max_stale: Duration,
     ) -> Self {
         Self {
             keys,
             number,
-            epoch,
+            version,
             fetched,
             life,
             max_stale,
             fresh_from: fetched.wall.as_secs().wrapping_sub(1),
             fresh_for: refresh_after(life).as_secs().saturating_add(1),
             checked_at: AtomicU64::new(fetched.wall.as_secs()),
-            outlived: AtomicBool::new(false),
+            renewal_failed: AtomicBool::new(false),
         }
     }
 
@@ -125,24 +125,24 @@ impl Snapshot {
         self.number
     }
 
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch
+    pub(crate) fn version(&self) -> u64 {
+        self.version
     }
 
-    /// The epoch of `keys` that come after these.
-    pub(super) fn epoch_of(&self, keys: &KeySet) -> u64 {
+    /// The version of `keys` that come after these.
+    pub(super) fn version_of(&self, keys: &KeySet) -> u64 {
         let are_others = !self.keys.is_same_as(keys);
-        self.epoch.wrapping_add(u64::from(are_others))
+        self.version.wrapping_add(u64::from(are_others))
     }
 
-    /// Whether they may be used, and nothing has to be done yet. One clock is enough for that within a second: it is the keeper's
-    /// task to renew them in time by the other. A keeper that is gone keeps no time, so that one is asked once for each second.
+    /// Whether they may be used, and nothing has to be done yet. One clock is enough for that within a second: it is the refresher's
+    /// task to renew them in time by the other. A refresher that is gone keeps no time, so that one is asked once for each second.
     #[inline]
     pub(crate) fn is_fresh(&self, now: Duration) -> bool {
         let second = now.as_secs();
         // A time before that wraps around to one that is far off.
         second.wrapping_sub(self.fresh_from) < self.fresh_for
-            && !self.outlived.load(Ordering::Relaxed)
+            && !self.renewal_failed.load(Ordering::Relaxed)
             && (self.checked_at.load(Ordering::Relaxed) == second || self.check(second))
     }
 
@@ -163,7 +163,7 @@ impl Snapshot {
     pub(super) fn is_usable(&self, now: Duration) -> bool {
         let age = self.age(now);
         age < self.life
-            || self.outlived.load(Ordering::Relaxed)
+            || self.renewal_failed.load(Ordering::Relaxed)
                 && age < self.life.saturating_add(self.max_stale)
     }
 
@@ -171,8 +171,8 @@ impl Snapshot {
         self.fetched.age(now)
     }
 
-    pub(super) fn outlive(&self) {
-        self.outlived.store(true, Ordering::Relaxed);
+    pub(super) fn note_failed_renewal(&self) {
+        self.renewal_failed.store(true, Ordering::Relaxed);
     }
 }
 
@@ -193,14 +193,14 @@ mod tests {
         let at = |second: u64| Duration::from_secs(1_800_000_000 + second);
         let key = SigningKey::generate(Algorithm::ES256).unwrap();
         let keys = KeySet::new([key.with_key_id("a").verifying_key()]).unwrap();
-        let snapshot = Snapshot::new(keys, 1, 0, Moment::at(at(0)), hour, hour);
+        let fetched = FetchedKeys::new(keys, 1, 0, Timestamp::at(at(0)), hour, hour);
         tokio::time::advance(Duration::from_secs(100)).await;
-        assert!(snapshot.is_fresh(at(100)));
-        // Nobody keeps them, and the clock of the wall hardly goes on: by the other one their life is over.
+        assert!(fetched.is_fresh(at(100)));
+        // No refresher is there, and the clock of the wall hardly goes on: by the other one their life is over.
         tokio::time::advance(hour).await;
-        assert!(!snapshot.is_fresh(at(101)));
+        assert!(!fetched.is_fresh(at(101)));
         // Set back to the second that was checked an hour ago.
-        assert!(!snapshot.is_usable(at(100)));
-        assert!(!snapshot.is_fresh(at(100)));
+        assert!(!fetched.is_usable(at(100)));
+        assert!(!fetched.is_fresh(at(100)));
     }
 }

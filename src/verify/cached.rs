@@ -1,61 +1,47 @@
-//! The verifier's side of the [cache](crate::cache): which tokens are kept, and for which keys.
+//! The verifier's side of the [token cache](crate::cache): which tokens it keeps, and for which keys.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use super::ring::Epoch;
+use super::rules::Validity;
+use super::selector::KeysVersion;
 use super::token::VerifiedToken;
-use crate::cache::{Copyable, TokenCache};
+use crate::cache::{DeepClone, TokenCache};
 
-/// The tokens that a verifier knows. Clones share them.
+/// The tokens that a verifier has verified. Clones share them.
 #[derive(Clone)]
-pub(super) struct KnownTokens {
-    /// None are kept if it is 0.
+pub(super) struct VerifiedTokens {
+    /// No token is kept if it is 0.
     bytes: usize,
-    /// Made with the first token: a chain of builder calls goes through many of these.
-    cache: Arc<OnceLock<TokenCache<Known>>>,
+    /// Made with the first token: a chain of builder calls drops many of these.
+    cache: Arc<OnceLock<TokenCache<CachedToken>>>,
 }
 
 #[derive(Clone)]
-pub(super) struct Known {
+pub(super) struct CachedToken {
     pub(super) token: VerifiedToken,
-    /// Of the keys it was verified with.
-    pub(super) epoch: Epoch,
-    pub(super) span: Span,
+    /// The version of the keys that verified it.
+    pub(super) keys: KeysVersion,
+    pub(super) validity: Validity,
 }
 
-/// A span of time, from the epoch on, in which a token's times are known to be good.
-#[derive(Clone, Copy)]
-pub(super) struct Span {
-    pub(super) from: Duration,
-    pub(super) until: Duration,
-}
-
-impl Span {
-    #[inline]
-    pub(super) fn holds(self, now: Duration) -> bool {
-        self.from <= now && now < self.until
-    }
-}
-
-impl Copyable for Known {
-    fn apart(&self) -> Self {
+impl DeepClone for CachedToken {
+    fn deep_clone(&self) -> Self {
         Self {
-            token: self.token.apart(),
-            epoch: self.epoch,
-            span: self.span,
+            token: self.token.deep_clone(),
+            keys: self.keys,
+            validity: self.validity,
         }
     }
 }
 
-/// Where a token is, or would be.
-pub(super) struct Place<'a> {
-    cache: &'a TokenCache<Known>,
+/// Where a token is in the cache, or would be.
+pub(super) struct Slot<'a> {
+    cache: &'a TokenCache<CachedToken>,
     token: &'a [u8],
 }
 
-impl KnownTokens {
+impl VerifiedTokens {
     pub(super) fn within(bytes: usize) -> Self {
         Self {
             bytes,
@@ -63,41 +49,37 @@ impl KnownTokens {
         }
     }
 
-    /// The same settings, and no token.
-    pub(super) fn anew(&self) -> Self {
+    /// An empty cache of the same size.
+    pub(super) fn emptied(&self) -> Self {
         Self::within(self.bytes)
     }
 
-    /// `None` if it is not kept, whatever comes of it.
+    /// `None` if this token is never kept.
     #[inline]
-    pub(super) fn place_of<'a>(&'a self, token: &'a [u8]) -> Option<Place<'a>> {
-        if self.bytes == 0 || !TokenCache::<Known>::takes(token) {
+    pub(super) fn slot<'a>(&'a self, token: &'a [u8]) -> Option<Slot<'a>> {
+        if self.bytes == 0 || !TokenCache::<CachedToken>::takes(token) {
             return None;
         }
         let cache = self.cache.get_or_init(|| TokenCache::new(self.bytes));
-        Some(Place { cache, token })
+        Some(Slot { cache, token })
     }
 }
 
-impl Place<'_> {
+impl Slot<'_> {
     #[inline]
-    pub(super) fn find(&self) -> Option<Known> {
+    pub(super) fn find(&self) -> Option<CachedToken> {
         self.cache.find(self.token)
     }
 
-    pub(super) fn keep(&self, token: &VerifiedToken, epoch: Epoch, span: Span) {
-        let known = Known {
-            token: token.clone(),
-            epoch,
-            span,
-        };
-        self.cache.keep(self.token, known, token.size());
+    pub(super) fn keep(&self, token: CachedToken) {
+        let size = token.token.size();
+        self.cache.keep(self.token, token, size);
     }
 }
 
-impl fmt::Debug for KnownTokens {
+impl fmt::Debug for VerifiedTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KnownTokens")
+        f.debug_struct("VerifiedTokens")
             .field("bytes", &self.bytes)
             .finish_non_exhaustive()
     }
@@ -108,6 +90,7 @@ impl fmt::Debug for KnownTokens {
 mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
+    use std::time::Duration;
 
     use super::*;
     use crate::claims::{NumericDate, Times};
@@ -117,11 +100,11 @@ mod tests {
 
     const NOW: u64 = 1_800_000_000;
 
-    impl KnownTokens {
+    impl VerifiedTokens {
         fn colliding(bytes: usize) -> Self {
-            let known = Self::within(bytes);
-            let _ = known.cache.set(TokenCache::colliding(bytes));
-            known
+            let tokens = Self::within(bytes);
+            let _ = tokens.cache.set(TokenCache::colliding(bytes));
+            tokens
         }
 
         fn count(&self) -> usize {
@@ -144,7 +127,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_span_is_what_is_checked_of_times(
+        fn validity_is_what_the_check_of_times_accepts(
             expires_at in date(),
             not_before in proptest::option::of(date()),
             issued_at in proptest::option::of(date()),
@@ -167,8 +150,8 @@ mod tests {
                 ..0 => edge.saturating_sub(by),
                 _ => edge.saturating_add(by),
             };
-            let checked = verifier.check_times(times, now).is_ok();
-            prop_assert_eq!(verifier.span_of(times).holds(now), checked, "{:?}", now);
+            let checked = verifier.rules.check_times(times, now).is_ok();
+            prop_assert_eq!(verifier.rules.validity(times).contains(now), checked, "{:?}", now);
         }
     }
 
@@ -215,18 +198,18 @@ mod tests {
                 assert!(verifier.verify(token).is_err(), "{token}");
             }
         }
-        assert_eq!(verifier.known.count(), 0);
+        assert_eq!(verifier.cache.count(), 0);
         verifier.verify(&good).unwrap();
         for token in &bad {
             assert!(verifier.verify(token).is_err(), "{token}");
         }
-        assert_eq!(verifier.known.count(), 1);
+        assert_eq!(verifier.cache.count(), 1);
     }
 
     #[test]
     fn a_tampered_token_whose_hash_collides_never_hits() {
         let mut verifier = verifier();
-        verifier.known = KnownTokens::colliding(1 << 20);
+        verifier.cache = VerifiedTokens::colliding(1 << 20);
         let token = key().sign(&claims()).unwrap();
         for _ in 0..100 {
             verifier.verify(&token).unwrap();
@@ -243,7 +226,7 @@ mod tests {
             assert_eq!(verifier.verify(&token).unwrap().subject(), Some("me"));
             assert_eq!(verifier.verify(&other).unwrap().subject(), Some("she"));
         }
-        assert_eq!(verifier.known.count(), 2);
+        assert_eq!(verifier.cache.count(), 2);
     }
 
     #[test]
@@ -252,20 +235,24 @@ mod tests {
         let token = key().sign(&claims()).unwrap();
         let stale = verifier.verify(&token).unwrap();
         for times in [1, 100] {
-            let place = verifier.known.place_of(token.as_bytes()).unwrap();
-            place.keep(&stale, Epoch(9), verifier.span_of(stale.times()));
+            let slot = verifier.cache.slot(token.as_bytes()).unwrap();
+            slot.keep(CachedToken {
+                token: stale.clone(),
+                keys: KeysVersion(9),
+                validity: verifier.rules.validity(stale.times()),
+            });
             // Hot, so that copies of it are about.
             for _ in 0..times {
-                let _ = place.find();
+                let _ = slot.find();
             }
             let anew = verifier.verify(&token).unwrap();
             assert!(!std::ptr::eq(stale.payload(), anew.payload()));
-            assert_eq!(place.find().unwrap().epoch, Epoch::default());
+            assert_eq!(slot.find().unwrap().keys, KeysVersion::default());
         }
     }
 
     #[test]
-    fn what_a_header_holds_is_reckoned_with() {
+    fn the_size_includes_the_header() {
         let size = |name: &str| {
             let token = key().with_key_id(name).sign(&claims()).unwrap();
             let known = verifier();

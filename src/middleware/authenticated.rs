@@ -1,16 +1,16 @@
-//! Who sent a request, and how those further in learn of it.
+//! What authentication leaves in the extensions of a request.
 
 use http::{Extensions, Request};
 
-use super::caching::Sharing;
-use super::rejection::{AuthError, AuthErrorKind};
+use super::caching::CacheDirective;
+use super::error::{AuthError, AuthErrorKind};
 use crate::verify::VerifiedToken;
 
-/// The layer lets requests without a token pass, and this one had none.
+/// The layer let a request without a token pass.
 #[derive(Clone, Copy)]
 struct Anonymous;
 
-/// The token that the nearest layer verified, or `None` where it let the request pass without one.
+/// The token that the nearest layer verified, or `None` if it let the request pass without one.
 pub(crate) fn token_of(extensions: &Extensions) -> Result<Option<&VerifiedToken>, AuthError> {
     match extensions.get() {
         Some(token) => Ok(Some(token)),
@@ -19,16 +19,17 @@ pub(crate) fn token_of(extensions: &Extensions) -> Result<Option<&VerifiedToken>
     }
 }
 
-/// Who sent a request.
-pub(super) struct Sender {
-    /// `None` where a token is optional, and there is none.
+/// The outcome of authentication.
+pub(super) struct Authenticated {
+    /// `None` if a token is optional and the request has none.
     pub(super) token: Option<VerifiedToken>,
-    pub(super) sharing: Sharing,
+    pub(super) caching: CacheDirective,
 }
 
-impl Sender {
-    /// Leaves the token in the extensions. What an outer layer left there does not count: the nearest layer decides.
-    pub(super) fn mark<B>(self, request: &mut Request<B>) {
+impl Authenticated {
+    /// Leaves the token in the extensions. The nearest layer decides: it removes the token of an
+    /// outer one.
+    pub(super) fn insert_into<B>(self, request: &mut Request<B>) {
         match self.token {
             Some(token) => {
                 request.extensions_mut().insert(token);

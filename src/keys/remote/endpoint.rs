@@ -8,37 +8,37 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
 use super::error::{FetchError, FetchErrorKind};
-use super::fetch::{AnyFetch, MOST_TIME};
+use super::fetch::{AnyFetch, FETCH_DEADLINE};
 use super::location::{self, WebOrigin};
 use crate::json::is_shallow;
 use crate::keys::{Jwks, JwksOptions};
 
 /// Where the keys of an issuer are, and how they get here.
-pub(super) struct Origin {
-    pub(super) place: Place,
+pub(super) struct KeyEndpoint {
+    pub(super) location: KeyLocation,
     pub(super) fetch: Box<dyn AnyFetch>,
     pub(super) options: JwksOptions,
     pub(super) http_allowed: bool,
     /// Where the `jwks_uri` may lie, if not anywhere.
     pub(super) jwks_origins: Option<Vec<WebOrigin>>,
     /// The `jwks_uri` that was found, until a fetch of it fails.
-    pub(super) found: Mutex<Option<Found>>,
+    pub(super) discovered: Mutex<Option<DiscoveredUri>>,
 }
 
 /// Issuers hardly ever move their keys, and may leave the old ones where they were.
 #[derive(Clone)]
-pub(super) struct Found {
+pub(super) struct DiscoveredUri {
     uri: Uri,
     at: Instant,
 }
 
 /// How long a `jwks_uri` is believed before it is looked for again.
-const BELIEVED: Duration = Duration::from_secs(60 * 60);
+const DISCOVERY_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// How long that may take: what is left of the time is for the keys.
-const PATIENCE: Duration = Duration::from_secs(2);
+const REDISCOVERY_DEADLINE: Duration = Duration::from_secs(2);
 
-pub(super) enum Place {
+pub(super) enum KeyLocation {
     Issuer { name: Box<str>, metadata: [Uri; 2] },
     Jwks(Uri),
 }
@@ -51,14 +51,14 @@ struct Metadata {
 }
 
 /// What an attempt brought.
-pub(super) struct Harvest {
+pub(super) struct FetchedDocument {
     /// Where it is from, as it may be shown.
     pub(super) url: String,
     pub(super) jwks: Jwks,
     pub(super) max_age: Option<Duration>,
 }
 
-impl Found {
+impl DiscoveredUri {
     fn now(uri: Uri) -> Self {
         Self {
             uri,
@@ -74,10 +74,10 @@ fn set(asked: &Asked, uri: &Uri) {
     *asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(uri.clone());
 }
 
-impl Origin {
-    pub(super) async fn attempt(&self) -> Result<Harvest, FetchError> {
+impl KeyEndpoint {
+    pub(super) async fn fetch_keys(&self) -> Result<FetchedDocument, FetchError> {
         let asked = Asked::default();
-        let outcome = timeout(MOST_TIME, self.keys(&asked)).await;
+        let outcome = timeout(FETCH_DEADLINE, self.fetch_document(&asked)).await;
         let outcome = outcome.unwrap_or_else(|_| Err(FetchErrorKind::Timeout.into()));
         outcome.map_err(|error| {
             self.remember(None);
@@ -88,19 +88,19 @@ impl Origin {
         })
     }
 
-    async fn keys(&self, asked: &Asked) -> Result<Harvest, FetchError> {
-        let found = match &self.place {
-            Place::Jwks(uri) => Found::now(uri.clone()),
-            Place::Issuer { name, metadata } => {
+    async fn fetch_document(&self, asked: &Asked) -> Result<FetchedDocument, FetchError> {
+        let found = match &self.location {
+            KeyLocation::Jwks(uri) => DiscoveredUri::now(uri.clone()),
+            KeyLocation::Issuer { name, metadata } => {
                 let discovery = self.discover(name, metadata, asked);
                 match self.remembered() {
-                    Some(found) if found.at.elapsed() < BELIEVED => found,
+                    Some(found) if found.at.elapsed() < DISCOVERY_LIFETIME => found,
                     // The keys may be there still, though the metadata are not.
-                    Some(old) => match timeout(PATIENCE, discovery).await {
-                        Ok(Ok(uri)) => Found::now(uri),
+                    Some(old) => match timeout(REDISCOVERY_DEADLINE, discovery).await {
+                        Ok(Ok(uri)) => DiscoveredUri::now(uri),
                         _ => old,
                     },
-                    None => Found::now(discovery.await?),
+                    None => DiscoveredUri::now(discovery.await?),
                 }
             }
         };
@@ -112,7 +112,7 @@ impl Origin {
             .map_err(|error| FetchError::because(FetchErrorKind::Keys, error))?;
         let url = location::shown(&found.uri);
         self.remember(Some(found));
-        Ok(Harvest { url, jwks, max_age })
+        Ok(FetchedDocument { url, jwks, max_age })
     }
 
     async fn discover(
@@ -170,12 +170,18 @@ impl Origin {
                     .any(|allowed| origin.as_ref() == Some(allowed)))
     }
 
-    fn remembered(&self) -> Option<Found> {
-        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+    fn remembered(&self) -> Option<DiscoveredUri> {
+        let found = self
+            .discovered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         found.clone()
     }
 
-    fn remember(&self, found: Option<Found>) {
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
+    fn remember(&self, found: Option<DiscoveredUri>) {
+        *self
+            .discovered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = found;
     }
 }

@@ -1,0 +1,250 @@
+//! Keys of an issuer, as requests use them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::endpoint::{KeyEndpoint, KeyLocation};
+use super::error::{FetchError, FetchErrorKind};
+use super::fetch::FETCH_DEADLINE;
+use super::fetched::{FetchedKeys, KeyLifetimes, Timestamp};
+use super::refresh::{KeysUnobtainable, Refresh, WantedKeys};
+use crate::clock::ClockSource;
+use crate::keys::{KeySet, SkippedKey};
+
+/// Keys of an issuer, fetched from it. Cheap to clone; clones share the keys.
+///
+/// See the [module docs](super) for when they are fetched.
+#[derive(Clone)]
+pub struct RemoteKeys(Arc<Refresh>);
+
+/// What a request that needs keys does next.
+enum NextStep {
+    Retry,
+    Wait,
+}
+
+impl RemoteKeys {
+    /// How many requests may wait at once. More are rejected, so that waiting takes bounded memory.
+    const MAX_WAITING: usize = 4096;
+
+    /// How long a request waits. By then a fetch that has not ended is overdue.
+    const MAX_WAIT: Duration = FETCH_DEADLINE.saturating_add(Duration::from_secs(1));
+
+    /// How often the refresher may end with its runtime while a request waits.
+    const MAX_INTERRUPTIONS: usize = 3;
+
+    pub(super) fn start(
+        endpoint: KeyEndpoint,
+        lifetimes: KeyLifetimes,
+        clock: ClockSource,
+    ) -> Self {
+        let keys = Self(Refresh::new(endpoint, lifetimes, clock));
+        // Outside a runtime the first request asks for the first fetch.
+        let _ = keys.0.request_fetch(keys.0.control());
+        keys
+    }
+
+    /// The issuer's name, if the keys were discovered by it.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        match &self.0.endpoint.location {
+            KeyLocation::Issuer { name, .. } => Some(name),
+            KeyLocation::Jwks(_) => None,
+        }
+    }
+
+    /// The state of the keys, for monitoring.
+    #[must_use]
+    pub fn state(&self) -> RemoteKeysState {
+        let now = self.now();
+        let control = self.0.control();
+        let fetched = self.0.current.load_full();
+        RemoteKeysState {
+            age: fetched.as_ref().map(|fetched| fetched.age(now)),
+            keys: fetched.map(|fetched| fetched.keys().clone()),
+            skipped: control.skipped.clone(),
+            last_error: control
+                .failure
+                .as_ref()
+                .map(|failure| failure.error.clone()),
+            fetches: self.0.fetches.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.0.clock.since_epoch()
+    }
+
+    /// Whether they age by the system clock, which the caller may have read already.
+    #[inline]
+    pub(crate) fn has_system_clock(&self) -> bool {
+        self.0.clock.is_system()
+    }
+
+    /// The number of the keys at hand, 0 if there are none.
+    #[inline]
+    pub(crate) fn newest(&self) -> u64 {
+        self.0.newest.load(Ordering::Acquire)
+    }
+
+    /// The keys at hand.
+    pub(crate) fn current(&self) -> Option<Arc<FetchedKeys>> {
+        self.0.current.load_full()
+    }
+
+    /// Whether the keys at hand may be used now, although they are not fresh. Requests their renewal.
+    #[cold]
+    pub(crate) fn may_serve(&self, fetched: &FetchedKeys, now: Duration) -> bool {
+        if self.0.claim_renewal(now) {
+            let control = self.0.control();
+            if control.fetching_since.is_some() || control.may_fetch(now) {
+                // Without a runtime there is no fetch.
+                let _ = self.0.request_fetch(control);
+            }
+        }
+        fetched.is_usable(now)
+    }
+
+    /// Waits for keys that may be those wanted. The caller looks again afterwards.
+    pub(crate) async fn wait_for(&self, wanted: WantedKeys) -> Result<(), KeysUnobtainable> {
+        // Without a runtime there is no timer, and no request may wait for ever.
+        if Handle::try_current().is_err() {
+            return Err(outage(FetchErrorKind::Runtime));
+        }
+        for _ in 0..Self::MAX_INTERRUPTIONS {
+            // No outcome after this line is missed.
+            let mut outcomes = self.0.outcomes.subscribe();
+            match self.begin(wanted)? {
+                NextStep::Retry => return Ok(()),
+                NextStep::Wait => (),
+            }
+            let waiting = WaitingRequest::begin(&self.0)?;
+            // The sender lives as long as `self`.
+            let is_over = timeout(Self::MAX_WAIT, outcomes.changed()).await.is_ok();
+            drop(waiting);
+            if !is_over {
+                // No runtime drives the refresher. The next request finds another.
+                let _ = self.0.request_fetch(self.0.control());
+                return Err(outage(FetchErrorKind::Timeout));
+            }
+            if let Some(outcome) = self.outcome(wanted) {
+                return outcome;
+            }
+        }
+        Err(outage(FetchErrorKind::Runtime))
+    }
+
+    /// Requests a fetch, if it is still needed and allowed.
+    fn begin(&self, wanted: WantedKeys) -> Result<NextStep, KeysUnobtainable> {
+        let now = self.now();
+        let shared = &self.0;
+        let mut control = shared.control();
+        // Under the lock, because a fetch stores its keys before it ends.
+        if shared.satisfies(wanted, now) {
+            return Ok(NextStep::Retry);
+        }
+        if control.fetching_since.is_none() {
+            match wanted {
+                WantedKeys::After(_) => {
+                    let cools = control
+                        .last_key_request
+                        .is_some_and(|asked| asked.age(now) < shared.lifetimes.cooldown);
+                    if cools {
+                        return Err(match &control.failure {
+                            Some(failure) => failure.outage(now),
+                            None => KeysUnobtainable::NoSuchKey,
+                        });
+                    }
+                    control.last_key_request = Some(Timestamp::at(now));
+                }
+                WantedKeys::Any => {
+                    if let Some(failure) = &control.failure
+                        && !failure.may_retry(now)
+                    {
+                        return Err(failure.outage(now));
+                    }
+                }
+            }
+        }
+        match shared.request_fetch(control) {
+            Ok(()) => Ok(NextStep::Wait),
+            Err(error) => Err(outage(error)),
+        }
+    }
+
+    /// The outcome of a fetch. `None` if it did not end.
+    fn outcome(&self, wanted: WantedKeys) -> Option<Result<(), KeysUnobtainable>> {
+        let now = self.now();
+        let control = self.0.control();
+        let can_be_served = || {
+            let current = self.0.current.load();
+            current
+                .as_ref()
+                .is_some_and(|fetched| fetched.is_usable(now))
+        };
+        if self.0.satisfies(wanted, now) || matches!(wanted, WantedKeys::Any) && can_be_served() {
+            return Some(Ok(()));
+        }
+        let failure = control.failure.as_ref()?;
+        Some(Err(failure.outage(now)))
+    }
+}
+
+fn outage(error: impl Into<FetchError>) -> KeysUnobtainable {
+    KeysUnobtainable::Outage {
+        retry_after: Duration::from_secs(1),
+        error: error.into(),
+    }
+}
+
+/// A request that waits.
+struct WaitingRequest<'a>(&'a AtomicUsize);
+
+impl<'a> WaitingRequest<'a> {
+    fn begin(shared: &'a Refresh) -> Result<Self, KeysUnobtainable> {
+        let waiting = Self(&shared.waiting);
+        if shared.waiting.fetch_add(1, Ordering::Relaxed) < RemoteKeys::MAX_WAITING {
+            Ok(waiting)
+        } else {
+            Err(outage(FetchErrorKind::Crowded))
+        }
+    }
+}
+
+impl Drop for WaitingRequest<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The state of [`RemoteKeys`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RemoteKeysState {
+    /// The keys at hand, of any age.
+    pub keys: Option<KeySet>,
+    /// How long ago they were fetched.
+    pub age: Option<Duration>,
+    /// The keys of the last document that could not be used.
+    pub skipped: Vec<SkippedKey>,
+    /// Why the last fetch failed, if it did.
+    pub last_error: Option<FetchError>,
+    /// How many fetches there were.
+    pub fetches: u64,
+}
+
+/// Shows no keys.
+impl fmt::Debug for RemoteKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteKeys")
+            .field("issuer", &self.issuer())
+            .field("lifetimes", &self.0.lifetimes)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}

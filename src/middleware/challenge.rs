@@ -1,0 +1,71 @@
+//! The `WWW-Authenticate` header.
+
+use http::HeaderValue;
+
+use super::error::{AuthError, AuthErrorKind};
+
+/// What `WWW-Authenticate` says besides the error (RFC 6750 §3, RFC 9728 §5.1).
+#[derive(Clone, Debug)]
+pub(super) struct Challenge {
+    realm: Box<str>,
+    resource_metadata: Option<Box<str>>,
+}
+
+impl Default for Challenge {
+    fn default() -> Self {
+        Self {
+            realm: "api".into(),
+            resource_metadata: None,
+        }
+    }
+}
+
+impl Challenge {
+    /// # Panics
+    ///
+    /// If `realm` cannot stand between quotes.
+    #[track_caller]
+    pub(super) fn set_realm(&mut self, realm: String) {
+        assert_quotable(&realm);
+        self.realm = realm.into();
+    }
+
+    /// # Panics
+    ///
+    /// If `url` cannot stand between quotes.
+    #[track_caller]
+    pub(super) fn set_resource_metadata(&mut self, url: String) {
+        assert_quotable(&url);
+        self.resource_metadata = Some(url.into());
+    }
+
+    pub(super) fn header(&self, error: &AuthError) -> Option<HeaderValue> {
+        if error.kind() != AuthErrorKind::MissingToken && error.code().is_none() {
+            return None;
+        }
+        let mut challenge = format!(r#"Bearer realm="{}""#, self.realm);
+        if let Some(code) = error.code() {
+            let description = error.description();
+            challenge.push_str(&format!(
+                r#", error="{code}", error_description="{description}""#
+            ));
+        }
+        if let Some(scope) = error.scope() {
+            challenge.push_str(&format!(r#", scope="{scope}""#));
+        }
+        if let Some(url) = &self.resource_metadata {
+            challenge.push_str(&format!(r#", resource_metadata="{url}""#));
+        }
+        HeaderValue::try_from(challenge).ok()
+    }
+}
+
+/// RFC 6750 §3: %x20-21 / %x23-5B / %x5D-7E.
+#[track_caller]
+fn assert_quotable(text: &str) {
+    assert!(
+        text.bytes()
+            .all(|byte| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)),
+        "a challenge holds printable ASCII without quotes and backslashes"
+    );
+}

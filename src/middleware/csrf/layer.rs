@@ -1,0 +1,138 @@
+//! The layer that applies the rules to every request.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::origin::Origin;
+use super::rules::CsrfRules;
+use crate::middleware::future::ResponseFuture;
+use crate::middleware::respond::{ProblemJson, Respond};
+use crate::middleware::responder::Responder;
+use crate::middleware::source::RequestHead;
+
+/// Applies the [rules](super) to every request, whatever it carries.
+///
+/// See the [module docs](super) for an example.
+pub struct CsrfLayer<R = ProblemJson> {
+    rules: Arc<CsrfRules>,
+    responder: Arc<Responder<R>>,
+}
+
+impl CsrfLayer {
+    /// Trusts no other origin.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Default for CsrfLayer {
+    fn default() -> Self {
+        Self {
+            rules: Arc::default(),
+            // A request from another site lacks no credentials.
+            responder: Arc::new(Responder::new(None)),
+        }
+    }
+}
+
+impl<R> CsrfLayer<R> {
+    /// Lets pages of `origin` send requests here.
+    ///
+    /// # Panics
+    ///
+    /// If it is no [`Origin`]. Parse text from outside first, and hand over the result.
+    #[must_use]
+    #[track_caller]
+    pub fn trusted_origin<O: TryInto<Origin, Error: fmt::Display>>(mut self, origin: O) -> Self {
+        Arc::make_mut(&mut self.rules).trust(Origin::expect(origin));
+        self
+    }
+
+    /// Replaces what responder a refused request.
+    #[must_use]
+    pub fn respond<R2>(self, responder: R2) -> CsrfLayer<R2> {
+        CsrfLayer {
+            rules: self.rules,
+            responder: Arc::new(self.responder.with_respond(responder)),
+        }
+    }
+}
+
+impl<R> Clone for CsrfLayer<R> {
+    fn clone(&self) -> Self {
+        Self {
+            rules: Arc::clone(&self.rules),
+            responder: Arc::clone(&self.responder),
+        }
+    }
+}
+
+impl<R> fmt::Debug for CsrfLayer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CsrfLayer")
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, R> Layer<S> for CsrfLayer<R> {
+    type Service = Csrf<S, R>;
+
+    fn layer(&self, inner: S) -> Csrf<S, R> {
+        Csrf {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// The service that [`CsrfLayer`] makes.
+pub struct Csrf<S, R = ProblemJson> {
+    inner: S,
+    layer: CsrfLayer<R>,
+}
+
+impl<S: Clone, R> Clone for Csrf<S, R> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            layer: self.layer.clone(),
+        }
+    }
+}
+
+impl<S: fmt::Debug, R> fmt::Debug for Csrf<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Csrf")
+            .field("inner", &self.inner)
+            .field("layer", &self.layer)
+            .finish()
+    }
+}
+
+impl<S, R, ReqBody, ResBody> Service<Request<ReqBody>> for Csrf<S, R>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    R: Respond<ResBody>,
+{
+    type Response = Response<ResBody>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, ReqBody, ResBody, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        match self.layer.rules.check(RequestHead::of(&request)) {
+            Ok(()) => ResponseFuture::untouched(self.inner.call(request)),
+            Err(error) => ResponseFuture::rejected(self.layer.responder.reject(&error)),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Which requests are allowed. The module above lists the rules.
+
+use http::header::{HOST, HeaderMap, HeaderName, ORIGIN, UPGRADE};
+use http::{HeaderValue, Method};
+
+use super::origin::Origin;
+use crate::middleware::error::{AuthError, AuthErrorKind};
+use crate::middleware::source::RequestHead;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Frameworks read the method from these instead of the request line.
+const METHOD_OVERRIDES: [HeaderName; 3] = [
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-method-override"),
+];
+
+/// The origins whose pages may send requests here, and the rules at the top of this module.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CsrfRules {
+    trusted: Vec<Origin>,
+}
+
+impl CsrfRules {
+    pub(crate) fn trust(&mut self, origin: Origin) {
+        self.trusted.push(origin);
+    }
+
+    pub(crate) fn check(&self, request: RequestHead<'_>) -> Result<(), AuthError> {
+        if !has_effects(request) || self.allows(request) {
+            Ok(())
+        } else {
+            Err(AuthErrorKind::CrossSite.into())
+        }
+    }
+
+    fn allows(&self, request: RequestHead<'_>) -> bool {
+        let headers = request.headers;
+        let (Ok(site), Ok(origin)) = (single(headers, &SEC_FETCH_SITE), single(headers, &ORIGIN))
+        else {
+            return false;
+        };
+        let trusted = |origin: &HeaderValue| {
+            self.trusted
+                .iter()
+                .any(|trusted| trusted.is_named_by(origin))
+        };
+        match (site.map(HeaderValue::as_bytes), origin) {
+            (Some(b"same-origin" | b"none"), _) => true,
+            (_, Some(origin)) if trusted(origin) => true,
+            (None, Some(origin)) => is_own(origin, request),
+            _ => false,
+        }
+    }
+}
+
+fn has_effects(request: RequestHead<'_>) -> bool {
+    let safe = matches!(
+        *request.method,
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
+    !safe
+        || upgrades(request.headers)
+        || METHOD_OVERRIDES
+            .iter()
+            .any(|name| request.headers.contains_key(name))
+}
+
+/// Whether anything but `h2c` is asked for, which carries the same request over HTTP/2 (RFC 7540
+/// §3.2). Over HTTP/2 itself an upgrade is a `CONNECT` (RFC 8441), which is no safe method.
+fn upgrades(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(UPGRADE)
+        .iter()
+        .flat_map(|protocols| protocols.as_bytes().split(|byte| *byte == b','))
+        .any(|protocol| !protocol.trim_ascii().eq_ignore_ascii_case(b"h2c"))
+}
+
+/// The header is there more than once.
+struct Several;
+
+fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a HeaderValue>, Several> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        (_, Some(_)) => Err(Several),
+    }
+}
+
+/// Whether `origin` names the host and port that the request was sent to. The scheme is not known here: TLS mostly
+/// ends before the server.
+fn is_own(origin: &HeaderValue, request: RequestHead<'_>) -> bool {
+    let Some((scheme, origin)) = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.split_once("://"))
+    else {
+        return false;
+    };
+    let default_port = match scheme {
+        "https" => ":443",
+        "http" => ":80",
+        _ => return false,
+    };
+    let host = match request.uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => match single(request.headers, &HOST) {
+            Ok(Some(host)) => host.to_str().unwrap_or_default(),
+            _ => return false,
+        },
+    };
+    // A browser leaves the default port out of `Origin`; something on the way may have added it to the host.
+    let host = host.strip_suffix(default_port).unwrap_or(host);
+    !host.is_empty() && host.eq_ignore_ascii_case(origin)
+}

@@ -1,0 +1,184 @@
+//! How a layer answers refused requests.
+
+#[cfg(feature = "tracing")]
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response};
+
+use super::caching::keep_private;
+use super::challenge::Challenge;
+use super::error::{AuthError, AuthErrorKind};
+use super::respond::{EmptyBody, ProblemJson, Respond};
+#[cfg(feature = "tracing")]
+use crate::verify::VerifyErrorKind;
+
+/// Soon: a store that fails over takes about as long, and clients add jitter of their own.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// An extractor or a guard refused the request. The layer around it replaces the response by its own responder's.
+#[derive(Clone)]
+pub(super) struct Rejected(pub(super) AuthError);
+
+/// Leaves the answer to the layer around. Without one it is this: a status, and nothing else.
+pub(crate) fn reject_without_layer<B: Default>(error: AuthError) -> Response<B> {
+    leave_to_layer(EmptyBody.respond(&error), error)
+}
+
+/// Marks a response for the layer around to replace.
+pub(crate) fn leave_to_layer<B>(mut response: Response<B>, error: AuthError) -> Response<B> {
+    if error.kind() == AuthErrorKind::MissingLayer {
+        // Nobody else will.
+        report(&error);
+    }
+    response.extensions_mut().insert(error.clone());
+    response.extensions_mut().insert(Rejected(error));
+    response
+}
+
+/// How a layer answers: by its responder, and with what the protocol wants besides.
+pub(super) struct Responder<R> {
+    challenge: Option<Challenge>,
+    respond: Arc<R>,
+}
+
+impl Responder<ProblemJson> {
+    pub(super) fn new(challenge: Option<Challenge>) -> Self {
+        Self {
+            challenge,
+            respond: Arc::new(ProblemJson),
+        }
+    }
+}
+
+impl<R> Responder<R> {
+    pub(super) fn challenge(&mut self) -> &mut Challenge {
+        self.challenge.get_or_insert_default()
+    }
+
+    pub(super) fn with_respond<R2>(&self, respond: R2) -> Responder<R2> {
+        Responder {
+            challenge: self.challenge.clone(),
+            respond: Arc::new(respond),
+        }
+    }
+
+    /// Reports the error, and makes the response to it.
+    pub(super) fn reject<B>(&self, error: &AuthError) -> Response<B>
+    where
+        R: Respond<B>,
+    {
+        report(error);
+        let mut response = self.respond.respond(error);
+        let is_standard_status = response.status() == error.status();
+        let headers = response.headers_mut();
+        if is_standard_status
+            && !headers.contains_key(WWW_AUTHENTICATE)
+            && let Some(challenge) = &self.challenge
+            && let Some(challenge) = challenge.header(error)
+        {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if is_standard_status && error.kind() == AuthErrorKind::Unavailable {
+            headers
+                .entry(RETRY_AFTER)
+                .or_insert_with(|| match error.retry_after() {
+                    Some(seconds) => HeaderValue::from(seconds),
+                    None => HeaderValue::from_static(RETRY_AFTER_SECONDS),
+                });
+        }
+        headers
+            .entry(CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
+        keep_private(headers);
+        // The responder may have used the error's own response. An outer layer has no say in this one.
+        response.extensions_mut().remove::<Rejected>();
+        response.extensions_mut().insert(error.clone());
+        response
+    }
+}
+
+impl<R> Clone for Responder<R> {
+    fn clone(&self) -> Self {
+        Self {
+            challenge: self.challenge.clone(),
+            respond: Arc::clone(&self.respond),
+        }
+    }
+}
+
+impl<R> fmt::Debug for Responder<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Responder")
+            .field("challenge", &self.challenge)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a header says something of the body it came with: what it is, where it is, or how long
+/// it may be kept. The last line of each is for a product or a draft.
+fn is_of_the_body(name: &HeaderName) -> bool {
+    match name.as_str() {
+        "content-security-policy" | "content-security-policy-report-only" => false,
+        "etag" | "last-modified" | "accept-ranges" | "delta-base" | "trailer"
+        | "transfer-encoding" | "digest" | "repr-digest" | "unencoded-digest" | "signature"
+        | "signature-input" | "use-as-dictionary" => true,
+        "age" | "expires" | "pragma" | "warning" | "surrogate-control" | "edge-control" => true,
+        "x-sendfile" | "x-lighttpd-send-file" => true,
+        name => {
+            name.starts_with("content-")
+                || name.starts_with("x-accel-")
+                || name.ends_with("cache-control")
+        }
+    }
+}
+
+/// Keeps the headers and extensions that something between the extractor and the layer added.
+///
+/// No list could name all those that are to stay, of request IDs and such. Those of a body are
+/// registered.
+pub(super) fn replace<B>(old: Response<B>, mut new: Response<B>) -> Response<B> {
+    let (parts, _) = old.into_parts();
+    let mut kept = HeaderMap::new();
+    for (name, value) in &parts.headers {
+        // What either answer depends on, this one may.
+        let may_stay = name == VARY || !new.headers().contains_key(name);
+        if may_stay && !is_of_the_body(name) {
+            kept.append(name, value.clone());
+        }
+    }
+    for (name, value) in &kept {
+        new.headers_mut().append(name, value.clone());
+    }
+    let mut extensions = parts.extensions;
+    extensions.extend(std::mem::take(new.extensions_mut()));
+    *new.extensions_mut() = extensions;
+    new
+}
+
+#[cfg(feature = "tracing")]
+fn report(error: &AuthError) {
+    let kind = error.kind().name();
+    match error.kind() {
+        AuthErrorKind::MissingLayer => tracing::error!(kind, "{error}"),
+        AuthErrorKind::Misconfigured => {
+            let reason = error.source().map(tracing::field::display);
+            tracing::error!(kind, reason, "{error}");
+        }
+        AuthErrorKind::Unavailable => tracing::warn!(kind, "{error}"),
+        // A token of a trusted issuer whose claims nobody here expected: a mistake of one of the two.
+        AuthErrorKind::InvalidToken(VerifyErrorKind::ClaimsMismatch) => {
+            let place = error
+                .source()
+                .and_then(Error::source)
+                .map(tracing::field::display);
+            tracing::warn!(kind, place, "{error}");
+        }
+        _ => tracing::debug!(kind, "{error}"),
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+fn report(_: &AuthError) {}

@@ -1,0 +1,121 @@
+//! Chooses the key for a token by its header.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use super::error::{VerifyError, VerifyErrorKind};
+use super::rules::ClaimRules;
+use super::token::VerifiedHeader;
+use crate::keys::{Algorithm, KeySet, NoFit, VerifyingKey};
+use crate::token::JoseHeader;
+
+/// Counts the changes of an issuer's keys. Keys that never change have the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct KeysVersion(pub(crate) u64);
+
+/// Keys that do not change, with the headers of tokens that they verified.
+#[derive(Clone)]
+pub(super) struct KeySelector {
+    keys: KeySet,
+    /// One header per key. An issuer's tokens share it byte for byte, and comparing it is far
+    /// cheaper than parsing. A header in here passed every check, under a good signature.
+    headers: Box<[OnceLock<CachedHeader>]>,
+}
+
+#[derive(Clone)]
+struct CachedHeader {
+    segment: Box<[u8]>,
+    header: Arc<VerifiedHeader>,
+}
+
+/// The key for a token.
+pub(super) struct Selection<'a> {
+    pub(super) key: &'a VerifyingKey,
+    index: usize,
+    header: Arc<VerifiedHeader>,
+}
+
+impl KeySelector {
+    /// Comparing more headers than this costs as much as parsing one.
+    const MAX_CACHED_HEADERS: usize = 16;
+
+    pub(super) fn new(keys: KeySet) -> Self {
+        let count = keys.len().min(Self::MAX_CACHED_HEADERS);
+        Self {
+            keys,
+            headers: std::iter::repeat_with(OnceLock::new).take(count).collect(),
+        }
+    }
+
+    pub(super) fn clear_headers(&mut self) {
+        for slot in &mut self.headers {
+            slot.take();
+        }
+    }
+
+    /// Checks the header and finds the one key for it.
+    pub(super) fn select(
+        &self,
+        segment: &[u8],
+        rules: &ClaimRules,
+    ) -> Result<Selection<'_>, VerifyError> {
+        if let Some(selection) = self.select_cached(segment) {
+            return Ok(selection);
+        }
+        let header = JoseHeader::decode(segment)?;
+        if !rules.allow_type(header.token_type.as_deref()) {
+            return Err(VerifyErrorKind::WrongType.into());
+        }
+        let algorithm = Algorithm::named(&header.algorithm).ok_or(VerifyErrorKind::NoFittingKey)?;
+        let index = self
+            .keys
+            .find(algorithm, header.key_id.as_deref())
+            .map_err(|no| match no {
+                NoFit::None => VerifyErrorKind::NoFittingKey,
+                NoFit::Several => VerifyErrorKind::SeveralFittingKeys,
+            })?;
+        Ok(Selection {
+            key: self.keys.key(index).ok_or(VerifyErrorKind::NoFittingKey)?,
+            index,
+            header: Arc::new(VerifiedHeader::new(algorithm, header)),
+        })
+    }
+
+    fn select_cached(&self, segment: &[u8]) -> Option<Selection<'_>> {
+        let is_same = |slot: &OnceLock<CachedHeader>| {
+            slot.get().is_some_and(|cached| *cached.segment == *segment)
+        };
+        let index = self.headers.iter().position(is_same)?;
+        Some(Selection {
+            key: self.keys.key(index)?,
+            index,
+            header: Arc::clone(&self.headers.get(index)?.get()?.header),
+        })
+    }
+
+    /// Caches the header of a selection whose signature was verified.
+    pub(super) fn keep(&self, selection: Selection<'_>, segment: &[u8]) -> Arc<VerifiedHeader> {
+        if let Some(slot) = self.headers.get(selection.index) {
+            slot.get_or_init(|| CachedHeader {
+                segment: segment.into(),
+                header: Arc::clone(&selection.header),
+            });
+        }
+        selection.header
+    }
+}
+
+/// Whether a header names a key that another key set might hold: by a `kid`, for a public key.
+#[cfg(feature = "jwks")]
+pub(super) fn names_public_key(segment: &[u8]) -> bool {
+    JoseHeader::decode(segment).is_ok_and(|header| {
+        let algorithm = Algorithm::named(&header.algorithm);
+        header.key_id.is_some() && algorithm.is_some_and(Algorithm::is_asymmetric)
+    })
+}
+
+impl fmt::Debug for KeySelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.keys.fmt(f)
+    }
+}

@@ -1,0 +1,309 @@
+//! A token's way from bytes to a [`VerifiedToken`].
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cached::{CachedToken, VerifiedTokens};
+use super::error::{VerifyError, VerifyErrorKind};
+#[cfg(feature = "jwks")]
+use super::remote::KeyRequest;
+use super::rules::ClaimRules;
+#[cfg(feature = "jwks")]
+use super::selector::names_public_key;
+use super::selector::{KeySelector, KeysVersion};
+use super::token::{VerifiedHeader, VerifiedToken};
+use super::trust::{IssuerTrust, KeySource, Trust};
+use crate::claims::{RegisteredMembers, StoredClaims, read_registered};
+use crate::clock::ClockSource;
+use crate::token::{Segments, base64url};
+
+/// Verifies tokens. Make one, share it, and use it from any thread.
+///
+/// [`JwtAuthLayer`](crate::JwtAuthLayer) holds one; use this type to verify tokens without HTTP.
+/// Clones share the keys, the clock and the [token cache](Verifier::cache).
+///
+/// ```
+/// use tower_jwt_auth::{Verifier, VerifyErrorKind};
+/// use tower_jwt_auth::keys::VerifyingKey;
+///
+/// # let secret = [7; 32];
+/// let key = VerifyingKey::hs256(secret)?;
+/// let verifier = Verifier::new(key).issuer("https://id.example.com").audience("api");
+/// # let token = tower_jwt_auth::keys::SigningKey::hs256(secret)?.sign(&serde_json::json!({
+/// #     "iss": "https://id.example.com", "aud": "api", "sub": "alice", "exp": 4_000_000_000_u64
+/// # })).unwrap();
+///
+/// let verified = verifier.verify(&token).unwrap();
+/// assert_eq!(verified.subject(), Some("alice"));
+/// let claims = verified.claims::<serde_json::Value>().unwrap();
+///
+/// let refused = verifier.verify("no token at all").unwrap_err();
+/// assert_eq!(refused.kind(), VerifyErrorKind::Malformed);
+/// # Ok::<_, tower_jwt_auth::keys::KeyError>(())
+/// ```
+#[derive(Clone)]
+pub struct Verifier {
+    pub(super) trust: Trust,
+    pub(super) rules: ClaimRules,
+    pub(super) max_token_length: usize,
+    pub(super) clock: ClockSource,
+    pub(super) cache: VerifiedTokens,
+}
+
+/// Why a token is not verified, or not yet.
+pub(crate) enum NotVerified {
+    Rejected(VerifyError),
+    /// Keys have to be fetched first.
+    #[cfg(feature = "jwks")]
+    KeysRequired(KeyRequest),
+}
+
+impl NotVerified {
+    /// The error for a caller that does not wait.
+    fn error(self) -> VerifyError {
+        match self {
+            Self::Rejected(error) => error,
+            #[cfg(feature = "jwks")]
+            Self::KeysRequired(request) => request.error(),
+        }
+    }
+
+    /// A token of another issuer than the one required makes nobody fetch anything.
+    fn unless_rejected_by(self, issuer_check: &Result<(), VerifyError>) -> Self {
+        match self {
+            #[cfg(feature = "jwks")]
+            Self::KeysRequired(_) if issuer_check.is_err() => VerifyErrorKind::NoFittingKey.into(),
+            other => other,
+        }
+    }
+}
+
+#[cfg(feature = "jwks")]
+impl From<KeyRequest> for NotVerified {
+    fn from(request: KeyRequest) -> Self {
+        Self::KeysRequired(request)
+    }
+}
+
+impl<E: Into<VerifyError>> From<E> for NotVerified {
+    fn from(error: E) -> Self {
+        Self::Rejected(error.into())
+    }
+}
+
+impl Verifier {
+    /// How often a token may wait for keys and still not find its own: one fetch was under way
+    /// already, and one is for this token.
+    #[cfg(feature = "jwks")]
+    const MAX_FETCHES: usize = 3;
+
+    /// Verifies a token in compact serialization (RFC 7515 §3.1).
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError`] if the token is not to be trusted at this moment. It holds nothing of the token.
+    pub fn verify(&self, token: impl AsRef<[u8]>) -> Result<VerifiedToken, VerifyError> {
+        self.try_verify(token.as_ref()).map_err(NotVerified::error)
+    }
+
+    /// As [`verify`](Verifier::verify), but fetches the issuer's keys first if none are there, or
+    /// none has the token's `kid`.
+    ///
+    /// It needs a tokio runtime with its timer enabled, and waits for at most 6 seconds per fetch. A
+    /// token whose key is known waits for nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`verify`](Verifier::verify), and [`VerifyErrorKind::KeysUnavailable`] if the issuer does
+    /// not answer.
+    #[cfg(feature = "jwks")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
+    pub async fn fetch_and_verify(
+        &self,
+        token: impl AsRef<[u8]>,
+    ) -> Result<VerifiedToken, VerifyError> {
+        let token = token.as_ref();
+        for _ in 0..Self::MAX_FETCHES {
+            match self.try_verify(token) {
+                Ok(token) => return Ok(token),
+                Err(NotVerified::Rejected(error)) => return Err(error),
+                Err(NotVerified::KeysRequired(request)) => request.wait().await?,
+            }
+        }
+        self.verify(token)
+    }
+
+    /// Verifies with the keys at hand, or finds the token in the cache.
+    pub(crate) fn try_verify(&self, token: &[u8]) -> Result<VerifiedToken, NotVerified> {
+        let now = self.clock.since_epoch();
+        let Some(slot) = self.cache.slot(token) else {
+            return Ok(self.verify_uncached(token, now, false)?.0);
+        };
+        if let Some(cached) = slot.find()
+            && self.keys_version(&cached.token, now)? == Some(cached.keys)
+        {
+            if !cached.validity.contains(now) {
+                self.rules.check_times(cached.token.times(), now)?;
+            }
+            return Ok(cached.token);
+        }
+        let (token, keys) = self.verify_uncached(token, now, true)?;
+        slot.keep(CachedToken {
+            token: token.clone(),
+            keys,
+            validity: self.rules.validity(token.times()),
+        });
+        Ok(token)
+    }
+
+    /// Decode, read, choose the issuer, verify, check. Until the signature is verified the claims
+    /// decide nothing but whose keys to use, and what is wrong with them is not an error yet.
+    fn verify_uncached(
+        &self,
+        token: &[u8],
+        now: Duration,
+        is_cached: bool,
+    ) -> Result<(VerifiedToken, KeysVersion), NotVerified> {
+        let segments = Segments::split(token, self.max_token_length).map_err(VerifyError::from)?;
+        let payload = decode_payload(segments.payload);
+        let members = payload.as_deref().map_err(Clone::clone).and_then(read);
+        let trust = self.trust_for(members.as_ref())?;
+        let issuer_check = members
+            .as_ref()
+            .map_err(Clone::clone)
+            .and_then(|members| self.rules.check_issuer(members));
+        let (header, keys) = self
+            .check_signature(trust, &segments, now)
+            .map_err(|not_verified| not_verified.unless_rejected_by(&issuer_check))?;
+        issuer_check?;
+        let members = members?;
+        let times = self.rules.check(&members, trust.audiences(), now)?;
+        let claims = StoredClaims::new(&members, times, payload.as_deref().unwrap_or_default());
+        let token = VerifiedToken::new(header, payload?, claims, is_cached);
+        Ok((token, keys))
+    }
+
+    /// The issuer's keys and audiences. Without trusted issuers they are the same for every token.
+    fn trust_for(
+        &self,
+        members: Result<&RegisteredMembers<'_>, &VerifyError>,
+    ) -> Result<&IssuerTrust, VerifyError> {
+        let issuer = members.ok().and_then(|members| members.issuer.as_deref());
+        let trust = self.trust.of_issuer(issuer);
+        trust.ok_or_else(|| match (members, issuer) {
+            (Err(error), _) => error.clone(),
+            (Ok(_), Some(_)) => VerifyErrorKind::UnknownIssuer.into(),
+            (Ok(_), None) => VerifyErrorKind::MissingIssuer.into(),
+        })
+    }
+
+    /// The version of the keys that count now for a cached token.
+    fn keys_version(
+        &self,
+        token: &VerifiedToken,
+        #[cfg_attr(
+            not(feature = "jwks"),
+            expect(unused_variables, reason = "fixed keys do not age")
+        )]
+        now: Duration,
+    ) -> Result<Option<KeysVersion>, NotVerified> {
+        match self.trust.of_issuer(token.issuer()).map(IssuerTrust::keys) {
+            None => Ok(None),
+            Some(KeySource::Fixed(_)) => Ok(Some(KeysVersion::default())),
+            #[cfg(feature = "jwks")]
+            Some(KeySource::Remote(remote)) => Ok(remote.current(&self.clock, now)?.version()),
+        }
+    }
+
+    /// Finds the key and verifies the signature. The version of the keys is read before the key is
+    /// chosen.
+    fn check_signature(
+        &self,
+        trust: &IssuerTrust,
+        segments: &Segments<'_>,
+        #[cfg_attr(
+            not(feature = "jwks"),
+            expect(unused_variables, reason = "fixed keys do not age")
+        )]
+        now: Duration,
+    ) -> Result<(Arc<VerifiedHeader>, KeysVersion), NotVerified> {
+        match trust.keys() {
+            KeySource::Fixed(selector) => {
+                let header = self.check_signature_with(selector, segments)?;
+                Ok((header, KeysVersion::default()))
+            }
+            #[cfg(feature = "jwks")]
+            KeySource::Remote(remote) => {
+                let current = remote.current(&self.clock, now)?;
+                let (selector, version) =
+                    current.selector().ok_or(VerifyErrorKind::KeysUnavailable)?;
+                match self.check_signature_with(selector, segments) {
+                    Ok(header) => Ok((header, version)),
+                    Err(error)
+                        if error.kind() == VerifyErrorKind::NoFittingKey
+                            && names_public_key(segments.header)
+                            && base64url::decode(segments.signature).is_ok() =>
+                    {
+                        Err(remote.request_after(&current).into())
+                    }
+                    Err(error) => Err(error.into()),
+                }
+            }
+        }
+    }
+
+    fn check_signature_with(
+        &self,
+        selector: &KeySelector,
+        segments: &Segments<'_>,
+    ) -> Result<Arc<VerifiedHeader>, VerifyError> {
+        /// Bytes of the longest signature: RSA with 8192 bits.
+        const LONGEST: usize = 1024;
+        /// Characters of a signature by P-521 in base64url, the longest but those by RSA.
+        const SHORT: usize = 176;
+        /// Characters of a signature by RSA with 2048 bits in base64url.
+        const USUAL: usize = 344;
+
+        let selection = selector.select(segments.header, &self.rules)?;
+        let verify = |buffer: &mut [u8]| {
+            let signature = base64url::decode_into(segments.signature, buffer)
+                .map_err(|_| VerifyErrorKind::Malformed)?;
+            if selection.key.verifies(segments.signing_input, signature) {
+                Ok(())
+            } else {
+                Err(VerifyErrorKind::BadSignature)
+            }
+        };
+        if segments.signature.len() <= SHORT {
+            verify(&mut [0; SHORT])?;
+        } else if segments.signature.len() <= USUAL {
+            verify(&mut [0; USUAL])?;
+        } else {
+            verify(&mut [0; LONGEST])?;
+        }
+        Ok(selector.keep(selection, segments.header))
+    }
+}
+
+fn decode_payload(segment: &[u8]) -> Result<String, VerifyError> {
+    let bytes = base64url::decode(segment).map_err(|_| VerifyErrorKind::Malformed)?;
+    // serde_json does not check that the strings it skips are UTF-8.
+    String::from_utf8(bytes).map_err(|_| VerifyErrorKind::MalformedClaims.into())
+}
+
+fn read(payload: &str) -> Result<RegisteredMembers<'_>, VerifyError> {
+    read_registered(payload)
+        .map_err(|error| VerifyError::decoding(VerifyErrorKind::MalformedClaims, &error))
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier")
+            .field("trust", &self.trust)
+            .field("rules", &self.rules)
+            .field("max_token_length", &self.max_token_length)
+            .field("cache", &self.cache)
+            .finish_non_exhaustive()
+    }
+}
