@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 
-use super::NumericDate;
-use super::scan::{AudienceMember, Generation, Member, RegisteredMembers};
+use super::members::{AudienceMember, Generation, Member, RegisteredMembers};
+use super::numeric_date::NumericDate;
 
 /// Reads `payload` into `members`, unless something in it needs more care: `None`, and `members` are worth nothing.
 pub(super) fn read<'a>(payload: &'a str, members: &mut RegisteredMembers<'a>) -> Option<()> {

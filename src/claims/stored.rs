@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::NumericDate;
-use super::scan::{AudienceMember, RegisteredMembers};
+use super::members::{AudienceMember, RegisteredMembers, Times};
 
 /// The registered claims beside the payload they were read from, mostly as places in it.
 #[derive(Clone)]
@@ -15,14 +14,6 @@ pub(crate) struct StoredClaims {
     session_id: Option<Text32>,
     pub(crate) generation: Option<u64>,
     times: Times,
-}
-
-/// When a token counts.
-#[derive(Clone, Copy)]
-pub(crate) struct Times {
-    pub(crate) expires_at: NumericDate,
-    pub(crate) not_before: Option<NumericDate>,
-    pub(crate) issued_at: Option<NumericDate>,
 }
 
 #[derive(Clone)]
@@ -161,7 +152,7 @@ mod tests {
     fn strings_are_places_in_the_payload_unless_written_with_escapes() {
         let payload =
             r#"{"sub":"zoë","jti":"a\u0062","aud":["x","\u0079"],"exp":1,"n":[{"sub":1}]}"#;
-        let members = super::super::read_registered(payload).unwrap();
+        let members = crate::claims::read_registered(payload).unwrap();
         let stored = StoredClaims::new(&members, members.times().unwrap(), payload);
         assert!(matches!(stored.subject, Some(Text32::At { .. })));
         assert!(matches!(stored.token_id, Some(Text32::Unescaped(_))));

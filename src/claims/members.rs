@@ -6,8 +6,15 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::NumericDate;
-use super::stored::Times;
+use super::numeric_date::NumericDate;
+
+/// When a token counts.
+#[derive(Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) expires_at: NumericDate,
+    pub(crate) not_before: Option<NumericDate>,
+    pub(crate) issued_at: Option<NumericDate>,
+}
 
 /// What the checks look at. A member that comes twice, or is of the wrong type, is an error.
 #[derive(Default)]
