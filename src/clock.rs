@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 /// A source of the current time.
 ///
-/// [`SystemClock`] is the default everywhere. [`ManualClock`] stands still until it is moved, for tests.
+/// [`SystemClock`] is the default everywhere. [`ManualClock`] stands still until it is moved, for
+/// tests.
 pub trait Clock: Send + Sync + 'static {
     /// The current time.
     fn now(&self) -> SystemTime;
@@ -123,7 +124,8 @@ impl ManualClock {
             .unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
-    /// Moves the clock to `seconds` since the epoch, forwards or backwards; no further than the year 2554.
+    /// Moves the clock to `seconds` since the epoch, forwards or backwards; no further than the
+    /// year 2554.
     pub fn set(&self, seconds: u64) {
         self.nanoseconds
             .store(seconds.saturating_mul(1_000_000_000), Ordering::SeqCst);

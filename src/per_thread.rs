@@ -1,7 +1,7 @@
 //! One value for each thread, so that threads do not wait for each other's processor caches.
 //!
-//! Every request raises and lowers reference counts. A count that all threads share moves between the
-//! processors' caches each time, and that costs more the more threads there are.
+//! Every request raises and lowers reference counts. A count that all threads share moves between
+//! the processors' caches each time, and that costs more the more threads there are.
 
 use std::cell::Cell;
 use std::sync::OnceLock;

@@ -67,8 +67,8 @@ impl AudienceMember<'_> {
     }
 }
 
-/// `generation`: a number in tokens of this crate. Other issuers may mean something else by the name, so anything but a
-/// whole number is no error; it counts as none.
+/// `generation`: a number in tokens of this crate. Other issuers may mean something else by the
+/// name, so anything but a whole number is no error; it counts as none.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub(crate) struct Generation(pub(crate) Option<u64>);

@@ -7,10 +7,11 @@ use serde::de::{Deserializer, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
-/// A point in time as a claim holds it: seconds since 1970-01-01T00:00:00Z (RFC 7519 §2), with or without a fraction.
+/// A point in time as a claim holds it: seconds since 1970-01-01T00:00:00Z (RFC 7519 §2), with or
+/// without a fraction.
 ///
-/// The epoch is the earliest and the end of the year 9999 the latest date. A later one is no date anybody means:
-/// most often it counts milliseconds, and would make a token valid for ages.
+/// The epoch is the earliest and the end of the year 9999 the latest date. A later one is no date
+/// anybody means: most often it counts milliseconds, and would make a token valid for ages.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NumericDate(Duration);
 
@@ -132,7 +133,8 @@ impl<'de> Deserialize<'de> for NumericDate {
             }
         }
 
-        // Not `deserialize_any`: under serde_json's `arbitrary_precision` that would be handed a map.
+        // Not `deserialize_any`: under serde_json's `arbitrary_precision` that would be handed a
+        // map.
         deserializer.deserialize_f64(Date)
     }
 }

@@ -1,14 +1,17 @@
-//! The same pass for payloads that are written plainly, as nearly all are: on one line, no escapes, whole numbers, little nesting.
+//! The same pass for payloads that are written plainly, as nearly all are: on one line, no escapes,
+//! whole numbers, little nesting.
 //!
-//! It takes a third of the time of the general reader. It never decides against a payload: at the first thing that is not
-//! plain, or not right, it gives up, and the general reader has the word. What it does read, it reads as that one would.
+//! It takes a third of the time of the general reader. It never decides against a payload: at the
+//! first thing that is not plain, or not right, it gives up, and the general reader has the word.
+//! What it does read, it reads as that one would.
 
 use std::borrow::Cow;
 
 use super::members::{AudienceMember, Generation, Member, RegisteredMembers};
 use super::numeric_date::NumericDate;
 
-/// Reads `payload` into `members`, unless something in it needs more care: `None`, and `members` are worth nothing.
+/// Reads `payload` into `members`, unless something in it needs more care: `None`, and `members`
+/// are worth nothing.
 pub(super) fn read<'a>(payload: &'a str, members: &mut RegisteredMembers<'a>) -> Option<()> {
     if !is_plain(payload.as_bytes()) {
         return None;
@@ -64,7 +67,8 @@ impl<'a> Reader<'a> {
     /// Deeper nesting is not plain.
     const DEPTH: u8 = 8;
 
-    /// The next byte that is no white space (RFC 8259 §2). Of white space there are only spaces here.
+    /// The next byte that is no white space (RFC 8259 §2). Of white space there are only spaces
+    /// here.
     #[inline]
     fn next(&mut self) -> Option<u8> {
         if let Some(b' ') = self.rest.first() {
@@ -98,7 +102,8 @@ impl<'a> Reader<'a> {
         self.next().is_none().then_some(())
     }
 
-    /// A member's name, and the colon. Most names are of three letters: those are known without a look for their end.
+    /// A member's name, and the colon. Most names are of three letters: those are known without a
+    /// look for their end.
     #[inline]
     fn name(&mut self) -> Option<Member> {
         self.expect(b'"')?;
@@ -228,7 +233,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether there is neither a backslash nor a control character. The processor looks at many bytes at once.
+/// Whether there is neither a backslash nor a control character. The processor looks at many bytes
+/// at once.
 fn is_plain(bytes: &[u8]) -> bool {
     let odd = |odd, byte: &u8| odd | (*byte < 0x20) | (*byte == b'\\');
     !bytes.iter().fold(false, odd)
@@ -244,7 +250,8 @@ fn until_quote(bytes: &[u8]) -> Option<usize> {
     let mut length = 0usize;
     let mut rest = bytes;
     while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
-        // The first byte is the lowest, so that the lowest bit found is right; one above it may be set too.
+        // The first byte is the lowest, so that the lowest bit found is right; one above it may be
+        // set too.
         let word = u64::from_le_bytes(*chunk) ^ QUOTES;
         let found = word.wrapping_sub(ONES) & !word & HIGHS;
         if found != 0 {
@@ -258,7 +265,8 @@ fn until_quote(bytes: &[u8]) -> Option<usize> {
     length.checked_add(last)
 }
 
-/// Eight digits at once, as dates have them: neighbours are joined to pairs, those to fours, and those to the number.
+/// Eight digits at once, as dates have them: neighbours are joined to pairs, those to fours, and
+/// those to the number.
 #[inline]
 fn eight_digits(text: [u8; 8]) -> Option<u64> {
     /// What brings a byte to its high bit if it is more than 9.
@@ -269,7 +277,8 @@ fn eight_digits(text: [u8; 8]) -> Option<u64> {
     if (digits | digits.wrapping_add(OVER_NINE)) & HIGHS != 0 {
         return None;
     }
-    // The first digit is the lowest byte. Nothing carries: a byte holds up to 99, two of them up to 9999.
+    // The first digit is the lowest byte. Nothing carries: a byte holds up to 99, two of them up to
+    // 9999.
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
     let eight = fours.wrapping_mul(10_000).wrapping_add(fours >> 32);

@@ -61,8 +61,8 @@ pub struct RegisteredClaims {
     /// `sid`: the session that the token belongs to.
     #[serde(rename = "sid", default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
-    /// `generation`: how often the subject had been logged out everywhere when the token was issued. Not
-    /// registered: this crate's own.
+    /// `generation`: how often the subject had been logged out everywhere when the token was
+    /// issued. Not registered: this crate's own.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -116,7 +116,8 @@ impl RegisteredClaims {
         self
     }
 
-    /// Sets `jti` to 128 random bits, as 32 hexadecimal digits: one that no other token has, and nobody guesses.
+    /// Sets `jti` to 128 random bits, as 32 hexadecimal digits: one that no other token has, and
+    /// nobody guesses.
     ///
     /// # Errors
     ///

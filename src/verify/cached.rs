@@ -1,4 +1,5 @@
-//! The verifier's side of the [token cache](crate::cache): which tokens it keeps, and for which keys.
+//! The verifier's side of the [token cache](crate::cache): which tokens it keeps, and for which
+//! keys.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};

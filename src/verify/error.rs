@@ -46,7 +46,8 @@ pub enum VerifyErrorKind {
     NoFittingKey,
     /// Without `kid`, several keys fit.
     SeveralFittingKeys,
-    /// The issuer's keys are not there, and cannot be fetched now: an outage, and no fault of the token.
+    /// The issuer's keys are not there, and cannot be fetched now: an outage, and no fault of the
+    /// token.
     KeysUnavailable,
 
     /// The signature is not that of the key.
@@ -119,7 +120,8 @@ impl VerifyErrorKind {
         }
     }
 
-    /// The kind in snake case, for logs and metrics. Not for clients, who would learn from it what to try next.
+    /// The kind in snake case, for logs and metrics. Not for clients, who would learn from it what
+    /// to try next.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,25 +1,44 @@
-//! Bytes to a [`VerifiedToken`], without any HTTP.
+//! Verifies a token: from bytes to a [`VerifiedToken`], without HTTP.
 //!
-//! Strict by default. What a token says counts for nothing until its signature is verified. Each part is looked at once
-//! those before it are good, in this order:
+//! Use it where [`JwtAuthLayer`](crate::JwtAuthLayer) does not fit: in a message consumer, a
+//! command line tool, or a framework of your own.
 //!
-//! 1. The length is capped (8 KiB). There are exactly three segments; each, once it is read, is strict base64url (RFC 7515 §2).
-//! 2. The header has no member twice, and none of `crit`, `b64`, `zip`. `typ` is absent, `JWT` or `at+jwt`
-//!    (RFC 9068 §4), in any case, with or without `application/`; or exactly what [`Verifier::typ`] says.
-//!    `jwk`, `jku`, `x5u` and `x5c` are never read.
-//! 3. The key is found by `kid` and `alg`, never by trying out (see [`KeySet`](crate::keys::KeySet)).
-//! 4. The signature is verified, before any claim is believed.
-//! 5. The claims: no registered one twice or of the wrong type, and, as in the header, nothing
-//!    nested deeper than 127 levels. `exp` is required, and counts while
-//!    `now < exp + leeway`; `nbf` and `iat` do not lie in the future, and `exp` not before `iat`. Issuer and audience are
-//!    required once configured, and compared whole. A token with an `aud` is refused where none is configured (RFC 7519 §4.1.3).
-//!    `"aud": []` names nobody: it counts as absent where no audience is configured, and as a wrong
-//!    one otherwise.
-//!    Of several [`TrustedIssuer`]s, `iss` chooses the one whose keys count, so there the claims are read first.
-//!    A logout token (`events`) is no access token, and a sender-constrained one (`cnf`) is no bearer token.
+//! ```
+//! use tower_jwt_auth::Verifier;
+//! use tower_jwt_auth::keys::{SigningKey, VerifyingKey};
 //!
-//! A token that was verified before is [remembered](Verifier::cache), and only what may have changed is looked at again: its times,
-//! and whether its issuer still has the same keys.
+//! let key = SigningKey::hs256([7; 32])?;
+//! let claims = serde_json::json!({ "sub": "alice", "exp": 4_000_000_000_u64 });
+//! let token = key.sign(&claims)?;
+//!
+//! let verifier = Verifier::new(key.verifying_key());
+//! assert_eq!(verifier.verify(&token)?.subject(), Some("alice"));
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is checked
+//!
+//! In this order. Claims decide nothing until the signature is verified, except that `iss` chooses
+//! among [`TrustedIssuer`]s.
+//!
+//! 1. **Length**: at most 8 KiB. There are three segments, each strict base64url (RFC 7515 §2).
+//! 2. **Header**: no member occurs twice; `crit`, `b64` and `zip` are rejected. `typ` is absent,
+//!    `JWT` or `at+jwt` (RFC 9068 §4), or what [`Verifier::typ`] requires. Case and the prefix
+//!    `application/` do not matter. `jwk`, `jku`, `x5u` and `x5c` are ignored.
+//! 3. **Key**: found by `kid` and `alg`, never by trial (see [`KeySet`](crate::keys::KeySet)).
+//! 4. **Signature**.
+//! 5. **Claims**: no registered claim occurs twice or has the wrong type, and nothing nests deeper
+//!    than 127 levels.
+//! 6. **Kind**: a token with `events` is a logout token, and one with `cnf` is sender-constrained.
+//!    Neither is a bearer access token.
+//! 7. **Times**: `exp` is required, and `now < exp + leeway`. `nbf` and `iat` are not in the
+//!    future, and `exp` is not before `iat`.
+//! 8. **Issuer and audience**: required once configured, and compared byte for byte. A token with
+//!    an `aud` is rejected if none is configured (RFC 7519 §4.1.3). `"aud": []` is the same as no
+//!    `aud`.
+//!
+//! The [cache](Verifier::cache) keeps verified tokens. On a hit only what may have changed is
+//! checked: the times, and whether the issuer's keys are the same.
 
 mod cached;
 mod error;

@@ -9,19 +9,20 @@ use super::verifier::Verifier;
 use crate::clock::{Clock, ClockSource};
 
 impl Verifier {
-    /// 30 seconds: what clocks of well-kept servers differ by, and less than anyone needs to notice a theft.
+    /// 30 seconds: more than the clocks of synchronized servers differ by.
     pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
 
-    /// 5 minutes. A leeway that long hides a broken clock, and keeps dead tokens alive.
+    /// 5 minutes. A longer leeway would hide a broken clock and keep expired tokens valid.
     pub const MAX_LEEWAY: Duration = Duration::from_secs(300);
 
-    /// 8 KiB: most servers refuse longer headers anyway.
+    /// 8 KiB: most servers reject longer headers.
     pub const DEFAULT_MAX_TOKEN_LENGTH: usize = 8 * 1024;
 
-    /// 16 MiB: some 4,000 tokens. The memory is taken as tokens come.
+    /// 16 MiB, enough for about 4,000 tokens. Memory is allocated as tokens arrive.
     pub const DEFAULT_CACHE: usize = 16 * 1024 * 1024;
 
-    /// Trusts a key, a [`KeySet`](crate::keys::KeySet), or some [`TrustedIssuer`]s.
+    /// Trusts a key, a [`KeySet`](crate::keys::KeySet), or
+    /// [`TrustedIssuer`](super::TrustedIssuer)s.
     #[must_use]
     pub fn new(trust: impl Into<Trust>) -> Self {
         Self {
@@ -34,11 +35,14 @@ impl Verifier {
         .changed()
     }
 
-    /// Requires `iss` to be `issuer`, byte for byte. Called again, one of them.
+    /// Requires `iss` to be `issuer`, byte for byte.
+    ///
+    /// May be called more than once: a token must match one of the values.
     ///
     /// # Panics
     ///
-    /// If `issuer` is empty, or the trust is in [`TrustedIssuer`]s, which bring theirs.
+    /// If `issuer` is empty, or the verifier trusts [`TrustedIssuer`](super::TrustedIssuer)s, which
+    /// have names already.
     #[must_use]
     #[track_caller]
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
@@ -46,14 +50,16 @@ impl Verifier {
         assert!(!issuer.is_empty(), "the issuer is empty");
         assert!(
             !self.trust.names_issuers(),
-            "trusted issuers bring their own name"
+            "trusted issuers have names: do not call `issuer`"
         );
         self.rules.issuers.push(issuer.into());
         self.changed()
     }
 
-    /// Requires `aud` to be or to contain `audience`, byte for byte. Called again, one of them.
-    /// A [`TrustedIssuer`] with audiences of its own is held to those instead.
+    /// Requires `aud` to be or to contain `audience`, byte for byte (RFC 7519 §4.1.3).
+    ///
+    /// May be called more than once: a token must match one of the values. A
+    /// [`TrustedIssuer`](super::TrustedIssuer) with audiences uses those instead.
     ///
     /// # Panics
     ///
@@ -67,17 +73,19 @@ impl Verifier {
         self.changed()
     }
 
-    /// Accepts a token whoever it is for, where no audience is configured.
+    /// Accepts a token with any `aud` while no audience is configured.
     ///
-    /// Without it such a token is refused, as RFC 7519 §4.1.3 wants it: an issuer's token for one service would
-    /// open every other.
+    /// By default such a token is rejected (RFC 7519 §4.1.3): otherwise a token for one service of
+    /// an issuer would open every other.
     #[must_use]
     pub fn any_audience(mut self) -> Self {
         self.rules.any_audience = true;
         self.changed()
     }
 
-    /// How far the issuer's clock may be off. 30 seconds by default.
+    /// Sets how far the issuer's clock may be off. 30 seconds by default.
+    ///
+    /// It applies to `exp`, `nbf` and `iat`.
     ///
     /// # Panics
     ///
@@ -93,8 +101,10 @@ impl Verifier {
         self.changed()
     }
 
-    /// Requires the header's `typ` to be `typ`: `at+jwt` for access tokens by RFC 9068 alone. In any case, and with or
-    /// without `application/` (RFC 7515 §4.1.9). Without this call `typ` may be absent, `JWT` or `at+jwt`.
+    /// Requires the header's `typ` to be `typ`, for example `at+jwt` (RFC 9068).
+    ///
+    /// Case does not matter, nor does the prefix `application/` (RFC 7515 §4.1.9). By default `typ`
+    /// may be absent, `JWT` or `at+jwt`.
     ///
     /// # Panics
     ///
@@ -106,18 +116,18 @@ impl Verifier {
         self.changed()
     }
 
-    /// Accepts tokens that are bound to their sender by `method`, a member of `cnf` (RFC 7800): `jkt` for DPoP
+    /// Accepts sender-constrained tokens with this member of `cnf` (RFC 7800): `jkt` for DPoP
     /// (RFC 9449), `x5t#S256` for mutual TLS (RFC 8705).
     ///
-    /// This crate does not check the binding: only call it where something else does. Without this call a token
-    /// with `cnf` is refused, since it is not a bearer token.
+    /// This crate does not check the binding. Call this only if something else does. By default a
+    /// token with `cnf` is rejected, because it is not a bearer token.
     #[must_use]
     pub fn allow_confirmation(mut self, method: impl Into<String>) -> Self {
         self.rules.confirmations.push(method.into().into());
         self.changed()
     }
 
-    /// The longest token that is looked at, in bytes. 8 KiB by default.
+    /// Sets the length of the longest token to accept, in bytes. 8 KiB by default.
     ///
     /// # Panics
     ///
@@ -130,7 +140,7 @@ impl Verifier {
         self.changed()
     }
 
-    /// Accepts tokens that have expired, and are good otherwise: for a logout, which needs to know whose session is to end.
+    /// Accepts expired tokens: a logout needs to know whose session ends.
     #[cfg_attr(
         not(feature = "axum"),
         expect(dead_code, reason = "routes alone need it")
@@ -140,13 +150,13 @@ impl Verifier {
         self.without_cache()
     }
 
-    /// For ID tokens, instead of access tokens: `typ` is absent or `JWT`.
+    /// Accepts ID tokens instead of access tokens.
     pub(crate) fn for_id_tokens(mut self) -> Self {
         self.rules.profile = Profile::IdToken;
         self.changed().without_cache()
     }
 
-    /// For logout tokens, instead of access tokens: `typ` is absent, `JWT` or `logout+jwt`, and `events` are left to the caller.
+    /// Accepts logout tokens instead of access tokens. The caller checks `events`.
     pub(crate) fn for_logout_tokens(mut self) -> Self {
         self.rules.profile = Profile::LogoutToken;
         self.changed().without_cache()
@@ -162,41 +172,43 @@ impl Verifier {
         (self.rules.leeway, self.clock.since_epoch())
     }
 
-    /// Where the time comes from. The system's clock by default.
+    /// Sets the clock. The system clock by default.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = ClockSource::custom(clock);
         self.changed()
     }
 
-    /// Remembers verified tokens in `bytes` of memory at most, so that a token seen before costs no signature check and no parse. It
-    /// is compared whole; `exp`, `nbf`, `iat` and revocation are checked every time, and a key that goes takes along what it
-    /// verified.
+    /// Sets the memory of the token cache, in bytes. 16 MiB by default, 0 turns it off.
     ///
-    /// On by default, with [`DEFAULT_CACHE`](Verifier::DEFAULT_CACHE). What it saves is a hundred times what it costs for tokens of
-    /// public keys. For those of an HMAC secret it pays once two of five requests bring a token that is still there; a service
-    /// that sees each token once does better [without](Verifier::without_cache).
+    /// A cache hit costs no signature check and no parsing. The whole token is compared, and `exp`,
+    /// `nbf`, `iat` and revocation are checked every time. Removing a key invalidates the cached
+    /// tokens it verified.
     ///
-    /// A token takes about 3 to 5 KiB, decoded claims reckoned in generously: as large as any JSON value may be. What a type of
-    /// claims allocates beyond that cannot be seen from here and comes on top: tables that it computes, patterns that it compiles, long
-    /// arrays of something far larger than its JSON. Keep such things elsewhere, or remember nothing.
+    /// For public keys, a hit saves a hundred times what a miss costs. For an HMAC secret the cache
+    /// pays once two of five requests are hits. [Turn it off](Verifier::without_cache) if your
+    /// service gets each token once.
     ///
-    /// What is remembered stays in memory, expired or not, until others need its place. Clones share the memory; a verifier that is
-    /// configured further begins anew. With 0 bytes nothing is remembered.
+    /// A token takes about 3 to 5 KiB. That includes its decoded claims, at the size of any JSON
+    /// value. What a type of claims allocates beyond its JSON is not included: compiled patterns,
+    /// computed tables, arrays of large values. Keep such data elsewhere, or turn the cache off.
+    ///
+    /// Entries stay cached until they are evicted; expired ones are rejected when found. Clones
+    /// share the cache. Any other setter empties it.
     #[must_use]
     pub fn cache(mut self, bytes: usize) -> Self {
         self.cache = VerifiedTokens::within(bytes);
         self
     }
 
-    /// Verifies every token anew, however often it is seen.
+    /// Turns the token cache off.
     #[must_use]
     pub fn without_cache(mut self) -> Self {
         self.cache = VerifiedTokens::within(0);
         self
     }
 
-    /// What was verified under other settings counts no more.
+    /// Empties the caches: their entries were verified under other settings.
     fn changed(mut self) -> Self {
         self.trust.clear_headers();
         self.cache = self.cache.emptied();

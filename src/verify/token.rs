@@ -1,4 +1,4 @@
-//! A token that was verified.
+//! A verified token.
 
 use std::any::Any;
 use std::fmt;
@@ -13,8 +13,8 @@ use crate::token::JoseHeader;
 
 /// A token whose signature and claims were verified. Cheap to clone.
 ///
-/// Nothing but a [`Verifier`](super::Verifier) makes one. The layer leaves it in the extensions of the request; in
-/// axum it is also an extractor.
+/// Only a [`Verifier`](super::Verifier) makes one. The layer inserts it into the extensions of the
+/// request. In axum it is also an extractor.
 #[derive(Clone)]
 pub struct VerifiedToken(Arc<Inner>);
 
@@ -22,13 +22,13 @@ struct Inner {
     header: Arc<VerifiedHeader>,
     payload: String,
     claims: StoredClaims,
-    /// The payload as the `T` of whoever asked first, who is nearly always the only one to ask.
+    /// The payload as the first type that was requested. There is nearly always only one.
     decoded: OnceLock<Arc<dyn Any + Send + Sync>>,
-    /// How many bytes that may take to be kept.
-    room: usize,
+    /// How many bytes the decoded claims may take to be kept.
+    decoded_limit: usize,
 }
 
-/// What is kept of a header.
+/// The members of a header that are kept.
 pub(super) struct VerifiedHeader {
     algorithm: Algorithm,
     key_id: Option<Box<str>>,
@@ -44,7 +44,7 @@ impl VerifiedHeader {
         }
     }
 
-    /// What it takes where no other token shares it.
+    /// Its size in bytes, as if no other token shared it.
     fn size(&self) -> usize {
         let texts = [&self.key_id, &self.typ];
         texts
@@ -57,14 +57,14 @@ impl VerifiedHeader {
 }
 
 impl VerifiedToken {
-    /// Of one that `is_kept` in memory, the decoded claims take no more than is reckoned with here.
+    /// The decoded claims of a token in the cache are bounded, so that its size is known.
     pub(super) fn new(
         header: Arc<VerifiedHeader>,
         payload: String,
         claims: StoredClaims,
-        is_kept: bool,
+        is_cached: bool,
     ) -> Self {
-        let room = if is_kept {
+        let decoded_limit = if is_cached {
             decoded_size(&payload)
         } else {
             usize::MAX
@@ -74,18 +74,18 @@ impl VerifiedToken {
             payload,
             claims,
             decoded: OnceLock::new(),
-            room,
+            decoded_limit,
         }))
     }
 
-    /// What it takes in memory, decoded claims and all. It does not change.
+    /// Its size in bytes, with the decoded claims. It does not change.
     pub(super) fn size(&self) -> usize {
         let inner = &*self.0;
         size_of::<Inner>()
             .saturating_add(inner.header.size())
             .saturating_add(inner.payload.capacity())
             .saturating_add(inner.claims.heap_size())
-            .saturating_add(inner.room)
+            .saturating_add(inner.decoded_limit)
     }
 
     /// A copy that shares nothing but the header. Its claims are not decoded yet.
@@ -95,22 +95,25 @@ impl VerifiedToken {
             payload: self.0.payload.clone(),
             claims: self.0.claims.clone(),
             decoded: OnceLock::new(),
-            room: self.0.room,
+            decoded_limit: self.0.decoded_limit,
         }))
     }
 
-    /// What is checked again whenever the token is presented.
+    /// The times, which are checked at every use.
     pub(super) fn times(&self) -> Times {
         self.0.claims.times()
     }
 
-    /// The claims as a type of one's own. The first type that is asked for is kept, for as long as the token is
-    /// [remembered](super::Verifier::cache); asking for it again costs no parse. Requests with the same token may share the value: what
-    /// can be changed in it (a `Mutex`, an atomic number) is no place for what belongs to one request.
+    /// Decodes the claims as your type.
+    ///
+    /// The first type requested is kept with the token, so the next call costs no parsing. Requests
+    /// with the same [cached](super::Verifier::cache) token share the value: do not keep data of
+    /// one request in it, such as a `Mutex` or an atomic.
     ///
     /// # Errors
     ///
-    /// [`VerifyErrorKind::ClaimsMismatch`] if the payload is no `T`. The source of the error says where.
+    /// [`VerifyErrorKind::ClaimsMismatch`] if the payload does not decode as `T`. The error's
+    /// source says where.
     pub fn claims<T>(&self) -> Result<Arc<T>, VerifyError>
     where
         T: DeserializeOwned + Send + Sync + 'static,
@@ -123,15 +126,14 @@ impl VerifiedToken {
         let claims: Arc<T> = serde_json::from_str(&self.0.payload)
             .map(Arc::new)
             .map_err(|error| VerifyError::decoding(VerifyErrorKind::ClaimsMismatch, &error))?;
-        // Another type may be there already; then this one is parsed each time. So is one that is large by itself, where
-        // the token is kept.
-        if size_of::<T>() <= self.0.room {
+        // A second type is parsed each time, and so is a large one in the cache.
+        if size_of::<T>() <= self.0.decoded_limit {
             let _ = self.0.decoded.set(Arc::clone(&claims) as _);
         }
         Ok(claims)
     }
 
-    /// The whole claims set, as the JSON object that was signed.
+    /// The claims set, as the signed JSON object.
     #[must_use]
     pub fn payload(&self) -> &str {
         &self.0.payload
@@ -143,24 +145,24 @@ impl VerifiedToken {
         self.0.claims.issuer(&self.0.payload)
     }
 
-    /// `sub`: whom the token speaks of (§4.1.2).
+    /// `sub`: the subject (§4.1.2).
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.0.claims.subject(&self.0.payload)
     }
 
-    /// `aud`: whom the token is for (§4.1.3), in its order.
+    /// `aud`: the audiences (§4.1.3), in the token's order.
     pub fn audience(&self) -> impl Iterator<Item = &str> {
         self.0.claims.audience(&self.0.payload)
     }
 
-    /// `exp`: the first moment at which the token no longer counts (§4.1.4), leeway aside.
+    /// `exp`: when the token expires (§4.1.4), without the leeway.
     #[must_use]
     pub fn expires_at(&self) -> NumericDate {
         self.times().expires_at
     }
 
-    /// `nbf`: the first moment at which the token counts (§4.1.5), leeway aside.
+    /// `nbf`: when the token becomes valid (§4.1.5), without the leeway.
     #[must_use]
     pub fn not_before(&self) -> Option<NumericDate> {
         self.times().not_before
@@ -172,7 +174,7 @@ impl VerifiedToken {
         self.times().issued_at
     }
 
-    /// `jti`: the token's own id (§4.1.7).
+    /// `jti`: the token's ID (§4.1.7).
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
         self.0.claims.token_id(&self.0.payload)
@@ -184,14 +186,16 @@ impl VerifiedToken {
         self.0.claims.session_id(&self.0.payload)
     }
 
-    /// `generation`: how often the subject had been logged out everywhere when the token was issued. `None` too if
-    /// it is no whole number, as an issuer may mean something else by the name.
+    /// `generation`, a claim of this crate: how often the subject had been logged out everywhere
+    /// when the token was issued.
+    ///
+    /// `None` if it is not a whole number: another issuer may use the name for something else.
     #[must_use]
     pub fn generation(&self) -> Option<u64> {
         self.0.claims.generation
     }
 
-    /// The algorithm that it was signed with.
+    /// The algorithm of the signature.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.0.header.algorithm
@@ -203,18 +207,20 @@ impl VerifiedToken {
         self.0.header.key_id.as_deref()
     }
 
-    /// `typ` of the header (RFC 7515 §4.1.9), as it was written.
+    /// `typ` of the header (RFC 7515 §4.1.9), as written.
     #[must_use]
     pub fn typ(&self) -> Option<&str> {
         self.0.header.typ.as_deref()
     }
 }
 
-/// What the payload takes once it is decoded, generously: as a `serde_json::Value`, which takes more than a type of one's
-/// own. Every text is an allocation, every member a place in a tree, vectors and trees are up to half empty, and a vector begins
-/// with four places.
+/// The size of the decoded payload in bytes, at most: as a `serde_json::Value`, which is larger
+/// than a struct.
+///
+/// Every string is an allocation and every member a node of a tree. Vectors and trees are up to
+/// half empty, and a vector starts with room for four.
 fn decoded_size(payload: &str) -> usize {
-    /// Under serde_json's `preserve_order` it is more than twice as large.
+    /// With the feature `preserve_order` of serde_json it is more than twice as large.
     const VALUE: usize = size_of::<serde_json::Value>();
     const ARRAY: usize = 4 * VALUE + 16;
     const MEMBER: usize = 2 * VALUE + 48;
@@ -223,8 +229,8 @@ fn decoded_size(payload: &str) -> usize {
         let count = payload.bytes().filter(|byte| *byte == wanted).count();
         count.saturating_mul(size)
     };
-    let places = [each(b'{', 640), each(b'[', ARRAY), each(b',', MEMBER)];
-    places
+    let sizes = [each(b'{', 640), each(b'[', ARRAY), each(b',', MEMBER)];
+    sizes
         .into_iter()
         .fold(payload.len().saturating_mul(2), usize::saturating_add)
 }
@@ -244,17 +250,17 @@ mod tests {
 
     use super::*;
 
-    /// What the vectors of a value take.
-    fn places(value: &Value) -> usize {
+    /// The size of the vectors of a value, in bytes.
+    fn vectors(value: &Value) -> usize {
         let Value::Array(values) = value else {
             return 0;
         };
-        let own = values.capacity() * size_of::<Value>();
-        own + values.iter().map(places).sum::<usize>()
+        let size = values.capacity() * size_of::<Value>();
+        size + values.iter().map(vectors).sum::<usize>()
     }
 
     #[test]
-    fn arrays_of_little_are_reckoned_with() {
+    fn small_arrays_are_counted() {
         for payload in [
             format!("{}{}", "[".repeat(100), "]".repeat(100)),
             format!("[{}0]", "[0],".repeat(100)),
@@ -262,7 +268,7 @@ mod tests {
             format!("{}0{}", "[".repeat(100), "]".repeat(100)),
         ] {
             let value: Value = serde_json::from_str(&payload).unwrap();
-            assert!(decoded_size(&payload) >= places(&value), "{payload}");
+            assert!(decoded_size(&payload) >= vectors(&value), "{payload}");
         }
     }
 }

@@ -32,7 +32,8 @@ pub(super) struct IssuerTrust {
 
 /// The keys of one issuer: a key, or a [`KeySet`].
 ///
-/// A lone key serves every token of its algorithm, whatever its `kid`. In a set the `kid` must match.
+/// A lone key serves every token of its algorithm, whatever its `kid`. In a set the `kid` must
+/// match.
 #[derive(Clone)]
 pub struct Keys(KeySource);
 
@@ -288,8 +289,8 @@ impl TrustedIssuer {
 
     /// Requires `aud` to be or to contain `audience`, byte for byte.
     ///
-    /// This replaces the verifier's audiences for this issuer. May be called more than once: a token
-    /// must name one of the values.
+    /// This replaces the verifier's audiences for this issuer. May be called more than once: a
+    /// token must name one of the values.
     ///
     /// # Panics
     ///

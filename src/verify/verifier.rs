@@ -102,7 +102,8 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// [`VerifyError`] if the token is not to be trusted at this moment. It holds nothing of the token.
+    /// [`VerifyError`] if the token is not to be trusted at this moment. It holds nothing of the
+    /// token.
     pub fn verify(&self, token: impl AsRef<[u8]>) -> Result<VerifiedToken, VerifyError> {
         self.try_verify(token.as_ref()).map_err(NotVerified::error)
     }
@@ -110,8 +111,8 @@ impl Verifier {
     /// As [`verify`](Verifier::verify), but fetches the issuer's keys first if none are there, or
     /// none has the token's `kid`.
     ///
-    /// It needs a tokio runtime with its timer enabled, and waits for at most 6 seconds per fetch. A
-    /// token whose key is known waits for nothing.
+    /// It needs a tokio runtime with its timer enabled, and waits for at most 6 seconds per fetch.
+    /// A token whose key is known waits for nothing.
     ///
     /// # Errors
     ///
