@@ -1,4 +1,23 @@
-//! Where the time comes from. Nothing else in the crate reads it.
+//! The source of time: the system clock, or a clock that a test moves.
+//!
+//! Every part with a notion of time has a `clock` setter. Nothing else in the crate reads the time.
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower_jwt_auth::Verifier;
+//! use tower_jwt_auth::clock::ManualClock;
+//! use tower_jwt_auth::keys::SigningKey;
+//!
+//! let key = SigningKey::hs256([7; 32])?;
+//! let token = key.sign(&serde_json::json!({ "sub": "alice", "exp": 1_700_000_300 }))?;
+//!
+//! let clock = ManualClock::at(1_700_000_000);
+//! let verifier = Verifier::new(key.verifying_key()).clock(clock.clone());
+//! assert!(verifier.verify(&token).is_ok());
+//! clock.advance(Duration::from_secs(600));
+//! assert!(verifier.verify(&token).is_err());
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,8 +26,7 @@ use std::time::{Duration, SystemTime};
 
 /// A source of the current time.
 ///
-/// [`SystemClock`] is the default everywhere. [`ManualClock`] stands still until it is moved, for
-/// tests.
+/// [`SystemClock`] is the default everywhere. Use [`ManualClock`] in tests.
 pub trait Clock: Send + Sync + 'static {
     /// The current time.
     fn now(&self) -> SystemTime;
@@ -20,7 +38,7 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
     }
 }
 
-/// The clock that something was given, or the default.
+/// A configured clock, or the system clock.
 ///
 /// Two system clocks show the same time, so one reading serves both.
 #[derive(Clone, Default)]
@@ -71,7 +89,7 @@ pub(crate) fn since_epoch(clock: &dyn Clock) -> Duration {
         .unwrap_or(Duration::MAX)
 }
 
-/// The system's clock.
+/// The system clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -106,7 +124,7 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that stands at `seconds` since the epoch, or in the year 2554 if that is later.
+    /// A clock at `seconds` since the epoch, at most in the year 2554.
     #[must_use]
     pub fn at(seconds: u64) -> Self {
         let clock = Self::default();
@@ -114,7 +132,7 @@ impl ManualClock {
         clock
     }
 
-    /// The time at which it stands.
+    /// The current time of this clock.
     #[must_use]
     pub fn now(&self) -> SystemTime {
         let since_epoch = Duration::from_nanos(self.nanoseconds.load(Ordering::SeqCst));
@@ -124,7 +142,7 @@ impl ManualClock {
             .unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
-    /// Moves the clock to `seconds` since the epoch, forwards or backwards; no further than the
+    /// Moves the clock to `seconds` since the epoch, forwards or backwards, at most to the
     /// year 2554.
     pub fn set(&self, seconds: u64) {
         self.nanoseconds

@@ -6,8 +6,7 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::ser::{SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 
-/// Who a token is for (RFC 7519 §4.1.3): one string, or an array of them. An empty array names
-/// nobody.
+/// The audiences of a token (RFC 7519 §4.1.3): one string or an array. An empty array names nobody.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Audience(Vec<String>);
 
@@ -36,16 +35,16 @@ impl From<String> for Audience {
     }
 }
 
-/// If empty, it names nobody: a verifier with an audience refuses such a token, one without accepts
-/// it.
+/// An empty list names nobody. A verifier with an audience rejects such a token, one without
+/// accepts it.
 impl From<Vec<String>> for Audience {
     fn from(names: Vec<String>) -> Self {
         Self(names)
     }
 }
 
-/// If empty, it names nobody: a verifier with an audience refuses such a token, one without accepts
-/// it.
+/// An empty list names nobody. A verifier with an audience rejects such a token, one without
+/// accepts it.
 impl<S: Into<String>, const N: usize> From<[S; N]> for Audience {
     fn from(names: [S; N]) -> Self {
         Self::from_iter(names)
@@ -58,7 +57,7 @@ impl<S: Into<String>> FromIterator<S> for Audience {
     }
 }
 
-/// Shows how many there are, not who.
+/// Shows the number of names only.
 impl fmt::Debug for Audience {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Audience({} names)", self.0.len())

@@ -1,4 +1,4 @@
-//! The registered claims of a payload in one strict pass that copies nothing.
+//! Reads the registered claims of any payload in one strict pass, without copying.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::numeric_date::NumericDate;
 
-/// When a token counts.
+/// When a token is valid.
 #[derive(Clone, Copy)]
 pub(crate) struct Times {
     pub(crate) expires_at: NumericDate,
@@ -16,7 +16,7 @@ pub(crate) struct Times {
     pub(crate) issued_at: Option<NumericDate>,
 }
 
-/// What the checks look at. A member that comes twice, or is of the wrong type, is an error.
+/// The claims that are checked. A duplicate or a wrong type is an error.
 #[derive(Default)]
 #[cfg_attr(test, derive(Debug))]
 pub(crate) struct RegisteredMembers<'a> {
@@ -29,9 +29,9 @@ pub(crate) struct RegisteredMembers<'a> {
     pub(crate) token_id: Option<Cow<'a, str>>,
     pub(crate) session_id: Option<Cow<'a, str>>,
     pub(crate) generation: Option<Generation>,
-    /// `events` is there, whatever it holds: a security event token (RFC 8417 §2.2).
+    /// Whether `events` is there, with any value: a security event token (RFC 8417 §2.2).
     pub(crate) events: bool,
-    /// The methods that `cnf` names (RFC 7800 §3.1).
+    /// The names of the members of `cnf` (RFC 7800 §3.1).
     pub(crate) confirmation: Option<Vec<Cow<'a, str>>>,
 }
 
@@ -67,8 +67,8 @@ impl AudienceMember<'_> {
     }
 }
 
-/// `generation`: a number in tokens of this crate. Other issuers may mean something else by the
-/// name, so anything but a whole number is no error; it counts as none.
+/// `generation`: a whole number in tokens of this crate. Other issuers may use the name for
+/// something else, so any other value is ignored.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub(crate) struct Generation(pub(crate) Option<u64>);
@@ -123,7 +123,7 @@ impl<'de> Deserialize<'de> for Generation {
     }
 }
 
-/// The members of a claims set that are told apart.
+/// The members of a claims set that have a meaning here.
 pub(super) enum Member {
     Issuer,
     Subject,

@@ -7,11 +7,10 @@ use serde::de::{Deserializer, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
-/// A point in time as a claim holds it: seconds since 1970-01-01T00:00:00Z (RFC 7519 §2), with or
-/// without a fraction.
+/// A date in a claim: seconds since 1970-01-01T00:00:00Z (RFC 7519 §2), with or without a fraction.
 ///
-/// The epoch is the earliest and the end of the year 9999 the latest date. A later one is no date
-/// anybody means: most often it counts milliseconds, and would make a token valid for ages.
+/// The earliest date is the epoch, the latest is the end of the year 9999. A later date is an
+/// error: it is most often in milliseconds, which would make a token valid for ages.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NumericDate(Duration);
 
@@ -39,7 +38,7 @@ impl NumericDate {
         Self(since_epoch.unwrap_or_default().min(Self::MAX.0))
     }
 
-    /// The date this much later, and no later than [`NumericDate::MAX`].
+    /// The date this much later, at most [`NumericDate::MAX`].
     pub(crate) fn later_by(self, by: Duration) -> Self {
         Self(self.0.saturating_add(by).min(Self::MAX.0))
     }
@@ -55,7 +54,7 @@ impl NumericDate {
         self.0.as_secs()
     }
 
-    /// Whole seconds since the epoch, rounded up: until then all tokens with that `exp` may count.
+    /// Whole seconds since the epoch, rounded up.
     pub(crate) fn seconds_up(self) -> u64 {
         let fraction = u64::from(self.0.subsec_nanos() > 0);
         self.0.as_secs().saturating_add(fraction)
@@ -133,8 +132,7 @@ impl<'de> Deserialize<'de> for NumericDate {
             }
         }
 
-        // Not `deserialize_any`: under serde_json's `arbitrary_precision` that would be handed a
-        // map.
+        // `deserialize_any` would get a map under serde_json's `arbitrary_precision`.
         deserializer.deserialize_f64(Date)
     }
 }

@@ -10,10 +10,9 @@ use super::audience::Audience;
 use super::members;
 use super::numeric_date::NumericDate;
 
-/// The registered claims as a value of one's own: to mint a token with, or to extract with
-/// `Claims<RegisteredClaims>` where no others are needed.
+/// The registered claims: to sign a token, or to extract with `Claims<RegisteredClaims>`.
 ///
-/// To mint more claims than these, embed it:
+/// To sign more claims, flatten it into your struct:
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -40,29 +39,29 @@ pub struct RegisteredClaims {
     /// `iss`: who issued the token (§4.1.1).
     #[serde(rename = "iss", default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// `sub`: whom the token speaks of (§4.1.2).
+    /// `sub`: the subject (§4.1.2).
     #[serde(rename = "sub", default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// `aud`: whom the token is for (§4.1.3).
     #[serde(rename = "aud", default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<Audience>,
-    /// `exp`: the first moment at which the token no longer counts (§4.1.4).
+    /// `exp`: when the token expires (§4.1.4).
     #[serde(rename = "exp", default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<NumericDate>,
-    /// `nbf`: the first moment at which the token counts (§4.1.5).
+    /// `nbf`: when the token becomes valid (§4.1.5).
     #[serde(rename = "nbf", default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<NumericDate>,
     /// `iat`: when the token was issued (§4.1.6).
     #[serde(rename = "iat", default, skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<NumericDate>,
-    /// `jti`: the token's own id (§4.1.7).
+    /// `jti`: the token's ID (§4.1.7).
     #[serde(rename = "jti", default, skip_serializing_if = "Option::is_none")]
     pub token_id: Option<String>,
     /// `sid`: the session that the token belongs to.
     #[serde(rename = "sid", default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
     /// `generation`: how often the subject had been logged out everywhere when the token was
-    /// issued. Not registered: this crate's own.
+    /// issued. It is not registered: it belongs to this crate.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -102,7 +101,7 @@ impl RegisteredClaims {
         self
     }
 
-    /// Sets `aud`: a name, or several at once.
+    /// Sets `aud`: one name or several.
     #[must_use]
     pub fn audience(mut self, audience: impl Into<Audience>) -> Self {
         self.audience = Some(audience.into());
@@ -116,8 +115,7 @@ impl RegisteredClaims {
         self
     }
 
-    /// Sets `jti` to 128 random bits, as 32 hexadecimal digits: one that no other token has, and
-    /// nobody guesses.
+    /// Sets `jti` to 128 random bits, as 32 hexadecimal digits: unique, and not to be guessed.
     ///
     /// # Errors
     ///

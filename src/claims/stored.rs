@@ -1,10 +1,10 @@
-//! The registered claims in the form that is kept.
+//! The registered claims as a verified token keeps them.
 
 use std::borrow::Cow;
 
 use super::members::{AudienceMember, RegisteredMembers, Times};
 
-/// The registered claims beside the payload they were read from, mostly as places in it.
+/// The registered claims, mostly as positions in the payload.
 #[derive(Clone)]
 pub(crate) struct StoredClaims {
     issuer: Option<Text32>,
@@ -23,7 +23,7 @@ enum StoredAudience {
     Many(Box<[Text32]>),
 }
 
-/// A string of the payload: where it stands, or itself where it was written with escapes.
+/// A string of the payload: its position, or a copy if it has escapes.
 #[derive(Clone)]
 enum Text32 {
     At { start: u32, end: u32 },
@@ -31,7 +31,7 @@ enum Text32 {
 }
 
 impl Text32 {
-    /// Text that does not point into `payload` is copied.
+    /// Copies `text` if it does not point into `payload`.
     #[inline]
     fn new(text: &str, payload: &str) -> Self {
         let place = || {
@@ -65,7 +65,7 @@ impl Text32 {
 }
 
 impl StoredClaims {
-    /// What `members`, read from `payload`, say; `times` are theirs.
+    /// The claims of `members`, which were read from `payload`.
     #[inline]
     pub(crate) fn new(members: &RegisteredMembers<'_>, times: Times, payload: &str) -> Self {
         let text =
@@ -95,7 +95,7 @@ impl StoredClaims {
         self.times
     }
 
-    /// What it takes besides itself.
+    /// Its allocations, in bytes.
     pub(crate) fn heap_size(&self) -> usize {
         let texts = [
             &self.issuer,

@@ -12,7 +12,7 @@ pub(crate) fn decode(text: &[u8]) -> Result<Vec<u8>, NotBase64Url> {
         .map_err(|_| NotBase64Url)
 }
 
-/// Decodes into `buffer`; what does not fit is refused.
+/// Decodes into `buffer`. Text that does not fit is an error.
 pub(crate) fn decode_into<'b>(text: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8], NotBase64Url> {
     let length = URL_SAFE_NO_PAD
         .decoded_length(text)
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// RFC 4648 §5 written out digit by digit, as slow and plain as can be.
+    /// RFC 4648 §5 written out digit by digit, slow and plain.
     fn reference(text: &[u8]) -> Option<Vec<u8>> {
         let mut bits: Vec<bool> = Vec::new();
         for &character in text {

@@ -10,9 +10,9 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use super::base64url;
 use crate::json::is_shallow;
 
-/// The members of a header that decide something.
+/// The members of a header that have a meaning here.
 ///
-/// `jwk`, `jku`, `x5u` and `x5c` are not among them: a token does not say which key to trust.
+/// `jwk`, `jku`, `x5u` and `x5c` are ignored: a token does not choose the key to trust.
 #[derive(Debug)]
 pub(crate) struct JoseHeader {
     /// `alg`
@@ -23,17 +23,17 @@ pub(crate) struct JoseHeader {
     pub(crate) token_type: Option<String>,
 }
 
-/// Why a header is refused, whoever signed it.
+/// Why a header is rejected, with any key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderFault {
-    /// Not base64url, not a JSON object, nested too deeply, a member of the wrong type, or one that
-    /// comes twice.
+    /// Not base64url, not a JSON object, nested too deeply, a member of the wrong type, or a
+    /// duplicate member.
     Malformed,
-    /// `crit` (RFC 7515 §4.1.11): no extension is understood here.
+    /// `crit` (RFC 7515 §4.1.11): no extension is supported.
     Critical,
     /// `b64` (RFC 7797).
     UnencodedPayload,
-    /// `zip`: nothing is inflated.
+    /// `zip`: compressed payloads are not supported.
     Compressed,
     /// `cty: JWT` (RFC 7519 §5.2): the payload is another token.
     Nested,

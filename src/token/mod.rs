@@ -1,4 +1,4 @@
-//! Untrusted bytes to three borrowed segments and a header. Knows no key and believes nothing.
+//! Splits untrusted bytes into segments and reads the header. Verifies nothing.
 
 pub(crate) mod base64url;
 mod header;
@@ -17,7 +17,7 @@ pub(crate) struct Segments<'a> {
     pub(crate) signing_input: &'a [u8],
 }
 
-/// Why bytes are not three segments.
+/// Why bytes are not a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ShapeFault {
     TooLong,
@@ -28,7 +28,7 @@ pub(crate) enum ShapeFault {
 }
 
 impl<'a> Segments<'a> {
-    /// Splits `token`. The length is looked at before anything else, so that the work is bounded.
+    /// Splits `token`. The length is checked first, so that the work is bounded.
     pub(crate) fn split(token: &'a [u8], max_length: usize) -> Result<Self, ShapeFault> {
         if token.len() > max_length {
             return Err(ShapeFault::TooLong);

@@ -23,13 +23,13 @@ pub struct VerifyError {
 pub enum VerifyErrorKind {
     /// Longer than [`Verifier::max_token_length`](super::Verifier::max_token_length).
     TooLong,
-    /// Not three segments (RFC 7515 §3.1), or the payload or signature is no strict base64url.
+    /// Not three segments (RFC 7515 §3.1), or the payload or signature is not strict base64url.
     Malformed,
-    /// Five segments: a JWE. This crate does not decrypt.
+    /// Five segments: a JWE, which this crate does not decrypt.
     Encrypted,
 
-    /// The header is no JSON object in strict base64url, lacks `alg`, has a member twice or of the
-    /// wrong type, or nests deeper than 127 levels.
+    /// The header is not a JSON object in strict base64url, or lacks `alg`. Or it has a duplicate
+    /// member, a member of the wrong type, or nests deeper than 127 levels.
     MalformedHeader,
     /// The header has `crit` (RFC 7515 §4.1.11).
     CriticalHeader,
@@ -39,22 +39,22 @@ pub enum VerifyErrorKind {
     Compressed,
     /// The header has `cty: JWT`: a token within a token (RFC 7519 §5.2).
     Nested,
-    /// `typ` is not that of an access token, or not the one required (RFC 8725 §3.11).
+    /// `typ` is not that of an access token, or not the required one (RFC 8725 §3.11).
     WrongType,
 
-    /// No key fits `alg`, and `kid` in a set. `none` fits no key.
+    /// No key has the token's `alg`, or in a set no key has its `kid` and `alg`. `none` never has a
+    /// key.
     NoFittingKey,
-    /// Without `kid`, several keys fit.
+    /// The token has no `kid`, and several keys have its `alg`.
     SeveralFittingKeys,
-    /// The issuer's keys are not there, and cannot be fetched now: an outage, and no fault of the
-    /// token.
+    /// The issuer's keys cannot be fetched now: an outage, not a fault of the token.
     KeysUnavailable,
 
-    /// The signature is not that of the key.
+    /// The key does not verify the signature.
     BadSignature,
 
-    /// The payload is no JSON object, has a registered claim twice or of the wrong type, or nests
-    /// deeper than 127 levels.
+    /// The payload is not a JSON object. Or it has a duplicate registered claim, one of the wrong
+    /// type, or nests deeper than 127 levels.
     MalformedClaims,
     /// `exp` is missing.
     MissingExpiry,
@@ -68,42 +68,42 @@ pub enum VerifyErrorKind {
     ExpiresBeforeIssued,
     /// `iss` is missing.
     MissingIssuer,
-    /// `iss` is not the issuer required.
+    /// `iss` is not the required issuer.
     WrongIssuer,
     /// `iss` is none of the trusted issuers.
     UnknownIssuer,
     /// `aud` is missing.
     MissingAudience,
-    /// `aud` is somebody else.
+    /// `aud` names none of the required audiences.
     WrongAudience,
-    /// The token is for an audience, and none is configured here (RFC 7519 §4.1.3).
+    /// The token names an audience, and none is configured (RFC 7519 §4.1.3).
     UnexpectedAudience,
     /// The token has `events`: a logout token.
     LogoutToken,
-    /// The token has `cnf`: it is bound to its sender, and no bearer token (RFC 7800).
+    /// The token has `cnf` (RFC 7800): it is sender-constrained, not a bearer token.
     SenderConstrained,
-    /// The claims are not of the type that the handler asks for.
+    /// The claims do not decode as the type that the handler requests.
     ClaimsMismatch,
 }
 
-/// What part of a token was at fault.
+/// The part of a token that is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
-    /// Its shape.
+    /// The segments.
     Token,
-    /// Its header.
+    /// The header.
     Header,
-    /// No key for it, or not one only.
+    /// The choice of the key.
     Key,
-    /// Its signature.
+    /// The signature.
     Signature,
-    /// Its claims.
+    /// The claims.
     Claims,
 }
 
 impl VerifyErrorKind {
-    /// What part of the token was at fault.
+    /// The part of the token that is at fault.
     #[must_use]
     pub fn stage(self) -> Stage {
         match self {
@@ -120,8 +120,8 @@ impl VerifyErrorKind {
         }
     }
 
-    /// The kind in snake case, for logs and metrics. Not for clients, who would learn from it what
-    /// to try next.
+    /// The kind in snake case, for logs and metrics. Do not send it to clients: it would tell an
+    /// attacker what to try next.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -246,9 +246,9 @@ impl fmt::Display for VerifyErrorKind {
             Self::UnencodedPayload => "the header has b64",
             Self::Compressed => "the header has zip",
             Self::Nested => "the token holds another token",
-            Self::WrongType => "the typ of the token is not the one required",
-            Self::NoFittingKey => "no key fits the token's alg and kid",
-            Self::SeveralFittingKeys => "the token names no key, and several fit",
+            Self::WrongType => "the typ of the token is not the required one",
+            Self::NoFittingKey => "no key has the token's alg and kid",
+            Self::SeveralFittingKeys => "the token has no kid, and several keys have its alg",
             Self::KeysUnavailable => "the issuer's keys are not available",
             Self::BadSignature => "the signature does not verify",
             Self::MalformedClaims => "the claims are malformed",
@@ -258,14 +258,16 @@ impl fmt::Display for VerifyErrorKind {
             Self::IssuedInFuture => "iat lies in the future",
             Self::ExpiresBeforeIssued => "exp lies before iat",
             Self::MissingIssuer => "iss is missing",
-            Self::WrongIssuer => "iss is not the one required",
+            Self::WrongIssuer => "iss is not the required one",
             Self::UnknownIssuer => "iss is none of the trusted issuers",
             Self::MissingAudience => "aud is missing",
-            Self::WrongAudience => "aud is somebody else",
-            Self::UnexpectedAudience => "the token has an aud, and none is configured",
+            Self::WrongAudience => "aud names none of the required audiences",
+            Self::UnexpectedAudience => {
+                "the token has an aud, and no audience is configured: call `audience`"
+            }
             Self::LogoutToken => "the token is a logout token",
-            Self::SenderConstrained => "the token is bound to its sender",
-            Self::ClaimsMismatch => "the claims are not of the type asked for",
+            Self::SenderConstrained => "the token is sender-constrained: it has cnf",
+            Self::ClaimsMismatch => "the claims do not decode as the requested type",
         })
     }
 }
@@ -300,7 +302,7 @@ struct Outage {
     error: FetchError,
 }
 
-/// Where in the payload reading stopped. The reader's own message may quote a claim.
+/// The position of the error in the payload. The parser's own message may quote a claim.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     line: usize,

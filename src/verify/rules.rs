@@ -1,4 +1,4 @@
-//! What the header's `typ` and the claims of a token must say, whoever signed it.
+//! What the header's `typ` and the claims of a token must say.
 
 use std::time::Duration;
 
