@@ -43,8 +43,8 @@
 //! A revocation that any living node has made or read therefore survives the loss of the server's
 //! last writes, or of all. Until it is written back, for a second or so, nodes that had not read it
 //! may let such a token pass. Of a subject the last change counts. If two servers diverged, the
-//! stricter state wins: a block stands until it is lifted again, and a user logged out on both must
-//! log in again.
+//! stricter state wins: a block stays in force until it is lifted again, and a user logged out on
+//! both must log in again. A block lifted in that second may come back for this reason.
 //!
 //! # What Redis may lose
 //!

@@ -184,11 +184,13 @@ async fn unblock(run: &Run, living: &Living, subject: &str) {
     let began = Instant::now();
     let number = {
         let mut model = run.model();
+        let is_split = !model.is_settled(began);
         model.lifts.push(Lift {
             subject: subject.to_owned(),
             begin: began,
             end: None,
             is_known: false,
+            is_split,
         });
         model.lifts.len() - 1
     };

@@ -122,7 +122,7 @@ fn is_login_excused(model: &Model, subject: &str, began: Instant, refusal: &str)
         model
             .lifts
             .iter()
-            .filter(|lift| lift.subject == subject && lift.is_known)
+            .filter(|lift| lift.subject == subject && lift.is_known && !lift.is_split)
     };
     model.causes.iter().any(|cause| match &cause.what {
         What::Subject { name, blocks } if name == subject => {

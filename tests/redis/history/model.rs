@@ -102,6 +102,9 @@ pub(crate) struct Lift {
     /// None while it may still happen.
     pub(crate) end: Option<Instant>,
     pub(crate) is_known: bool,
+    /// Not all nodes had told the servers what they hold: the block may come back with another
+    /// history of the subject.
+    pub(crate) is_split: bool,
 }
 
 pub(crate) struct Model {
@@ -248,7 +251,7 @@ impl Model {
         self.lifts.iter().any(|lift| {
             let is_read =
                 |end: Instant| end + late < now && !self.world.lost_since(lift.begin.min(now));
-            lift.subject == subject && !lift.end.is_some_and(is_read)
+            lift.subject == subject && (lift.is_split || !lift.end.is_some_and(is_read))
         })
     }
 
