@@ -1,23 +1,25 @@
-//! Tokens that were verified before, so that they need not be again.
+//! The cache of verified tokens.
 //!
-//! A cache of verified tokens must never say yes where the verifier would say no. It does not, because:
+//! It must never accept a token that the verifier would reject. These rules ensure that:
 //!
-//! 1. **A hit is the whole token, byte for byte.** The hash only finds the place. A token that was tampered with, one with equal
-//!    claims and another signature, and the second form of an ECDSA signature are other bytes.
-//! 2. **Only what was verified gets in**, as the last step of verifying: whatever fails, panics or is cancelled before leaves
-//!    nothing here, and moves nothing that is here.
-//! 3. **What may change is asked at every hit**: `exp`, `nbf` and `iat` against the clock, and behind the verifier the
-//!    store of revocations, which never learns that there is a cache.
-//! 4. **Keys that go take along what they verified.** An entry bears the epoch of the very keys that it was verified with, and
-//!    counts only while those are the keys. Keys that may no longer be used, for their age, serve no hit either.
-//! 5. **One cache belongs to one configuration.** Each setting of a verifier begins an empty one.
-//! 6. **It is bounded**: by weight, in which token, payload and decoded claims count, and by the length of a token.
-//! 7. **Nothing of others runs under its locks**: claims are decoded, copied and dropped outside of them. A panic when they are
-//!    dropped, for others to take their place, ends here.
-//! 8. **The time that a look-up takes tells nothing worth having.** Two tokens of one length are compared to their ends, wherever
-//!    they differ, so that nobody finds out a token piece by piece.
-//! 9. **Tokens do not meet at will.** Only the end of a token is hashed, with a random seed. The signature is there: those who present
-//!    tokens find no two whose signatures end alike, and whoever signs them has no need to.
+//! 1. **A hit compares the whole token, byte for byte.** The hash only finds the slot. A tampered
+//!    token has other bytes. So has a second signature over the same claims.
+//! 2. **Only verified tokens get in**, as the last step of verification. A token that fails, panics
+//!    or is cancelled leaves nothing here and moves nothing.
+//! 3. **What may change is checked at every hit**: `exp`, `nbf` and `iat` against the clock.
+//!    Afterwards the revocation store is asked; it does not know of the cache.
+//! 4. **Removing a key invalidates the tokens it verified.** An entry holds the version of the keys
+//!    that verified it, and is valid for that version only. Keys too old to be used serve no hit.
+//! 5. **A cache belongs to one configuration.** Every setter of a verifier starts with an empty
+//!    cache.
+//! 6. **It is bounded** by the size of token, payload and decoded claims, and by the token's
+//!    length.
+//! 7. **No foreign code runs under its locks.** Claims are decoded, copied and dropped outside. A
+//!    panic in the drop of an evicted entry is caught.
+//! 8. **The time of a look-up reveals nothing.** Two tokens of one length are compared to the end,
+//!    wherever they differ. So nobody can find a token byte by byte.
+//! 9. **Collisions cannot be made at will.** Only the end of a token is hashed, with a random seed.
+//!    The signature is there. Clients cannot make signatures with equal ends, and issuers need not.
 
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,22 +31,23 @@ use try_lock::TryLock;
 
 use crate::per_thread::{self, PerThread};
 
-/// Tokens, and what is known of each.
+/// Verified tokens and their values.
 ///
-/// The hottest few are kept once more for each thread, as copies of its own: a lock and a count of references that all threads
-/// share would cost each of them more than the look-up.
+/// Each thread also has copies of its hottest tokens. A lock and a reference count that all threads
+/// share would cost more than the look-up.
 pub(crate) struct TokenCache<V> {
     hash: TokenHash,
-    near: PerThread<TryLock<Near<V>>>,
-    /// The largest entry that is copied.
-    near_size: usize,
+    hot: PerThread<TryLock<HotTokens<V>>>,
+    /// The size of the largest entry to copy, in bytes.
+    max_hot_size: usize,
     entries: Entries<V>,
 }
 
-type Entries<V> = Cache<Key, Entry<V>, Weigh, BuildHasherDefault<Ready>, DropLater>;
+type Entries<V> =
+    Cache<Key, Entry<V>, EntryWeighter, BuildHasherDefault<PrecomputedHash>, DropLater>;
 
-/// A token as it is looked up.
-struct Probe<'a> {
+/// A borrowed key.
+struct KeyRef<'a> {
     hash: u64,
     token: &'a [u8],
 }
@@ -60,24 +63,25 @@ struct Entry<V> {
     weight: u64,
 }
 
-/// What can be copied with everything that it shares.
+/// A value that can be copied together with everything it shares.
 pub(crate) trait DeepClone: Clone {
-    /// Shares nothing that is counted with the original.
+    /// A copy that shares no reference count with the original.
     fn deep_clone(&self) -> Self;
 }
 
 impl<V: DeepClone> TokenCache<V> {
-    /// No longer token is kept. A cookie holds no more than this either (RFC 6265 §6.1), so hardly any is longer.
-    const LONGEST: usize = 4096;
+    /// The longest token to keep, in bytes. A cookie holds no more (RFC 6265 §6.1), so few tokens
+    /// are longer.
+    const MAX_LENGTH: usize = 4096;
 
-    /// What an entry takes besides the token and what is known of it: its place here, twice over as tables grow by doubling,
-    /// and the hash that is remembered of one that was evicted.
+    /// The size of an entry besides token and value: two slots, as tables grow by doubling, and the
+    /// hash that is kept after eviction.
     const OVERHEAD: usize = 256;
 
-    /// An entry of usual size.
-    const USUAL: usize = 4096;
+    /// The usual size of an entry.
+    const USUAL_SIZE: usize = 4096;
 
-    /// Holds `bytes` at most.
+    /// A cache of at most `bytes`.
     pub(crate) fn new(bytes: usize) -> Self {
         Self::with_hash(bytes, TokenHash::Seeded(RandomState::default()))
     }
@@ -93,32 +97,37 @@ impl<V: DeepClone> TokenCache<V> {
     }
 
     fn with_hash(bytes: usize, hash: TokenHash) -> Self {
-        // An eighth is for the copies.
+        // An eighth is for the copies of the threads.
         let copies = bytes.checked_div(8).unwrap_or(0);
         let bytes = bytes.saturating_sub(copies);
-        let places = per_thread::count().saturating_mul(NEAR);
+        let slots = per_thread::count().saturating_mul(HOT_SLOTS);
         let mut options = OptionsBuilder::new();
         options
             .weight_capacity(weight(bytes))
-            .estimated_items_capacity(bytes.checked_div(Self::USUAL).unwrap_or(0));
-        #[expect(clippy::expect_used, reason = "both that are required are set")]
+            .estimated_items_capacity(bytes.checked_div(Self::USUAL_SIZE).unwrap_or(0));
+        #[expect(clippy::expect_used, reason = "both required options are set")]
         let options = options.build().expect("no option is missing");
         Self {
             hash,
-            near: PerThread::new(TryLock::default),
-            near_size: copies.checked_div(places).unwrap_or(0),
-            entries: Cache::with_options(options, Weigh, BuildHasherDefault::default(), DropLater),
+            hot: PerThread::new(TryLock::default),
+            max_hot_size: copies.checked_div(slots).unwrap_or(0),
+            entries: Cache::with_options(
+                options,
+                EntryWeighter,
+                BuildHasherDefault::default(),
+                DropLater,
+            ),
         }
     }
 
-    /// Whether a token may have a place here.
+    /// Whether a token may be kept.
     #[inline]
-    pub(crate) fn takes(token: &[u8]) -> bool {
-        token.len() <= Self::LONGEST
+    pub(crate) fn accepts(token: &[u8]) -> bool {
+        token.len() <= Self::MAX_LENGTH
     }
 
-    fn probe<'a>(&self, token: &'a [u8]) -> Probe<'a> {
-        Probe {
+    fn key_of<'a>(&self, token: &'a [u8]) -> KeyRef<'a> {
+        KeyRef {
             hash: self.hash.of(token),
             token,
         }
@@ -126,21 +135,21 @@ impl<V: DeepClone> TokenCache<V> {
 
     #[inline]
     pub(crate) fn find(&self, token: &[u8]) -> Option<V> {
-        if let Some(Some(value)) = self.near(token, |place| place.find(token)) {
+        if let Some(Some(value)) = self.hot_slot(token, |slot| slot.find(token)) {
             return Some(value);
         }
-        let entry = self.entries.get(&self.probe(token))?;
-        // Not before it is known to be here: what was never verified moves nothing.
-        let is_hot = self.near(token, |place| place.warm(token)) == Some(true);
-        if is_hot && entry.weight <= weight(self.near_size) {
+        let entry = self.entries.get(&self.key_of(token))?;
+        // Only now, as an unverified token must not move anything.
+        let is_hot = self.hot_slot(token, |slot| slot.count(token)) == Some(true);
+        if is_hot && entry.weight <= weight(self.max_hot_size) {
             let copy = (Box::from(token), entry.value.deep_clone());
-            // What it replaces is dropped once the lock is open.
-            drop_apart(self.near(token, |place| place.copy.replace(copy)));
+            // The replaced copy is dropped after the lock is released.
+            drop_catching(self.hot_slot(token, |slot| slot.copy.replace(copy)));
         }
         Some(entry.value)
     }
 
-    /// Keeps what is known of a token, which takes `size` bytes. In place of what was known before.
+    /// Keeps a token and its value of `size` bytes. Replaces an earlier value.
     pub(crate) fn keep(&self, token: &[u8], value: V, size: usize) {
         let key = Key {
             hash: self.hash.of(token),
@@ -150,38 +159,39 @@ impl<V: DeepClone> TokenCache<V> {
             .saturating_add(token.len())
             .saturating_add(Self::OVERHEAD);
         let weight = weight(size);
-        // A copy that is still here is why it was verified anew: no other thread's copy comes back here.
-        drop_apart(self.near(token, |place| place.copy.take()));
+        // A stale copy of this thread would hide the new value.
+        drop_catching(self.hot_slot(token, |slot| slot.copy.take()));
         self.entries.insert(key, Entry { value, weight });
     }
 
-    /// The place of a token among this thread's copies, unless another thread that shares them is there.
+    /// Uses the slot of a token among this thread's copies. `None` if another thread is using them.
     #[inline]
-    fn near<T>(&self, token: &[u8], look: impl FnOnce(&mut NearPlace<V>) -> T) -> Option<T> {
-        let mut near = self.near.of_this_thread()?.try_lock()?;
-        // A character that is as good as random, as the last of a signature is not.
-        let index = usize::from(*token.get(token.len().checked_sub(4)?)?) & (NEAR - 1);
-        near.0.get_mut(index).map(look)
+    fn hot_slot<T>(&self, token: &[u8], use_slot: impl FnOnce(&mut HotSlot<V>) -> T) -> Option<T> {
+        let mut hot = self.hot.of_this_thread()?.try_lock()?;
+        // The fourth character from the end is as good as random. The last one of a signature is
+        // not.
+        let index = usize::from(*token.get(token.len().checked_sub(4)?)?) & (HOT_SLOTS - 1);
+        hot.0.get_mut(index).map(use_slot)
     }
 }
 
-/// How many copies a thread has. A power of two.
-const NEAR: usize = 4;
+/// The number of copies per thread, a power of two.
+const HOT_SLOTS: usize = 4;
 
-/// The copies that some threads share.
-struct Near<V>([NearPlace<V>; NEAR]);
+/// The copies of a thread. A few threads may share them.
+struct HotTokens<V>([HotSlot<V>; HOT_SLOTS]);
 
-/// Which of the tokens that meet here comes most often, and a copy once it is hot.
-struct NearPlace<V> {
-    /// What it ends with.
+/// The most frequent of the tokens that share a slot, and a copy once it is hot.
+struct HotSlot<V> {
+    /// The end of that token.
     end: [u8; 8],
-    heat: u8,
+    hits: u8,
     copy: Option<(Box<[u8]>, V)>,
 }
 
-impl<V: Clone> NearPlace<V> {
+impl<V: Clone> HotSlot<V> {
     const HOT: u8 = 16;
-    const HOTTEST: u8 = 64;
+    const MAX_HITS: u8 = 64;
 
     #[inline]
     fn find(&mut self, token: &[u8]) -> Option<V> {
@@ -192,41 +202,41 @@ impl<V: Clone> NearPlace<V> {
         if !is_same(token, kept) {
             return None;
         }
-        self.heat = self.heat.saturating_add(1).min(Self::HOTTEST);
+        self.hits = self.hits.saturating_add(1).min(Self::MAX_HITS);
         Some(value.clone())
     }
 
-    /// Notes that a token has come. Whether it is worth a copy.
+    /// Counts a token. Returns whether it is worth a copy.
     #[inline]
-    fn warm(&mut self, token: &[u8]) -> bool {
+    fn count(&mut self, token: &[u8]) -> bool {
         let Some(end) = token.last_chunk() else {
             return false;
         };
         if self.end == *end {
-            self.heat = self.heat.saturating_add(1).min(Self::HOTTEST);
-            return self.heat >= Self::HOT;
+            self.hits = self.hits.saturating_add(1).min(Self::MAX_HITS);
+            return self.hits >= Self::HOT;
         }
-        // Whoever comes more often than all others together wins the place.
-        self.heat = self.heat.saturating_sub(1);
-        if self.heat == 0 {
+        // A token more frequent than all others together wins the slot.
+        self.hits = self.hits.saturating_sub(1);
+        if self.hits == 0 {
             self.end = *end;
-            self.heat = 1;
+            self.hits = 1;
         }
         false
     }
 }
 
-impl<V> Default for NearPlace<V> {
+impl<V> Default for HotSlot<V> {
     fn default() -> Self {
         Self {
             end: [0; 8],
-            heat: 0,
+            hits: 0,
             copy: None,
         }
     }
 }
 
-impl<V> Default for Near<V> {
+impl<V> Default for HotTokens<V> {
     fn default() -> Self {
         Self(Default::default())
     }
@@ -236,10 +246,10 @@ fn weight(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
-/// The hash of a token: fast, and seeded, so that nobody can tell which tokens meet.
+/// The hash of a token: fast, and seeded, so that nobody can predict collisions.
 enum TokenHash {
     Seeded(RandomState),
-    /// The worst there can be.
+    /// The worst case.
     #[cfg(test)]
     Colliding,
 }
@@ -261,7 +271,7 @@ impl Hash for Key {
     }
 }
 
-impl Hash for Probe<'_> {
+impl Hash for KeyRef<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
@@ -276,15 +286,15 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
-impl Equivalent<Key> for Probe<'_> {
-    /// The whole token, always. The hash, of which tables look at a part, says first whether to go into that.
+impl Equivalent<Key> for KeyRef<'_> {
+    /// Always compares the whole token. The table compares only a part of the hash.
     #[inline]
     fn equivalent(&self, key: &Key) -> bool {
         self.hash == key.hash && is_same(self.token, &key.token)
     }
 }
 
-/// The last 128 bytes, in which the signature is, or the end of one: no two tokens share that.
+/// The last 128 bytes. They hold the signature or its end, which no two tokens share.
 #[inline]
 fn end_of(token: &[u8]) -> &[u8] {
     token
@@ -292,7 +302,7 @@ fn end_of(token: &[u8]) -> &[u8] {
         .map_or(token, <[u8; 128]>::as_slice)
 }
 
-/// Looks at every byte, whether the first differs or the last.
+/// Compares every byte, whichever differs.
 #[inline]
 fn is_same(token: &[u8], kept: &[u8]) -> bool {
     if token.len() != kept.len() {
@@ -306,7 +316,7 @@ fn is_same(token: &[u8], kept: &[u8]) -> bool {
     };
     match (token.last_chunk(), kept.last_chunk()) {
         (Some(end), Some(kept)) => compare(end, kept),
-        // Shorter than any token that there is.
+        // Shorter than any token.
         _ => return token == kept,
     }
     for (block, kept) in token.as_chunks().0.iter().zip(kept.as_chunks().0) {
@@ -315,18 +325,18 @@ fn is_same(token: &[u8], kept: &[u8]) -> bool {
     differences.iter().fold(0, |all, one| all | one) == 0
 }
 
-/// As one that many bytes are compared at once.
+/// As words, so that the compiler compares many bytes at once.
 #[inline]
 fn words(block: &[u8; 64]) -> impl Iterator<Item = u64> {
     let (words, _) = block.as_chunks();
     words.iter().map(|word| u64::from_ne_bytes(*word))
 }
 
-/// Hands on a hash that was made before.
+/// Passes on a hash that was computed before.
 #[derive(Default)]
-struct Ready(u64);
+struct PrecomputedHash(u64);
 
-impl Hasher for Ready {
+impl Hasher for PrecomputedHash {
     #[inline]
     fn finish(&self) -> u64 {
         self.0
@@ -337,7 +347,7 @@ impl Hasher for Ready {
         self.0 = hash;
     }
 
-    /// Not called: a key hashes as one number.
+    /// Never called: a key hashes as one number.
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
@@ -345,20 +355,21 @@ impl Hasher for Ready {
     }
 }
 
-/// Drops what another token has left here. A panic in it is no fault of the request that takes the place, and ends with it; two at
-/// once would end the process.
-fn drop_apart<T>(left: T) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(left))) {
-        // What it says may panic too when it is dropped.
+/// Drops the value of another token. A panic must not fail the request that replaces it, and two
+/// panics at once would end the process.
+fn drop_catching<T>(value: T) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        // The payload of the panic may panic too when it is dropped.
         std::mem::forget(panic);
     }
 }
 
-/// What is evicted is dropped once the lock is open: claims are others' types, whose `drop` may do anything, panic too.
+/// Drops evicted entries after the lock is released: claims are foreign types, whose `drop` may do
+/// anything.
 #[derive(Clone)]
 struct DropLater;
 
-/// One, as most often, and more.
+/// The evicted entries: mostly one.
 struct Evicted<V>(Option<Entry<V>>, Vec<Entry<V>>);
 
 impl<V> Default for Evicted<V> {
@@ -370,7 +381,11 @@ impl<V> Default for Evicted<V> {
 impl<V> Drop for Evicted<V> {
     fn drop(&mut self) {
         let more = std::mem::take(&mut self.1);
-        self.0.take().into_iter().chain(more).for_each(drop_apart);
+        self.0
+            .take()
+            .into_iter()
+            .chain(more)
+            .for_each(drop_catching);
     }
 }
 
@@ -386,9 +401,9 @@ impl<V> Lifecycle<Key, Entry<V>> for DropLater {
 }
 
 #[derive(Clone)]
-struct Weigh;
+struct EntryWeighter;
 
-impl<V> Weighter<Key, Entry<V>> for Weigh {
+impl<V> Weighter<Key, Entry<V>> for EntryWeighter {
     fn weight(&self, _: &Key, entry: &Entry<V>) -> u64 {
         entry.weight
     }
@@ -484,7 +499,7 @@ mod tests {
     fn a_hot_token_is_found_though_it_was_evicted() {
         let cache = TokenCache::new(1 << 16);
         keep(&cache, b"a hot token", 7);
-        for _ in 0..NearPlace::<u32>::HOT {
+        for _ in 0..HotSlot::<u32>::HOT {
             find(&cache, b"a hot token");
         }
         cache.entries.clear();
@@ -496,7 +511,7 @@ mod tests {
         let cache = TokenCache::new(1 << 20);
         let token = b"a hot token: AAAA";
         keep(&cache, token, 7);
-        for _ in 0..NearPlace::<u32>::HOT {
+        for _ in 0..HotSlot::<u32>::HOT {
             find(&cache, token);
         }
         cache.entries.clear();

@@ -58,7 +58,7 @@ impl VerifiedTokens {
     /// `None` if this token is never kept.
     #[inline]
     pub(super) fn slot<'a>(&'a self, token: &'a [u8]) -> Option<Slot<'a>> {
-        if self.bytes == 0 || !TokenCache::<CachedToken>::takes(token) {
+        if self.bytes == 0 || !TokenCache::<CachedToken>::accepts(token) {
             return None;
         }
         let cache = self.cache.get_or_init(|| TokenCache::new(self.bytes));
