@@ -432,19 +432,25 @@ mod tests {
         }
 
         #[test]
-        fn eight_digits_are_a_number(text in prop_oneof!["[0-9]{8}", "[ -~]{8}", "[0-9]{3}.{2}[0-9]{3}", "[/-:]{8}"]) {
+        fn eight_digits_are_a_number(
+            text in prop_oneof!["[0-9]{8}", "[ -~]{8}", "[0-9]{3}.{2}[0-9]{3}", "[/-:]{8}"],
+        ) {
             let Ok(bytes) = <[u8; 8]>::try_from(text.as_bytes()) else {
                 return Ok(());
             };
             // `parse` accepts a sign.
-            let number = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().unwrap());
+            let are_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            let number = are_digits.then(|| text.parse().unwrap());
             prop_assert_eq!(eight_digits(bytes), number);
         }
 
         #[test]
-        fn quotes_and_odd_bytes_are_found(bytes in prop::collection::vec(prop_oneof![any::<u8>(), b'a'..=b'z'], 0..40)) {
+        fn quotes_and_odd_bytes_are_found(
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), b'a'..=b'z'], 0..40),
+        ) {
             prop_assert_eq!(until_quote(&bytes), bytes.iter().position(|byte| *byte == b'"'));
-            prop_assert_eq!(is_plain(&bytes), !bytes.iter().any(|byte| matches!(byte, 0..0x20 | b'\\')));
+            let is_odd = |byte: &u8| matches!(byte, 0..0x20 | b'\\');
+            prop_assert_eq!(is_plain(&bytes), !bytes.iter().any(is_odd));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What happens to a request.
+//! Authenticates a request: finds the token and verifies it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::source::{Found, RequestHead, TokenSource};
 use crate::revocation::NoRevocation;
 use crate::verify::{NotVerified, Verifier};
 
-/// What all services of a layer share.
+/// The settings of a layer, which its services share.
 pub(super) struct Authenticator<R, V> {
     pub(super) verifier: Arc<Verifier>,
     sources: Vec<TokenSource>,

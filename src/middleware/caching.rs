@@ -1,4 +1,4 @@
-//! What shared caches are told about an answer.
+//! Tells shared caches what they may store.
 
 use std::sync::Arc;
 
@@ -29,9 +29,8 @@ impl CacheDirective {
     }
 }
 
-/// Gives an answer what RFC 9111 §3.5 gives one to `Authorization`: no shared cache stores it,
-/// unless its handler says that they may. Unlike there, `must-revalidate` alone says nothing of the
-/// kind.
+/// Protects a response as RFC 9111 §3.5 protects one to `Authorization`: shared caches do not store
+/// it unless the handler allows it. Unlike there, `must-revalidate` alone does not allow it.
 pub(super) fn keep_private(headers: &mut HeaderMap) {
     headers
         .entry(CACHE_CONTROL)
@@ -41,7 +40,7 @@ pub(super) fn keep_private(headers: &mut HeaderMap) {
         if lines.iter().next().is_none() || is_decided(&lines) {
             continue;
         }
-        // In front: a string before it that is not closed would swallow it.
+        // In front: a string that is not closed would include what follows.
         let value = one_line([&b"private"[..]], &lines);
         headers.insert(name, value);
     }
@@ -49,7 +48,7 @@ pub(super) fn keep_private(headers: &mut HeaderMap) {
 
 type Lines<'a> = http::header::GetAll<'a, HeaderValue>;
 
-/// Some caches read only the first line of a header, or the last.
+/// Joins the lines of a header: some caches read only the first line, or the last.
 fn one_line<'a>(parts: impl IntoIterator<Item = &'a [u8]>, lines: &Lines<'a>) -> HeaderValue {
     let lines = lines.iter().map(HeaderValue::as_bytes);
     let parts = parts
@@ -57,24 +56,24 @@ fn one_line<'a>(parts: impl IntoIterator<Item = &'a [u8]>, lines: &Lines<'a>) ->
         .chain(lines)
         .filter(|part| !part.is_empty());
     let value = parts.collect::<Vec<_>>().join(&b", "[..]);
-    // Values and commas make a value.
+    // Header values joined by commas are a header value.
     HeaderValue::from_bytes(&value).unwrap_or(HeaderValue::from_static("private"))
 }
 
-/// Whether the directives say who may store the answer.
+/// Whether the directives say who may store the response.
 fn is_decided(lines: &Lines<'_>) -> bool {
     let mut decided = false;
     for line in lines.iter() {
         match members(line.as_bytes()) {
             Some(directives) => decided |= directives.into_iter().any(decides),
-            // Nobody knows what a cache makes of it.
+            // Caches differ in how they read this.
             None => return false,
         }
     }
     decided
 }
 
-/// `private="…"` is about some headers alone.
+/// Whether a directive decides it. `private="…"` applies to some headers only.
 fn decides(directive: &[u8]) -> bool {
     let mut parts = directive.splitn(2, |byte| *byte == b'=');
     let is = |name: &[u8], wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());

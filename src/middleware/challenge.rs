@@ -4,7 +4,7 @@ use http::HeaderValue;
 
 use super::error::{AuthError, AuthErrorKind};
 
-/// What `WWW-Authenticate` says besides the error (RFC 6750 §3, RFC 9728 §5.1).
+/// The configured parts of `WWW-Authenticate` (RFC 6750 §3, RFC 9728 §5.1).
 #[derive(Clone, Debug)]
 pub(super) struct Challenge {
     realm: Box<str>,
@@ -23,7 +23,7 @@ impl Default for Challenge {
 impl Challenge {
     /// # Panics
     ///
-    /// If `realm` cannot stand between quotes.
+    /// If `realm` cannot be quoted.
     #[track_caller]
     pub(super) fn set_realm(&mut self, realm: String) {
         assert_quotable(&realm);
@@ -32,7 +32,7 @@ impl Challenge {
 
     /// # Panics
     ///
-    /// If `url` cannot stand between quotes.
+    /// If `url` cannot be quoted.
     #[track_caller]
     pub(super) fn set_resource_metadata(&mut self, url: String) {
         assert_quotable(&url);
@@ -66,6 +66,6 @@ fn assert_quotable(text: &str) {
     assert!(
         text.bytes()
             .all(|byte| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)),
-        "a challenge holds printable ASCII without quotes and backslashes"
+        "a challenge must be printable ASCII without quotes and backslashes"
     );
 }

@@ -1,4 +1,4 @@
-//! Why a request is refused, and with which status.
+//! Why a request is rejected, and with which status.
 
 use std::error::Error;
 use std::fmt;
@@ -8,14 +8,14 @@ use http::StatusCode;
 
 use crate::verify::{VerifyError, VerifyErrorKind};
 
-/// Why a request is refused. Holds nothing of the request.
+/// Why a request is rejected. It holds nothing of the request.
 ///
-/// It is left in the extensions of the response, for layers outside to look at, whatever the response itself says.
+/// The layer inserts it into the extensions of the response, where outer layers find it.
 #[derive(Clone, Debug)]
 pub struct AuthError {
     kind: AuthErrorKind,
     source: Option<Source>,
-    /// The scopes that would be needed, separated by spaces.
+    /// The required scopes, separated by spaces.
     scope: Option<Arc<str>>,
 }
 
@@ -31,13 +31,13 @@ enum Source {
 pub enum AuthErrorKind {
     /// No source has a token: 401.
     MissingToken,
-    /// `Authorization: Bearer` goes on in a way that is no credentials: 400.
+    /// `Authorization: Bearer` is not followed by a `b64token` (RFC 6750 §2.1): 400.
     MalformedCredentials,
     /// One source has more than one token: 400.
     SeveralTokens,
-    /// The token is refused: 401.
+    /// The token is invalid: 401.
     InvalidToken(VerifyErrorKind),
-    /// The token has no `jti`, and could not be revoked on its own: 401.
+    /// The token has no `jti`, so it could not be revoked alone: 401.
     MissingTokenId,
     /// The token was revoked: 401.
     Revoked,
@@ -45,18 +45,22 @@ pub enum AuthErrorKind {
     CrossSite,
     /// The token lacks what a [guard](crate::guard) requires: 403.
     InsufficientScope,
-    /// Whether the token still counts, or may do this, could not be found out in time: 503. The error's source says why.
+    /// The revocation store, a guard's condition or the issuer of the keys did not answer in time:
+    /// 503. The error's source says why.
     Unavailable,
-    /// A handler asks for the token, and no [`JwtAuthLayer`](super::JwtAuthLayer) lies around it: 500.
+    /// A handler extracts the token without a [`JwtAuthLayer`](super::JwtAuthLayer) around it: 500.
     MissingLayer,
-    /// A `Permission` is built wrongly, so nobody can have it: 500. The error's source says what is
-    /// wrong.
+    /// A `Permission` is misconfigured, so no token can satisfy it: 500. The error's source says
+    /// why.
     Misconfigured,
 }
 
 impl AuthErrorKind {
-    /// The kind in snake case, for logs and metrics. For an invalid token, that of its [`VerifyErrorKind`]. Not for
-    /// clients, who would learn from it what to try next: they get [`AuthError::code`].
+    /// The kind in snake case, for logs and metrics. For an invalid token, the name of its
+    /// [`VerifyErrorKind`].
+    ///
+    /// Do not send it to clients: it would tell an attacker what to try next. Use
+    /// [`AuthError::code`].
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -82,13 +86,13 @@ impl fmt::Display for AuthErrorKind {
 }
 
 impl AuthError {
-    /// Why the request is refused.
+    /// The reason.
     #[must_use]
     pub fn kind(&self) -> AuthErrorKind {
         self.kind
     }
 
-    /// The status that RFC 6750 §3.1 and RFC 9110 give to this.
+    /// The status code (RFC 6750 §3.1, RFC 9110 §15).
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.kind {
@@ -107,7 +111,7 @@ impl AuthError {
         }
     }
 
-    /// What a client may be told: one text for every bad token but an expired one, whose signature was good.
+    /// A sentence for clients. It is the same for every invalid token, except an expired one.
     #[must_use]
     pub fn description(&self) -> &'static str {
         match self.kind {
@@ -124,19 +128,19 @@ impl AuthError {
                 "The request seems to come from another site: it needs an Origin or Sec-Fetch-Site header of this one."
             }
             AuthErrorKind::MissingLayer => {
-                "A handler asks for a token, and no JwtAuthLayer lies around it."
+                "A handler needs a token, and no JwtAuthLayer is around it."
             }
             AuthErrorKind::Misconfigured => "The service is not set up correctly.",
         }
     }
 
-    /// The scopes that the request would need, separated by spaces, where a guard that requires some refused it.
+    /// The scopes that a [guard](crate::guard) requires and the token lacks, separated by spaces.
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
         self.scope.as_deref()
     }
 
-    /// In how many seconds it is worth trying again, where that is known.
+    /// After how many seconds a client should retry, if known.
     pub(super) fn retry_after(&self) -> Option<u64> {
         #[cfg(feature = "jwks")]
         if let Some(Source::Token(error)) = &self.source {
@@ -172,8 +176,8 @@ impl AuthError {
         }
     }
 
-    /// What a client may be told, as a word: `error` of RFC 6750 §3.1. None for a request without a token, and for what that
-    /// document does not speak of.
+    /// The error code for clients: `error` of RFC 6750 §3.1. `None` for a request without a token,
+    /// and for errors that the RFC has no code for.
     #[must_use]
     pub fn code(&self) -> Option<&'static str> {
         match self.kind {
@@ -218,16 +222,16 @@ impl fmt::Display for AuthError {
             AuthErrorKind::MissingToken => "the request has no token",
             AuthErrorKind::MalformedCredentials => "the credentials are malformed",
             AuthErrorKind::SeveralTokens => "the request has more than one token",
-            AuthErrorKind::InvalidToken(_) => "the token is refused",
+            AuthErrorKind::InvalidToken(_) => "the token is invalid",
             AuthErrorKind::MissingTokenId => "the token has no jti",
             AuthErrorKind::Revoked => "the token was revoked",
             AuthErrorKind::CrossSite => "the request comes from another site",
             AuthErrorKind::InsufficientScope => "the token does not allow this",
             AuthErrorKind::Unavailable => "the token could not be checked in time",
             AuthErrorKind::MissingLayer => {
-                "no JwtAuthLayer lies around the handler that asks for a token"
+                "no JwtAuthLayer is around the handler that needs a token: add `.layer(JwtAuthLayer::new(key))`"
             }
-            AuthErrorKind::Misconfigured => "the permission of a handler is built wrongly",
+            AuthErrorKind::Misconfigured => "the permission of a handler is misconfigured",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The future of the services here.
+//! The response future of the services.
 
 use std::fmt;
 use std::pin::Pin;
@@ -29,7 +29,7 @@ pin_project! {
 pin_project! {
     #[project = KindProjection]
     enum Kind<S, F, ReqBody, ResBody, R> {
-        /// The store is being asked, or keys are fetched.
+        /// The store is asked, or keys are fetched.
         Waiting {
             waiting: Option<Box<Waiting<S, ReqBody, R>>>,
         },
@@ -63,7 +63,7 @@ impl<S, ReqBody, ResBody, R> ResponseFuture<S, ReqBody, ResBody, R>
 where
     S: Service<Request<ReqBody>>,
 {
-    /// Calls `ready`, which was polled ready, once `look_up` says so.
+    /// Calls `ready`, which was polled ready, after `look_up`.
     pub(super) fn waiting(
         look_up: LookUp,
         ready: S,
@@ -186,7 +186,7 @@ impl<R> After<R> {
         R: Respond<B>,
     {
         if let Some(Rejected(error)) = response.extensions_mut().remove()
-            // A handler that responder otherwise, with 404 say, means it.
+            // Keep the response of a handler that chose another status, such as 404.
             && response.status() == error.status()
         {
             return replace(response, self.responder.0.reject(&error));

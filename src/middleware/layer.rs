@@ -1,4 +1,4 @@
-//! The layer, and how it is set up.
+//! The layer and its settings.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -16,9 +16,11 @@ use crate::clock::Clock;
 use crate::revocation::{FailurePolicy, NoRevocation, RevocationStore};
 use crate::verify::{Trust, Verifier};
 
-/// Authenticates every request by a token, and leaves a [`VerifiedToken`](crate::VerifiedToken) in its extensions.
+/// Authenticates every request by a JSON Web Token.
 ///
-/// See the [module docs](super) for what is answered, and the [crate docs](crate) for a whole service.
+/// It inserts a [`VerifiedToken`](crate::VerifiedToken) into the request's extensions, or rejects
+/// the request. The [module docs](super) list the responses. The [crate docs](crate) show a whole
+/// service.
 ///
 /// ```
 /// use tower_jwt_auth::{JwtAuthLayer, TokenSource};
@@ -35,15 +37,21 @@ pub struct JwtAuthLayer<R = ProblemJson, V = NoRevocation> {
 }
 
 impl JwtAuthLayer {
-    /// Trusts a key, a [`KeySet`](crate::keys::KeySet) (of a JWKS document: [`KeySet::from_jwks`](crate::keys::KeySet::from_jwks)),
-    /// the keys that an issuer publishes (`keys::remote::RemoteKeys`, feature `jwks`), or some
-    /// [`TrustedIssuer`](crate::TrustedIssuer)s. The token comes as `Authorization: Bearer`, and is required.
+    /// Requires a token in `Authorization: Bearer`, signed by a trusted key.
+    ///
+    /// `trust` is one of:
+    ///
+    /// - a [`VerifyingKey`](crate::keys::VerifyingKey);
+    /// - a [`KeySet`](crate::keys::KeySet), such as that of a JWKS document
+    ///   ([`KeySet::from_jwks`](crate::keys::KeySet::from_jwks));
+    /// - the keys that an issuer publishes (`keys::remote::RemoteKeys`, feature `jwks`);
+    /// - [`TrustedIssuer`](crate::TrustedIssuer)s.
     #[must_use]
     pub fn new(trust: impl Into<Trust>) -> Self {
         Self::with_verifier(Verifier::new(trust))
     }
 
-    /// Uses a verifier made elsewhere.
+    /// Uses a verifier that you configured.
     #[must_use]
     pub fn with_verifier(verifier: Verifier) -> Self {
         Self::of(Authenticator::new(verifier))
@@ -146,14 +154,14 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::cache`]: remembers verified tokens in `bytes` of memory at most. 16 MiB by default.
+    /// As [`Verifier::cache`]: the memory of the token cache, in bytes. 16 MiB by default.
     #[must_use]
     pub fn cache(self, bytes: usize) -> Self {
         let verifier = self.verifier().cache(bytes);
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::without_cache`]: verifies every token anew.
+    /// As [`Verifier::without_cache`]: turns the token cache off.
     #[must_use]
     pub fn without_cache(self) -> Self {
         let verifier = self.verifier().without_cache();
@@ -167,11 +175,11 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// Where tokens come from, in order: an array of them, or a `Vec`. [`TokenSource::bearer`] alone by default.
+    /// Sets where tokens come from, in order. [`TokenSource::bearer`] alone by default.
     ///
     /// # Panics
     ///
-    /// If there is none.
+    /// If `sources` is empty.
     #[must_use]
     #[track_caller]
     pub fn sources(self, sources: impl IntoIterator<Item = TokenSource>) -> Self {
@@ -180,19 +188,20 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.map(|authenticator| authenticator.set_sources(sources))
     }
 
-    /// Lets a request without a token pass. One with a bad token is still refused: it is no anonymous visitor who sends it.
+    /// Lets a request without a token pass. A request with a bad token is still rejected.
     ///
-    /// A handler tells the two apart by `Option<Claims<T>>`.
+    /// A handler uses `Option<Claims<T>>`: `None` without a token.
     #[must_use]
     pub fn optional(self) -> Self {
         self.map(|authenticator| authenticator.optional = true)
     }
 
-    /// Lets pages of `origin` send requests that are authenticated by a cookie. See [`csrf`](super::csrf).
+    /// Allows pages of `origin` to send requests with a token in a cookie. See
+    /// [`csrf`](super::csrf).
     ///
     /// # Panics
     ///
-    /// If it is no [`Origin`]. Parse text from outside first, and hand over the result.
+    /// If `origin` is not an [`Origin`]. Parse text from outside first, and pass the result.
     #[must_use]
     #[track_caller]
     pub fn trusted_origin<O: TryInto<Origin, Error: fmt::Display>>(self, origin: O) -> Self {
@@ -200,50 +209,51 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.map(|authenticator| authenticator.csrf.trust(origin))
     }
 
-    /// The `realm` of challenges (RFC 9110 §11.5). `api` by default.
+    /// Sets the `realm` of challenges (RFC 9110 §11.5). `api` by default.
     ///
     /// # Panics
     ///
-    /// If it holds anything but printable ASCII, or a quote or backslash.
+    /// If `realm` has a quote, a backslash, or anything but printable ASCII.
     #[must_use]
     #[track_caller]
     pub fn realm(self, realm: impl Into<String>) -> Self {
         self.map(|authenticator| authenticator.challenge().set_realm(realm.into()))
     }
 
-    /// Where clients find this resource's metadata: `resource_metadata` of challenges (RFC 9728 §5.1). None by default.
+    /// Sets the URL of this resource's metadata: `resource_metadata` of challenges (RFC 9728 §5.1).
+    /// None by default.
     ///
     /// # Panics
     ///
-    /// If it holds anything but printable ASCII, or a quote or backslash.
+    /// If `url` has a quote, a backslash, or anything but printable ASCII.
     #[must_use]
     #[track_caller]
     pub fn resource_metadata(self, url: impl Into<String>) -> Self {
         self.map(|authenticator| authenticator.challenge().set_resource_metadata(url.into()))
     }
 
-    /// Replaces what answers refused requests, those that an extractor refuses too. [`ProblemJson`] by default.
+    /// Sets the responses to rejected requests, also those that an extractor rejects.
+    /// [`ProblemJson`] by default.
     #[must_use]
     pub fn respond<R2>(self, responder: R2) -> JwtAuthLayer<R2, V> {
         let authenticator = Arc::unwrap_or_clone(self.authenticator);
         JwtAuthLayer::of(authenticator.with_respond(responder))
     }
 
-    /// Asks `store` about every token that was verified, and answers one that was revoked with 401. See
+    /// Looks up every verified token in `store`, and rejects a revoked one with 401. See
     /// [`revocation`](crate::revocation).
     ///
-    /// From now on a token needs a `jti`, without which it could not be revoked on its own
+    /// A token then needs a `jti`, because it could not be revoked alone without one
     /// ([`token_id_optional`](JwtAuthLayer::token_id_optional)).
     ///
-    /// Without a store, a token counts until it expires, logged out or not. The layer logs one
-    /// warning (feature `tracing`) when it first meets a token with both `sid` and `generation`,
-    /// the private claim of [`Sessions`](crate::session::Sessions). A `sid` alone warns of nothing:
-    /// OpenID providers write it too. If you mean it, pass
-    /// [`NoRevocation`](crate::revocation::NoRevocation).
+    /// Without a store, a token stays valid until it expires, even after a logout. The layer logs
+    /// one warning (feature `tracing`) for the first token with both `sid` and `generation`: only
+    /// tokens of [`Sessions`](crate::session::Sessions) have both. Pass
+    /// [`NoRevocation`](crate::revocation::NoRevocation) if you accept that.
     ///
-    /// A store that has its answer at hand, as one in memory has, is
-    /// read on the spot. For any other the request waits, for as long as the
-    /// [deadline](JwtAuthLayer::revocation_deadline): on tokio, with its timer enabled as `#[tokio::main]` does.
+    /// A store in memory answers without waiting. For any other store the request waits until the
+    /// [deadline](JwtAuthLayer::revocation_deadline). That needs a tokio runtime with its timer
+    /// enabled.
     #[must_use]
     pub fn revocation<V2: RevocationStore>(self, store: V2) -> JwtAuthLayer<R, V2> {
         let authenticator = Arc::unwrap_or_clone(self.authenticator);
@@ -252,12 +262,12 @@ impl<R, V> JwtAuthLayer<R, V> {
 }
 
 impl<R, V: RevocationStore> JwtAuthLayer<R, V> {
-    /// How long a request waits for the store. 250 milliseconds by default: longer than a healthy store on the same
-    /// network takes.
+    /// Sets how long a request waits for the store. 250 milliseconds by default: more than a
+    /// healthy store on the same network needs.
     ///
     /// # Panics
     ///
-    /// If it is zero.
+    /// If `deadline` is zero.
     #[must_use]
     #[track_caller]
     pub fn revocation_deadline(self, deadline: Duration) -> Self {
@@ -265,13 +275,14 @@ impl<R, V: RevocationStore> JwtAuthLayer<R, V> {
         self.map(|authenticator| authenticator.revocations.deadline = deadline)
     }
 
-    /// What becomes of requests while the store fails. [`FailurePolicy::Reject`] by default.
+    /// Sets what happens to requests while the store fails. [`FailurePolicy::Reject`] by default.
     #[must_use]
     pub fn revocation_failure(self, policy: FailurePolicy) -> Self {
         self.map(|authenticator| authenticator.revocations.set_policy(policy))
     }
 
-    /// Accepts tokens without `jti`, although a store is set. They can still be revoked by session and by subject.
+    /// Accepts tokens without `jti` although a store is set. They can be revoked by session and by
+    /// subject only.
     #[must_use]
     pub fn token_id_optional(self) -> Self {
         self.map(|authenticator| authenticator.revocations.token_id_optional = true)
@@ -292,13 +303,14 @@ impl<S, R, V> Layer<S> for JwtAuthLayer<R, V> {
 
     /// # Panics
     ///
-    /// If keys are fetched from others, and it is not said which audience their tokens must name: whoever gets a token
-    /// of that issuer, for whatever service, would be let in. [`any_audience`](JwtAuthLayer::any_audience) allows it.
+    /// If keys are fetched from an issuer and no audience is configured: a token that this issuer
+    /// made for any other service would be accepted. [`any_audience`](JwtAuthLayer::any_audience)
+    /// allows it.
     #[track_caller]
     fn layer(&self, inner: S) -> JwtAuth<S, R, V> {
         assert!(
             self.authenticator.verifier.names_audience(),
-            "keys of other issuers need an audience, or `any_audience`"
+            "keys that are fetched need an audience: call `audience`, or `any_audience`"
         );
         let copies = self
             .copies

@@ -1,48 +1,54 @@
-//! The tower layer: a token out of the request, verified, and into its extensions; or an answer.
+//! The tower layer: authenticates a request by its token, or rejects it.
 //!
-//! 1. The [sources](TokenSource) are asked in order; the first that has a token decides.
-//! 2. If that is a cookie, the request must not come from [another site](csrf).
+//! You need [`JwtAuthLayer`] on every router whose handlers need a caller's identity.
+//!
+//! 1. The [sources](TokenSource) are read in order. The first with a token decides.
+//! 2. If that source is a cookie, the request must not come from [another site](csrf).
 //! 3. The token is [verified](crate::verify).
-//! 4. It is looked up in the [`RevocationStore`](crate::revocation::RevocationStore), if there is one.
-//! 5. The [`VerifiedToken`](crate::VerifiedToken) goes into the extensions, and the inner service is called.
+//! 4. It is looked up in the [`RevocationStore`](crate::revocation::RevocationStore), if there is
+//!    one.
+//! 5. The [`VerifiedToken`](crate::VerifiedToken) is inserted into the request's extensions, and
+//!    the inner service is called.
 //!
-//! | what came | status | `WWW-Authenticate` (RFC 6750 §3) |
+//! | request | status | `WWW-Authenticate` (RFC 6750 §3) |
 //! | --- | --- | --- |
-//! | no token | 401 | `Bearer realm="api"` |
-//! | a bad or revoked token | 401 | and `error="invalid_token"`, with one description for every cause but expiry |
-//! | malformed credentials (RFC 6750 §2.1), or several tokens in one place | 400 | and `error="invalid_request"` |
-//! | a cookie, from another site | 403 | |
-//! | a token without what a [guard](crate::guard) requires | 403 | and `error="insufficient_scope"`, with the scopes |
-//! | a good token, while the revocation store has no answers | 503 | none, but `Retry-After` |
+//! | without a token | 401 | `Bearer realm="api"` |
+//! | with an invalid or revoked token | 401 | and `error="invalid_token"`, with one description for every reason but expiry |
+//! | with malformed credentials (RFC 6750 §2.1), or several tokens in one source | 400 | and `error="invalid_request"` |
+//! | with a cookie, from another site | 403 | none |
+//! | whose token does not satisfy a [guard](crate::guard) | 403 | and `error="insufficient_scope"`, with the scopes |
+//! | with a valid token, while the revocation store does not answer | 503 | none, but `Retry-After` |
 //!
-//! The body is `application/problem+json` (RFC 9457), or what one's own [`Respond`] says. Neither it nor any header holds
-//! a token, a claim or a library's text. The typed reason is an [`AuthError`] in the response's extensions, and with
-//! feature `tracing` an event: `DEBUG`, but `WARN` for claims that no handler expected, and `ERROR` for a missing layer.
+//! The body is `application/problem+json` (RFC 9457), or that of your [`Respond`]. No body or
+//! header contains a token, a claim or a library's text. The reason is an [`AuthError`] in the
+//! response's extensions. With feature `tracing` it is also an event. Its level is `DEBUG`, `WARN`
+//! if claims do not decode as the handler's type, or `ERROR` if a layer is missing.
 //!
 //! # Shared caches
 //!
-//! A shared cache stores no answer to `Authorization` unless the answer allows it (RFC 9111 §3.5).
-//! No cache knows that a cookie, or another source, names one person. The layer tells them:
+//! A shared cache stores a response to `Authorization` only if the response allows it (RFC 9111
+//! §3.5). Caches do not know that cookies and other sources identify a user. The layer tells them:
 //!
-//! | answer | what the layer adds |
+//! | response | what the layer adds |
 //! | --- | --- |
 //! | to a token from any source but `Authorization` | `private`, unless `Cache-Control` has `private`, `no-store`, `public` or `s-maxage` |
-//! | without a token, where it is optional | `Vary`, with the header that each other source reads |
-//! | a refusal | `no-store`, or `private` as above if your [`Respond`] sets `Cache-Control` |
+//! | without a token, if it is optional | `Vary`, with the header that each other source reads |
+//! | to a rejected request | `no-store`, or `private` as above if your [`Respond`] sets `Cache-Control` |
 //!
-//! `must-revalidate` and `private="…"` do not stop `private`. Write `public` or `s-maxage` only if
-//! everybody may see the page. `CDN-Cache-Control` is treated alike. Other headers for a single
-//! product, such as `Surrogate-Control` and `X-Accel-Expires`, are left alone: they override
-//! `private` there. Name what a [`TokenSource::custom`] reads in `Vary` yourself.
+//! `private` is added even with `must-revalidate` or `private="…"`. Set `public` or `s-maxage` only
+//! if everybody may see the page. The same holds for `CDN-Cache-Control`. Headers of one product,
+//! such as `Surrogate-Control` and `X-Accel-Expires`, are not changed: they override `private`
+//! there. If you use [`TokenSource::custom`], add what it reads to `Vary` yourself.
 //!
 //! nginx ignores the rule on `Authorization`. If it caches, set `proxy_no_cache` and
 //! `proxy_cache_bypass` to `$http_authorization` there.
 //!
 //! # Plain tower
 //!
-//! Any service of `http::Request<B>` will do, with any body. A response's body must be one that the [`Respond`] in use
-//! can make: [`ProblemJson`] one that is `From<Bytes>`, as hyper's `Full` and axum's `Body`; [`EmptyBody`] one that is
-//! `Default`; a closure makes any other, `BoxBody` say.
+//! The layer wraps any service of `http::Request<B>`, with any request body. The [`Respond`] must
+//! make the response body. [`ProblemJson`] makes bodies that are `From<Bytes>`, such as hyper's
+//! `Full` and axum's `Body`. [`EmptyBody`] makes bodies that are `Default`. A closure makes any
+//! other.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -70,15 +76,15 @@
 //! # }
 //! ```
 //!
-//! # Every route
+//! # Unknown paths
 //!
-//! As with any middleware, `.layer` of a `Router` also answers for paths that no route has, and for methods that a route
-//! lacks: 401 before 404 and 405. `.route_layer` leaves those alone.
+//! A `Router`'s `.layer` also covers paths and methods without a handler: they get 401 instead of
+//! 404 or 405. `.route_layer` does not cover them.
 //!
 //! # CORS
 //!
-//! Put `CorsLayer` outside this layer, that is, add it after it. Then preflights, which have no token, are answered, and a
-//! script of another origin can read the 401.
+//! Put `CorsLayer` outside this layer: add it afterwards. Then it responds to preflights, which
+//! have no token, and scripts of other origins can read the 401.
 //!
 //! ```
 //! use axum::{Router, routing::get};

@@ -1,4 +1,4 @@
-//! What the body of a response to a refused request is.
+//! The responses to rejected requests.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -6,38 +6,39 @@ use http::{HeaderValue, Response};
 
 use super::error::AuthError;
 
-/// Makes the response to a refused request, with a body of the service's own type.
+/// Makes the response to a rejected request, with the body type of your service.
 ///
-/// The layer adds what the protocol wants and the response lacks: `WWW-Authenticate` where the status is
-/// [`AuthError::status`], and `Cache-Control: no-store`.
+/// The layer adds missing headers: `WWW-Authenticate` if the status is [`AuthError::status`], and
+/// `Cache-Control: no-store`.
 ///
 /// ```
 /// use axum::{Json, response::{IntoResponse, Response}};
 /// use tower_jwt_auth::{AuthError, JwtAuthLayer};
 /// # let key = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32]).unwrap();
 ///
-/// fn in_our_words(error: &AuthError) -> Response {
+/// fn error_response(error: &AuthError) -> Response {
 ///     let body = serde_json::json!({ "message": error.description(), "code": error.code() });
 ///     (error.status(), Json(body)).into_response()
 /// }
 ///
-/// let layer = JwtAuthLayer::new(key).respond(in_our_words);
+/// let layer = JwtAuthLayer::new(key).respond(error_response);
 /// # let _: axum::Router = axum::Router::new().layer(layer);
 /// ```
 ///
-/// A closure names its argument's type: `|error: &AuthError| …`. A function that returns such a layer returns
-/// `JwtAuthLayer<impl Respond<Body>>`. [`AuthError::kind`] says more than a client should learn.
+/// A closure must name the type of its argument: `|error: &AuthError| …`. A function that returns
+/// such a layer returns `JwtAuthLayer<impl Respond<Body>>`. Do not send [`AuthError::kind`] to
+/// clients.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot answer with a body of type `{B}`",
     note = "`ProblemJson` needs a body that is `From<Bytes>`, `EmptyBody` one that is `Default`; a closure `Fn(&AuthError) -> Response<B>` serves any other",
     note = "a layer between this one and the routes may have changed the body: in axum call `.layer` for each, rather than once with a `ServiceBuilder`, or put that layer outside"
 )]
 pub trait Respond<B> {
-    /// The response to a request that was refused for `error`.
+    /// The response to a request that was rejected for `error`.
     fn respond(&self, error: &AuthError) -> Response<B>;
 }
 
-/// Answers with `application/problem+json` (RFC 9457). The default.
+/// Responds with `application/problem+json` (RFC 9457). The default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProblemJson;
 
@@ -60,7 +61,7 @@ impl<B: From<Bytes>> Respond<B> for ProblemJson {
     }
 }
 
-/// Answers with the status and an empty body.
+/// Responds with the status and an empty body.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EmptyBody;
 

@@ -1,4 +1,4 @@
-//! How a layer answers refused requests.
+//! Completes the responses to rejected requests.
 
 #[cfg(feature = "tracing")]
 use std::error::Error;
@@ -15,14 +15,14 @@ use super::respond::{EmptyBody, ProblemJson, Respond};
 #[cfg(feature = "tracing")]
 use crate::verify::VerifyErrorKind;
 
-/// Soon: a store that fails over takes about as long, and clients add jitter of their own.
+/// One second: a failover of the store takes about as long. Clients add jitter.
 const RETRY_AFTER_SECONDS: &str = "1";
 
-/// An extractor or a guard refused the request. The layer around it replaces the response by its own responder's.
+/// An extractor or a guard rejected the request. The layer around it replaces the response.
 #[derive(Clone)]
 pub(super) struct Rejected(pub(super) AuthError);
 
-/// Leaves the answer to the layer around. Without one it is this: a status, and nothing else.
+/// A response for the layer around to replace. Without a layer it is the status alone.
 pub(crate) fn reject_without_layer<B: Default>(error: AuthError) -> Response<B> {
     leave_to_layer(EmptyBody.respond(&error), error)
 }
@@ -30,7 +30,7 @@ pub(crate) fn reject_without_layer<B: Default>(error: AuthError) -> Response<B> 
 /// Marks a response for the layer around to replace.
 pub(crate) fn leave_to_layer<B>(mut response: Response<B>, error: AuthError) -> Response<B> {
     if error.kind() == AuthErrorKind::MissingLayer {
-        // Nobody else will.
+        // There is no layer to report it.
         report(&error);
     }
     response.extensions_mut().insert(error.clone());
@@ -38,7 +38,7 @@ pub(crate) fn leave_to_layer<B>(mut response: Response<B>, error: AuthError) -> 
     response
 }
 
-/// How a layer answers: by its responder, and with what the protocol wants besides.
+/// Responds with the configured [`Respond`], and adds the headers of the protocol.
 pub(super) struct Responder<R> {
     challenge: Option<Challenge>,
     respond: Arc<R>,
@@ -65,7 +65,7 @@ impl<R> Responder<R> {
         }
     }
 
-    /// Reports the error, and makes the response to it.
+    /// Logs the error and makes its response.
     pub(super) fn reject<B>(&self, error: &AuthError) -> Response<B>
     where
         R: Respond<B>,
@@ -93,7 +93,7 @@ impl<R> Responder<R> {
             .entry(CACHE_CONTROL)
             .or_insert(HeaderValue::from_static("no-store"));
         keep_private(headers);
-        // The responder may have used the error's own response. An outer layer has no say in this one.
+        // `respond` may have used the error's own response. An outer layer must not replace it.
         response.extensions_mut().remove::<Rejected>();
         response.extensions_mut().insert(error.clone());
         response
@@ -117,8 +117,8 @@ impl<R> fmt::Debug for Responder<R> {
     }
 }
 
-/// Whether a header says something of the body it came with: what it is, where it is, or how long
-/// it may be kept. The last line of each is for a product or a draft.
+/// Whether a header describes the body of its response: content, location, or lifetime in caches.
+/// The last line of each arm is for products and drafts.
 fn is_of_the_body(name: &HeaderName) -> bool {
     match name.as_str() {
         "content-security-policy" | "content-security-policy-report-only" => false,
@@ -135,15 +135,14 @@ fn is_of_the_body(name: &HeaderName) -> bool {
     }
 }
 
-/// Keeps the headers and extensions that something between the extractor and the layer added.
+/// Replaces a response, and keeps headers and extensions that layers in between added.
 ///
-/// No list could name all those that are to stay, of request IDs and such. Those of a body are
-/// registered.
+/// No list can name all headers to keep, such as request IDs. Those of a body are registered.
 pub(super) fn replace<B>(old: Response<B>, mut new: Response<B>) -> Response<B> {
     let (parts, _) = old.into_parts();
     let mut kept = HeaderMap::new();
     for (name, value) in &parts.headers {
-        // What either answer depends on, this one may.
+        // The new response depends on what either depends on.
         let may_stay = name == VARY || !new.headers().contains_key(name);
         if may_stay && !is_of_the_body(name) {
             kept.append(name, value.clone());
@@ -168,7 +167,7 @@ fn report(error: &AuthError) {
             tracing::error!(kind, reason, "{error}");
         }
         AuthErrorKind::Unavailable => tracing::warn!(kind, "{error}"),
-        // A token of a trusted issuer whose claims nobody here expected: a mistake of one of the two.
+        // A trusted issuer and this service disagree about the claims.
         AuthErrorKind::InvalidToken(VerifyErrorKind::ClaimsMismatch) => {
             let place = error
                 .source()

@@ -1,4 +1,4 @@
-//! The look-up of a verified token: answered at once, or waited for.
+//! Looks up a verified token in the revocation store, at once or with waiting.
 
 use std::error::Error;
 use std::fmt;
@@ -12,25 +12,26 @@ use super::error::{AuthError, AuthErrorKind};
 use crate::revocation::{FailurePolicy, NoRevocation, Outage, RevocationStore, TokenId};
 use crate::verify::VerifiedToken;
 
-/// 250 ms: longer than any healthy store on the same network takes, and short enough that a client does not give up.
+/// 250 ms: more than a healthy store on the same network needs, and less than a client waits.
 pub(super) const DEFAULT_DEADLINE: Duration = Duration::from_millis(250);
 
-/// A store, and how it is asked.
+/// A store and the settings of its look-ups.
 pub(super) struct Revocations<V> {
     store: Arc<V>,
     policy: FailurePolicy,
     pub(super) deadline: Duration,
-    /// Whether a token without `jti` is accepted, which could not be revoked.
+    /// Whether a token without `jti`, which cannot be revoked alone, is accepted.
     pub(super) token_id_optional: bool,
     is_none: bool,
     health: Arc<StoreHealth>,
 }
 
-/// What a look-up said, or that it has to be waited for.
+/// The result of a look-up.
 pub(super) enum Verdict {
-    Counts,
-    Refused(AuthError),
-    Unknown,
+    NotRevoked,
+    Rejected(AuthError),
+    /// The store has to be awaited.
+    Pending,
 }
 
 impl Revocations<NoRevocation> {
@@ -64,7 +65,7 @@ impl<V> Revocations<V> {
         }
     }
 
-    /// An outage is remembered under the policy that it was judged by.
+    /// Starts without an outage: an outage is judged by one policy.
     pub(super) fn set_policy(&mut self, policy: FailurePolicy) {
         self.policy = policy;
         self.health = Arc::new(StoreHealth::new());
@@ -72,43 +73,43 @@ impl<V> Revocations<V> {
 }
 
 impl<V: RevocationStore> Revocations<V> {
-    /// What can be said without waiting.
+    /// Looks up a token without waiting.
     #[inline]
     pub(super) fn peek(&self, token: &VerifiedToken) -> Verdict {
         if self.is_none {
-            // Of all tokens that have a `sid`, only those of `Sessions` have a `generation` too.
+            // Only tokens of `Sessions` have both.
             if token.generation().is_some() && token.session_id().is_some() {
                 self.health.warn_of_no_store();
             }
-            return Verdict::Counts;
+            return Verdict::NotRevoked;
         }
         if !self.token_id_optional && token.token_id().is_none_or(str::is_empty) {
-            return Verdict::Refused(AuthErrorKind::MissingTokenId.into());
+            return Verdict::Rejected(AuthErrorKind::MissingTokenId.into());
         }
         match self.store.peek(&TokenId::from(token)) {
             Some(revoked) => {
                 self.health.answered(self.policy);
                 if revoked {
-                    Verdict::Refused(AuthErrorKind::Revoked.into())
+                    Verdict::Rejected(AuthErrorKind::Revoked.into())
                 } else {
-                    Verdict::Counts
+                    Verdict::NotRevoked
                 }
             }
-            None => Verdict::Unknown,
+            None => Verdict::Pending,
         }
     }
 
-    /// Both one after the other, where there is time to wait anyway.
+    /// Looks up a token, and waits if that is needed.
     #[cfg(feature = "jwks")]
     pub(super) async fn check(&self, token: &VerifiedToken) -> Result<(), AuthError> {
         match self.peek(token) {
-            Verdict::Counts => Ok(()),
-            Verdict::Refused(error) => Err(error),
-            Verdict::Unknown => self.ask(token).await,
+            Verdict::NotRevoked => Ok(()),
+            Verdict::Rejected(error) => Err(error),
+            Verdict::Pending => self.ask(token).await,
         }
     }
 
-    /// Asks the store, and waits no longer than the deadline.
+    /// Asks the store, and waits until the deadline.
     pub(super) async fn ask(&self, token: &VerifiedToken) -> Result<(), AuthError> {
         let failure: Arc<dyn Error + Send + Sync> = match self.answer(token).await {
             Ok(revoked) => {
@@ -131,7 +132,7 @@ impl<V: RevocationStore> Revocations<V> {
     }
 
     async fn answer(&self, token: &VerifiedToken) -> Result<bool, Arc<dyn Error + Send + Sync>> {
-        // Without a runtime there is no timer, and nothing here may wait for ever.
+        // Without a runtime there is no timer, and no request may wait for ever.
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(Arc::new(LookUpFailure::Runtime));
         }
@@ -157,13 +158,13 @@ impl<'a> From<&'a VerifiedToken> for TokenId<'a> {
     }
 }
 
-/// How the store fares, for [`FailurePolicy::AllowFor`]. One for all clones of a layer.
+/// The health of the store, for [`FailurePolicy::AllowFor`]. Clones of a layer share it.
 struct StoreHealth {
-    /// Whether there is an outage: all that a look-up reads while there is none.
+    /// Whether there is an outage. While there is none, a look-up reads only this.
     failing: AtomicBool,
     outage: Mutex<Outage>,
     start: Instant,
-    /// Whether it was said that there is no store.
+    /// Whether the warning of a missing store was logged.
     has_warned: AtomicBool,
 }
 
@@ -186,7 +187,7 @@ impl StoreHealth {
     }
 
     fn warn_of_no_store(&self) {
-        // A read first: threads share a value that nobody writes any more.
+        // Read first: a value that is no longer written stays in every processor's cache.
         if !self.has_warned.load(Ordering::Relaxed)
             && !self.has_warned.swap(true, Ordering::Relaxed)
         {
@@ -201,7 +202,7 @@ impl StoreHealth {
     }
 }
 
-/// Why there is no answer, where the store is not the one who says so.
+/// A failure of a look-up that is not the store's error.
 #[derive(Clone, Copy, Debug)]
 enum LookUpFailure {
     Deadline,
@@ -212,7 +213,7 @@ impl fmt::Display for LookUpFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Deadline => "the store did not answer within the deadline",
-            Self::Runtime => "there is no tokio runtime whose timer could keep the deadline",
+            Self::Runtime => "there is no tokio runtime with a timer for the deadline",
         })
     }
 }
@@ -225,21 +226,18 @@ fn report(failure: &dyn Error, passes: bool) {
     if passes {
         tracing::warn!(
             reason,
-            "the revocation store failed: a request passes unasked"
+            "the revocation store failed: a request passes without a look-up"
         );
     } else {
-        tracing::warn!(
-            reason,
-            "the revocation store failed: a request is turned away"
-        );
+        tracing::warn!(reason, "the revocation store failed: a request is rejected");
     }
 }
 
 #[cfg(feature = "tracing")]
 fn report_no_store() {
     tracing::warn!(
-        "a token of a session passes a layer without a revocation store: logged out or not, it \
-         counts until it expires. Set `JwtAuthLayer::revocation`, to `NoRevocation` if you mean it"
+        "a token of a session passes a layer without a revocation store: it stays valid until it \
+         expires, even after a logout. Set `JwtAuthLayer::revocation`, or pass `NoRevocation`"
     );
 }
 

@@ -72,11 +72,11 @@ where
         };
         let verdict = match &authenticated.token {
             Some(token) => authenticator.revocations.peek(token),
-            None => Verdict::Counts,
+            None => Verdict::NotRevoked,
         };
         match verdict {
-            Verdict::Refused(error) => ResponseFuture::rejected(responder.reject(&error)),
-            Verdict::Unknown => {
+            Verdict::Rejected(error) => ResponseFuture::rejected(responder.reject(&error)),
+            Verdict::Pending => {
                 let revocations = authenticator.revocations.clone();
                 wait(
                     &mut self.inner,
@@ -90,7 +90,7 @@ where
                     },
                 )
             }
-            Verdict::Counts => {
+            Verdict::NotRevoked => {
                 let caching = authenticated.caching.clone();
                 authenticated.insert_into(&mut request);
                 let responder = self.layer.responder();
@@ -100,7 +100,7 @@ where
     }
 }
 
-/// Calls the inner service once `look_up` has said who sent the request.
+/// Calls the inner service after `look_up` has accepted the token.
 fn wait<S, R, ReqBody, ResBody>(
     inner: &mut S,
     responder: SharedResponder<R>,
@@ -110,7 +110,7 @@ fn wait<S, R, ReqBody, ResBody>(
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
 {
-    // The service that was polled ready is the one that is called; its clone never was.
+    // Call the service that was polled ready. Its clone was not.
     let clone = inner.clone();
     let ready = mem::replace(inner, clone);
     ResponseFuture::waiting(Box::pin(look_up), ready, request, responder)

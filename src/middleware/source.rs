@@ -1,4 +1,4 @@
-//! Where in a request the token is.
+//! Finds the token in a request.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,10 +12,11 @@ use crate::cookie::{CookieName, TokenCookie};
 
 /// A place in a request where a token may be.
 ///
-/// Sources are asked in order. The first that has a token decides: if its token is bad the request is refused,
-/// whatever later sources hold. Two different values in one source are refused with 400, and so are two headers with one.
+/// Sources are read in order. The first with a token decides: if that token is bad, the request is
+/// rejected, and later sources are not read. Two different cookies of one name are rejected with
+/// 400, and so are two headers.
 ///
-/// There is none for the query: URLs end up in logs and histories (RFC 9700 §4.3.2).
+/// There is no source for the query, because URLs end up in logs and histories (RFC 9700 §4.3.2).
 #[derive(Clone)]
 pub struct TokenSource(Kind);
 
@@ -29,7 +30,7 @@ enum Kind {
 
 type Read = dyn for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;
 
-/// A request without its body, for [`TokenSource::custom`] to look at.
+/// A request without its body, for [`TokenSource::custom`].
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct RequestHead<'a> {
@@ -39,7 +40,7 @@ pub struct RequestHead<'a> {
     pub uri: &'a Uri,
     /// The headers.
     pub headers: &'a HeaderMap,
-    /// What outer layers left with the request.
+    /// The extensions of outer layers.
     pub extensions: &'a Extensions,
 }
 
@@ -54,7 +55,7 @@ impl<'a> RequestHead<'a> {
     }
 }
 
-/// Shows the method and the names of the headers. The values may be tokens, and so may parts of the target.
+/// Shows the method and the header names. Header values and parts of the target may be tokens.
 impl fmt::Debug for RequestHead<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.headers.keys().collect();
@@ -65,35 +66,37 @@ impl fmt::Debug for RequestHead<'_> {
     }
 }
 
-/// What a source has.
+/// What a source finds.
 pub(crate) enum Found<'a> {
     Nothing,
     Token(Cow<'a, [u8]>),
-    /// Something that is meant to be a token, and is no credentials.
+    /// Credentials that break the grammar.
     Malformed,
-    /// More than one.
+    /// More than one token.
     Several,
 }
 
 impl TokenSource {
-    /// `Authorization: Bearer <token>` (RFC 6750 §2.1), with the scheme in any case (RFC 9110 §11.1). Another scheme is no token.
+    /// `Authorization: Bearer <token>` (RFC 6750 §2.1). The scheme's case does not matter (RFC 9110
+    /// §11.1). Another scheme is not a token.
     ///
-    /// Credentials with a character that a `b64token` cannot hold are malformed: 400. That is
-    /// anything but letters and digits of ASCII and `-._~+/=`. Other sources have no such grammar:
-    /// there they are a bad token, 401.
+    /// Credentials that are not a `b64token` are malformed: 400. A `b64token` has ASCII letters,
+    /// digits and `-._~+/=`. Other sources have no grammar: there such a token is invalid, 401.
     #[must_use]
     pub fn bearer() -> Self {
         Self(Kind::Bearer)
     }
 
-    /// The cookie of this name. All `Cookie` headers are read, since HTTP/2 may split them. An empty cookie is no token.
+    /// The cookie of this name. All `Cookie` headers are read, because HTTP/2 may split them. An
+    /// empty cookie is not a token.
     ///
-    /// A request that is authenticated this way is checked against [cross-site request forgery](super::csrf).
+    /// A request with the token in a cookie is checked for
+    /// [cross-site request forgery](super::csrf).
     ///
     /// # Panics
     ///
-    /// If `name` is no cookie's name. One from outside is checked by [`TokenCookie::new`]; a source can be made
-    /// from its result.
+    /// If `name` is not a cookie name. Pass a name from outside to [`TokenCookie::new`] first, and
+    /// make the source from its result.
     #[must_use]
     #[track_caller]
     pub fn cookie(name: &str) -> Self {
@@ -103,11 +106,12 @@ impl TokenSource {
         }
     }
 
-    /// A header that holds a token and nothing else, as some gateways pass one on.
+    /// A header whose value is the token, as some gateways send it.
     ///
     /// # Panics
     ///
-    /// If `name` is no header's name, or `authorization` or `cookie`, which have sources of their own.
+    /// If `name` is not a header name. If it is `authorization` or `cookie`, which have other
+    /// sources.
     #[must_use]
     #[track_caller]
     pub fn header(name: &str) -> Self {
@@ -119,14 +123,15 @@ impl TokenSource {
         }
     }
 
-    /// What a closure finds in a place that the client itself must fill, as with a header. An empty text is no token.
+    /// A closure that finds the token where clients put it on purpose, such as a header. An empty
+    /// string is not a token.
     ///
     /// ```
     /// use std::borrow::Cow;
     /// use tower_jwt_auth::TokenSource;
     ///
-    /// // A browser cannot set headers for a WebSocket, but name protocols (RFC 6455 §4.1). The server then picks another
-    /// // of them, `chat` say, so that the token is not sent back.
+    /// // A browser cannot set headers for a WebSocket, but it can name protocols (RFC 6455 §4.1).
+    /// // The server accepts another of them, such as `chat`, so the token is not sent back.
     /// let source = TokenSource::custom(|request| {
     ///     let protocols = request.headers.get("sec-websocket-protocol")?.to_str().ok()?;
     ///     let token = |name: &'_ str| name.trim().strip_prefix("access-token.").map(str::to_owned);
@@ -134,7 +139,8 @@ impl TokenSource {
     /// });
     /// ```
     ///
-    /// If browsers fill that place on their own, as with a cookie, use [`TokenSource::custom_ambient`].
+    /// Use [`TokenSource::custom_ambient`] if browsers send the token by themselves, as with
+    /// cookies.
     #[must_use]
     pub fn custom<F>(read: F) -> Self
     where
@@ -146,8 +152,11 @@ impl TokenSource {
         })
     }
 
-    /// What a closure finds in a place that browsers fill on their own, such as an encrypted cookie. Checked
-    /// against [cross-site request forgery](super::csrf) like [`TokenSource::cookie`].
+    /// A closure that finds the token where browsers put it by themselves, such as an encrypted
+    /// cookie.
+    ///
+    /// The request is checked for [cross-site request forgery](super::csrf), as with
+    /// [`TokenSource::cookie`].
     #[must_use]
     pub fn custom_ambient<F>(read: F) -> Self
     where
@@ -159,7 +168,7 @@ impl TokenSource {
         })
     }
 
-    /// What a shared cache must be told about an answer to a token from here.
+    /// What shared caches must be told about a response to a token from this source.
     pub(super) fn caching(&self) -> CacheDirective {
         match self.0 {
             Kind::Bearer => CacheDirective::None,
@@ -167,7 +176,7 @@ impl TokenSource {
         }
     }
 
-    /// The header on which an anonymous answer depends. `Authorization` may be left out
+    /// The header on which a response without a token depends. `Authorization` may be omitted
     /// (RFC 9110 §12.5.5).
     pub(super) fn varies_by(&self) -> Option<HeaderName> {
         match &self.0 {
@@ -177,7 +186,7 @@ impl TokenSource {
         }
     }
 
-    /// Whether browsers send the token without being told to by the page.
+    /// Whether browsers send the token by themselves.
     pub(crate) fn is_ambient(&self) -> bool {
         match &self.0 {
             Kind::Bearer | Kind::Header(_) => false,
@@ -207,7 +216,7 @@ impl TokenSource {
     }
 }
 
-/// Reads what the cookie sets.
+/// Reads the cookie that [`TokenCookie`] sets.
 impl From<&TokenCookie> for TokenSource {
     fn from(cookie: &TokenCookie) -> Self {
         Self(Kind::Cookie(cookie.cookie_name().clone()))
@@ -233,11 +242,11 @@ fn one_header<'a>(
     }
 }
 
-/// `"Bearer" 1*SP b64token`. A value that begins with the scheme and goes on otherwise is malformed,
-/// not another scheme. The verifier checks where `=` stands.
+/// `"Bearer" 1*SP b64token`. A value that begins with the scheme and goes on otherwise is
+/// malformed, not another scheme. The verifier checks where `=` stands.
 fn bearer(value: &[u8]) -> Found<'_> {
     const SCHEME: &[u8] = b"Bearer";
-    // As nearly everybody writes it, or in another case.
+    // The usual spelling, or another case.
     let rest = match value.strip_prefix(SCHEME) {
         Some(rest) => rest,
         None => match value.split_at_checked(SCHEME.len()) {
@@ -261,7 +270,7 @@ fn is_b64token(token: &[u8]) -> bool {
     all_allowed && !token.is_empty()
 }
 
-/// Whether bearer credentials follow those of another scheme after a comma, as when something joined two headers.
+/// Whether bearer credentials follow other credentials after a comma: something joined two headers.
 fn lists_bearer(value: &[u8]) -> bool {
     value
         .split(|byte| *byte == b',')

@@ -145,7 +145,8 @@ mod tests {
                 date.map_or(Duration::ZERO, |date| date.since_epoch().saturating_sub(leeway))
             };
             let end = expires_at.since_epoch().saturating_add(leeway);
-            let edge = [end, start(not_before), start(issued_at), Duration::ZERO, Duration::MAX][edge];
+            let starts = [start(not_before), start(issued_at)];
+            let edge = [end, starts[0], starts[1], Duration::ZERO, Duration::MAX][edge];
             let by = Duration::from_nanos(beyond.unsigned_abs());
             let now = match beyond {
                 ..0 => edge.saturating_sub(by),

@@ -15,7 +15,7 @@ use crate::middleware::respond::{ProblemJson, Respond};
 use crate::middleware::responder::Responder;
 use crate::middleware::source::RequestHead;
 
-/// Applies the [rules](super) to every request, whatever it carries.
+/// Applies the [rules](super) to every request, with or without a token.
 ///
 /// See the [module docs](super) for an example.
 pub struct CsrfLayer<R = ProblemJson> {
@@ -24,7 +24,7 @@ pub struct CsrfLayer<R = ProblemJson> {
 }
 
 impl CsrfLayer {
-    /// Trusts no other origin.
+    /// A layer that trusts no other origin.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -35,18 +35,18 @@ impl Default for CsrfLayer {
     fn default() -> Self {
         Self {
             rules: Arc::default(),
-            // A request from another site lacks no credentials.
+            // A challenge would ask for credentials, which are not what is missing.
             responder: Arc::new(Responder::new(None)),
         }
     }
 }
 
 impl<R> CsrfLayer<R> {
-    /// Lets pages of `origin` send requests here.
+    /// Allows pages of `origin` to send requests.
     ///
     /// # Panics
     ///
-    /// If it is no [`Origin`]. Parse text from outside first, and hand over the result.
+    /// If `origin` is not an [`Origin`]. Parse text from outside first, and pass the result.
     #[must_use]
     #[track_caller]
     pub fn trusted_origin<O: TryInto<Origin, Error: fmt::Display>>(mut self, origin: O) -> Self {
@@ -54,7 +54,7 @@ impl<R> CsrfLayer<R> {
         self
     }
 
-    /// Replaces what responder a refused request.
+    /// Sets the responses to rejected requests.
     #[must_use]
     pub fn respond<R2>(self, responder: R2) -> CsrfLayer<R2> {
         CsrfLayer {

@@ -1,29 +1,34 @@
-//! Protection against cross-site request forgery: a page of another site makes a browser send a request, and the browser
-//! adds the cookies.
+//! Protection against cross-site request forgery (CSRF).
 //!
-//! [`JwtAuthLayer`](super::JwtAuthLayer) applies the rules to a request that is authenticated by a cookie.
-//! [`CsrfLayer`] applies them to every request, for routes that set a cookie rather than read one: without it a page of
-//! another site could log its visitor in as somebody else.
+//! In this attack a page of another site makes a browser send a request, and the browser adds the
+//! cookies. [`JwtAuthLayer`](super::JwtAuthLayer) applies the rules below to every request with its
+//! token in a cookie. You need [`CsrfLayer`] for routes that set a cookie, such as a login: without
+//! it, a page of another site could log its visitor in with the attacker's account.
 //!
-//! A request is allowed if any of these holds:
+//! A request is allowed if one of these rules holds:
 //!
-//! 1. Its method is `GET`, `HEAD` or `OPTIONS`, it does not ask for an upgrade, and no header overrides the method. A
-//!    WebSocket begins as a `GET` that upgrades, and a browser opens one to any site, with cookies. `Upgrade: h2c`
-//!    alone asks for HTTP/2, as Java's client and `curl --http2` do, and is no such upgrade.
+//! 1. Its method is `GET`, `HEAD` or `OPTIONS`, it does not ask for an upgrade, and no header
+//!    overrides the method. (A WebSocket starts as a `GET` with an upgrade, and browsers open one
+//!    to any site, with cookies. `Upgrade: h2c`, as Java's client and `curl --http2` send it, is
+//!    allowed.)
 //! 2. `Sec-Fetch-Site` is `same-origin` or `none`.
 //! 3. `Origin` is one of the trusted origins.
-//! 4. There is no `Sec-Fetch-Site`, and `Origin` is the request's own: host and port are those of the request's target,
-//!    or of `Host`.
+//! 4. There is no `Sec-Fetch-Site`, and `Origin` has the host and port of the request's target, or
+//!    of `Host`.
 //!
-//! Anything else gets 403, a request with neither header too: a browser sends at least one of them. A client that is no
-//! browser can authenticate with `Authorization`, or send `Sec-Fetch-Site: none`.
+//! Any other request gets 403. That includes a request with neither header: browsers always send
+//! one of them. A client that is not a browser can authenticate with `Authorization`, or send
+//! `Sec-Fetch-Site: none`.
 //!
 //! # Behind a proxy
 //!
-//! Rule 4 compares with the `Host` that arrives here. A proxy that rewrites it leaves rules 2 and 3, which is enough for
-//! browsers since 2023. `Origin` and `Sec-Fetch-Site` must arrive unchanged.
+//! `Origin` and `Sec-Fetch-Site` must arrive unchanged. Rule 4 uses the `Host` that arrives. If a
+//! proxy rewrites it, rules 2 and 3 remain; they suffice for browsers since 2023.
 //!
-//! In a test without a server nobody adds `Host`: name it, or send a whole URI, or `Sec-Fetch-Site: same-origin`.
+//! # In tests
+//!
+//! A test without a server has no `Host`. Set it, use a whole URI, or send
+//! `Sec-Fetch-Site: same-origin`.
 //!
 //! ```
 //! use tower_jwt_auth::csrf::CsrfLayer;

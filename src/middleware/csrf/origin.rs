@@ -5,10 +5,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use http::HeaderValue;
 
-/// An origin as browsers write it in the `Origin` header (RFC 6454 §6.1): scheme, host in lower case, and a port
-/// unless it is the scheme's own.
+/// An origin, as browsers write it in the `Origin` header (RFC 6454 §6.1).
 ///
-/// Any other spelling is an error, since it would never match: `https://a:08443`, `http://127.1`,
+/// It has a scheme, a host in lower case, and a port unless it is the scheme's default. Other
+/// spellings are errors, because they would never match: `https://a:08443`, `http://127.1`,
 /// `https://[0:0:0:0:0:0:0:1]`.
 ///
 /// ```
@@ -21,7 +21,7 @@ use http::HeaderValue;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(Box<str>);
 
-/// The text is no origin in the form that browsers send, and would never match one.
+/// The text is not an origin as browsers write it, and would never match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OriginError;
@@ -60,13 +60,13 @@ impl std::str::FromStr for Origin {
     }
 }
 
-/// Whether a browser writes a port like that, of a scheme with this default.
+/// Whether browsers write the port like this. `default` is that of the scheme.
 fn is_canonical_port(port: &str, default: u16) -> bool {
     let number: Result<u16, _> = port.parse();
     number.is_ok_and(|number| number != 0 && number != default && number.to_string() == port)
 }
 
-/// Whether a browser writes a host like that (WHATWG URL §3.5).
+/// Whether browsers write the host like this (WHATWG URL §3.5).
 fn is_canonical_host(host: &str) -> bool {
     if let Some(address) = host.strip_prefix('[') {
         let address = address.strip_suffix(']');
@@ -84,7 +84,7 @@ fn is_canonical_host(host: &str) -> bool {
     if !name.split('.').all(is_label) {
         return false;
     }
-    // A name that ends with a number is an IPv4 address, in one of many spellings.
+    // A name that ends with a number is an IPv4 address, which has many spellings.
     let last = name.rsplit('.').next().unwrap_or_default();
     let is_number = match last.strip_prefix("0x") {
         Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
@@ -93,7 +93,7 @@ fn is_canonical_host(host: &str) -> bool {
     !is_number || host.parse::<Ipv4Addr>().is_ok()
 }
 
-/// As browsers write an address: like `Display`, but no part of it as an IPv4 address.
+/// The address as browsers write it: like `Display`, but without IPv4 notation.
 fn serialize(address: Ipv6Addr) -> String {
     match address.segments() {
         [0, 0, 0, 0, 0, 0xffff, high, low] => format!("::ffff:{high:x}:{low:x}"),

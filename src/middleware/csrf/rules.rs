@@ -91,8 +91,8 @@ fn single<'a>(
     }
 }
 
-/// Whether `origin` names the host and port that the request was sent to. The scheme is not known here: TLS mostly
-/// ends before the server.
+/// Whether `origin` names the host and port that the request was sent to. The scheme is not known
+/// here: TLS mostly ends before the server.
 fn is_own(origin: &HeaderValue, request: RequestHead<'_>) -> bool {
     let Some((scheme, origin)) = origin
         .to_str()
@@ -113,7 +113,8 @@ fn is_own(origin: &HeaderValue, request: RequestHead<'_>) -> bool {
             _ => return false,
         },
     };
-    // A browser leaves the default port out of `Origin`; something on the way may have added it to the host.
+    // A browser leaves the default port out of `Origin`; something on the way may have added it to
+    // the host.
     let host = host.strip_suffix(default_port).unwrap_or(host);
     !host.is_empty() && host.eq_ignore_ascii_case(origin)
 }
