@@ -93,6 +93,11 @@ fn is_list_item(text: &str) -> bool {
         || digits > 0 && text[digits..].starts_with(". ")
 }
 
+/// Whether a line of Markdown is a code block by its indentation, as pictures in text are.
+fn is_indented(line: &str) -> bool {
+    line.starts_with("    ") && !line.trim_start().starts_with("//")
+}
+
 /// Paragraphs outside of code blocks, tables and headings.
 fn paragraphs(text: &str, is_markdown: bool) -> Vec<Paragraph> {
     let mut paragraphs: Vec<Paragraph> = Vec::new();
@@ -107,7 +112,11 @@ fn paragraphs(text: &str, is_markdown: bool) -> Vec<Paragraph> {
         if text.starts_with("```") {
             is_code = !is_code;
             is_open = false;
-        } else if is_code || text.is_empty() || text.starts_with(['|', '#', '<']) {
+        } else if is_code
+            || text.is_empty()
+            || text.starts_with(['|', '#', '<'])
+            || is_indented(line)
+        {
             is_open = false;
         } else if is_open && !is_list_item(text) {
             let paragraph = paragraphs.last_mut().unwrap();
