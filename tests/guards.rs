@@ -169,7 +169,7 @@ async fn claims_of_another_type_hold_nothing() {
                 .source()
                 .unwrap()
                 .to_string()
-                .contains("type asked for")
+                .contains("requested type")
         );
     }
     // But another condition may hold.

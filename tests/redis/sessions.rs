@@ -37,6 +37,22 @@ fn successor(pair: &TokenPair) -> String {
     pair.refresh_token.clone()
 }
 
+/// It may not have read yet what the other node wrote, and may soon know nothing any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_ends_what_another_has_ended_knows_it_at_once() {
+    let server = Server::start(&[]);
+    let one = node(server.client()).await;
+    let way = Proxy::to(server.port).await;
+    let other = node(way.client()).await;
+    let (ending, late) = (sessions(&one), sessions(&other));
+    let pair = ending.login(&ending.subject_named("bob")).await.unwrap();
+    way.set(Flow::StopsReads);
+    ending.end_session(pair.sid).await.unwrap();
+    assert_eq!(is_dead(&other, pair.sid), Some(false));
+    late.end_session(pair.sid).await.unwrap();
+    assert_eq!(is_dead(&other, pair.sid), Some(true));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l03_a_hundred_renewals_of_one_token_on_three_nodes() {
     let server = Server::start(&[]);

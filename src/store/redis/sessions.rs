@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use ::redis::Value;
-use tokio::time::timeout;
 
 use super::RedisStore;
 use super::error::RedisStoreError;
@@ -84,21 +83,6 @@ impl Shared {
     ) -> Result<Sealed, RedisStoreError> {
         let member = self.member(&Revocation::Session { issuer, sid, until });
         member.ok_or(RedisStoreError::Reply)
-    }
-
-    /// Waits until this node has read what that call wrote, or knows nothing any more.
-    async fn have_read(&self, ticket: &Ticket<'_>) -> Result<(), RedisStoreError> {
-        let mut place = self.place.subscribe();
-        let read = timeout(self.patience, async {
-            while ticket.read().is_none() {
-                // The sender lives as long as `self`.
-                let _ = place.changed().await;
-            }
-        });
-        match read.await {
-            Err(_) if self.health.is_fresh() => Err(RedisStoreError::Timeout),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -242,7 +226,7 @@ impl SessionStore for RedisStore {
         let name = sid.to_string();
         let member = shared.session_member(issuer, &name, revoke_until)?;
         let until = Argument::from(revoke_until.seconds_up());
-        let mut ticket = shared.ticket(true)?;
+        let mut ticket = shared.ticket(false)?;
         let script = &shared.scripts.end;
         let arguments: [&[u8]; 3] = [name.as_bytes(), &member, &until];
         let answer = shared.call_for(&ticket, script, &arguments).await?;
@@ -256,12 +240,8 @@ impl SessionStore for RedisStore {
                         .ok_or(RedisStoreError::Reply),
                 }
             }
-            // Another node has ended it, and this one may not have read of that yet.
-            Some([_, tag]) => {
-                ticket.acknowledge(bytes(tag).ok_or(RedisStoreError::Reply)?);
-                shared.have_read(&ticket).await?;
-                Ok(None)
-            }
+            // Another issuer's session.
+            Some([]) => Ok(None),
             _ => Err(RedisStoreError::Reply),
         }
     }

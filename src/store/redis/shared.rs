@@ -42,7 +42,6 @@ pub(super) struct Shared {
     pub(super) place: watch::Sender<Place>,
     pub(super) own: Own,
     pub(super) loads: AtomicU64,
-    pub(super) patience: Duration,
     /// How often the state had been read when it was last said that the server evicts keys.
     pub(super) warned: AtomicU64,
     records: Mutex<HashMap<u64, Record>>,
@@ -245,7 +244,6 @@ impl Shared {
             nodes: Mutex::default(),
             place: watch::Sender::default(),
             own: Own::default(),
-            patience,
             loads: AtomicU64::new(0),
             warned: AtomicU64::new(0),
             records: Mutex::default(),

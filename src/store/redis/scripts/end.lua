@@ -8,9 +8,12 @@ if fields[1] == own then
   till = whole(seconds_up(fields[2]))
   redis.call('DEL', key)
   redis.call('ZREM', list_key(fields[3]), sid)
-elseif fields[1] or redis.call('ZSCORE', state, own) then
-  -- Another issuer's session, or one that has ended. An entry that says nothing: who has read it
-  -- has read whatever ended the session.
-  return { {}, append() }
+elseif fields[1] then
+  -- Another issuer's session.
+  return {}
+else
+  -- If it has ended already, the caller learns until when it is revoked.
+  local ended = redis.call('ZSCORE', state, own)
+  if ended then return { {}, append(), ended } end
 end
 return { all, revoke(own, till), till }
