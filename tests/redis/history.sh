@@ -2,8 +2,8 @@
 # Random histories over Redis with faults, held against what the store promises. See
 # tests/redis/history/main.rs for what is checked.
 #
-# Without options: a short run of about three minutes: fixed seeds in all modes, and a
-# random one, which is printed. By hand:
+# Without options it is the part of the whole check: about three minutes, fixed seeds in all modes, and
+# a random seed, which is printed. By hand:
 #
 #   bash tests/redis/history.sh --seeds 30 --seconds 60 [--mode single|processes|sentinel|cluster]
 #   SEED=17 bash tests/redis/history.sh --mode cluster --seconds 60
