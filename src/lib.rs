@@ -1,4 +1,5 @@
-//! Authentication by JSON Web Tokens for axum, tower and hyper: a layer on the router, `Claims<T>` in a handler.
+//! Authentication by JSON Web Tokens for axum, tower and hyper: a layer on the router, `Claims<T>`
+//! in a handler.
 //!
 #![cfg_attr(feature = "axum", doc = "```")]
 #![cfg_attr(not(feature = "axum"), doc = "```text")]
@@ -21,16 +22,17 @@
 //! # }
 //! ```
 //!
-//! With an issuer, an audience, cookies, and tokens that stop working before they expire:
+//! With an issuer, an audience, cookies and revocation:
 //!
 //! ```
 //! # use tower_jwt_auth::{JwtAuthLayer, TokenSource};
 //! # let keys = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32]).unwrap();
 //! # let store = tower_jwt_auth::store::MemoryStore::new();
-//! let layer = JwtAuthLayer::new(keys)                       // impl Into<Trust>: a key, a KeySet, remote keys, [TrustedIssuer; N]
-//!     .issuer("https://id.example.com").audience("api")     // set => required
+//! let layer = JwtAuthLayer::new(keys) // a key, a KeySet, remote keys, or TrustedIssuers
+//!     .issuer("https://id.example.com")
+//!     .audience("api")
 //!     .sources([TokenSource::bearer(), TokenSource::cookie("__Host-access")])
-//!     .revocation(store);                                   // any RevocationStore
+//!     .revocation(store); // any RevocationStore
 //! ```
 //!
 //! # Where to look
@@ -38,55 +40,55 @@
 //! | for | see |
 //! | --- | --- |
 //! | keys: secrets, PEM, DER, JWK, JWKS documents | [`keys`] |
-//! | keys of an OpenID provider, found by its name and kept fresh | `keys::remote` (feature `jwks`) |
+//! | keys of an OpenID provider, discovered and refreshed | `keys::remote` (feature `jwks`) |
 //! | what is checked of a token, and in which order | [`verify`] |
-//! | tokens that come again, and what is kept of them | [`Verifier::cache`] |
-//! | what is answered, CORS, one's own response bodies | [`middleware`] |
-//! | protection of cookies against other sites | [`csrf`] |
-//! | tokens that stop working before they expire | [`revocation`], and [`store`] for where that is kept |
+//! | the cache of verified tokens | [`Verifier::cache`] |
+//! | responses, CORS, your own response bodies | [`middleware`] |
+//! | protection against cross-site request forgery | [`csrf`] |
+//! | revoking tokens before they expire | [`revocation`], and [`store`] for the stores |
 //! | scopes, roles, and other conditions | [`guard`] |
 //! | login, refresh tokens, logout | [`session`]; the handlers are in the module `routes` (feature `axum`) |
-//! | keys that other issuers publish | the module `keys::remote` (feature `jwks`) |
 //! | login at an OpenID provider, and logout there | [`openid`] |
-//! | minting tokens | [`SigningKey`](keys::SigningKey), [`RegisteredClaims`](claims::RegisteredClaims) |
+//! | signing tokens | [`SigningKey`](keys::SigningKey), [`RegisteredClaims`](claims::RegisteredClaims) |
 //! | changing the key that signs | [`SigningKeySet`](keys::SigningKeySet) |
 //! | setting the cookie | [`TokenCookie`](cookie::TokenCookie) |
 //! | verifying without HTTP | [`Verifier`] |
-//! | moving the time in tests | [`ManualClock`](clock::ManualClock); with feature `testing`, a whole kit |
+//! | time in tests | [`ManualClock`](clock::ManualClock); with feature `testing`, a whole kit |
 //!
 //! # What a token does not hide
 //!
-//! A signed token is not encrypted. Whoever holds it reads its claims: the browser's owner, a proxy that logs headers, a
-//! support ticket it is pasted into. The signature only keeps them from changing it. Put an identifier into a token, not a
-//! secret, and no more about a person than every holder of it may know.
+//! A signed token is not encrypted. Every holder can read its claims: the user, a proxy that logs
+//! headers, the reader of a support ticket. The signature only prevents changes. Put an identifier into
+//! a token, not a secret, and nothing about a person that its holders must not know.
 //!
-//! # Why is my token refused
+//! # Why is my token rejected?
 //!
-//! The response tells a client no more than "invalid" or "expired". The reason is [`AuthError::kind`], in the extensions
-//! of the response and, with feature `tracing`, in an event at `DEBUG` of target `tower_jwt_auth`. The example `gate` shows it
-//! for any token and key:
+//! The response says "invalid" or "expired", and nothing more. The reason is [`AuthError::kind`]. It is in
+//! the response's extensions. With feature `tracing` it is also an event at `DEBUG` with target
+//! `tower_jwt_auth`. The example `gate` shows the reason for any token and key:
 //!
 //! ```text
-//! cargo run --example gate -- --jwks keys.json --issuer https://id.example.com --audience api --explain
+//! cargo run --example gate -- --jwks keys.json --issuer https://id.example.com --audience api
+//! --explain
 //! ```
 //!
-//! | kind | look at |
+//! | kind | check |
 //! | --- | --- |
-//! | `no_fitting_key` | the token's `alg` and `kid`, and the key's. One key has one algorithm; in a set the `kid` must match |
-//! | `several_fitting_keys` | a token without `kid`: name the keys, and have the issuer write `kid` |
-//! | `bad_signature` | the secret: byte for byte the issuer's, or base64 that should have been decoded? |
+//! | `no_fitting_key` | `alg` and `kid` of the token and the key. A key has one algorithm; in a set the `kid` must match |
+//! | `several_fitting_keys` | the token has no `kid`: have the issuer add it |
+//! | `bad_signature` | the secret: is it the issuer's, byte for byte, or base64 that must be decoded first? |
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |
-//! | `wrong_issuer`, `wrong_audience` | a slash at the end, the scheme, upper case: they are compared byte for byte |
-//! | `missing_expiry` | a token without `exp` never dies, and is not accepted |
-//! | `malformed_claims` | `exp` in milliseconds or as a string, a claim twice; the error's source says where |
+//! | `wrong_issuer`, `wrong_audience` | a trailing slash, the scheme, upper case: they are compared byte for byte |
+//! | `missing_expiry` | a token without `exp` would never expire: have the issuer add it |
+//! | `malformed_claims` | `exp` in milliseconds or as a string, a duplicate claim; the error's source says where |
 //! | `issued_in_future`, `not_yet_valid`, `expired` | both clocks; [`leeway`](JwtAuthLayer::leeway) is 30 seconds |
-//! | `wrong_type` | `typ`: an ID token, a refresh token or a logout token is no access token |
-//! | `claims_mismatch` | the handler's own type: a field that the token lacks, or has as another type |
-//! | `missing_token` | the scheme (`Bearer`), the cookie's name, a proxy that strips `Authorization` |
+//! | `wrong_type` | `typ`: ID tokens, refresh tokens and logout tokens are not access tokens |
+//! | `claims_mismatch` | the handler's type: a field is missing in the token, or has another type there |
+//! | `missing_token` | the scheme (`Bearer`), the cookie's name, a proxy that removes `Authorization` |
 //! | `missing_token_id` | with a revocation store a token needs a `jti`: see [`token_id_optional`](JwtAuthLayer::token_id_optional) |
-//! | `revoked` | the store: the token itself, its session, or its subject |
-//! | `insufficient_scope` | `scope`, `scp` or your own claims; the [guard](guard) says which it looks at |
-//! | `unavailable` | the store, the condition or the issuer of the keys that did not answer in time: the error's source says why |
+//! | `revoked` | the store: the token, its session or its subject was revoked |
+//! | `insufficient_scope` | `scope`, `scp` or the claims that your [guard](guard) reads |
+//! | `unavailable` | the revocation store, a guard's condition or the issuer of the keys; the error's source says why |
 //! | `cross_site` | `Origin` or `Sec-Fetch-Site` of a request with a cookie: see [`csrf`] |
 //!
 //! # Features
@@ -95,28 +97,30 @@
 //! | --- | --- | --- |
 //! | `axum` | extractors, and `AuthError` as a rejection, through `axum-core` | yes |
 //! | `aws_lc_rs` | signatures by `aws-lc-rs` | yes |
-//! | `rust_crypto` | signatures by the crates of RustCrypto, in Rust alone, unless `aws_lc_rs` is on | no |
-//! | `tracing` | one event for each refused request, without secrets | yes |
+//! | `rust_crypto` | signatures by RustCrypto, in Rust alone, unless `aws_lc_rs` is on | no |
+//! | `tracing` | one event for each rejected request, without secrets | yes |
 //! | `embedded` | [`store`]: sessions and revocations in one file, by `redb` | no |
 //! | `redis` | [`store`]: sessions and revocations shared by many nodes, in Redis or Valkey, by `redis` | no |
-//! | `jwks` | `keys::remote`: keys that other issuers publish, by `reqwest` and `rustls` | no |
-//! | `testing` | the module `testing`: tokens, time and failures for the tests of a service | no |
+//! | `jwks` | `keys::remote`: keys that issuers publish, by `reqwest` and `rustls` | no |
+//! | `testing` | the module `testing`: tokens, time and failures for your tests | no |
 //!
-//! No feature changes what the others do.
+//! Features are additive: enabling one does not change what the rest does.
 //!
 //! # Which crypto back-end
 //!
-//! Without one no key can be made: [`KeyError::NoBackend`](keys::KeyError::NoBackend). With both, `aws_lc_rs` is used, so a
-//! dependency that enables the other changes nothing. Either has every [`Algorithm`](keys::Algorithm), accepts the other's
-//! signatures, and refuses the same weak keys. The provider that `jsonwebtoken` holds for the whole process is neither set nor
-//! asked.
+//! Enable at least one: without a back-end, making a key fails with
+//! [`KeyError::NoBackend`](keys::KeyError::NoBackend). With both, `aws_lc_rs` is used, so a dependency
+//! that enables the other changes nothing. Both support every [`Algorithm`](keys::Algorithm), and
+//! reject the same weak keys. The process-wide provider of `jsonwebtoken` is not used.
 //!
-//! Prefer `aws_lc_rs`, most of all for signing with RSA: the private operations of the crate `rsa` do not take constant time
-//! ([RUSTSEC-2023-0071](https://rustsec.org/advisories/RUSTSEC-2023-0071.html)), so who can measure them well may learn the
-//! key. Verifying is not affected. `rust_crypto` is for targets that `aws-lc-rs`, with its C, does not reach:
+//! Prefer `aws_lc_rs`, above all to sign with RSA. The private operations of the crate `rsa` are not
+//! constant-time ([RUSTSEC-2023-0071](https://rustsec.org/advisories/RUSTSEC-2023-0071.html)): an
+//! attacker who measures them may learn the key. Verification is not affected. Use `rust_crypto` for
+//! targets that `aws-lc-rs`, which contains C, does not support:
 //!
 //! ```toml
-//! tower-jwt-auth = { version = "0.1", default-features = false, features = ["axum", "rust_crypto", "tracing"] }
+//! tower-jwt-auth = { version = "0.1", default-features = false, features = ["axum", "rust_crypto",
+//! "tracing"] }
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
