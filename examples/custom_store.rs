@@ -1,7 +1,8 @@
-//! A revocation store of one's own: a directory with one file for each token that was revoked.
+//! Your own revocation store: a directory with one file per revoked token.
 //!
-//! `cargo run --example custom_store`, then paste the lines that it prints. `PORT` sets the port (default 3000), `REVOKED`
-//! the directory (default `revoked-tokens` in that of temporary files). Several processes can share it.
+//! Run `cargo run --example custom_store`, then paste the lines that it prints. `PORT` sets the
+//! port (default 3000). `REVOKED` sets the directory (default: `revoked-tokens` in the directory
+//! for temporary files). Several processes can share it.
 #![expect(clippy::print_stdout, reason = "it talks to a person")]
 
 use std::error::Error;
@@ -25,10 +26,10 @@ const ISSUER: &str = "custom-store";
 struct Directory(PathBuf);
 
 impl Directory {
-    /// The file of a token: its issuer and id in hexadecimal, since an id may hold anything, `../` for one.
+    /// The file of a token: its issuer and ID in hexadecimal, because an ID may contain `../`.
     ///
-    /// A file's name has at most 255 bytes. A token whose id makes a longer one cannot be revoked here, so it must not be
-    /// accepted either: an error, which the layer turns into 503.
+    /// A file name has at most 255 bytes. A token with a longer ID cannot be revoked here, so it
+    /// must not be accepted: it is an error, which the layer turns into 503.
     fn file(&self, token: &TokenId<'_>) -> io::Result<PathBuf> {
         let mut name = String::new();
         let issuer = token.issuer.unwrap_or_default().bytes();
@@ -46,12 +47,12 @@ impl Directory {
     async fn revoke(&self, token: &TokenId<'_>) -> io::Result<()> {
         tokio::fs::create_dir_all(&self.0).await?;
         let file = tokio::fs::File::create(self.file(token)?).await?;
-        // Revoked once it is on disk, not before.
+        // The token is revoked once the file is on disk.
         file.sync_all().await
     }
 }
 
-/// This is all that the layer needs.
+/// The layer needs nothing else.
 impl RevocationStore for Directory {
     type Error = io::Error;
 
@@ -64,11 +65,11 @@ async fn me(token: VerifiedToken) -> String {
     format!("hello {}", token.subject().unwrap_or("stranger"))
 }
 
-/// Once this has answered, the token is worth nothing.
+/// After this response the token is rejected.
 async fn logout(State(store): State<Directory>, token: VerifiedToken) -> StatusCode {
     match store.revoke(&TokenId::from(&token)).await {
         Ok(()) => StatusCode::NO_CONTENT,
-        // Not logged out, and not to be told so.
+        // The logout failed, so the client must not be told that it succeeded.
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

@@ -1,4 +1,4 @@
-//! Verifies whatever token it is given, and says why one is refused.
+//! Verifies any token, and says why it is rejected.
 //!
 //! ```text
 //! cargo run --example gate -- --jwks keys.json --issuer https://id.example.com --audience api --explain
@@ -114,7 +114,7 @@ fn text(value: OsString) -> Result<String, Box<dyn Error>> {
 
 fn read_jwks(file: &OsString) -> Result<Trust, Box<dyn Error>> {
     let jwks = JwksOptions::new()
-        .allow_secrets() // a file of one's own
+        .allow_secrets() // a trusted file
         .read(&std::fs::read_to_string(file)?)?;
     for skipped in &jwks.skipped {
         eprintln!("{skipped}");

@@ -1,7 +1,7 @@
-//! Who may do what: scopes, roles, a look into a database, and all of them together.
+//! Authorization: scopes, roles, a database query, and combinations.
 //!
-//! `cargo run --example guards --features testing` prints a token for each of three people, and the lines that try the doors.
-//! `PORT` sets the port (default 3000).
+//! `cargo run --example guards --features testing` prints tokens of three users, and `curl` lines
+//! to try. `PORT` sets the port (default 3000).
 #![expect(clippy::print_stdout, reason = "it talks to a person")]
 
 use std::collections::HashSet;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tower_jwt_auth::testing::TestIssuer;
 use tower_jwt_auth::{Allowed, Claims, JwtAuthLayer, Permission, Require};
 
-/// What the guards look at besides scopes.
+/// The claims that the guards read, besides scopes.
 #[derive(Deserialize)]
 struct Employee {
     sub: String,
@@ -24,12 +24,12 @@ struct Employee {
     roles: Vec<String>,
 }
 
-/// A role, by a closure over the claims.
+/// A role: a closure over the claims.
 fn manager() -> Require {
     Require::claims(|employee: &Employee| employee.roles.iter().any(|role| role == "manager"))
 }
 
-/// A condition that asks somebody else, and is waited for no longer than a second.
+/// A condition that asks another service, for at most one second.
 fn on_duty(rota: Rota) -> Require {
     Require::claims_async(move |employee: Arc<Employee>| {
         let rota = rota.clone();
@@ -47,7 +47,7 @@ impl Rota {
     }
 }
 
-/// A permission that a handler names in its signature.
+/// A permission that a handler has in its signature.
 struct Approve;
 
 impl Permission for Approve {

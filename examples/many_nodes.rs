@@ -1,8 +1,9 @@
-//! Two nodes of a service with one Redis: who logs out at the one is refused at the other.
+//! Two nodes with one Redis: a logout on one node is effective on the other.
 //!
-//! `cargo run --example many_nodes --features redis`, then paste the lines that it prints. It needs a Redis or Valkey, of version 7.0 or
-//! later: start one by `redis-server` or `docker run -p 6379:6379 redis`, or set `REDIS_URL`. `PORT` sets the first node's port
-//! (default 3000); the second has the next one.
+//! Start a Redis or Valkey 7.0 or later, with `redis-server` or `docker run -p 6379:6379 redis`, or
+//! set `REDIS_URL`. Run `cargo run --example many_nodes --features redis`, then paste the lines
+//! that it prints. `PORT` sets the first node's port (default 3000). The second node has the next
+//! one.
 #![expect(clippy::print_stdout, reason = "it talks to a person")]
 
 use std::error::Error;
@@ -21,12 +22,12 @@ use tower_jwt_auth::{JwtAuthLayer, VerifiedToken};
 
 const ISSUER: &str = "many-nodes";
 
-/// What every node of a deployment has in common. A real one reads them from its configuration.
+/// The secrets that all nodes share. A real service reads them from its configuration.
 const SIGNING_SECRET: [u8; 32] = [1; 32];
 const REFRESH_SECRET: [u8; 32] = [2; 32];
 const STORE_SECRET: [u8; 32] = [3; 32];
 
-/// A real service checks a password in between, and hands out the refresh token too.
+/// A real service checks a password, and returns the refresh token too.
 async fn login(State(sessions): State<Sessions<RedisStore>>) -> Result<String, StatusCode> {
     let tokens = sessions.login(&sessions.subject_named("alice")).await;
     let tokens = tokens.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
@@ -37,19 +38,20 @@ async fn me(token: VerifiedToken) -> String {
     format!("hello {}", token.subject().unwrap_or("stranger"))
 }
 
-/// Once this has answered, the session's tokens are worth nothing on this node, and on the other a few milliseconds later.
+/// After this response this node rejects the session's tokens. The other node does so milliseconds
+/// later.
 async fn logout(
     State(sessions): State<Sessions<RedisStore>>,
     token: VerifiedToken,
 ) -> Result<StatusCode, StatusCode> {
     let sid = sessions.session_of(&token);
     let ended = sessions.end_session(sid.map_err(|_| StatusCode::FORBIDDEN)?);
-    // Not logged out, and not to be told so.
+    // The logout failed, so the client must not be told that it succeeded.
     ended.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A node, as it would run in a process of its own.
+/// A node. In a real deployment each node is a process.
 async fn node(redis: Client) -> Result<Router, Box<dyn Error>> {
     let store = RedisStoreOptions::new(STORE_SECRET)?.connect(redis).await?;
     store.ready(Duration::from_secs(10)).await?;

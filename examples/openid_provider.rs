@@ -1,11 +1,13 @@
-//! A service that accepts the access tokens of an OpenID provider, and says what it found there and why a token is refused.
+//! An API for the access tokens of an OpenID provider. It prints the provider's keys, and why a
+//! token is rejected.
 //!
 //! ```text
 //! ISSUER=https://id.example.com AUDIENCE=api cargo run --example openid_provider --features jwks
 //! curl -i http://127.0.0.1:3000/claims -H "Authorization: Bearer $TOKEN"
 //! ```
 //!
-//! `PORT` sets the port (default 3000), `TYP` the `typ` that tokens must have (`at+jwt`, where the provider follows RFC 9068).
+//! `PORT` sets the port (default 3000). `TYP` sets the required `typ` of tokens: `at+jwt` if the
+//! provider follows RFC 9068.
 #![expect(clippy::print_stdout, reason = "it talks to a person")]
 
 use std::error::Error;
@@ -26,7 +28,7 @@ async fn claims(token: VerifiedToken) -> impl IntoResponse {
     )
 }
 
-/// The reason is for whoever runs the service; the response tells a client no more than it may know.
+/// Logs the reason for the operator. The client does not learn it.
 async fn explain(response: Response) -> Response {
     if let Some(error) = response.extensions().get::<AuthError>() {
         println!("refused: {}", chain(error));
@@ -60,7 +62,7 @@ fn print(state: &RemoteKeysState) {
     }
 }
 
-/// Prints what has changed, every few seconds.
+/// Prints changes of the keys every few seconds.
 async fn watch(keys: RemoteKeys) {
     let mut seen = 0;
     let mut pause = tokio::time::interval(Duration::from_millis(250));

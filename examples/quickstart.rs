@@ -1,9 +1,9 @@
-//! A service that logs a demo user in, knows who calls it and what they may do, and logs them out.
+//! A service with login, protected routes, scopes and logout.
 //!
-//! `cargo run --example quickstart`, then paste the lines that it prints.
+//! Run `cargo run --example quickstart`, then paste the lines that it prints.
 //!
-//! `PORT` sets the port (default 3000), `JWT_SECRET` the secret (at least 32 bytes; default: a random one, which is gone
-//! with the process).
+//! `PORT` sets the port (default 3000). `JWT_SECRET` sets the secret, at least 32 bytes. By default
+//! it is random, and tokens end with the process.
 #![expect(clippy::print_stdout, reason = "it talks to a person")]
 
 use std::error::Error;
@@ -29,7 +29,7 @@ use tower_jwt_auth::{Claims, JwtAuthLayer, Require, TokenSource, VerifiedToken};
 const ISSUER: &str = "quickstart";
 const LIFETIME: Duration = Duration::from_secs(300);
 
-/// What our tokens say. `flatten` adds `sub`, `iss`, `exp`, `iat` and `jti`.
+/// The claims of our tokens. `flatten` adds `sub`, `iss`, `exp`, `iat` and `jti`.
 #[derive(Serialize)]
 struct AccessToken {
     name: &'static str,
@@ -38,7 +38,7 @@ struct AccessToken {
     registered: RegisteredClaims,
 }
 
-/// What a handler wants to know of it.
+/// The claims that a handler reads.
 #[derive(Deserialize, Serialize)]
 struct User {
     sub: String,
@@ -71,7 +71,7 @@ async fn login(
     State(service): State<Arc<Service>>,
     Json(credentials): Json<Credentials>,
 ) -> Result<Response, StatusCode> {
-    // A real service asks its user database, compares a password hash, and knows which scopes a user may have.
+    // A real service checks a password hash from its user database, and looks up the user's scopes.
     if (credentials.username.as_str(), credentials.password.as_str()) != ("demo", "demo") {
         return Err(StatusCode::UNAUTHORIZED);
     }
@@ -101,14 +101,14 @@ fn token_for_demo(service: &Service, scope: String) -> Result<Response, Box<dyn 
     Ok((headers, Json(body)).into_response())
 }
 
-/// Once this has answered, the token is worth nothing, in whichever way it comes.
+/// After this response the token is rejected, from header and cookie alike.
 async fn logout(
     State(service): State<Arc<Service>>,
     token: VerifiedToken,
 ) -> Result<Response, StatusCode> {
     let id = TokenId::from(&token);
     let revocation = Revocation::of_token(&id).ok_or(StatusCode::BAD_REQUEST)?;
-    // What could not be revoked must not be called a logout.
+    // If the revocation failed, the client must not be told that it is logged out.
     let revoked = service.store.revoke(&revocation);
     revoked.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     let cleared = service.cookie.clear();
@@ -130,7 +130,7 @@ fn app(service: Service) -> Router {
 
     let open = Router::new()
         .route("/login", post(login))
-        // A login sets a cookie, so no other site may cause one.
+        // A login sets a cookie, so other sites must not be able to send one.
         .layer(CsrfLayer::new());
 
     protected.merge(open).with_state(Arc::new(service))

@@ -1,17 +1,18 @@
-//! "Log in with …": authorization code with PKCE at any OpenID provider, the ID token verified here, then a session of one's own.
+//! "Log in with …": the authorization code flow with PKCE at any OpenID provider. The service
+//! verifies the ID token and starts its own session.
 //!
 //! ```text
 //! ISSUER=https://id.example.com CLIENT_ID=… CLIENT_SECRET=… cargo run --example social_login --features jwks
 //! ```
 //!
-//! Then open the address that it prints. The provider has to know two addresses of this client: `{ORIGIN}/callback` as redirect URI, and, if a
-//! logout there is to end the session here, `{ORIGIN}/backchannel-logout`.
+//! Then open the address that it prints. Register `{ORIGIN}/callback` as a redirect URI at the
+//! provider. Register `{ORIGIN}/backchannel-logout` if a logout there must end the session here.
 //!
 //! | variable | | default |
 //! | --- | --- | --- |
-//! | `ISSUER` | the provider, as its tokens name it | |
-//! | `CLIENT_ID`, `CLIENT_SECRET` | as the provider knows this client; no secret for a public client | |
-//! | `PORT` | where it listens, on 127.0.0.1 | 3000 |
+//! | `ISSUER` | the provider: `iss` of its tokens | |
+//! | `CLIENT_ID`, `CLIENT_SECRET` | from the provider; a public client has no secret | |
+//! | `PORT` | the port on 127.0.0.1 | 3000 |
 //! | `ORIGIN` | the address of this service for browsers and for the provider | `http://localhost:{PORT}` |
 #![expect(clippy::print_stdout, reason = "it talks to a person")]
 
@@ -48,13 +49,13 @@ use tower_jwt_auth::session::{RefreshKeys, SessionError, SessionErrorKind, Sessi
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::{Claims, JwtAuthLayer, TokenSource};
 
-/// How long a person may take to log in at the provider.
+/// How long a user may take to log in at the provider.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A provider's answer with all its tokens takes less.
+/// More than any provider's token response.
 const LONGEST_ANSWER: usize = 256 * 1024;
 
-/// The client of RFC 6749, whose token responses hold an ID token too.
+/// An OAuth 2.0 client (RFC 6749) whose token responses have an ID token.
 type Provider = Client<
     BasicErrorResponse,
     StandardTokenResponse<IdTokenField, BasicTokenType>,
@@ -77,12 +78,12 @@ impl ExtraTokenFields for IdTokenField {}
 
 struct Service {
     provider: Provider,
-    /// Whether every answer of the provider says whose it is.
+    /// Whether every authorization response of the provider has `iss` (RFC 9207).
     announces_issuer: bool,
     http: reqwest::Client,
     id_tokens: IdTokenVerifier,
     logins: ProviderSessions<MemoryStore>,
-    /// Signs what a login needs to remember until the person comes back. The browser keeps it, so no server has to.
+    /// Signs the state of a login in progress. The browser keeps that state in a cookie.
     login_key: SigningKey,
     login_cookie: TokenCookie,
     routes: SessionRoutes<MemoryStore>,
@@ -104,7 +105,8 @@ impl Service {
     }
 }
 
-/// What is known of a person. Stands for a table of users, whose key is the provider's `sub`: never the e-mail address.
+/// The users. A real service has a table whose key is the provider's `sub`, never the e-mail
+/// address.
 #[derive(Clone, Default)]
 struct People(Arc<Mutex<HashMap<String, Person>>>);
 
@@ -126,20 +128,20 @@ impl People {
     }
 }
 
-/// A login that has begun.
+/// A login in progress.
 #[derive(Deserialize, Serialize)]
 struct PendingLogin {
     state: String,
     nonce: String,
     pkce_verifier: String,
-    /// The session that this browser has already.
+    /// The session that this browser has now.
     replaces: Option<String>,
     #[serde(flatten)]
     registered: RegisteredClaims,
 }
 
 async fn login(State(service): App, headers: HeaderMap) -> Result<Response, Failure> {
-    // From elsewhere a browser withholds the refresh cookie: let the person click on the page.
+    // A browser that comes from another site does not send the refresh cookie: the user must click.
     if headers
         .get("sec-fetch-site")
         .is_some_and(|site| site == "cross-site")
@@ -169,7 +171,7 @@ async fn login(State(service): App, headers: HeaderMap) -> Result<Response, Fail
     Ok(([(SET_COOKIE, cookie)], Redirect::to(url.as_str())).into_response())
 }
 
-/// What the provider sends the person back with.
+/// The authorization response.
 #[derive(Deserialize)]
 struct Callback {
     state: String,
@@ -184,11 +186,11 @@ async fn callback(
     Claims(pending): Claims<PendingLogin>,
     Query(callback): Query<Callback>,
 ) -> Result<Response, Failure> {
-    // Somebody else's login must not end in this browser.
+    // An attacker's login must not complete in this browser.
     if CsrfToken::new(callback.state.clone()) != CsrfToken::new(pending.state.clone()) {
         return Err(Failure::refused("this login did not begin in this browser"));
     }
-    // Whatever comes of it: what this login began with serves no other.
+    // Even if the login fails, its state must not be used again.
     let forget = [(SET_COOKIE, service.login_cookie.clear()?)];
     let ended = finish(&service, &pending, callback).await;
     Ok((AppendHeaders(forget), ended).into_response())
@@ -230,18 +232,18 @@ async fn finish(
     let begun = sessions
         .begin(&sessions.subject_named(id_token.subject()))
         .await?;
-    // The browser is about to forget the tokens of its session before: nobody could end it.
+    // End the session that this login replaces: the browser is about to lose its tokens.
     if let Some(old) = pending.replaces.as_deref().and_then(SessionId::parse) {
         sessions.end_session(old).await?;
     }
-    // So that a logout there finds the session here.
+    // A logout at the provider then finds this session.
     let tokens = service.logins.complete(begun, &id_token).await?;
     let cookies = service.routes.cookies().set(&tokens)?;
     let cookies = AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)));
     Ok((cookies, Redirect::to("/")).into_response())
 }
 
-/// No layer: with a cookie whose session has ended, this is still the page to log in with.
+/// Without the layer: a user with the cookie of an ended session must still see the login page.
 async fn page() -> Response {
     let policy = "default-src 'none'; script-src 'self'; connect-src 'self'; form-action 'self'; \
          base-uri 'none'; frame-ancestors 'none'";
@@ -259,7 +261,7 @@ const PAGE: &str = "<!doctype html>
 <noscript><p>This page needs JavaScript.</noscript>
 ";
 
-/// The access token counts for minutes, the session for days: the page renews.
+/// The access token lives for minutes, the session for days: the page refreshes.
 const SCRIPT: &str = r#"
 const me = () => fetch('/me');
 let answer = await me();
@@ -282,7 +284,7 @@ async fn script() -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)
 }
 
-/// The ready-made logout, and back to the page: also if there was no session any more.
+/// Logs out, and returns to the page even if the session had ended.
 async fn leave(State(service): App, request: Request) -> Response {
     let ended = service.routes.logout()(request).await;
     if ended.status().is_success() || ended.status() == StatusCode::UNAUTHORIZED {
@@ -296,7 +298,7 @@ async fn leave(State(service): App, request: Request) -> Response {
     }
 }
 
-/// What a person is told.
+/// The page that a user sees.
 struct Failure(StatusCode, &'static str);
 
 impl Failure {
@@ -353,7 +355,7 @@ async fn send(http: reqwest::Client, request: HttpRequest) -> io::Result<HttpRes
     Ok(answer)
 }
 
-/// Where the provider wants people and codes to be sent (OpenID Connect Discovery 1.0 §3).
+/// The provider's metadata (OpenID Connect Discovery 1.0 §3).
 #[derive(Deserialize)]
 struct Metadata {
     issuer: String,
@@ -422,7 +424,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let login_key = SigningKey::generate(Algorithm::HS256)?;
     let login_cookie = TokenCookie::new("__Host-login")?;
-    // The answer of the provider counts only in the browser where the login began.
+    // The authorization response is valid only in the browser where the login began.
     let pending = JwtAuthLayer::new(login_key.verifying_key())
         .typ("login+jwt")
         .sources([TokenSource::cookie(login_cookie.name())]);

@@ -1,4 +1,4 @@
-//! What only a demonstration has: nothing here belongs into a service.
+//! Parts for the demonstration only. Do not copy them into a service.
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,7 +19,7 @@ use tower_jwt_auth::session::{SessionErrorKind, SessionEvent};
 
 use crate::{App, Problem, Service, age, refresh_token};
 
-/// The outage, the thief, and what has happened.
+/// The outage, the thief, and the event log.
 pub(crate) struct Demo {
     outage: AtomicBool,
     loot: Mutex<Option<String>>,
@@ -39,7 +39,7 @@ struct Entry {
     at: u64,
     kind: &'static str,
     who: String,
-    /// The beginning of the session's id.
+    /// The beginning of the session's ID.
     session: Option<String>,
 }
 
@@ -55,7 +55,7 @@ impl Demo {
         }
     }
 
-    /// Fails while the outage lasts, as a user database that cannot be reached.
+    /// Fails during the outage, like a user database that cannot be reached.
     pub(crate) fn reachable(&self) -> io::Result<()> {
         if self.outage.load(Ordering::Relaxed) {
             return Err(io::Error::other("an outage, for the demonstration"));
@@ -63,8 +63,8 @@ impl Demo {
         Ok(())
     }
 
-    /// For [`Sessions::on_event`](tower_jwt_auth::session::Sessions::on_event). A real service would write to the person:
-    /// "somebody used an old token of yours".
+    /// For [`Sessions::on_event`](tower_jwt_auth::session::Sessions::on_event). A real service
+    /// would notify the user of a reused token.
     pub(crate) fn note_event(&self, event: &SessionEvent<'_>) {
         let session = event.sid.map(|sid| sid.to_string());
         self.note(event.kind.name(), event.subject.name, session.as_deref());
@@ -89,7 +89,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Everybody may see it, so that the page can say why its session is gone.
+/// Anybody may read it, so that the page can say why its session ended.
 pub(crate) async fn state(State(service): App) -> Response {
     let demo = &service.demo;
     let entries: Vec<_> = lock(&demo.log).entries.iter().cloned().collect();
@@ -109,7 +109,7 @@ pub(crate) fn actions() -> Router<Arc<Service>> {
         .route("/demo/outage", post(toggle_outage))
 }
 
-/// Remembers the refresh token of this request, as malware on the person's device could.
+/// Steals the refresh token of this request, as malware on the user's device could.
 async fn steal(State(service): App, headers: HeaderMap) -> Result<Response, Problem> {
     let token = refresh_token(&headers).ok_or(Problem::NOTHING_TO_STEAL)?;
     *lock(&service.demo.loot) = Some(token.to_owned());
@@ -117,7 +117,7 @@ async fn steal(State(service): App, headers: HeaderMap) -> Result<Response, Prob
     Ok(Json(json!({ "loot": true })).into_response())
 }
 
-/// The thief, elsewhere, renews with the stolen token, and keeps what that gets.
+/// The thief refreshes with the stolen token, and keeps the result.
 async fn replay(State(service): App) -> Result<Response, Problem> {
     let demo = &service.demo;
     let token = lock(&demo.loot).take().ok_or(Problem::NO_LOOT)?;
@@ -131,7 +131,7 @@ async fn replay(State(service): App) -> Result<Response, Problem> {
                 *lock(&demo.loot) = Some(token);
                 return Err(error.into());
             }
-            // That the theft was noticed is in the log already.
+            // The event log says that the reuse was detected.
             SessionErrorKind::Stolen => "stolen",
             _ => "thief_refused",
         },
@@ -150,7 +150,7 @@ async fn toggle_outage(State(service): App) -> Response {
     Json(json!({ "outage": outage })).into_response()
 }
 
-/// Takes one's own role of admin away, or gives it back: the next access token says so.
+/// Removes the user's admin role, or restores it. The next access token has the new roles.
 pub(crate) async fn toggle_admin(
     State(service): App,
     token: VerifiedToken,

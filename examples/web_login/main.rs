@@ -1,19 +1,20 @@
-//! A page where people log in, stay logged in, see where else they are, and watch a stolen refresh token end its session.
+//! A web page with login and a list of the user's sessions. It shows how the reuse of a stolen
+//! refresh token ends its session.
 //!
-//! `cargo run --example web_login --features embedded`, then open the address that it prints.
+//! Run `cargo run --example web_login --features embedded`, then open the address that it prints.
 //!
 //! | variable | | default |
 //! | --- | --- | --- |
-//! | `PORT` | where it listens, on 127.0.0.1 | 3000 |
-//! | `ACCESS_SECONDS` | how long an access token counts | 60: short, so that the page is seen to renew |
-//! | `GRACE_SECONDS` | how long the refresh token before the current one counts | 3 |
-//! | `IDLE_SECONDS` | how long a session lives that is not renewed | 1,209,600: 14 days |
-//! | `STORE` | the file of the sessions | one in the directory of temporary files, named after the port |
-//! | `REFRESH_SECRET` | what refresh tokens are authenticated with, at least 32 bytes | a random one |
-//! | `PLAIN_COOKIES` | if set, cookies without `Secure`, for browsers that take none over plain HTTP (Safari) | |
+//! | `PORT` | the port on 127.0.0.1 | 3000 |
+//! | `ACCESS_SECONDS` | the lifetime of an access token | 60: short, so that you see the page refresh |
+//! | `GRACE_SECONDS` | how long the previous refresh token works | 3 |
+//! | `IDLE_SECONDS` | how long a session lives without a refresh | 1,209,600: 14 days |
+//! | `STORE` | the file of the sessions | a temporary file, named after the port |
+//! | `REFRESH_SECRET` | the secret of refresh tokens, at least 32 bytes | random |
+//! | `PLAIN_COOKIES` | if set, cookies without `Secure`, for Safari over plain HTTP | |
 //!
-//! `main.rs` is what a service of one's own would do too. `users.rs` stands for its user database, and `demo.rs` for what only a
-//! demonstration has: a thief, an outage, and an event log that everyone can read.
+//! `main.rs` is what your service would do. `users.rs` stands for its user database. `demo.rs` is
+//! for the demonstration only: a thief, an outage, and an event log that anybody can read.
 #![expect(clippy::print_stdout, reason = "it talks to a person")]
 
 mod demo;
@@ -49,8 +50,8 @@ use users::Users;
 
 type Store = EmbeddedStore;
 
-/// On disk: with `REFRESH_SECRET`, sessions outlive the process. Access tokens of the old signing key are refused then, and the
-/// page renews them.
+/// Sessions on disk. With `REFRESH_SECRET` they outlive the process. Access tokens of the old
+/// signing key are then rejected, and the page refreshes.
 async fn open_store(port: u16) -> Result<Store, Box<dyn Error>> {
     let file = std::env::var_os("STORE").map_or_else(
         || std::env::temp_dir().join(format!("web_login-{port}.redb")),
@@ -67,7 +68,8 @@ struct Service {
 
 type App = State<Arc<Service>>;
 
-/// Nothing but this server's own files, no inline script or style, no other site's frame, and no markup out of strings.
+/// Allows this server's files only: no inline script or style, no foreign frames, no markup from
+/// strings.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
@@ -77,8 +79,8 @@ struct Credentials {
     password: String,
 }
 
-/// The same work and the same answer whether the name is wrong or the password. That a person is blocked is told only to
-/// who knows the password.
+/// The same work and the same response for a wrong name and a wrong password. Only a user who knows
+/// the password learns that the account is blocked.
 async fn login(
     State(service): App,
     headers: HeaderMap,
@@ -86,13 +88,13 @@ async fn login(
 ) -> Result<Response, Problem> {
     let Credentials { username, password } = credentials;
     let sessions = service.routes.sessions();
-    // Before the password is looked at: who is blocked, or logged out everywhere, while that takes its time stays out.
+    // Before the password check: a block or logout everywhere during that check prevents the login.
     let pending = sessions.begin(&sessions.subject_named(&username)).await;
     if !service.users.check(&username, password).await? {
         return Err(Problem::WRONG_PASSWORD);
     }
     let pending = pending?.label(device(&headers));
-    // The browser is about to forget the tokens of its session before: nobody could end it.
+    // End the session that this login replaces: the browser is about to lose its tokens.
     let old = refresh_token(&headers).and_then(|token| sessions.session_named_by(token));
     if let Some(old) = old {
         sessions.end_session(old).await?;
@@ -112,7 +114,7 @@ fn refresh_token(headers: &HeaderMap) -> Option<&str> {
     })
 }
 
-/// What a list of sessions can say of a browser, as far as it can be believed.
+/// The name of a browser for the list of sessions, from a header that anybody can forge.
 fn device(headers: &HeaderMap) -> String {
     let agent = headers
         .get(USER_AGENT)
@@ -122,7 +124,7 @@ fn device(headers: &HeaderMap) -> String {
         let found = known.iter().find(|(mark, _)| agent.contains(mark));
         found.map_or(otherwise, |(_, name)| name)
     };
-    // Browsers claim to be each other: the order counts.
+    // Browsers name each other in this header, so the order matters.
     let browser = first(
         &[
             ("Edg/", "Edge"),
@@ -154,7 +156,7 @@ fn set_cookies<const N: usize>(
     AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)))
 }
 
-/// Who is logged in, and for how long the access token counts.
+/// The user, and the remaining lifetime of the access token.
 async fn me(State(service): App, token: VerifiedToken, Claims(claims): Claims<Value>) -> Response {
     let now = service.routes.sessions().current_clock().now();
     let left = token.expires_at().since_epoch().saturating_sub(age(now));
@@ -190,7 +192,7 @@ async fn list_sessions(
     Ok(Json(list.iter().map(shown).collect()))
 }
 
-/// Ends one of one's own sessions: another device, or a browser one has forgotten to log out.
+/// Ends another session of the user, on another device for example.
 async fn end_session(
     State(service): App,
     token: VerifiedToken,
@@ -215,7 +217,7 @@ async fn logout_everywhere(State(service): App, token: VerifiedToken) -> Result<
     Ok((StatusCode::NO_CONTENT, set_cookies(cookies)).into_response())
 }
 
-/// What went wrong, as `application/problem+json` (RFC 9457), like the answers of the crate.
+/// An error as `application/problem+json` (RFC 9457), like the responses of the crate.
 struct Problem {
     status: StatusCode,
     detail: &'static str,
@@ -307,7 +309,7 @@ async fn harden(mut response: Response) -> Response {
 fn app(service: Service) -> Router {
     let routes = service.routes.clone();
 
-    // The layer checks that a cookie does not come from another site.
+    // The layer rejects a cookie from another site.
     let protected = Router::new()
         .route("/me", get(me))
         .route("/sessions", get(list_sessions))
@@ -316,7 +318,7 @@ fn app(service: Service) -> Router {
         .route("/demo/role", post(demo::toggle_admin))
         .route_layer(routes.auth_layer());
 
-    // Nobody is logged in here yet, and still no other site may log anyone in.
+    // Protects the login: other sites must not be able to log a visitor in.
     let open = Router::new()
         .route("/login", post(login))
         .merge(demo::actions())
@@ -338,7 +340,7 @@ fn app(service: Service) -> Router {
         .merge(protected)
         .merge(open)
         .with_state(Arc::new(service))
-        // Outside of all else, so that no answer goes without.
+        // Outermost, so that every response has these headers.
         .layer(map_response(harden))
 }
 

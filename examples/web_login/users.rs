@@ -1,4 +1,4 @@
-//! Stands for a user database: three people, with their passwords hashed as they should be.
+//! Stands for a user database: three users with hashed passwords.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use tokio::task::spawn_blocking;
 
 use crate::Problem;
 
-/// The one who may not log in.
+/// A user who is blocked.
 pub(crate) const BLOCKED: &str = "carol";
 
-/// The page shows these too.
+/// The page shows these roles too.
 const DEMO: [(&str, &str, &str, bool); 3] = [
     ("alice", "Alice Example", "correct horse", true),
     ("bob", "Bob Example", "battery staple", false),
@@ -26,7 +26,7 @@ pub(crate) struct Users(Arc<Inner>);
 
 struct Inner {
     users: Vec<User>,
-    /// What a password is compared with where there is no such user, so that it takes as long.
+    /// A hash to compare with if there is no such user, so that the time is the same.
     nobody: Password,
 }
 
@@ -37,7 +37,7 @@ struct User {
     password: Password,
 }
 
-/// What an access token says of a person, besides who it is.
+/// The claims of an access token, besides the registered ones.
 #[derive(Serialize)]
 pub(crate) struct Access {
     name: &'static str,
@@ -64,12 +64,12 @@ impl Users {
         self.0.users.iter().find(|user| user.id == id)
     }
 
-    /// Whether there is such a user with this password. A real service limits how often it may be asked: by address,
-    /// and by name.
+    /// Whether there is a user with this password. A real service limits the attempts by address
+    /// and name.
     pub(crate) async fn check(&self, id: &str, password: String) -> Result<bool, Problem> {
         let known = self.find(id).is_some();
         let (users, id) = (self.clone(), id.to_owned());
-        // It takes long on purpose, and other requests are not to wait for it.
+        // Hashing is slow on purpose, so it runs on a thread for blocking work.
         let matches = spawn_blocking(move || {
             let stored = users
                 .find(&id)
@@ -80,7 +80,7 @@ impl Users {
         Ok(known & matches)
     }
 
-    /// Asked at login and at each renewal.
+    /// Called at login and at every refresh.
     pub(crate) fn claims(&self, id: &str) -> Option<Access> {
         let user = self.find(id)?;
         let admin = user.admin.load(Ordering::Relaxed);
@@ -90,7 +90,7 @@ impl Users {
         })
     }
 
-    /// Gives the role of admin, or takes it away. Whether the user has it now.
+    /// Adds or removes the admin role. Returns whether the user has it now.
     pub(crate) fn toggle_admin(&self, id: &str) -> Option<bool> {
         let user = self.find(id)?;
         Some(!user.admin.fetch_not(Ordering::Relaxed))
@@ -103,7 +103,7 @@ struct Password {
 }
 
 impl Password {
-    /// As OWASP has it for PBKDF2 with HMAC-SHA-256.
+    /// What OWASP recommends for PBKDF2 with HMAC-SHA-256.
     const ITERATIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(600_000 - 1);
 
     fn new(password: &str) -> Result<Self, Unspecified> {
