@@ -491,6 +491,12 @@ fn warn_of_eviction(_: &str, _: bool) {}
 /// Tells the server, and so the other nodes, what this one holds and they may not. Each page is a
 /// write of this node's own: if it is not read, the server has lost it, and all is restored again.
 async fn restore(shared: &Shared) -> Result<(), RedisStoreError> {
+    // First, because they are few, and each blocks or logs out a whole user.
+    restore_subjects(shared).await?;
+    restore_members(shared).await
+}
+
+async fn restore_members(shared: &Shared) -> Result<(), RedisStoreError> {
     let now = shared.now_in_seconds();
     let leeway = Shared::LEEWAY_SECONDS;
     let held = shared.set.held();
@@ -512,8 +518,10 @@ async fn restore(shared: &Shared) -> Result<(), RedisStoreError> {
         let tag = shared.call_for(&ticket, script, &arguments).await?;
         ticket.acknowledge(bytes(&tag).ok_or(RedisStoreError::Reply)?);
     }
-    drop(members);
-    drop(held);
+    Ok(())
+}
+
+async fn restore_subjects(shared: &Shared) -> Result<(), RedisStoreError> {
     let longest = Argument::from(shared.longest_lifetime().as_secs());
     for page in shared.live_subjects().chunks(SUBJECTS) {
         let record = |id: &u64| {
