@@ -93,7 +93,7 @@ async fn login(
     }
     let pending = pending?.label(device(&headers));
     // The browser is about to forget the tokens of its session before: nobody could end it.
-    let old = refresh_token(&headers).and_then(|token| sessions.session_named_by(token));
+    let old = refresh_token(&headers).and_then(|token| sessions.session_of_refresh_token(token));
     if let Some(old) = old {
         sessions.end_session(old).await?;
     }
@@ -394,7 +394,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     sessions.block(&blocked).await?;
 
     let service = Service {
-        routes: SessionRoutes::with_cookies(sessions, cookies),
+        routes: SessionRoutes::new(sessions)?.with_cookies(cookies),
         users,
         demo,
     };

@@ -35,7 +35,7 @@ pub enum OpenIdErrorKind {
     /// The `nonce` is not the one that was sent: the token was made for another login.
     WrongNonce,
     /// `aud` names somebody else besides the client (OpenID Connect Core 1.0 §3.1.3.7).
-    OtherAudience,
+    UntrustedAudience,
     /// `azp` is missing where `aud` names several.
     MissingAuthorizedParty,
     /// `azp` is not the client.
@@ -46,13 +46,13 @@ pub enum OpenIdErrorKind {
     AuthenticationTooOld,
 
     /// `events` does not say that it is a logout token.
-    NoLogoutEvent,
+    MissingLogoutEvent,
     /// A logout token has no `nonce`: it could pass for an ID token.
     NonceInLogoutToken,
     /// The logout token has no `jti`.
     MissingTokenId,
     /// The logout token has neither `sub` nor `sid`.
-    NobodyLoggedOut,
+    MissingSubjectAndSession,
     /// The logout token was issued too long ago.
     IssuedTooLongAgo,
 }
@@ -84,15 +84,15 @@ impl OpenIdErrorKind {
             Self::MissingNonce => "missing_nonce",
             Self::UnexpectedNonce => "unexpected_nonce",
             Self::WrongNonce => "wrong_nonce",
-            Self::OtherAudience => "other_audience",
+            Self::UntrustedAudience => "untrusted_audience",
             Self::MissingAuthorizedParty => "missing_authorized_party",
             Self::WrongAuthorizedParty => "wrong_authorized_party",
             Self::MissingAuthenticationTime => "missing_authentication_time",
             Self::AuthenticationTooOld => "authentication_too_old",
-            Self::NoLogoutEvent => "no_logout_event",
+            Self::MissingLogoutEvent => "missing_logout_event",
             Self::NonceInLogoutToken => "nonce_in_logout_token",
             Self::MissingTokenId => "missing_token_id",
-            Self::NobodyLoggedOut => "nobody_logged_out",
+            Self::MissingSubjectAndSession => "missing_subject_and_session",
             Self::IssuedTooLongAgo => "issued_too_long_ago",
         }
     }
@@ -124,15 +124,15 @@ impl fmt::Display for OpenIdErrorKind {
             Self::MissingNonce => "nonce is missing",
             Self::UnexpectedNonce => "the token has a nonce, and none was sent",
             Self::WrongNonce => "nonce is not the one that was sent",
-            Self::OtherAudience => "aud names somebody else too",
+            Self::UntrustedAudience => "aud names somebody else too",
             Self::MissingAuthorizedParty => "azp is missing, and aud names several",
             Self::WrongAuthorizedParty => "azp is not the client",
             Self::MissingAuthenticationTime => "auth_time is missing",
             Self::AuthenticationTooOld => "the authentication is too old",
-            Self::NoLogoutEvent => "events does not tell of a logout",
+            Self::MissingLogoutEvent => "events does not tell of a logout",
             Self::NonceInLogoutToken => "a logout token has no nonce",
             Self::MissingTokenId => "jti is missing",
-            Self::NobodyLoggedOut => "both sub and sid are missing",
+            Self::MissingSubjectAndSession => "both sub and sid are missing",
             Self::IssuedTooLongAgo => "the token was issued too long ago",
         })
     }

@@ -88,7 +88,7 @@ impl IdTokenVerifier {
 
     /// Accepts `aud` that name `audience` besides the client.
     #[must_use]
-    pub fn other_audience(mut self, audience: impl Into<String>) -> Self {
+    pub fn additional_audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into().into());
         self
     }
@@ -228,7 +228,7 @@ impl IdTokenVerifier {
             name == &*self.client_id || others.iter().any(|other| name == &**other)
         };
         if !token.audience().all(|name| is_known(name, &self.audiences)) {
-            return Err(OpenIdErrorKind::OtherAudience.into());
+            return Err(OpenIdErrorKind::UntrustedAudience.into());
         }
         match azp {
             Some(azp) if is_known(azp, &self.parties) => Ok(()),

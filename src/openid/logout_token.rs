@@ -183,7 +183,7 @@ impl LogoutTokenVerifier {
         let token = super::verified(&self.verifier, token.as_ref()).await?;
         let members: Members = super::members(&token)?;
         if !members.events.logout {
-            return Err(OpenIdErrorKind::NoLogoutEvent.into());
+            return Err(OpenIdErrorKind::MissingLogoutEvent.into());
         }
         if members.nonce {
             return Err(OpenIdErrorKind::NonceInLogoutToken.into());
@@ -194,19 +194,19 @@ impl LogoutTokenVerifier {
         let is_empty = |name: Option<&str>| name.is_some_and(str::is_empty);
         let names_nobody = token.session_id().is_none() && token.subject().is_none();
         if names_nobody || is_empty(token.session_id()) || is_empty(token.subject()) {
-            return Err(OpenIdErrorKind::NobodyLoggedOut.into());
+            return Err(OpenIdErrorKind::MissingSubjectAndSession.into());
         }
         let issued_at = token.issued_at();
         let issued_at = issued_at.ok_or(OpenIdErrorKind::MissingIssuedAt)?;
         let (leeway, now) = self.verifier.tolerance();
-        let refused_from = issued_at.later_by(self.max_age).later_by(leeway);
-        if now >= refused_from.since_epoch() {
+        let remember_until = issued_at.later_by(self.max_age).later_by(leeway);
+        if now >= remember_until.since_epoch() {
             return Err(OpenIdErrorKind::IssuedTooLongAgo.into());
         }
         Ok(LogoutToken {
             received_at: NumericDate::from_since_epoch(now).unwrap_or(NumericDate::MAX),
             issued_at,
-            refused_from,
+            remember_until,
             token,
         })
     }
@@ -218,7 +218,7 @@ pub struct LogoutToken {
     token: VerifiedToken,
     issued_at: NumericDate,
     received_at: NumericDate,
-    refused_from: NumericDate,
+    remember_until: NumericDate,
 }
 
 impl LogoutToken {
@@ -254,8 +254,8 @@ impl LogoutToken {
 
     /// From when on it is refused for its age: for so long it has to be remembered that it was seen.
     #[must_use]
-    pub fn refused_from(&self) -> NumericDate {
-        self.refused_from
+    pub fn remember_until(&self) -> NumericDate {
+        self.remember_until
     }
 
     /// What a store of revocations is to be told, if access tokens of the provider itself are what a service accepts: the end of the

@@ -6,15 +6,15 @@ use std::time::Duration;
 use super::{IdToken, LogoutToken};
 use crate::claims::NumericDate;
 use crate::session::{
-    Created, PendingLogin, Session, SessionError, SessionErrorKind, SessionId, SessionStore,
-    Sessions, Subject, TokenPair,
+    CreationOutcome, PendingLogin, Session, SessionError, SessionErrorKind, SessionId,
+    SessionStore, Sessions, Subject, TokenPair,
 };
 
 /// Ends sessions of yours when their users log out at the OpenID provider where they logged in.
 ///
 /// It remembers which session began with which ID token, so a logout token that names the
 /// provider's session alone (`sid` without `sub`) finds yours. It also remembers each logout for
-/// [an hour](ProviderSessions::MEMORY), so a logout token that overtakes the login is not lost:
+/// [an hour](ProviderSessions::LOGOUT_RETENTION), so a logout token that overtakes the login is not lost:
 /// that login is refused.
 ///
 /// Both are kept in the store of the sessions, beside them: they last as long as the sessions do,
@@ -170,7 +170,7 @@ impl<S: SessionStore> ProviderSessions<S> {
             Place::Subject(subject),
         ];
         for place in places {
-            let life = self.sessions.longest_life();
+            let life = self.sessions.max_lifetime();
             self.write(place, provider, &login, life).await?;
         }
         // Only now: `end` notes the logout before it looks for logins, so one of the two sees the
@@ -237,9 +237,11 @@ impl<S: SessionStore> ProviderSessions<S> {
         session.idle_expires_at = session.expires_at;
         let created = self.sessions.store().create(&session).await;
         match created.map_err(SessionError::unavailable)? {
-            Created::Kept => Ok(()),
+            CreationOutcome::Created => Ok(()),
             // Somebody has blocked the place itself.
-            Created::Blocked | Created::LoggedOut => Err(SessionErrorKind::LoggedOut.into()),
+            CreationOutcome::Blocked | CreationOutcome::LoggedOut => {
+                Err(SessionErrorKind::LoggedOut.into())
+            }
         }
     }
 

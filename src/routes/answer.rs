@@ -34,8 +34,8 @@ impl Fault {
             Self::Session(error) => match error.kind() {
                 SessionErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
                 SessionErrorKind::Foreign => StatusCode::FORBIDDEN,
-                SessionErrorKind::Claims
-                | SessionErrorKind::TooLarge
+                SessionErrorKind::InvalidClaims
+                | SessionErrorKind::TokenTooLong
                 | SessionErrorKind::Backend => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::UNAUTHORIZED,
             },

@@ -165,7 +165,7 @@ impl BackChannelLogout {
         } = &*self.0;
         let token = logout_token(request).await?;
         let logout = verifier.verify(&token).await.map_err(Fault::Token)?;
-        let id = TokenId::new(logout.refused_from())
+        let id = TokenId::new(logout.remember_until())
             .issuer(logout.issuer())
             .jti(logout.token_id());
         // Before it is asked whether the token was seen: another request may be about to say so.

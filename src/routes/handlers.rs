@@ -175,7 +175,7 @@ impl<S: SessionStore> SessionRoutes<S> {
                 .filter_map(|token| self.session_of(token)),
         );
         let refresh_tokens = parts.cookies(refresh)?;
-        let named = |token: &&str| self.sessions.session_named_by(token);
+        let named = |token: &&str| self.sessions.session_of_refresh_token(token);
         sids.extend(refresh_tokens.iter().filter_map(named));
         for sid in sids {
             self.sessions.end_session(sid).await?;
