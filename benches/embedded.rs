@@ -13,7 +13,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::revocation::Revocation;
-use tower_jwt_auth::session::{Rotated, Rotation, Session, SessionId, SessionStore, Subject};
+use tower_jwt_auth::session::{
+    Rotation, RotationOutcome, Session, SessionId, SessionStore, Subject,
+};
 use tower_jwt_auth::store::EmbeddedStore;
 
 const ISSUER: &str = "https://id.example.com";
@@ -98,7 +100,7 @@ async fn rotate(store: &EmbeddedStore, number: u64, counter: u64) {
     rotation.idle_expires_at = in_seconds(14 * 86_400);
     rotation.access_expires_at = in_seconds(300);
     let rotated = store.rotate(sid(number), &rotation).await.unwrap();
-    assert!(matches!(rotated, Rotated::Renewed(_)));
+    assert!(matches!(rotated, RotationOutcome::Rotated(_)));
 }
 
 fn resident_kib() -> u64 {

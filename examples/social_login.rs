@@ -101,7 +101,7 @@ impl Service {
             .flat_map(|cookies| cookies.split(';'))
             .filter_map(|pair| pair.trim().split_once('='));
         let (_, token) = pairs.find(|(name, _)| *name == "__Host-refresh")?;
-        self.routes.sessions().session_named_by(token)
+        self.routes.sessions().session_of_refresh_token(token)
     }
 }
 

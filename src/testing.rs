@@ -71,7 +71,8 @@ use crate::keys::{Algorithm, SigningKey, TokenHeader, VerifyingKey};
 use crate::middleware::JwtAuthLayer;
 use crate::revocation::{RevocationStore, TokenId};
 use crate::session::{
-    Created, Rotated, Rotation, Session, SessionId, SessionStore, Subject, SubjectState,
+    CreationOutcome, Rotation, RotationOutcome, Session, SessionId, SessionStore, Subject,
+    SubjectState,
 };
 use crate::verify::{VerifiedToken, Verifier};
 
@@ -442,7 +443,7 @@ impl<S: SessionStore> SessionStore for FailingStore<S> {
             .map_err(StoreFailure::Store)
     }
 
-    async fn create(&self, session: &Session) -> Result<Created, Self::Error> {
+    async fn create(&self, session: &Session) -> Result<CreationOutcome, Self::Error> {
         self.obey().await?;
         self.store
             .create(session)
@@ -455,7 +456,11 @@ impl<S: SessionStore> SessionStore for FailingStore<S> {
         self.store.find(sid).await.map_err(StoreFailure::Store)
     }
 
-    async fn rotate(&self, sid: SessionId, rotation: &Rotation) -> Result<Rotated, Self::Error> {
+    async fn rotate(
+        &self,
+        sid: SessionId,
+        rotation: &Rotation,
+    ) -> Result<RotationOutcome, Self::Error> {
         self.obey().await?;
         let rotated = self.store.rotate(sid, rotation).await;
         rotated.map_err(StoreFailure::Store)

@@ -17,7 +17,7 @@ use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenId};
 use tower_jwt_auth::session::{
-    Created, Rotated, Rotation, Session, SessionId, SessionStore, Subject,
+    CreationOutcome, Rotation, RotationOutcome, Session, SessionId, SessionStore, Subject,
 };
 use tower_jwt_auth::store::{EmbeddedStore, EmbeddedStoreOptions};
 
@@ -95,12 +95,12 @@ async fn work(store: EmbeddedStore, base: u64) {
     let name = subject(base);
     for number in base.. {
         let created = store.create(&session(number, "of all")).await.unwrap();
-        assert_eq!(created, Created::Kept);
+        assert_eq!(created, CreationOutcome::Created);
         say(&format!("created {number} 0"));
         let renewals = random.below(4);
         for counter in 0..renewals {
             let rotated = store.rotate(sid(number), &rotation(counter)).await.unwrap();
-            assert!(matches!(rotated, Rotated::Renewed(_)));
+            assert!(matches!(rotated, RotationOutcome::Rotated(_)));
             say(&format!("renewed {number} {}", counter + 1));
         }
         match random.below(4) {
@@ -111,7 +111,7 @@ async fn work(store: EmbeddedStore, base: u64) {
             }
             1 if renewals > 1 => {
                 let rotated = store.rotate(sid(number), &rotation(0)).await.unwrap();
-                assert!(matches!(rotated, Rotated::Replayed(_)));
+                assert!(matches!(rotated, RotationOutcome::ReuseDetected(_)));
                 say(&format!("ended {number} {renewals}"));
             }
             2 => {

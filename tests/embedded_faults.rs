@@ -20,7 +20,9 @@ use std::time::Duration;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenId};
-use tower_jwt_auth::session::{Created, Session, SessionId, SessionStore, Subject, SubjectState};
+use tower_jwt_auth::session::{
+    CreationOutcome, Session, SessionId, SessionStore, Subject, SubjectState,
+};
 use tower_jwt_auth::store::{EmbeddedStore, EmbeddedStoreError, EmbeddedStoreOptions};
 
 const START: u64 = 1_700_000_000;
@@ -129,14 +131,14 @@ impl Revoked {
             .unwrap();
         let out = session(2, "logged out everywhere", 0);
         store.create(&out).await.unwrap();
-        store.raise_generation(&out.whose()).await.unwrap();
+        store.raise_generation(&out.owner()).await.unwrap();
         let blocked = session(3, "blocked", 0);
         store.create(&blocked).await.unwrap();
-        store.block(&blocked.whose()).await.unwrap();
+        store.block(&blocked.owner()).await.unwrap();
         let unblocked = session(4, "unblocked", 0);
         store.create(&unblocked).await.unwrap();
-        store.block(&unblocked.whose()).await.unwrap();
-        store.unblock(&unblocked.whose()).await.unwrap();
+        store.block(&unblocked.owner()).await.unwrap();
+        store.unblock(&unblocked.owner()).await.unwrap();
         Self(vec![ended, out, blocked, unblocked])
     }
 
@@ -159,10 +161,13 @@ async fn one_wrong_reading_of_the_clock_costs_nothing() {
 
     clock.set(START + TEN_YEARS);
     let ahead = session(11, "alice", TEN_YEARS);
-    assert_eq!(store.create(&ahead).await.unwrap(), Created::Kept);
+    assert_eq!(
+        store.create(&ahead).await.unwrap(),
+        CreationOutcome::Created
+    );
     clock.set(START + 10);
     let new = session(12, "alice", 10);
-    assert_eq!(store.create(&new).await.unwrap(), Created::Kept);
+    assert_eq!(store.create(&new).await.unwrap(), CreationOutcome::Created);
     assert!(
         !is_revoked(&store, &new),
         "a login after the clock is right"
@@ -179,7 +184,10 @@ async fn one_wrong_reading_of_the_clock_costs_nothing() {
     clock.set(START + 365 * 86_400);
     let store = options(&clock).open(&path).await.unwrap();
     let later = session(13, "alice", 365 * 86_400);
-    assert_eq!(store.create(&later).await.unwrap(), Created::Kept);
+    assert_eq!(
+        store.create(&later).await.unwrap(),
+        CreationOutcome::Created
+    );
     assert!(!is_revoked(&store, &later), "a year later");
 }
 
@@ -197,12 +205,15 @@ async fn a_clock_that_stays_ahead_revokes_only_up_to_what_was_dropped() {
         for _ in 0..3 {
             number += 1;
             let ahead = session(number, "alice", TEN_YEARS + round);
-            assert_eq!(store.create(&ahead).await.unwrap(), Created::Kept);
+            assert_eq!(
+                store.create(&ahead).await.unwrap(),
+                CreationOutcome::Created
+            );
         }
         clock.set(START + 10 + round);
         number += 1;
         let new = session(number, "alice", 10 + round);
-        assert_eq!(store.create(&new).await.unwrap(), Created::Kept);
+        assert_eq!(store.create(&new).await.unwrap(), CreationOutcome::Created);
         assert!(!is_revoked(&store, &new), "round {round}");
         revoked.check(&store, &format!("round {round}"));
         store
@@ -288,9 +299,9 @@ async fn a_logout_everywhere_reaches_the_tokens_of_sessions_that_were_dropped() 
     }
     clock.set(START + 10);
     assert_eq!(store.find(alice.sid).await.unwrap(), None, "dropped");
-    store.raise_generation(&alice.whose()).await.unwrap();
-    store.block(&bob.whose()).await.unwrap();
-    store.unblock(&bob.whose()).await.unwrap();
+    store.raise_generation(&alice.owner()).await.unwrap();
+    store.block(&bob.owner()).await.unwrap();
+    store.unblock(&bob.owner()).await.unwrap();
     for _ in 0..2 {
         store.close().await;
         let store = options(&clock).open(&path).await.unwrap();

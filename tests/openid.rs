@@ -192,7 +192,7 @@ fn what_is_no_id_token_of_this_login_is_refused() {
         ),
         (
             json!({ "aud": [CLIENT, "api"], "azp": CLIENT }),
-            Kind::OtherAudience,
+            Kind::UntrustedAudience,
         ),
         (
             json!({ "aud": [CLIENT, CLIENT] }),
@@ -299,7 +299,7 @@ fn other_parties_and_audiences_count_once_they_are_named() {
     let verifier = provider
         .id_tokens()
         .authorized_party("our-app")
-        .other_audience("api");
+        .additional_audience("api");
     let token = |changes| provider.id_token(changes);
     for changes in [
         json!({ "azp": "our-app" }),
@@ -311,7 +311,7 @@ fn other_parties_and_audiences_count_once_they_are_named() {
     let refused = |changes| refused_id(&verifier, &token(changes));
     assert_eq!(
         refused(json!({ "aud": [CLIENT, "our-app"] })),
-        OpenIdErrorKind::OtherAudience
+        OpenIdErrorKind::UntrustedAudience
     );
     assert_eq!(
         refused(json!({ "azp": "api" })),
@@ -379,7 +379,7 @@ fn neither_token_passes_for_an_access_token_nor_an_access_token_for_them() {
     let untyped = provider.sign(None, &json!({
         "iss": ISSUER, "aud": CLIENT, "sub": "alice", "sid": "s1", "jti": "a1", "iat": NOW, "exp": NOW + 60,
     }));
-    let no_event = OpenIdErrorKind::NoLogoutEvent;
+    let no_event = OpenIdErrorKind::MissingLogoutEvent;
     assert_eq!(
         refused_logout(&provider.logout_tokens(), &untyped),
         no_event
@@ -428,14 +428,14 @@ fn a_logout_token_says_who_has_logged_out() {
         matches!(revocation, Revocation::Cutoff { issuer: Some(ISSUER), subject: "alice", issued_at: at, until: end }
             if *at == issued_at && *end == until)
     };
-    assert!(is_cutoff(&logout.of_subject(hour).unwrap()));
+    assert!(is_cutoff(&logout.subject_revocation(hour).unwrap()));
 
     let all = provider.logout_token(json!({ "sid": null }));
     let all = at_once(verifier.verify(&all)).unwrap();
     assert!(is_cutoff(&all.revocation(hour)));
     let one = provider.logout_token(json!({ "sub": null }));
     let one = at_once(verifier.verify(&one)).unwrap();
-    assert!(one.of_subject(hour).is_none());
+    assert!(one.subject_revocation(hour).is_none());
     assert!(matches!(
         one.revocation(hour),
         Revocation::Session { sid: "s1", .. }
@@ -449,11 +449,11 @@ fn what_is_no_logout_token_is_refused() {
     let verifier = provider.logout_tokens();
     let malformed = Kind::Token(VerifyErrorKind::MalformedClaims);
     for (changes, kind) in [
-        (json!({ "events": null }), Kind::NoLogoutEvent),
-        (json!({ "events": {} }), Kind::NoLogoutEvent),
+        (json!({ "events": null }), Kind::MissingLogoutEvent),
+        (json!({ "events": {} }), Kind::MissingLogoutEvent),
         (
             json!({ "events": { "http://schemas.openid.net/event/other": {} } }),
-            Kind::NoLogoutEvent,
+            Kind::MissingLogoutEvent,
         ),
         (json!({ "events": [EVENT] }), malformed),
         (json!({ "events": EVENT }), malformed),
@@ -463,9 +463,15 @@ fn what_is_no_logout_token_is_refused() {
         (json!({ "nonce": 1 }), Kind::NonceInLogoutToken),
         (json!({ "jti": null }), Kind::MissingTokenId),
         (json!({ "jti": "" }), Kind::MissingTokenId),
-        (json!({ "sub": null, "sid": null }), Kind::NobodyLoggedOut),
-        (json!({ "sub": null, "sid": "" }), Kind::NobodyLoggedOut),
-        (json!({ "sub": "" }), Kind::NobodyLoggedOut),
+        (
+            json!({ "sub": null, "sid": null }),
+            Kind::MissingSubjectAndSession,
+        ),
+        (
+            json!({ "sub": null, "sid": "" }),
+            Kind::MissingSubjectAndSession,
+        ),
+        (json!({ "sub": "" }), Kind::MissingSubjectAndSession),
         (json!({ "iat": null }), Kind::MissingIssuedAt),
         (
             json!({ "iat": NOW + 31 }),
@@ -515,7 +521,7 @@ fn an_old_logout_token_is_refused_though_it_has_not_expired() {
     provider.clock.set(NOW + 329);
     let logout = at_once(verifier.verify(&token)).unwrap();
     assert_eq!(
-        Some(logout.refused_from()),
+        Some(logout.remember_until()),
         NumericDate::from_seconds(NOW + 330)
     );
     provider.clock.set(NOW + 330);
@@ -1074,7 +1080,7 @@ fn members_in_disguise_are_read_as_what_they_are() {
         ),
         format!(r#""Events":{{{event}}}"#),
     ] {
-        let no_event = Err(OpenIdErrorKind::NoLogoutEvent);
+        let no_event = Err(OpenIdErrorKind::MissingLogoutEvent);
         assert_eq!(logout(&members), no_event, "{members}");
     }
     let nonce = format!(r#""events":{{{event}}},"n\u006fnce":null"#);

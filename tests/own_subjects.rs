@@ -235,10 +235,10 @@ async fn claims_that_no_layer_accepts_are_refused_at_issue() {
         json!({ "deep": nested(127) }),
         json!({ "deep": nested(1_000) }),
     ] {
-        assert_eq!(issue(claims).await, Err(SessionErrorKind::Claims));
+        assert_eq!(issue(claims).await, Err(SessionErrorKind::InvalidClaims));
     }
     let long = json!({ "long": "x".repeat(8 * 1024) });
-    assert_eq!(issue(long).await, Err(SessionErrorKind::TooLarge));
+    assert_eq!(issue(long).await, Err(SessionErrorKind::TokenTooLong));
 
     // What is issued, the layer accepts and the handler reads.
     let clock = ManualClock::at(NOW);

@@ -408,8 +408,11 @@ async fn a_clock_that_stepped_back_before_a_token_comes_again_does_not_lengthen_
     world.clock.step_back(Duration::from_secs(5));
     world.sessions.refresh(&first.refresh_token).await.unwrap();
     world.advance(10);
-    assert_eq!(world.refused(&first).await, SessionErrorKind::Stolen);
+    assert_eq!(world.refused(&first).await, SessionErrorKind::ReuseDetected);
     // More than the grace: nobody knows how long ago the renewal was.
     world.clock.step_back(Duration::from_secs(3600));
-    assert_eq!(world.refused(&second).await, SessionErrorKind::Stolen);
+    assert_eq!(
+        world.refused(&second).await,
+        SessionErrorKind::ReuseDetected
+    );
 }

@@ -16,7 +16,8 @@ use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::revocation::{RevocationStore, TokenId};
 use tower_jwt_auth::session::{
-    Created, Refusal, Rotated, Rotation, Session, SessionId, SessionStore, Subject, SubjectState,
+    CreationOutcome, Rotation, RotationOutcome, RotationRejection, Session, SessionId,
+    SessionStore, Subject, SubjectState,
 };
 use tower_jwt_auth::testing::{SESSION_STORE_MUSTS, session_store_contract, session_store_must};
 
@@ -188,7 +189,7 @@ impl Model {
         let fault = self.fault;
         let sessions = std::mem::take(&mut state.sessions);
         for (sid, session) in sessions {
-            if session.whose() == *subject {
+            if session.owner() == *subject {
                 let until = session.access_expires_at;
                 state.revoke_session(fault, &session, until);
             } else {
@@ -201,7 +202,7 @@ impl Model {
         let ignores = self.has(Fault::RaiseIgnoresIssuers);
         let key = whose(subject);
         let of = |session: &Session| {
-            session.whose() == *subject || (ignores && session.subject == subject.name)
+            session.owner() == *subject || (ignores && session.subject == subject.name)
         };
         let known = state.subjects.entry(key.clone()).or_default();
         known.generation += if self.has(Fault::RaiseByTwo) { 2 } else { 1 };
@@ -235,7 +236,7 @@ impl Model {
         session: &mut Session,
         rotation: &Rotation,
         subject: SubjectState,
-    ) -> Rotated {
+    ) -> RotationOutcome {
         let before = session.clone();
         let mut rotation = rotation.clone();
         match self.fault {
@@ -245,7 +246,7 @@ impl Model {
                 rotation.counter += 1;
             }
             Fault::AheadIsReplay if rotation.counter > session.counter => {
-                return Rotated::Replayed(before);
+                return RotationOutcome::ReuseDetected(before);
             }
             Fault::AheadIsOneStep => rotation.counter = rotation.counter.min(session.counter + 1),
             Fault::ExpiredIsRenewed if session.has_expired(rotation.now) => {
@@ -267,40 +268,42 @@ impl Model {
         match (self.fault, &rotated) {
             (Fault::IdleIsNotExtended, _) => session.idle_expires_at = before.idle_expires_at,
             (Fault::IdleGoesBeyondTheEnd, _) => session.expires_at = before.expires_at,
-            (Fault::LatestAccessIsForgotten, Rotated::Renewed(_)) => {
+            (Fault::LatestAccessIsForgotten, RotationOutcome::Rotated(_)) => {
                 session.access_expires_at = rotation.access_expires_at;
             }
-            (Fault::GraceSlides, Rotated::Repeated(_)) => session.rotated_at = rotation.now,
-            (Fault::RepetitionsAreNotCounted, Rotated::Repeated(_)) => {
+            (Fault::GraceSlides, RotationOutcome::WithinGrace(_)) => {
+                session.rotated_at = rotation.now
+            }
+            (Fault::RepetitionsAreNotCounted, RotationOutcome::WithinGrace(_)) => {
                 session.access_expires_at = before.access_expires_at;
             }
             (Fault::AbsoluteEndIsExtended, _) => {}
             _ => return rotated,
         }
         match rotated {
-            Rotated::Renewed(_) => Rotated::Renewed(session.clone()),
-            Rotated::Repeated(_) if self.has(Fault::GraceSlides) => rotated,
-            Rotated::Repeated(_) => Rotated::Repeated(session.clone()),
+            RotationOutcome::Rotated(_) => RotationOutcome::Rotated(session.clone()),
+            RotationOutcome::WithinGrace(_) if self.has(Fault::GraceSlides) => rotated,
+            RotationOutcome::WithinGrace(_) => RotationOutcome::WithinGrace(session.clone()),
             other => other,
         }
     }
 
-    fn write_rotation(&self, state: &mut State, session: Session, rotated: &Rotated) {
+    fn write_rotation(&self, state: &mut State, session: Session, rotated: &RotationOutcome) {
         match rotated {
-            Rotated::Replayed(before) => {
+            RotationOutcome::ReuseDetected(before) => {
                 if !self.has(Fault::ReplayEndsNothing) {
                     state.sessions.remove(&session.sid);
                 }
                 if self.has(Fault::ReplayEndsAllOfTheSubject) {
-                    self.end_all(state, &session.whose());
+                    self.end_all(state, &session.owner());
                 }
                 if !self.has(Fault::ReplayRevokesNothing) {
                     state.revoke_session(self.fault, before, before.access_expires_at);
                 }
             }
-            Rotated::Refused(_) => {}
-            Rotated::Repeated(_) if self.has(Fault::RepetitionsAreNotKept) => {}
-            Rotated::Renewed(_) if self.has(Fault::RotationIsNotKept) => {}
+            RotationOutcome::Rejected(_) => {}
+            RotationOutcome::WithinGrace(_) if self.has(Fault::RepetitionsAreNotKept) => {}
+            RotationOutcome::Rotated(_) if self.has(Fault::RotationIsNotKept) => {}
             _ => {
                 state.sessions.insert(session.sid, session);
             }
@@ -356,8 +359,8 @@ impl SessionStore for Model {
         Ok(state.subject(&whose(subject)))
     }
 
-    async fn create(&self, session: &Session) -> Result<Created, Infallible> {
-        let subject = self.state.lock().unwrap().subject(&whose(&session.whose()));
+    async fn create(&self, session: &Session) -> Result<CreationOutcome, Infallible> {
+        let subject = self.state.lock().unwrap().subject(&whose(&session.owner()));
         let early = matches!(
             self.fault,
             Fault::CreateIsNotAtomic | Fault::CreateLooksAtBlocksEarly
@@ -369,7 +372,7 @@ impl SessionStore for Model {
         self.prune(&mut state);
         let subject = match early {
             true => subject,
-            false => state.subject(&whose(&session.whose())),
+            false => state.subject(&whose(&session.owner())),
         };
         let mut kept = session.clone();
         match self.fault {
@@ -383,7 +386,7 @@ impl SessionStore for Model {
             state.sessions.insert(session.sid, kept.clone());
         }
         if subject.blocked && !self.has(Fault::CreateIgnoresBlock) {
-            return Ok(Created::Blocked);
+            return Ok(CreationOutcome::Blocked);
         }
         let fits = match self.fault {
             Fault::CreateIgnoresGeneration => true,
@@ -391,32 +394,36 @@ impl SessionStore for Model {
             _ => session.generation == subject.generation,
         };
         if !fits && !subject.blocked {
-            return Ok(Created::LoggedOut);
+            return Ok(CreationOutcome::LoggedOut);
         }
         state.sessions.insert(session.sid, kept);
-        Ok(Created::Kept)
+        Ok(CreationOutcome::Created)
     }
 
     async fn find(&self, sid: SessionId) -> Result<Option<Session>, Infallible> {
         Ok(self.state.lock().unwrap().sessions.get(&sid).cloned())
     }
 
-    async fn rotate(&self, sid: SessionId, rotation: &Rotation) -> Result<Rotated, Infallible> {
+    async fn rotate(
+        &self,
+        sid: SessionId,
+        rotation: &Rotation,
+    ) -> Result<RotationOutcome, Infallible> {
         let (found, subject) = {
             let state = self.state.lock().unwrap();
             let found = state.sessions.get(&sid).cloned();
             let subject = found
                 .as_ref()
-                .map(|one| state.subject(&whose(&one.whose())));
+                .map(|one| state.subject(&whose(&one.owner())));
             (found, subject.unwrap_or_default())
         };
         let Some(mut session) = found else {
             let nothing_ended = self.state.lock().unwrap().ended.is_empty();
             if self.has(Fault::UnknownIsRenewed) && nothing_ended {
                 let session = Session::new(sid, &Subject::new(None, ""), 0, rotation.now);
-                return Ok(Rotated::Renewed(session));
+                return Ok(RotationOutcome::Rotated(session));
             }
-            return Ok(Rotated::Refused(Refusal::Ended));
+            return Ok(RotationOutcome::Rejected(RotationRejection::Ended));
         };
         match self.fault {
             // Each looks at what it has read some time ago.
@@ -443,12 +450,12 @@ impl SessionStore for Model {
             _ => {
                 let mut state = self.state.lock().unwrap();
                 let Some(mut session) = state.sessions.get(&sid).cloned() else {
-                    return Ok(Rotated::Refused(Refusal::Ended));
+                    return Ok(RotationOutcome::Rejected(RotationRejection::Ended));
                 };
-                let subject = state.subject(&whose(&session.whose()));
+                let subject = state.subject(&whose(&session.owner()));
                 let rotated = self.rotate_session(&mut session, rotation, subject);
                 self.write_rotation(&mut state, session, &rotated);
-                if let (Rotated::Repeated(_), Fault::RepetitionsAreNotRevoked) =
+                if let (RotationOutcome::WithinGrace(_), Fault::RepetitionsAreNotRevoked) =
                     (&rotated, self.fault)
                 {
                     // Kept where it is asked for, and not where it counts.
@@ -520,7 +527,7 @@ impl SessionStore for Model {
             state.revoke_session(self.fault, &session, until);
         }
         if self.has(Fault::EndEndsAllOfTheSubject) {
-            self.end_all(&mut state, &session.whose());
+            self.end_all(&mut state, &session.owner());
         }
         Ok(Some(session))
     }
@@ -582,7 +589,7 @@ impl SessionStore for Model {
         let state = self.state.lock().unwrap();
         let ignores = self.has(Fault::ListIgnoresIssuers);
         let of = |session: &Session| {
-            session.whose() == *subject || (ignores && session.subject == subject.name)
+            session.owner() == *subject || (ignores && session.subject == subject.name)
         };
         let expired = self.has(Fault::ListHoldsExpired);
         let mut listed: Vec<_> = state

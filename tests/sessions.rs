@@ -444,7 +444,7 @@ async fn l02_a_replay_after_the_grace_ends_the_session() {
                 SessionErrorKind::Ended
             );
         }
-        assert_eq!(world.times(SessionEventKind::Stolen), 1);
+        assert_eq!(world.times(SessionEventKind::ReuseDetected), 1);
     }
 }
 
@@ -460,7 +460,7 @@ async fn l02_the_grandparent_is_theft_even_within_the_grace() {
     let third = world.refresh(&second.refresh_token).await.unwrap();
     assert_eq!(
         world.refresh(&first.refresh_token).await.unwrap_err(),
-        SessionErrorKind::Stolen
+        SessionErrorKind::ReuseDetected
     );
     assert_eq!(
         world.me(&third.access_token).await,
@@ -486,7 +486,7 @@ async fn l02_the_grace_does_not_slide() {
     world.advance(1);
     assert_eq!(
         world.refresh(&first.refresh_token).await.unwrap_err(),
-        SessionErrorKind::Stolen
+        SessionErrorKind::ReuseDetected
     );
 }
 
@@ -615,7 +615,7 @@ async fn l08_the_grace_counts_from_the_stored_time() {
     assert_eq!(again.refresh_token, second.refresh_token);
     world.advance(1);
     let late = restarted.refresh(&first.refresh_token).await.unwrap_err();
-    assert_eq!(late.kind(), SessionErrorKind::Stolen);
+    assert_eq!(late.kind(), SessionErrorKind::ReuseDetected);
 }
 
 #[tokio::test]
@@ -737,7 +737,7 @@ async fn l11_guesses_change_nothing_and_a_counter_ahead_is_caught_up_with() {
     let second = world.refresh(&tokens.refresh_token).await.unwrap();
     let third = world.refresh(&second.refresh_token).await.unwrap();
     let caught_up = lost.refresh(&third.refresh_token).await.unwrap();
-    assert_eq!(lost.times(SessionEventKind::Recovered), 1);
+    assert_eq!(lost.times(SessionEventKind::LostWrites), 1);
     assert_eq!(
         caught_up.refresh_token,
         world
@@ -749,7 +749,7 @@ async fn l11_guesses_change_nothing_and_a_counter_ahead_is_caught_up_with() {
     lost.advance(11);
     assert_eq!(
         lost.refresh(&third.refresh_token).await.unwrap_err(),
-        SessionErrorKind::Stolen
+        SessionErrorKind::ReuseDetected
     );
 }
 
@@ -1109,7 +1109,7 @@ async fn claims_that_belong_to_the_session_cannot_be_supplied() {
             .login(&world.sessions.subject_named("alice"))
             .await
             .unwrap_err();
-        assert_eq!(refused.kind(), SessionErrorKind::Claims);
+        assert_eq!(refused.kind(), SessionErrorKind::InvalidClaims);
         assert!(
             world
                 .sessions
@@ -1137,7 +1137,7 @@ async fn a_token_too_large_for_a_cookie_is_an_error_at_issue() {
         .login(&world.routes.sessions().subject_named("alice"))
         .await
         .unwrap_err();
-    assert_eq!(refused.kind(), SessionErrorKind::TooLarge);
+    assert_eq!(refused.kind(), SessionErrorKind::TokenTooLong);
     assert!(
         world
             .sessions
@@ -1321,7 +1321,7 @@ async fn l08_a_clock_that_steps_back_does_not_lengthen_the_grace() {
     // How long ago the renewal was, nobody knows any more.
     assert_eq!(
         world.refresh(&first.refresh_token).await.unwrap_err(),
-        SessionErrorKind::Stolen
+        SessionErrorKind::ReuseDetected
     );
 }
 

@@ -132,11 +132,11 @@ async fn replay(State(service): App) -> Result<Response, Problem> {
                 return Err(error.into());
             }
             // The event log says that the reuse was detected.
-            SessionErrorKind::Stolen => "stolen",
+            SessionErrorKind::ReuseDetected => "reuse_detected",
             _ => "thief_refused",
         },
     };
-    if outcome != "stolen" {
+    if outcome != "reuse_detected" {
         demo.note(outcome, "the thief", None);
     }
     Ok(Json(json!({ "outcome": outcome })).into_response())

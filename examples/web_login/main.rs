@@ -95,7 +95,7 @@ async fn login(
     }
     let pending = pending?.label(device(&headers));
     // End the session that this login replaces: the browser is about to lose its tokens.
-    let old = refresh_token(&headers).and_then(|token| sessions.session_named_by(token));
+    let old = refresh_token(&headers).and_then(|token| sessions.session_of_refresh_token(token));
     if let Some(old) = old {
         sessions.end_session(old).await?;
     }
@@ -396,7 +396,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     sessions.block(&blocked).await?;
 
     let service = Service {
-        routes: SessionRoutes::with_cookies(sessions, cookies),
+        routes: SessionRoutes::new(sessions)?.with_cookies(cookies),
         users,
         demo,
     };

@@ -145,13 +145,13 @@ async function ended() {
   if (before !== era) return;
   // The newest first: what was before the login is not about this session.
   const about = log.find((entry) =>
-    ["started", "stolen", "ended", "blocked", "logged_out_everywhere"].includes(entry.kind) &&
+    ["started", "reuse_detected", "ended", "blocked", "logged_out_everywhere"].includes(entry.kind) &&
     (entry.session ? sid?.startsWith(entry.session) : entry.who === who));
   switch (sid && about?.kind) {
     case undefined:
       // The page has only just been opened.
       return leave(null);
-    case "stolen":
+    case "reuse_detected":
       return leave("theft", "This session was ended: its refresh token was used twice, so somebody else has had it. If that was not you playing the thief, change your password.");
     case "logged_out_everywhere":
       return leave("ended", "You were logged out everywhere.");
@@ -229,8 +229,8 @@ function renewed(times) {
 const sentences = {
   started: (who) => `${who} has logged in.`,
   ended: (who) => `A session of ${who} was ended.`,
-  stolen: (who) => `THEFT: a refresh token of ${who} was used twice. The session has ended.`,
-  recovered: (who) => `The store has lost writes of a session of ${who}.`,
+  reuse_detected: (who) => `THEFT: a refresh token of ${who} was used twice. The session has ended.`,
+  lost_writes: (who) => `The store has lost writes of a session of ${who}.`,
   logged_out_everywhere: (who) => `${who} was logged out everywhere.`,
   blocked: (who) => `${who} is blocked.`,
   unblocked: (who) => `${who} is no longer blocked.`,
@@ -351,7 +351,7 @@ on("steal", async () => {
 $("replay").addEventListener("click", async () => {
   const answer = await request("POST", "/thief/replay");
   const says = {
-    stolen: "The server saw an old token: the session is dead, for the thief too.",
+    reuse_detected: "The server saw an old token: the session is dead, for the thief too.",
     thief_renewed: "It still counted: the thief has tokens. Soon one of the two presents an old one, and the session ends.",
     thief_refused: "Refused: the session is dead already.",
   };

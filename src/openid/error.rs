@@ -1,11 +1,12 @@
-//! Why an ID token or a logout token is refused.
+//! Errors of ID tokens and logout tokens.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::verify::{VerifyError, VerifyErrorKind};
 
-/// Why an ID token or a logout token is refused. Holds nothing of the token.
+/// Why an ID token, a logout token or an authorization response is rejected. Holds no part of a
+/// token.
 #[derive(Clone, Debug)]
 pub struct OpenIdError {
     kind: OpenIdErrorKind,
@@ -16,7 +17,8 @@ pub struct OpenIdError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OpenIdErrorKind {
-    /// What every token is refused for. [`VerifyErrorKind::KeysUnavailable`] is an outage, and no fault of the token.
+    /// The token fails the checks of every token. [`VerifyErrorKind::KeysUnavailable`] is an outage:
+    /// the token may be valid.
     Token(VerifyErrorKind),
     /// `sub` is missing or empty.
     MissingSubject,
@@ -28,43 +30,47 @@ pub enum OpenIdErrorKind {
     /// `iss` of the authorization response names another provider (RFC 9207).
     WrongResponseIssuer,
 
-    /// The ID token has no `nonce`, and one was sent.
+    /// The ID token has no `nonce`, although the login was begun with one.
     MissingNonce,
-    /// The ID token has a `nonce`, and none was sent.
+    /// The ID token has a `nonce`, although the login was begun without one.
     UnexpectedNonce,
-    /// The `nonce` is not the one that was sent: the token was made for another login.
+    /// The `nonce` is not the one of this login: the token belongs to another login.
     WrongNonce,
-    /// `aud` names somebody else besides the client (OpenID Connect Core 1.0 §3.1.3.7).
-    OtherAudience,
-    /// `azp` is missing where `aud` names several.
+    /// `aud` has a value that is neither the client ID nor an
+    /// [additional audience](super::IdTokenVerifier::additional_audience) (OpenID Connect Core 1.0
+    /// §3.1.3.7).
+    UntrustedAudience,
+    /// `azp` is missing although `aud` has several values.
     MissingAuthorizedParty,
-    /// `azp` is not the client.
+    /// `azp` is neither the client ID nor an
+    /// [authorized party](super::IdTokenVerifier::authorized_party).
     WrongAuthorizedParty,
-    /// `auth_time` is missing, and a [`max_age`](super::IdTokenVerifier::max_age) is required.
+    /// `auth_time` is missing although a [`max_age`](super::IdTokenVerifier::max_age) is set.
     MissingAuthenticationTime,
-    /// The person authenticated longer ago than [`max_age`](super::IdTokenVerifier::max_age), or in the future.
+    /// The user authenticated longer ago than [`max_age`](super::IdTokenVerifier::max_age), or in
+    /// the future.
     AuthenticationTooOld,
 
-    /// `events` does not say that it is a logout token.
-    NoLogoutEvent,
-    /// A logout token has no `nonce`: it could pass for an ID token.
+    /// `events` does not have the logout event.
+    MissingLogoutEvent,
+    /// The logout token has a `nonce`, so it could be mistaken for an ID token.
     NonceInLogoutToken,
     /// The logout token has no `jti`.
     MissingTokenId,
     /// The logout token has neither `sub` nor `sid`.
-    NobodyLoggedOut,
-    /// The logout token was issued too long ago.
+    MissingSubjectAndSession,
+    /// The logout token is older than [`max_age`](super::LogoutTokenVerifier::max_age).
     IssuedTooLongAgo,
 }
 
 impl OpenIdError {
-    /// Why the token is refused.
+    /// The reason for this error.
     #[must_use]
     pub fn kind(&self) -> OpenIdErrorKind {
         self.kind
     }
 
-    /// Whether the issuer's keys are not there, which is no fault of the token.
+    /// Whether the issuer's keys are unavailable. The token may be valid: retry later.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         self.kind == OpenIdErrorKind::Token(VerifyErrorKind::KeysUnavailable)
@@ -84,15 +90,15 @@ impl OpenIdErrorKind {
             Self::MissingNonce => "missing_nonce",
             Self::UnexpectedNonce => "unexpected_nonce",
             Self::WrongNonce => "wrong_nonce",
-            Self::OtherAudience => "other_audience",
+            Self::UntrustedAudience => "untrusted_audience",
             Self::MissingAuthorizedParty => "missing_authorized_party",
             Self::WrongAuthorizedParty => "wrong_authorized_party",
             Self::MissingAuthenticationTime => "missing_authentication_time",
             Self::AuthenticationTooOld => "authentication_too_old",
-            Self::NoLogoutEvent => "no_logout_event",
+            Self::MissingLogoutEvent => "missing_logout_event",
             Self::NonceInLogoutToken => "nonce_in_logout_token",
             Self::MissingTokenId => "missing_token_id",
-            Self::NobodyLoggedOut => "nobody_logged_out",
+            Self::MissingSubjectAndSession => "missing_subject_and_session",
             Self::IssuedTooLongAgo => "issued_too_long_ago",
         }
     }
@@ -120,20 +126,30 @@ impl fmt::Display for OpenIdErrorKind {
             Self::MissingSubject => "sub is missing",
             Self::MissingIssuedAt => "iat is missing",
             Self::MissingResponseIssuer => "iss of the authorization response is missing",
-            Self::WrongResponseIssuer => "iss of the authorization response is not the provider",
+            Self::WrongResponseIssuer => {
+                "iss of the authorization response is not the configured provider"
+            }
             Self::MissingNonce => "nonce is missing",
-            Self::UnexpectedNonce => "the token has a nonce, and none was sent",
-            Self::WrongNonce => "nonce is not the one that was sent",
-            Self::OtherAudience => "aud names somebody else too",
-            Self::MissingAuthorizedParty => "azp is missing, and aud names several",
-            Self::WrongAuthorizedParty => "azp is not the client",
-            Self::MissingAuthenticationTime => "auth_time is missing",
-            Self::AuthenticationTooOld => "the authentication is too old",
-            Self::NoLogoutEvent => "events does not tell of a logout",
-            Self::NonceInLogoutToken => "a logout token has no nonce",
+            Self::UnexpectedNonce => "the token has a nonce, but the login was begun without one",
+            Self::WrongNonce => "nonce is not the one of this login",
+            Self::UntrustedAudience => {
+                "aud has a value that is not the client ID or a configured additional audience"
+            }
+            Self::MissingAuthorizedParty => "azp is missing although aud has several values",
+            Self::WrongAuthorizedParty => {
+                "azp is not the client ID or a configured authorized party"
+            }
+            Self::MissingAuthenticationTime => {
+                "auth_time is missing although max_age is configured"
+            }
+            Self::AuthenticationTooOld => {
+                "the authentication is older than the configured max_age, or in the future"
+            }
+            Self::MissingLogoutEvent => "events does not have the logout event",
+            Self::NonceInLogoutToken => "a logout token must not have a nonce",
             Self::MissingTokenId => "jti is missing",
-            Self::NobodyLoggedOut => "both sub and sid are missing",
-            Self::IssuedTooLongAgo => "the token was issued too long ago",
+            Self::MissingSubjectAndSession => "both sub and sid are missing",
+            Self::IssuedTooLongAgo => "the logout token is older than the configured max_age",
         })
     }
 }

@@ -9,18 +9,26 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq;
 
-use super::{OpenIdError, OpenIdErrorKind};
+use super::error::{OpenIdError, OpenIdErrorKind};
+use super::provider_token::{other_claims, verifier_for, verify};
 use crate::claims::NumericDate;
 use crate::clock::Clock;
 use crate::verify::{Trust, VerifiedToken, Verifier, VerifyError};
 
 /// Verifies the ID tokens of one provider for one client, by OpenID Connect Core 1.0 §3.1.3.7.
 ///
-/// Beyond what is [checked of every token](crate::verify): `sub` and `iat` are there; `typ` is absent or `JWT`, so an access token
-/// is no ID token; `aud` is the client and nobody else; `azp`, if it is there, is the client; and `nonce` is the one that was
-/// sent with this login, so a token that was stolen from another login is of no use.
+/// In addition to the [checks of every token](crate::verify):
 ///
-/// `at_hash` is not checked: with the authorization code flow the access token comes in the same response, from the provider itself (§3.1.3.8).
+/// | claim | must be |
+/// | --- | --- |
+/// | `sub`, `iat` | present |
+/// | `typ` (header) | absent or `JWT`, so an access token is rejected |
+/// | `aud` | the client ID only |
+/// | `azp` | absent, or the client ID |
+/// | `nonce` | the one of this login, so a token stolen from another login is rejected |
+///
+/// `at_hash` is not checked. With the authorization code flow the access token comes in the same
+/// response from the provider (§3.1.3.8).
 ///
 /// ```
 /// use tower_jwt_auth::TrustedIssuer;
@@ -38,7 +46,7 @@ use crate::verify::{Trust, VerifiedToken, Verifier, VerifyError};
 /// #     "iat": 1_700_000_000, "exp": 4_000_000_000_u64
 /// # })).unwrap(), "n-0S6_WzA2Mj");
 ///
-/// // The nonce that was sent with the login, kept in the browser's session.
+/// // The nonce that was sent at the start of the login, from the browser's session.
 /// let id_token = verifier.verify(&id_token, nonce).await.unwrap();
 /// assert_eq!(id_token.subject(), "248289761001");
 /// # }
@@ -53,9 +61,9 @@ pub struct IdTokenVerifier {
     max_age: Option<Duration>,
 }
 
-/// What is looked at beyond the registered claims.
+/// The claims beyond the registered ones.
 #[derive(Deserialize)]
-struct Members<'a> {
+struct OtherClaims<'a> {
     #[serde(borrow, default)]
     nonce: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -65,13 +73,15 @@ struct Members<'a> {
 }
 
 impl IdTokenVerifier {
-    /// Verifies tokens that the issuer `trust` made for the client `client_id`.
+    /// Verifies the tokens that one provider makes for the client `client_id`.
     ///
-    /// `trust` is a [`TrustedIssuer`](crate::TrustedIssuer), or remote keys that were found by the issuer's name.
+    /// `trust` is a [`TrustedIssuer`](crate::TrustedIssuer), or remote keys discovered by the
+    /// issuer's name.
     ///
     /// # Panics
     ///
-    /// If it is not one issuer by name, or one with audiences of its own, or if `client_id` is empty.
+    /// - If `trust` is not exactly one issuer with a name, or if it has audiences.
+    /// - If `client_id` is empty.
     #[must_use]
     #[track_caller]
     pub fn new(trust: impl Into<Trust>, client_id: impl Into<String>) -> Self {
@@ -79,36 +89,39 @@ impl IdTokenVerifier {
         Self {
             issuer: trust.sole_issuer().unwrap_or_default().into(),
             client_id: client_id.as_str().into(),
-            verifier: super::verifier_for(trust, client_id).for_id_tokens(),
+            verifier: verifier_for(trust, client_id).for_id_tokens(),
             audiences: Vec::new(),
             parties: Vec::new(),
             max_age: None,
         }
     }
 
-    /// Accepts `aud` that name `audience` besides the client.
+    /// Accepts `audience` in `aud`, next to the client ID. May be called more than once.
     #[must_use]
-    pub fn other_audience(mut self, audience: impl Into<String>) -> Self {
+    pub fn additional_audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into().into());
         self
     }
 
-    /// Accepts `azp: party` besides the client itself: an app of the same maker that has a client id of its own, and gets
-    /// tokens for this one.
+    /// Accepts `party` as `azp`, next to the client ID. May be called more than once.
+    ///
+    /// You need it if another client of yours, such as an app, gets ID tokens for this client.
     #[must_use]
     pub fn authorized_party(mut self, party: impl Into<String>) -> Self {
         self.parties.push(party.into().into());
         self
     }
 
-    /// Requires that the person authenticated no longer than this ago, by `auth_time`. To be sent to the provider as `max_age` too.
+    /// Sets the maximum age of the authentication, by `auth_time`. No maximum by default.
+    ///
+    /// Send the same `max_age` to the provider in the authentication request.
     #[must_use]
     pub fn max_age(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);
         self
     }
 
-    /// How far the provider's clock may be off: 30 seconds by default.
+    /// Sets how far the provider's clock may be off. 30 seconds by default.
     ///
     /// # Panics
     ///
@@ -120,7 +133,9 @@ impl IdTokenVerifier {
         self
     }
 
-    /// The longest token that is looked at, in bytes: 8 KiB by default. Some providers put every group of a person into it.
+    /// Sets the maximum length of a token, in bytes. 8 KiB by default.
+    ///
+    /// Raise it for a provider that puts every group of a user into the ID token.
     ///
     /// # Panics
     ///
@@ -132,25 +147,26 @@ impl IdTokenVerifier {
         self
     }
 
-    /// Where the time comes from. The system's clock by default.
+    /// Sets the clock. The system's clock by default.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.verifier = self.verifier.clock(clock);
         self
     }
 
-    /// Checks that an authorization response is from this provider (RFC 9207 §2.4). Call it before
-    /// the code is sent anywhere: a client of several providers must not hand one the code of
-    /// another.
+    /// Checks that an authorization response comes from this provider (RFC 9207 §2.4).
     ///
-    /// `iss` is the parameter of the response. `is_announced` says whether the provider sends it in
-    /// every response: the member `authorization_response_iss_parameter_supported` of its metadata,
-    /// `false` by default.
+    /// Call it before you redeem the code. A client of several providers must not send the code of
+    /// one provider to another.
+    ///
+    /// - `iss` is the parameter of the response.
+    /// - `is_announced`: whether the provider sends `iss` in every response. Its metadata say so in
+    ///   `authorization_response_iss_parameter_supported`, `false` by default.
     ///
     /// # Errors
     ///
-    /// [`OpenIdErrorKind::WrongResponseIssuer`] if `iss` is not the provider's name, byte for byte;
-    /// [`OpenIdErrorKind::MissingResponseIssuer`] if it is missing although it was announced.
+    /// - [`OpenIdErrorKind::WrongResponseIssuer`] if `iss` is not the provider's name, byte for byte.
+    /// - [`OpenIdErrorKind::MissingResponseIssuer`] if `iss` is missing although it is announced.
     pub fn check_response_issuer(
         &self,
         iss: Option<&str>,
@@ -164,24 +180,28 @@ impl IdTokenVerifier {
         }
     }
 
-    /// Verifies an ID token whose login was begun with `nonce`. It waits only where the provider's keys have to be fetched first.
+    /// Verifies the ID token of a login that was begun with `nonce`. Waits only if the provider's
+    /// keys must be fetched first.
     ///
-    /// A nonce serves one login: forget it, whatever comes of this.
+    /// A nonce is for one login. Delete it after this call, also after an error.
     ///
     /// # Errors
     ///
-    /// [`OpenIdError`] for everything that does not end that login.
+    /// [`OpenIdError`] if the token is not a valid ID token of this login.
     pub async fn verify(
         &self,
         token: impl AsRef<[u8]>,
         nonce: impl AsRef<str>,
     ) -> Result<IdToken, OpenIdError> {
-        self.verify_for(token.as_ref(), Some(nonce.as_ref())).await
+        self.verify_login(token.as_ref(), Some(nonce.as_ref()))
+            .await
     }
 
-    /// Verifies an ID token of a login without a nonce, or of a renewal (§12.2). One that has a `nonce` is refused.
+    /// Verifies the ID token of a login without a nonce, or of a refresh (§12.2). Rejects a token
+    /// with a `nonce`.
     ///
-    /// Nothing then tells the token from one of another login: only with PKCE, or where the token comes straight from the provider.
+    /// Without a nonce, a token of another login is also accepted. Use this only with PKCE, or if
+    /// the token comes directly from the provider.
     ///
     /// # Errors
     ///
@@ -190,32 +210,36 @@ impl IdTokenVerifier {
         &self,
         token: impl AsRef<[u8]>,
     ) -> Result<IdToken, OpenIdError> {
-        self.verify_for(token.as_ref(), None).await
+        self.verify_login(token.as_ref(), None).await
     }
 
-    async fn verify_for(&self, token: &[u8], nonce: Option<&str>) -> Result<IdToken, OpenIdError> {
-        let token = super::verified(&self.verifier, token).await?;
+    async fn verify_login(
+        &self,
+        token: &[u8],
+        nonce: Option<&str>,
+    ) -> Result<IdToken, OpenIdError> {
+        let token = verify(&self.verifier, token).await?;
         if token.subject().is_none_or(str::is_empty) {
             return Err(OpenIdErrorKind::MissingSubject.into());
         }
         let issued_at = token.issued_at();
         let issued_at = issued_at.ok_or(OpenIdErrorKind::MissingIssuedAt)?;
-        let members: Members<'_> = super::members(&token)?;
-        match (nonce, &members.nonce) {
+        let claims: OtherClaims<'_> = other_claims(&token)?;
+        match (nonce, &claims.nonce) {
             (None, None) => {}
             (None, Some(_)) => return Err(OpenIdErrorKind::UnexpectedNonce.into()),
             (Some(_), None) => return Err(OpenIdErrorKind::MissingNonce.into()),
             (Some(sent), Some(nonce)) => {
-                // A nonce that was left empty by mistake would be equal to that of everybody else.
+                // An empty nonce is the caller's mistake: it would match in every login.
                 let is_same = bool::from(sent.as_bytes().ct_eq(nonce.as_bytes()));
                 if sent.is_empty() || !is_same {
                     return Err(OpenIdErrorKind::WrongNonce.into());
                 }
             }
         }
-        self.check_parties(&token, members.azp.as_deref())?;
-        self.check_age(members.auth_time)?;
-        let authenticated_at = members.auth_time;
+        self.check_parties(&token, claims.azp.as_deref())?;
+        self.check_age(claims.auth_time)?;
+        let authenticated_at = claims.auth_time;
         Ok(IdToken {
             token,
             issued_at,
@@ -228,7 +252,7 @@ impl IdTokenVerifier {
             name == &*self.client_id || others.iter().any(|other| name == &**other)
         };
         if !token.audience().all(|name| is_known(name, &self.audiences)) {
-            return Err(OpenIdErrorKind::OtherAudience.into());
+            return Err(OpenIdErrorKind::UntrustedAudience.into());
         }
         match azp {
             Some(azp) if is_known(azp, &self.parties) => Ok(()),
@@ -258,7 +282,7 @@ impl IdTokenVerifier {
     }
 }
 
-/// An ID token that was verified: who a person is, by the word of a provider. Cheap to clone.
+/// A verified ID token: the identity of a user at a provider. Cheap to clone.
 #[derive(Clone)]
 pub struct IdToken {
     token: VerifiedToken,
@@ -273,36 +297,39 @@ impl IdToken {
         self.token.issuer().unwrap_or_default()
     }
 
-    /// `sub`: the person, by a name that means something at this provider alone. Together with the issuer it is the key of an account;
-    /// an e-mail address is none, since it can pass to another person (OpenID Connect Core 1.0 §5.7).
+    /// `sub`: the user, unique at this provider only.
+    ///
+    /// Use issuer and subject together as the key of an account. Do not use the e-mail address,
+    /// which may be reassigned to another person (OpenID Connect Core 1.0 §5.7).
     #[must_use]
     pub fn subject(&self) -> &str {
         self.token.subject().unwrap_or_default()
     }
 
-    /// `sid`: the session at the provider, which its logout tokens name.
+    /// `sid`: the session at the provider. Its logout tokens have the same `sid`.
     #[must_use]
     pub fn session_id(&self) -> Option<&str> {
         self.token.session_id()
     }
 
-    /// `iat`: when it was issued.
+    /// `iat`: when the token was issued.
     #[must_use]
     pub fn issued_at(&self) -> NumericDate {
         self.issued_at
     }
 
-    /// `auth_time`: when the person authenticated.
+    /// `auth_time`: when the user authenticated.
     #[must_use]
     pub fn authenticated_at(&self) -> Option<NumericDate> {
         self.authenticated_at
     }
 
-    /// The claims as a type of one's own: `email`, `name`, and what else the provider says.
+    /// The claims as a type of your own, for example with `email` and `name`.
     ///
     /// # Errors
     ///
-    /// [`VerifyErrorKind::ClaimsMismatch`](crate::VerifyErrorKind::ClaimsMismatch) if the payload is no `T`.
+    /// [`VerifyErrorKind::ClaimsMismatch`](crate::VerifyErrorKind::ClaimsMismatch) if the claims do not
+    /// deserialize to `T`.
     pub fn claims<T>(&self) -> Result<Arc<T>, VerifyError>
     where
         T: DeserializeOwned + Send + Sync + 'static,
@@ -310,14 +337,14 @@ impl IdToken {
         self.token.claims()
     }
 
-    /// The token with all its registered claims.
+    /// The token, with all registered claims.
     #[must_use]
     pub fn token(&self) -> &VerifiedToken {
         &self.token
     }
 }
 
-/// Shows the algorithm, and no claim.
+/// Shows the algorithm, but no claim.
 impl fmt::Debug for IdToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IdToken")

@@ -8,18 +8,29 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
-use super::{OpenIdError, OpenIdErrorKind};
+use super::error::{OpenIdError, OpenIdErrorKind};
+use super::provider_token::{other_claims, verifier_for, verify};
 use crate::claims::NumericDate;
 use crate::clock::Clock;
 use crate::revocation::Revocation;
 use crate::verify::{Trust, VerifiedToken, Verifier};
 
-/// Verifies the logout tokens of one provider for one client, by OpenID Connect Back-Channel Logout 1.0 §2.6.
+/// Verifies the logout tokens of one provider for one client, by OpenID Connect Back-Channel Logout
+/// 1.0 §2.6.
 ///
-/// Beyond what is [checked of every token](crate::verify): `aud` is the client; `iat` is there, and not long ago; `jti` is there; `sub`,
-/// `sid` or both are there; `events` tells of a logout; there is no `nonce`; and `typ` is absent, `JWT` or `logout+jwt`.
+/// In addition to the [checks of every token](crate::verify):
 ///
-/// That a token was seen before is for the receiver to notice: `routes::BackChannelLogout` does.
+/// | claim | must be |
+/// | --- | --- |
+/// | `aud` | the client ID |
+/// | `iat` | present, and within [`max_age`](Self::max_age) |
+/// | `jti` | present |
+/// | `sub`, `sid` | one of them, or both |
+/// | `events` | an object with the logout event |
+/// | `nonce` | absent |
+/// | `typ` (header) | absent, `JWT` or `logout+jwt` |
+///
+/// It does not detect replays. `routes::BackChannelLogout` does.
 ///
 /// ```
 /// use tower_jwt_auth::TrustedIssuer;
@@ -50,38 +61,38 @@ pub struct LogoutTokenVerifier {
     max_age: Duration,
 }
 
-/// What is looked at beyond the registered claims.
+/// The claims beyond the registered ones.
 #[derive(Deserialize)]
-struct Members {
+struct OtherClaims {
     #[serde(default)]
     events: Events,
-    #[serde(default, deserialize_with = "is_there")]
+    #[serde(default, deserialize_with = "is_present")]
     nonce: bool,
 }
 
-/// Whether the one event is there that makes a logout token, with a JSON object (§2.4).
+/// Whether `events` has the logout event with a JSON object as its value (§2.4).
 #[derive(Default)]
 struct Events {
     logout: bool,
 }
 
-fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+fn is_present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 impl<'de> Deserialize<'de> for Events {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
+        struct EventsVisitor;
 
-        impl<'de> Visitor<'de> for Members {
+        impl<'de> Visitor<'de> for EventsVisitor {
             type Value = Events;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("events")
+                f.write_str("an object of events")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Events, A::Error> {
-                // A struct would be read from an array too.
+                // A map, since serde also reads a struct from an array.
                 type Event = BTreeMap<String, IgnoredAny>;
 
                 let mut events = Events::default();
@@ -100,29 +111,32 @@ impl<'de> Deserialize<'de> for Events {
             }
         }
 
-        deserializer.deserialize_map(Members)
+        deserializer.deserialize_map(EventsVisitor)
     }
 }
 
 impl LogoutTokenVerifier {
-    /// The member of `events` that makes a logout token.
+    /// The name of the logout event.
     const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-    /// 5 minutes: a provider sends a logout token at once, and may try again for a while. For so long a receiver has to remember `jti`.
+    /// 5 minutes: a provider sends a logout token at once and may retry for a while. A receiver must
+    /// remember `jti` for the same time.
     pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(300);
 
-    /// Verifies tokens that the issuer `trust` made for the client `client_id`.
+    /// Verifies the tokens that one provider makes for the client `client_id`.
     ///
-    /// `trust` is a [`TrustedIssuer`](crate::TrustedIssuer), or remote keys that were found by the issuer's name.
+    /// `trust` is a [`TrustedIssuer`](crate::TrustedIssuer), or remote keys discovered by the
+    /// issuer's name.
     ///
     /// # Panics
     ///
-    /// If it is not one issuer by name, or one with audiences of its own, or if `client_id` is empty.
+    /// - If `trust` is not exactly one issuer with a name, or if it has audiences.
+    /// - If `client_id` is empty.
     #[must_use]
     #[track_caller]
     pub fn new(trust: impl Into<Trust>, client_id: impl Into<String>) -> Self {
         Self {
-            verifier: super::verifier_for(trust.into(), client_id.into()).for_logout_tokens(),
+            verifier: verifier_for(trust.into(), client_id.into()).for_logout_tokens(),
             max_age: Self::DEFAULT_MAX_AGE,
         }
     }
@@ -134,7 +148,7 @@ impl LogoutTokenVerifier {
         self
     }
 
-    /// How long ago a token may have been issued. 5 minutes by default.
+    /// Sets the maximum age of a token, by `iat`. [5 minutes](Self::DEFAULT_MAX_AGE) by default.
     ///
     /// # Panics
     ///
@@ -144,13 +158,13 @@ impl LogoutTokenVerifier {
     pub fn max_age(mut self, max_age: Duration) -> Self {
         assert!(
             max_age <= Duration::from_secs(60 * 60),
-            "logout tokens of more than an hour ago"
+            "the maximum age of logout tokens is more than an hour"
         );
         self.max_age = max_age;
         self
     }
 
-    /// How far the provider's clock may be off: 30 seconds by default.
+    /// Sets how far the provider's clock may be off. 30 seconds by default.
     ///
     /// # Panics
     ///
@@ -162,7 +176,7 @@ impl LogoutTokenVerifier {
         self
     }
 
-    /// Where the time comes from. The system's clock by default.
+    /// Sets the clock. The system's clock by default.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.verifier = self.verifier.clock(clock);
@@ -174,51 +188,51 @@ impl LogoutTokenVerifier {
         self.verifier.current_clock()
     }
 
-    /// Verifies a logout token. It waits only where the provider's keys have to be fetched first.
+    /// Verifies a logout token. Waits only if the provider's keys must be fetched first.
     ///
     /// # Errors
     ///
-    /// [`OpenIdError`] for everything that is no logout token of this provider for this client.
+    /// [`OpenIdError`] if it is not a valid logout token of this provider for this client.
     pub async fn verify(&self, token: impl AsRef<[u8]>) -> Result<LogoutToken, OpenIdError> {
-        let token = super::verified(&self.verifier, token.as_ref()).await?;
-        let members: Members = super::members(&token)?;
-        if !members.events.logout {
-            return Err(OpenIdErrorKind::NoLogoutEvent.into());
+        let token = verify(&self.verifier, token.as_ref()).await?;
+        let claims: OtherClaims = other_claims(&token)?;
+        if !claims.events.logout {
+            return Err(OpenIdErrorKind::MissingLogoutEvent.into());
         }
-        if members.nonce {
+        if claims.nonce {
             return Err(OpenIdErrorKind::NonceInLogoutToken.into());
         }
         if token.token_id().is_none_or(str::is_empty) {
             return Err(OpenIdErrorKind::MissingTokenId.into());
         }
         let is_empty = |name: Option<&str>| name.is_some_and(str::is_empty);
-        let names_nobody = token.session_id().is_none() && token.subject().is_none();
-        if names_nobody || is_empty(token.session_id()) || is_empty(token.subject()) {
-            return Err(OpenIdErrorKind::NobodyLoggedOut.into());
+        let names_nothing = token.session_id().is_none() && token.subject().is_none();
+        if names_nothing || is_empty(token.session_id()) || is_empty(token.subject()) {
+            return Err(OpenIdErrorKind::MissingSubjectAndSession.into());
         }
         let issued_at = token.issued_at();
         let issued_at = issued_at.ok_or(OpenIdErrorKind::MissingIssuedAt)?;
         let (leeway, now) = self.verifier.tolerance();
-        let refused_from = issued_at.later_by(self.max_age).later_by(leeway);
-        if now >= refused_from.since_epoch() {
+        let remember_until = issued_at.later_by(self.max_age).later_by(leeway);
+        if now >= remember_until.since_epoch() {
             return Err(OpenIdErrorKind::IssuedTooLongAgo.into());
         }
         Ok(LogoutToken {
             received_at: NumericDate::from_since_epoch(now).unwrap_or(NumericDate::MAX),
             issued_at,
-            refused_from,
+            remember_until,
             token,
         })
     }
 }
 
-/// A logout token that was verified: a person has logged out at the provider. Cheap to clone.
+/// A verified logout token: a user has logged out at the provider. Cheap to clone.
 #[derive(Clone)]
 pub struct LogoutToken {
     token: VerifiedToken,
     issued_at: NumericDate,
     received_at: NumericDate,
-    refused_from: NumericDate,
+    remember_until: NumericDate,
 }
 
 impl LogoutToken {
@@ -228,45 +242,48 @@ impl LogoutToken {
         self.token.issuer().unwrap_or_default()
     }
 
-    /// `sub`: who has logged out.
+    /// `sub`: the user who has logged out.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.token.subject()
     }
 
-    /// `sid`: the session at the provider that has ended. Without it, all sessions of the subject have.
+    /// `sid`: the session that has ended at the provider. Without it, all sessions of the subject
+    /// have ended.
     #[must_use]
     pub fn session_id(&self) -> Option<&str> {
         self.token.session_id()
     }
 
-    /// `jti`: the token's own id.
+    /// `jti`: the ID of the token.
     #[must_use]
     pub fn token_id(&self) -> &str {
         self.token.token_id().unwrap_or_default()
     }
 
-    /// `iat`: when it was issued.
+    /// `iat`: when the token was issued.
     #[must_use]
     pub fn issued_at(&self) -> NumericDate {
         self.issued_at
     }
 
-    /// From when on it is refused for its age: for so long it has to be remembered that it was seen.
+    /// When this logout token becomes too old. Remember its `jti` until then, to detect replays.
     #[must_use]
-    pub fn refused_from(&self) -> NumericDate {
-        self.refused_from
+    pub fn remember_until(&self) -> NumericDate {
+        self.remember_until
     }
 
-    /// What a store of revocations is to be told, if access tokens of the provider itself are what a service accepts: the end of the
-    /// session if the token names one, otherwise [`LogoutToken::of_subject`].
+    /// The revocation of the provider's own access tokens, for a service that accepts them.
     ///
-    /// `access_lifetime`: the longest life of the provider's access tokens. They must carry the same `sid`; not every provider
-    /// writes it into them.
+    /// It revokes the session that the token names. If the token names none, this is
+    /// [`subject_revocation`](LogoutToken::subject_revocation).
+    ///
+    /// `access_lifetime` is the longest lifetime of the provider's access tokens. They must have the
+    /// same `sid`, which not every provider writes into them.
     #[must_use]
     pub fn revocation(&self, access_lifetime: Duration) -> Revocation<'_> {
-        match (self.session_id(), self.of_subject(access_lifetime)) {
-            (None, Some(all)) => all,
+        match (self.session_id(), self.subject_revocation(access_lifetime)) {
+            (None, Some(revocation)) => revocation,
             (sid, _) => Revocation::Session {
                 issuer: self.token.issuer(),
                 sid: sid.unwrap_or_default(),
@@ -275,9 +292,10 @@ impl LogoutToken {
         }
     }
 
-    /// The same for all access tokens of the subject that were issued until this one was; `None` if it names no subject.
+    /// The revocation of all access tokens of the subject issued up to this logout token. `None` if
+    /// the token has no `sub`.
     #[must_use]
-    pub fn of_subject(&self, access_lifetime: Duration) -> Option<Revocation<'_>> {
+    pub fn subject_revocation(&self, access_lifetime: Duration) -> Option<Revocation<'_>> {
         Some(Revocation::Cutoff {
             issuer: self.token.issuer(),
             subject: self.subject()?,
@@ -287,7 +305,7 @@ impl LogoutToken {
     }
 }
 
-/// Shows the algorithm, and no claim.
+/// Shows the algorithm, but no claim.
 impl fmt::Debug for LogoutToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogoutToken")

@@ -1,48 +1,40 @@
-//! What an OpenID provider says besides access tokens: who a person is, and that a person has logged out.
+//! OpenID Connect: login at a provider with an ID token, and logout with a logout token.
 //!
-//! Neither is an access token. A layer refuses a logout token in any case, and an ID token for its audience, which is the client:
-//! where an API has the client's id for an audience too, it must require [`typ("at+jwt")`](crate::JwtAuthLayer::typ).
+//! You need this module if users log in at an OpenID provider. The example `social_login` has the
+//! whole flow.
 //!
-//! - An ID token ends the login at a provider (OpenID Connect Core 1.0 §2). [`IdTokenVerifier`] verifies it, so that a session of
-//!   one's own can begin.
-//! - A logout token tells of a logout elsewhere (OpenID Connect Back-Channel Logout 1.0 §2.4). [`LogoutTokenVerifier`] verifies it;
-//!   `routes::BackChannelLogout` is the handler that receives it.
-//! - [`ProviderSessions`] ties sessions of your own to the logins that began them, so a logout there
-//!   ends them here.
+//! | token | means | verified by |
+//! | --- | --- | --- |
+//! | ID token (OpenID Connect Core 1.0 §2) | a user has logged in at the provider | [`IdTokenVerifier`] |
+//! | logout token (Back-Channel Logout 1.0 §2.4) | a user has logged out at the provider | [`LogoutTokenVerifier`]; `routes::BackChannelLogout` is the handler |
+//!
+//! [`ProviderSessions`] links your sessions to the logins at the provider. A logout there ends them
+//! here.
+//!
+//! ```
+//! use tower_jwt_auth::TrustedIssuer;
+//! use tower_jwt_auth::openid::{IdTokenVerifier, LogoutTokenVerifier};
+//! # let keys = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32])?;
+//!
+//! // With feature `jwks`: RemoteKeys::discover("https://id.example.com").build()?
+//! let provider = TrustedIssuer::new("https://id.example.com", keys);
+//! let id_tokens = IdTokenVerifier::new(provider.clone(), "our-client-id");
+//! let logout_tokens = LogoutTokenVerifier::new(provider, "our-client-id");
+//! # let _ = (id_tokens, logout_tokens);
+//! # Ok::<_, tower_jwt_auth::keys::KeyError>(())
+//! ```
+//!
+//! Neither token is an access token. A layer always rejects a logout token. It rejects an ID token
+//! by its audience, which is the client ID. If your API uses the client ID as its audience too,
+//! require [`typ("at+jwt")`](crate::JwtAuthLayer::typ).
 
 mod error;
 mod id_token;
 mod logout_token;
 mod provider_sessions;
+mod provider_token;
 
 pub use error::{OpenIdError, OpenIdErrorKind};
 pub use id_token::{IdToken, IdTokenVerifier};
 pub use logout_token::{LogoutToken, LogoutTokenVerifier};
 pub use provider_sessions::ProviderSessions;
-
-use serde::Deserialize;
-
-use crate::verify::{Trust, VerifiedToken, Verifier, VerifyError, VerifyErrorKind};
-
-/// What verifies the tokens that an issuer makes for a client.
-#[track_caller]
-fn verifier_for(trust: Trust, client_id: String) -> Verifier {
-    assert!(
-        trust.sole_issuer().is_some(),
-        "not one issuer by name, without audiences of its own"
-    );
-    Verifier::new(trust).audience(client_id)
-}
-
-async fn verified(verifier: &Verifier, token: &[u8]) -> Result<VerifiedToken, VerifyError> {
-    #[cfg(feature = "jwks")]
-    return verifier.fetch_and_verify(token).await;
-    #[cfg(not(feature = "jwks"))]
-    return std::future::ready(verifier.verify(token)).await;
-}
-
-/// Members beyond the registered ones. One that is there twice is an error.
-fn members<'a, T: Deserialize<'a>>(token: &'a VerifiedToken) -> Result<T, OpenIdError> {
-    serde_json::from_str(token.payload())
-        .map_err(|_| VerifyError::from(VerifyErrorKind::MalformedClaims).into())
-}

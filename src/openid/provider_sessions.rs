@@ -1,25 +1,25 @@
-//! Sessions that began with a login at a provider, and end with it.
+//! Sessions that end with a logout at the provider where they began.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::{IdToken, LogoutToken};
+use super::id_token::IdToken;
+use super::logout_token::LogoutToken;
 use crate::claims::NumericDate;
 use crate::session::{
-    Created, PendingLogin, Session, SessionError, SessionErrorKind, SessionId, SessionStore,
-    Sessions, Subject, TokenPair,
+    CreationOutcome, PendingLogin, Session, SessionError, SessionErrorKind, SessionId,
+    SessionStore, Sessions, Subject, TokenPair,
 };
 
-/// Ends sessions of yours when their users log out at the OpenID provider where they logged in.
+/// Ends your sessions when their users log out at the OpenID provider where they logged in.
 ///
-/// It remembers which session began with which ID token, so a logout token that names the
-/// provider's session alone (`sid` without `sub`) finds yours. It also remembers each logout for
-/// [an hour](ProviderSessions::MEMORY), so a logout token that overtakes the login is not lost:
-/// that login is refused.
+/// It records which session began with which ID token. So it finds your session even if the logout
+/// token names only the provider's session (`sid` without `sub`). It also records each logout for
+/// [an hour](ProviderSessions::LOGOUT_RETENTION). If a logout token arrives before its login
+/// completes, the login is rejected.
 ///
-/// Both are kept in the store of the sessions, beside them: they last as long as the sessions do,
-/// and every node of the store sees them. A login adds two small entries, which live as long as a
-/// session may ([`Sessions::lifetime`]).
+/// The records are in the store of the sessions, so every node sees them. A login adds two small
+/// records for the [maximum lifetime](Sessions::lifetime) of a session.
 ///
 /// ```
 /// use tower_jwt_auth::TrustedIssuer;
@@ -56,42 +56,44 @@ use crate::session::{
 /// | the logout token names | ends |
 /// | --- | --- |
 /// | `sid` | the sessions that began with this `sid` |
-/// | `sid` and `sub` | those of them that are of this `sub`; also its sessions whose ID token had no `sid`, as below |
-/// | `sub` | all sessions of the `sub` whose ID token was not issued later than the logout token |
+/// | `sid` and `sub` | the sessions of this `sub` that began with this `sid`; also its sessions whose ID token had no `sid`, as below |
+/// | `sub` | all sessions of this `sub` whose ID token was issued no later than the logout token |
 pub struct ProviderSessions<S> {
     sessions: Sessions<S>,
 }
 
-/// What a logout token can name. Each is a subject of its own in the store, whose sessions are
-/// [notes](Note).
+/// What a logout token can name: the key of [records](Record) in the store. The store keeps a key as
+/// a subject, and its records as sessions.
 #[derive(Clone, Copy)]
-enum Place<'a> {
+enum RecordKey<'a> {
     Session(&'a str),
     Subject(&'a str),
     /// A subject, for logins whose ID token had no `sid`.
-    Unnamed(&'a str),
+    SubjectWithoutSession(&'a str),
 }
 
-impl<'a> Place<'a> {
-    /// No issuer is called like this: it is no URL.
+impl<'a> RecordKey<'a> {
+    /// Not a URL, so it differs from every real issuer.
     fn issuer(self, provider: &str) -> String {
         let kind = match self {
             Self::Session(_) => "sid",
             Self::Subject(_) => "sub",
-            Self::Unnamed(_) => "sub without sid",
+            Self::SubjectWithoutSession(_) => "sub without sid",
         };
         format!("{kind} of {provider}")
     }
 
     fn name(self) -> &'a str {
         match self {
-            Self::Session(name) | Self::Subject(name) | Self::Unnamed(name) => name,
+            Self::Session(name) | Self::Subject(name) | Self::SubjectWithoutSession(name) => name,
         }
     }
 
-    /// Whether this logout ends this login. The times are the provider's, so its clock alone
-    /// decides. A session that has ended there has ended for every login.
-    fn is_ended(self, login: &Note<'_>, logout: &Note<'_>) -> bool {
+    /// Whether `logout` ends `login`.
+    ///
+    /// Both times come from the provider's clock. They are not compared for a `sid`: once the
+    /// provider's session has ended, no login of it is valid.
+    fn is_ended_by_logout(self, login: &Record<'_>, logout: &Record<'_>) -> bool {
         logout.sid.is_none()
             && login.sid.is_some()
             && (logout.subject.is_none() || logout.subject == login.subject)
@@ -99,16 +101,16 @@ impl<'a> Place<'a> {
     }
 }
 
-/// A login or a logout at a place: a session that nobody has a token of, told by its label.
-struct Note<'a> {
-    /// The session that a login began. A logout began none.
+/// A login or a logout. The store keeps it as a session without tokens; its label has the contents.
+struct Record<'a> {
+    /// The session that a login began. `None` for a logout.
     sid: Option<SessionId>,
     subject: Option<&'a str>,
     /// When the provider issued the token.
     issued_at: NumericDate,
 }
 
-impl<'a> Note<'a> {
+impl<'a> Record<'a> {
     fn label(&self) -> String {
         let sid = self.sid.map_or("-".to_owned(), |sid| sid.to_string());
         format!("{sid} {}", self.subject.unwrap_or_default())
@@ -118,7 +120,7 @@ impl<'a> Note<'a> {
         let (sid, subject) = session.label.as_deref()?.split_once(' ')?;
         Some(Self {
             sid: SessionId::parse(sid),
-            // No token names an empty one.
+            // Verified tokens never have an empty subject.
             subject: (!subject.is_empty()).then_some(subject),
             issued_at: session.created_at,
         })
@@ -126,21 +128,21 @@ impl<'a> Note<'a> {
 }
 
 impl<S: SessionStore> ProviderSessions<S> {
-    /// An hour: no login is completed with a code or an ID token older than that.
-    pub const MEMORY: Duration = Duration::from_secs(60 * 60);
+    /// How long a logout is remembered. An hour: no login completes with an older code or ID token.
+    pub const LOGOUT_RETENTION: Duration = Duration::from_secs(60 * 60);
 
-    /// For logins that `sessions` begin.
+    /// Links the logins of `sessions` to those at the provider.
     #[must_use]
     pub fn new(sessions: Sessions<S>) -> Self {
         Self { sessions }
     }
 
-    /// Completes a login that began with this ID token. Use it in place of [`Sessions::complete`].
+    /// Completes a login that began with this ID token. Call it instead of [`Sessions::complete`].
     ///
     /// # Errors
     ///
-    /// As [`Sessions::complete`]. [`SessionErrorKind::LoggedOut`] also if the provider has told of
-    /// a logout that covers this ID token: the user must log in again.
+    /// As [`Sessions::complete`]. Also [`SessionErrorKind::LoggedOut`] if the provider has sent a
+    /// logout token for this login: the user must log in again.
     pub async fn complete(
         &self,
         login: PendingLogin,
@@ -150,7 +152,7 @@ impl<S: SessionStore> ProviderSessions<S> {
         match self.link(tokens.sid, id_token).await {
             Ok(()) => Ok(tokens),
             Err(error) => {
-                // Nobody has its tokens, so it is harmless if it cannot be ended.
+                // If this fails too, the session lives on, but its tokens were never handed out.
                 let _ = self.sessions.end_session(tokens.sid).await;
                 Err(error)
             }
@@ -159,95 +161,109 @@ impl<S: SessionStore> ProviderSessions<S> {
 
     async fn link(&self, sid: SessionId, id_token: &IdToken) -> Result<(), SessionError> {
         let (provider, subject) = (id_token.issuer(), id_token.subject());
-        let login = Note {
+        let login = Record {
             sid: Some(sid),
             subject: Some(subject),
             issued_at: id_token.issued_at(),
         };
         let named = id_token.session_id();
-        let places = [
-            named.map_or(Place::Unnamed(subject), Place::Session),
-            Place::Subject(subject),
+        let keys = [
+            named.map_or(
+                RecordKey::SubjectWithoutSession(subject),
+                RecordKey::Session,
+            ),
+            RecordKey::Subject(subject),
         ];
-        for place in places {
-            let life = self.sessions.longest_life();
-            self.write(place, provider, &login, life).await?;
+        for key in keys {
+            let lifetime = self.sessions.max_lifetime();
+            self.write(key, provider, &login, lifetime).await?;
         }
-        // Only now: `end` notes the logout before it looks for logins, so one of the two sees the
-        // other.
-        for place in places {
-            let notes = self.notes(place, provider).await?;
-            let mut notes = notes.iter().filter_map(Note::of);
-            if notes.any(|note| place.is_ended(&login, &note)) {
+        // The order matters: both sides write their record before they read. So of a concurrent
+        // login and logout, at least one sees the other.
+        for key in keys {
+            let records = self.records(key, provider).await?;
+            let mut records = records.iter().filter_map(Record::of);
+            if records.any(|record| key.is_ended_by_logout(&login, &record)) {
                 return Err(SessionErrorKind::LoggedOut.into());
             }
         }
         Ok(())
     }
 
-    /// Ends what a logout token names, for `routes::BackChannelLogout`.
-    /// Once this returns, nothing that those sessions issued works.
+    /// Ends the sessions that a logout token names, for `routes::BackChannelLogout`. Once this
+    /// returns, all their tokens are invalid.
     ///
     /// # Errors
     ///
-    /// [`SessionErrorKind::Unavailable`] if the store fails. Some sessions may live on: the
-    /// provider should send the token again, and then this ends the rest.
+    /// [`SessionErrorKind::Unavailable`] if the store fails. Some sessions may not have ended. The
+    /// provider should retry; the next call ends the rest.
     pub async fn end(&self, logout: &LogoutToken) -> Result<(), SessionError> {
         let provider = logout.issuer();
-        let places = match (logout.session_id(), logout.subject()) {
-            (Some(sid), subject) => [Some(Place::Session(sid)), subject.map(Place::Unnamed)],
-            (None, subject) => [subject.map(Place::Subject), None],
+        let keys = match (logout.session_id(), logout.subject()) {
+            (Some(sid), subject) => [
+                Some(RecordKey::Session(sid)),
+                subject.map(RecordKey::SubjectWithoutSession),
+            ],
+            (None, subject) => [subject.map(RecordKey::Subject), None],
         };
-        let logout = Note {
+        let logout = Record {
             sid: None,
             subject: logout.subject(),
             issued_at: logout.issued_at(),
         };
-        for place in places.into_iter().flatten() {
-            self.write(place, provider, &logout, Self::MEMORY).await?;
-            for session in self.notes(place, provider).await? {
-                let login = Note::of(&session).filter(|note| place.is_ended(note, &logout));
+        for key in keys.into_iter().flatten() {
+            self.write(key, provider, &logout, Self::LOGOUT_RETENTION)
+                .await?;
+            for session in self.records(key, provider).await? {
+                let login =
+                    Record::of(&session).filter(|record| key.is_ended_by_logout(record, &logout));
                 if let Some(sid) = login.and_then(|login| login.sid) {
                     self.sessions.end_session(sid).await?;
                     let (issuer, until) = (session.issuer.as_deref(), session.access_expires_at);
-                    let forgotten = self.sessions.store().end(session.sid, issuer, until).await;
-                    forgotten.map_err(SessionError::unavailable)?;
+                    let deleted = self.sessions.store().end(session.sid, issuer, until).await;
+                    deleted.map_err(SessionError::unavailable)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Keeps a note for `life`.
+    /// Saves a record for `lifetime`.
     async fn write(
         &self,
-        place: Place<'_>,
+        key: RecordKey<'_>,
         provider: &str,
-        note: &Note<'_>,
-        life: Duration,
+        record: &Record<'_>,
+        lifetime: Duration,
     ) -> Result<(), SessionError> {
-        let issuer = place.issuer(provider);
-        let subject = Subject::new(Some(&issuer), place.name());
+        let issuer = key.issuer(provider);
+        let subject = Subject::new(Some(&issuer), key.name());
         let id = SessionId::random().map_err(|_| SessionErrorKind::Backend)?;
         let now = self.sessions.now();
         let mut session = Session::new(id, &subject, 0, now);
-        session.created_at = note.issued_at;
-        session.label = Some(note.label());
-        session.expires_at = now.later_by(life);
+        session.created_at = record.issued_at;
+        session.label = Some(record.label());
+        session.expires_at = now.later_by(lifetime);
         session.idle_expires_at = session.expires_at;
         let created = self.sessions.store().create(&session).await;
         match created.map_err(SessionError::unavailable)? {
-            Created::Kept => Ok(()),
-            // Somebody has blocked the place itself.
-            Created::Blocked | Created::LoggedOut => Err(SessionErrorKind::LoggedOut.into()),
+            CreationOutcome::Created => Ok(()),
+            // Someone has blocked the subject that represents the key.
+            CreationOutcome::Blocked | CreationOutcome::LoggedOut => {
+                Err(SessionErrorKind::LoggedOut.into())
+            }
         }
     }
 
-    async fn notes(&self, place: Place<'_>, provider: &str) -> Result<Vec<Session>, SessionError> {
-        let issuer = place.issuer(provider);
-        let subject = Subject::new(Some(&issuer), place.name());
-        let notes = self.sessions.store().list(&subject, self.sessions.now());
-        notes.await.map_err(SessionError::unavailable)
+    async fn records(
+        &self,
+        key: RecordKey<'_>,
+        provider: &str,
+    ) -> Result<Vec<Session>, SessionError> {
+        let issuer = key.issuer(provider);
+        let subject = Subject::new(Some(&issuer), key.name());
+        let records = self.sessions.store().list(&subject, self.sessions.now());
+        records.await.map_err(SessionError::unavailable)
     }
 }
 

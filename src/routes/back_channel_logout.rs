@@ -1,4 +1,4 @@
-//! Where a provider tells that somebody has logged out (OpenID Connect Back-Channel Logout 1.0).
+//! The handler for the logout tokens of a provider (OpenID Connect Back-Channel Logout 1.0).
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -9,17 +9,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum_core::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum_core::response::Response;
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderMap};
+use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 
-use super::answer::respond;
-use super::is_of_type;
+use super::content_type::is_content_type;
+use super::response::response;
 use crate::openid::{LogoutToken, LogoutTokenVerifier, OpenIdError};
 use crate::revocation::{Revocation, RevocationSet, TokenId};
 
-/// Receives the logout tokens of a provider, and ends the sessions that they name. Cheap to clone.
+/// Receives the logout tokens of a provider and ends the sessions they name. Cheap to clone.
 ///
-/// Where access tokens of the provider itself are accepted, a revocation does it:
+/// You need it if users log in at a provider, and a logout there must end their sessions here. If
+/// your service accepts access tokens of the provider itself, revoke them:
 ///
 /// ```
 /// use std::time::Duration;
@@ -42,17 +43,26 @@ use crate::revocation::{Revocation, RevocationSet, TokenId};
 /// let app: Router = Router::new().route("/backchannel-logout", post(logout.handler()));
 /// ```
 ///
-/// Sessions of your own that began with an ID token are ended by
-/// [`ProviderSessions`](crate::openid::ProviderSessions): see there.
+/// To end your own sessions that began with an ID token, use
+/// [`ProviderSessions`](crate::openid::ProviderSessions).
 ///
 /// | request | answer (§2.8) |
 /// | --- | --- |
-/// | `POST`, a form with one good `logout_token` | 200, once the sessions have ended |
-/// | a token that is refused, or was seen before; no form | 400 `invalid_request` |
-/// | the provider's keys, or what ends the sessions, fail; the same token is being seen to | 400 `temporarily_unavailable`; it may come again |
+/// | `POST` of a form with one valid `logout_token` | 200, after the sessions have ended |
+/// | an invalid token; a token that was processed before; a body that is not such a form | 400 `invalid_request` |
+/// | an outage of the provider's keys; an error of `end_sessions`; the same token is being processed | 400 `temporarily_unavailable`: the provider may retry |
+/// | another method than `POST` | 405 |
 ///
-/// Why a token is refused is in the response's extensions, as an [`OpenIdError`].
+/// The reason for an invalid token is in the response's extensions, as an [`OpenIdError`].
 ///
+/// # Replays
+///
+/// Each process remembers the tokens it has processed. If several processes share the work, a token
+/// can be replayed at another one within its [`max_age`](LogoutTokenVerifier::max_age), 5 minutes by
+/// default. It then ends again what it names:
+///
+/// - A [`revocation`](LogoutToken::revocation) has no further effect.
+/// - A function that ends all sessions of a subject also ends those that began since.
 /// Each process remembers by itself which tokens it has seen. Where several share the work, a token that is replayed at another one ends
 /// again what it names: nothing that a [`revocation`](LogoutToken::revocation) would not end anyway, but for a closure that
 /// ends all sessions of a subject, those of a login since. Within the token's [age](LogoutTokenVerifier::max_age), 5 minutes.
@@ -62,58 +72,58 @@ pub struct BackChannelLogout(Arc<Inner>);
 struct Inner {
     verifier: LogoutTokenVerifier,
     end_sessions: Box<EndSessions>,
-    /// The ids of logout tokens, as though they were revoked.
-    seen: RevocationSet,
-    /// The ids of those whose sessions are being ended: one for each request that waits.
-    under_way: Mutex<HashSet<Box<str>>>,
+    /// The IDs of processed tokens, kept as if they were revoked.
+    processed: RevocationSet,
+    /// The IDs of the tokens whose sessions are being ended now.
+    in_progress: Mutex<HashSet<Box<str>>>,
 }
 
-/// Keeps a token from being seen to twice at once, for as long as it is not known what comes of it.
-struct UnderWay<'a> {
-    tokens: &'a Mutex<HashSet<Box<str>>>,
+/// Reserves a token ID, so that concurrent requests do not process the same token.
+struct Reservation<'a> {
+    in_progress: &'a Mutex<HashSet<Box<str>>>,
     id: Box<str>,
 }
 
-type Ended = Pin<Box<dyn Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send>>;
-type EndSessions = dyn Fn(LogoutToken) -> Ended + Send + Sync;
-type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
+type BoxError = Box<dyn Error + Send + Sync>;
+type EndSessions = dyn Fn(LogoutToken) -> EndSessionsFuture + Send + Sync;
+type EndSessionsFuture = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
 
-/// Why nobody is logged out.
-enum Fault {
-    Method,
-    /// No form with one logout token.
-    Form,
+/// Why a request did not end any session.
+enum LogoutError {
+    MethodNotAllowed,
+    /// The body is not a form with exactly one logout token.
+    MalformedForm,
     Token(OpenIdError),
     Replayed,
-    /// The same token is being seen to.
-    UnderWay,
-    /// There is no room to remember another token.
-    Full,
-    Ending(
-        #[cfg_attr(
-            not(feature = "tracing"),
-            expect(dead_code, reason = "for the log alone")
-        )]
-        Box<dyn Error + Send + Sync>,
+    /// Another request is processing the same token.
+    InProgress,
+    /// The set of processed tokens is full.
+    MemoryFull,
+    EndSessions(
+        #[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "only logged"))] BoxError,
     ),
 }
 
 impl BackChannelLogout {
-    /// A form with one token takes no more.
-    const MOST_BYTES: usize = 16 * 1024;
+    /// The maximum length of a body, in bytes: room for a token and some other members.
+    const MAX_BODY_LENGTH: usize = 16 * 1024;
 
-    /// As many tokens as are remembered at once: a hundred logouts a second for more than two hours.
-    const MOST_SEEN: usize = 1_000_000;
+    /// The maximum number of tokens remembered: 100 logouts per second for more than two hours.
+    const MAX_PROCESSED: usize = 1_000_000;
 
-    /// Receives the tokens that `verifier` verifies, and has `end_sessions` end what they name. It answers once that is done for good.
+    /// Creates the handler for the tokens that `verifier` accepts. `end_sessions` ends the sessions
+    /// that a token names.
+    ///
+    /// The provider gets its answer after `end_sessions` returns. A change must then be durable.
     pub fn new<F, A, E>(verifier: LogoutTokenVerifier, end_sessions: F) -> Self
     where
         F: Fn(LogoutToken) -> A + Send + Sync + 'static,
         A: Future<Output = Result<(), E>> + Send + 'static,
-        E: Into<Box<dyn Error + Send + Sync>>,
+        E: Into<BoxError>,
     {
-        let seen = RevocationSet::new()
-            .capacity(Self::MOST_SEEN)
+        let processed = RevocationSet::new()
+            .capacity(Self::MAX_PROCESSED)
             .clock(verifier.current_clock());
         Self(Arc::new(Inner {
             verifier,
@@ -121,13 +131,15 @@ impl BackChannelLogout {
                 let ended = end_sessions(logout);
                 Box::pin(async move { ended.await.map_err(Into::into) })
             }),
-            seen,
-            under_way: Mutex::default(),
+            processed,
+            in_progress: Mutex::default(),
         }))
     }
 
-    /// A handler for `POST`.
-    pub fn handler(&self) -> impl Fn(Request) -> Answer + Clone + Send + Sync + 'static + use<> {
+    /// The handler for `POST`.
+    pub fn handler(
+        &self,
+    ) -> impl Fn(Request) -> ResponseFuture + Clone + Send + Sync + 'static + use<> {
         let logout = self.clone();
         move |request| {
             let logout = logout.clone();
@@ -136,19 +148,19 @@ impl BackChannelLogout {
     }
 
     async fn handle(&self, request: Request) -> Response {
-        let done = self.receive(request).await;
-        report(&done);
-        match done {
+        let result = self.process(request).await;
+        log(&result);
+        match result {
             Ok(()) => answer(StatusCode::OK, None),
-            Err(Fault::Method) => {
+            Err(LogoutError::MethodNotAllowed) => {
                 let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, None);
                 let allowed = HeaderValue::from_static("POST");
                 response.headers_mut().insert(ALLOW, allowed);
                 response
             }
-            Err(fault) => {
-                let mut response = answer(StatusCode::BAD_REQUEST, Some(fault.code()));
-                if let Fault::Token(error) = fault {
+            Err(error) => {
+                let mut response = answer(StatusCode::BAD_REQUEST, Some(error.code()));
+                if let LogoutError::Token(error) = error {
                     response.extensions_mut().insert(error);
                 }
                 response
@@ -156,85 +168,82 @@ impl BackChannelLogout {
         }
     }
 
-    async fn receive(&self, request: Request) -> Result<(), Fault> {
+    async fn process(&self, request: Request) -> Result<(), LogoutError> {
         let Inner {
             verifier,
             end_sessions,
-            seen,
-            under_way,
+            processed,
+            in_progress,
         } = &*self.0;
         let token = logout_token(request).await?;
-        let logout = verifier.verify(&token).await.map_err(Fault::Token)?;
-        let id = TokenId::new(logout.refused_from())
+        let logout = verifier.verify(&token).await.map_err(LogoutError::Token)?;
+        let id = TokenId::new(logout.remember_until())
             .issuer(logout.issuer())
             .jti(logout.token_id());
-        // Before it is asked whether the token was seen: another request may be about to say so.
-        let _under_way = UnderWay::begin(under_way, logout.token_id()).ok_or(Fault::UnderWay)?;
-        if seen.is_revoked(&id) {
-            return Err(Fault::Replayed);
+        // Reserve the ID before the check, or two requests could both pass it.
+        let reservation = Reservation::new(in_progress, logout.token_id());
+        let _reservation = reservation.ok_or(LogoutError::InProgress)?;
+        if processed.is_revoked(&id) {
+            return Err(LogoutError::Replayed);
         }
-        end_sessions(logout.clone()).await.map_err(Fault::Ending)?;
-        // Only now: what has failed may be tried again.
-        match Revocation::of_token(&id).map(|id| seen.revoke(&id)) {
+        end_sessions(logout.clone())
+            .await
+            .map_err(LogoutError::EndSessions)?;
+        // Remembered only after success, so the provider can retry after an error.
+        match Revocation::of_token(&id).map(|id| processed.revoke(&id)) {
             Some(Ok(())) => Ok(()),
-            _ => Err(Fault::Full),
+            _ => Err(LogoutError::MemoryFull),
         }
     }
 }
 
-impl<'a> UnderWay<'a> {
-    fn begin(tokens: &'a Mutex<HashSet<Box<str>>>, id: &str) -> Option<Self> {
-        let is_first = lock(tokens).insert(id.into());
+impl<'a> Reservation<'a> {
+    /// `None` if another request has reserved the ID.
+    fn new(in_progress: &'a Mutex<HashSet<Box<str>>>, id: &str) -> Option<Self> {
+        let is_first = lock(in_progress).insert(id.into());
         is_first.then(|| Self {
-            tokens,
+            in_progress,
             id: id.into(),
         })
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        lock(self.tokens).remove(&self.id);
+        lock(self.in_progress).remove(&self.id);
     }
 }
 
-fn lock(tokens: &Mutex<HashSet<Box<str>>>) -> MutexGuard<'_, HashSet<Box<str>>> {
-    tokens.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(ids: &Mutex<HashSet<Box<str>>>) -> MutexGuard<'_, HashSet<Box<str>>> {
+    ids.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The one `logout_token` of a form (§2.5). Other members are ignored.
-async fn logout_token(mut request: Request) -> Result<String, Fault> {
+async fn logout_token(mut request: Request) -> Result<String, LogoutError> {
     if request.method() != Method::POST {
-        return Err(Fault::Method);
+        return Err(LogoutError::MethodNotAllowed);
     }
-    if !is_form(request.headers()) {
-        return Err(Fault::Form);
+    match is_content_type(request.headers(), "application/x-www-form-urlencoded") {
+        Ok(true) => {}
+        _ => return Err(LogoutError::MalformedForm),
     }
-    DefaultBodyLimit::max(BackChannelLogout::MOST_BYTES).apply(&mut request);
+    DefaultBodyLimit::max(BackChannelLogout::MAX_BODY_LENGTH).apply(&mut request);
     let body = Bytes::from_request(request, &()).await;
-    let body = body.map_err(|_| Fault::Form)?;
+    let body = body.map_err(|_| LogoutError::MalformedForm)?;
     let mut tokens = form_urlencoded::parse(&body)
         .filter_map(|(name, value)| (name == "logout_token").then_some(value));
     match (tokens.next(), tokens.next()) {
         (Some(token), None) => Ok(token.into_owned()),
-        _ => Err(Fault::Form),
+        _ => Err(LogoutError::MalformedForm),
     }
 }
 
-fn is_form(headers: &HeaderMap) -> bool {
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (types.next(), types.next()) else {
-        return false;
-    };
-    is_of_type(value, "application/x-www-form-urlencoded")
-}
-
-impl Fault {
-    /// All that a provider is told.
+impl LogoutError {
+    /// The error code for the provider (§2.8).
     fn code(&self) -> &'static str {
         match self {
             Self::Token(error) if error.is_outage() => "temporarily_unavailable",
-            Self::UnderWay | Self::Full | Self::Ending(_) => "temporarily_unavailable",
+            Self::InProgress | Self::MemoryFull | Self::EndSessions(_) => "temporarily_unavailable",
             _ => "invalid_request",
         }
     }
@@ -242,34 +251,40 @@ impl Fault {
 
 fn answer(status: StatusCode, code: Option<&str>) -> Response {
     let json = code.map(|code| format!(r#"{{"error":"{code}"}}"#));
-    respond(status, json, Vec::new())
+    response(status, json, Vec::new())
 }
 
 #[cfg(feature = "tracing")]
-fn report(done: &Result<(), Fault>) {
-    match done {
-        Ok(()) => tracing::debug!("a provider's logout has ended sessions here"),
-        Err(Fault::Method | Fault::Form) => tracing::debug!("no form with a logout token"),
-        Err(Fault::Token(error)) => {
+fn log(result: &Result<(), LogoutError>) {
+    match result {
+        Ok(()) => tracing::debug!("a provider's logout token has ended sessions"),
+        Err(LogoutError::MethodNotAllowed | LogoutError::MalformedForm) => {
+            tracing::debug!("the request is not a form with one logout token");
+        }
+        Err(LogoutError::Token(error)) => {
             let kind = error.kind().name();
             let reason = error.source().map(tracing::field::display);
             if error.is_outage() {
                 tracing::warn!(kind, reason, "a logout token cannot be verified");
             } else {
-                tracing::debug!(kind, reason, "a logout token is refused: {error}");
+                tracing::debug!(kind, reason, "a logout token is rejected: {error}");
             }
         }
-        Err(Fault::Replayed) => tracing::debug!("a logout token has come before"),
-        Err(Fault::UnderWay) => tracing::debug!("the same logout token is being seen to"),
-        Err(Fault::Full) => tracing::error!("no room to remember another logout token"),
-        Err(Fault::Ending(error)) => {
-            tracing::error!(reason = %error, "sessions could not be ended at a provider's logout");
+        Err(LogoutError::Replayed) => tracing::debug!("a logout token was replayed"),
+        Err(LogoutError::InProgress) => {
+            tracing::debug!("another request is processing the same logout token")
+        }
+        Err(LogoutError::MemoryFull) => {
+            tracing::error!("the set of processed logout tokens is full");
+        }
+        Err(LogoutError::EndSessions(error)) => {
+            tracing::error!(reason = %error, "the sessions of a logout token could not be ended");
         }
     }
 }
 
 #[cfg(not(feature = "tracing"))]
-fn report(_: &Result<(), Fault>) {}
+fn log(_: &Result<(), LogoutError>) {}
 
 impl fmt::Debug for BackChannelLogout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! The public keys of a service, for others to verify with.
+//! The JWK Set document of a service.
 
 use std::time::Duration;
 
@@ -10,7 +10,9 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
 use crate::keys::KeySet;
 
-/// Serves the public keys of a service as a JWK Set document (RFC 7517 §5), so that others verify its tokens. Secrets are left out.
+/// Serves your public keys as a JWK Set document (RFC 7517 §5).
+///
+/// You need it if other services verify your tokens. Symmetric secrets are never in the document.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -33,10 +35,12 @@ pub struct JwksRoute {
 }
 
 impl JwksRoute {
-    /// 10 minutes. Whoever verifies asks again in that time, so a new key has to be in the document that long before it signs.
+    /// 10 minutes: verifiers fetch the document again within that time.
+    ///
+    /// Publish a new key at least that long before you sign with it.
     pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(600);
 
-    /// Serves the public ones of `keys`.
+    /// Serves the public keys in `keys`.
     #[must_use]
     pub fn new(keys: &KeySet) -> Self {
         Self {
@@ -45,20 +49,21 @@ impl JwksRoute {
         }
     }
 
-    /// How long the document may be kept, in whole seconds: `max-age` of `Cache-Control`. 10 minutes by default.
+    /// Sets how long the document may be cached, in whole seconds: `max-age` of `Cache-Control`.
+    /// [10 minutes](Self::DEFAULT_MAX_AGE) by default.
     #[must_use]
     pub fn max_age(mut self, max_age: Duration) -> Self {
         self.max_age = max_age;
         self
     }
 
-    /// A handler for `GET`.
+    /// The handler for `GET`.
     pub fn handler(
         &self,
     ) -> impl Fn() -> std::future::Ready<Response> + Clone + Send + Sync + 'static + use<> {
         let document = self.document.clone();
         let cache_control = format!("public, max-age={}", self.max_age.as_secs());
-        // Digits and letters are a header's value.
+        // Never fails: the text is ASCII.
         let cache_control = HeaderValue::try_from(cache_control).ok();
         move || {
             let mut response = Response::new(Body::from(document.clone()));

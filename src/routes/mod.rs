@@ -1,5 +1,15 @@
-//! Ready-made handlers for axum: renewal and logout, the [keys](JwksRoute) of a service, and the [logouts](BackChannelLogout) of an OpenID
-//! provider.
+//! Ready-made axum handlers: refresh, logout, the JWK Set of your service, and the logout tokens of
+//! an OpenID provider.
+//!
+//! You need this module (feature `axum`) if browsers or apps hold the tokens of
+//! [`session`](crate::session). Login stays a handler of your own, since only you can check
+//! passwords.
+//!
+//! | type | endpoint |
+//! | --- | --- |
+//! | [`SessionRoutes`] | refresh and logout |
+//! | [`JwksRoute`] | your public keys, for services that verify your tokens |
+//! | [`BackChannelLogout`] | the logout tokens of an OpenID provider |
 //!
 //! ```no_run
 //! use axum::{Router, http::{StatusCode, header::{CACHE_CONTROL, SET_COOKIE}}, routing::{get, post}};
@@ -18,7 +28,7 @@
 //! let login = {
 //!     let routes = routes.clone();
 //!     move |name: String| async move {
-//!         // Before the password is checked: a block in between wins.
+//!         // Before the password check, so that a concurrent block takes effect.
 //!         let subject = routes.sessions().subject_named(&name);
 //!         let pending = routes.sessions().begin(&subject).await.map_err(IntoResponse::into_response)?;
 //!         if !check_password(&name).await { return Err(StatusCode::FORBIDDEN.into_response()) }
@@ -40,49 +50,43 @@
 //! # }
 //! ```
 //!
+//! # Refresh and logout
+//!
 //! | request | answer |
 //! | --- | --- |
-//! | `POST /refresh` with the refresh cookie | 200, both cookies anew, and `{"expires_in": …}` in seconds |
-//! | `POST /refresh` with JSON `{"refresh_token": "…"}` | 200, and the pair as RFC 6749 §5.1 has it; no cookie |
-//! | a token that is none, or has been used before; a session that is dead | 401; the cookies of a dead session are deleted |
-//! | `POST /logout` with JSON `{"refresh_token": "…"}` | 204; the cookies are left alone |
-//! | `POST /logout` from this site or a trusted one | 204, and both cookies are deleted |
-//! | `POST /logout` from elsewhere, with an access token in `Authorization` | 204; the cookies are left alone |
-//! | `POST /refresh` with a cookie, or `POST /logout` with or without, from elsewhere | 403 ([`csrf`](crate::csrf)) |
-//! | malformed JSON or `Authorization`; a refresh token in any other body; more than 4,096 bytes | 400 |
-//! | the store, or the function that supplies claims, fails | 503 with `Retry-After: 1`; no cookie is deleted |
-//!
-//! After a 503 the refresh token may have been used. A client should retry with it within the
-//! [grace](crate::session::Sessions::grace), 10 seconds by default. Later the retry may count as
-//! reuse, and the session ends.
-//!
-//! A JSON body decides if it has a `refresh_token`; cookies are not read then. Other members are
-//! ignored. A body without one, such as `{}` or `null`, means the cookies. So does every other
-//! body, a form for example.
-//!
-//! Logout from this site ends every session that a token of the request names: in `Authorization`,
-//! in the access cookie, and in the refresh cookie. Access tokens may have expired. A token that
-//! cannot be read, of a retired key for example, names none. If the store fails, the answer is 503
-//! and the cookies stay.
+//! | `POST /refresh` with the refresh cookie | 200, two new cookies, and `{"expires_in": …}` in seconds |
+//! | `POST /refresh` with JSON `{"refresh_token": "…"}` | 200 and the token pair as in RFC 6749 §5.1; no cookies |
+//! | an invalid or reused refresh token; a session that has ended | 401; the cookies of an ended session are deleted |
+//! | `POST /logout` with JSON `{"refresh_token": "…"}` | 204; cookies are not changed |
+//! | `POST /logout` from this site or a trusted origin | 204; both cookies are deleted |
+//! | `POST /logout` from another site, with an access token in `Authorization` | 204; cookies are not changed |
+//! | `POST /refresh` with a cookie, or any other `POST /logout`, from another site | 403 ([`csrf`](crate::csrf)) |
+//! | malformed JSON or `Authorization`; a refresh token in another kind of body; more than 4,096 bytes | 400 |
+//! | the store or the claims function fails | 503 with `Retry-After: 1`; no cookie is deleted |
 //!
 //! Every answer has `Cache-Control: no-store`.
+//!
+//! After a 503 the refresh token may have been used. A client should retry with the same token
+//! within the [grace](crate::session::Sessions::grace), 10 seconds by default. A later retry may be
+//! treated as reuse, and the session ends.
+//!
+//! If a JSON body has a `refresh_token`, cookies are not read. Its other members are ignored. With
+//! every other body, such as `{}`, `null` or a form, the handlers read the cookies.
+//!
+//! Logout from this site ends every session that a token of the request names. It reads tokens from
+//! `Authorization`, the access cookie and the refresh cookie. Access tokens may have expired. A
+//! token that is not authentic is ignored, for example one of a retired key. If the store fails,
+//! the answer is 503, and the cookies are not changed.
 
-mod answer;
 mod back_channel_logout;
-mod cookies;
-mod handlers;
+mod content_type;
 mod jwks;
+mod request;
+mod response;
+mod session_cookies;
+mod session_routes;
 
 pub use back_channel_logout::BackChannelLogout;
-pub use cookies::SessionCookies;
-pub use handlers::SessionRoutes;
 pub use jwks::JwksRoute;
-
-use http::HeaderValue;
-
-/// Whether a `Content-Type` is that media type, with or without parameters.
-fn is_of_type(value: &HeaderValue, media_type: &str) -> bool {
-    let essence = value.as_bytes().split(|byte| *byte == b';').next();
-    let essence = essence.unwrap_or_default().trim_ascii();
-    essence.eq_ignore_ascii_case(media_type.as_bytes())
-}
+pub use session_cookies::SessionCookies;
+pub use session_routes::SessionRoutes;

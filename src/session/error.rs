@@ -1,10 +1,10 @@
-//! Why there is no token.
+//! Errors of session operations.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a login or a renewal yields no token, or an ending could not be done. Holds nothing of any token.
+/// Why a login, a refresh or another operation on sessions failed. Holds no part of a token.
 #[derive(Clone, Debug)]
 pub struct SessionError {
     kind: SessionErrorKind,
@@ -15,35 +15,39 @@ pub struct SessionError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionErrorKind {
-    /// The text is no refresh token of this deployment: malformed, forged, or of a secret long gone.
+    /// The refresh token is malformed, forged, or authenticated with a secret that
+    /// [`RefreshKeys`](super::RefreshKeys) no longer has.
     InvalidToken,
-    /// There is no such session, or it was ended.
+    /// The session has ended or does not exist.
     Ended,
-    /// The session has expired: by being idle, or by its age.
+    /// The session was idle for too long, or has reached its maximum lifetime.
     Expired,
-    /// The refresh token had been used before: the session has ended, since one of the two who used it stole it.
-    Stolen,
+    /// The refresh token was used before: one of its two holders has stolen it. The session has
+    /// ended.
+    ReuseDetected,
     /// The subject is blocked.
     Blocked,
-    /// The subject was logged out everywhere after the login began, or after the session did.
+    /// The subject was logged out everywhere after the session, or this login, began.
     LoggedOut,
-    /// The function that supplies claims knows no such subject.
+    /// The [claims function](super::Sessions::claims) does not know the subject.
     UnknownSubject,
-    /// The token, the subject or the login belongs to another issuer, or the token is not an access
+    /// The token, the subject or the login belongs to another issuer. Or the token is not an access
     /// token of a session.
     Foreign,
-    /// The claims cannot become a token that a layer accepts. They do not serialise to an object,
-    /// or nest more than 127 levels deep. Or they hold a claim of the session (`iss`, `sub`, `aud`,
-    /// `exp`, `nbf`, `iat`, `jti`, `sid`, `generation`) or one that makes it another kind of token
-    /// (`events`, `cnf`).
-    Claims,
-    /// The access token, with these claims, is longer than
+    /// A layer would reject a token with these claims. They do not serialize to a JSON object, or
+    /// nest more than 127 levels deep. Or they contain a claim that is reserved:
+    ///
+    /// - for the session: `iss`, `sub`, `aud`, `exp`, `nbf`, `iat`, `jti`, `sid`, `generation`;
+    /// - for other kinds of token: `events`, `cnf`.
+    InvalidClaims,
+    /// The access token, with its claims, is longer than
     /// [`max_token_length`](super::Sessions::max_token_length).
-    TooLarge,
-    /// The store, or the function that supplies claims, failed. Nothing was acknowledged, but the
-    /// store may have done it: the refresh token may have been used. Retry within the
-    /// [grace](super::Sessions::grace); after it, the retry is treated as reuse and the session
-    /// ends.
+    TokenTooLong,
+    /// The store or the [claims function](super::Sessions::claims) failed. The store may still have
+    /// applied the operation, so the refresh token may have been used.
+    ///
+    /// Retry within the [grace](super::Sessions::grace). After it, the retry is treated as reuse,
+    /// and the session ends.
     Unavailable,
     /// The crypto back-end failed.
     Backend,
@@ -57,26 +61,26 @@ impl SessionErrorKind {
             Self::InvalidToken => "invalid_token",
             Self::Ended => "ended",
             Self::Expired => "expired",
-            Self::Stolen => "stolen",
+            Self::ReuseDetected => "reuse_detected",
             Self::Blocked => "blocked",
             Self::LoggedOut => "logged_out",
             Self::UnknownSubject => "unknown_subject",
             Self::Foreign => "foreign",
-            Self::Claims => "claims",
-            Self::TooLarge => "too_large",
+            Self::InvalidClaims => "invalid_claims",
+            Self::TokenTooLong => "token_too_long",
             Self::Unavailable => "unavailable",
             Self::Backend => "backend",
         }
     }
 
-    /// Whether the session is dead for good, so that its cookies can go.
+    /// Whether the session can never be refreshed again, so its cookies should be deleted.
     #[must_use]
     pub fn is_final(self) -> bool {
         matches!(
             self,
             Self::Ended
                 | Self::Expired
-                | Self::Stolen
+                | Self::ReuseDetected
                 | Self::Blocked
                 | Self::LoggedOut
                 | Self::UnknownSubject
@@ -85,7 +89,7 @@ impl SessionErrorKind {
 }
 
 impl SessionError {
-    /// Why.
+    /// The reason for this error.
     #[must_use]
     pub fn kind(&self) -> SessionErrorKind {
         self.kind
@@ -115,17 +119,27 @@ impl From<SessionErrorKind> for SessionError {
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            SessionErrorKind::InvalidToken => "the refresh token is invalid",
-            SessionErrorKind::Ended => "the session has ended",
+            SessionErrorKind::InvalidToken => {
+                "the refresh token is malformed, or no refresh key authenticates it"
+            }
+            SessionErrorKind::Ended => "the session has ended or does not exist",
             SessionErrorKind::Expired => "the session has expired",
-            SessionErrorKind::Stolen => "the refresh token was used before",
+            SessionErrorKind::ReuseDetected => {
+                "the refresh token was used before; the session has ended"
+            }
             SessionErrorKind::Blocked => "the subject is blocked",
             SessionErrorKind::LoggedOut => "the subject was logged out everywhere",
-            SessionErrorKind::UnknownSubject => "there is no such subject",
-            SessionErrorKind::Foreign => "the token or the subject is not one of these sessions",
-            SessionErrorKind::Claims => "the claims cannot be put into a token",
-            SessionErrorKind::TooLarge => "the access token is too long",
-            SessionErrorKind::Unavailable => "the sessions are not available",
+            SessionErrorKind::UnknownSubject => "the claims function does not know the subject",
+            SessionErrorKind::Foreign => {
+                "the token, subject or login does not belong to these sessions"
+            }
+            SessionErrorKind::InvalidClaims => {
+                "the claims are not an object, nest too deeply, or contain a reserved claim"
+            }
+            SessionErrorKind::TokenTooLong => {
+                "the access token is longer than the configured maximum; supply fewer claims"
+            }
+            SessionErrorKind::Unavailable => "the session store or the claims function failed",
             SessionErrorKind::Backend => "the crypto back-end failed",
         })
     }

@@ -1,39 +1,41 @@
-//! What happens to sessions.
+//! Events of sessions and subjects.
 
 use std::fmt;
 
-use super::SessionId;
-use super::store::Subject;
+use super::record::Subject;
+use super::session_id::SessionId;
 
-/// Something that happened to a session or a subject, for [`Sessions::on_event`](super::Sessions::on_event).
+/// An event of a session or a subject, for [`Sessions::on_event`](super::Sessions::on_event).
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct SessionEvent<'a> {
     /// What happened.
     pub kind: SessionEventKind,
-    /// To whom.
+    /// The subject concerned.
     pub subject: Subject<'a>,
-    /// To which session, where it was one.
+    /// The session concerned. `None` if the event concerns all sessions of the subject.
     pub sid: Option<SessionId>,
 }
 
-/// What a [`SessionEvent`] is about.
+/// The kind of a [`SessionEvent`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionEventKind {
     /// A login.
     Started,
-    /// An old refresh token was presented: two people have had it, and one of them stole it. The session has ended.
-    Stolen,
-    /// A refresh token was ahead of the store, which has lost writes: look at its fail-over.
-    Recovered,
+    /// A refresh token was used after it had been rotated: one of its two holders has stolen it.
+    /// The session has ended.
+    ReuseDetected,
+    /// A refresh token was ahead of the store: the store has lost writes. The session continues.
+    /// Check the store's persistence and fail-over.
+    LostWrites,
     /// A logout.
     Ended,
     /// A logout everywhere.
     LoggedOutEverywhere,
-    /// A block.
+    /// The subject was blocked.
     Blocked,
-    /// The end of a block.
+    /// The block was lifted.
     Unblocked,
 }
 
@@ -43,8 +45,8 @@ impl SessionEventKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Started => "started",
-            Self::Stolen => "stolen",
-            Self::Recovered => "recovered",
+            Self::ReuseDetected => "reuse_detected",
+            Self::LostWrites => "lost_writes",
             Self::Ended => "ended",
             Self::LoggedOutEverywhere => "logged_out_everywhere",
             Self::Blocked => "blocked",
@@ -53,7 +55,7 @@ impl SessionEventKind {
     }
 }
 
-/// Shows what happened, and not to whom.
+/// Shows the kind only, not the subject.
 impl fmt::Debug for SessionEvent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionEvent")
@@ -63,16 +65,16 @@ impl fmt::Debug for SessionEvent<'_> {
 }
 
 #[cfg(feature = "tracing")]
-pub(super) fn report(kind: SessionEventKind) {
+pub(super) fn log(kind: SessionEventKind) {
     let name = kind.name();
     match kind {
-        SessionEventKind::Stolen => {
+        SessionEventKind::ReuseDetected => {
             tracing::warn!(
                 kind = name,
                 "a refresh token was used twice: its session has ended"
             );
         }
-        SessionEventKind::Recovered => {
+        SessionEventKind::LostWrites => {
             tracing::warn!(kind = name, "the session store has lost writes");
         }
         _ => tracing::debug!(kind = name, "a session changed"),
@@ -80,4 +82,4 @@ pub(super) fn report(kind: SessionEventKind) {
 }
 
 #[cfg(not(feature = "tracing"))]
-pub(super) fn report(_: SessionEventKind) {}
+pub(super) fn log(_: SessionEventKind) {}

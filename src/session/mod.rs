@@ -1,45 +1,91 @@
-//! Login, renewal and logout: short access tokens, and refresh tokens that notice their theft.
+//! Sessions: login, refresh token rotation with reuse detection, logout, logout everywhere.
 //!
-//! An access token is a JWT that lives minutes. A refresh token renews it without a password, and is renewed itself each
-//! time (RFC 9700 §4.14.2): the one before counts for a few seconds more, and whoever presents an older one has it from
-//! somewhere else. Then the session ends, for the thief and the victim both, with all its access tokens.
+//! You need this module if your service logs users in itself. [`Sessions`] issues short-lived
+//! access tokens (JWTs) and the refresh tokens that renew them. The handlers for axum are in the
+//! module `routes` (feature `axum`).
 //!
-//! | the refresh token is | answer |
+//! ```
+//! use tower_jwt_auth::JwtAuthLayer;
+//! use tower_jwt_auth::keys::{Algorithm, SigningKey};
+//! use tower_jwt_auth::session::{RefreshKeys, SessionErrorKind, Sessions};
+//! use tower_jwt_auth::store::MemoryStore;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let signing_key = SigningKey::generate(Algorithm::ES256)?;
+//! let sessions = Sessions::new(MemoryStore::new(), signing_key, RefreshKeys::generate()?)
+//!     .issuer("https://example.com");
+//!
+//! // The layer accepts the access tokens and rejects those of ended sessions.
+//! let layer = JwtAuthLayer::new(sessions.verifying_keys().clone())
+//!     .issuer("https://example.com")
+//!     .revocation(sessions.store().clone());
+//! # let _ = layer;
+//!
+//! // After the password was checked:
+//! let login = sessions.login(&sessions.subject_named("alice")).await?;
+//!
+//! // Before the access token expires:
+//! let refreshed = sessions.refresh(&login.refresh_token).await?;
+//!
+//! sessions.logout(&refreshed.refresh_token).await?;
+//! let error = sessions.refresh(&refreshed.refresh_token).await.unwrap_err();
+//! assert_eq!(error.kind(), SessionErrorKind::Ended);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Reuse detection
+//!
+//! Every refresh rotates the refresh token (RFC 9700 §4.14.2). The previous refresh token stays
+//! valid for a short [grace](Sessions::grace). A refresh token that is used later was copied. The
+//! session then ends with all its access tokens, both for the thief and for the user.
+//!
+//! | refresh token | answer |
 //! | --- | --- |
 //! | the current one | a new pair |
-//! | the one before, within the [grace](Sessions::grace) | the current one again, with a new access token |
-//! | older, or the one before after the grace | [`Stolen`](SessionErrorKind::Stolen): the session has ended |
-//! | ahead of the store, and authentic | a new pair; the store has lost writes, which is an [event](SessionEventKind::Recovered) |
-//! | forged, or anything else | [`InvalidToken`](SessionErrorKind::InvalidToken), and nothing has changed |
+//! | the previous one, within the [grace](Sessions::grace) | the current refresh token, with a new access token |
+//! | the previous one after the grace, or an older one | [`ReuseDetected`](SessionErrorKind::ReuseDetected): the session has ended |
+//! | authentic and ahead of the store | a new pair, and the event [`LostWrites`](SessionEventKind::LostWrites) |
+//! | forged or malformed | [`InvalidToken`](SessionErrorKind::InvalidToken); nothing changes |
 //!
-//! After an [outage](SessionErrorKind::Unavailable) the client does not know whether its token was
-//! used. It should retry with the same token within the grace, 10 seconds by default. After that,
-//! the retry counts as reuse, and the user must log in again.
+//! After an [outage](SessionErrorKind::Unavailable) the client does not know whether its refresh
+//! token was used. It should retry with the same token within the grace, 10 seconds by default. A
+//! later retry may be treated as reuse, and the user must log in again.
 //!
-//! The next refresh token is a function of the session and its counter, so whoever asks twice gets the same one. The
-//! [store](SessionStore) holds no secret, only the counter.
+//! The next refresh token is a function of the session ID and a counter. Two concurrent refreshes
+//! therefore get the same refresh token. The [store](SessionStore) holds the counter, but no
+//! secret.
 //!
-//! Methods that name a subject take an [`OwnSubject`], so a token of another issuer cannot name one
-//! of yours.
+//! # Subjects
+//!
+//! Methods that act on a subject take an [`OwnSubject`]. A token of another issuer cannot name one
+//! of your subjects.
 
 mod error;
 mod event;
+mod issue;
+mod login;
+mod logout;
 mod own_subject;
+mod record;
+mod refresh;
 mod refresh_token;
+mod rotation;
+mod session_id;
 mod sessions;
+mod settings;
 mod store;
 mod token_pair;
 
 pub use error::{SessionError, SessionErrorKind};
 pub use event::{SessionEvent, SessionEventKind};
+pub use login::PendingLogin;
 pub use own_subject::OwnSubject;
-pub use refresh_token::{RefreshKeys, SessionId};
-pub use sessions::{PendingLogin, Sessions};
-pub use store::{
-    Created, Refusal, Rotated, Rotation, Session, SessionStore, Subject, SubjectState,
-};
+pub use record::{Session, Subject, SubjectState};
+pub use refresh_token::RefreshKeys;
+pub use rotation::{Rotation, RotationOutcome, RotationRejection};
+pub use session_id::SessionId;
+pub use sessions::Sessions;
+pub use store::{CreationOutcome, MAX_ACCESS_LIFETIME, SessionStore};
 pub use token_pair::TokenPair;
-
-/// The longest life of an access token that [`Sessions`] allow: a day. A store may rely on it.
-pub const LONGEST_ACCESS_LIFETIME: std::time::Duration =
-    std::time::Duration::from_secs(24 * 60 * 60);

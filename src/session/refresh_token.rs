@@ -1,65 +1,17 @@
-//! The refresh token: no JWT, so that neither can stand in for the other.
+//! Refresh tokens: session ID, counter and a MAC over both.
+//!
+//! A refresh token is not a JWT, so it cannot be used as an access token, nor the reverse.
 
 use std::fmt;
 
+use super::session_id::SessionId;
 use crate::keys::{Algorithm, KeyError, SigningKey};
 use crate::token::base64url;
 
-/// The id of a session: 128 random bits. As text, and as the `sid` of access tokens, 22 characters of base64url.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId([u8; 16]);
-
-impl SessionId {
-    /// A new random id.
-    pub(crate) fn random() -> Result<Self, getrandom::Error> {
-        let mut id = [0; 16];
-        getrandom::fill(&mut id)?;
-        Ok(Self(id))
-    }
-
-    /// Reads `sid` of an access token.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut id = [0; 16];
-        // 22 characters make 16 bytes; the buffer must hold what they could at most.
-        let mut buffer = [0; 24];
-        if text.len() != 22 {
-            return None;
-        }
-        let bytes = base64url::decode_into(text.as_bytes(), &mut buffer).ok()?;
-        id.copy_from_slice(bytes.get(..16)?);
-        Some(Self(id))
-    }
-
-    /// The id as bytes, for a store.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; 16] {
-        self.0
-    }
-
-    /// The id that a store kept.
-    #[must_use]
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-}
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&base64url::encode(&self.0))
-    }
-}
-
-/// Shows nothing: it is the value of a claim.
-impl fmt::Debug for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionId(..)")
-    }
-}
-
-/// The secrets that refresh tokens are authenticated with: one that makes them, and older ones that still count.
+/// The secrets that authenticate refresh tokens: the current one, and previous ones that are
+/// still accepted.
 ///
-/// Not the key of access tokens: whoever learns one must not be able to make the other.
+/// Do not use the secret that signs access tokens: if one secret leaks, the other stays safe.
 ///
 /// ```
 /// use tower_jwt_auth::session::RefreshKeys;
@@ -75,7 +27,7 @@ pub struct RefreshKeys {
 }
 
 impl RefreshKeys {
-    /// A secret of at least 32 bytes.
+    /// Creates keys from a secret of at least 32 bytes.
     ///
     /// # Errors
     ///
@@ -87,7 +39,7 @@ impl RefreshKeys {
         })
     }
 
-    /// A new random secret. Refresh tokens then do not outlive the process.
+    /// Creates keys from a random secret. Refresh tokens become invalid when the process ends.
     ///
     /// # Errors
     ///
@@ -99,7 +51,9 @@ impl RefreshKeys {
         })
     }
 
-    /// Also accepts tokens made with an older secret. Keep it for as long as a session may lie idle.
+    /// Adds a previous secret: its refresh tokens are still accepted, but it issues no new ones.
+    ///
+    /// Keep a previous secret for the [idle lifetime](super::Sessions::idle_lifetime) of sessions.
     ///
     /// # Errors
     ///
@@ -109,19 +63,19 @@ impl RefreshKeys {
         Ok(self)
     }
 
-    /// The token for this state of a session. The same whoever asks, and however often.
-    pub(super) fn token(&self, presented: Presented) -> Option<String> {
+    /// Encodes a refresh token. Equal contents give equal tokens.
+    pub(super) fn encode(&self, contents: RefreshTokenContents) -> Option<String> {
         let mut bytes = Vec::with_capacity(TOKEN_BYTES);
         bytes.push(VERSION);
-        bytes.extend_from_slice(&presented.sid.0);
-        bytes.extend_from_slice(&presented.counter.to_be_bytes());
+        bytes.extend_from_slice(&contents.sid.to_bytes());
+        bytes.extend_from_slice(&contents.counter.to_be_bytes());
         let mac = self.current.mac(&mac_input(&bytes))?;
         bytes.extend_from_slice(&mac);
         Some(base64url::encode(&bytes))
     }
 
-    /// Reads a token that one of the keys made.
-    pub(super) fn read(&self, token: &str) -> Option<Presented> {
+    /// Verifies a refresh token with any of the keys. `None` if none authenticates it.
+    pub(super) fn verify(&self, token: &str) -> Option<RefreshTokenContents> {
         let mut buffer = [0; TOKEN_BYTES];
         if token.len() != TOKEN_CHARACTERS {
             return None;
@@ -132,17 +86,17 @@ impl RefreshKeys {
         let (sid, counter) = rest.split_first_chunk()?;
         let counter = counter.first_chunk()?;
         let input = mac_input(message);
-        let authentic = std::iter::once(&self.current)
+        let is_authentic = std::iter::once(&self.current)
             .chain(&self.previous)
             .any(|key| key.verifying_key().verifies(&input, mac));
-        (*version == VERSION && authentic).then(|| Presented {
-            sid: SessionId(*sid),
+        (*version == VERSION && is_authentic).then(|| RefreshTokenContents {
+            sid: SessionId::from_bytes(*sid),
             counter: u64::from_be_bytes(*counter),
         })
     }
 }
 
-/// Shows how many secrets there are.
+/// Shows the number of previous secrets, but no secret.
 impl fmt::Debug for RefreshKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RefreshKeys")
@@ -151,23 +105,24 @@ impl fmt::Debug for RefreshKeys {
     }
 }
 
-/// What an authentic refresh token says.
+/// The contents of an authentic refresh token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
-pub(super) struct Presented {
+pub(super) struct RefreshTokenContents {
     pub(super) sid: SessionId,
     pub(super) counter: u64,
 }
 
 const VERSION: u8 = 1;
-/// Version, session and counter.
+/// Version, session ID and counter.
 const MESSAGE_BYTES: usize = 1 + 16 + 8;
-/// And 32 bytes of HMAC-SHA-256.
+/// The message and 32 bytes of HMAC-SHA-256.
 const TOKEN_BYTES: usize = MESSAGE_BYTES + 32;
-/// In base64url.
+/// The length of a token in base64url.
 const TOKEN_CHARACTERS: usize = 76;
 
-/// What is authenticated. A secret that signs JWTs too would never sign this: a JWS begins with its header.
+/// The input of the MAC. The prefix is not the start of a JWS, so no signature of a JWT can pass
+/// for this MAC, even if the secret also signs JWTs.
 fn mac_input(message: &[u8]) -> Vec<u8> {
     [b"tower-jwt-auth refresh token\0", message].concat()
 }
@@ -176,28 +131,28 @@ fn mac_input(message: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn presented(counter: u64) -> Presented {
-        Presented {
-            sid: SessionId([7; 16]),
+    fn contents(counter: u64) -> RefreshTokenContents {
+        RefreshTokenContents {
+            sid: SessionId::from_bytes([7; 16]),
             counter,
         }
     }
 
     #[test]
-    fn a_token_is_read_as_it_was_made() {
+    fn a_token_decodes_as_it_was_encoded() {
         let keys = RefreshKeys::new([1; 32]).unwrap();
         for counter in [0, 1, u64::MAX] {
-            let token = keys.token(presented(counter)).unwrap();
+            let token = keys.encode(contents(counter)).unwrap();
             assert_eq!(token.len(), TOKEN_CHARACTERS);
-            assert_eq!(keys.token(presented(counter)).unwrap(), token);
-            assert_eq!(keys.read(&token), Some(presented(counter)));
+            assert_eq!(keys.encode(contents(counter)).unwrap(), token);
+            assert_eq!(keys.verify(&token), Some(contents(counter)));
         }
     }
 
     #[test]
-    fn l11_a_changed_token_is_no_token() {
+    fn l11_a_changed_token_is_rejected() {
         let keys = RefreshKeys::new([1; 32]).unwrap();
-        let token = keys.token(presented(5)).unwrap();
+        let token = keys.encode(contents(5)).unwrap();
         for index in 0..token.len() {
             for other in [b'A', b'B', b'-', b'=', b' '] {
                 let mut changed = token.clone().into_bytes();
@@ -205,42 +160,26 @@ mod tests {
                     continue;
                 }
                 changed[index] = other;
-                assert_eq!(keys.read(&String::from_utf8(changed).unwrap()), None);
+                assert_eq!(keys.verify(&String::from_utf8(changed).unwrap()), None);
             }
         }
         for text in ["", "a", &token[1..], &format!("{token}A")] {
-            assert_eq!(keys.read(text), None, "{text}");
+            assert_eq!(keys.verify(text), None, "{text}");
         }
         let others = RefreshKeys::new([2; 32]).unwrap();
-        assert_eq!(others.read(&token), None);
+        assert_eq!(others.verify(&token), None);
     }
 
     #[test]
-    fn older_secrets_still_count_and_make_nothing() {
+    fn previous_secrets_verify_and_issue_nothing() {
         let old = RefreshKeys::new([1; 32]).unwrap();
         let new = RefreshKeys::new([2; 32])
             .unwrap()
             .previous([1; 32])
             .unwrap();
-        let token = old.token(presented(5)).unwrap();
-        assert_eq!(new.read(&token), Some(presented(5)));
-        let token = new.token(presented(5)).unwrap();
-        assert_eq!(old.read(&token), None);
-    }
-
-    #[test]
-    fn an_id_is_written_as_it_is_read() {
-        let id = SessionId::random().unwrap();
-        assert_eq!(SessionId::parse(&id.to_string()), Some(id));
-        assert_eq!(SessionId::from_bytes(id.to_bytes()), id);
-        for text in [
-            "",
-            "a",
-            "AAAAAAAAAAAAAAAAAAAAAB",
-            "AAAAAAAAAAAAAAAAAAAAA=",
-            "AAAAAAAAAAAAAAAAAAAAAAA",
-        ] {
-            assert_eq!(SessionId::parse(text), None, "{text}");
-        }
+        let token = old.encode(contents(5)).unwrap();
+        assert_eq!(new.verify(&token), Some(contents(5)));
+        let token = new.encode(contents(5)).unwrap();
+        assert_eq!(old.verify(&token), None);
     }
 }

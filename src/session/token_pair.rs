@@ -1,4 +1,4 @@
-//! What a login or a renewal hands out.
+//! Token pairs.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,23 +6,24 @@ use std::time::Duration;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::SessionId;
+use super::session_id::SessionId;
 
-/// An access token, and the refresh token that renews it.
+/// An access token and the refresh token that renews it.
 ///
-/// Serialises to the JSON of RFC 6749 §5.1: `access_token`, `token_type`, `expires_in` in seconds, `refresh_token`.
+/// Serializes to the JSON of RFC 6749 §5.1: `access_token`, `token_type`, `expires_in` in seconds,
+/// and `refresh_token`.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct TokenPair {
     /// The access token: a JWT with `typ: at+jwt` (RFC 9068).
     pub access_token: String,
-    /// The refresh token: 76 characters that say nothing to anyone but their issuer.
+    /// The refresh token: 76 characters, opaque to clients.
     pub refresh_token: String,
-    /// How long the access token counts, in whole seconds.
+    /// How long the access token is valid, in whole seconds.
     pub access_lifetime: Duration,
-    /// How long the refresh token counts, if it is not used before.
+    /// How long the refresh token is valid, unless it is used before.
     pub refresh_lifetime: Duration,
-    /// The session.
+    /// The ID of the session.
     pub sid: SessionId,
 }
 

@@ -11,8 +11,8 @@ use crate::revocation::{
     Revocation, RevocationSet, RevocationSetFull, RevocationSetState, RevocationStore, TokenId,
 };
 use crate::session::{
-    Created, LONGEST_ACCESS_LIFETIME, Rotated, Rotation, Session, SessionId, SessionStore, Subject,
-    SubjectState,
+    CreationOutcome, MAX_ACCESS_LIFETIME, Rotation, RotationOutcome, Session, SessionId,
+    SessionStore, Subject, SubjectState,
 };
 
 /// Revocations and sessions in memory, for one process, until it ends. Cheap to clone; clones share everything.
@@ -250,7 +250,7 @@ impl SessionStore for MemoryStore {
         Ok(self.sessions().subject(subject))
     }
 
-    async fn create(&self, session: &Session) -> Result<Created, MemoryStoreFull> {
+    async fn create(&self, session: &Session) -> Result<CreationOutcome, MemoryStoreFull> {
         let mut sessions = self.sessions();
         sessions.prune(self.long_ago(), Self::PRUNED_AT_ONCE);
         if sessions.len() >= self.0.most_sessions {
@@ -267,18 +267,18 @@ impl SessionStore for MemoryStore {
         &self,
         sid: SessionId,
         rotation: &Rotation,
-    ) -> Result<Rotated, MemoryStoreFull> {
+    ) -> Result<RotationOutcome, MemoryStoreFull> {
         let mut sessions = self.sessions();
         let rotated = sessions.rotate(sid, rotation);
         match &rotated {
-            Rotated::Renewed(session)
-            | Rotated::Repeated(session)
-            | Rotated::Recovered(session) => sessions.keep(session),
-            Rotated::Replayed(session) => {
+            RotationOutcome::Rotated(session)
+            | RotationOutcome::WithinGrace(session)
+            | RotationOutcome::LostWrites(session) => sessions.keep(session),
+            RotationOutcome::ReuseDetected(session) => {
                 self.revoke_session(session, session.access_expires_at)?;
                 sessions.end(sid);
             }
-            Rotated::Refused(_) => {}
+            RotationOutcome::Rejected(_) => {}
         }
         Ok(rotated)
     }
@@ -315,7 +315,7 @@ impl SessionStore for MemoryStore {
         let mut state = sessions.subject(subject);
         state.generation = state.generation.saturating_add(1);
         // Beyond the sessions that are known: one may have been dropped by a clock that was ahead.
-        let longest = self.now().later_by(LONGEST_ACCESS_LIFETIME);
+        let longest = self.now().later_by(MAX_ACCESS_LIFETIME);
         let until = sessions.latest_access(subject).unwrap_or(longest);
         self.revoke_before(subject, state.generation, until.max(longest))?;
         sessions.set(subject, state);

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::claims::NumericDate;
 use crate::session::{
-    Created, Refusal, Rotated, Rotation, Session, SessionId, Subject, SubjectState,
+    CreationOutcome, Rotation, RotationOutcome, RotationRejection, Session, SessionId, Subject,
+    SubjectState,
 };
 
 /// Sessions by id, by subject, and by when they expire. No two calls at once: whoever holds it holds a lock.
@@ -34,17 +35,17 @@ impl SessionTable {
             .map_or_else(SubjectState::default, |entry| entry.state)
     }
 
-    pub(super) fn create(&mut self, session: &Session) -> Created {
-        let whose = whose(&session.whose());
+    pub(super) fn create(&mut self, session: &Session) -> CreationOutcome {
+        let whose = whose(&session.owner());
         let state = self
             .subjects
             .get(&whose)
             .map_or_else(SubjectState::default, |entry| entry.state);
         if state.blocked {
-            return Created::Blocked;
+            return CreationOutcome::Blocked;
         }
         if state.generation != session.generation {
-            return Created::LoggedOut;
+            return CreationOutcome::LoggedOut;
         }
         // An id that is there already is a caller's mistake.
         self.end(session.sid);
@@ -52,7 +53,7 @@ impl SessionTable {
         entry.sessions.insert(session.sid);
         self.by_expiry.insert((expiry(session), session.sid));
         self.sessions.insert(session.sid, session.clone());
-        Created::Kept
+        CreationOutcome::Created
     }
 
     pub(super) fn find(&self, sid: SessionId) -> Option<&Session> {
@@ -66,11 +67,11 @@ impl SessionTable {
     }
 
     /// What the rotation would make of the session; [`SessionTable::keep`] or [`SessionTable::end`] makes it so.
-    pub(super) fn rotate(&self, sid: SessionId, rotation: &Rotation) -> Rotated {
+    pub(super) fn rotate(&self, sid: SessionId, rotation: &Rotation) -> RotationOutcome {
         let Some(session) = self.sessions.get(&sid) else {
-            return Rotated::Refused(Refusal::Ended);
+            return RotationOutcome::Rejected(RotationRejection::Ended);
         };
-        let state = self.subject(&session.whose());
+        let state = self.subject(&session.owner());
         session.clone().rotate(rotation, state)
     }
 
@@ -85,7 +86,7 @@ impl SessionTable {
     pub(super) fn end(&mut self, sid: SessionId) -> Option<Session> {
         let session = self.sessions.remove(&sid)?;
         self.by_expiry.remove(&(expiry(&session), sid));
-        let whose = whose(&session.whose());
+        let whose = whose(&session.owner());
         if let Some(entry) = self.subjects.get_mut(&whose) {
             entry.sessions.remove(&sid);
             if entry.sessions.is_empty() && entry.state == SubjectState::default() {

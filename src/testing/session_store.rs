@@ -8,8 +8,8 @@ use crate::claims::NumericDate;
 use crate::clock::ManualClock;
 use crate::revocation::{RevocationStore, TokenId};
 use crate::session::{
-    Created, LONGEST_ACCESS_LIFETIME, Rotated, Rotation, Session, SessionId, SessionStore, Subject,
-    SubjectState,
+    CreationOutcome, MAX_ACCESS_LIFETIME, Rotation, RotationOutcome, Session, SessionId,
+    SessionStore, Subject, SubjectState,
 };
 
 const START: u64 = 1_700_000_000;
@@ -176,7 +176,7 @@ async fn end<S: SessionStore>(
     sid: SessionId,
     issuer: Option<&str>,
 ) -> Result<Option<Session>, S::Error> {
-    let longest = at(LONGEST_ACCESS_LIFETIME.as_secs());
+    let longest = at(MAX_ACCESS_LIFETIME.as_secs());
     store.end(sid, issuer, longest).await
 }
 
@@ -215,11 +215,11 @@ impl<S: SessionStore> Bench<S> {
     async fn login(&self, number: u8, subject: &Subject<'_>, generation: u64) -> Session {
         let session = session(number, subject, generation, 0);
         let created = self.answer(self.store.create(&session).await);
-        self.same(&created, &Created::Kept, "a login works");
+        self.same(&created, &CreationOutcome::Created, "a login works");
         session
     }
 
-    async fn rotate(&self, session: &Session, rotation: &Rotation) -> Rotated {
+    async fn rotate(&self, session: &Session, rotation: &Rotation) -> RotationOutcome {
         self.answer(self.store.rotate(session.sid, rotation).await)
     }
 
@@ -264,10 +264,10 @@ impl<S: SessionStore> Bench<S> {
         let now = rotation(session.counter, 1);
         let rotated = self.rotate(session, &now).await;
         self.must(
-            matches!(rotated, Rotated::Refused(_)),
+            matches!(rotated, RotationOutcome::Rejected(_)),
             &format!("{what}: it is not renewed"),
         );
-        let listed = self.list(&session.whose(), 0).await;
+        let listed = self.list(&session.owner(), 0).await;
         self.must(
             listed.iter().all(|one| one.sid != session.sid),
             &format!("{what}: it is not listed"),
@@ -342,7 +342,7 @@ impl<S: SessionStore> Bench<S> {
             let created = self.answer(self.store.create(&session).await);
             self.same(
                 &created,
-                &Created::Blocked,
+                &CreationOutcome::Blocked,
                 "who is blocked gets no session",
             );
             let found = self.found(&session).await;
@@ -357,7 +357,7 @@ impl<S: SessionStore> Bench<S> {
             let created = self.answer(self.store.create(&session).await);
             self.same(
                 &created,
-                &Created::LoggedOut,
+                &CreationOutcome::LoggedOut,
                 "a session of another generation than its subject's is refused",
             );
             let found = self.found(&session).await;
@@ -375,7 +375,7 @@ impl<S: SessionStore> Bench<S> {
             let rotated = self.rotate(&session, &rotation(counter, seconds)).await;
             self.same(
                 &rotated,
-                &Rotated::Renewed(session.clone()),
+                &RotationOutcome::Rotated(session.clone()),
                 "the current token renews its session, as the rotation says",
             );
             self.must_live(&session, "a session that was renewed").await;
@@ -384,7 +384,7 @@ impl<S: SessionStore> Bench<S> {
         let latest = session.access_expires_at;
         let rotated = self.rotate(&session, &rotation(3, 500)).await;
         self.must(
-            matches!(rotated, Rotated::Renewed(ref now) if now.access_expires_at == latest),
+            matches!(rotated, RotationOutcome::Rotated(ref now) if now.access_expires_at == latest),
             "the latest `exp` handed out is kept",
         );
     }
@@ -393,10 +393,10 @@ impl<S: SessionStore> Bench<S> {
         let mut session = self.login(1, &ALICE, 0).await;
         for (counter, seconds) in (0..).zip((900..LIFE).step_by(900)) {
             match self.rotate(&session, &rotation(counter, seconds)).await {
-                Rotated::Renewed(now) => session = now,
+                RotationOutcome::Rotated(now) => session = now,
                 other => self.same(
                     &other,
-                    &Rotated::Renewed(session.clone()),
+                    &RotationOutcome::Rotated(session.clone()),
                     "a renewal works",
                 ),
             }
@@ -410,7 +410,7 @@ impl<S: SessionStore> Bench<S> {
             .rotate(&session, &rotation(session.counter, LIFE))
             .await;
         self.must(
-            matches!(rotated, Rotated::Refused(_)),
+            matches!(rotated, RotationOutcome::Rejected(_)),
             "a session ends at its absolute end",
         );
     }
@@ -418,7 +418,7 @@ impl<S: SessionStore> Bench<S> {
     async fn the_token_before_counts_within_the_grace(self) {
         let session = self.login(1, &ALICE, 0).await;
         let renewed = match self.rotate(&session, &rotation(0, 100)).await {
-            Rotated::Renewed(session) => session,
+            RotationOutcome::Rotated(session) => session,
             other => panic!("{other:?} [{}]", self.must),
         };
         let repeated = Session {
@@ -428,7 +428,7 @@ impl<S: SessionStore> Bench<S> {
         let rotated = self.rotate(&session, &rotation(0, 109)).await;
         self.same(
             &rotated,
-            &Rotated::Repeated(repeated.clone()),
+            &RotationOutcome::WithinGrace(repeated.clone()),
             "the token before counts within the grace: the current one again",
         );
         self.must_live(&repeated, "a session whose renewal was repeated")
@@ -441,7 +441,7 @@ impl<S: SessionStore> Bench<S> {
         self.rotate(&session, &rotation(0, 109)).await;
         let rotated = self.rotate(&session, &rotation(0, 110)).await;
         self.must(
-            matches!(rotated, Rotated::Replayed(_)),
+            matches!(rotated, RotationOutcome::ReuseDetected(_)),
             "the grace is counted from the renewal, not from its repetition",
         );
     }
@@ -453,7 +453,7 @@ impl<S: SessionStore> Bench<S> {
         self.rotate(&session, &rotation(0, 95)).await;
         let rotated = self.rotate(&session, &rotation(0, 105)).await;
         self.must(
-            matches!(rotated, Rotated::Replayed(_)),
+            matches!(rotated, RotationOutcome::ReuseDetected(_)),
             "the grace is counted from the earliest time at which the token before was seen",
         );
         // By more: nobody knows how long ago the renewal was.
@@ -461,7 +461,7 @@ impl<S: SessionStore> Bench<S> {
         self.rotate(&session, &rotation(0, 100)).await;
         let rotated = self.rotate(&session, &rotation(0, 80)).await;
         self.must(
-            matches!(rotated, Rotated::Replayed(_)),
+            matches!(rotated, RotationOutcome::ReuseDetected(_)),
             "the token before does not count after a step back by more than the grace",
         );
     }
@@ -470,13 +470,13 @@ impl<S: SessionStore> Bench<S> {
         let session = self.login(1, &ALICE, 0).await;
         let other = self.login(2, &ALICE, 0).await;
         let renewed = match self.rotate(&session, &rotation(0, 100)).await {
-            Rotated::Renewed(session) => session,
+            RotationOutcome::Rotated(session) => session,
             other => panic!("{other:?} [{}]", self.must),
         };
         let rotated = self.rotate(&session, &rotation(0, 110)).await;
         self.same(
             &rotated,
-            &Rotated::Replayed(renewed.clone()),
+            &RotationOutcome::ReuseDetected(renewed.clone()),
             "the token before, after the grace, is theft",
         );
         self.must_be_dead(&renewed, "a session whose token was replayed")
@@ -491,7 +491,7 @@ impl<S: SessionStore> Bench<S> {
         self.rotate(&session, &rotation(1, 101)).await;
         let rotated = self.rotate(&session, &rotation(0, 102)).await;
         match rotated {
-            Rotated::Replayed(now) => {
+            RotationOutcome::ReuseDetected(now) => {
                 self.same(&now.counter, &2, "a replay says what the session was");
                 self.must_be_dead(&now, "a session whose token was replayed")
                     .await;
@@ -504,7 +504,7 @@ impl<S: SessionStore> Bench<S> {
         let session = self.login(1, &ALICE, 0).await;
         let rotated = self.rotate(&session, &rotation(7, 100)).await;
         match rotated {
-            Rotated::Recovered(now) => {
+            RotationOutcome::LostWrites(now) => {
                 self.same(
                     &now.counter,
                     &8,
@@ -520,7 +520,7 @@ impl<S: SessionStore> Bench<S> {
         let session = self.login(1, &ALICE, 0).await;
         let rotated = self.rotate(&session, &rotation(0, IDLE)).await;
         self.must(
-            matches!(rotated, Rotated::Refused(_)),
+            matches!(rotated, RotationOutcome::Rejected(_)),
             "a session that lay idle too long is not renewed",
         );
         if let Some(found) = self.found(&session).await {
@@ -532,7 +532,7 @@ impl<S: SessionStore> Bench<S> {
         let session = session(1, &ALICE, 0, 0);
         let rotated = self.rotate(&session, &rotation(0, 1)).await;
         self.must(
-            matches!(rotated, Rotated::Refused(_)),
+            matches!(rotated, RotationOutcome::Rejected(_)),
             "a session that never was is not renewed",
         );
         let found = self.found(&session).await;
@@ -581,7 +581,7 @@ impl<S: SessionStore> Bench<S> {
     }
 
     async fn ending_a_lost_session_revokes_its_tokens(self) {
-        let longest = LONGEST_ACCESS_LIFETIME.as_secs();
+        let longest = MAX_ACCESS_LIFETIME.as_secs();
         for (number, subject) in [(1, ALICE), (2, NOWHERE)] {
             self.go_to(0);
             let session = session(number, &subject, 0, 0);
@@ -698,7 +698,7 @@ impl<S: SessionStore> Bench<S> {
         self.answer(self.store.block(&ALICE).await);
         for other in &others {
             self.must_live(other, "a session of somebody else").await;
-            let state = self.subject(&other.whose()).await;
+            let state = self.subject(&other.owner()).await;
             self.same(&state, &SubjectState::default(), "nobody else is changed");
         }
     }
@@ -714,7 +714,7 @@ impl<S: SessionStore> Bench<S> {
         .await;
         let rotated = self.rotate(&session, &rotation(0, 1)).await;
         self.must(
-            matches!(rotated, Rotated::Renewed(_)),
+            matches!(rotated, RotationOutcome::Rotated(_)),
             "a login after a logout everywhere can be renewed",
         );
     }
@@ -826,7 +826,7 @@ impl<S: SessionStore> Bench<S> {
             "a list holds what the subject has, and nothing else",
         );
         let renewed = match self.rotate(&first, &rotation(0, 100)).await {
-            Rotated::Renewed(session) => session,
+            RotationOutcome::Rotated(session) => session,
             other => panic!("{other:?} [{}]", self.must),
         };
         let listed = self.list(&ALICE, IDLE).await;
@@ -867,8 +867,8 @@ impl<S: SessionStore> Bench<S> {
             let mut renewed = 0;
             for answer in answers {
                 match answer {
-                    Rotated::Renewed(now) if now.counter == 1 => renewed += 1,
-                    Rotated::Repeated(now) if now.counter == 1 => {}
+                    RotationOutcome::Rotated(now) if now.counter == 1 => renewed += 1,
+                    RotationOutcome::WithinGrace(now) if now.counter == 1 => {}
                     _ => self.must(false, "who asks at the same time gets the same token"),
                 }
             }
@@ -905,7 +905,7 @@ impl<S: SessionStore> Bench<S> {
             let mut last = session.clone();
             for answer in answers {
                 match answer {
-                    Rotated::Renewed(now) | Rotated::Repeated(now) => last = now,
+                    RotationOutcome::Rotated(now) | RotationOutcome::WithinGrace(now) => last = now,
                     _ => {}
                 }
             }
@@ -950,7 +950,7 @@ impl<S: SessionStore> Bench<S> {
                     }
                     let session = session(task, &ALICE, state.generation, 0);
                     let created = store.create(&session).await?;
-                    Ok((created == Created::Kept).then_some(session))
+                    Ok((created == CreationOutcome::Created).then_some(session))
                 })
                 .await;
             match ending.await {

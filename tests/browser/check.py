@@ -641,7 +641,7 @@ def renewal_and_theft(browser, base):
     browser.click("replay")
     browser.await_notice("theft")
     check(browser.state() == "out" and browser.cookies() == {}, "the session is over, its cookies deleted")
-    browser.until("the log tells", lambda: browser.find_elements(By.CSS_SELECTOR, '#log [data-kind="stolen"]'))
+    browser.until("the log tells", lambda: browser.find_elements(By.CSS_SELECTOR, '#log [data-kind="reuse_detected"]'))
     browser.shoot("8-theft")
     browser.shoot("9-theft-dark", dark=True)
     for name in COOKIES:

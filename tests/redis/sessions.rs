@@ -225,7 +225,7 @@ async fn l02_a_theft_is_noticed_by_whichever_node() {
     for (thief, stolen, current) in [(&one, &first, &third), (&strict, &bob, &bob_next)] {
         assert_eq!(is_dead(&nodes[0], stolen.sid), Some(false));
         let error = thief.refresh(&successor(stolen)).await.unwrap_err();
-        assert_eq!(error.kind(), SessionErrorKind::Stolen);
+        assert_eq!(error.kind(), SessionErrorKind::ReuseDetected);
         eventually("dead on both", || {
             nodes
                 .iter()
@@ -331,7 +331,7 @@ async fn l08_no_replica_hears_of_renewals() {
     sessions.refresh(&second.refresh_token).await.unwrap();
     // A theft is one all the same, and is told.
     let error = sessions.refresh(&first.refresh_token).await.unwrap_err();
-    assert_eq!(error.kind(), SessionErrorKind::Stolen);
+    assert_eq!(error.kind(), SessionErrorKind::ReuseDetected);
     assert_eq!(is_dead(&store, first.sid), Some(true));
 }
 
@@ -536,11 +536,11 @@ async fn l08_a_server_clock_that_steps_back_does_not_lengthen_the_grace() {
     assert!(stored / 1000 <= seconds);
     tokio::time::sleep(Duration::from_millis(2000)).await;
     let error = sessions.refresh(&first.refresh_token).await.unwrap_err();
-    assert_eq!(error.kind(), SessionErrorKind::Stolen);
+    assert_eq!(error.kind(), SessionErrorKind::ReuseDetected);
     // More than the grace: nobody knows how long ago the renewal was.
     let (first, _) = renewed_ahead(40_000).await;
     let error = sessions.refresh(&first.refresh_token).await.unwrap_err();
-    assert_eq!(error.kind(), SessionErrorKind::Stolen);
+    assert_eq!(error.kind(), SessionErrorKind::ReuseDetected);
 }
 
 /// A replica whose clock is behind takes the master's place.
@@ -570,7 +570,7 @@ async fn l08_a_promoted_server_whose_clock_is_behind_does_not_lengthen_the_grace
             refreshed => break refreshed.unwrap_err(),
         }
     };
-    assert_eq!(error.kind(), SessionErrorKind::Stolen);
+    assert_eq!(error.kind(), SessionErrorKind::ReuseDetected);
 }
 
 /// As the docs of `Sessions::refresh` say: after `Unavailable` the token may have been used. Within
@@ -584,7 +584,7 @@ async fn l07_after_a_lost_answer_a_retry_works_within_the_grace_and_is_reuse_aft
     let clock = ManualClock::at(1_700_000_000);
     let node = crate::connect(crate::options().clock(clock.clone()), way.client()).await;
     let sessions = sessions(&node).clock(clock.clone());
-    for (later, kind) in [(9, None), (12, Some(SessionErrorKind::Stolen))] {
+    for (later, kind) in [(9, None), (12, Some(SessionErrorKind::ReuseDetected))] {
         let first = sessions
             .login(&sessions.subject_named("alice"))
             .await

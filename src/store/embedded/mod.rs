@@ -103,7 +103,8 @@ use crate::claims::NumericDate;
 use crate::clock::{Clock, SystemClock};
 use crate::revocation::{Revocation, RevocationSet, RevocationStore, TokenId};
 use crate::session::{
-    Created, Rotated, Rotation, Session, SessionId, SessionStore, Subject, SubjectState,
+    CreationOutcome, Rotation, RotationOutcome, Session, SessionId, SessionStore, Subject,
+    SubjectState,
 };
 
 /// Keeps sessions and revocations in one file. Clones share it.
@@ -407,7 +408,7 @@ impl SessionStore for EmbeddedStore {
             .await
     }
 
-    async fn create(&self, session: &Session) -> Result<Created, EmbeddedStoreError> {
+    async fn create(&self, session: &Session) -> Result<CreationOutcome, EmbeddedStoreError> {
         let session = session.clone();
         self.act(move |tables| tables.create(&session)).await
     }
@@ -420,7 +421,7 @@ impl SessionStore for EmbeddedStore {
         &self,
         sid: SessionId,
         rotation: &Rotation,
-    ) -> Result<Rotated, EmbeddedStoreError> {
+    ) -> Result<RotationOutcome, EmbeddedStoreError> {
         let rotation = rotation.clone();
         self.act(move |tables| tables.rotate(sid, &rotation)).await
     }

@@ -16,8 +16,8 @@ use super::row::{
 };
 use crate::claims::NumericDate;
 use crate::session::{
-    Created, LONGEST_ACCESS_LIFETIME, Refusal, Rotated, Rotation, Session, SessionId, Subject,
-    SubjectState,
+    CreationOutcome, MAX_ACCESS_LIFETIME, Rotation, RotationOutcome, RotationRejection, Session,
+    SessionId, Subject, SubjectState,
 };
 
 /// What the store knows of itself.
@@ -166,8 +166,8 @@ impl<'t> Tables<'t> {
         Ok(commit)
     }
 
-    pub(super) fn create(&mut self, session: &Session) -> Result<Created, Failure> {
-        let key = subject_key(&session.whose()).map_err(call)?;
+    pub(super) fn create(&mut self, session: &Session) -> Result<CreationOutcome, Failure> {
+        let key = subject_key(&session.owner()).map_err(call)?;
         let row = SessionRow {
             indexed: due(session),
             session: session.clone(),
@@ -175,10 +175,10 @@ impl<'t> Tables<'t> {
         let bytes = row.encode().map_err(call)?;
         let SubjectRow { state, .. } = self.subject(&key)?;
         if state.blocked {
-            return Ok(Created::Blocked);
+            return Ok(CreationOutcome::Blocked);
         }
         if state.generation != session.generation {
-            return Ok(Created::LoggedOut);
+            return Ok(CreationOutcome::LoggedOut);
         }
         // An id that is there already belongs to another session only by a mistake of the caller's.
         if let Some(before) = self.session(session.sid)? {
@@ -188,31 +188,35 @@ impl<'t> Tables<'t> {
         self.sessions.insert(session.sid.to_bytes(), &*bytes)?;
         self.expiry.insert(expiry_key(&row), ())?;
         self.owners.insert(&*owner_key(&key, session.sid), ())?;
-        Ok(Created::Kept)
+        Ok(CreationOutcome::Created)
     }
 
     pub(super) fn rotate(
         &mut self,
         sid: SessionId,
         rotation: &Rotation,
-    ) -> Result<Rotated, Failure> {
+    ) -> Result<RotationOutcome, Failure> {
         let Some(mut row) = self.session(sid)? else {
-            return Ok(Rotated::Refused(Refusal::Ended));
+            return Ok(RotationOutcome::Rejected(RotationRejection::Ended));
         };
-        let key = subject_key(&row.session.whose()).map_err(call)?;
+        let key = subject_key(&row.session.owner()).map_err(call)?;
         let SubjectRow { state, .. } = self.subject(&key)?;
         let before = row.session.clone();
         let rotated = row.session.rotate(rotation, state);
         match rotated {
-            Rotated::Replayed(_) => self.end_row(&row, row.session.access_expires_at)?,
-            Rotated::Renewed(_) | Rotated::Repeated(_) | Rotated::Recovered(_) => {
+            RotationOutcome::ReuseDetected(_) => {
+                self.end_row(&row, row.session.access_expires_at)?
+            }
+            RotationOutcome::Rotated(_)
+            | RotationOutcome::WithinGrace(_)
+            | RotationOutcome::LostWrites(_) => {
                 if row.session != before {
                     let bytes = row.encode().map_err(call)?;
                     self.changed = true;
                     self.sessions.insert(sid.to_bytes(), &*bytes)?;
                 }
             }
-            Rotated::Refused(_) => {}
+            RotationOutcome::Rejected(_) => {}
         }
         Ok(rotated)
     }
@@ -481,7 +485,7 @@ impl<'t> Tables<'t> {
     }
 
     fn remove(&mut self, row: &SessionRow) -> Result<(), Failure> {
-        let key = subject_key(&row.session.whose()).map_err(call)?;
+        let key = subject_key(&row.session.owner()).map_err(call)?;
         self.changed = true;
         self.sessions.remove(row.session.sid.to_bytes())?;
         self.expiry.remove(expiry_key(row))?;
@@ -505,7 +509,7 @@ impl<'t> Tables<'t> {
 /// When the last access token that is out now is dead. Not all sessions may be known: one may have
 /// been dropped while the clock was ahead.
 fn longest(now: NumericDate) -> NumericDate {
-    now.later_by(LONGEST_ACCESS_LIFETIME)
+    now.later_by(MAX_ACCESS_LIFETIME)
 }
 
 fn file(failure: Failure) -> Error {

@@ -14,7 +14,7 @@ use redb::{Database, StorageBackend, TableDefinition};
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::session::Refusal;
+use crate::session::RotationRejection;
 
 const START: u64 = 1_700_000_000;
 const ALICE: Subject<'static> = Subject {
@@ -135,7 +135,7 @@ async fn everything_is_there_after_a_restart() {
     store.rotate(sid(3), &rotation(0)).await.unwrap();
     store.rotate(sid(3), &rotation(1)).await.unwrap();
     let replayed = store.rotate(sid(3), &rotation(0)).await.unwrap();
-    assert!(matches!(replayed, Rotated::Replayed(_)));
+    assert!(matches!(replayed, RotationOutcome::ReuseDetected(_)));
     let state = store.state().await.unwrap();
     store.close().await;
 
@@ -182,8 +182,8 @@ async fn l03_l08_a_hundred_renewals_at_once_and_again_after_a_restart() {
         let mut renewed = 0;
         for task in tasks {
             match task.await.unwrap() {
-                Rotated::Renewed(session) if session.counter == 1 => renewed += 1,
-                Rotated::Repeated(session) if session.counter == 1 => {}
+                RotationOutcome::Rotated(session) if session.counter == 1 => renewed += 1,
+                RotationOutcome::WithinGrace(session) if session.counter == 1 => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -205,7 +205,7 @@ async fn many_calls_share_a_sync() {
         })
         .collect();
     for task in tasks {
-        assert_eq!(task.await.unwrap(), Created::Kept);
+        assert_eq!(task.await.unwrap(), CreationOutcome::Created);
     }
     let syncs = disk.syncs() - before;
     assert!(syncs < 500, "{syncs} syncs for 1000 calls");
@@ -258,11 +258,11 @@ async fn a_refusal_needs_no_sync() {
     assert_eq!(end(&store, sid(2)).await.unwrap(), None);
     let before = disk.syncs();
     let refused = store.rotate(sid(2), &rotation(0)).await.unwrap();
-    assert_eq!(refused, Rotated::Refused(Refusal::Ended));
+    assert_eq!(refused, RotationOutcome::Rejected(RotationRejection::Ended));
     assert_eq!(end(&store, sid(2)).await.unwrap(), None);
     assert_eq!(
         store.create(&session(2, 9)).await.unwrap(),
-        Created::LoggedOut
+        CreationOutcome::LoggedOut
     );
     assert_eq!(disk.syncs(), before);
 }
@@ -598,7 +598,7 @@ async fn a_corrupt_row_is_an_error_and_no_panic() {
         );
     }
     let renewed = store.rotate(sid(2), &rotation(0)).await.unwrap();
-    assert!(matches!(renewed, Rotated::Renewed(_)));
+    assert!(matches!(renewed, RotationOutcome::Rotated(_)));
     assert_eq!(
         store.subject(&ALICE).await.unwrap(),
         SubjectState::default()
@@ -759,7 +759,7 @@ async fn k03_lifting_a_block_revives_no_foreign_token() {
         .create(&Session::new(sid(1), &subject, 0, at(0)))
         .await
         .unwrap();
-    assert_eq!(refused, Created::Blocked);
+    assert_eq!(refused, CreationOutcome::Blocked);
     store.unblock(&subject).await.unwrap();
     let check = |store: &EmbeddedStore| {
         assert_eq!(store.peek(&token.issued_at(at(0))), Some(true));
@@ -814,16 +814,19 @@ where
         ending.await.unwrap().unwrap();
         assert!(is_revoked(&store, &session), "{round}");
         match renewal.await.unwrap().unwrap() {
-            Rotated::Renewed(now) => {
+            RotationOutcome::Rotated(now) => {
                 won += 1;
                 session = now;
             }
-            Rotated::Refused(_) => lost += 1,
+            RotationOutcome::Rejected(_) => lost += 1,
             other => panic!("{other:?}"),
         }
         assert!(is_revoked(&store, &session), "{round}");
         let rotated = store.rotate(sid(round), &rotation(1)).await.unwrap();
-        assert!(matches!(rotated, Rotated::Refused(_)), "{rotated:?}");
+        assert!(
+            matches!(rotated, RotationOutcome::Rejected(_)),
+            "{rotated:?}"
+        );
         assert_eq!(store.find(sid(round)).await.unwrap(), None);
     }
     assert!(won > 0 && lost > 0, "no race: {won} won, {lost} lost");
@@ -1149,7 +1152,7 @@ async fn l07_a_full_disk_is_an_error_and_loses_nothing() {
         let session = session(1_000 + kept.len() as u64, 0);
         match store.create(&session).await {
             Ok(created) => {
-                assert_eq!(created, Created::Kept);
+                assert_eq!(created, CreationOutcome::Created);
                 kept.push(session);
             }
             Err(error) => break error,
@@ -1221,7 +1224,10 @@ async fn l07_a_disk_that_takes_nothing_is_an_error_and_loses_nothing() {
         assert!(is_revoked(&store, &session(2, 0)), "peek answers on");
     }
     disk.platters().fail_writes = false;
-    assert_eq!(store.create(&session(100, 0)).await.unwrap(), Created::Kept);
+    assert_eq!(
+        store.create(&session(100, 0)).await.unwrap(),
+        CreationOutcome::Created
+    );
     end(&store, sid(100)).await.unwrap();
     check(&store, 12, "writable again").await;
     assert_eq!(

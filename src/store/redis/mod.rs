@@ -64,7 +64,7 @@
 //! Nodes keep what still counts, and nothing else. A subject that was logged out everywhere so long ago that no token of before lives on, and
 //! that the server has lost, begins with generation 0 again.
 //!
-//! A refresh token of a renewal that was lost is ahead of the store, which takes it and [says so](crate::session::SessionEventKind::Recovered).
+//! A refresh token of a renewal that was lost is ahead of the store, which takes it and [says so](crate::session::SessionEventKind::LostWrites).
 //! A session whose beginning was lost is over. A logout with one of its tokens ends its access
 //! tokens all the same: the `sid` is then revoked for a day, the longest that an access token may
 //! live. Nodes do not write sessions back.

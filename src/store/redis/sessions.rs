@@ -12,7 +12,8 @@ use super::shared::{Answer, Argument, Shared, bytes, items, text};
 use crate::claims::NumericDate;
 use crate::revocation::Revocation;
 use crate::session::{
-    Created, Refusal, Rotated, Rotation, Session, SessionId, SessionStore, Subject, SubjectState,
+    CreationOutcome, Rotation, RotationOutcome, RotationRejection, Session, SessionId,
+    SessionStore, Subject, SubjectState,
 };
 
 /// 12 digits of seconds, and 9 of nanoseconds.
@@ -102,9 +103,9 @@ impl SessionStore for RedisStore {
         }
     }
 
-    async fn create(&self, session: &Session) -> Result<Created, RedisStoreError> {
+    async fn create(&self, session: &Session) -> Result<CreationOutcome, RedisStoreError> {
         let shared = self.shared();
-        let field = shared.field(&session.whose());
+        let field = shared.field(&session.owner());
         let sid = session.sid.to_string();
         let (issuer, until) = (session.issuer.as_deref(), session.access_expires_at);
         let member = shared.session_member(issuer, &sid, until)?;
@@ -141,10 +142,10 @@ impl SessionStore for RedisStore {
         match bytes(&answer) {
             Some(b"kept") => {
                 shared.replicated(&answer).await?;
-                Ok(Created::Kept)
+                Ok(CreationOutcome::Created)
             }
-            Some(b"blocked") => Ok(Created::Blocked),
-            Some(b"logged out") => Ok(Created::LoggedOut),
+            Some(b"blocked") => Ok(CreationOutcome::Blocked),
+            Some(b"logged out") => Ok(CreationOutcome::LoggedOut),
             _ => Err(RedisStoreError::Reply),
         }
     }
@@ -165,7 +166,7 @@ impl SessionStore for RedisStore {
         &self,
         sid: SessionId,
         rotation: &Rotation,
-    ) -> Result<Rotated, RedisStoreError> {
+    ) -> Result<RotationOutcome, RedisStoreError> {
         let shared = self.shared();
         let name = sid.to_string();
         let grace = u64::try_from(rotation.grace.as_nanos()).unwrap_or(u64::MAX);
@@ -194,9 +195,9 @@ impl SessionStore for RedisStore {
         // No replica is waited for: a renewal that is lost is recovered, and one that failed here would count as theft when it is tried
         // again after the grace.
         Ok(match bytes(what) {
-            Some(b"renewed") => Rotated::Renewed(now()?),
-            Some(b"repeated") => Rotated::Repeated(now()?),
-            Some(b"recovered") => Rotated::Recovered(now()?),
+            Some(b"renewed") => RotationOutcome::Rotated(now()?),
+            Some(b"repeated") => RotationOutcome::WithinGrace(now()?),
+            Some(b"recovered") => RotationOutcome::LostWrites(now()?),
             Some(b"replayed") => {
                 let session = now()?;
                 let (issuer, until) = (session.issuer.as_deref(), session.access_expires_at);
@@ -206,12 +207,12 @@ impl SessionStore for RedisStore {
                     Ok(()) | Err(RedisStoreError::Unreplicated) => {}
                     Err(error) => return Err(error),
                 }
-                return Ok(Rotated::Replayed(session));
+                return Ok(RotationOutcome::ReuseDetected(session));
             }
-            Some(b"ended") => Rotated::Refused(Refusal::Ended),
-            Some(b"expired") => Rotated::Refused(Refusal::Expired),
-            Some(b"blocked") => Rotated::Refused(Refusal::Blocked),
-            Some(b"logged out") => Rotated::Refused(Refusal::LoggedOut),
+            Some(b"ended") => RotationOutcome::Rejected(RotationRejection::Ended),
+            Some(b"expired") => RotationOutcome::Rejected(RotationRejection::Expired),
+            Some(b"blocked") => RotationOutcome::Rejected(RotationRejection::Blocked),
+            Some(b"logged out") => RotationOutcome::Rejected(RotationRejection::LoggedOut),
             _ => return Err(RedisStoreError::Reply),
         })
     }

@@ -19,7 +19,7 @@ use super::script::{Script, Scripts};
 use super::sealed::{Seal, Sealed};
 use crate::clock::{Clock, since_epoch};
 use crate::revocation::{Mark, MarkKind, Revocation, RevocationSet};
-use crate::session::{LONGEST_ACCESS_LIFETIME, Subject};
+use crate::session::{MAX_ACCESS_LIFETIME, Subject};
 
 pub(super) struct Shared {
     pub(super) deployment: RedisDeployment,
@@ -252,7 +252,7 @@ impl Shared {
     }
 
     pub(super) fn longest_lifetime(&self) -> Duration {
-        self.settings.longest_lifetime.max(LONGEST_ACCESS_LIFETIME)
+        self.settings.longest_lifetime.max(MAX_ACCESS_LIFETIME)
     }
 
     pub(super) fn now_in_seconds(&self) -> u64 {

@@ -176,7 +176,7 @@ async fn renew(run: &Run, living: &Living, session: usize, index: usize) {
         Answer::Failed(kind) => {
             let mut model = run.model();
             match &*kind {
-                "stolen" => model.acknowledge(before.theft, life, false, false),
+                "reuse_detected" => model.acknowledge(before.theft, life, false, false),
                 "ended" | "expired" | "blocked" | "logged_out" | "invalid_token" => {
                     model.void(before.theft);
                 }
@@ -240,7 +240,7 @@ fn check_reuse(
                 )
             });
     } else if before.back == 1 && is_early {
-        let is_called_theft = answer.refusal() == Some("stolen");
+        let is_called_theft = answer.refusal() == Some("reuse_detected");
         run.record
             .check("I3 reuse and successors", !is_called_theft, subject, || {
                 format!(

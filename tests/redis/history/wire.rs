@@ -172,7 +172,12 @@ impl Answer {
             Self::Failed(kind)
                 if matches!(
                     &**kind,
-                    "ended" | "expired" | "stolen" | "blocked" | "logged_out" | "invalid_token"
+                    "ended"
+                        | "expired"
+                        | "reuse_detected"
+                        | "blocked"
+                        | "logged_out"
+                        | "invalid_token"
                 ) =>
             {
                 Some(kind)

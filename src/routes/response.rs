@@ -1,4 +1,4 @@
-//! What the handlers answer.
+//! The responses of the session handlers.
 
 use axum_core::body::Body;
 use axum_core::response::{IntoResponse, Response};
@@ -7,71 +7,72 @@ use http::{HeaderValue, StatusCode};
 
 use crate::session::{SessionError, SessionErrorKind};
 
-/// Why a handler did not do it.
+/// Why a session handler failed.
 #[derive(Clone, Debug)]
-pub(super) enum Fault {
-    /// There is no token.
-    NoToken,
-    /// The body, or the cookies, are no request that makes sense.
+pub(super) enum RouteError {
+    /// The request has no token.
+    MissingToken,
+    /// The body, the cookies or the `Authorization` header are malformed.
     Malformed,
-    /// It comes from another site.
+    /// The request comes from another site.
     CrossSite,
-    /// Not by POST.
-    Method,
+    /// The method is not `POST`.
+    MethodNotAllowed,
+    /// The operation on the session failed.
     Session(SessionError),
-    /// A cookie could not be written.
-    Cookie,
+    /// The response could not be built.
+    Response,
 }
 
-impl Fault {
+impl RouteError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::NoToken => StatusCode::UNAUTHORIZED,
+            Self::MissingToken => StatusCode::UNAUTHORIZED,
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::CrossSite => StatusCode::FORBIDDEN,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Cookie => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Response => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Session(error) => match error.kind() {
                 SessionErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
                 SessionErrorKind::Foreign => StatusCode::FORBIDDEN,
-                SessionErrorKind::Claims
-                | SessionErrorKind::TooLarge
+                SessionErrorKind::InvalidClaims
+                | SessionErrorKind::TokenTooLong
                 | SessionErrorKind::Backend => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::UNAUTHORIZED,
             },
         }
     }
 
-    /// What a client may be told: nothing of why a token is refused.
+    /// The text for the client. It does not say why a token is rejected.
     fn detail(&self) -> &'static str {
         match self {
-            Self::NoToken => "The request has no token.",
+            Self::MissingToken => "The request has no token.",
             Self::Malformed => "The request is malformed.",
             Self::CrossSite => "The request seems to come from another site.",
-            Self::Method => "Only POST is allowed here.",
+            Self::MethodNotAllowed => "Only POST is allowed here.",
             _ => match self.status() {
                 StatusCode::UNAUTHORIZED => "The token is invalid, or its session has ended.",
                 StatusCode::SERVICE_UNAVAILABLE => "Sessions are not available now.",
-                StatusCode::FORBIDDEN => "The token is not one of this service's sessions.",
-                _ => "The session could not be renewed.",
+                StatusCode::FORBIDDEN => "The token does not belong to a session of this service.",
+                _ => "The tokens could not be issued.",
             },
         }
     }
 
-    /// Whether the cookies are worth nothing any more.
+    /// Whether the session can never be refreshed again, so its cookies should be deleted.
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::Session(error) if error.kind().is_final())
     }
 }
 
-impl From<SessionError> for Fault {
+impl From<SessionError> for RouteError {
     fn from(error: SessionError) -> Self {
         Self::Session(error)
     }
 }
 
-/// A response that no cache keeps.
-pub(super) fn respond(
+/// A response that no cache stores.
+pub(super) fn response(
     status: StatusCode,
     json: Option<String>,
     cookies: Vec<HeaderValue>,
@@ -90,16 +91,17 @@ pub(super) fn respond(
     response
 }
 
-pub(super) fn refuse(fault: &Fault, cookies: Vec<HeaderValue>) -> Response {
-    report(fault);
-    let status = fault.status();
+/// The response to `error`, as an RFC 9457 problem.
+pub(super) fn error_response(error: &RouteError, cookies: Vec<HeaderValue>) -> Response {
+    log(error);
+    let status = error.status();
     let problem = format!(
         r#"{{"type":"about:blank","title":"{}","status":{},"detail":"{}"}}"#,
         status.canonical_reason().unwrap_or_default(),
         status.as_u16(),
-        fault.detail(),
+        error.detail(),
     );
-    let mut response = respond(status, Some(problem), cookies);
+    let mut response = response(status, Some(problem), cookies);
     let headers = response.headers_mut();
     headers.insert(
         CONTENT_TYPE,
@@ -117,37 +119,40 @@ pub(super) fn refuse(fault: &Fault, cookies: Vec<HeaderValue>) -> Response {
         }
         _ => {}
     }
-    if let Fault::Session(error) = fault {
+    if let RouteError::Session(error) = error {
         response.extensions_mut().insert(error.clone());
     }
     response
 }
 
-/// As the handlers of this module answer it: for a login, and other handlers of yours. 401,
-/// 403, 503 or 500, with nothing of why in it; the error itself is in the response's extensions.
+/// Lets your own handlers return this error, for example at login.
+///
+/// The response is the same as from the handlers of [`routes`](crate::routes): 401, 403, 503 or 500.
+/// It does not tell the client the reason. The error itself is in the response's extensions.
 impl IntoResponse for SessionError {
     fn into_response(self) -> Response {
-        refuse(&Fault::Session(self), Vec::new())
+        error_response(&RouteError::Session(self), Vec::new())
     }
 }
 
 #[cfg(feature = "tracing")]
-fn report(fault: &Fault) {
-    match fault {
-        Fault::Session(error) => {
-            let kind = error.kind().name();
-            let reason = std::error::Error::source(error).map(tracing::field::display);
-            match fault.status() {
-                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                    tracing::debug!(kind, "{error}");
-                }
-                StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(kind, reason, "{error}"),
-                _ => tracing::error!(kind, "{error}"),
-            }
+fn log(error: &RouteError) {
+    let RouteError::Session(session_error) = error else {
+        tracing::debug!("a session request is rejected: {}", error.detail());
+        return;
+    };
+    let kind = session_error.kind().name();
+    match error.status() {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            tracing::debug!(kind, "{session_error}");
         }
-        fault => tracing::debug!("a session request is refused: {}", fault.detail()),
+        StatusCode::SERVICE_UNAVAILABLE => {
+            let reason = std::error::Error::source(session_error).map(tracing::field::display);
+            tracing::warn!(kind, reason, "{session_error}");
+        }
+        _ => tracing::error!(kind, "{session_error}"),
     }
 }
 
 #[cfg(not(feature = "tracing"))]
-fn report(_: &Fault) {}
+fn log(_: &RouteError) {}

@@ -1,0 +1,141 @@
+//! Logout, and the operations on all sessions of a subject.
+
+use super::error::{SessionError, SessionErrorKind};
+use super::event::SessionEventKind;
+use super::own_subject::OwnSubject;
+use super::record::Session;
+use super::session_id::SessionId;
+use super::sessions::Sessions;
+use super::store::{MAX_ACCESS_LIFETIME, SessionStore};
+
+impl<S: SessionStore> Sessions<S> {
+    /// Ends the session of `refresh_token`, which may be an old one.
+    ///
+    /// Once this returns, the session's access tokens are revoked, even if the store has lost the
+    /// session. Ending it again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// - [`SessionErrorKind::InvalidToken`] if the token is not authentic.
+    /// - [`SessionErrorKind::Unavailable`] if the store fails: the session may not have ended.
+    pub async fn logout(&self, refresh_token: &str) -> Result<(), SessionError> {
+        let sid = self.session_of_refresh_token(refresh_token);
+        let sid = sid.ok_or(SessionErrorKind::InvalidToken)?;
+        if self.is_foreign(sid).await? {
+            return Err(SessionErrorKind::InvalidToken.into());
+        }
+        self.end_session(sid).await
+    }
+
+    /// Ends the session `sid`, as [`Sessions::logout`] does.
+    ///
+    /// For the session of a request, get the `sid` from [`session_of`](Sessions::session_of). A
+    /// session of another issuer in the same store is not changed.
+    ///
+    /// Do not pass a `sid` from an unverified source: if the store has no such session, it keeps a
+    /// revocation of the `sid` for a day. For a `sid` from a list use
+    /// [`end_session_of`](Sessions::end_session_of).
+    ///
+    /// # Errors
+    ///
+    /// [`SessionErrorKind::Unavailable`] if the store fails: the session may not have ended.
+    pub async fn end_session(&self, sid: SessionId) -> Result<(), SessionError> {
+        // If the store has lost the session, it revokes the `sid` until then. The configured access
+        // lifetime may be shorter now than it was when the tokens were issued.
+        let until = self.now().later_by(MAX_ACCESS_LIFETIME);
+        let ended = self.store.end(sid, self.issuer_name(), until).await;
+        if let Some(session) = ended.map_err(SessionError::unavailable)? {
+            self.emit(SessionEventKind::Ended, session.owner(), Some(sid));
+        }
+        Ok(())
+    }
+
+    /// Ends the session `sid` if it belongs to `subject`. Returns whether it does.
+    ///
+    /// Use it if the user picks a session from a [list](Sessions::list).
+    ///
+    /// # Errors
+    ///
+    /// - [`SessionErrorKind::Unavailable`] if the store fails: the session may not have ended.
+    /// - [`SessionErrorKind::Foreign`] if other sessions made `subject`.
+    pub async fn end_session_of(
+        &self,
+        subject: &OwnSubject,
+        sid: SessionId,
+    ) -> Result<bool, SessionError> {
+        let subject = self.check_own(subject)?;
+        let found = self.store.find(sid).await;
+        match found.map_err(SessionError::unavailable)? {
+            Some(session) if session.owner() == subject => {
+                self.end_session(sid).await?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Ends all sessions of `subject`. Once this returns, every token issued to it before is
+    /// invalid. The subject can log in again at once.
+    ///
+    /// # Errors
+    ///
+    /// - [`SessionErrorKind::Unavailable`] if the store fails: the sessions may not have ended.
+    /// - [`SessionErrorKind::Foreign`] if other sessions made `subject`.
+    pub async fn logout_everywhere(&self, subject: &OwnSubject) -> Result<(), SessionError> {
+        let subject = self.check_own(subject)?;
+        let raised = self.store.raise_generation(&subject).await;
+        raised.map_err(SessionError::unavailable)?;
+        self.emit(SessionEventKind::LoggedOutEverywhere, subject, None);
+        Ok(())
+    }
+
+    /// Ends all sessions of `subject` and blocks logins until [`unblock`](Sessions::unblock).
+    ///
+    /// # Errors
+    ///
+    /// - [`SessionErrorKind::Unavailable`] if the store fails: the subject may not be blocked.
+    /// - [`SessionErrorKind::Foreign`] if other sessions made `subject`.
+    pub async fn block(&self, subject: &OwnSubject) -> Result<(), SessionError> {
+        let subject = self.check_own(subject)?;
+        let blocked = self.store.block(&subject).await;
+        blocked.map_err(SessionError::unavailable)?;
+        self.emit(SessionEventKind::Blocked, subject, None);
+        Ok(())
+    }
+
+    /// Lifts the block of `subject`: it can log in again. Tokens from before the block stay invalid.
+    ///
+    /// # Errors
+    ///
+    /// - [`SessionErrorKind::Unavailable`] if the store fails: the subject may still be blocked.
+    /// - [`SessionErrorKind::Foreign`] if other sessions made `subject`.
+    pub async fn unblock(&self, subject: &OwnSubject) -> Result<(), SessionError> {
+        let subject = self.check_own(subject)?;
+        let unblocked = self.store.unblock(&subject).await;
+        unblocked.map_err(SessionError::unavailable)?;
+        self.emit(SessionEventKind::Unblocked, subject, None);
+        Ok(())
+    }
+
+    /// Lists the live sessions of `subject`. The session refreshed last comes first.
+    ///
+    /// # Errors
+    ///
+    /// - [`SessionErrorKind::Unavailable`] if the store fails.
+    /// - [`SessionErrorKind::Foreign`] if other sessions made `subject`.
+    pub async fn list(&self, subject: &OwnSubject) -> Result<Vec<Session>, SessionError> {
+        let subject = self.check_own(subject)?;
+        let listed = self.store.list(&subject, self.now()).await;
+        let mut sessions = listed.map_err(SessionError::unavailable)?;
+        sessions.sort_by(|a, b| b.rotated_at.cmp(&a.rotated_at).then(a.sid.cmp(&b.sid)));
+        Ok(sessions)
+    }
+
+    /// Whether the store has this session for another issuer. The issuer of a session never
+    /// changes, so the answer stays true until the session is deleted.
+    async fn is_foreign(&self, sid: SessionId) -> Result<bool, SessionError> {
+        let found = self.store.find(sid).await;
+        let found = found.map_err(SessionError::unavailable)?;
+        Ok(found.is_some_and(|session| session.issuer.as_deref() != self.issuer_name()))
+    }
+}

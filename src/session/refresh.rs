@@ -1,0 +1,84 @@
+//! Refresh.
+
+use super::error::{SessionError, SessionErrorKind};
+use super::event::SessionEventKind;
+use super::refresh_token::RefreshTokenContents;
+use super::rotation::{Rotation, RotationOutcome, RotationRejection};
+use super::sessions::Sessions;
+use super::store::SessionStore;
+use super::token_pair::TokenPair;
+
+impl<S: SessionStore> Sessions<S> {
+    /// Issues a new token pair for the session of `refresh_token`.
+    ///
+    /// # Errors
+    ///
+    /// - [`SessionErrorKind::InvalidToken`] if the token is not authentic. Nothing changes.
+    /// - [`SessionErrorKind::ReuseDetected`] if the token was used before. The session has ended.
+    /// - [`SessionErrorKind::Ended`], [`Expired`](SessionErrorKind::Expired),
+    ///   [`Blocked`](SessionErrorKind::Blocked), [`LoggedOut`](SessionErrorKind::LoggedOut) or
+    ///   [`UnknownSubject`](SessionErrorKind::UnknownSubject): the session cannot be refreshed any
+    ///   more.
+    /// - [`SessionErrorKind::InvalidClaims`] or [`SessionErrorKind::TokenTooLong`] for what the
+    ///   [claims function](Sessions::claims) returned. The token stays valid.
+    /// - [`SessionErrorKind::Unavailable`] if the claims function or the store fails.
+    ///
+    /// After `Unavailable` the token may have been used: the store may have rotated it although its
+    /// answer was lost. Retry with the same token within the [grace](Sessions::grace). A later
+    /// retry may be treated as reuse; then the session ends, and the user must log in again.
+    pub async fn refresh(&self, refresh_token: &str) -> Result<TokenPair, SessionError> {
+        let RefreshTokenContents { sid, counter } = self
+            .settings
+            .refresh_keys
+            .verify(refresh_token)
+            .ok_or(SessionErrorKind::InvalidToken)?;
+        let found = self.store.find(sid).await;
+        let session = found
+            .map_err(SessionError::unavailable)?
+            .ok_or(SessionErrorKind::Ended)?;
+        if session.issuer.as_deref() != self.issuer_name() {
+            // Another service uses the same refresh keys and the same store by mistake.
+            return Err(SessionErrorKind::InvalidToken.into());
+        }
+        // Before the rotation: if this fails or hangs, the refresh token has not been used.
+        let claims = match self.application_claims(&session.subject).await {
+            Err(error) if error.kind() == SessionErrorKind::UnknownSubject => {
+                self.end_session(sid).await?;
+                return Err(error);
+            }
+            claims => claims?,
+        };
+        let now = self.now();
+        let access_token = self.access_token(&session, now, claims)?;
+        let rotation = Rotation {
+            grace: self.settings.grace,
+            idle_expires_at: now.later_by(self.settings.idle_lifetime),
+            access_expires_at: self.access_expiry(&session, now),
+            ..Rotation::new(counter, now)
+        };
+        let rotated = self.store.rotate(sid, &rotation).await;
+        match rotated.map_err(SessionError::unavailable)? {
+            RotationOutcome::Rotated(session) | RotationOutcome::WithinGrace(session) => {
+                self.token_pair(&session, access_token, now)
+            }
+            RotationOutcome::LostWrites(session) => {
+                self.emit(SessionEventKind::LostWrites, session.owner(), Some(sid));
+                self.token_pair(&session, access_token, now)
+            }
+            RotationOutcome::ReuseDetected(session) => {
+                self.emit(SessionEventKind::ReuseDetected, session.owner(), Some(sid));
+                Err(SessionErrorKind::ReuseDetected.into())
+            }
+            RotationOutcome::Rejected(rejection) => Err(error_kind(rejection).into()),
+        }
+    }
+}
+
+fn error_kind(rejection: RotationRejection) -> SessionErrorKind {
+    match rejection {
+        RotationRejection::Ended => SessionErrorKind::Ended,
+        RotationRejection::Expired => SessionErrorKind::Expired,
+        RotationRejection::Blocked => SessionErrorKind::Blocked,
+        RotationRejection::LoggedOut => SessionErrorKind::LoggedOut,
+    }
+}

@@ -1,0 +1,119 @@
+//! Refresh token rotation: the rules that every store applies.
+
+use std::time::Duration;
+
+use super::record::{Session, SubjectState};
+use crate::claims::NumericDate;
+
+/// A request to rotate the refresh token of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rotation {
+    /// The counter of the refresh token that was presented.
+    pub counter: u64,
+    /// The time of the request.
+    pub now: NumericDate,
+    /// How long after a rotation the previous refresh token is still valid.
+    pub grace: Duration,
+    /// When the session expires unless it is refreshed again.
+    pub idle_expires_at: NumericDate,
+    /// `exp` of the access token that is issued with the rotation.
+    pub access_expires_at: NumericDate,
+}
+
+/// The outcome of [`SessionStore::rotate`](super::SessionStore::rotate). Holds the session as it is
+/// after the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RotationOutcome {
+    /// The current refresh token was presented. The next one is now current.
+    Rotated(Session),
+    /// The previous refresh token was presented within the grace. The current one stays current
+    /// and is issued again.
+    WithinGrace(Session),
+    /// The refresh token is ahead of the store: the store has lost writes. The token after the
+    /// presented one is now current.
+    LostWrites(Session),
+    /// A refresh token was presented that is no longer valid: it was copied. The session has ended
+    /// with its access tokens.
+    ReuseDetected(Session),
+    /// The session cannot be refreshed. Nothing has changed.
+    Rejected(RotationRejection),
+}
+
+/// Why a session cannot be refreshed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RotationRejection {
+    /// The session has ended or does not exist.
+    Ended,
+    /// The session was idle for too long, or has reached its maximum lifetime.
+    Expired,
+    /// The subject is blocked.
+    Blocked,
+    /// The subject was logged out everywhere.
+    LoggedOut,
+}
+
+impl Rotation {
+    /// A request at `now` with no grace and no extension of the session.
+    #[must_use]
+    pub fn new(counter: u64, now: NumericDate) -> Self {
+        Self {
+            counter,
+            now,
+            grace: Duration::ZERO,
+            idle_expires_at: now,
+            access_expires_at: now,
+        }
+    }
+}
+
+impl Session {
+    /// Applies `rotation` to this session, by the rules of
+    /// [`SessionStore::rotate`](super::SessionStore::rotate).
+    ///
+    /// A store calls this within its atomic step and then saves the session. If the outcome is
+    /// [`RotationOutcome::ReuseDetected`], it ends the session instead.
+    pub fn rotate(&mut self, rotation: &Rotation, subject: SubjectState) -> RotationOutcome {
+        if self.has_expired(rotation.now) {
+            return RotationOutcome::Rejected(RotationRejection::Expired);
+        }
+        if subject.blocked {
+            return RotationOutcome::Rejected(RotationRejection::Blocked);
+        }
+        if subject.generation != self.generation {
+            return RotationOutcome::Rejected(RotationRejection::LoggedOut);
+        }
+        if rotation.counter < self.counter {
+            return self.rotate_with_old_token(rotation);
+        }
+        let is_ahead = rotation.counter > self.counter;
+        let Some(next) = rotation.counter.checked_add(1) else {
+            return RotationOutcome::Rejected(RotationRejection::Expired);
+        };
+        self.counter = next;
+        self.rotated_at = rotation.now;
+        self.idle_expires_at = rotation.idle_expires_at.min(self.expires_at);
+        self.access_expires_at = self.access_expires_at.max(rotation.access_expires_at);
+        if is_ahead {
+            RotationOutcome::LostWrites(self.clone())
+        } else {
+            RotationOutcome::Rotated(self.clone())
+        }
+    }
+
+    fn rotate_with_old_token(&mut self, rotation: &Rotation) -> RotationOutcome {
+        let previous = self.counter.checked_sub(1);
+        // `abs_diff`: if the clock has stepped back, the age of the rotation is unknown.
+        let now = rotation.now.since_epoch();
+        let age = now.abs_diff(self.rotated_at.since_epoch());
+        if previous != Some(rotation.counter) || age >= rotation.grace {
+            return RotationOutcome::ReuseDetected(self.clone());
+        }
+        // A clock that stepped back must not lengthen the grace.
+        self.rotated_at = self.rotated_at.min(rotation.now);
+        self.access_expires_at = self.access_expires_at.max(rotation.access_expires_at);
+        RotationOutcome::WithinGrace(self.clone())
+    }
+}

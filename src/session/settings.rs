@@ -1,0 +1,62 @@
+//! The settings of `Sessions`.
+
+use std::error::Error;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::event::SessionEvent;
+use super::refresh_token::RefreshKeys;
+use crate::clock::{Clock, SystemClock};
+use crate::keys::SigningKeySet;
+use crate::verify::Verifier;
+
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) signing_keys: SigningKeySet,
+    pub(super) refresh_keys: RefreshKeys,
+    pub(super) issuer: Option<Arc<str>>,
+    pub(super) audience: Vec<String>,
+    pub(super) access_lifetime: Duration,
+    pub(super) idle_lifetime: Duration,
+    pub(super) lifetime: Duration,
+    pub(super) grace: Duration,
+    pub(super) max_token_length: usize,
+    pub(super) claims: Arc<ClaimsFunction>,
+    pub(super) event_hook: Arc<EventHook>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+pub(super) type ClaimsFunction = dyn Fn(&str) -> ClaimsFuture + Send + Sync;
+pub(super) type ClaimsFuture = Pin<Box<dyn Future<Output = ClaimsResult> + Send>>;
+/// The claims of a subject, or `None` for an unknown subject.
+type ClaimsResult = Result<Option<Value>, Box<dyn Error + Send + Sync>>;
+type EventHook = dyn Fn(&SessionEvent<'_>) + Send + Sync;
+
+impl Settings {
+    pub(super) const ACCESS_LIFETIME: Duration = Duration::from_secs(5 * 60);
+    pub(super) const IDLE_LIFETIME: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+    pub(super) const LIFETIME: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+    pub(super) const GRACE: Duration = Duration::from_secs(10);
+
+    pub(super) fn new(signing_keys: SigningKeySet, refresh_keys: RefreshKeys) -> Self {
+        Self {
+            signing_keys,
+            refresh_keys,
+            issuer: None,
+            audience: Vec::new(),
+            access_lifetime: Self::ACCESS_LIFETIME,
+            idle_lifetime: Self::IDLE_LIFETIME,
+            lifetime: Self::LIFETIME,
+            grace: Self::GRACE,
+            max_token_length: Verifier::DEFAULT_MAX_TOKEN_LENGTH,
+            claims: Arc::new(|_: &str| -> ClaimsFuture {
+                Box::pin(std::future::ready(Ok(Some(Value::Object(Map::new())))))
+            }),
+            event_hook: Arc::new(|_: &SessionEvent<'_>| {}),
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
