@@ -90,7 +90,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 TOKEN=$(curl -s -X POST http://{a}/login)
 
-# Logged in at the first, known to both; logged out at the second, refused by both. 200, 200, 204, 401, 401.
+# Login at the first node, known to both; logout at the second, rejected by both.
+# 200, 200, 204, 401, 401.
 curl -iw '\n' http://{a}/me -H "Authorization: Bearer $TOKEN"
 curl -iw '\n' http://{b}/me -H "Authorization: Bearer $TOKEN"
 curl -iw '\n' -X POST http://{b}/logout -H "Authorization: Bearer $TOKEN"

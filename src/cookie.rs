@@ -56,7 +56,8 @@ pub enum SameSite {
 }
 
 impl TokenCookie {
-    /// The most that browsers keep of a cookie, in bytes, attributes included. A larger one they drop without a word.
+    /// The most that browsers keep of a cookie, in bytes, attributes included. A larger one they
+    /// drop without a word.
     pub const MAX_LENGTH: usize = 4096;
 
     /// The most that browsers read of an attribute. A longer one they ignore: without its `Path`
@@ -86,8 +87,8 @@ impl TokenCookie {
         self
     }
 
-    /// Leaves `Secure` out, so that browsers send the cookie over plain HTTP, where everybody on the way can read it: for
-    /// development on one machine.
+    /// Leaves `Secure` out, so that browsers send the cookie over plain HTTP, where everybody on
+    /// the way can read it: for development on one machine.
     ///
     /// # Errors
     ///
@@ -153,8 +154,8 @@ impl TokenCookie {
     ///
     /// # Errors
     ///
-    /// [`CookieError::TooLarge`] if browsers would drop it. [`CookieError::Value`] if the token is empty or holds what
-    /// cannot stand in a cookie.
+    /// [`CookieError::TooLarge`] if browsers would drop it. [`CookieError::Value`] if the token is
+    /// empty or holds what cannot stand in a cookie.
     pub fn set(&self, token: &str, max_age: Duration) -> Result<HeaderValue, CookieError> {
         let cookie_octet =
             |byte: u8| matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e);

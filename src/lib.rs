@@ -58,8 +58,8 @@
 //! # What a token does not hide
 //!
 //! A signed token is not encrypted. Every holder can read its claims: the user, a proxy that logs
-//! headers, the reader of a support ticket. The signature only prevents changes. Put an identifier into
-//! a token, not a secret, and nothing about a person that its holders must not know.
+//! headers, the reader of a support ticket. The signature only prevents changes. Put an identifier
+//! into a token, not a secret, and nothing about a person that its holders must not know.
 //!
 //! # Why is my token rejected?
 //!
@@ -109,14 +109,15 @@
 //! # Which crypto back-end
 //!
 //! Enable at least one: without a back-end, making a key fails with
-//! [`KeyError::NoBackend`](keys::KeyError::NoBackend). With both, `aws_lc_rs` is used, so a dependency
-//! that enables the other changes nothing. Both support every [`Algorithm`](keys::Algorithm), and
-//! reject the same weak keys. The process-wide provider of `jsonwebtoken` is not used.
+//! [`KeyError::NoBackend`](keys::KeyError::NoBackend). With both, `aws_lc_rs` is used, so a
+//! dependency that enables the other changes nothing. Both support every
+//! [`Algorithm`](keys::Algorithm), and reject the same weak keys. The process-wide provider of
+//! `jsonwebtoken` is not used.
 //!
-//! Prefer `aws_lc_rs`, above all to sign with RSA. The private operations of the crate `rsa` are not
-//! constant-time ([RUSTSEC-2023-0071](https://rustsec.org/advisories/RUSTSEC-2023-0071.html)): an
-//! attacker who measures them may learn the key. Verification is not affected. Use `rust_crypto` for
-//! targets that `aws-lc-rs`, which contains C, does not support:
+//! Prefer `aws_lc_rs`, above all to sign with RSA. The private operations of the crate `rsa` are
+//! not constant-time ([RUSTSEC-2023-0071](https://rustsec.org/advisories/RUSTSEC-2023-0071.html)).
+//! An attacker who measures them may learn the key. Verification is not affected. Use
+//! `rust_crypto` for targets that `aws-lc-rs`, which contains C, does not support:
 //!
 //! ```toml
 //! tower-jwt-auth = { version = "0.1", default-features = false, features = ["axum", "rust_crypto",

@@ -272,7 +272,7 @@ impl Model {
                 session.access_expires_at = rotation.access_expires_at;
             }
             (Fault::GraceSlides, RotationOutcome::WithinGrace(_)) => {
-                session.rotated_at = rotation.now
+                session.rotated_at = rotation.now;
             }
             (Fault::RepetitionsAreNotCounted, RotationOutcome::WithinGrace(_)) => {
                 session.access_expires_at = before.access_expires_at;

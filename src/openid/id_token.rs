@@ -165,7 +165,8 @@ impl IdTokenVerifier {
     ///
     /// # Errors
     ///
-    /// - [`OpenIdErrorKind::WrongResponseIssuer`] if `iss` is not the provider's name, byte for byte.
+    /// - [`OpenIdErrorKind::WrongResponseIssuer`] if `iss` is not the provider's name, byte for
+    ///   byte.
     /// - [`OpenIdErrorKind::MissingResponseIssuer`] if `iss` is missing although it is announced.
     pub fn check_response_issuer(
         &self,
@@ -328,8 +329,8 @@ impl IdToken {
     ///
     /// # Errors
     ///
-    /// [`VerifyErrorKind::ClaimsMismatch`](crate::VerifyErrorKind::ClaimsMismatch) if the claims do not
-    /// deserialize to `T`.
+    /// [`VerifyErrorKind::ClaimsMismatch`](crate::VerifyErrorKind::ClaimsMismatch) if the claims do
+    /// not deserialize to `T`.
     pub fn claims<T>(&self) -> Result<Arc<T>, VerifyError>
     where
         T: DeserializeOwned + Send + Sync + 'static,

@@ -119,8 +119,8 @@ impl LogoutTokenVerifier {
     /// The name of the logout event.
     const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-    /// 5 minutes: a provider sends a logout token at once and may retry for a while. A receiver must
-    /// remember `jti` for the same time.
+    /// 5 minutes: a provider sends a logout token at once and may retry for a while. A receiver
+    /// must remember `jti` for the same time.
     pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(300);
 
     /// Verifies the tokens that one provider makes for the client `client_id`.
@@ -278,8 +278,8 @@ impl LogoutToken {
     /// It revokes the session that the token names. If the token names none, this is
     /// [`subject_revocation`](LogoutToken::subject_revocation).
     ///
-    /// `access_lifetime` is the longest lifetime of the provider's access tokens. They must have the
-    /// same `sid`, which not every provider writes into them.
+    /// `access_lifetime` is the longest lifetime of the provider's access tokens. They must have
+    /// the same `sid`, which not every provider writes into them.
     #[must_use]
     pub fn revocation(&self, access_lifetime: Duration) -> Revocation<'_> {
         match (self.session_id(), self.subject_revocation(access_lifetime)) {

@@ -103,7 +103,8 @@ impl<S: SessionStore> Sessions<S> {
         Ok(())
     }
 
-    /// Lifts the block of `subject`: it can log in again. Tokens from before the block stay invalid.
+    /// Lifts the block of `subject`: it can log in again. Tokens from before the block stay
+    /// invalid.
     ///
     /// # Errors
     ///

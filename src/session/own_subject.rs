@@ -49,9 +49,9 @@ impl<S: SessionStore> Sessions<S> {
     /// }
     /// ```
     ///
-    /// Set an [`issuer`](Sessions::issuer) if you trust keys of others. Without it, only the private
-    /// claim `generation` distinguishes your tokens from other tokens without `iss`. That prevents
-    /// mistakes, but not forgery by the holder of another trusted key.
+    /// Set an [`issuer`](Sessions::issuer) if you trust keys of others. Without it, only the
+    /// private claim `generation` distinguishes your tokens from other tokens without `iss`. That
+    /// prevents mistakes, but not forgery by the holder of another trusted key.
     ///
     /// # Errors
     ///

@@ -198,8 +198,8 @@ impl<S: SessionStore> Sessions<S> {
     /// Sets the maximum length of an access token, in bytes. A longer one is not issued:
     /// [`SessionErrorKind::TokenTooLong`](super::SessionErrorKind::TokenTooLong).
     ///
-    /// 8 KiB by default, the [`max_token_length`](crate::Verifier::max_token_length) of a layer. The
-    /// handlers in `routes` set it to what fits into a cookie.
+    /// 8 KiB by default, the [`max_token_length`](crate::Verifier::max_token_length) of a layer.
+    /// The handlers in `routes` set it to what fits into a cookie.
     #[must_use]
     pub fn max_token_length(self, bytes: usize) -> Self {
         self.change(|settings| settings.max_token_length = bytes)

@@ -10,13 +10,13 @@ use crate::token::is_media_type;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Profile {
     /// `typ` is absent, `JWT` or `at+jwt` (RFC 9068 §4).
-    AccessToken,
+    Access,
     /// An access token, expired or not: a logout needs to know whose session ends.
-    ExpiredAccessToken,
+    ExpiredAccess,
     /// `typ` is absent or `JWT`.
-    IdToken,
+    Id,
     /// `typ` is absent, `JWT` or `logout+jwt`. The caller checks `events`.
-    LogoutToken,
+    Logout,
 }
 
 /// The rules for `typ` and the claims.
@@ -59,7 +59,7 @@ impl Validity {
 impl ClaimRules {
     pub(super) fn new(leeway: Duration) -> Self {
         Self {
-            profile: Profile::AccessToken,
+            profile: Profile::Access,
             token_type: None,
             issuers: Vec::new(),
             audiences: Vec::new(),
@@ -88,9 +88,9 @@ impl ClaimRules {
         }
         is_media_type(typ, "jwt")
             || match self.profile {
-                Profile::AccessToken | Profile::ExpiredAccessToken => is_media_type(typ, "at+jwt"),
-                Profile::IdToken => false,
-                Profile::LogoutToken => is_media_type(typ, "logout+jwt"),
+                Profile::Access | Profile::ExpiredAccess => is_media_type(typ, "at+jwt"),
+                Profile::Id => false,
+                Profile::Logout => is_media_type(typ, "logout+jwt"),
             }
     }
 
@@ -101,7 +101,7 @@ impl ClaimRules {
         issuer: &IssuerAudiences,
         now: Duration,
     ) -> Result<Times, VerifyError> {
-        if members.events && self.profile != Profile::LogoutToken {
+        if members.events && self.profile != Profile::Logout {
             return Err(VerifyErrorKind::LogoutToken.into());
         }
         if let Some(methods) = &members.confirmation {
@@ -134,7 +134,7 @@ impl ClaimRules {
     pub(super) fn check_times(&self, times: Times, now: Duration) -> Result<(), VerifyError> {
         let latest_start = now.saturating_add(self.leeway);
         let expires_at = times.expires_at;
-        if self.profile != Profile::ExpiredAccessToken
+        if self.profile != Profile::ExpiredAccess
             && now >= expires_at.since_epoch().saturating_add(self.leeway)
         {
             return Err(VerifyErrorKind::Expired.into());

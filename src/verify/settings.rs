@@ -146,19 +146,19 @@ impl Verifier {
         expect(dead_code, reason = "routes alone need it")
     )]
     pub(crate) fn for_expired_tokens(mut self) -> Self {
-        self.rules.profile = Profile::ExpiredAccessToken;
+        self.rules.profile = Profile::ExpiredAccess;
         self.without_cache()
     }
 
     /// Accepts ID tokens instead of access tokens.
     pub(crate) fn for_id_tokens(mut self) -> Self {
-        self.rules.profile = Profile::IdToken;
+        self.rules.profile = Profile::Id;
         self.changed().without_cache()
     }
 
     /// Accepts logout tokens instead of access tokens. The caller checks `events`.
     pub(crate) fn for_logout_tokens(mut self) -> Self {
-        self.rules.profile = Profile::LogoutToken;
+        self.rules.profile = Profile::Logout;
         self.changed().without_cache()
     }
 

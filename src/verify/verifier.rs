@@ -70,7 +70,14 @@ impl NotVerified {
     }
 
     /// A token of another issuer than the one required makes nobody fetch anything.
-    fn unless_rejected_by(self, issuer_check: &Result<(), VerifyError>) -> Self {
+    fn unless_rejected_by(
+        self,
+        #[cfg_attr(
+            not(feature = "jwks"),
+            expect(unused_variables, reason = "without remote keys nothing is fetched")
+        )]
+        issuer_check: &Result<(), VerifyError>,
+    ) -> Self {
         match self {
             #[cfg(feature = "jwks")]
             Self::KeysRequired(_) if issuer_check.is_err() => VerifyErrorKind::NoFittingKey.into(),
