@@ -4,20 +4,21 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a [`RedisStore`](super::RedisStore) has no answer, or has not done what it was to do. Cheap to clone.
+/// Why a call of [`RedisStore`](super::RedisStore) failed. Cheap to clone.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RedisStoreError {
-    /// The server cannot be reached, or answers with an error. The source says which. A write may have happened all the same.
+    /// The server cannot be reached, or answered with an error: see the source. A write may have
+    /// happened.
     Server(Arc<redis::RedisError>),
-    /// The server took too long. A write may have happened all the same.
+    /// The server took too long. A write may have happened.
     Timeout,
-    /// It is not known whether the token was revoked: this node has not heard from the others for longer than
-    /// [`max_staleness`](super::RedisStoreOptions::max_staleness). The source says what failed last
-    /// since, if anything did: a command that the server's access list does not allow, for one.
+    /// The node is stale: it has had no news for longer than
+    /// [`max_staleness`](super::RedisStoreOptions::max_staleness). The source is the last failure,
+    /// for example a command that the server's ACL does not allow.
     Stale(Option<Arc<RedisStoreError>>),
-    /// There are more revocations than the node's [capacity](super::RedisStoreOptions::capacity). Then it cannot tell of any
-    /// token that it is not revoked.
+    /// There are more revocations than the node's [capacity](super::RedisStoreOptions::capacity).
+    /// The node then never says that a token is not revoked.
     SetFull,
     /// The keys in Redis belong to nodes with another secret.
     OtherSecret,
@@ -25,15 +26,16 @@ pub enum RedisStoreError {
     /// `maxmemory-policy noeviction`, or `maxmemory 0`. `unknown`: `INFO memory` does not name the
     /// policy. See [`allow_eviction`](super::RedisStoreOptions::allow_eviction).
     Eviction(Arc<str>),
-    /// Redis has it, but fewer [replicas](super::RedisStoreOptions::replicas) than wanted have said so.
+    /// Redis has the write, but too few [replicas](super::RedisStoreOptions::replicas) have
+    /// acknowledged it.
     Unreplicated,
-    /// Redis has it, but not every node has read it in time.
+    /// Redis has the write, but not every node has read it in time.
     Unread,
-    /// The server's answer makes no sense: another program writes to these keys.
+    /// The server's answer is not one of this store: another program writes to these keys.
     Reply,
-    /// Another server, or another process of it, has taken the place of the one whose state was being read.
+    /// Another server has replaced the one whose state was being read.
     Replaced,
-    /// A generation above 2^53 - 1, which the server's scripts cannot count to. Nothing was written.
+    /// A generation above 2^53 - 1, the limit of the server's scripts. Nothing was written.
     OutOfRange,
     /// The crypto back-end failed: no randomness.
     Backend,
@@ -61,16 +63,16 @@ impl fmt::Display for RedisStoreError {
                      set it to `noeviction`"
                 );
             }
-            Self::Server(_) => "the Redis server cannot be reached, or has refused",
+            Self::Server(_) => "the Redis server cannot be reached, or answered with an error",
             Self::Timeout => "the Redis server took too long",
-            Self::Stale(_) => "this node has not heard from Redis for too long",
-            Self::SetFull => "there are more revocations than this node may hold",
-            Self::OtherSecret => "the keys in Redis belong to nodes with another secret",
-            Self::Unreplicated => "too few replicas have it",
-            Self::Unread => "not every node has read it in time",
-            Self::Reply => "the Redis server's answer makes no sense",
-            Self::Replaced => "another Redis server has taken the place of the one that was read",
-            Self::OutOfRange => "the generation is too large",
+            Self::Stale(_) => "this node is stale: it has had no news from Redis for too long",
+            Self::SetFull => "there are more revocations than the capacity of this node: raise `capacity`",
+            Self::OtherSecret => "the keys in Redis belong to nodes with another secret: use theirs, or another `prefix`",
+            Self::Unreplicated => "too few replicas have acknowledged the write",
+            Self::Unread => "not every node has read the revocation in time",
+            Self::Reply => "the Redis server's answer is not one of this store",
+            Self::Replaced => "another Redis server has replaced the one that was read",
+            Self::OutOfRange => "the generation is larger than 2^53 - 1",
             Self::Backend => "the crypto back-end failed",
         })
     }

@@ -1,4 +1,7 @@
-//! Sessions and revocations in Redis or Valkey, for services of many nodes.
+//! Sessions and revocations in Redis or Valkey, for services with many nodes.
+//!
+//! You need it when more than one process must know a logout. For one process,
+//! [`EmbeddedStore`](crate::store) or [`MemoryStore`](crate::store::MemoryStore) need no server.
 //!
 //! ```no_run
 //! # async fn open(secret: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
@@ -10,104 +13,117 @@
 //!     .connect(Client::open("redis://127.0.0.1/")?)
 //!     .await?;
 //! store.ready(Duration::from_secs(5)).await?;
-//! // Sessions::new(store.clone(), signing_keys, refresh_keys), and JwtAuthLayer::new(keys).revocation(store)
+//! // Sessions::new(store.clone(), signing_keys, refresh_keys)
+//! // JwtAuthLayer::new(keys).revocation(store)
 //! # Ok(()) }
 //! ```
 //!
-//! What one node revokes holds on all within milliseconds, and no request asks Redis: each node reads all that was revoked into a
-//! [`RevocationSet`](crate::revocation::RevocationSet) when it starts, and then follows a stream. Login, renewal and logout are one script each.
+//! A revocation on one node is effective on all nodes within milliseconds, and no request asks
+//! Redis. Each node reads all revocations into a
+//! [`RevocationSet`](crate::revocation::RevocationSet) when it starts, and then follows a stream.
+//! Login, refresh and logout are one script each.
 //!
-//! # What a node knows
+//! # Fresh and stale nodes
 //!
-//! Each node writes a sign of life to the stream, five times within [`max_staleness`](RedisStoreOptions::max_staleness), and reads it
-//! there. When it last wrote one that it has read since, it knew all that Redis did. If that is longer ago than `max_staleness`, by
-//! the clock of the machine or that of the wall, it no longer says of any token that it was not revoked, and the layer's
-//! [policy](crate::revocation::FailurePolicy) decides: 503 by default. What it knows to be revoked stays so. Both clocks are read
-//! once for each second of the wall's, and that one for every request.
+//! Each node writes a heartbeat to the stream, five times per
+//! [`max_staleness`](RedisStoreOptions::max_staleness), and reads it there. At the time of its last
+//! heartbeat that it has read, it knew everything that Redis knew. If that was longer ago than
+//! `max_staleness`, the node is stale.
+//!
+//! A stale node never says that a token is not revoked: the layer's
+//! [policy](crate::revocation::FailurePolicy) decides, 503 by default. It still rejects the tokens
+//! that it knows to be revoked. The age is measured by the wall clock and the monotonic clock,
+//! whichever says more.
+//!
+//! # When a server loses data
 //!
 //! Each entry of the stream carries a hash over itself and the hash of the entry before it. Equal
-//! hashes therefore mean equal histories, on whatever server. A node reads the whole state again,
-//! and writes back what it holds and Redis lacks, in each of these cases:
+//! hashes therefore mean equal histories, on every server. In each of these cases a node reads the
+//! whole state again, and writes back what it knows and Redis lacks:
 //!
-//! - An entry does not continue the history that the node has read. Entries were trimmed or lost, or
-//!   another server has taken over.
-//! - A write of this node was acknowledged, and does not appear in the stream. Pages that are written
-//!   back are such writes. So is a call that changes nothing, such as a second block.
+//! - An entry does not continue the history that the node has read. Entries were trimmed or lost,
+//!   or another server has taken over.
+//! - A write of this node was acknowledged, and does not appear in the stream. Pages that are
+//!   written back are such writes. So is a call that changes nothing, such as a second block.
 //! - The node read the whole state, and the entry that it wrote afterwards does not appear.
 //! - A key is gone: the server starts a new history.
 //!
 //! A call may run twice: after a lost connection the store repeats it, and so does the cluster
-//! client of the crate `redis` by itself. If both runs hit the same history, the second finds the
-//! first. If not, their entries have different hashes, and the nodes notice.
+//! client of the crate `redis`. If both runs hit the same history, the second finds the first. If
+//! not, their entries have different hashes, and the nodes notice.
 //!
-//! A revocation that any living node has made or read therefore survives the loss of the server's
-//! last writes, or of all. Until it is written back, for a second or so, nodes that had not read it
-//! may let such a token pass. Of a subject the last change counts. If two servers diverged, the
-//! stricter state wins: a block stays in force until it is lifted again, and a user logged out on
-//! both must log in again. A block lifted in that second may come back for this reason.
+//! So a revocation that a living node has made or read survives the loss of the server's last
+//! writes, or of all data. Until it is written back, for a second or so, other nodes may accept
+//! such a token. The last change of a user wins. If two servers diverged, the stricter state wins:
+//! a block stays in force until it is lifted again, and a user logged out on both must log in
+//! again. A block lifted in that second may come back for this reason.
 //!
 //! # What Redis may lose
 //!
-//! Sessions, and revocations of which no node that lives on had heard, are as safe as the server is set to keep them:
+//! Some data is only as safe as the server is configured to keep it: sessions, and revocations that
+//! no living node has read.
 //!
 //! | setting | what is lost |
 //! | --- | --- |
-//! | `appendonly yes`, `appendfsync always` | nothing, as long as the disk stays |
-//! | `appendonly yes`, `appendfsync everysec`, the server's default once it is on | up to the last second or two, if the machine dies; nothing if the process does |
-//! | snapshots alone, the server's default | minutes |
-//! | a replica is promoted | what it had not got; [`replicas`](RedisStoreOptions::replicas) waits for it |
-//! | a master that was cut off from its replicas and goes on | what it is told until it notices; `min-replicas-to-write 1` stops it |
+//! | `appendonly yes`, `appendfsync always` | nothing, as long as the disk survives |
+//! | `appendonly yes`, `appendfsync everysec`, the default with `appendonly` | up to two seconds if the machine dies; nothing if the process dies |
+//! | snapshots only, the server's default | minutes |
+//! | a replica is promoted | what it had not received; [`replicas`](RedisStoreOptions::replicas) waits for it |
+//! | a master without its replicas continues | what it accepts until it notices; `min-replicas-to-write 1` prevents it |
 //!
-//! The last of these hides more than it loses: nodes on its side take it for the server, and do not hear what the new one is
-//! told. With `min-replicas-to-write` they know nothing any more after `min-replicas-max-lag` and `max_staleness`.
+//! In the last case nodes on the old master's side do not hear what the new master accepts. With
+//! `min-replicas-to-write` they become stale after `min-replicas-max-lag` and `max_staleness`.
 //!
-//! Nodes keep what still counts, and nothing else. A subject that was logged out everywhere so long ago that no token of before lives on, and
-//! that the server has lost, begins with generation 0 again.
+//! What follows from a loss:
 //!
-//! A refresh token of a renewal that was lost is ahead of the store, which takes it and [says so](crate::session::SessionEventKind::LostWrites).
-//! A session whose beginning was lost is over. A logout with one of its tokens ends its access
-//! tokens all the same: the `sid` is then revoked for a day, the longest that an access token may
-//! live. Nodes do not write sessions back.
+//! - A refresh token of a lost rotation is ahead of the store. The store accepts it and sends the
+//!   event [`LostWrites`](crate::session::SessionEventKind::LostWrites).
+//! - A session whose login was lost has ended. Nodes do not write sessions back. A logout with one
+//!   of its tokens revokes its `sid` for a day, the longest lifetime of an access token.
+//! - A user whose last logout everywhere is so old that all tokens have expired starts with
+//!   generation 0.
 //!
 //! Keys must not be evicted. The store accepts `maxmemory 0` with any policy, and otherwise only
-//! `maxmemory-policy noeviction`; both are the server's defaults. It asks `INFO memory` with each
-//! sign of life. Under another policy no node is fresh, and each says why:
+//! `maxmemory-policy noeviction`; both are the server's defaults. It reads `INFO memory` with each
+//! heartbeat. Under another policy no node is fresh, and each says why:
 //! [`Eviction`](RedisStoreError::Eviction). `volatile-*` policies evict sessions and their lists.
 //! [`allow_eviction`](RedisStoreOptions::allow_eviction) accepts all policies.
 //!
-//! Anyone who can write to the server can log anybody in or out: protect it as you protect the
-//! signing keys.
+//! Anyone who can write to the server can log anybody in or out. Protect it like the signing keys.
 //!
-//! # What it takes
+//! # Resources
 //!
-//! A revoked token takes some 130 bytes in Redis and 14 on each node. The stream takes some 90
-//! more, for one to two minutes. A node keeps two connections, one more with
+//! A revoked token takes about 130 bytes in Redis and 14 on each node. The stream takes about 90
+//! more, for one to two minutes. A node keeps two connections, and one more with
 //! [`replicas`](RedisStoreOptions::replicas).
 //!
-//! All sessions of a subject are listed, and ended, in one step of the server, which takes longer than a call waits if there are some
-//! hundred thousand of them: limit how often one subject may log in.
+//! One step of the server lists or ends all sessions of a user. With some hundred thousand sessions
+//! that takes longer than a call waits: limit how often a user may log in.
 //!
 //! # Keys
 //!
-//! All have one prefix, `{jwt}` by default, which is their hash tag: in a Cluster they lie in one slot.
+//! All keys have one prefix, `{jwt}` by default. It is their hash tag, so a Cluster keeps them in
+//! one slot.
 //!
-//! | key | holds | until |
+//! | key | contents | until |
 //! | --- | --- | --- |
 //! | `{jwt}:revoked` | a sorted set of tokens, sessions and cutoffs by their end | each a few minutes after its end |
-//! | `{jwt}:subjects` | a hash of subjects that were blocked, or logged out everywhere | for ever |
-//! | `{jwt}:stream` | what is revoked, and the nodes' signs of life | one to two minutes, or three to six times `max_staleness` if that is longer |
+//! | `{jwt}:subjects` | a hash of users that were blocked or logged out everywhere | for ever |
+//! | `{jwt}:stream` | revocations and heartbeats | one to two minutes, or three to six times `max_staleness` if that is longer |
 //! | `{jwt}:session:…` | a hash for each session | a few minutes after its end |
-//! | `{jwt}:sessions:…` | a sorted set of a subject's sessions | a few minutes after the last one's end |
-//! | `{jwt}:last` | a hash: where the stream ends, and from where it is kept | for ever |
-//! | `{jwt}:secret` | what tells nodes with another secret | for ever |
+//! | `{jwt}:sessions:…` | a sorted set of a user's sessions | a few minutes after the last one's end |
+//! | `{jwt}:last` | a hash: the end of the stream, and where it is trimmed | for ever |
+//! | `{jwt}:secret` | a check value of the nodes' secret | for ever |
 //!
-//! The first two each hold one empty member. If it is missing, the key was gone in between.
+//! The first two each have one empty member. If it is missing, the key was deleted.
 //!
-//! Ids are in the first three as keyed fingerprints of 64 bits, encrypted by AES; sessions hold their subject, issuer and label as they
-//! are. An entry that another program has written to one of these keys is skipped; a key of another type is an outage.
+//! The first three store IDs as keyed fingerprints of 64 bits, encrypted by AES. Sessions store
+//! their subject, issuer and label in plain text. Entries of another program are skipped. A key of
+//! another type is an outage.
 //!
-//! The ends of sessions and revocations come from the nodes' clocks, and the [grace](crate::session::Sessions::grace) of a renewal from the
-//! server's: let those of servers that may take each other's place agree within a second.
+//! The ends of sessions and revocations come from the nodes' clocks. The
+//! [grace](crate::session::Sessions::grace) of a rotation comes from the server's clock: keep the
+//! clocks of servers that can replace each other within one second.
 //!
 //! Redis 7.0 or later, or Valkey.
 //!
@@ -178,9 +194,9 @@ use self::shared::{Argument, Shared};
 use crate::revocation::{MarkKind, Revocation, RevocationSetState, RevocationStore, TokenId};
 use crate::session::{SessionId, Subject};
 
-/// Keeps sessions and revocations in Redis. Clones share the connections and what was read.
+/// Sessions and revocations in Redis. Clones share connections and data.
 ///
-/// See the [module docs](self) for an example. With the last clone its tasks end.
+/// See the [module docs](self) for an example. Its tasks end when the last clone is dropped.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Inner>);
 
@@ -189,7 +205,7 @@ struct Inner {
     tasks: Mutex<Tasks>,
 }
 
-/// What reads the stream, and what writes signs of life. They end with this.
+/// The tasks that read the stream and write heartbeats. Dropping this aborts them.
 struct Tasks([AbortHandle; 2]);
 
 impl Tasks {
@@ -212,26 +228,25 @@ impl RedisStore {
         Self(Arc::new(Inner { shared, tasks }))
     }
 
-    /// What every call that waits begins with. If the runtime of the tasks is gone, they begin
-    /// again in the caller's.
+    /// Restarts the tasks in the caller's runtime if their own runtime has shut down.
     fn shared(&self) -> &Shared {
         let Inner { shared, tasks } = &*self.0;
         let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
         if tasks.0.iter().any(AbortHandle::is_finished)
             && let Ok(runtime) = Handle::try_current()
         {
-            // What drives the connections may have gone with it.
+            // The connections may have been driven by that runtime.
             shared.forget_connections();
             *tasks = Tasks::begin(shared, &runtime);
         }
         shared
     }
 
-    /// Waits until it is known of every token whether it was revoked.
+    /// Waits until this node is fresh: call it before the service accepts requests.
     ///
     /// # Errors
     ///
-    /// Why that is not known after `deadline`, such as [`RedisStoreError::Eviction`].
+    /// Why the node is not fresh after `deadline`, such as [`RedisStoreError::Eviction`].
     pub async fn ready(&self, deadline: Duration) -> Result<(), RedisStoreError> {
         let shared = self.shared();
         let mut place = shared.place.subscribe();
@@ -241,19 +256,22 @@ impl RedisStore {
                 let _ = place.changed().await;
             }
         });
-        known.await.map_err(|_| self.ignorance())
+        known.await.map_err(|_| self.incomplete_error())
     }
 
-    /// Revokes. Once it has returned Redis has it, and every look-up on this node sees it; on others within milliseconds. To revoke
-    /// what is revoked changes nothing.
+    /// Revokes a token, a session or a user's tokens.
     ///
-    /// This holds for sessions in this store too. A session that is revoked has ended. A block
-    /// refuses logins and refreshes, and a generation ends the sessions before it.
+    /// When it returns, Redis has the revocation, and every look-up on this node sees it. Other
+    /// nodes see it within milliseconds. Revoking twice is the same as once.
+    ///
+    /// Sessions in this store are affected too. A revoked session has ended. A block rejects logins
+    /// and refreshes, and a generation ends the sessions before it.
     ///
     /// # Errors
     ///
-    /// [`RedisStoreError`]: it may be revoked or not, but where Redis has it for sure:
-    /// [`Unreplicated`](RedisStoreError::Unreplicated), [`SetFull`](RedisStoreError::SetFull).
+    /// After [`Unreplicated`](RedisStoreError::Unreplicated) and
+    /// [`SetFull`](RedisStoreError::SetFull) Redis has the revocation. After any other error it may
+    /// have it or not.
     pub async fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), RedisStoreError> {
         let mut ticket = self.shared().ticket(false)?;
         self.revoke_for(&mut ticket, revocation, false)
@@ -261,12 +279,15 @@ impl RedisStore {
             .map(|_| ())
     }
 
-    /// Revokes, and waits until every node that is alive has read it. A node that was not heard of for longer than
-    /// [`max_staleness`](RedisStoreOptions::max_staleness) does not count: it knows nothing of any token.
+    /// Revokes, and waits until every living node has read it.
+    ///
+    /// A node that is silent for longer than [`max_staleness`](RedisStoreOptions::max_staleness) is
+    /// not waited for: it is stale, and accepts no token.
     ///
     /// # Errors
     ///
-    /// As [`RedisStore::revoke`]; [`RedisStoreError::Unread`] if a node has not read it after `deadline`.
+    /// As [`RedisStore::revoke`], and [`RedisStoreError::Unread`] if a node has not read it after
+    /// `deadline`.
     pub async fn revoke_and_wait(
         &self,
         revocation: &Revocation<'_>,
@@ -366,8 +387,8 @@ impl RedisStore {
         }
     }
 
-    /// Why it is not known of a token whether it was revoked.
-    fn ignorance(&self) -> RedisStoreError {
+    /// Why this node cannot say that a token is not revoked.
+    fn incomplete_error(&self) -> RedisStoreError {
         let health = &self.0.shared.health;
         if health.has_other_secret() {
             RedisStoreError::OtherSecret
@@ -409,7 +430,7 @@ impl RevocationStore for RedisStore {
     async fn is_revoked(&self, token: &TokenId<'_>) -> Result<bool, RedisStoreError> {
         self.peek(token).ok_or_else(|| {
             self.shared();
-            self.ignorance()
+            self.incomplete_error()
         })
     }
 
@@ -423,23 +444,24 @@ impl RevocationStore for RedisStore {
     }
 }
 
-/// How a node fares, of which a [`RedisStore`] is a part.
+/// The state of this node, for monitoring.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RedisStoreState {
-    /// How old what this node knows is; `None` before it knows anything. A second or so, as a rule.
+    /// The age of this node's knowledge, usually about a second. `None` before it has any.
     pub staleness: Option<Duration>,
-    /// Whether it says of tokens that they were not revoked.
+    /// Whether the node is fresh: only then does it say that a token is not revoked.
     pub is_fresh: bool,
-    /// How many nodes are alive, with this one.
+    /// The number of living nodes, with this one.
     pub nodes: usize,
-    /// How often it has read the whole state: once when it starts, and once each time that the stream did not go on.
+    /// How often this node has read the whole state: once at the start, and whenever the stream
+    /// broke.
     pub loads: u64,
-    /// Subjects of which something is known that still counts.
+    /// The number of users with a block or logout everywhere in force.
     pub subjects: usize,
-    /// What was revoked, with the bytes that it takes.
+    /// The revocations and their memory.
     pub revocations: RevocationSetState,
-    /// What failed last since this node read a sign of life of its own: the source of
+    /// The last failure since this node was fresh: the source of
     /// [`Stale`](RedisStoreError::Stale). `None` while nothing fails.
     pub last_error: Option<Arc<RedisStoreError>>,
 }

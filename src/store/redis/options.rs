@@ -13,7 +13,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::keys::KeyError;
 use crate::revocation::RevocationSet;
 
-/// How a [`RedisStore`] is set up.
+/// The settings of a [`RedisStore`].
 #[derive(Clone)]
 #[must_use = "nothing is connected before `connect`"]
 pub struct RedisStoreOptions {
@@ -31,15 +31,18 @@ pub struct RedisStoreOptions {
 }
 
 impl RedisStoreOptions {
-    /// 5 seconds: an outage of Redis that is shorter is noticed by nobody, and so long at most may a token live on that was revoked on
-    /// another node while this one was cut off.
+    /// 5 seconds. A shorter outage of Redis rejects no request. A token revoked on another node
+    /// stays valid for at most this long on a node that is cut off.
     pub const DEFAULT_MAX_STALENESS: Duration = Duration::from_secs(5);
 
-    /// 1 second: what is slower than that on a network of one's own will not come.
+    /// 1 second: on your own network a later answer is not worth waiting for.
     pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(1);
 
-    /// The defaults, with the nodes' common secret of at least 32 bytes. It serves no other purpose. From it comes what the ids of
-    /// revoked tokens look like in Redis; nodes with another secret refuse to work on the same keys.
+    /// The defaults, with the secret that all nodes share: at least 32 bytes, used for nothing
+    /// else.
+    ///
+    /// It hides the IDs of revoked tokens in Redis. Nodes with another secret do not start on the
+    /// same keys.
     ///
     /// # Errors
     ///
@@ -60,44 +63,47 @@ impl RedisStoreOptions {
         })
     }
 
-    /// What the names of all keys begin with, within braces: `jwt` by default.
+    /// Sets the prefix of all keys, which is put in braces. `jwt` by default.
     ///
     /// # Panics
     ///
-    /// If it is empty, or holds a brace.
+    /// If `prefix` is empty, or has a brace.
     #[track_caller]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         let prefix = prefix.into();
         assert!(
             !prefix.is_empty() && !prefix.contains(['{', '}']),
-            "a prefix that is empty or holds braces"
+            "the prefix is empty or has braces"
         );
         self.prefix = prefix;
         self
     }
 
-    /// Where the time comes from by which tokens and sessions age. The system's clock by default.
+    /// Sets the clock by which tokens and sessions expire. The system clock by default.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// How long tokens live at most. [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by default: for so long a block that was
-    /// lifted is remembered, and a logout everywhere.
+    /// Sets the longest lifetime of a token. [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by
+    /// default. Lifted blocks and logouts everywhere are kept for this long.
     pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
         self.longest_lifetime = lifetime;
         self
     }
 
-    /// How many revocations this node holds at most. [10 million](RevocationSet::DEFAULT_CAPACITY) by default. If there are more it can
-    /// tell of no token that it was not revoked.
+    /// Sets the most revocations that this node holds. [10
+    /// million](RevocationSet::DEFAULT_CAPACITY) by default. With more, the node never says that a
+    /// token is not revoked.
     pub fn capacity(mut self, revocations: usize) -> Self {
         self.capacity = revocations;
         self
     }
 
-    /// For how long a node may have heard nothing and still say that a token was not revoked. 5 seconds by default. It must be the same
-    /// on all nodes: for so long [`revoke_and_wait`](RedisStore::revoke_and_wait) waits for one that has fallen silent.
+    /// Sets after how long without news a node becomes stale. 5 seconds by default.
+    ///
+    /// It must be the same on all nodes: [`revoke_and_wait`](RedisStore::revoke_and_wait) waits
+    /// this long for a silent node.
     ///
     /// # Panics
     ///
@@ -106,43 +112,48 @@ impl RedisStoreOptions {
     pub fn max_staleness(mut self, max_staleness: Duration) -> Self {
         assert!(
             max_staleness >= Duration::from_millis(500),
-            "a staleness of less than half a second"
+            "the maximum staleness is less than half a second"
         );
         self.max_staleness = max_staleness;
         self
     }
 
-    /// For how long an answer is waited for. 1 second by default.
+    /// Sets how long a call waits for Redis. 1 second by default.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Waits after each write until so many replicas have it, for `patience` at most and within that of the whole call. None by default: a
-    /// replica that is promoted may then lack the last writes. Renewals do not wait: one that is lost is recovered.
+    /// Waits after each write until this many replicas have it, for at most `patience`.
+    ///
+    /// None by default: then a promoted replica may lack the last writes. Token rotations do not
+    /// wait, because a lost rotation is recovered.
     pub fn replicas(mut self, replicas: usize, patience: Duration) -> Self {
         self.replicas = replicas;
         self.replication_patience = patience;
         self
     }
 
-    /// Accepts a server that evicts keys. Refused by default, with [`RedisStoreError::Eviction`].
+    /// Accepts a server that evicts keys. Rejected by default, with [`RedisStoreError::Eviction`].
     ///
     /// # Warning
     ///
-    /// An evicted key takes all revocations or all blocks with it. Living nodes write back what
-    /// they hold, within a second or so. Until then, and after a restart of all nodes for ever,
-    /// revoked tokens pass and blocked users log in. Evicted sessions end. The store logs a warning
-    /// each time that it reads the state.
+    /// If a key is evicted, all revocations or all blocks are gone. Living nodes write back what
+    /// they know, within a second or so. Until then revoked tokens pass and blocked users can log
+    /// in. After a restart of all nodes that stays so. Evicted sessions end. The store logs a
+    /// warning each time it reads the state.
     pub fn allow_eviction(mut self) -> Self {
         self.allows_eviction = true;
         self
     }
 
-    /// Connects, in the background and for as long as the store lives. It need not succeed at once: until then, and whenever Redis is away
-    /// for too long, nothing is known of a token.
+    /// Connects in the background, for as long as the store lives.
     ///
-    /// For `rediss` addresses the process needs a crypto provider of rustls. If it has none, that of aws-lc-rs is installed.
+    /// Redis need not be reachable at once. Until it is, and during long outages, the node is
+    /// stale.
+    ///
+    /// For `rediss` addresses the process needs a crypto provider of rustls. If it has none, that
+    /// of aws-lc-rs is installed.
     ///
     /// # Errors
     ///
