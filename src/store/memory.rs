@@ -143,10 +143,32 @@ impl MemoryStore {
             subject: subject.name,
         })?;
         if raises && (!state.blocked || state.generation == 0) {
+            self.end_last(sessions, subject, state)?;
             state.generation = state.generation.saturating_add(1);
         }
         state.blocked = true;
         sessions.set(subject, state);
+        Ok(())
+    }
+
+    /// A revocation may have raised the generation as far as it goes. Then its sessions end one by
+    /// one.
+    fn end_last(
+        &self,
+        sessions: &mut SessionTable,
+        subject: &Subject<'_>,
+        state: SubjectState,
+    ) -> Result<(), MemoryStoreFull> {
+        if state.generation < u64::MAX {
+            return Ok(());
+        }
+        let last: Vec<_> = sessions.sessions_of(subject).cloned().collect();
+        for session in &last {
+            self.revoke_session(session, session.access_expires_at)?;
+        }
+        for session in &last {
+            sessions.end(session.sid);
+        }
         Ok(())
     }
 
@@ -313,6 +335,7 @@ impl SessionStore for MemoryStore {
     async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, MemoryStoreFull> {
         let mut sessions = self.sessions();
         let mut state = sessions.subject(subject);
+        self.end_last(&mut sessions, subject, state)?;
         state.generation = state.generation.saturating_add(1);
         // Beyond the sessions that are known: one may have been dropped by a clock that was ahead.
         let longest = self.now().later_by(MAX_ACCESS_LIFETIME);

@@ -58,6 +58,8 @@
 //! - Sessions that expire before the time it showed are gone: their users must log in again.
 //! - Of the revocations that were dropped, the latest expiry is remembered. Tokens that expire no later
 //!   count as revoked, since one of them may have been. No revoked token becomes valid.
+//! - Of a subject that was blocked meanwhile, and whose tokens know no generation: tokens issued
+//!   before the time it showed stay dead once the block is lifted, for as long as tokens live.
 //!
 //! Tokens live for a day at most, so after a day new tokens pass. A revocation of a token
 //! that expires years from now, once dropped, makes it years: keep foreign tokens short-lived.
@@ -181,7 +183,7 @@ impl EmbeddedStoreOptions {
     }
 
     /// How long tokens of other issuers live at most, whose subjects were blocked: for so long it is remembered that a block was
-    /// lifted. [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by default.
+    /// lifted. [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by default, and at least.
     pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
         self.longest_lifetime = lifetime;
         self
@@ -455,10 +457,8 @@ impl SessionStore for EmbeddedStore {
     async fn unblock(&self, subject: &Subject<'_>) -> Result<(), EmbeddedStoreError> {
         let whose = Whose::new(subject);
         let shared = Arc::clone(&self.shared);
-        self.act(move |tables| {
-            tables.unblock(&whose.subject(), shared.now(), shared.longest_lifetime)
-        })
-        .await
+        self.act(move |tables| tables.unblock(&whose.subject(), shared.now()))
+            .await
     }
 
     async fn list(

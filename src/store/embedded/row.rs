@@ -56,7 +56,8 @@ pub(super) struct SessionRow {
     pub(super) indexed: u64,
 }
 
-/// A subject, and when the last access token of an older generation is dead.
+/// A subject, and when the last access token of an older generation is dead. Without a generation:
+/// when it was blocked last, as far as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SubjectRow {
     pub(super) state: SubjectState,
@@ -124,6 +125,18 @@ impl SessionRow {
 }
 
 impl SubjectRow {
+    /// The time up to which tokens may have been issued that a standing block has killed. The clock
+    /// may have stepped back since it began.
+    pub(super) fn latest(&self, now: NumericDate) -> NumericDate {
+        match self.state {
+            SubjectState {
+                generation: 0,
+                blocked: true,
+            } => now.max(self.until),
+            _ => now,
+        }
+    }
+
     pub(super) fn encode(self, key: &[u8]) -> Vec<u8> {
         let mut row = vec![VERSION, u8::from(self.state.blocked)];
         row.extend_from_slice(&self.state.generation.to_be_bytes());

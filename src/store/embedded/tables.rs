@@ -98,7 +98,7 @@ pub(super) fn prepare(database: &Database) -> Result<(), Error> {
         Seal::Meta.put(b"format", &mut format);
         meta.insert("format", &*format)?;
     }
-    drop(Tables::open(&transaction, 0));
+    drop(Tables::open(&transaction, 0, Duration::ZERO));
     transaction.commit()?;
     Ok(())
 }
@@ -133,13 +133,19 @@ pub(super) struct Tables<'t> {
     pub(super) marks: Vec<Mark>,
     /// How many more it can learn.
     room: usize,
+    /// How long a token lives at most, whoever issued it.
+    longest_lifetime: Duration,
     pub(super) changed: bool,
     /// The file failed: nothing of this may be kept.
     pub(super) fatal: Option<Error>,
 }
 
 impl<'t> Tables<'t> {
-    pub(super) fn open(transaction: &'t WriteTransaction, room: usize) -> Result<Self, Error> {
+    pub(super) fn open(
+        transaction: &'t WriteTransaction,
+        room: usize,
+        longest_lifetime: Duration,
+    ) -> Result<Self, Error> {
         Ok(Self {
             meta: transaction.open_table(META)?,
             sessions: transaction.open_table(SESSIONS)?,
@@ -149,6 +155,7 @@ impl<'t> Tables<'t> {
             revocations: transaction.open_table(REVOCATIONS)?,
             marks: Vec::new(),
             room,
+            longest_lifetime: longest_lifetime.max(MAX_ACCESS_LIFETIME),
             changed: false,
             fatal: None,
         })
@@ -269,8 +276,10 @@ impl<'t> Tables<'t> {
     ) -> Result<u64, Failure> {
         let key = subject_key(subject).map_err(call)?;
         let before = self.subject(&key)?;
+        self.end_last(&key, &before)?;
         let generation = before.state.generation.saturating_add(1);
-        self.raise(subject, &key, before, generation, longest(now), false)?;
+        let until = self.longest(before.latest(now));
+        self.raise(subject, &key, before, generation, until, false)?;
         Ok(generation)
     }
 
@@ -281,8 +290,27 @@ impl<'t> Tables<'t> {
         if before.state.blocked && before.state.generation > 0 {
             return Ok(());
         }
+        self.end_last(&key, &before)?;
         let generation = before.state.generation.saturating_add(1);
-        self.raise(subject, &key, before, generation, longest(now), true)
+        let until = self.longest(before.latest(now));
+        self.raise(subject, &key, before, generation, until, true)
+    }
+
+    /// A revocation may have raised the generation as far as it goes. Then its sessions end one by
+    /// one.
+    fn end_last(&mut self, key: &[u8], before: &SubjectRow) -> Result<(), Failure> {
+        if before.state.generation < u64::MAX {
+            return Ok(());
+        }
+        let sessions = self.sessions_of(key)?;
+        // All or nothing, with the block and the generation.
+        if self.room < sessions.len().saturating_add(2) {
+            return Err(call(Error::SetFull));
+        }
+        for row in &sessions {
+            self.end_row(row, row.session.access_expires_at)?;
+        }
+        Ok(())
     }
 
     /// Raises the generation of a subject, which ends its sessions of other generations, and may
@@ -323,13 +351,12 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    /// Lifts a block. Of who has no generation, the tokens issued until now stay dead by a cutoff, for as long as
-    /// tokens live.
+    /// Lifts a block. The tokens issued until now stay dead for as long as tokens live: by the
+    /// generation, or by a cutoff if there is none.
     pub(super) fn unblock(
         &mut self,
         subject: &Subject<'_>,
         now: NumericDate,
-        longest_lifetime: Duration,
     ) -> Result<(), Failure> {
         let key = subject_key(subject).map_err(call)?;
         let mut row = self.subject(&key)?;
@@ -339,13 +366,14 @@ impl<'t> Tables<'t> {
         let id = subject_id(subject);
         let generation = row.state.generation;
         self.take_room(1)?;
+        let at = row.latest(now);
+        let until = self.longest(at);
         if generation == 0 {
-            let until = now.since_epoch().saturating_add(longest_lifetime);
-            self.revoke(Mark::Cutoff {
-                id: id.clone(),
-                at: now,
-                until: NumericDate::from_since_epoch(until).unwrap_or(NumericDate::MAX),
-            })?;
+            let id = id.clone();
+            self.revoke(Mark::Cutoff { id, at, until })?;
+        } else {
+            // Tokens that know no generation were issued while it was blocked.
+            row.until = row.until.max(until);
         }
         row.state.blocked = false;
         self.changed = true;
@@ -365,12 +393,19 @@ impl<'t> Tables<'t> {
                 let subject = Subject::new(issuer.as_deref(), name);
                 let key = subject_key(&subject).map_err(call)?;
                 let before = self.subject(&key)?;
-                if before.state.generation > *generation
-                    || before.state.generation == *generation && before.until >= *until
+                // No token has a generation less than 0.
+                if *generation == 0
+                    || before.state.generation >= *generation && before.until >= *until
                 {
                     return Ok(());
                 }
-                self.raise(&subject, &key, before, *generation, *until, false)
+                // Of two, the higher counts, and the longer.
+                let generation = before.state.generation.max(*generation);
+                let until = match before.state.blocked {
+                    true => self.longest(before.latest(now)).max(*until),
+                    false => *until,
+                };
+                self.raise(&subject, &key, before, generation, until, false)
             }
             Mark::Block { id: (issuer, name) } => {
                 let subject = Subject::new(issuer.as_deref(), name);
@@ -384,7 +419,7 @@ impl<'t> Tables<'t> {
                     self.take_room(1)?;
                     let row = SubjectRow {
                         state: SubjectState::new(0, true),
-                        ..before
+                        until: before.until.max(now),
                     };
                     self.changed = true;
                     self.subjects.insert(&*key, &*row.encode(&key))?;
@@ -493,6 +528,12 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
+    /// When the last token that is out now is dead. Not all sessions may be known: one may have
+    /// been dropped while the clock was ahead.
+    fn longest(&self, now: NumericDate) -> NumericDate {
+        now.later_by(self.longest_lifetime)
+    }
+
     fn session(&self, sid: SessionId) -> Result<Option<SessionRow>, Failure> {
         session(&self.sessions, sid)
     }
@@ -504,12 +545,6 @@ impl<'t> Tables<'t> {
     fn sessions_of(&self, key: &[u8]) -> Result<Vec<SessionRow>, Failure> {
         sessions_of(&self.owners, &self.sessions, key)
     }
-}
-
-/// When the last access token that is out now is dead. Not all sessions may be known: one may have
-/// been dropped while the clock was ahead.
-fn longest(now: NumericDate) -> NumericDate {
-    now.later_by(MAX_ACCESS_LIFETIME)
 }
 
 fn file(failure: Failure) -> Error {

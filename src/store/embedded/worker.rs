@@ -279,7 +279,7 @@ impl Writer {
         let mut forgotten = 0;
         let committed = shared.with(|open| {
             let transaction = begin(&open.database)?;
-            let mut tables = Tables::open(&transaction, room)?;
+            let mut tables = Tables::open(&transaction, room, shared.longest_lifetime)?;
             for call in calls {
                 replies.push(call(Ok(&mut tables)));
                 if let Some(error) = tables.fatal.take() {
@@ -316,7 +316,10 @@ impl Writer {
                 self.uncertain = uncertain;
                 // It may have happened after all: the file knows.
                 match self.recover() {
-                    Ok(true) => Ok(false),
+                    Ok(true) => {
+                        self.device.check_place()?;
+                        Ok(false)
+                    }
                     _ => Err(error),
                 }
             }
