@@ -10,7 +10,7 @@ use std::time::Duration;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenId};
-use tower_jwt_auth::session::{Created, Session, SessionId, SessionStore, Subject};
+use tower_jwt_auth::session::{CreationOutcome, Session, SessionId, SessionStore, Subject};
 use tower_jwt_auth::store::{EmbeddedStore, EmbeddedStoreOptions, MemoryStore};
 
 const START: u64 = 1_700_000_000;
@@ -170,7 +170,7 @@ async fn end_the_last_generation<S: SessionStore>(store: &S, block: bool) {
     session.idle_expires_at = at(1000);
     session.expires_at = at(1000);
     session.access_expires_at = at(300);
-    assert_eq!(store.create(&session).await.unwrap(), Created::Kept);
+    assert_eq!(store.create(&session).await.unwrap(), CreationOutcome::Created);
     if block {
         store.block(&mallory()).await.unwrap();
         store.unblock(&mallory()).await.unwrap();
