@@ -35,7 +35,7 @@ pub enum RedisStoreError {
     Reply,
     /// Another server has replaced the one whose state was being read.
     Replaced,
-    /// A generation above 2^53 - 1, the limit of the server's scripts. Nothing was written.
+    /// A generation above 2^52, the limit of the server's scripts. Nothing was written.
     OutOfRange,
     /// The crypto back-end failed: no randomness.
     Backend,
@@ -72,7 +72,7 @@ impl fmt::Display for RedisStoreError {
             Self::Unread => "not every node has read the revocation in time",
             Self::Reply => "the Redis server's answer is not one of this store",
             Self::Replaced => "another Redis server has replaced the one that was read",
-            Self::OutOfRange => "the generation is larger than 2^53 - 1",
+            Self::OutOfRange => "the generation is larger than 2^52",
             Self::Backend => "the crypto back-end failed",
         })
     }

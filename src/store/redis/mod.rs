@@ -356,7 +356,7 @@ impl RedisStore {
             // No token has less.
             MarkKind::Generation(0) => return Ok(false),
             MarkKind::Generation(generation) => {
-                if generation > Shared::MOST {
+                if generation > Shared::MAX_GENERATION {
                     return Err(RedisStoreError::OutOfRange);
                 }
                 let generation = Argument::from(generation);

@@ -210,8 +210,9 @@ impl Shared {
     /// How far the stream reaches back at least. A node that was away for longer reads the state anew.
     const RETENTION: Duration = Duration::from_secs(60);
 
-    /// As far as numbers in Lua go on without a gap.
-    pub(super) const MOST: u64 = (1 << 53) - 1;
+    /// The highest generation to accept. Numbers in Lua are exact up to 2^53, so 2^52 logouts
+    /// everywhere are left.
+    pub(super) const MAX_GENERATION: u64 = 1 << 52;
 
     #[expect(
         clippy::too_many_arguments,
