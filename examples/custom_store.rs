@@ -16,7 +16,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use tower_jwt_auth::claims::RegisteredClaims;
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
-use tower_jwt_auth::revocation::{RevocationStore, TokenId};
+use tower_jwt_auth::revocation::{RevocationStore, TokenIdentity};
 use tower_jwt_auth::{JwtAuthLayer, VerifiedToken};
 
 const ISSUER: &str = "custom-store";
@@ -29,7 +29,7 @@ impl Directory {
     ///
     /// A file's name has at most 255 bytes. A token whose id makes a longer one cannot be revoked here, so it must not be
     /// accepted either: an error, which the layer turns into 503.
-    fn file(&self, token: &TokenId<'_>) -> io::Result<PathBuf> {
+    fn file(&self, token: &TokenIdentity<'_>) -> io::Result<PathBuf> {
         let mut name = String::new();
         let issuer = token.issuer.unwrap_or_default().bytes();
         let id = token.jti.unwrap_or_default().bytes();
@@ -43,7 +43,7 @@ impl Directory {
         Ok(self.0.join(name))
     }
 
-    async fn revoke(&self, token: &TokenId<'_>) -> io::Result<()> {
+    async fn revoke(&self, token: &TokenIdentity<'_>) -> io::Result<()> {
         tokio::fs::create_dir_all(&self.0).await?;
         let file = tokio::fs::File::create(self.file(token)?).await?;
         // Revoked once it is on disk, not before.
@@ -55,7 +55,7 @@ impl Directory {
 impl RevocationStore for Directory {
     type Error = io::Error;
 
-    async fn is_revoked(&self, token: &TokenId<'_>) -> io::Result<bool> {
+    async fn is_revoked(&self, token: &TokenIdentity<'_>) -> io::Result<bool> {
         tokio::fs::try_exists(self.file(token)?).await
     }
 }
@@ -66,7 +66,7 @@ async fn me(token: VerifiedToken) -> String {
 
 /// Once this has answered, the token is worth nothing.
 async fn logout(State(store): State<Directory>, token: VerifiedToken) -> StatusCode {
-    match store.revoke(&TokenId::from(&token)).await {
+    match store.revoke(&TokenIdentity::from(&token)).await {
         Ok(()) => StatusCode::NO_CONTENT,
         // Not logged out, and not to be told so.
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,

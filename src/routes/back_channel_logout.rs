@@ -15,7 +15,7 @@ use http::{HeaderValue, Method, StatusCode};
 use super::answer::respond;
 use super::is_of_type;
 use crate::openid::{LogoutToken, LogoutTokenVerifier, OpenIdError};
-use crate::revocation::{Revocation, RevocationSet, TokenId};
+use crate::revocation::{Revocation, RevocationSet, TokenIdentity};
 
 /// Receives the logout tokens of a provider, and ends the sessions that they name. Cheap to clone.
 ///
@@ -165,7 +165,7 @@ impl BackChannelLogout {
         } = &*self.0;
         let token = logout_token(request).await?;
         let logout = verifier.verify(&token).await.map_err(Fault::Token)?;
-        let id = TokenId::new(logout.refused_from())
+        let id = TokenIdentity::new(logout.refused_from())
             .issuer(logout.issuer())
             .jti(logout.token_id());
         // Before it is asked whether the token was seen: another request may be about to say so.
