@@ -33,7 +33,7 @@ use tower::Service as _;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::claims::RegisteredClaims;
 use tower_jwt_auth::keys::SigningKey;
-use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenId};
+use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
 use tower_jwt_auth::store::redis::client::cmd;
 use tower_jwt_auth::store::{MemoryStore, RedisStore, RedisStoreOptions};
 use tower_jwt_auth::{Claims, JwtAuthLayer};
@@ -65,7 +65,7 @@ async fn spread_once(nodes: &[RedisStore], jti: &str, expires_at: NumericDate) -
     // A machine that has too much else to do may make it wait for too long.
     while !revoke(&nodes[0], jti, expires_at).await {}
     let began = Instant::now();
-    let token = TokenId::new(expires_at).issuer(ISSUER).jti(jti);
+    let token = TokenIdentity::new(expires_at).issuer(ISSUER).jti(jti);
     while nodes.iter().any(|node| node.peek(&token) != Some(true)) {
         assert!(
             began.elapsed() < Duration::from_secs(10),

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use allocation_counter::AllocationInfo;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
-use tower_jwt_auth::revocation::{Revocation, RevocationSet, TokenId};
+use tower_jwt_auth::revocation::{Revocation, RevocationSet, TokenIdentity};
 
 const NOW: u64 = 1_800_000_000;
 const ISSUER: &str = "https://id.example.com";
@@ -177,14 +177,14 @@ impl Tokens {
         tokens
     }
 
-    fn ids(&self) -> Vec<TokenId<'_>> {
+    fn ids(&self) -> Vec<TokenIdentity<'_>> {
         (0..self.ends.len()).map(|index| self.id(index)).collect()
     }
 
-    fn id(&self, index: usize) -> TokenId<'_> {
+    fn id(&self, index: usize) -> TokenIdentity<'_> {
         let ([start, jti, sid, subject], expires_at) = self.ends[index % self.ends.len()];
         let text = |start, end| &self.text[start as usize..end as usize];
-        TokenId::new(expires_at)
+        TokenIdentity::new(expires_at)
             .issuer(ISSUER)
             .jti(text(start, jti))
             .sid(text(jti, sid))
@@ -273,7 +273,7 @@ fn look_ups(rounds: usize, entries: u64) {
                 raise(&set, number);
             }
             let (hits, misses) = (hits.ids(), misses.ids());
-            let look = |tokens: &[TokenId<'_>], index: usize, expected| {
+            let look = |tokens: &[TokenIdentity<'_>], index: usize, expected| {
                 let id = &tokens[index % tokens.len()];
                 assert_eq!(black_box(set.is_revoked(id)), expected);
             };
@@ -281,7 +281,7 @@ fn look_ups(rounds: usize, entries: u64) {
                 let found = ready.read().unwrap().contains(&keys[index % keys.len()]);
                 assert_eq!(black_box(found), expected);
             };
-            let read = |tokens: &[TokenId<'_>], index: usize| {
+            let read = |tokens: &[TokenIdentity<'_>], index: usize| {
                 let id = &tokens[index % tokens.len()];
                 for text in [id.issuer, id.jti, id.sid, id.subject]
                     .into_iter()

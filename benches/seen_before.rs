@@ -30,7 +30,7 @@ use http::HeaderValue;
 use serde_json::Value;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
-use tower_jwt_auth::revocation::{Revocation, RevocationSet, RevocationStore, TokenId};
+use tower_jwt_auth::revocation::{Revocation, RevocationSet, RevocationStore, TokenIdentity};
 use tower_jwt_auth::{JwtAuthLayer, VerifiedToken, Verifier};
 
 use support::{Access, Subject, access, bare_handler, call, handler};
@@ -43,11 +43,11 @@ struct Set(Arc<RevocationSet>);
 impl RevocationStore for Set {
     type Error = Infallible;
 
-    async fn is_revoked(&self, token: &TokenId<'_>) -> Result<bool, Infallible> {
+    async fn is_revoked(&self, token: &TokenIdentity<'_>) -> Result<bool, Infallible> {
         Ok(self.0.is_revoked(token))
     }
 
-    fn peek(&self, token: &TokenId<'_>) -> Option<bool> {
+    fn peek(&self, token: &TokenIdentity<'_>) -> Option<bool> {
         Some(self.0.is_revoked(token))
     }
 }

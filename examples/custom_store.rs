@@ -17,7 +17,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use tower_jwt_auth::claims::RegisteredClaims;
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
-use tower_jwt_auth::revocation::{RevocationStore, TokenId};
+use tower_jwt_auth::revocation::{RevocationStore, TokenIdentity};
 use tower_jwt_auth::{JwtAuthLayer, VerifiedToken};
 
 const ISSUER: &str = "custom-store";
@@ -30,7 +30,7 @@ impl Directory {
     ///
     /// A file name has at most 255 bytes. A token with a longer ID cannot be revoked here, so it
     /// must not be accepted: it is an error, which the layer turns into 503.
-    fn file(&self, token: &TokenId<'_>) -> io::Result<PathBuf> {
+    fn file(&self, token: &TokenIdentity<'_>) -> io::Result<PathBuf> {
         let mut name = String::new();
         let issuer = token.issuer.unwrap_or_default().bytes();
         let id = token.jti.unwrap_or_default().bytes();
@@ -44,7 +44,7 @@ impl Directory {
         Ok(self.0.join(name))
     }
 
-    async fn revoke(&self, token: &TokenId<'_>) -> io::Result<()> {
+    async fn revoke(&self, token: &TokenIdentity<'_>) -> io::Result<()> {
         tokio::fs::create_dir_all(&self.0).await?;
         let file = tokio::fs::File::create(self.file(token)?).await?;
         // The token is revoked once the file is on disk.
@@ -56,7 +56,7 @@ impl Directory {
 impl RevocationStore for Directory {
     type Error = io::Error;
 
-    async fn is_revoked(&self, token: &TokenId<'_>) -> io::Result<bool> {
+    async fn is_revoked(&self, token: &TokenIdentity<'_>) -> io::Result<bool> {
         tokio::fs::try_exists(self.file(token)?).await
     }
 }
@@ -67,7 +67,7 @@ async fn me(token: VerifiedToken) -> String {
 
 /// After this response the token is rejected.
 async fn logout(State(store): State<Directory>, token: VerifiedToken) -> StatusCode {
-    match store.revoke(&TokenId::from(&token)).await {
+    match store.revoke(&TokenIdentity::from(&token)).await {
         Ok(()) => StatusCode::NO_CONTENT,
         // The logout failed, so the client must not be told that it succeeded.
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,

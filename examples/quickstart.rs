@@ -22,7 +22,7 @@ use tower_jwt_auth::claims::RegisteredClaims;
 use tower_jwt_auth::cookie::TokenCookie;
 use tower_jwt_auth::csrf::CsrfLayer;
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
-use tower_jwt_auth::revocation::{Revocation, TokenId};
+use tower_jwt_auth::revocation::{Revocation, TokenIdentity};
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::{Claims, JwtAuthLayer, Require, TokenSource, VerifiedToken};
 
@@ -106,7 +106,7 @@ async fn logout(
     State(service): State<Arc<Service>>,
     token: VerifiedToken,
 ) -> Result<Response, StatusCode> {
-    let id = TokenId::from(&token);
+    let id = TokenIdentity::from(&token);
     let revocation = Revocation::of_token(&id).ok_or(StatusCode::BAD_REQUEST)?;
     // If the revocation failed, the client must not be told that it is logged out.
     let revoked = service.store.revoke(&revocation);

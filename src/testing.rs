@@ -8,7 +8,7 @@
 //! use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
 //! use tower::ServiceExt;
 //! use tower_jwt_auth::{JwtAuthLayer, Require, middleware::ProblemJson, store::MemoryStore};
-//! use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenId};
+//! use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
 //! use tower_jwt_auth::testing::{FailingStore, TestIssuer};
 //!
 //! fn app<V: RevocationStore>(layer: JwtAuthLayer<ProblemJson, V>) -> Router {
@@ -35,7 +35,7 @@
 //!
 //! let (stolen, other) = (alice(), alice());
 //! let token = issuer.verify(&stolen);
-//! let revocation = Revocation::of_token(&TokenId::from(&token)).unwrap();
+//! let revocation = Revocation::of_token(&TokenIdentity::from(&token)).unwrap();
 //! store.store().revoke(&revocation).unwrap();
 //! assert_eq!(ask(&stolen).await, StatusCode::UNAUTHORIZED);
 //! assert_eq!(ask(&other).await, StatusCode::OK);
@@ -69,7 +69,7 @@ use crate::claims::{NumericDate, RegisteredClaims};
 use crate::clock::ManualClock;
 use crate::keys::{Algorithm, SigningKey, TokenHeader, VerifyingKey};
 use crate::middleware::JwtAuthLayer;
-use crate::revocation::{RevocationStore, TokenId};
+use crate::revocation::{RevocationStore, TokenIdentity};
 use crate::session::{
     CreationOutcome, Rotation, RotationOutcome, Session, SessionId, SessionStore, Subject,
     SubjectState,
@@ -403,13 +403,13 @@ impl<S> Clone for FailingStore<S> {
 impl<S: RevocationStore> RevocationStore for FailingStore<S> {
     type Error = StoreFailure<S::Error>;
 
-    async fn is_revoked(&self, token: &TokenId<'_>) -> Result<bool, Self::Error> {
+    async fn is_revoked(&self, token: &TokenIdentity<'_>) -> Result<bool, Self::Error> {
         self.obey().await?;
         let answer = self.store.is_revoked(token).await;
         answer.map_err(StoreFailure::Store)
     }
 
-    fn peek(&self, token: &TokenId<'_>) -> Option<bool> {
+    fn peek(&self, token: &TokenIdentity<'_>) -> Option<bool> {
         match self.mood() {
             Mood::Healthy => self.store.peek(token),
             _ => None,

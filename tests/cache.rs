@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_jwt_auth::clock::{Clock, ManualClock};
 use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};
-use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenId};
+use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::{
     JwtAuthLayer, TrustedIssuer, VerifiedToken, Verifier, VerifyError, VerifyErrorKind,
@@ -204,7 +204,7 @@ async fn f04_the_second_form_of_a_signature_is_another_entry_and_the_same_token_
         assert_eq!(status(&service, token).await, 200);
     }
     let verified = verifier.verify(&token).unwrap();
-    let revocation = Revocation::of_token(&TokenId::from(&verified)).unwrap();
+    let revocation = Revocation::of_token(&TokenIdentity::from(&verified)).unwrap();
     store.revoke(&revocation).unwrap();
     for token in [&token, &twin] {
         assert_eq!(status(&service, token).await, 401);
@@ -265,7 +265,7 @@ struct Asked {
 impl RevocationStore for Asked {
     type Error = Infallible;
 
-    async fn is_revoked(&self, _: &TokenId<'_>) -> Result<bool, Infallible> {
+    async fn is_revoked(&self, _: &TokenIdentity<'_>) -> Result<bool, Infallible> {
         self.times.fetch_add(1, Ordering::Relaxed);
         Ok(self.revoked.load(Ordering::Relaxed))
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
-use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenId};
+use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{CreationOutcome, Session, SessionId, SessionStore, Subject};
 use tower_jwt_auth::store::{EmbeddedStore, EmbeddedStoreOptions, MemoryStore};
 
@@ -22,8 +22,8 @@ fn at(seconds: u64) -> NumericDate {
 }
 
 /// A token of `mallory`, issued by somebody else: it carries no generation.
-fn foreign(issued: u64, expires: u64) -> TokenId<'static> {
-    let token = TokenId::new(at(expires)).subject("mallory");
+fn foreign(issued: u64, expires: u64) -> TokenIdentity<'static> {
+    let token = TokenIdentity::new(at(expires)).subject("mallory");
     token.issuer(ISSUER.unwrap()).issued_at(at(issued))
 }
 
@@ -170,7 +170,10 @@ async fn end_the_last_generation<S: SessionStore>(store: &S, block: bool) {
     session.idle_expires_at = at(1000);
     session.expires_at = at(1000);
     session.access_expires_at = at(300);
-    assert_eq!(store.create(&session).await.unwrap(), CreationOutcome::Created);
+    assert_eq!(
+        store.create(&session).await.unwrap(),
+        CreationOutcome::Created
+    );
     if block {
         store.block(&mallory()).await.unwrap();
         store.unblock(&mallory()).await.unwrap();

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
-use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenId};
+use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{
     CreationOutcome, Rotation, RotationOutcome, Session, SessionId, SessionStore, Subject,
 };
@@ -116,7 +116,7 @@ async fn work(store: EmbeddedStore, base: u64) {
             }
             2 => {
                 let jti = format!("token {number}");
-                let token = TokenId::new(at(300)).jti(&jti);
+                let token = TokenIdentity::new(at(300)).jti(&jti);
                 store
                     .revoke(&Revocation::of_token(&token).unwrap())
                     .await
@@ -190,7 +190,7 @@ impl Known {
         for (number, acknowledged) in self.sessions.range(from..) {
             let found = store.find(sid(*number)).await.unwrap();
             let text = sid(*number).to_string();
-            let token = TokenId::new(at(300))
+            let token = TokenIdentity::new(at(300))
                 .sid(&text)
                 .subject("of all")
                 .generation(0);
@@ -227,7 +227,7 @@ impl Known {
         for number in self.tokens.iter().filter(|number| **number >= from) {
             let jti = format!("token {number}");
             assert_eq!(
-                store.peek(&TokenId::new(at(300)).jti(&jti)),
+                store.peek(&TokenIdentity::new(at(300)).jti(&jti)),
                 Some(true),
                 "{number}"
             );

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
-use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenId};
+use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{
     CreationOutcome, Session, SessionId, SessionStore, Subject, SubjectState,
 };
@@ -50,7 +50,7 @@ fn session(number: u64, name: &str, after: u64) -> Session {
 
 fn is_revoked(store: &EmbeddedStore, session: &Session) -> bool {
     let sid = session.sid.to_string();
-    let token = TokenId::new(session.access_expires_at)
+    let token = TokenIdentity::new(session.access_expires_at)
         .sid(&sid)
         .subject(&session.subject)
         .generation(session.generation)
@@ -255,11 +255,11 @@ async fn dropping_a_far_revocation_revokes_up_to_its_expiry() {
     store.close().await;
     let store = options(&clock).open(&path).await.unwrap();
     assert_eq!(
-        store.peek(&TokenId::new(at(5_000_000)).sid("far")),
+        store.peek(&TokenIdentity::new(at(5_000_000)).sid("far")),
         Some(true)
     );
     assert_eq!(
-        store.peek(&TokenId::new(at(5_000_001)).sid("near")),
+        store.peek(&TokenIdentity::new(at(5_000_001)).sid("near")),
         Some(false)
     );
 }
@@ -370,7 +370,7 @@ impl Content {
                     .await
                     .unwrap();
                 let jti = format!("token {number}");
-                let token = TokenId::new(at(5_000)).jti(&jti);
+                let token = TokenIdentity::new(at(5_000)).jti(&jti);
                 let revocation = Revocation::of_token(&token).unwrap();
                 store.revoke(&revocation).await.unwrap();
                 let ended = session(10_000 + number, "of all", 0);
@@ -401,21 +401,21 @@ impl Content {
                     losses.push(format!("{what} {number}"));
                 }
             };
-            let revoked = |token: TokenId<'_>| store.peek(&token).unwrap();
+            let revoked = |token: TokenIdentity<'_>| store.peek(&token).unwrap();
             let state = async |name: &str, expected: SubjectState| {
                 let state = store.subject(&Subject::new(None, name)).await;
                 state.is_err() || state.is_ok_and(|state| state == expected)
             };
             let name = format!("blocked {number}");
-            let token = TokenId::new(at(5_000)).subject(&name);
+            let token = TokenIdentity::new(at(5_000)).subject(&name);
             check("block", revoked(token.generation(1)));
             check("blocked", state(&name, SubjectState::new(1, true)).await);
             let name = format!("raised {number}");
-            let token = TokenId::new(at(300)).subject(&name);
+            let token = TokenIdentity::new(at(300)).subject(&name);
             check("generation", revoked(token.generation(0)));
             check("raised", state(&name, SubjectState::new(1, false)).await);
             let jti = format!("token {number}");
-            check("token", revoked(TokenId::new(at(5_000)).jti(&jti)));
+            check("token", revoked(TokenIdentity::new(at(5_000)).jti(&jti)));
             let ended = session(10_000 + number, "of all", 0);
             check("end", is_revoked(store, &ended));
             let live = session(number, "of all", 0);
@@ -784,7 +784,7 @@ async fn a_file_that_is_gone_acknowledges_nothing() {
                 "{number}: {error:?}"
             );
         }
-        let token = TokenId::new(at(300)).generation(0);
+        let token = TokenIdentity::new(at(300)).generation(0);
         assert_eq!(store.peek(&token.subject("mallory")), Some(true));
         assert_eq!(store.peek(&token.subject("other")), Some(false));
         assert!(store.find(live.sid).await.unwrap().is_some(), "{number}");

@@ -15,7 +15,7 @@ use http::header::AUTHORIZATION;
 use http::{Request, StatusCode};
 use tower::ServiceExt;
 use tower_jwt_auth::claims::NumericDate;
-use tower_jwt_auth::revocation::{Revocation, RevocationSet, RevocationStore, TokenId};
+use tower_jwt_auth::revocation::{Revocation, RevocationSet, RevocationStore, TokenIdentity};
 use tower_jwt_auth::store::{MemoryStore, MemoryStoreFull};
 use tower_jwt_auth::testing::TestIssuer;
 use tower_jwt_auth::{AuthError, AuthErrorKind, Verifier, VerifyErrorKind};
@@ -61,7 +61,7 @@ impl World {
     fn revoke(&self, token: &str) {
         let verifier = Verifier::new(self.issuer.key()).clock(self.issuer.clock().clone());
         let token = verifier.verify(token).unwrap();
-        let id = TokenId::from(&token);
+        let id = TokenIdentity::from(&token);
         self.store
             .revoke(&Revocation::of_token(&id).unwrap())
             .unwrap();
@@ -364,7 +364,7 @@ async fn k12_an_hour_of_churn_stays_bounded() {
 #[tokio::test]
 async fn the_store_answers_on_the_spot() {
     let world = world();
-    let id = TokenId::new(world.later(300)).jti("a");
+    let id = TokenIdentity::new(world.later(300)).jti("a");
     assert_eq!(world.store.peek(&id), Some(false));
     let revocation = Revocation::of_token(&id).unwrap();
     world.store.revoke(&revocation).unwrap();

@@ -22,7 +22,7 @@ use http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_jwt_auth::revocation::{
-    BoxRevocationStore, FailurePolicy, RevocationStore, TokenId, store_fn,
+    BoxRevocationStore, FailurePolicy, RevocationStore, TokenIdentity, store_fn,
 };
 use tower_jwt_auth::testing::{FailingStore, TestIssuer};
 use tower_jwt_auth::{AuthError, AuthErrorKind, Claims, JwtAuthLayer, VerifiedToken};
@@ -40,7 +40,7 @@ impl Ids {
 impl RevocationStore for Ids {
     type Error = io::Error;
 
-    async fn is_revoked(&self, token: &TokenId<'_>) -> io::Result<bool> {
+    async fn is_revoked(&self, token: &TokenIdentity<'_>) -> io::Result<bool> {
         tokio::task::yield_now().await;
         Ok(token
             .jti
@@ -333,11 +333,11 @@ struct Stale;
 impl RevocationStore for Stale {
     type Error = io::Error;
 
-    async fn is_revoked(&self, _: &TokenId<'_>) -> io::Result<bool> {
+    async fn is_revoked(&self, _: &TokenIdentity<'_>) -> io::Result<bool> {
         Err(io::Error::other("stale"))
     }
 
-    fn peek(&self, token: &TokenId<'_>) -> Option<bool> {
+    fn peek(&self, token: &TokenIdentity<'_>) -> Option<bool> {
         (token.jti == Some("a")).then_some(true)
     }
 }

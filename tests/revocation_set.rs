@@ -19,7 +19,7 @@ use tower_jwt_auth::Verifier;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::{Clock, ManualClock};
 use tower_jwt_auth::revocation::{
-    FingerprintKey, Revocation, RevocationSet, RevocationSetFull, RevocationStore, TokenId,
+    FingerprintKey, Revocation, RevocationSet, RevocationSetFull, RevocationStore, TokenIdentity,
 };
 use tower_jwt_auth::store::MemoryStore;
 
@@ -46,11 +46,11 @@ fn set() -> (RevocationSet, ManualClock) {
     (new_set().clock(clock.clone()), clock)
 }
 
-fn token(expires_at: u64) -> TokenId<'static> {
-    TokenId::new(at(expires_at)).issuer(ISSUER)
+fn token(expires_at: u64) -> TokenIdentity<'static> {
+    TokenIdentity::new(at(expires_at)).issuer(ISSUER)
 }
 
-fn revoke_token(set: &RevocationSet, token: &TokenId<'_>) {
+fn revoke_token(set: &RevocationSet, token: &TokenIdentity<'_>) {
     set.revoke(&Revocation::of_token(token).unwrap()).unwrap();
 }
 
@@ -103,7 +103,7 @@ fn k01_only_what_was_revoked_is_revoked() {
         token(NOW + 300).jti("b"),
         token(NOW + 300).sid("a").subject("a"),
         token(NOW + 300),
-        TokenId::new(at(NOW + 300)).jti("a"),
+        TokenIdentity::new(at(NOW + 300)).jti("a"),
         revoked.issuer("https://id.example.org"),
         revoked.issuer(""),
     ] {
@@ -114,7 +114,7 @@ fn k01_only_what_was_revoked_is_revoked() {
 #[test]
 fn ids_of_other_kinds_and_no_issuer_are_told_apart() {
     let (set, _) = set();
-    let bare = TokenId::new(at(NOW + 300));
+    let bare = TokenIdentity::new(at(NOW + 300));
     let no_issuer = Revocation::Session {
         issuer: None,
         sid: "a",
@@ -153,7 +153,7 @@ fn k02_a_token_is_held_until_it_is_dead() {
         (exactly((NOW + 320) as f64 + 0.5), NOW + 320 + LEEWAY),
     ] {
         let (set, clock) = set();
-        let id = TokenId::new(expires_at).issuer(ISSUER).jti("a");
+        let id = TokenIdentity::new(expires_at).issuer(ISSUER).jti("a");
         revoke_token(&set, &id);
         for now in NOW..=last {
             clock.set(now);
@@ -162,7 +162,7 @@ fn k02_a_token_is_held_until_it_is_dead() {
             assert_eq!(set.state().tokens, 1, "{now}");
         }
         // Its neighbours that are not revoked die by their own `exp`.
-        let alive = TokenId::new(expires_at).issuer(ISSUER).jti("b");
+        let alive = TokenIdentity::new(expires_at).issuer(ISSUER).jti("b");
         assert!(!set.is_revoked(&alive));
         clock.set(last + 70);
         set.prune();
@@ -543,7 +543,7 @@ fn g05_what_was_pruned_stays_revoked_when_the_clock_steps_back() {
 
 #[test]
 fn g05_each_kind_raises_the_horizon() {
-    let revocations: [(Revocation<'_>, TokenId<'_>); 5] = [
+    let revocations: [(Revocation<'_>, TokenIdentity<'_>); 5] = [
         (
             Revocation::of_token(&token(NOW + 300).jti("a")).unwrap(),
             token(NOW + 300).jti("a"),
@@ -782,7 +782,7 @@ fn sets_of_one_key_and_of_their_own() {
 #[tokio::test]
 async fn a_store_in_memory_always_has_the_answer() {
     let store = MemoryStore::new();
-    let id = TokenId::new(NumericDate::MAX).jti("a");
+    let id = TokenIdentity::new(NumericDate::MAX).jti("a");
     assert_eq!(store.peek(&id), Some(false));
     store.revoke(&Revocation::of_token(&id).unwrap()).unwrap();
     let handle = store.clone();
@@ -797,7 +797,7 @@ fn k01_readers_see_what_was_acknowledged() {
     let (set, acknowledged, done) = (&set, &AtomicU64::new(0), &AtomicBool::new(false));
     let names = 40_000_u64;
     // What is looked for lives on; a tenth of the tokens in between expires while the writer writes.
-    let id_of = |number: u64, name: &str, check: &mut dyn FnMut(&TokenId<'_>)| {
+    let id_of = |number: u64, name: &str, check: &mut dyn FnMut(&TokenIdentity<'_>)| {
         let id = token(NOW + 10 * HOUR + number % 700).issued_at(at(NOW));
         match number % 4 {
             0 => check(&id.sid(name)),

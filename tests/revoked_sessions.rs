@@ -13,7 +13,7 @@ use std::time::Duration;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
-use tower_jwt_auth::revocation::{Revocation, TokenId};
+use tower_jwt_auth::revocation::{Revocation, TokenIdentity};
 use tower_jwt_auth::session::{
     RefreshKeys, SessionErrorKind, SessionId, SessionStore, Sessions, TokenPair,
 };
@@ -84,7 +84,7 @@ impl<S: Store> World<S> {
     /// What the store says of an access token with this `sid` and `exp`.
     fn is_dead(&self, issuer: &str, sid: SessionId, expires_at: NumericDate) -> bool {
         let sid = sid.to_string();
-        let token = TokenId::new(expires_at).issuer(issuer).jti("some");
+        let token = TokenIdentity::new(expires_at).issuer(issuer).jti("some");
         self.store.peek(&token.sid(&sid)).unwrap()
     }
 
@@ -92,7 +92,7 @@ impl<S: Store> World<S> {
     /// minutes after the start.
     fn is_dead_of_generation(&self, generation: u64) -> bool {
         let expires_at = NumericDate::from_seconds(NOW.saturating_add(300)).unwrap();
-        let token = TokenId::new(expires_at).issuer(ISSUER).jti("some");
+        let token = TokenIdentity::new(expires_at).issuer(ISSUER).jti("some");
         let token = token.subject("alice").issued_at(self.now());
         self.store.peek(&token.generation(generation)).unwrap()
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
-use tower_jwt_auth::revocation::{RevocationStore, TokenId};
+use tower_jwt_auth::revocation::{RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{
     CreationOutcome, Rotation, RotationOutcome, RotationRejection, Session, SessionId,
     SessionStore, Subject, SubjectState,
@@ -320,7 +320,7 @@ async fn others_go_first() {
 impl RevocationStore for Model {
     type Error = Infallible;
 
-    async fn is_revoked(&self, token: &TokenId<'_>) -> Result<bool, Infallible> {
+    async fn is_revoked(&self, token: &TokenIdentity<'_>) -> Result<bool, Infallible> {
         let mut state = self.state.lock().unwrap();
         self.prune(&mut state);
         let sid = token.sid.map(|sid| {
@@ -344,7 +344,7 @@ impl RevocationStore for Model {
         Ok(sid == Some(true) || subject == Some(true))
     }
 
-    fn peek(&self, _: &TokenId<'_>) -> Option<bool> {
+    fn peek(&self, _: &TokenIdentity<'_>) -> Option<bool> {
         self.has(Fault::PeekSaysNo).then_some(false)
     }
 }

@@ -18,7 +18,7 @@ use tower_jwt_auth::Claims;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
-use tower_jwt_auth::revocation::{Revocation, RevocationSet, RevocationStore, TokenId};
+use tower_jwt_auth::revocation::{Revocation, RevocationSet, RevocationStore, TokenIdentity};
 use tower_jwt_auth::routes::SessionRoutes;
 use tower_jwt_auth::session::{
     RefreshKeys, SessionErrorKind, SessionEventKind, SessionId, SessionStore, Sessions, TokenPair,
@@ -1299,7 +1299,7 @@ async fn k05_a_block_that_finds_no_room_leaves_all_as_it_was() {
         .block(&world.sessions.subject_named("bob"))
         .await
         .unwrap();
-    let id = TokenId::new(NumericDate::from_seconds(NOW + 300).unwrap());
+    let id = TokenIdentity::new(NumericDate::from_seconds(NOW + 300).unwrap());
     let id = id
         .issuer("https://id.example.com")
         .subject("bob")

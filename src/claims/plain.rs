@@ -32,7 +32,7 @@ pub(super) fn read<'a>(payload: &'a str, members: &mut RegisteredMembers<'a>) ->
             Member::ExpiresAt => set(&mut members.expires_at, reader.date()?)?,
             Member::NotBefore => set(&mut members.not_before, reader.date()?)?,
             Member::IssuedAt => set(&mut members.issued_at, reader.date()?)?,
-            Member::TokenId => set(&mut members.token_id, Cow::Borrowed(reader.string()?))?,
+            Member::TokenIdentity => set(&mut members.token_id, Cow::Borrowed(reader.string()?))?,
             Member::SessionId => set(&mut members.session_id, Cow::Borrowed(reader.string()?))?,
             Member::Generation => set(
                 &mut members.generation,
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
                 b"exp\":" => Member::ExpiresAt,
                 b"nbf\":" => Member::NotBefore,
                 b"iat\":" => Member::IssuedAt,
-                b"jti\":" => Member::TokenId,
+                b"jti\":" => Member::TokenIdentity,
                 b"sid\":" => Member::SessionId,
                 _ => return None,
             };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::error::{AuthError, AuthErrorKind};
-use crate::revocation::{FailurePolicy, NoRevocation, Outage, RevocationStore, TokenId};
+use crate::revocation::{FailurePolicy, NoRevocation, Outage, RevocationStore, TokenIdentity};
 use crate::verify::VerifiedToken;
 
 /// 250 ms: more than a healthy store on the same network needs, and less than a client waits.
@@ -86,7 +86,7 @@ impl<V: RevocationStore> Revocations<V> {
         if !self.token_id_optional && token.token_id().is_none_or(str::is_empty) {
             return Verdict::Rejected(AuthErrorKind::MissingTokenId.into());
         }
-        match self.store.peek(&TokenId::from(token)) {
+        match self.store.peek(&TokenIdentity::from(token)) {
             Some(revoked) => {
                 self.health.answered(self.policy);
                 if revoked {
@@ -136,7 +136,7 @@ impl<V: RevocationStore> Revocations<V> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(Arc::new(LookUpFailure::Runtime));
         }
-        let id = TokenId::from(token);
+        let id = TokenIdentity::from(token);
         match timeout(self.deadline, self.store.is_revoked(&id)).await {
             Ok(Ok(revoked)) => Ok(revoked),
             Ok(Err(error)) => Err(Arc::new(error)),
@@ -145,7 +145,7 @@ impl<V: RevocationStore> Revocations<V> {
     }
 }
 
-impl<'a> From<&'a VerifiedToken> for TokenId<'a> {
+impl<'a> From<&'a VerifiedToken> for TokenIdentity<'a> {
     fn from(token: &'a VerifiedToken) -> Self {
         let mut id = Self::new(token.expires_at());
         id.issuer = token.issuer();

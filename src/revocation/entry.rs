@@ -1,17 +1,17 @@
-//! What can be revoked.
+//! What to revoke.
 
 use std::fmt;
 
-use super::TokenId;
+use super::token_identity::TokenIdentity;
 use crate::claims::NumericDate;
 
-/// What is revoked: a token, a session, or what a subject was issued.
+/// What to revoke: a token, a session, or the tokens of a subject.
 ///
-/// An id means something only together with its issuer. `issuer: None` stands for the tokens without `iss`, not for
-/// all issuers.
+/// An id identifies a token, session or subject only together with its issuer. `issuer: None` means
+/// tokens without `iss`, not all issuers.
 ///
-/// Each but a block is bounded by the life of the tokens it speaks of: it is held until those are dead, which
-/// is the latest `exp` among them plus leeway. A bound that is too early revives tokens.
+/// Every revocation except a block expires: at the latest `exp` of the revoked tokens, plus leeway.
+/// If you pass an earlier time, revoked tokens become valid again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Revocation<'a> {
@@ -21,7 +21,7 @@ pub enum Revocation<'a> {
         issuer: Option<&'a str>,
         /// `jti`.
         jti: &'a str,
-        /// The token's own `exp`. Another will not do: it is where a look-up searches.
+        /// The exact `exp` of the token, because look-ups search by it.
         expires_at: NumericDate,
     },
     /// All tokens of a session.
@@ -30,45 +30,49 @@ pub enum Revocation<'a> {
         issuer: Option<&'a str>,
         /// `sid`.
         sid: &'a str,
-        /// The latest `exp` of an access token handed out for the session.
+        /// The latest `exp` of an access token of the session.
         until: NumericDate,
     },
-    /// All tokens of a subject that were issued before its generation was raised: one whose claim `generation` is
-    /// less is dead, and one without is of generation 0.
+    /// All tokens of a subject whose `generation` claim is lower. A token without the claim has
+    /// generation 0.
     ///
-    /// Generations only rise: of two, the higher counts.
+    /// A generation never decreases: of two, the higher applies.
     Generation {
         /// `iss`.
         issuer: Option<&'a str>,
         /// `sub`.
         subject: &'a str,
-        /// The generation that tokens must have at least.
+        /// The lowest generation that is still valid.
         generation: u64,
-        /// The latest `exp` of a token of an earlier generation.
+        /// The latest `exp` of a token with a lower generation.
         until: NumericDate,
     },
-    /// All tokens of a subject that were issued in a second, or earlier: for issuers whose tokens know no generation.
+    /// All tokens of a subject that were issued in this second or earlier. For issuers whose tokens
+    /// have no generation.
     ///
-    /// A token without `iat` is dead too. Of two cutoffs the later counts. A cutoff also counts for
-    /// tokens that carry a generation, whatever [generation](Revocation::Generation) is held for
-    /// the subject: a login in the same second gets a dead token. To end all sessions of a subject
-    /// of your own, use
-    /// [`Sessions::logout_everywhere`](crate::session::Sessions::logout_everywhere), where the next
-    /// login works at once.
+    /// Tokens without `iat` are revoked too. Of two cutoffs the later applies. A cutoff also applies
+    /// to tokens with a generation, whatever the subject's [generation](Revocation::Generation) is.
+    /// So a login in the same second gets a revoked token.
+    ///
+    /// To log out a subject of your own sessions everywhere, use
+    /// [`Sessions::logout_everywhere`](crate::session::Sessions::logout_everywhere). The subject can
+    /// then log in again at once.
     Cutoff {
         /// `iss`.
         issuer: Option<&'a str>,
         /// `sub`.
         subject: &'a str,
-        /// The last second whose tokens are dead. A fraction is dropped, here as in `iat`.
+        /// The last second whose tokens are revoked. The fraction is ignored, here and in `iat`.
         issued_at: NumericDate,
-        /// The latest `exp` of a token issued until then.
+        /// The latest `exp` of a token issued in this second or earlier.
         until: NumericDate,
     },
-    /// All tokens of a subject, whenever they were issued, until [lifted](super::RevocationSet::lift_block).
+    /// All tokens of a subject, until the block is
+    /// [lifted](super::RevocationSet::lift_block).
     ///
-    /// To block a subject and raise its generation, block first. Then, once the block is lifted, tokens of
-    /// the new generation need not wait for the next second.
+    /// To block a subject and raise its generation, block first. After the block is
+    /// [lifted](super::RevocationSet::lift_block_by_generation), the subject can then log in within
+    /// the same second.
     Block {
         /// `iss`.
         issuer: Option<&'a str>,
@@ -78,19 +82,19 @@ pub enum Revocation<'a> {
 }
 
 impl<'a> Revocation<'a> {
-    /// Revokes this token. `None` if it has no `jti`.
+    /// A revocation of this token. `None` if it has no `jti`.
     ///
     /// ```
     /// use tower_jwt_auth::claims::NumericDate;
-    /// use tower_jwt_auth::revocation::{Revocation, TokenId};
+    /// use tower_jwt_auth::revocation::{Revocation, TokenIdentity};
     ///
     /// let expires_at = NumericDate::from_seconds(1_700_000_300).unwrap();
-    /// let token = TokenId::new(expires_at).jti("6b1d5a9e");
+    /// let token = TokenIdentity::new(expires_at).jti("6b1d5a9e");
     /// assert!(Revocation::of_token(&token).is_some());
     /// assert!(Revocation::of_session(&token, expires_at).is_none());
     /// ```
     #[must_use]
-    pub fn of_token(token: &TokenId<'a>) -> Option<Self> {
+    pub fn of_token(token: &TokenIdentity<'a>) -> Option<Self> {
         Some(Self::Token {
             issuer: token.issuer,
             jti: token.jti?,
@@ -98,9 +102,11 @@ impl<'a> Revocation<'a> {
         })
     }
 
-    /// Revokes the session of this token, whose last access token expires at `until`. `None` if it has no `sid`.
+    /// A revocation of the session of this token. `None` if it has no `sid`.
+    ///
+    /// `until`: the latest `exp` of an access token of the session.
     #[must_use]
-    pub fn of_session(token: &TokenId<'a>, until: NumericDate) -> Option<Self> {
+    pub fn of_session(token: &TokenIdentity<'a>, until: NumericDate) -> Option<Self> {
         Some(Self::Session {
             issuer: token.issuer,
             sid: token.sid?,
@@ -108,9 +114,9 @@ impl<'a> Revocation<'a> {
         })
     }
 
-    /// Blocks the subject of this token. `None` if it has no `sub`.
+    /// A block of the subject of this token. `None` if it has no `sub`.
     #[must_use]
-    pub fn of_subject(token: &TokenId<'a>) -> Option<Self> {
+    pub fn of_subject(token: &TokenIdentity<'a>) -> Option<Self> {
         Some(Self::Block {
             issuer: token.issuer,
             subject: token.subject?,

@@ -1,28 +1,29 @@
-//! What is to happen while a store has no answers.
+//! What the layer does during an outage of the store.
 
 use std::time::Duration;
 
-/// What becomes of a request whose look-up failed: with an error, or because the deadline passed.
+/// What the layer does with a request whose look-up failed: with an error, or by timeout.
 ///
-/// What a store does answer counts under every policy.
+/// A token that the store reports as revoked is rejected under every policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailurePolicy {
-    /// Refuse it: 503 with `Retry-After`. The default, since a revoked token must not come through because a store is down.
+    /// Reject it: 503 with `Retry-After`. The default, because an outage must not let revoked tokens
+    /// through.
     #[default]
     Reject,
-    /// Let it pass, unasked, and report it. A revoked token counts again for as long as the store is down.
+    /// Accept it and report it. During an outage, revoked tokens are accepted.
     Allow,
-    /// Let it pass while the outage is younger than this, then refuse.
+    /// Accept it during the first part of an outage, for this long. Then reject it.
     ///
-    /// An outage begins with its first failure. It ends when the store has answered without a failure for as long as
-    /// this: a store that comes and goes gets no new grace each time.
+    /// An outage begins with its first failure. It ends when the store has answered without a
+    /// failure for this long. So a store that fails again and again does not extend the time.
     AllowFor(Duration),
 }
 
-/// When the store began to fail, and whether it has recovered.
+/// The start of an outage, and the time since when the store answers again.
 ///
-/// Times are spans since one point, on a clock that does not step.
+/// Times are read from a monotonic clock.
 #[derive(Debug, Default)]
 pub(crate) struct Outage {
     began: Option<Duration>,
@@ -30,9 +31,9 @@ pub(crate) struct Outage {
 }
 
 impl Outage {
-    /// Notes a failure. Whether the request may pass.
+    /// Notes a failure. Returns whether the layer accepts the request.
     pub(crate) fn failed(&mut self, policy: FailurePolicy, now: Duration) -> bool {
-        // Silence is no health: only an answer ends an outage.
+        // Only answers end an outage, not the absence of requests.
         self.healthy_since = None;
         let began = *self.began.get_or_insert(now);
         match policy {
@@ -42,14 +43,14 @@ impl Outage {
         }
     }
 
-    /// Notes an answer. Whether the outage is over.
+    /// Notes an answer. Returns whether the outage has ended.
     pub(crate) fn answered(&mut self, policy: FailurePolicy, now: Duration) -> bool {
         self.healthy_since.get_or_insert(now);
-        self.settle(policy, now);
+        self.end_if_healthy(policy, now);
         self.began.is_none()
     }
 
-    fn settle(&mut self, policy: FailurePolicy, now: Duration) {
+    fn end_if_healthy(&mut self, policy: FailurePolicy, now: Duration) {
         let needed = match policy {
             FailurePolicy::AllowFor(grace) => grace,
             _ => Duration::ZERO,
@@ -73,16 +74,16 @@ mod tests {
     }
 
     #[test]
-    fn the_grace_is_counted_from_the_first_failure() {
+    fn the_grace_begins_with_the_first_failure() {
         let mut outage = Outage::default();
         assert!(outage.failed(GRACE, at(100)));
         assert!(outage.failed(GRACE, at(159)));
         assert!(!outage.failed(GRACE, at(160)));
-        assert!(!outage.failed(GRACE, at(100_000)), "nobody saw it healthy");
+        assert!(!outage.failed(GRACE, at(100_000)), "no answer in between");
     }
 
     #[test]
-    fn a_store_that_comes_and_goes_gets_no_new_grace() {
+    fn a_store_that_fails_again_gets_no_new_grace() {
         let mut outage = Outage::default();
         assert!(outage.failed(GRACE, at(100)));
         assert!(!outage.answered(GRACE, at(130)));
@@ -90,7 +91,7 @@ mod tests {
         assert!(!outage.answered(GRACE, at(180)));
         assert!(!outage.failed(GRACE, at(239)), "healthy for 59 seconds");
         assert!(!outage.answered(GRACE, at(240)));
-        assert!(!outage.failed(GRACE, at(300)), "nobody saw it healthy");
+        assert!(!outage.failed(GRACE, at(300)), "no answer in between");
         assert!(!outage.answered(GRACE, at(310)));
         assert!(outage.answered(GRACE, at(370)), "healthy for 60 seconds");
         assert!(outage.failed(GRACE, at(371)));
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_policies_have_no_memory() {
+    fn the_other_policies_ignore_earlier_failures() {
         let mut outage = Outage::default();
         for now in [0, 1, 1_000_000] {
             assert!(!outage.failed(FailurePolicy::Reject, at(now)));

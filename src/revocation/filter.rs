@@ -1,23 +1,24 @@
-//! A quick look at what a table of rows does not hold.
+//! A Bloom filter in front of each shard of rows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::fingerprint::Fingerprint;
 
-/// How many places of a table share a word: 16 bits for each place, of which a fingerprint sets three of one word.
-const PLACES_OF_WORD: usize = 4;
+/// 16 bits for each place of the table. A fingerprint sets three bits of one word.
+const PLACES_PER_WORD: usize = 4;
 
-/// Three bits of one word for each fingerprint (a blocked Bloom filter). Of 200 fingerprints that were not added it may hold one or
-/// two: with half the bits it would be eight, and to look for these in vain costs more than the bits do.
+/// A blocked Bloom filter: three bits of one word for each fingerprint.
 ///
-/// Most tokens belong to a session and a subject of which nothing is known: one word says so for each.
+/// Most tokens have a session and a subject without a row. For each the filter says so after
+/// reading one word. Of 200 absent fingerprints it lets one or two through. With half the bits it
+/// would let eight through, and their useless searches cost more than the bits do.
 #[derive(Clone, Default)]
-pub(super) struct Filter(Arc<[AtomicU64]>);
+pub(super) struct BloomFilter(Arc<[AtomicU64]>);
 
-impl Filter {
+impl BloomFilter {
     pub(super) fn for_places(places: usize) -> Self {
-        let words = places.div_ceil(PLACES_OF_WORD);
+        let words = places.div_ceil(PLACES_PER_WORD);
         Self((0..words).map(|_| AtomicU64::default()).collect())
     }
 
@@ -29,20 +30,19 @@ impl Filter {
     fn bits_of(&self, fingerprint: Fingerprint) -> Option<(&AtomicU64, u64)> {
         let bits = fingerprint.bits();
         let word = u128::from(bits).wrapping_mul(self.0.len() as u128) >> 64;
-        // Neither the bits that choose the shard, nor those of the tag.
+        // Other bits than those that choose the shard and the tag.
         let mask = 1 << (bits >> 24 & 63) | 1 << (bits >> 30 & 63) | 1 << (bits >> 36 & 63);
         Some((self.0.get(word as usize)?, mask))
     }
 
-    /// Whether the fingerprint may have been added.
     #[inline]
-    pub(super) fn may_hold(&self, fingerprint: Fingerprint) -> bool {
+    pub(super) fn may_contain(&self, fingerprint: Fingerprint) -> bool {
         self.bits_of(fingerprint)
             .is_some_and(|(word, mask)| word.load(Ordering::Acquire) & mask == mask)
     }
 
-    /// Adds a fingerprint, before it can be found in the table.
-    pub(super) fn add(&self, fingerprint: Fingerprint) {
+    /// Call this before the fingerprint becomes visible in the table.
+    pub(super) fn insert(&self, fingerprint: Fingerprint) {
         if let Some((word, mask)) = self.bits_of(fingerprint) {
             word.fetch_or(mask, Ordering::Release);
         }
@@ -58,18 +58,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_added_may_be_there_and_little_else() {
+    fn added_fingerprints_may_be_there_and_few_others() {
         let fingerprint =
             |number: u64| Fingerprint::new(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let filter = Filter::for_places(1000);
+        let filter = BloomFilter::for_places(1000);
         for number in 0..850 {
-            filter.add(fingerprint(number));
+            filter.insert(fingerprint(number));
         }
-        assert!((0..850).all(|number| filter.may_hold(fingerprint(number))));
-        let wrongly = (1_000_000..1_010_000)
-            .filter(|number| filter.may_hold(fingerprint(*number)))
+        assert!((0..850).all(|number| filter.may_contain(fingerprint(number))));
+        let false_positives = (1_000_000..1_010_000)
+            .filter(|number| filter.may_contain(fingerprint(*number)))
             .count();
-        assert!(wrongly < 150, "{wrongly}");
-        assert!(!Filter::default().may_hold(fingerprint(1)));
+        assert!(false_positives < 150, "{false_positives}");
+        assert!(!BloomFilter::default().may_contain(fingerprint(1)));
     }
 }

@@ -1,4 +1,4 @@
-//! What the set keeps instead of an id: 64 bits that nobody can choose who does not know the key.
+//! Fingerprints: 64 bits in place of an issuer and an id, which nobody can choose without the key.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -7,21 +7,22 @@ use siphasher::sip::SipHasher24;
 
 /// The key of a set's fingerprints: 16 secret bytes.
 ///
-/// Nodes that share what they revoked by fingerprint need one key between them. A set of its own draws one.
+/// Sets that exchange their entries need the same key. Otherwise a set uses a random one.
 #[derive(Clone, Copy)]
 pub struct FingerprintKey([u8; 16]);
 
 impl FingerprintKey {
-    /// The key of these bytes. They must be random and secret: whoever knows them can choose ids that collide.
+    /// A key of these bytes. They must be random and secret: an attacker who knows them can choose ids
+    /// that collide.
     #[must_use]
     pub fn new(key: [u8; 16]) -> Self {
         Self(key)
     }
 
-    /// A key of this process.
+    /// A random key.
     ///
-    /// `RandomState` has its key from the operating system. What it says of two numbers under that key is as hard to tell
-    /// as SipHash.
+    /// `RandomState` has a random key from the operating system. Its hashes of two numbers are as
+    /// hard to guess as SipHash under that key.
     pub(super) fn random() -> Self {
         let state = RandomState::new();
         let half = |number: u64| u128::from(state.hash_one(number));
@@ -44,58 +45,74 @@ impl fmt::Debug for FingerprintKey {
     }
 }
 
-// The first byte of each part, which tells the parts apart.
+// The first byte of each part distinguishes the parts.
 const NO_ISSUER: u64 = 0;
 const ISSUER: u64 = 1;
 const TOKEN: u64 = 2;
 const SESSION: u64 = 3;
 const SUBJECT: u64 = 4;
 
-/// How many words of a text are hashed as they are: 64 bytes.
+/// Texts of up to 64 bytes are hashed without a digest.
 const WORDS: usize = 8;
 
-/// How many pairs of words a part has at most: one word goes before those of the text.
+/// The greatest number of word pairs in a part: a header word and the words of the text.
 const PAIRS: usize = WORDS / 2 + 1;
 
-/// Makes fingerprints.
+/// Computes fingerprints.
 ///
-/// The words of an id are, for the issuer and for the id itself, one of the kind and the length, and those of the text, filled
-/// up with zeros to a whole number of pairs. A text of more than 64 bytes is replaced by 128 bits of SipHash-2-4. To each word a
-/// random one of its own is added; the two of a pair are multiplied, and the products summed up modulo 2^128 (NH; Black
-/// and others, "UMAC: fast and secure message authentication", 1999). A fingerprint is the upper half of what comes of the two
-/// halves of that sum, each times 128 random bits (multilinear hashing; Lemire and Kaser, "Strongly universal string
-/// hashing is fast", 2014).
+/// # The function
 ///
-/// Ids come from outside: who may choose a `jti` or a subject must not be able to choose one whose fingerprint is
-/// another's, nor many that lie in one place of a table. This family promises that, and it is proven, not hoped: two ids,
-/// chosen in whatever way by one who sees neither key nor fingerprints, have the same sum with a chance of 2^-64 at most, and
-/// of two sums each pair of fingerprints is equally likely; so they collide with a chance of 2^-63 at most. SipHash
-/// keeps its promise even before those who see the fingerprints, but an issuer and three ids took 54 ns here,
-/// and a third of that this way; hashes that are as fast and promise nothing (foldhash, rapidhash) gain little on it. So
-/// fingerprints are as secret as the key: where others can read them, they belong encrypted.
+/// A fingerprint has two parts: the issuer and the id. The words of a part are:
+///
+/// 1. a header word with the kind and the length,
+/// 2. the words of the text, padded with zeros to a whole number of pairs.
+///
+/// A text of more than 64 bytes is replaced by 128 bits of SipHash-2-4.
+///
+/// Each word is added to a random word. The two words of a pair are multiplied, and the products are
+/// summed modulo 2^128 (NH; Black and others, "UMAC: fast and secure message authentication", 1999).
+/// Both halves of the sum are multiplied by 128 random bits each. The fingerprint is the upper half
+/// of the result (multilinear hashing; Lemire and Kaser, "Strongly universal string hashing is
+/// fast", 2014).
+///
+/// # Why this function
+///
+/// An attacker may choose a `jti` or a subject. They must not be able to choose one with another's
+/// fingerprint, nor many that fill one place of a table. For this family the following is proven.
+/// The attacker chooses two ids in any way, and sees neither key nor fingerprints. Then:
+///
+/// - The two sums are equal with a probability of at most 2^-64.
+/// - For two different sums, all pairs of fingerprints are equally likely.
+/// - So two ids collide with a probability of at most 2^-63.
+///
+/// SipHash is secure even if the attacker sees the fingerprints. But for an issuer and three ids it
+/// took 54 ns here, and this function takes a third. Hashes that are as fast without a proof
+/// (foldhash, rapidhash) gain little on it.
+///
+/// Fingerprints are therefore as secret as the key: encrypt them where others can read them.
 pub(super) struct Fingerprinter {
     key: FingerprintKey,
-    last: [u128; 3],
+    multilinear: [u128; 3],
     issuer: [[u64; 2]; PAIRS],
     id: [[u64; 2]; PAIRS],
 }
 
 impl Fingerprinter {
     pub(super) fn new(key: FingerprintKey) -> Self {
-        // All that is random is drawn from the key by counting.
+        // All random words are derived from the key and a counter.
         let word = |half: u64, number: u64| key.derive(half, &number.to_le_bytes());
         let pairs =
             |first: u64| [0, 1, 2, 3, 4].map(|pair| [word(0, first | pair), word(1, first | pair)]);
         Self {
             key,
-            last: [0, 1, 2]
+            multilinear: [0, 1, 2]
                 .map(|number| u128::from(word(0, number)) << 64 | u128::from(word(1, number))),
             issuer: pairs(16),
             id: pairs(32),
         }
     }
 
-    /// Begins the fingerprints of an issuer's ids.
+    /// Hashes the issuer once, for the fingerprints of all its ids.
     #[inline]
     pub(super) fn issuer(&self, issuer: Option<&str>) -> IssuerFingerprints<'_> {
         let sum = match issuer {
@@ -146,9 +163,9 @@ impl Fingerprinter {
     }
 }
 
-/// The lower half and the upper one.
+/// The lower half and the upper half.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "halves are meant")]
+#[expect(clippy::cast_possible_truncation, reason = "splits the number")]
 fn halves(number: u128) -> [u64; 2] {
     [number as u64, (number >> 64) as u64]
 }
@@ -158,14 +175,14 @@ fn product([first, second]: &[u64; 2], word: u64, other: u64) -> u128 {
     u128::from(word.wrapping_add(*first)).wrapping_mul(u128::from(other.wrapping_add(*second)))
 }
 
-/// The bytes behind the last whole word, filled up with zeros.
+/// The bytes after the last whole word, padded with zeros.
 #[inline]
 fn last_word(text: &[u8], rest: &[u8]) -> u64 {
     match text.last_chunk::<8>() {
         // The last 8 bytes overlap the last whole word: shift that part out.
         Some(last) if !rest.is_empty() => {
-            let known = 8_usize.saturating_sub(rest.len()).saturating_mul(8);
-            u64::from_le_bytes(*last) >> known
+            let overlap = 8_usize.saturating_sub(rest.len()).saturating_mul(8);
+            u64::from_le_bytes(*last) >> overlap
         }
         Some(_) => 0,
         None => rest
@@ -175,7 +192,7 @@ fn last_word(text: &[u8], rest: &[u8]) -> u64 {
     }
 }
 
-/// Makes the fingerprints of the ids of one issuer, which is hashed only once for all of them.
+/// Computes the fingerprints of the ids of one issuer.
 #[derive(Clone, Copy)]
 pub(super) struct IssuerFingerprints<'a> {
     fingerprinter: &'a Fingerprinter,
@@ -204,7 +221,7 @@ impl IssuerFingerprints<'_> {
         let sum = self
             .sum
             .wrapping_add(fingerprinter.part(&fingerprinter.id, kind, id.as_bytes()));
-        let [start, low, high] = fingerprinter.last;
+        let [start, low, high] = fingerprinter.multilinear;
         let [lower, upper] = halves(sum).map(u128::from);
         let sum = start
             .wrapping_add(low.wrapping_mul(lower))
@@ -214,19 +231,26 @@ impl IssuerFingerprints<'_> {
     }
 }
 
-/// 64 bits that stand for an issuer's id; never 0.
+/// 64 bits that identify a token, session or subject of an issuer. Never 0.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fingerprint(u64);
+pub(crate) struct Fingerprint(u64);
 
 impl Fingerprint {
     #[inline]
-    pub(super) fn new(hash: u64) -> Self {
+    pub(crate) fn new(hash: u64) -> Self {
         Self(hash.max(1))
     }
 
     #[inline]
-    pub(super) fn bits(self) -> u64 {
+    pub(crate) fn bits(self) -> u64 {
         self.0
+    }
+}
+
+/// Shows nothing: a fingerprint is secret.
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fingerprint(..)")
     }
 }
 
@@ -240,7 +264,7 @@ mod tests {
 
     const KEY: FingerprintKey = FingerprintKey([7; 16]);
 
-    /// The words of a part, as the documentation has them.
+    /// The words of a part, as documented.
     fn words(key: FingerprintKey, kind: u64, text: &str) -> Vec<u64> {
         let mut words = vec![kind | (text.len() as u64) << 8];
         if text.len() > 64 {
@@ -255,7 +279,7 @@ mod tests {
         words
     }
 
-    fn plainly(key: FingerprintKey, issuer: Option<&str>, kind: u64, id: &str) -> u64 {
+    fn documented(key: FingerprintKey, issuer: Option<&str>, kind: u64, id: &str) -> u64 {
         let random = |half: u64, number: u64| key.derive(half, &number.to_le_bytes());
         let issuer = issuer.map_or(vec![0], |issuer| words(key, ISSUER, issuer));
         let mut sum = 0_u128;
@@ -282,15 +306,15 @@ mod tests {
         ) {
             let issuer = issuer.as_deref();
             let fingerprinter = Fingerprinter::new(KEY);
-            let ours = fingerprinter.issuer(issuer);
-            prop_assert_eq!(ours.token(&id).bits(), plainly(KEY, issuer, TOKEN, &id));
-            prop_assert_eq!(ours.session(&id).bits(), plainly(KEY, issuer, SESSION, &id));
-            prop_assert_eq!(ours.subject(&id).bits(), plainly(KEY, issuer, SUBJECT, &id));
+            let fingerprints = fingerprinter.issuer(issuer);
+            prop_assert_eq!(fingerprints.token(&id).bits(), documented(KEY, issuer, TOKEN, &id));
+            prop_assert_eq!(fingerprints.session(&id).bits(), documented(KEY, issuer, SESSION, &id));
+            prop_assert_eq!(fingerprints.subject(&id).bits(), documented(KEY, issuer, SUBJECT, &id));
         }
     }
 
     #[test]
-    fn kinds_issuers_lengths_and_keys_are_told_apart() {
+    fn kinds_issuers_lengths_and_keys_are_distinguished() {
         let keys = [
             KEY,
             FingerprintKey([8; 16]),
@@ -332,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn no_fingerprint_is_an_empty_place() {
+    fn a_fingerprint_is_never_zero() {
         assert_eq!(Fingerprint::new(0).bits(), 1);
     }
 }

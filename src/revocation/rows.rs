@@ -1,104 +1,28 @@
-//! Entries that hold more than a fingerprint: until when they count, and a value.
+//! Tables of revocations that store more than a fingerprint: an expiry, and often a value.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use super::filter::Filter;
+use super::filter::BloomFilter;
 use super::fingerprint::Fingerprint;
-use super::table::{self, Line, Table};
+use super::fingerprinted::{FingerprintedRevocation, NEVER, RevocationKind, SubjectBlock};
+use super::table::{self, CacheLine, Table};
 
-/// What a row speaks of. Rows of one subject share a fingerprint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A token whose `exp` is too far away for the buckets.
-    Token,
-    /// A session.
-    Session,
-    /// The value is the generation.
-    Generation,
-    /// The value is the cutoff, in seconds.
-    Cutoff,
-    /// The value is a [`Block`].
-    Block,
-}
-
-impl Kind {
-    const ALL: [Self; 5] = [
-        Self::Token,
-        Self::Session,
-        Self::Generation,
-        Self::Cutoff,
-        Self::Block,
-    ];
-
-    const BITS: u32 = 3;
-
-    fn of(limit: u64) -> Option<Self> {
-        let tag = limit & ((1 << Self::BITS) - 1);
-        Self::ALL.into_iter().find(|kind| *kind as u64 == tag)
-    }
-
-    fn with(self, until: u64) -> u64 {
-        until.min(NEVER) << Self::BITS | self as u64
-    }
-}
-
-/// The `until` of what does not expire.
-pub(super) const NEVER: u64 = u64::MAX >> Kind::BITS;
-
-/// A block of a subject, or what a lifted one has left, as one word: so a reader sees it change at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Block {
-    /// Whether it stands.
-    pub(super) stands: bool,
-    /// Once lifted: whether the generation tells which tokens were issued before, of those that carry one.
-    pub(super) by_generation: bool,
-    /// Once lifted: tokens issued in this second or before are dead.
-    pub(super) cutoff: u64,
-}
-
-impl Block {
-    const STANDS: u64 = 1 << 63;
-    const BY_GENERATION: u64 = 1 << 62;
-
-    pub(super) fn of(value: u64) -> Self {
-        Self {
-            stands: value & Self::STANDS != 0,
-            by_generation: value & Self::BY_GENERATION != 0,
-            cutoff: value & (Self::BY_GENERATION - 1),
-        }
-    }
-
-    /// A new block of a subject that had one.
-    pub(super) fn and(self, old: Self) -> Self {
-        Self {
-            cutoff: self.cutoff.max(old.cutoff),
-            ..self
-        }
-    }
-
-    pub(super) fn value(self) -> u64 {
-        let flag = |set: bool, bit| if set { bit } else { 0 };
-        flag(self.stands, Self::STANDS)
-            | flag(self.by_generation, Self::BY_GENERATION)
-            | self.cutoff.min(Self::BY_GENERATION - 1)
-    }
-}
-
-/// A table of rows. Places are never used again, so a reader that has found a row may read the rest of it in peace; the
-/// limit and the value change while they are read, each at once.
+/// A table of rows.
+///
+/// Places are never reused, so a reader that has found a row can read its columns. The writer
+/// changes limit and value in place, each with one atomic store.
 #[derive(Default)]
 pub(super) struct Rows {
-    lines: Box<[Line]>,
-    filter: Filter,
-    /// Until when the row counts, in seconds since the epoch, and its kind.
+    lines: Box<[CacheLine]>,
+    filter: BloomFilter,
+    /// The `until` of the row and, in the lower bits, its kind.
     limits: Box<[AtomicU64]>,
     /// Empty for tokens and sessions.
     values: Box<[AtomicU64]>,
 }
 
-/// A row's place.
+/// A row, by its place in the table.
 #[derive(Clone, Copy)]
 pub(super) struct Row<'a> {
     rows: &'a Rows,
@@ -112,13 +36,13 @@ impl Row<'_> {
         limit.map_or(u64::MAX, |limit| limit.load(Ordering::Acquire))
     }
 
-    fn kind(self) -> Option<Kind> {
-        Kind::of(self.limit())
+    fn kind(self) -> Option<RowKind> {
+        RowKind::of_limit(self.limit())
     }
 
-    /// The latest `exp` of what the row speaks of, in seconds since the epoch, rounded up.
+    /// The latest `exp` of the revoked tokens, in seconds since the epoch, rounded up.
     pub(super) fn until(self) -> u64 {
-        self.limit() >> Kind::BITS
+        self.limit() >> RowKind::BITS
     }
 
     pub(super) fn value(self) -> u64 {
@@ -126,51 +50,61 @@ impl Row<'_> {
         value.map_or(0, |value| value.load(Ordering::Acquire))
     }
 
-    /// Changes the row. Only one writer at a time may do so.
-    pub(super) fn set(self, kind: Kind, until: u64, value: u64) {
-        // A reader reads the limit first: with a new limit it sees the new value.
-        // So an old value that has expired does not count again.
+    /// Keeps the later expiry, and the higher value. Of two blocks the cutoff is the later one.
+    pub(super) fn merge(self, new: &FingerprintedRevocation) {
+        let value = match new.kind {
+            RevocationKind::Block(block) => block
+                .with_later_cutoff(SubjectBlock::from_word(self.value()))
+                .to_word(),
+            kind => kind.value().max(self.value()),
+        };
+        self.store(new.kind.row_kind(), new.until.max(self.until()), value);
+    }
+
+    /// Overwrites the row.
+    pub(super) fn set(self, kind: RevocationKind, until: u64) {
+        self.store(kind.row_kind(), until, kind.value());
+    }
+
+    /// Only one thread at a time may call this.
+    fn store(self, kind: RowKind, until: u64, value: u64) {
+        // Readers read the limit first. A reader that sees the new limit also sees the new value,
+        // so an expired value never applies again.
         if let Some(place) = self.rows.values.get(self.place) {
             place.store(value, Ordering::Release);
         }
         if let Some(place) = self.rows.limits.get(self.place) {
-            place.store(kind.with(until), Ordering::Release);
+            place.store(kind.limit(until), Ordering::Release);
         }
     }
-}
-
-/// Whether what expires at `until` is dead by now.
-pub(super) fn is_over(until: u64, leeway: Duration, now: Duration) -> bool {
-    until != NEVER && Duration::from_secs(until).saturating_add(leeway) <= now
 }
 
 impl Rows {
     #[inline]
     fn table(&self) -> Table<'_> {
-        Table::of(&self.lines)
+        Table::new(&self.lines)
     }
 
-    /// How many rows may lie in it.
-    pub(super) fn room(&self) -> usize {
-        self.table().room()
+    /// The greatest number of rows.
+    pub(super) fn capacity(&self) -> usize {
+        self.table().capacity()
     }
 
-    /// The row of that fingerprint and kind.
     #[inline]
-    pub(super) fn find(&self, fingerprint: Fingerprint, kind: Kind) -> Option<Row<'_>> {
+    pub(super) fn find(&self, fingerprint: Fingerprint, kind: RowKind) -> Option<Row<'_>> {
         let mut found = None;
         self.table().find(fingerprint, |place| {
             let row = Row { rows: self, place };
-            let fits = row.kind() == Some(kind);
-            if fits {
+            let matches = row.kind() == Some(kind);
+            if matches {
                 found = Some(row);
             }
-            fits
+            matches
         });
         found
     }
 
-    /// All rows of the subject with that fingerprint, if there is one.
+    /// All rows of a subject. `None` if it has none.
     #[inline]
     pub(super) fn subject(&self, fingerprint: Fingerprint) -> Option<SubjectRows<'_>> {
         let mut found = SubjectRows::default();
@@ -178,9 +112,9 @@ impl Rows {
         self.table().find(fingerprint, |place| {
             let row = Row { rows: self, place };
             match row.kind() {
-                Some(Kind::Generation) => found.generation = Some(row),
-                Some(Kind::Cutoff) => found.cutoff = Some(row),
-                Some(Kind::Block) => found.block = Some(row),
+                Some(RowKind::Generation) => found.generation = Some(row),
+                Some(RowKind::Cutoff) => found.cutoff = Some(row),
+                Some(RowKind::Block) => found.block = Some(row),
                 _ => {}
             }
             is_any = true;
@@ -189,29 +123,32 @@ impl Rows {
         is_any.then_some(found)
     }
 
-    /// Adds a row that is not in the table. There must be [`room`](Rows::room).
-    pub(super) fn put(&self, fingerprint: Fingerprint, kind: Kind, until: u64, value: u64) {
-        self.table().put(fingerprint, |place| {
-            Row { rows: self, place }.set(kind, until, value);
-            self.filter.add(fingerprint);
+    /// Adds a row. The caller checks that the table does not contain it and is not full.
+    pub(super) fn insert(&self, new: &FingerprintedRevocation) {
+        self.table().insert(new.fingerprint, |place| {
+            Row { rows: self, place }.set(new.kind, new.until);
+            self.filter.insert(new.fingerprint);
         });
     }
 
-    /// All rows: fingerprint, kind, until, value.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (Fingerprint, Kind, u64, u64)> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = FingerprintedRevocation> {
         self.table().entries().filter_map(|(place, fingerprint)| {
             let row = Row { rows: self, place };
-            Some((fingerprint, row.kind()?, row.until(), row.value()))
+            Some(FingerprintedRevocation {
+                fingerprint,
+                kind: row.kind()?.with_value(row.value()),
+                until: row.until(),
+            })
         })
     }
 
-    /// A table for so many rows.
-    pub(super) fn for_entries(entries: usize, with_values: bool) -> Self {
-        let lines: Box<[Line]> = table::empty(entries);
+    /// An empty table with capacity for this many rows.
+    pub(super) fn with_capacity(rows: usize, with_values: bool) -> Self {
+        let lines: Box<[CacheLine]> = table::empty_lines(rows);
         let column = |places| (0..places).map(|_| AtomicU64::default()).collect();
-        let places = Table::of(&lines).places();
+        let places = Table::new(&lines).places();
         Self {
-            filter: Filter::for_places(places),
+            filter: BloomFilter::for_places(places),
             limits: column(places),
             values: column(if with_values { places } else { 0 }),
             lines,
@@ -220,7 +157,7 @@ impl Rows {
 
     pub(super) fn heap_bytes(&self) -> usize {
         [
-            size_of_val::<[Line]>(&self.lines),
+            size_of_val::<[CacheLine]>(&self.lines),
             self.filter.heap_bytes(),
             size_of_val::<[AtomicU64]>(&self.limits),
             size_of_val::<[AtomicU64]>(&self.values),
@@ -238,15 +175,15 @@ pub(super) struct SubjectRows<'a> {
     pub(super) block: Option<Row<'a>>,
 }
 
-/// Rows in shards by the lower bits of their fingerprints, so that the writer never has to build more than a part anew.
+/// Rows in shards by the lower bits of their fingerprints. The writer rebuilds one shard at a time.
 pub(super) type Shards = Arc<[Shard]>;
 
 pub(super) const SHARDS: usize = 16;
 
-/// Some of the rows, with their filter at hand.
+/// A part of the rows. Its filter is reached without going through the table.
 #[derive(Clone, Default)]
 pub(super) struct Shard {
-    pub(super) filter: Filter,
+    pub(super) filter: BloomFilter,
     pub(super) rows: Arc<Rows>,
 }
 
@@ -259,13 +196,94 @@ impl From<Rows> for Shard {
     }
 }
 
-pub(super) fn no_rows() -> Shards {
+pub(super) fn empty_shards() -> Shards {
     let empty = Shard::default();
     (0..SHARDS).map(|_| empty.clone()).collect()
 }
 
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the lower bits are meant")]
+#[expect(clippy::cast_possible_truncation, reason = "uses the lower bits only")]
 pub(super) fn shard_of(fingerprint: Fingerprint) -> usize {
     fingerprint.bits() as usize % SHARDS
+}
+
+/// The two tables of rows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowTable {
+    Sessions,
+    Subjects,
+}
+
+impl RowTable {
+    pub(super) fn of(kind: RowKind) -> Self {
+        match kind {
+            RowKind::Token | RowKind::Session => Self::Sessions,
+            RowKind::Generation | RowKind::Cutoff | RowKind::Block => Self::Subjects,
+        }
+    }
+}
+
+/// The kind of a row. All rows of a subject have the same fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RowKind {
+    /// A token that expires too late for the buckets.
+    Token,
+    Session,
+    /// The value is the generation.
+    Generation,
+    /// The value is the cutoff, in seconds since the epoch.
+    Cutoff,
+    /// The value is a [`SubjectBlock`].
+    Block,
+}
+
+impl RowKind {
+    const ALL: [Self; 5] = [
+        Self::Token,
+        Self::Session,
+        Self::Generation,
+        Self::Cutoff,
+        Self::Block,
+    ];
+
+    const BITS: u32 = 3;
+
+    fn of_limit(limit: u64) -> Option<Self> {
+        let tag = limit & ((1 << Self::BITS) - 1);
+        Self::ALL.into_iter().find(|kind| *kind as u64 == tag)
+    }
+
+    fn limit(self, until: u64) -> u64 {
+        until.min(NEVER) << Self::BITS | self as u64
+    }
+
+    fn with_value(self, value: u64) -> RevocationKind {
+        match self {
+            Self::Token => RevocationKind::Token,
+            Self::Session => RevocationKind::Session,
+            Self::Generation => RevocationKind::Generation(value),
+            Self::Cutoff => RevocationKind::Cutoff(value),
+            Self::Block => RevocationKind::Block(SubjectBlock::from_word(value)),
+        }
+    }
+}
+
+impl RevocationKind {
+    pub(super) fn row_kind(self) -> RowKind {
+        match self {
+            Self::Token => RowKind::Token,
+            Self::Session => RowKind::Session,
+            Self::Generation(_) => RowKind::Generation,
+            Self::Cutoff(_) => RowKind::Cutoff,
+            Self::Block(_) => RowKind::Block,
+        }
+    }
+
+    fn value(self) -> u64 {
+        match self {
+            Self::Token | Self::Session => 0,
+            Self::Generation(value) | Self::Cutoff(value) => value,
+            Self::Block(block) => block.to_word(),
+        }
+    }
 }

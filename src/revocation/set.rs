@@ -1,32 +1,41 @@
-//! What was revoked, in memory.
+//! A set of revocations in memory.
 
-use std::error::Error;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::buckets;
-use super::fingerprint::{Fingerprint, FingerprintKey, Fingerprinter};
-use super::root::{Root, TableOf};
-use super::rows::{self, Block, Kind, Row, Rows, SHARDS};
-use super::writer::Writer;
-use super::{Revocation, TokenId};
-use crate::claims::NumericDate;
+use super::entry::Revocation;
+#[cfg(feature = "redis")]
+use super::fingerprint::Fingerprint;
+use super::fingerprint::{FingerprintKey, Fingerprinter};
+#[cfg(feature = "redis")]
+use super::fingerprinted::FingerprintedRevocation;
+use super::published::Published;
+use super::rows::SHARDS;
+use super::shared::Shared;
+use super::state::{RevocationSetFull, RevocationSetState};
+use super::token_identity::TokenIdentity;
+use super::writer::{Writer, WriterState};
 use crate::clock::{Clock, SystemClock};
+use crate::per_thread::CachePadded;
 
-/// What was revoked, in memory: what every look-up reads.
+/// A set of revocations in memory, for look-ups at every request.
+///
+/// The stores of this crate look up tokens in such a set. Use it to write a store of your own.
 ///
 /// ```
 /// use tower_jwt_auth::claims::NumericDate;
 /// use tower_jwt_auth::clock::ManualClock;
-/// use tower_jwt_auth::revocation::{Revocation, RevocationSet, TokenId};
+/// use tower_jwt_auth::revocation::{Revocation, RevocationSet, TokenIdentity};
 ///
 /// # fn main() -> Result<(), tower_jwt_auth::revocation::RevocationSetFull> {
 /// let set = RevocationSet::new().clock(ManualClock::at(1_700_000_000));
 /// let expires_at = NumericDate::from_seconds(1_700_000_300).unwrap();
-/// let token = TokenId::new(expires_at).issuer("https://id.example.com").jti("6b1d5a9e");
+/// let token = TokenIdentity::new(expires_at)
+///     .issuer("https://id.example.com")
+///     .jti("6b1d5a9e");
 ///
 /// set.revoke(&Revocation::of_token(&token).unwrap())?;
 /// assert!(set.is_revoked(&token));
@@ -35,258 +44,164 @@ use crate::clock::{Clock, SystemClock};
 /// # }
 /// ```
 ///
-/// # What is held
+/// # Entries
 ///
-/// Of an id and its issuer 64 bits are kept, which depend on a secret key: the set's own, or one that was
-/// [given](RevocationSet::fingerprint_key). Among n entries a token that nobody revoked is taken for one of them
-/// with a chance of n / 2^63 at most: with 10 million, once in 10^12 look-ups.
+/// The set stores a 64-bit fingerprint of each issuer and id. The fingerprint depends on a secret
+/// key: a random one, or the one you [set](RevocationSet::fingerprint_key). A valid token matches
+/// one of n entries with a probability of at most n / 2^63. With 10 million entries that is once in
+/// 10^12 look-ups.
 ///
-/// A revoked token takes 12 to 14 bytes: it lies with those that expire in the same 64 seconds, which go together,
-/// so none holds its own expiry. Tokens that expire more than 72 hours ahead, and sessions, take about 26 bytes,
-/// subjects 37.
+/// | entry | bytes |
+/// | --- | --- |
+/// | token | 12 to 14 |
+/// | token that expires more than 72 hours ahead, session | about 26 |
+/// | subject | 37 |
 ///
-/// What still counts is never dropped: a full set refuses [new revocations](RevocationSet::revoke).
+/// Tokens that expire in the same 64 seconds share a bucket, so the set does not store the expiry
+/// of each. It drops the bucket as a whole.
+///
+/// The set never drops a revocation before it expires. A full set rejects
+/// [new revocations](RevocationSet::revoke).
 ///
 /// # Threads
 ///
-/// Look-ups take no lock and wait for nobody. Writers take turns. Once [`revoke`](RevocationSet::revoke) has returned, every
-/// look-up that begins after it, on any thread, sees it.
+/// Look-ups take no lock and never wait. Writers take turns. Once
+/// [`revoke`](RevocationSet::revoke) has returned, every look-up that begins later sees the
+/// revocation, on every thread.
 ///
 /// # Time
 ///
-/// What has expired is dropped bit by bit by the writes that follow, and by [`prune`](RevocationSet::prune). Nothing runs in the
-/// background. Whoever drops remembers until which `exp` tokens may have been forgotten: the horizon. A token that
-/// expires no later counts as revoked, even if the clock steps back. A clock that jumps far ahead
-/// while something is dropped thus kills tokens that expire before where it has been; never does it revive one.
+/// Each write drops some expired entries, and [`prune`](RevocationSet::prune) drops all. Nothing
+/// runs in the background. The set remembers the latest `exp` whose tokens it may have dropped: the
+/// horizon. Tokens that expire at the horizon or earlier are revoked, even if the clock steps back.
+/// A clock that jumps far ahead can therefore revoke valid tokens. It never makes a revoked token
+/// valid.
 pub struct RevocationSet {
-    root: ArcSwap<Root>,
-    settings: Settings,
-    writer: Apart<Mutex<Writer>>,
+    shared: Shared,
+    /// In cache lines apart from `shared`, so that writers do not slow look-ups down.
+    writer: CachePadded<Mutex<WriterState>>,
 }
-
-/// What does not change once the set is in use.
-pub(super) struct Settings {
-    pub(super) ids: Fingerprinter,
-    pub(super) capacity: usize,
-    pub(super) leeway: Duration,
-    pub(super) longest_lifetime: Duration,
-    pub(super) clock: Arc<dyn Clock>,
-}
-
-impl Settings {
-    /// The time since the epoch. A clock that stands before it is broken, and says nothing: then nothing has expired.
-    pub(super) fn now(&self) -> Duration {
-        self.clock
-            .now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default()
-    }
-}
-
-/// In lines of the cache of its own, so that what writers do here costs readers nothing.
-#[repr(align(128))]
-struct Apart<T>(T);
 
 impl RevocationSet {
-    /// 10 million: about 120 MB of revoked tokens.
+    /// 10 million entries: about 120 MB of revoked tokens.
     ///
-    /// So many are reached when every second of an hour 2,700 people log out whose tokens live that long. A limit
-    /// there must be, since whoever may log in and out may do so in a loop.
+    /// The set reaches this when tokens live an hour and 2,700 users log out every second. The
+    /// limit bounds the memory that a user can fill by logging in and out in a loop.
     pub const DEFAULT_CAPACITY: usize = 10_000_000;
 
-    /// 5 minutes: the most that a [`Verifier`](crate::Verifier::MAX_LEEWAY) allows, so that no setting of one revives a token.
+    /// 5 minutes: the most that a [`Verifier`](crate::Verifier::MAX_LEEWAY) allows. So the default
+    /// is long enough for every verifier.
     pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(300);
 
-    /// 24 hours. Few issuers make access tokens that live longer, and it costs little: one row a day for each block
-    /// that was lifted.
+    /// 24 hours. Few issuers issue access tokens that live longer. The cost is low: one row for
+    /// each block that was lifted within a day.
     pub const DEFAULT_LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// An empty set with a key of its own.
+    /// An empty set with a random fingerprint key.
     #[must_use]
     pub fn new() -> Self {
         Self {
-            root: ArcSwap::from_pointee(Root::new()),
-            settings: Settings {
-                ids: Fingerprinter::new(FingerprintKey::random()),
+            shared: Shared {
+                published: ArcSwap::from_pointee(Published::new()),
+                fingerprinter: Fingerprinter::new(FingerprintKey::random()),
                 capacity: Self::DEFAULT_CAPACITY,
                 leeway: Self::DEFAULT_LEEWAY,
                 longest_lifetime: Self::DEFAULT_LONGEST_LIFETIME,
                 clock: Arc::new(SystemClock),
             },
-            writer: Apart(Mutex::new(Writer::new())),
+            writer: CachePadded(Mutex::new(WriterState::new())),
         }
     }
 
-    /// Sets how many entries it holds at most. The default is [10 million](RevocationSet::DEFAULT_CAPACITY).
+    /// Sets the greatest number of entries. The default is
+    /// [10 million](RevocationSet::DEFAULT_CAPACITY).
     #[must_use]
     pub fn capacity(mut self, entries: usize) -> Self {
-        self.settings.capacity = entries;
+        self.shared.capacity = entries;
         self
     }
 
-    /// Sets for how long after its `exp` a token counts. The default is [5 minutes](RevocationSet::DEFAULT_LEEWAY).
+    /// Sets how long after its `exp` a token is still valid. The default is
+    /// [5 minutes](RevocationSet::DEFAULT_LEEWAY).
     ///
-    /// It must not be less than the verifier's. What was revoked stays so even then, but tokens that nobody revoked would die
-    /// early: at the horizon, when something is dropped.
+    /// Set at least the verifier's leeway. With less, revoked tokens stay revoked, but a valid
+    /// token can be rejected during its leeway, because it lies behind the horizon.
     #[must_use]
     pub fn leeway(mut self, leeway: Duration) -> Self {
-        self.settings.leeway = leeway;
+        self.shared.leeway = leeway;
         self
     }
 
-    /// Sets how long tokens live at most, from `iat` to `exp`. The default is
+    /// Sets the longest lifetime of a token, from `iat` to `exp`. The default is
     /// [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME).
     ///
-    /// For so long a lifted block is remembered. Tokens that live longer may be revived by lifting.
+    /// The set remembers a lifted block for this long. A token that lives longer can become valid
+    /// again after its subject's block was lifted.
     #[must_use]
     pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
-        self.settings.longest_lifetime = lifetime;
+        self.shared.longest_lifetime = lifetime;
         self
     }
 
-    /// Sets the clock.
+    /// Sets the clock. The default is the system's.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.settings.clock = Arc::new(clock);
+        self.shared.clock = Arc::new(clock);
         self
     }
 
-    /// Sets the key of the fingerprints, for sets that share what they hold. The default is random.
-    ///
-    /// What was revoked before under another key would no longer be found: the set must be empty.
+    /// Sets the fingerprint key, for sets that exchange their entries. The default is random.
     ///
     /// # Panics
     ///
-    /// If the set is not empty.
+    /// If the set is not empty: entries under another key could not be found.
     #[must_use]
     pub fn fingerprint_key(mut self, key: FingerprintKey) -> Self {
         assert!(
             self.writer().is_empty(),
-            "the key of a set that holds something"
+            "set the fingerprint key before the first revocation"
         );
-        self.settings.ids = Fingerprinter::new(key);
+        self.shared.fingerprinter = Fingerprinter::new(key);
         self
     }
 
-    /// Whether the token was revoked: by itself, with its session, or with its subject.
+    /// Whether the token, its session or its subject is revoked.
     #[must_use]
     #[inline]
-    pub fn is_revoked(&self, token: &TokenId<'_>) -> bool {
-        let root = self.root.load();
-        let expires_at = token.expires_at.since_epoch();
-        if root.is_forgotten(expires_at) {
-            return true;
-        }
-        let flags = root.flags;
-        let issuer = self.settings.ids.issuer(token.issuer);
-        let jti = token.jti.map(|jti| issuer.token(jti));
-        let bucket = jti.and_then(|id| {
-            let bucket = root.tokens.get(buckets::bucket_of(expires_at))?;
-            // All three are far away in memory: to go for all at once takes as long as for one.
-            bucket.fetch(id);
-            Some((bucket, id))
-        });
-        let row = |table, id| Some((root.may_hold(table, id)?, id));
-        let session = token
-            .sid
-            .filter(|_| flags.sessions)
-            .and_then(|sid| row(TableOf::Sessions, issuer.session(sid)));
-        let subject = token
-            .subject
-            .filter(|_| flags.subjects)
-            .and_then(|subject| row(TableOf::Subjects, issuer.subject(subject)));
-
-        bucket.is_some_and(|(bucket, id)| bucket.contains(id))
-            || session.is_some_and(|(rows, id)| self.has_row(rows, id, Kind::Session, expires_at))
-            || subject.is_some_and(|(rows, id)| self.is_subject_revoked(rows, id, token))
-            || flags.far_tokens
-                && jti.is_some_and(|id| {
-                    root.may_hold(TableOf::Sessions, id)
-                        .is_some_and(|rows| self.has_row(rows, id, Kind::Token, expires_at))
-                })
+    pub fn is_revoked(&self, token: &TokenIdentity<'_>) -> bool {
+        self.shared.is_revoked(token)
     }
 
-    #[inline]
-    fn has_row(&self, rows: &Rows, id: Fingerprint, kind: Kind, expires_at: Duration) -> bool {
-        rows.find(id, kind)
-            .is_some_and(|row| self.counts(row, expires_at))
-    }
-
-    /// Whether a row counts for a token with that `exp`: if it was made for such tokens, or has not expired. The clock is
-    /// asked only in the second case.
-    fn counts(&self, row: Row<'_>, expires_at: Duration) -> bool {
-        let until = row.until();
-        expires_at <= Duration::from_secs(until)
-            || !rows::is_over(until, self.settings.leeway, self.settings.now())
-    }
-
-    #[inline]
-    fn is_subject_revoked(&self, rows: &Rows, id: Fingerprint, token: &TokenId<'_>) -> bool {
-        let Some(found) = rows.subject(id) else {
-            return false;
-        };
-        let expires_at = token.expires_at.since_epoch();
-        let issued_until = |cutoff| token.issued_at.is_none_or(|at| at.seconds() <= cutoff);
-
-        // In this order. Were the generation read before the block, it could be raised and the block lifted in between,
-        // and the token would pass between the two.
-        let block = found.block.and_then(|row| {
-            let counts = self.counts(row, expires_at);
-            let block = Block::of(row.value());
-            (block.stands || counts).then_some(block)
-        });
-        if block.is_some_and(|block| block.stands) {
-            return true;
-        }
-        // What was said between the search and the lifting has rows that were not found.
-        let found = match found.block {
-            Some(_) => rows.subject(id).unwrap_or(found),
-            None => found,
-        };
-        let value = |row: Row<'_>| self.counts(row, expires_at).then(|| row.value());
-        let generation = found.generation.and_then(value);
-        if generation.is_some_and(|least| token.generation.unwrap_or(0) < least) {
-            return true;
-        }
-        let is_by_generation = generation.is_some() && token.generation.is_some();
-        if let Some(block) = block
-            && !(is_by_generation && block.by_generation)
-            && issued_until(block.cutoff)
-        {
-            return true;
-        }
-        found.cutoff.and_then(value).is_some_and(issued_until)
-    }
-
-    /// Revokes. To revoke what is revoked changes nothing; of two that speak of the same the later, higher or longer counts.
+    /// Revokes a token, a session, or tokens of a subject.
     ///
-    /// Once it has returned, every look-up sees it.
+    /// You may repeat a revocation. Of two for the same session or subject, the later, higher or
+    /// longer one applies. Once this has returned, every look-up sees the revocation.
     ///
     /// # Errors
     ///
-    /// If the set is full and holds nothing yet that this could be added to. What it holds stays revoked.
+    /// If the set is full and has no entry to extend. All entries stay in force.
     pub fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), RevocationSetFull> {
         let mut writer = self.writer();
-        writer.prune_a_little(&self.settings, &self.root);
-        writer.revoke(&self.settings, &self.root, revocation)
+        writer.prune_a_little();
+        writer.revoke(revocation)
     }
 
-    /// Lifts the block of a subject. Whether there was one.
+    /// Lifts the block of a subject. Returns whether the subject was blocked.
     ///
-    /// What was issued until now stays dead: a cutoff at this second remains for as long as
-    /// [tokens live](RevocationSet::longest_lifetime), for tokens that carry a generation too; see
+    /// Tokens issued up to this second stay revoked: the set keeps a cutoff for the
+    /// [longest lifetime](RevocationSet::longest_lifetime) of a token. The cutoff applies to tokens
+    /// with a generation too, unless you use
     /// [`lift_block_by_generation`](RevocationSet::lift_block_by_generation).
     ///
     /// ```
-    /// use std::time::Duration;
     /// use tower_jwt_auth::claims::NumericDate;
     /// use tower_jwt_auth::clock::ManualClock;
-    /// use tower_jwt_auth::revocation::{Revocation, RevocationSet, TokenId};
+    /// use tower_jwt_auth::revocation::{Revocation, RevocationSet, TokenIdentity};
     ///
     /// # fn main() -> Result<(), tower_jwt_auth::revocation::RevocationSetFull> {
     /// let set = RevocationSet::new().clock(ManualClock::at(1_700_000_100));
     /// let at = |seconds| NumericDate::from_seconds(seconds).unwrap();
-    /// let token = TokenId::new(at(1_700_000_300)).subject("248289761001");
+    /// let token = TokenIdentity::new(at(1_700_000_300)).subject("248289761001");
     /// set.revoke(&Revocation::of_subject(&token).unwrap())?;
     ///
     /// assert!(set.lift_block(None, "248289761001"));
@@ -296,80 +211,86 @@ impl RevocationSet {
     /// # }
     /// ```
     pub fn lift_block(&self, issuer: Option<&str>, subject: &str) -> bool {
-        let id = self.settings.ids.issuer(issuer).subject(subject);
+        let fingerprint = self.shared.fingerprinter.issuer(issuer).subject(subject);
         let mut writer = self.writer();
-        writer.prune_a_little(&self.settings, &self.root);
-        writer.lift_block(&self.settings, &self.root, id, false)
+        writer.prune_a_little();
+        writer.lift_block(fingerprint, false)
     }
 
-    /// Lifts the block of a subject whose generation was raised to this one when it was blocked, or later. Whether there
-    /// was one.
+    /// Lifts the block of a subject whose generation was raised to `generation` when it was
+    /// blocked, or later. Returns whether the subject was blocked.
     ///
-    /// Then the generation tells what was issued before, and the cutoff is only for tokens that carry none: who
-    /// logs in now need not wait for the next second.
+    /// The generation then rejects older tokens. The cutoff applies only to tokens without a
+    /// generation, so the subject can log in within the same second.
     ///
     /// # Errors
     ///
-    /// If the set is full and does not hold the generation yet. The block stays.
+    /// If the set is full and has no entry for the generation. The block stays in force.
     pub fn lift_block_by_generation(
         &self,
         issuer: Option<&str>,
         subject: &str,
         generation: u64,
     ) -> Result<bool, RevocationSetFull> {
-        let id = self.settings.ids.issuer(issuer).subject(subject);
+        let fingerprint = self.shared.fingerprinter.issuer(issuer).subject(subject);
         let mut writer = self.writer();
-        writer.prune_a_little(&self.settings, &self.root);
-        writer.lift_block_by_generation(&self.settings, &self.root, id, generation)
+        writer.prune_a_little();
+        writer.lift_block_by_generation(fingerprint, generation)
     }
 
-    /// Drops all that has expired. Writes do so too, bit by bit; this is for a set that is not written to.
+    /// Drops all expired entries. You need this only for a set without regular writes, because each
+    /// write drops some.
     ///
-    /// Readers wait for nothing, and writers for no more than one shard of the set.
+    /// Look-ups do not wait for this. Writers wait for one shard of the set at most.
     pub fn prune(&self) {
-        self.writer()
-            .prune_tokens(&self.settings, &self.root, usize::MAX);
+        self.writer().prune_all_tokens();
         for shard in 0..SHARDS {
-            self.writer().prune_rows(&self.settings, &self.root, shard);
+            self.writer().prune_rows(shard);
         }
     }
 
-    /// What it holds.
+    /// The number of entries of each kind, and the size of the set.
     #[must_use]
     pub fn state(&self) -> RevocationSetState {
-        let writer = self.writer();
-        let root = self.root.load();
-        let mut state = writer.state();
-        state.capacity = self.settings.capacity;
-        state.heap_bytes = writer.heap_bytes().saturating_add(root.heap_bytes());
-        state.horizon = root
-            .horizon()
-            .and_then(|horizon| NumericDate::from_seconds(horizon.as_secs()));
-        state
+        self.writer().state()
+    }
+
+    /// The form in which sets with this fingerprint key exchange the revocation.
+    #[cfg(feature = "redis")]
+    pub(crate) fn fingerprinted(&self, revocation: &Revocation<'_>) -> FingerprintedRevocation {
+        FingerprintedRevocation::new(revocation, &self.shared.fingerprinter)
     }
 
     #[cfg(feature = "redis")]
-    pub(super) fn fingerprinter(&self) -> &Fingerprinter {
-        &self.settings.ids
+    pub(crate) fn subject_fingerprint(&self, issuer: Option<&str>, subject: &str) -> Fingerprint {
+        self.shared.fingerprinter.issuer(issuer).subject(subject)
     }
 
+    /// The entries at this moment. Later revocations may or may not be included.
+    ///
+    /// The snapshot keeps the memory of its tables.
     #[cfg(feature = "redis")]
-    pub(super) fn current(&self) -> Arc<Root> {
-        self.root.load_full()
+    pub(crate) fn snapshot(&self) -> Arc<Published> {
+        self.shared.published.load_full()
     }
 
-    /// Takes in an entry of a set with the same fingerprint key. A block becomes what the mark says: which of two is the newer
-    /// one is for the caller to know.
+    /// Adds an entry of a set with the same fingerprint key.
+    ///
+    /// A block replaces the present one. The caller ensures that it is newer.
     #[cfg(feature = "redis")]
-    pub(crate) fn merge(&self, mark: &super::mark::Mark) -> Result<(), RevocationSetFull> {
+    pub(crate) fn merge(
+        &self,
+        revocation: &FingerprintedRevocation,
+    ) -> Result<(), RevocationSetFull> {
         let mut writer = self.writer();
-        writer.prune_a_little(&self.settings, &self.root);
-        writer.merge(&self.settings, &self.root, mark)
+        writer.prune_a_little();
+        writer.merge(revocation)
     }
 
-    fn writer(&self) -> MutexGuard<'_, Writer> {
-        // A writer that panicked has published nothing by halves: it swaps in whole roots.
-        self.writer.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn writer(&self) -> Writer<'_> {
+        // After a panic the published state is still consistent: the writer replaces it as a whole.
+        let state = self.writer.0.lock();
+        Writer::new(&self.shared, state.unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -383,59 +304,9 @@ impl Default for RevocationSet {
 impl fmt::Debug for RevocationSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RevocationSet")
-            .field("leeway", &self.settings.leeway)
-            .field("longest_lifetime", &self.settings.longest_lifetime)
+            .field("leeway", &self.shared.leeway)
+            .field("longest_lifetime", &self.shared.longest_lifetime)
             .field("state", &self.state())
             .finish_non_exhaustive()
     }
 }
-
-/// What a [`RevocationSet`] holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RevocationSetState {
-    /// Tokens, with those that have expired and were not dropped yet; so it is with the others.
-    pub tokens: usize,
-    /// Sessions.
-    pub sessions: usize,
-    /// Subjects whose generation was raised.
-    pub generations: usize,
-    /// Subjects with a cutoff.
-    pub cutoffs: usize,
-    /// Blocks, and lifted ones that are remembered.
-    pub blocks: usize,
-    /// How many of all these it holds at most.
-    pub capacity: usize,
-    /// How many bytes it has on the heap, without what the allocator needs for itself.
-    pub heap_bytes: usize,
-    /// A token with this `exp` or an earlier one may have been dropped, and counts as revoked. In whole seconds, rounded down.
-    pub horizon: Option<NumericDate>,
-}
-
-impl RevocationSetState {
-    /// How many entries there are of all kinds.
-    #[must_use]
-    pub fn entries(&self) -> usize {
-        [
-            self.tokens,
-            self.sessions,
-            self.generations,
-            self.cutoffs,
-            self.blocks,
-        ]
-        .iter()
-        .fold(0, |sum, count| sum.saturating_add(*count))
-    }
-}
-
-/// A revocation was not taken in: the set holds as much as it may, and all of it still counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RevocationSetFull;
-
-impl fmt::Display for RevocationSetFull {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the set of revocations is full")
-    }
-}
-
-impl Error for RevocationSetFull {}

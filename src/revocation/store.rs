@@ -1,4 +1,4 @@
-//! Who is asked whether a token still counts.
+//! The interface between the layer and a store of revocations.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -6,22 +6,22 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::TokenId;
+use super::token_identity::TokenIdentity;
 
-/// Knows which tokens were revoked.
+/// Tells the layer whether a token is revoked.
 ///
-/// A store of one's own needs [`is_revoked`](RevocationStore::is_revoked) and no more:
+/// Implement [`is_revoked`](RevocationStore::is_revoked) to use a store of your own:
 ///
 /// ```
 /// use std::io;
-/// use tower_jwt_auth::revocation::{RevocationStore, TokenId};
+/// use tower_jwt_auth::revocation::{RevocationStore, TokenIdentity};
 ///
 /// struct Files;
 ///
 /// impl RevocationStore for Files {
 ///     type Error = io::Error;
 ///
-///     async fn is_revoked(&self, token: &TokenId<'_>) -> io::Result<bool> {
+///     async fn is_revoked(&self, token: &TokenIdentity<'_>) -> io::Result<bool> {
 ///         let Some(jti) = token.jti else { return Ok(false) };
 ///         let name: String = jti.bytes().map(|byte| format!("{byte:02x}")).collect();
 ///         std::path::Path::new("/var/lib/revoked").join(name).try_exists()
@@ -31,25 +31,28 @@ use super::TokenId;
 ///
 /// The contract:
 ///
-/// - Once a revocation was acknowledged, every token it speaks of must be answered `true`, until that token is dead by its
-///   own `exp` and the leeway of the verifier.
-/// - What cannot be told must be an error, never `false`. What is to happen then is the layer's business.
-/// - Tokens must be told apart by issuer and id, not by id alone.
-/// - A look-up may be dropped before it ends: the layer waits for a limited time.
+/// - After the store has acknowledged a revocation, it must return `true` for the revoked tokens,
+///   until they expire by their `exp` plus the leeway of the verifier.
+/// - If the store does not know the answer, it must return an error, never `false`. The layer's
+///   [`FailurePolicy`](super::FailurePolicy) decides what happens then.
+/// - The store must distinguish tokens by issuer and id, not by id alone.
+/// - The layer may drop a look-up before it finishes, because it waits for a limited time.
 pub trait RevocationStore: Send + Sync + 'static {
-    /// Why a look-up has no answer. It is logged by its type's text, so it must not quote the token's id.
+    /// Why a look-up failed. The layer logs its `Display` text, so it must not contain a claim of
+    /// the token.
     type Error: Error + Send + Sync + 'static;
 
-    /// Whether the token was revoked.
+    /// Whether the token is revoked.
     fn is_revoked(
         &self,
-        token: &TokenId<'_>,
+        token: &TokenIdentity<'_>,
     ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
-    /// The answer, if it is at hand without waiting; `None`: ask [`is_revoked`](RevocationStore::is_revoked).
+    /// The answer, if the store has it without waiting.
     ///
-    /// A store that answers here costs the request no allocation.
-    fn peek(&self, token: &TokenId<'_>) -> Option<bool> {
+    /// On `None`, the default, the layer calls [`is_revoked`](RevocationStore::is_revoked). An
+    /// answer here saves the request an allocation.
+    fn peek(&self, token: &TokenIdentity<'_>) -> Option<bool> {
         let _ = token;
         None
     }
@@ -60,37 +63,37 @@ impl<S: RevocationStore> RevocationStore for Arc<S> {
 
     fn is_revoked(
         &self,
-        token: &TokenId<'_>,
+        token: &TokenIdentity<'_>,
     ) -> impl Future<Output = Result<bool, S::Error>> + Send {
         (**self).is_revoked(token)
     }
 
-    fn peek(&self, token: &TokenId<'_>) -> Option<bool> {
+    fn peek(&self, token: &TokenIdentity<'_>) -> Option<bool> {
         (**self).peek(token)
     }
 }
 
-/// The store of a layer that has none: nothing was ever revoked.
+/// The store of a layer without revocation: no token is revoked.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoRevocation;
 
 impl RevocationStore for NoRevocation {
     type Error = Infallible;
 
-    async fn is_revoked(&self, _: &TokenId<'_>) -> Result<bool, Infallible> {
+    async fn is_revoked(&self, _: &TokenIdentity<'_>) -> Result<bool, Infallible> {
         Ok(false)
     }
 
-    fn peek(&self, _: &TokenId<'_>) -> Option<bool> {
+    fn peek(&self, _: &TokenIdentity<'_>) -> Option<bool> {
         Some(false)
     }
 }
 
-/// A [`RevocationStore`] of a closure. Made by [`store_fn`].
+/// The [`RevocationStore`] that [`store_fn`] returns.
 #[derive(Clone, Copy)]
 pub struct StoreFn<F>(F);
 
-/// A [`RevocationStore`] that asks a closure. What the future needs of the token it must own.
+/// A [`RevocationStore`] that calls a closure. The future must own what it needs of the token.
 ///
 /// ```
 /// use std::{collections::HashSet, io, sync::Arc};
@@ -106,7 +109,7 @@ pub struct StoreFn<F>(F);
 /// ```
 pub fn store_fn<F, A, E>(ask: F) -> StoreFn<F>
 where
-    F: Fn(&TokenId<'_>) -> A + Send + Sync + 'static,
+    F: Fn(&TokenIdentity<'_>) -> A + Send + Sync + 'static,
     A: Future<Output = Result<bool, E>> + Send,
     E: Error + Send + Sync + 'static,
 {
@@ -115,13 +118,16 @@ where
 
 impl<F, A, E> RevocationStore for StoreFn<F>
 where
-    F: Fn(&TokenId<'_>) -> A + Send + Sync + 'static,
+    F: Fn(&TokenIdentity<'_>) -> A + Send + Sync + 'static,
     A: Future<Output = Result<bool, E>> + Send,
     E: Error + Send + Sync + 'static,
 {
     type Error = E;
 
-    fn is_revoked(&self, token: &TokenId<'_>) -> impl Future<Output = Result<bool, E>> + Send {
+    fn is_revoked(
+        &self,
+        token: &TokenIdentity<'_>,
+    ) -> impl Future<Output = Result<bool, E>> + Send {
         (self.0)(token)
     }
 }
@@ -132,7 +138,7 @@ impl<F> fmt::Debug for StoreFn<F> {
     }
 }
 
-/// A [`RevocationStore`] whose type is not known until the program runs.
+/// A [`RevocationStore`] of any type, for a choice at run time.
 ///
 /// ```
 /// use tower_jwt_auth::revocation::{BoxRevocationStore, NoRevocation};
@@ -142,11 +148,11 @@ impl<F> fmt::Debug for StoreFn<F> {
 #[derive(Clone)]
 pub struct BoxRevocationStore(Arc<dyn Erased>);
 
-/// The error of a [`BoxRevocationStore`]: that of the store inside.
+/// The error of a [`BoxRevocationStore`]: the error of the boxed store.
 pub struct BoxStoreError(Box<dyn Error + Send + Sync>);
 
 impl BoxRevocationStore {
-    /// Boxes a store.
+    /// Wraps a store.
     #[must_use]
     pub fn new(store: impl RevocationStore) -> Self {
         Self(Arc::new(store))
@@ -156,11 +162,11 @@ impl BoxRevocationStore {
 impl RevocationStore for BoxRevocationStore {
     type Error = BoxStoreError;
 
-    async fn is_revoked(&self, token: &TokenId<'_>) -> Result<bool, BoxStoreError> {
+    async fn is_revoked(&self, token: &TokenIdentity<'_>) -> Result<bool, BoxStoreError> {
         self.0.is_revoked(token).await
     }
 
-    fn peek(&self, token: &TokenId<'_>) -> Option<bool> {
+    fn peek(&self, token: &TokenIdentity<'_>) -> Option<bool> {
         self.0.peek(token)
     }
 }
@@ -168,12 +174,12 @@ impl RevocationStore for BoxRevocationStore {
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<bool, BoxStoreError>> + Send + 'a>>;
 
 trait Erased: Send + Sync {
-    fn is_revoked<'a>(&'a self, token: &'a TokenId<'_>) -> Answer<'a>;
-    fn peek(&self, token: &TokenId<'_>) -> Option<bool>;
+    fn is_revoked<'a>(&'a self, token: &'a TokenIdentity<'_>) -> Answer<'a>;
+    fn peek(&self, token: &TokenIdentity<'_>) -> Option<bool>;
 }
 
 impl<S: RevocationStore> Erased for S {
-    fn is_revoked<'a>(&'a self, token: &'a TokenId<'_>) -> Answer<'a> {
+    fn is_revoked<'a>(&'a self, token: &'a TokenIdentity<'_>) -> Answer<'a> {
         Box::pin(async move {
             RevocationStore::is_revoked(self, token)
                 .await
@@ -181,7 +187,7 @@ impl<S: RevocationStore> Erased for S {
         })
     }
 
-    fn peek(&self, token: &TokenId<'_>) -> Option<bool> {
+    fn peek(&self, token: &TokenIdentity<'_>) -> Option<bool> {
         RevocationStore::peek(self, token)
     }
 }

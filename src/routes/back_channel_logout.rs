@@ -15,7 +15,7 @@ use http::{HeaderValue, Method, StatusCode};
 use super::content_type::is_content_type;
 use super::response::response;
 use crate::openid::{LogoutToken, LogoutTokenVerifier, OpenIdError};
-use crate::revocation::{Revocation, RevocationSet, TokenId};
+use crate::revocation::{Revocation, RevocationSet, TokenIdentity};
 
 /// Receives the logout tokens of a provider and ends the sessions they name. Cheap to clone.
 ///
@@ -174,7 +174,7 @@ impl BackChannelLogout {
         } = &*self.0;
         let token = logout_token(request).await?;
         let logout = verifier.verify(&token).await.map_err(LogoutError::Token)?;
-        let id = TokenId::new(logout.remember_until())
+        let id = TokenIdentity::new(logout.remember_until())
             .issuer(logout.issuer())
             .jti(logout.token_id());
         // Reserve the ID before the check, or two requests could both pass it.

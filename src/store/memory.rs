@@ -8,7 +8,8 @@ use super::session_table::SessionTable;
 use crate::claims::NumericDate;
 use crate::clock::{Clock, SystemClock};
 use crate::revocation::{
-    Revocation, RevocationSet, RevocationSetFull, RevocationSetState, RevocationStore, TokenId,
+    Revocation, RevocationSet, RevocationSetFull, RevocationSetState, RevocationStore,
+    TokenIdentity,
 };
 use crate::session::{
     CreationOutcome, MAX_ACCESS_LIFETIME, Rotation, RotationOutcome, Session, SessionId,
@@ -27,7 +28,7 @@ use crate::session::{
 ///
 /// ```
 /// use tower_jwt_auth::{JwtAuthLayer, VerifiedToken};
-/// use tower_jwt_auth::revocation::{Revocation, TokenId};
+/// use tower_jwt_auth::revocation::{Revocation, TokenIdentity};
 /// use tower_jwt_auth::store::{MemoryStore, MemoryStoreFull};
 /// # let key = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32]).unwrap();
 ///
@@ -36,7 +37,7 @@ use crate::session::{
 ///
 /// fn logout(store: &MemoryStore, token: &VerifiedToken) -> Result<(), MemoryStoreFull> {
 ///     // The layer lets no token in that has no id.
-///     match Revocation::of_token(&TokenId::from(token)) {
+///     match Revocation::of_token(&TokenIdentity::from(token)) {
 ///         Some(revocation) => store.revoke(&revocation),
 ///         None => Ok(()),
 ///     }
@@ -258,11 +259,11 @@ impl Default for MemoryStore {
 impl RevocationStore for MemoryStore {
     type Error = MemoryStoreFull;
 
-    async fn is_revoked(&self, token: &TokenId<'_>) -> Result<bool, MemoryStoreFull> {
+    async fn is_revoked(&self, token: &TokenIdentity<'_>) -> Result<bool, MemoryStoreFull> {
         Ok(self.0.set.is_revoked(token))
     }
 
-    fn peek(&self, token: &TokenId<'_>) -> Option<bool> {
+    fn peek(&self, token: &TokenIdentity<'_>) -> Option<bool> {
         Some(self.0.set.is_revoked(token))
     }
 }
@@ -318,7 +319,7 @@ impl SessionStore for MemoryStore {
         }
         if sessions.find(sid).is_none() {
             let sid = sid.to_string();
-            let mut token = TokenId::new(NumericDate::MAX).sid(&sid);
+            let mut token = TokenIdentity::new(NumericDate::MAX).sid(&sid);
             token.issuer = issuer;
             // A second logout must not lengthen what the first has revoked.
             if !self.0.set.is_revoked(&token) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::claims::NumericDate;
 use crate::clock::ManualClock;
-use crate::revocation::{RevocationStore, TokenId};
+use crate::revocation::{RevocationStore, TokenIdentity};
 use crate::session::{
     CreationOutcome, MAX_ACCESS_LIFETIME, Rotation, RotationOutcome, Session, SessionId,
     SessionStore, Subject, SubjectState,
@@ -240,7 +240,7 @@ impl<S: SessionStore> Bench<S> {
     /// Whether an access token of the session that expires at `expires_at` is revoked.
     async fn revoked(&self, session: &Session, expires_at: NumericDate) -> bool {
         let text = session.sid.to_string();
-        let mut token = TokenId::new(expires_at)
+        let mut token = TokenIdentity::new(expires_at)
             .jti("an-access-token")
             .sid(&text)
             .subject(&session.subject)

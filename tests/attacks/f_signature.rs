@@ -12,7 +12,7 @@ use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value, json};
 use tower_jwt_auth::keys::{Algorithm, JwksError, KeyError, KeySet, SigningKey, SkipReason};
 use tower_jwt_auth::keys::{SkippedKey, VerifyingKey};
-use tower_jwt_auth::revocation::{Revocation, TokenId};
+use tower_jwt_auth::revocation::{Revocation, TokenIdentity};
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::{
     AuthErrorKind, JwtAuthLayer, TokenSource, TrustedIssuer, Verifier, VerifyErrorKind,
@@ -246,7 +246,7 @@ async fn f04_the_twin_of_a_revoked_token_is_revoked() {
             .layer(JwtAuthLayer::with_verifier(verifier.clone()).revocation(store.clone()));
         assert_eq!(bearer(&app, &twin).await.status, StatusCode::OK);
         let verified = verifier.verify(&token).unwrap();
-        let id = TokenId::from(&verified);
+        let id = TokenIdentity::from(&verified);
         store.revoke(&Revocation::of_token(&id).unwrap()).unwrap();
         for token in [&token, &twin] {
             let answer = bearer(&app, token).await;

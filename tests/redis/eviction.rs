@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tower_jwt_auth::revocation::{RevocationStore, TokenId};
+use tower_jwt_auth::revocation::{RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{SessionErrorKind, SessionStore, Subject};
 use tower_jwt_auth::store::redis::client::cmd;
 use tower_jwt_auth::store::{RedisStore, RedisStoreError, RedisStoreOptions};
@@ -17,7 +17,9 @@ fn alice() -> Subject<'static> {
 }
 
 fn is_dead(store: &RedisStore, generation: u64) -> Option<bool> {
-    let token = TokenId::new(in_seconds(200)).issuer(ISSUER).jti("some");
+    let token = TokenIdentity::new(in_seconds(200))
+        .issuer(ISSUER)
+        .jti("some");
     let token = token.issued_at(in_seconds(0)).subject("alice");
     store.peek(&token.generation(generation))
 }

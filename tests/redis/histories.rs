@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use tower_jwt_auth::claims::NumericDate;
-use tower_jwt_auth::revocation::{RevocationStore, TokenId};
+use tower_jwt_auth::revocation::{RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{SessionStore, Subject};
 use tower_jwt_auth::store::redis::client::cmd;
 use tower_jwt_auth::store::{RedisStore, RedisStoreOptions};
@@ -24,7 +24,9 @@ fn alice() -> Subject<'static> {
 }
 
 fn is_dead(store: &RedisStore, generation: u64) -> Option<bool> {
-    let token = TokenId::new(in_seconds(200)).issuer(ISSUER).jti("some");
+    let token = TokenIdentity::new(in_seconds(200))
+        .issuer(ISSUER)
+        .jti("some");
     let token = token.issued_at(in_seconds(0)).subject("alice");
     store.peek(&token.generation(generation))
 }

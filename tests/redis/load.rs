@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::task::JoinHandle;
 use tower_jwt_auth::claims::NumericDate;
-use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenId};
+use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
 use tower_jwt_auth::store::RedisStore;
 
 pub(crate) const ISSUER: &str = "https://id.example.com";
@@ -34,8 +34,8 @@ impl Thing {
         }
     }
 
-    pub(crate) fn token(&self) -> TokenId<'_> {
-        let token = TokenId::new(self.expires_at).issuer(ISSUER);
+    pub(crate) fn token(&self) -> TokenIdentity<'_> {
+        let token = TokenIdentity::new(self.expires_at).issuer(ISSUER);
         // Issued in a second long ago.
         let token = token.issued_at(NumericDate::from_seconds(1_000_000_000).unwrap());
         match self.number % 6 {

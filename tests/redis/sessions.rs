@@ -8,7 +8,7 @@ use tower_jwt_auth::TrustedIssuer;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::openid::{IdTokenVerifier, LogoutTokenVerifier, ProviderSessions};
-use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenId};
+use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{
     RefreshKeys, SessionErrorKind, SessionId, SessionStore, Sessions, TokenPair,
 };
@@ -29,7 +29,9 @@ pub(crate) fn sessions(store: &RedisStore) -> Sessions<RedisStore> {
 /// What a node says of the access tokens of a session.
 pub(crate) fn is_dead(store: &RedisStore, sid: SessionId) -> Option<bool> {
     let sid = sid.to_string();
-    let token = TokenId::new(in_seconds(200)).issuer(ISSUER).jti("some");
+    let token = TokenIdentity::new(in_seconds(200))
+        .issuer(ISSUER)
+        .jti("some");
     store.peek(&token.sid(&sid))
 }
 
@@ -438,7 +440,7 @@ async fn a_generation_ends_the_sessions_before_it() {
         }
     };
     raise(long_ago()).await;
-    let token = TokenId::new(in_seconds(200)).issuer(ISSUER);
+    let token = TokenIdentity::new(in_seconds(200)).issuer(ISSUER);
     let token = token.subject("alice").generation(0);
     assert_eq!(node.peek(&token), Some(true));
     assert_eq!(node.find(tokens.sid).await.unwrap(), None);

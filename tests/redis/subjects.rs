@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tower_jwt_auth::clock::ManualClock;
-use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenId};
+use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{SessionErrorKind, SessionStore, Subject};
 use tower_jwt_auth::store::RedisStore;
 use tower_jwt_auth::store::redis::client::cmd;
@@ -20,7 +20,9 @@ fn alice() -> Subject<'static> {
 
 /// What a node says of a token of alice's that was issued now, with that generation.
 fn is_dead(store: &RedisStore, generation: u64) -> Option<bool> {
-    let token = TokenId::new(in_seconds(200)).issuer(ISSUER).jti("some");
+    let token = TokenIdentity::new(in_seconds(200))
+        .issuer(ISSUER)
+        .jti("some");
     let token = token.issued_at(in_seconds(0)).subject("alice");
     store.peek(&token.generation(generation))
 }

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use super::error::EmbeddedStoreError;
 use crate::claims::NumericDate;
 use crate::clock::Clock;
-use crate::revocation::{Revocation, RevocationSet, TokenId};
+use crate::revocation::{Revocation, RevocationSet, TokenIdentity};
 use crate::session::Subject;
 
 /// An issuer, and an id or a subject of its.
@@ -149,12 +149,12 @@ impl Known {
 
     /// Whether a session is revoked, and the revocation has not expired.
     pub(super) fn is_session_revoked(&self, (issuer, sid): &Id) -> bool {
-        let mut token = TokenId::new(NumericDate::MAX).sid(sid);
+        let mut token = TokenIdentity::new(NumericDate::MAX).sid(sid);
         token.issuer = issuer.as_deref();
         self.set.load().is_revoked(&token)
     }
 
-    pub(super) fn peek(&self, token: &TokenId<'_>) -> Result<bool, EmbeddedStoreError> {
+    pub(super) fn peek(&self, token: &TokenIdentity<'_>) -> Result<bool, EmbeddedStoreError> {
         let horizon = self.horizon.load(Ordering::Relaxed);
         let is_forgotten =
             horizon > 0 && token.expires_at.since_epoch() <= Duration::from_secs(horizon);

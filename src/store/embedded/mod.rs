@@ -103,7 +103,7 @@ use self::tables::{Failure, Snapshot, Tables};
 use self::worker::{Job, Query, Shared, Writer, change, query, read, spawn};
 use crate::claims::NumericDate;
 use crate::clock::{Clock, SystemClock};
-use crate::revocation::{Revocation, RevocationSet, RevocationStore, TokenId};
+use crate::revocation::{Revocation, RevocationSet, RevocationStore, TokenIdentity};
 use crate::session::{
     CreationOutcome, Rotation, RotationOutcome, Session, SessionId, SessionStore, Subject,
     SubjectState,
@@ -393,11 +393,11 @@ impl EmbeddedStore {
 impl RevocationStore for EmbeddedStore {
     type Error = EmbeddedStoreError;
 
-    async fn is_revoked(&self, token: &TokenId<'_>) -> Result<bool, EmbeddedStoreError> {
+    async fn is_revoked(&self, token: &TokenIdentity<'_>) -> Result<bool, EmbeddedStoreError> {
         self.shared.known.peek(token)
     }
 
-    fn peek(&self, token: &TokenId<'_>) -> Option<bool> {
+    fn peek(&self, token: &TokenIdentity<'_>) -> Option<bool> {
         self.shared.known.peek(token).ok()
     }
 }

@@ -57,7 +57,7 @@ async fn end(store: &EmbeddedStore, sid: SessionId) -> Result<Option<Session>, E
 
 fn is_revoked(store: &EmbeddedStore, session: &Session) -> bool {
     let sid = session.sid.to_string();
-    let mut token = TokenId::new(session.access_expires_at)
+    let mut token = TokenIdentity::new(session.access_expires_at)
         .sid(&sid)
         .subject(&session.subject)
         .generation(session.generation);
@@ -154,7 +154,7 @@ async fn everything_is_there_after_a_restart() {
     );
     let carol = store.subject(&Subject::new(None, "carol")).await.unwrap();
     assert_eq!(carol, SubjectState::new(1, true));
-    let token = TokenId::new(at(300)).subject("carol").generation(1);
+    let token = TokenIdentity::new(at(300)).subject("carol").generation(1);
     assert_eq!(store.peek(&token), Some(true), "blocked");
     assert_eq!(store.list(&ALICE, at(0)).await.unwrap().len(), 2);
 
@@ -649,7 +649,7 @@ async fn k01_k02_k03_whatever_is_revoked_stays_revoked_after_a_restart() {
     let until = at(4_000);
     let elsewhere = "https://elsewhere.example.com";
     let issuer = Some(elsewhere);
-    let foreign = TokenId::new(expires_at).issuer(elsewhere);
+    let foreign = TokenIdentity::new(expires_at).issuer(elsewhere);
     let revocations = [
         Revocation::Token {
             issuer,
@@ -687,7 +687,7 @@ async fn k01_k02_k03_whatever_is_revoked_stays_revoked_after_a_restart() {
     ];
     let live = [
         foreign.jti("u"),
-        TokenId::new(expires_at).jti("t"),
+        TokenIdentity::new(expires_at).jti("t"),
         foreign.sid("u"),
         foreign.subject("g").generation(3),
         foreign.subject("c").issued_at(at(1)),
@@ -740,7 +740,7 @@ async fn k03_lifting_a_block_revives_no_foreign_token() {
     let directory = Temporary::new();
     let store = open(&directory.file()).await;
     let subject = Subject::new(Some("https://elsewhere.example.com"), "b");
-    let token = TokenId::new(at(300))
+    let token = TokenIdentity::new(at(300))
         .issuer("https://elsewhere.example.com")
         .subject("b");
     let issuer = subject.issuer;
@@ -1338,7 +1338,7 @@ async fn k03_a_cutoff_counts_beside_a_generation_and_after_a_restart() {
     store.raise_generation(&ALICE).await.unwrap();
     clock.advance(Duration::from_secs(60));
     let token = |generation, issued_at| {
-        let token = TokenId::new(at(300)).issuer("https://id.example.com");
+        let token = TokenIdentity::new(at(300)).issuer("https://id.example.com");
         let token = token.subject("alice").generation(generation);
         token.issued_at(at(issued_at))
     };

@@ -499,11 +499,12 @@ async fn restore(shared: &Shared) -> Result<(), RedisStoreError> {
 async fn restore_members(shared: &Shared) -> Result<(), RedisStoreError> {
     let now = shared.now_in_seconds();
     let leeway = Shared::LEEWAY_SECONDS;
-    let held = shared.set.held();
-    let mut members = held.passing().filter_map(|mark| {
-        let lives = now < mark.until.saturating_add(leeway);
-        let member = shared.seal.member(&mark).filter(|_| lives)?;
-        Some((member, Argument::from(mark.until)))
+    let snapshot = shared.set.snapshot();
+    let revocations = snapshot.tokens_sessions_and_cutoffs();
+    let mut members = revocations.filter_map(|revocation| {
+        let lives = now < revocation.until.saturating_add(leeway);
+        let member = shared.seal.member(&revocation).filter(|_| lives)?;
+        Some((member, Argument::from(revocation.until)))
     });
     // Page by page: all at once, as the server wants them, would take far more memory than the set.
     loop {

@@ -191,7 +191,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use self::own::Ticket;
 use self::shared::{Argument, Shared};
-use crate::revocation::{MarkKind, Revocation, RevocationSetState, RevocationStore, TokenId};
+use crate::revocation::{
+    Revocation, RevocationKind, RevocationSetState, RevocationStore, TokenIdentity,
+};
 use crate::session::{SessionId, Subject};
 
 /// Sessions and revocations in Redis. Clones share connections and data.
@@ -335,9 +337,9 @@ impl RedisStore {
         is_wanted: bool,
     ) -> Result<bool, RedisStoreError> {
         let shared = self.shared();
-        let mark = shared.set.mark(revocation);
-        let until = Argument::from(mark.until);
-        if let Some(member) = shared.seal.member(&mark) {
+        let fingerprinted = shared.set.fingerprinted(revocation);
+        let until = Argument::from(fingerprinted.until);
+        if let Some(member) = shared.seal.member(&fingerprinted) {
             let script = &shared.scripts.revoke;
             let mut arguments: Vec<&[u8]> = vec![&member, &until];
             if let Revocation::Session { sid, .. } = *revocation
@@ -350,12 +352,12 @@ impl RedisStore {
             shared.revoked(ticket, &member, &answer.await?).await?;
             return Ok(true);
         }
-        let field = shared.seal.field(mark.id);
+        let field = shared.seal.field(fingerprinted.fingerprint.bits());
         let longest = Argument::from(shared.longest_lifetime().as_secs());
-        let (script, arguments) = match mark.kind {
+        let (script, arguments) = match fingerprinted.kind {
             // No token has less.
-            MarkKind::Generation(0) => return Ok(false),
-            MarkKind::Generation(generation) => {
+            RevocationKind::Generation(0) => return Ok(false),
+            RevocationKind::Generation(generation) => {
                 if generation > Shared::MAX_GENERATION {
                     return Err(RedisStoreError::OutOfRange);
                 }
@@ -427,7 +429,7 @@ impl Shared {
 impl RevocationStore for RedisStore {
     type Error = RedisStoreError;
 
-    async fn is_revoked(&self, token: &TokenId<'_>) -> Result<bool, RedisStoreError> {
+    async fn is_revoked(&self, token: &TokenIdentity<'_>) -> Result<bool, RedisStoreError> {
         self.peek(token).ok_or_else(|| {
             self.shared();
             self.incomplete_error()
@@ -435,7 +437,7 @@ impl RevocationStore for RedisStore {
     }
 
     #[inline]
-    fn peek(&self, token: &TokenId<'_>) -> Option<bool> {
+    fn peek(&self, token: &TokenIdentity<'_>) -> Option<bool> {
         let shared = &self.0.shared;
         if shared.set.is_revoked(token) {
             return Some(true);

@@ -4,7 +4,7 @@ use aes::Aes128;
 use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 
 use crate::keys::{KeyError, SigningKey};
-use crate::revocation::{FingerprintKey, Mark, MarkKind};
+use crate::revocation::{Fingerprint, FingerprintKey, FingerprintedRevocation, RevocationKind};
 
 /// A fingerprint, its kind and a value of 56 bits, encrypted as one block.
 pub(super) type Sealed = [u8; 16];
@@ -68,25 +68,30 @@ impl Seal {
     }
 
     /// A member of the state. `None`: that is kept with its subject.
-    pub(super) fn member(&self, mark: &Mark) -> Option<Sealed> {
-        Some(match mark.kind {
-            MarkKind::Token => self.seal(mark.id, TOKEN, 0),
-            MarkKind::Session => self.seal(mark.id, SESSION, 0),
-            MarkKind::Cutoff { second } => self.seal(mark.id, CUTOFF, second),
-            MarkKind::Generation(_) | MarkKind::Block { .. } => return None,
+    pub(super) fn member(&self, revocation: &FingerprintedRevocation) -> Option<Sealed> {
+        let id = revocation.fingerprint.bits();
+        Some(match revocation.kind {
+            RevocationKind::Token => self.seal(id, TOKEN, 0),
+            RevocationKind::Session => self.seal(id, SESSION, 0),
+            RevocationKind::Cutoff(second) => self.seal(id, CUTOFF, second),
+            RevocationKind::Generation(_) | RevocationKind::Block(_) => return None,
         })
     }
 
     /// What a member of the state says. `until`: in seconds.
-    pub(super) fn mark(&self, member: &[u8], until: u64) -> Option<Mark> {
+    pub(super) fn revocation(&self, member: &[u8], until: u64) -> Option<FingerprintedRevocation> {
         let (id, kind, value) = self.open(member)?;
         let kind = match (kind, value) {
-            (TOKEN, 0) => MarkKind::Token,
-            (SESSION, 0) => MarkKind::Session,
-            (CUTOFF, second) => MarkKind::Cutoff { second },
+            (TOKEN, 0) => RevocationKind::Token,
+            (SESSION, 0) => RevocationKind::Session,
+            (CUTOFF, second) => RevocationKind::Cutoff(second),
             _ => return None,
         };
-        Some(Mark { id, kind, until })
+        Some(FingerprintedRevocation {
+            fingerprint: Fingerprint::new(id),
+            kind,
+            until,
+        })
     }
 
     /// The field of a subject.
@@ -114,25 +119,26 @@ mod tests {
         let other = Seal::new(&[8; 32]).unwrap();
         assert_ne!(seal.probe(), other.probe());
         for kind in [
-            MarkKind::Token,
-            MarkKind::Session,
-            MarkKind::Cutoff {
-                second: 1_800_000_000,
-            },
+            RevocationKind::Token,
+            RevocationKind::Session,
+            RevocationKind::Cutoff(1_800_000_000),
         ] {
-            let mark = Mark {
-                id: 0x0123_4567_89ab_cdef,
+            let revocation = FingerprintedRevocation {
+                fingerprint: Fingerprint::new(0x0123_4567_89ab_cdef),
                 kind,
                 until: 1_800_000_300,
             };
-            let member = seal.member(&mark).unwrap();
-            assert_eq!(seal.mark(&member, mark.until), Some(mark));
-            assert_ne!(other.mark(&member, mark.until), Some(mark));
+            let member = seal.member(&revocation).unwrap();
+            assert_eq!(seal.revocation(&member, revocation.until), Some(revocation));
+            assert_ne!(
+                other.revocation(&member, revocation.until),
+                Some(revocation)
+            );
             assert_eq!(seal.subject(&member), None);
         }
         let field = seal.field(7);
         assert_eq!(seal.subject(&field), Some(7));
-        assert_eq!(seal.mark(&field, 1), None);
+        assert_eq!(seal.revocation(&field, 1), None);
         assert_eq!(seal.subject(b"short"), None);
     }
 }

@@ -18,7 +18,9 @@ use super::record::{Lineage, Record};
 use super::script::{Script, Scripts};
 use super::sealed::{Seal, Sealed};
 use crate::clock::{Clock, since_epoch};
-use crate::revocation::{Mark, MarkKind, Revocation, RevocationSet};
+use crate::revocation::{
+    Fingerprint, FingerprintedRevocation, Revocation, RevocationKind, RevocationSet, SubjectBlock,
+};
 use crate::session::{MAX_ACCESS_LIFETIME, Subject};
 
 pub(super) struct Shared {
@@ -261,12 +263,13 @@ impl Shared {
     }
 
     pub(super) fn field(&self, subject: &Subject<'_>) -> Sealed {
-        let id = self.set.subject_id(subject.issuer, subject.name);
-        self.seal.field(id)
+        let set = &self.set;
+        let fingerprint = set.subject_fingerprint(subject.issuer, subject.name);
+        self.seal.field(fingerprint.bits())
     }
 
     pub(super) fn member(&self, revocation: &Revocation<'_>) -> Option<Sealed> {
-        self.seal.member(&self.set.mark(revocation))
+        self.seal.member(&self.set.fingerprinted(revocation))
     }
 
     pub(super) fn ticket(&self, is_awaited: bool) -> Result<Ticket<'_>, RedisStoreError> {
@@ -469,12 +472,12 @@ impl Shared {
 
     /// Takes in a member of the state. `until`: in seconds.
     pub(super) fn learn(&self, member: &[u8], until: u64) -> Result<(), RedisStoreError> {
-        let mark = self.seal.mark(member, until);
-        self.merge(&mark.ok_or(RedisStoreError::Reply)?)
+        let revocation = self.seal.revocation(member, until);
+        self.merge(&revocation.ok_or(RedisStoreError::Reply)?)
     }
 
-    fn merge(&self, mark: &Mark) -> Result<(), RedisStoreError> {
-        self.set.merge(mark).map_err(|_| {
+    fn merge(&self, revocation: &FingerprintedRevocation) -> Result<(), RedisStoreError> {
+        self.set.merge(revocation).map_err(|_| {
             // It is in Redis, and not here: from now on nobody can be told that a token was not revoked.
             self.health.overflow();
             RedisStoreError::SetFull
@@ -507,19 +510,24 @@ impl Shared {
     }
 
     fn merge_subject(&self, id: u64, record: &Record) -> Result<(), RedisStoreError> {
-        let mark = |kind, until| Mark { id, kind, until };
+        let merge = |kind, until| {
+            self.merge(&FingerprintedRevocation {
+                fingerprint: Fingerprint::new(id),
+                kind,
+                until,
+            })
+        };
         if self.now_in_seconds() < record.until.saturating_add(Self::LEEWAY_SECONDS) {
-            let generation = MarkKind::Generation(record.generation);
             // First: lifting counts on it.
-            self.merge(&mark(generation, record.until))?;
+            merge(RevocationKind::Generation(record.generation), record.until)?;
         }
         if record.blocked || record.cutoff > 0 {
-            let kind = MarkKind::Block {
-                stands: record.blocked,
+            let block = SubjectBlock {
+                in_force: record.blocked,
                 by_generation: true,
                 cutoff: record.cutoff,
             };
-            self.merge(&mark(kind, u64::MAX))?;
+            merge(RevocationKind::Block(block), u64::MAX)?;
         }
         Ok(())
     }

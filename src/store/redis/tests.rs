@@ -159,12 +159,12 @@ fn of_two_histories_of_a_subject_both_count() {
     let is_blocked = || {
         let expires_at = crate::claims::NumericDate::from_seconds(4_000_000_000).unwrap();
         let issued_at = crate::claims::NumericDate::from_seconds(3_999_999_999).unwrap();
-        let token = TokenId::new(expires_at)
+        let token = TokenIdentity::new(expires_at)
             .subject("alice")
             .issued_at(issued_at);
         shared.set.is_revoked(&token.generation(9))
     };
-    let id = shared.set.subject_id(None, "alice");
+    let id = shared.set.subject_fingerprint(None, "alice").bits();
     let learn_alice = |text: &str| {
         let record = Record::parse(text.as_bytes()).unwrap();
         shared.learn_subject(id, record).unwrap()

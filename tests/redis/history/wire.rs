@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use tower_jwt_auth::claims::NumericDate;
-use tower_jwt_auth::revocation::TokenId;
+use tower_jwt_auth::revocation::TokenIdentity;
 
 pub(crate) const ISSUER: &str = "https://id.example.com";
 
@@ -47,8 +47,8 @@ impl Token {
         }
     }
 
-    pub(crate) fn id(&self) -> TokenId<'_> {
-        let mut id = TokenId::new(date(self.expires_at))
+    pub(crate) fn id(&self) -> TokenIdentity<'_> {
+        let mut id = TokenIdentity::new(date(self.expires_at))
             .issuer(ISSUER)
             .jti(&self.jti)
             .subject(&self.subject)

@@ -1,19 +1,19 @@
-//! What a token is known by.
+//! The claims that identify a token.
 
 use std::fmt;
 
 use crate::claims::NumericDate;
 
-/// What a token is known by: the claims that a revocation can speak of.
+/// The claims by which a token can be revoked.
 ///
-/// Never the token's bytes. An ECDSA signature has a second valid form, so the same token can come in two.
+/// The layer passes them to the store at every look-up. To revoke a
+/// [`VerifiedToken`](crate::VerifiedToken), use `TokenIdentity::from(&token)`.
 ///
-/// The layer makes one for each look-up. `TokenId::from(&token)` makes one of a [`VerifiedToken`](crate::VerifiedToken),
-/// to revoke it by.
+/// The token's bytes do not identify it: an ECDSA signature has a second valid form.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct TokenId<'a> {
-    /// `iss`. Ids of different issuers have nothing to do with each other.
+pub struct TokenIdentity<'a> {
+    /// `iss`. The other claims identify a token only together with it.
     pub issuer: Option<&'a str>,
     /// `jti`.
     pub jti: Option<&'a str>,
@@ -23,14 +23,14 @@ pub struct TokenId<'a> {
     pub subject: Option<&'a str>,
     /// `iat`.
     pub issued_at: Option<NumericDate>,
-    /// `exp`. Leeway comes on top.
+    /// `exp`, without leeway.
     pub expires_at: NumericDate,
-    /// `generation`: how often the subject had been logged out everywhere when the token was issued.
+    /// `generation`: how often the subject was logged out everywhere before the token was issued.
     pub generation: Option<u64>,
 }
 
-impl<'a> TokenId<'a> {
-    /// The id of a token of which nothing is known but when it expires.
+impl<'a> TokenIdentity<'a> {
+    /// An identity with an `exp` and no other claim.
     #[must_use]
     pub fn new(expires_at: NumericDate) -> Self {
         Self {
@@ -88,8 +88,8 @@ impl<'a> TokenId<'a> {
 }
 
 /// Shows no values.
-impl fmt::Debug for TokenId<'_> {
+impl fmt::Debug for TokenIdentity<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenId").finish_non_exhaustive()
+        f.debug_struct("TokenIdentity").finish_non_exhaustive()
     }
 }
