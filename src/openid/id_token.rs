@@ -42,8 +42,8 @@ use crate::verify::{Trust, VerifiedToken, Verifier, VerifyError};
 /// let provider = TrustedIssuer::new("https://id.example.com", keys);
 /// let verifier = IdTokenVerifier::new(provider, "our-client-id");
 /// # let (id_token, nonce) = (key.sign(&serde_json::json!({
-/// #     "iss": "https://id.example.com", "aud": "our-client-id", "sub": "248289761001", "nonce": "n-0S6_WzA2Mj",
-/// #     "iat": 1_700_000_000, "exp": 4_000_000_000_u64
+/// #     "iss": "https://id.example.com", "aud": "our-client-id", "sub": "248289761001",
+/// #     "nonce": "n-0S6_WzA2Mj", "iat": 1_700_000_000, "exp": 4_000_000_000_u64
 /// # })).unwrap(), "n-0S6_WzA2Mj");
 ///
 /// // The nonce that was sent at the start of the login, from the browser's session.
@@ -165,7 +165,8 @@ impl IdTokenVerifier {
     ///
     /// # Errors
     ///
-    /// - [`OpenIdErrorKind::WrongResponseIssuer`] if `iss` is not the provider's name, byte for byte.
+    /// - [`OpenIdErrorKind::WrongResponseIssuer`] if `iss` is not the provider's name, byte for
+    ///   byte.
     /// - [`OpenIdErrorKind::MissingResponseIssuer`] if `iss` is missing although it is announced.
     pub fn check_response_issuer(
         &self,
@@ -328,8 +329,8 @@ impl IdToken {
     ///
     /// # Errors
     ///
-    /// [`VerifyErrorKind::ClaimsMismatch`](crate::VerifyErrorKind::ClaimsMismatch) if the claims do not
-    /// deserialize to `T`.
+    /// [`VerifyErrorKind::ClaimsMismatch`](crate::VerifyErrorKind::ClaimsMismatch) if the claims do
+    /// not deserialize to `T`.
     pub fn claims<T>(&self) -> Result<Arc<T>, VerifyError>
     where
         T: DeserializeOwned + Send + Sync + 'static,

@@ -46,8 +46,8 @@ use crate::verify::{Trust, VerifiedToken, Verifier};
 /// let verifier = LogoutTokenVerifier::new(provider, "our-client-id");
 /// # let verifier = verifier.clock(ManualClock::at(1_700_000_000));
 /// # let logout_token = key.sign_with(&TokenHeader::new().typ("logout+jwt"), &serde_json::json!({
-/// #     "iss": "https://id.example.com", "aud": "our-client-id", "sub": "248289761001", "sid": "08a5019c",
-/// #     "iat": 1_700_000_000, "exp": 1_700_000_120, "jti": "bWJq",
+/// #     "iss": "https://id.example.com", "aud": "our-client-id", "sub": "248289761001",
+/// #     "sid": "08a5019c", "iat": 1_700_000_000, "exp": 1_700_000_120, "jti": "bWJq",
 /// #     "events": { "http://schemas.openid.net/event/backchannel-logout": {} }
 /// # })).unwrap();
 ///
@@ -119,8 +119,8 @@ impl LogoutTokenVerifier {
     /// The name of the logout event.
     const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-    /// 5 minutes: a provider sends a logout token at once and may retry for a while. A receiver must
-    /// remember `jti` for the same time.
+    /// 5 minutes: a provider sends a logout token at once and may retry for a while. A receiver
+    /// must remember `jti` for the same time.
     pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(300);
 
     /// Verifies the tokens that one provider makes for the client `client_id`.
@@ -278,8 +278,8 @@ impl LogoutToken {
     /// It revokes the session that the token names. If the token names none, this is
     /// [`subject_revocation`](LogoutToken::subject_revocation).
     ///
-    /// `access_lifetime` is the longest lifetime of the provider's access tokens. They must have the
-    /// same `sid`, which not every provider writes into them.
+    /// `access_lifetime` is the longest lifetime of the provider's access tokens. They must have
+    /// the same `sid`, which not every provider writes into them.
     #[must_use]
     pub fn revocation(&self, access_lifetime: Duration) -> Revocation<'_> {
         match (self.session_id(), self.subject_revocation(access_lifetime)) {

@@ -62,8 +62,8 @@ pub struct ProviderSessions<S> {
     sessions: Sessions<S>,
 }
 
-/// What a logout token can name: the key of [records](Record) in the store. The store keeps a key as
-/// a subject, and its records as sessions.
+/// What a logout token can name: the key of [records](Record) in the store. The store keeps a key
+/// as a subject, and its records as sessions.
 #[derive(Clone, Copy)]
 enum RecordKey<'a> {
     Session(&'a str),

@@ -58,14 +58,11 @@ use crate::revocation::{Revocation, RevocationSet, TokenId};
 /// # Replays
 ///
 /// Each process remembers the tokens it has processed. If several processes share the work, a token
-/// can be replayed at another one within its [`max_age`](LogoutTokenVerifier::max_age), 5 minutes by
-/// default. It then ends again what it names:
+/// can be replayed at another one within its [`max_age`](LogoutTokenVerifier::max_age), 5 minutes
+/// by default. It then ends again what it names:
 ///
 /// - A [`revocation`](LogoutToken::revocation) has no further effect.
 /// - A function that ends all sessions of a subject also ends those that began since.
-/// Each process remembers by itself which tokens it has seen. Where several share the work, a token that is replayed at another one ends
-/// again what it names: nothing that a [`revocation`](LogoutToken::revocation) would not end anyway, but for a closure that
-/// ends all sessions of a subject, those of a login since. Within the token's [age](LogoutTokenVerifier::max_age), 5 minutes.
 #[derive(Clone)]
 pub struct BackChannelLogout(Arc<Inner>);
 
@@ -272,7 +269,7 @@ fn log(result: &Result<(), LogoutError>) {
         }
         Err(LogoutError::Replayed) => tracing::debug!("a logout token was replayed"),
         Err(LogoutError::InProgress) => {
-            tracing::debug!("another request is processing the same logout token")
+            tracing::debug!("another request is processing the same logout token");
         }
         Err(LogoutError::MemoryFull) => {
             tracing::error!("the set of processed logout tokens is full");

@@ -127,8 +127,8 @@ pub(super) fn error_response(error: &RouteError, cookies: Vec<HeaderValue>) -> R
 
 /// Lets your own handlers return this error, for example at login.
 ///
-/// The response is the same as from the handlers of [`routes`](crate::routes): 401, 403, 503 or 500.
-/// It does not tell the client the reason. The error itself is in the response's extensions.
+/// The response is the same as from the handlers of [`routes`](crate::routes): 401, 403, 503 or
+/// 500. It does not tell the client the reason. The error itself is in the response's extensions.
 impl IntoResponse for SessionError {
     fn into_response(self) -> Response {
         error_response(&RouteError::Session(self), Vec::new())

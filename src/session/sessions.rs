@@ -109,7 +109,8 @@ impl<S: SessionStore> Sessions<S> {
     ///         let (users, subject) = (users.clone(), subject.to_owned());
     ///         async move {
     ///             let Some(user) = users.find(&subject).await? else { return Ok(None) };
-    ///             Ok::<_, io::Error>(Some(Access { name: user.name, scope: user.scopes.join(" ") }))
+    ///             let scope = user.scopes.join(" ");
+    ///             Ok::<_, io::Error>(Some(Access { name: user.name, scope }))
     ///         }
     ///     })
     /// }
@@ -198,8 +199,8 @@ impl<S: SessionStore> Sessions<S> {
     /// Sets the maximum length of an access token, in bytes. A longer one is not issued:
     /// [`SessionErrorKind::TokenTooLong`](super::SessionErrorKind::TokenTooLong).
     ///
-    /// 8 KiB by default, the [`max_token_length`](crate::Verifier::max_token_length) of a layer. The
-    /// handlers in `routes` set it to what fits into a cookie.
+    /// 8 KiB by default, the [`max_token_length`](crate::Verifier::max_token_length) of a layer.
+    /// The handlers in `routes` set it to what fits into a cookie.
     #[must_use]
     pub fn max_token_length(self, bytes: usize) -> Self {
         self.change(|settings| settings.max_token_length = bytes)

@@ -24,16 +24,16 @@ pub const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// - Each method is atomic: of any two calls, one sees every effect of the other. An acknowledged
 ///   change survives whatever the store's documentation says it survives.
 /// - A method that fails has changed nothing, or has made its change completely.
-/// - [`create`](SessionStore::create) and [`rotate`](SessionStore::rotate) check the subject's block
-///   and generation, and the session's expiry, in the same step in which they write.
+/// - [`create`](SessionStore::create) and [`rotate`](SessionStore::rotate) check the subject's
+///   block and generation, and the session's expiry, in the same step in which they write.
 /// - [`end`](SessionStore::end), [reuse detection](RotationOutcome::ReuseDetected),
 ///   [`raise_generation`](SessionStore::raise_generation) and [`block`](SessionStore::block) revoke
 ///   the access tokens of the sessions they end. Once they return,
 ///   [`is_revoked`](RevocationStore::is_revoked) answers `true` for those tokens, at least until
 ///   [`Session::access_expires_at`].
 /// - A session that was revoked through another method of the store cannot be rotated either.
-/// - An expired session may be deleted 5 minutes after [`Session::access_expires_at`]. By then every
-///   verifier rejects its access tokens: 5 minutes is the largest leeway. Until then a logout
+/// - An expired session may be deleted 5 minutes after [`Session::access_expires_at`]. By then
+///   every verifier rejects its access tokens: 5 minutes is the largest leeway. Until then a logout
 ///   everywhere must cover it.
 /// - A block and a raised generation are never deleted.
 ///
@@ -67,8 +67,8 @@ pub trait SessionStore: RevocationStore {
     /// Ends a session of `issuer` and returns it. Ending it again changes nothing.
     ///
     /// If the store has no session `sid`, it may have lost it. Then it revokes every token of
-    /// `issuer` with this `sid` until `revoke_until`, unless the `sid` is revoked already. A session
-    /// of another issuer is not changed.
+    /// `issuer` with this `sid` until `revoke_until`, unless the `sid` is revoked already. A
+    /// session of another issuer is not changed.
     ///
     /// Call this only with a `sid` from a verified token: each unknown `sid` may add an entry to
     /// the store.
@@ -79,7 +79,8 @@ pub trait SessionStore: RevocationStore {
         revoke_until: NumericDate,
     ) -> impl Future<Output = Result<Option<Session>, Self::Error>> + Send;
 
-    /// Raises the subject's generation by one and returns it. This ends all sessions of the subject.
+    /// Raises the subject's generation by one and returns it. This ends all sessions of the
+    /// subject.
     fn raise_generation(
         &self,
         subject: &Subject<'_>,

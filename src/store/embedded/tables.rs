@@ -205,7 +205,7 @@ impl<'t> Tables<'t> {
         let rotated = row.session.rotate(rotation, state);
         match rotated {
             RotationOutcome::ReuseDetected(_) => {
-                self.end_row(&row, row.session.access_expires_at)?
+                self.end_row(&row, row.session.access_expires_at)?;
             }
             RotationOutcome::Rotated(_)
             | RotationOutcome::WithinGrace(_)
