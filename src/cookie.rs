@@ -1,37 +1,51 @@
-//! The cookie that carries a token to a browser (RFC 6265), out of reach of scripts.
+//! Cookies that hold a token (RFC 6265).
+//!
+//! You need [`TokenCookie`] if your own handler sets or deletes a token cookie. A layer reads it
+//! with [`TokenSource::cookie`](crate::TokenSource::cookie). For the two cookies of a session there
+//! is `routes::SessionCookies`.
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower_jwt_auth::cookie::{SameSite, TokenCookie};
+//!
+//! let cookie = TokenCookie::new("__Host-access")?.same_site(SameSite::Strict);
+//! let set_cookie = cookie.set("aaa.bbb.ccc", Duration::from_secs(300))?;
+//! assert_eq!(
+//!     set_cookie,
+//!     "__Host-access=aaa.bbb.ccc; Max-Age=300; Path=/; Secure; HttpOnly; SameSite=Strict"
+//! );
+//! # Ok::<_, tower_jwt_auth::cookie::CookieError>(())
+//! ```
 
 use std::fmt;
 use std::time::Duration;
 
 use http::HeaderValue;
 
-/// Sets and clears the cookie that holds a token.
+/// Builds the `Set-Cookie` headers that set and delete a token cookie.
 ///
-/// `HttpOnly`, and `Secure` unless [asked otherwise](TokenCookie::insecure); `Path=/` and
-/// `SameSite=Lax` unless changed.
+/// | attribute | value | changed by |
+/// | --- | --- | --- |
+/// | `HttpOnly` | always: scripts cannot read the token | |
+/// | `Secure` | set by default | [`insecure`](TokenCookie::insecure) |
+/// | `Path` | `/` by default | [`path`](TokenCookie::path) |
+/// | `SameSite` | `Lax` by default | [`same_site`](TokenCookie::same_site) |
+/// | `Domain` | absent by default | [`domain`](TokenCookie::domain) |
 ///
-/// Browsers enforce attributes by the name's prefix, in any case, and refuse a cookie without them.
-/// So does this type:
+/// Some prefixes of the name require attributes. Browsers reject a cookie without them, and compare
+/// the prefix in any case. This type enforces the same rules:
 ///
-/// | prefix | what it needs | what it keeps out |
+/// | prefix | requires | protects from |
 /// | --- | --- | --- |
 /// | `__Secure-` | `Secure` | cookies set over plain HTTP |
 /// | `__Http-` | `Secure`, `HttpOnly` | also cookies set by scripts |
 /// | `__Host-` | `Secure`, `Path=/`, no `Domain` | cookies set over plain HTTP or by other hosts of the domain |
 /// | `__Host-Http-` | all of these | all of these |
 ///
-/// A browser that does not know `__Http-` yet takes `__Host-Http-` for `__Host-`.
+/// A browser that does not support `__Http-` yet treats `__Host-Http-` as `__Host-`.
 ///
 /// ```
-/// use std::time::Duration;
-/// use tower_jwt_auth::cookie::{SameSite, TokenCookie};
-///
-/// let cookie = TokenCookie::new("__Host-access")?.same_site(SameSite::Strict);
-/// let set_cookie = cookie.set("aaa.bbb.ccc", Duration::from_secs(300))?;
-/// assert_eq!(
-///     set_cookie,
-///     "__Host-access=aaa.bbb.ccc; Max-Age=300; Path=/; Secure; HttpOnly; SameSite=Strict"
-/// );
+/// use tower_jwt_auth::cookie::TokenCookie;
 ///
 /// assert!(TokenCookie::new("__Host-access")?.domain("example.com").is_err());
 /// # Ok::<_, tower_jwt_auth::cookie::CookieError>(())
@@ -45,30 +59,30 @@ pub struct TokenCookie {
     secure: bool,
 }
 
-/// When a browser sends the cookie along with requests that other sites cause.
+/// When a browser sends the cookie with requests that another site caused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SameSite {
-    /// Only when a person follows a link there.
+    /// Only if the user follows a link.
     Lax,
     /// Never.
     Strict,
 }
 
 impl TokenCookie {
-    /// The most that browsers keep of a cookie, in bytes, attributes included. A larger one they
-    /// drop without a word.
+    /// The maximum length of a cookie with its attributes, in bytes. Browsers silently drop a
+    /// longer one.
     pub const MAX_LENGTH: usize = 4096;
 
-    /// The most that browsers read of an attribute. A longer one they ignore: without its `Path`
-    /// the cookie would be another one.
+    /// The maximum length of an attribute, in bytes. Browsers ignore a longer one. Without its
+    /// `Path`, the cookie would be a different one.
     const MAX_ATTRIBUTE_LENGTH: usize = 1024;
 
-    /// A cookie of this name.
+    /// Creates a cookie with this name.
     ///
     /// # Errors
     ///
-    /// [`CookieError::Name`] if the name is no token of RFC 9110 §5.6.2, or has more than 1,024
+    /// [`CookieError::Name`] if the name is not a token of RFC 9110 §5.6.2, or is longer than 1,024
     /// bytes.
     pub fn new(name: &str) -> Result<Self, CookieError> {
         Ok(Self {
@@ -80,20 +94,21 @@ impl TokenCookie {
         })
     }
 
-    /// Sets `SameSite`. `Lax` by default, so that a link from elsewhere finds its reader logged in.
+    /// Sets `SameSite`. `Lax` by default, so a user who follows a link from another site is logged
+    /// in.
     #[must_use]
     pub fn same_site(mut self, same_site: SameSite) -> Self {
         self.same_site = same_site;
         self
     }
 
-    /// Leaves `Secure` out, so that browsers send the cookie over plain HTTP, where everybody on
-    /// the way can read it: for development on one machine.
+    /// Removes `Secure`, for development on `localhost`. Browsers then send the cookie over plain
+    /// HTTP, where everyone on the network path can read it.
     ///
     /// # Errors
     ///
-    /// [`CookieError::Prefix`] if the name begins with `__Host-`, `__Http-` or `__Secure-`:
-    /// browsers take those with `Secure` only.
+    /// [`CookieError::Prefix`] if the name begins with `__Host-`, `__Http-` or `__Secure-`, which
+    /// require `Secure`.
     pub fn insecure(mut self) -> Result<Self, CookieError> {
         if self.name.is_secure() {
             return Err(CookieError::Prefix);
@@ -102,13 +117,13 @@ impl TokenCookie {
         Ok(self)
     }
 
-    /// Sets `Path`. This keeps no secret from other paths of the same host.
+    /// Sets `Path`. It does not protect the cookie from pages under other paths of the same host.
     ///
     /// # Errors
     ///
-    /// [`CookieError::Prefix`] for a `__Host-` cookie, unless it is `/`. [`CookieError::Attribute`]
-    /// if it does not begin with `/`, holds what cannot stand in a cookie, or has more than 1,024
-    /// bytes, which browsers ignore.
+    /// - [`CookieError::Prefix`] for a `__Host-` cookie, unless `path` is `/`.
+    /// - [`CookieError::Attribute`] if `path` does not begin with `/`, has a character that is not
+    ///   allowed in a cookie, or is longer than 1,024 bytes.
     pub fn path(mut self, path: &str) -> Result<Self, CookieError> {
         if self.name.is_host() && path != "/" {
             return Err(CookieError::Prefix);
@@ -121,19 +136,20 @@ impl TokenCookie {
         Ok(self)
     }
 
-    /// Sets `Domain`, which hands the cookie to every host below it.
+    /// Sets `Domain`: browsers send the cookie to this host and every host below it.
     ///
     /// # Errors
     ///
-    /// [`CookieError::Prefix`] for a `__Host-` cookie. [`CookieError::Attribute`] if it is empty,
-    /// longer than 1,024 bytes, or holds what is no host name.
+    /// - [`CookieError::Prefix`] for a `__Host-` cookie.
+    /// - [`CookieError::Attribute`] if `domain` is empty, longer than 1,024 bytes, or has a
+    ///   character that is not allowed in a host name.
     pub fn domain(mut self, domain: &str) -> Result<Self, CookieError> {
         if self.name.is_host() {
             return Err(CookieError::Prefix);
         }
-        let host = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
+        let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
         let is_too_long = domain.len() > Self::MAX_ATTRIBUTE_LENGTH;
-        if is_too_long || domain.is_empty() || !domain.bytes().all(host) {
+        if is_too_long || domain.is_empty() || !domain.bytes().all(is_host_byte) {
             return Err(CookieError::Attribute);
         }
         self.domain = Some(domain.into());
@@ -150,33 +166,34 @@ impl TokenCookie {
         &self.name
     }
 
-    /// The value of a `Set-Cookie` header that stores `token` for `max_age`, in whole seconds.
+    /// The value of the `Set-Cookie` header that stores `token` for `max_age`, in whole seconds.
     ///
     /// # Errors
     ///
-    /// [`CookieError::TooLarge`] if browsers would drop it. [`CookieError::Value`] if the token is
-    /// empty or holds what cannot stand in a cookie.
+    /// - [`CookieError::TooLarge`] if the cookie is longer than [`MAX_LENGTH`](Self::MAX_LENGTH).
+    /// - [`CookieError::Value`] if the token is empty, or has a character that is not allowed in a
+    ///   cookie.
     pub fn set(&self, token: &str, max_age: Duration) -> Result<HeaderValue, CookieError> {
-        let cookie_octet =
+        let is_cookie_octet =
             |byte: u8| matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e);
-        if token.is_empty() || !token.bytes().all(cookie_octet) {
+        if token.is_empty() || !token.bytes().all(is_cookie_octet) {
             return Err(CookieError::Value);
         }
         self.header(token, max_age)
     }
 
-    /// The longest token that this cookie can hold, whatever its life.
+    /// The maximum length of a token in this cookie, in bytes, for any `max_age`.
     #[must_use]
     pub fn max_token_length(&self) -> usize {
-        let longest_life = self.text("", Duration::MAX);
-        Self::MAX_LENGTH.saturating_sub(longest_life.len())
+        let longest_attributes = self.text("", Duration::MAX);
+        Self::MAX_LENGTH.saturating_sub(longest_attributes.len())
     }
 
-    /// The value of a `Set-Cookie` header that deletes the cookie.
+    /// The value of the `Set-Cookie` header that deletes the cookie.
     ///
     /// # Errors
     ///
-    /// None: name and attributes are short enough.
+    /// None: a cookie without a token is never too large.
     pub fn clear(&self) -> Result<HeaderValue, CookieError> {
         self.header("", Duration::ZERO)
     }
@@ -217,16 +234,17 @@ fn is_attribute_byte(byte: u8) -> bool {
     matches!(byte, 0x21..=0x7e) && byte != b';'
 }
 
-/// A cookie's name (RFC 6265 §4.1.1).
+/// The name of a cookie (RFC 6265 §4.1.1).
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct CookieName(Box<str>);
 
 impl CookieName {
     pub(crate) fn new(name: &str) -> Result<Self, CookieError> {
-        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        // With the longest attributes it can still be deleted.
+        let is_token_byte =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        // A cookie with the longest name and attributes can still be deleted.
         let is_too_long = name.len() > TokenCookie::MAX_ATTRIBUTE_LENGTH;
-        if is_too_long || name.is_empty() || !name.bytes().all(token) {
+        if is_too_long || name.is_empty() || !name.bytes().all(is_token_byte) {
             return Err(CookieError::Name);
         }
         Ok(Self(name.into()))
@@ -236,7 +254,7 @@ impl CookieName {
         &self.0
     }
 
-    /// Also where `__Host-Http-` stands, since `HttpOnly` is always set.
+    /// Covers `__Host-Http-` too: `HttpOnly` is always set.
     fn is_host(&self) -> bool {
         self.has_prefix("__Host-")
     }
@@ -245,7 +263,7 @@ impl CookieName {
         self.is_host() || self.has_prefix("__Http-") || self.has_prefix("__Secure-")
     }
 
-    /// Browsers take a prefix in any case.
+    /// Browsers ignore the case of a prefix.
     fn has_prefix(&self, wanted: &str) -> bool {
         self.0
             .get(..wanted.len())
@@ -259,37 +277,45 @@ impl fmt::Debug for CookieName {
     }
 }
 
-/// Why there is no cookie.
+/// Why a cookie cannot be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CookieError {
-    /// The name is empty, too long, or holds what a cookie's name may not.
+    /// The name is empty, longer than 1,024 bytes, or has a character that is not allowed.
     Name,
-    /// Browsers would refuse the cookie for the prefix of its name: a `__Host-` cookie with a
-    /// `Path` other than `/` or with a `Domain`; a `__Host-`, `__Http-` or `__Secure-` cookie
-    /// without `Secure`.
+    /// Browsers would reject the cookie for the prefix of its name:
+    ///
+    /// - a `__Host-` cookie with a `Domain`, or with a `Path` other than `/`;
+    /// - a `__Host-`, `__Http-` or `__Secure-` cookie without `Secure`.
     Prefix,
-    /// The `Path` or `Domain` is malformed.
+    /// The `Path` or `Domain` is malformed, or longer than 1,024 bytes.
     Attribute,
-    /// The value is empty, or holds what a cookie's value may not.
+    /// The token is empty, or has a character that is not allowed in a cookie.
     Value,
-    /// The cookie has more than [`TokenCookie::MAX_LENGTH`] bytes, and browsers would drop it.
+    /// The cookie is longer than [`TokenCookie::MAX_LENGTH`] bytes: browsers would drop it.
     TooLarge,
-    /// Two cookies for two tokens have one name, and the browser would send one for the other.
+    /// The cookies of two tokens have the same name: one would replace the other.
     SameName,
 }
 
 impl fmt::Display for CookieError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Name => "not a cookie's name",
-            Self::Prefix => {
-                "a __Host-, __Http- or __Secure- cookie is Secure; a __Host- cookie has Path=/ and no Domain"
+            Self::Name => {
+                "the cookie's name is empty, longer than 1024 bytes, or not a token of RFC 9110"
             }
-            Self::Attribute => "the Path or Domain of the cookie is malformed",
-            Self::Value => "the token cannot stand in a cookie",
-            Self::TooLarge => "browsers drop cookies of more than 4096 bytes",
-            Self::SameName => "two cookies for two tokens need two names",
+            Self::Prefix => {
+                "a __Host-, __Http- or __Secure- cookie needs Secure; a __Host- cookie also needs \
+                 Path=/ and no Domain"
+            }
+            Self::Attribute => {
+                "the cookie's Path or Domain is malformed, or longer than 1024 bytes"
+            }
+            Self::Value => "the token is empty, or has a character that is not allowed in a cookie",
+            Self::TooLarge => "the cookie is longer than 4096 bytes; use a shorter token",
+            Self::SameName => {
+                "the cookies of two tokens have the same name; choose different names"
+            }
         })
     }
 }
@@ -314,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_can_be_smuggled_in() {
+    fn values_cannot_inject_attributes() {
         for name in ["", "a b", "a=b", "a;b", "a\r\nb", "ä"] {
             assert_eq!(
                 TokenCookie::new(name).err(),
@@ -343,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn clearing_names_the_same_cookie() {
+    fn clear_names_the_same_cookie() {
         let cookie = TokenCookie::new("a")
             .unwrap()
             .domain("example.com")

@@ -42,8 +42,8 @@ use crate::verify::{Trust, VerifiedToken, Verifier, VerifyError};
 /// let provider = TrustedIssuer::new("https://id.example.com", keys);
 /// let verifier = IdTokenVerifier::new(provider, "our-client-id");
 /// # let (id_token, nonce) = (key.sign(&serde_json::json!({
-/// #     "iss": "https://id.example.com", "aud": "our-client-id", "sub": "248289761001", "nonce": "n-0S6_WzA2Mj",
-/// #     "iat": 1_700_000_000, "exp": 4_000_000_000_u64
+/// #     "iss": "https://id.example.com", "aud": "our-client-id", "sub": "248289761001",
+/// #     "nonce": "n-0S6_WzA2Mj", "iat": 1_700_000_000, "exp": 4_000_000_000_u64
 /// # })).unwrap(), "n-0S6_WzA2Mj");
 ///
 /// // The nonce that was sent at the start of the login, from the browser's session.

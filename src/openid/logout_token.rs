@@ -46,8 +46,8 @@ use crate::verify::{Trust, VerifiedToken, Verifier};
 /// let verifier = LogoutTokenVerifier::new(provider, "our-client-id");
 /// # let verifier = verifier.clock(ManualClock::at(1_700_000_000));
 /// # let logout_token = key.sign_with(&TokenHeader::new().typ("logout+jwt"), &serde_json::json!({
-/// #     "iss": "https://id.example.com", "aud": "our-client-id", "sub": "248289761001", "sid": "08a5019c",
-/// #     "iat": 1_700_000_000, "exp": 1_700_000_120, "jti": "bWJq",
+/// #     "iss": "https://id.example.com", "aud": "our-client-id", "sub": "248289761001",
+/// #     "sid": "08a5019c", "iat": 1_700_000_000, "exp": 1_700_000_120, "jti": "bWJq",
 /// #     "events": { "http://schemas.openid.net/event/backchannel-logout": {} }
 /// # })).unwrap();
 ///

@@ -10,7 +10,7 @@ use crate::verify::{Trust, VerifiedToken, Verifier, VerifyError, VerifyErrorKind
 pub(super) fn verifier_for(trust: Trust, client_id: String) -> Verifier {
     assert!(
         trust.sole_issuer().is_some(),
-        "`trust` is not exactly one issuer with a name and without audiences"
+        "`trust` is not one issuer by name, without audiences of its own"
     );
     Verifier::new(trust).audience(client_id)
 }

@@ -12,8 +12,10 @@
 //! | [`BackChannelLogout`] | the logout tokens of an OpenID provider |
 //!
 //! ```no_run
-//! use axum::{Router, http::{StatusCode, header::{CACHE_CONTROL, SET_COOKIE}}, routing::{get, post}};
+//! use axum::http::{StatusCode, header::{CACHE_CONTROL, SET_COOKIE}};
+//! use axum::{Router, routing::{get, post}};
 //! use axum::response::{AppendHeaders, IntoResponse};
+//! use serde_json::Value;
 //! use tower_jwt_auth::{Claims, csrf::CsrfLayer, keys::{Algorithm, SigningKey}};
 //! use tower_jwt_auth::routes::SessionRoutes;
 //! use tower_jwt_auth::session::{RefreshKeys, Sessions};
@@ -21,7 +23,8 @@
 //! # async fn check_password(_: &str) -> bool { true }
 //!
 //! # fn app<S: SessionStore>(store: S) -> Result<Router, Box<dyn std::error::Error>> {
-//! let sessions = Sessions::new(store, SigningKey::generate(Algorithm::ES256)?, RefreshKeys::generate()?)
+//! let signing_key = SigningKey::generate(Algorithm::ES256)?;
+//! let sessions = Sessions::new(store, signing_key, RefreshKeys::generate()?)
 //!     .issuer("https://example.com");
 //! let routes = SessionRoutes::new(sessions)?;
 //!
@@ -30,9 +33,11 @@
 //!     move |name: String| async move {
 //!         // Before the password check, so that a concurrent block takes effect.
 //!         let subject = routes.sessions().subject_named(&name);
-//!         let pending = routes.sessions().begin(&subject).await.map_err(IntoResponse::into_response)?;
+//!         let pending = routes.sessions().begin(&subject).await;
+//!         let pending = pending.map_err(IntoResponse::into_response)?;
 //!         if !check_password(&name).await { return Err(StatusCode::FORBIDDEN.into_response()) }
-//!         let tokens = routes.sessions().complete(pending).await.map_err(IntoResponse::into_response)?;
+//!         let tokens = routes.sessions().complete(pending).await;
+//!         let tokens = tokens.map_err(IntoResponse::into_response)?;
 //!         let cookies = routes.cookies().set(&tokens);
 //!         let cookies = cookies.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
 //!         let cookies = AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)));
@@ -41,7 +46,7 @@
 //! };
 //!
 //! let app = Router::new()
-//!     .route("/me", get(async |Claims(claims): Claims<serde_json::Value>| claims["sub"].to_string()))
+//!     .route("/me", get(async |Claims(claims): Claims<Value>| claims["sub"].to_string()))
 //!     .layer(routes.auth_layer())
 //!     .route("/login", post(login).layer(CsrfLayer::new()))
 //!     .route("/refresh", post(routes.refresh()))

@@ -32,7 +32,7 @@ impl<S: SessionStore> Sessions<S> {
     /// For the session of a request, get the `sid` from [`session_of`](Sessions::session_of). A
     /// session of another issuer in the same store is not changed.
     ///
-    /// Do not pass a `sid` from an unverified source: if the store has no such session, it keeps a
+    /// Do not pass a `sid` from an unverified source. If the store has no such session, it keeps a
     /// revocation of the `sid` for a day. For a `sid` from a list use
     /// [`end_session_of`](Sessions::end_session_of).
     ///

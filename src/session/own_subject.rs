@@ -12,8 +12,8 @@ use crate::verify::VerifiedToken;
 
 /// A subject of the same issuer as the [`Sessions`] that made it.
 ///
-/// You need it for every method that acts on a subject. `sub` identifies a subject only together
-/// with `iss` (RFC 7519 §4.1.2): subject `u1` of a partner is not your subject `u1`.
+/// Every method that acts on a subject takes one. The claim `sub` identifies a subject only
+/// together with `iss` (RFC 7519 §4.1.2). Subject `u1` of a partner is not your subject `u1`.
 ///
 /// | you have | call |
 /// | --- | --- |
@@ -95,7 +95,9 @@ impl<S: SessionStore> Sessions<S> {
     /// Use it at login, to end the session that the browser had before:
     ///
     /// ```
-    /// # use tower_jwt_auth::session::{PendingLogin, SessionError, SessionStore, Sessions, TokenPair};
+    /// # use tower_jwt_auth::session::{
+    /// #     PendingLogin, SessionError, SessionStore, Sessions, TokenPair,
+    /// # };
     /// async fn log_in<S: SessionStore>(
     ///     sessions: &Sessions<S>,
     ///     login: PendingLogin,

@@ -121,7 +121,7 @@ const TOKEN_BYTES: usize = MESSAGE_BYTES + 32;
 /// The length of a token in base64url.
 const TOKEN_CHARACTERS: usize = 76;
 
-/// The input of the MAC. The prefix is not the start of a JWS, so no signature of a JWT can pass
+/// The input of the MAC. A JWS never starts with this prefix. So no signature of a JWT can pass
 /// for this MAC, even if the secret also signs JWTs.
 fn mac_input(message: &[u8]) -> Vec<u8> {
     [b"tower-jwt-auth refresh token\0", message].concat()

@@ -109,7 +109,8 @@ impl<S: SessionStore> Sessions<S> {
     ///         let (users, subject) = (users.clone(), subject.to_owned());
     ///         async move {
     ///             let Some(user) = users.find(&subject).await? else { return Ok(None) };
-    ///             Ok::<_, io::Error>(Some(Access { name: user.name, scope: user.scopes.join(" ") }))
+    ///             let scope = user.scopes.join(" ");
+    ///             Ok::<_, io::Error>(Some(Access { name: user.name, scope }))
     ///         }
     ///     })
     /// }
