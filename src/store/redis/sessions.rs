@@ -260,6 +260,8 @@ impl SessionStore for RedisStore {
             Some([_, tag]) => {
                 ticket.acknowledge(bytes(tag).ok_or(RedisStoreError::Reply)?);
                 shared.have_read(&ticket).await?;
+                // The end may have failed for want of replicas, and this be another try.
+                shared.replicated(&answer).await?;
                 Ok(None)
             }
             _ => Err(RedisStoreError::Reply),
