@@ -33,7 +33,8 @@ pub enum RedisStoreError {
     Reply,
     /// Another server, or another process of it, has taken the place of the one whose state was being read.
     Replaced,
-    /// A generation above 2^53 - 1, which the server's scripts cannot count to. Nothing was written.
+    /// A generation above 2^52, from which the server's scripts cannot count on for long. Nothing
+    /// was written.
     OutOfRange,
     /// The crypto back-end failed: no randomness.
     Backend,

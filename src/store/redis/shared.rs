@@ -211,8 +211,9 @@ impl Shared {
     /// How far the stream reaches back at least. A node that was away for longer reads the state anew.
     const RETENTION: Duration = Duration::from_secs(60);
 
-    /// As far as numbers in Lua go on without a gap.
-    pub(super) const MOST: u64 = (1 << 53) - 1;
+    /// The highest generation that a caller may set. Numbers in Lua go on without a gap for twice
+    /// as far: so there is room to raise it.
+    pub(super) const MOST: u64 = 1 << 52;
 
     #[expect(
         clippy::too_many_arguments,
@@ -509,11 +510,10 @@ impl Shared {
 
     fn merge_subject(&self, id: u64, record: &Record) -> Result<(), RedisStoreError> {
         let mark = |kind, until| Mark { id, kind, until };
-        if self.now_in_seconds() < record.until.saturating_add(Self::LEEWAY_SECONDS) {
-            let generation = MarkKind::Generation(record.generation);
-            // First: lifting counts on it.
-            self.merge(&mark(generation, record.until))?;
-        }
+        let generation = MarkKind::Generation(record.generation);
+        // First: lifting counts on it. Even if it is over: should the clock step back, the set
+        // remembers that.
+        self.merge(&mark(generation, record.until))?;
         if record.blocked || record.cutoff > 0 {
             let kind = MarkKind::Block {
                 stands: record.blocked,
