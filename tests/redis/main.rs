@@ -11,6 +11,7 @@
 )]
 
 mod access;
+mod attacks;
 mod edge;
 mod eviction;
 mod faults;

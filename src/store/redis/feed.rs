@@ -186,6 +186,8 @@ async fn read_on(shared: &Shared, link: &Link, mut place: Place) {
                 pause = Pause::default();
                 continue;
             }
+            // There was no room for something. Whether there is now, only the state tells.
+            Ok(Reading::All) if shared.health.is_incomplete() => return,
             Ok(Reading::All) => pause = Pause::default(),
             Ok(Reading::Broken) => return,
             Err(error) => {

@@ -14,7 +14,7 @@ use ::redis::{
 };
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::error::RedisStoreError;
 
@@ -123,8 +123,17 @@ type Outcome = Option<Result<(), RedisStoreError>>;
 /// A connection that is being made. It goes on when those who wait for it give up: where one of several machines is silent, the next is
 /// tried only once that one has had its time.
 struct Attempt {
+    began: Instant,
     task: AbortHandle,
     outcome: watch::Receiver<Outcome>,
+}
+
+impl Attempt {
+    /// Whether its runtime is gone, or stands still: else it would have ended by its own timeout.
+    fn is_dead(&self, patience: Duration) -> bool {
+        let most = patience.saturating_mul(ATTEMPT.saturating_add(1));
+        self.outcome.has_changed().is_err() || self.began.elapsed() > most
+    }
 }
 
 impl Drop for Attempt {
@@ -256,15 +265,15 @@ impl Link {
                 if let Some(connection) = &current.connection {
                     return Ok((current.number, connection.clone()));
                 }
-                let is_over = |attempt: &mut Attempt| attempt.outcome.has_changed().is_err();
-                // That of a runtime that is gone.
-                drop(current.attempt.take_if(is_over));
+                let is_dead = |attempt: &mut Attempt| attempt.is_dead(self.patience);
+                drop(current.attempt.take_if(is_dead));
                 let attempt = current.attempt.get_or_insert_with(|| {
                     let (sender, outcome) = watch::channel(None);
                     let (deployment, current) =
                         (Arc::clone(&deployment.0), Arc::clone(&self.current));
                     let task = attempt(deployment, current, self.patience, sender);
                     Attempt {
+                        began: Instant::now(),
                         task: tokio::spawn(task).abort_handle(),
                         outcome,
                     }

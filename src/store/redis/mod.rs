@@ -83,6 +83,11 @@
 //! - A user whose last logout everywhere is so old that all tokens have expired starts with
 //!   generation 0.
 //!
+//! A session whose end was lost is there again. The nodes write back that it was revoked, and so it
+//! cannot be renewed. Once its access tokens have been dead for a few minutes, that is dropped: a
+//! refresh token that is first tried after that renews the session. A block, or a logout
+//! everywhere, that was written back refuses it for good.
+//!
 //! Keys must not be evicted. The store accepts `maxmemory 0` with any policy, and otherwise only
 //! `maxmemory-policy noeviction`; both are the server's defaults. It reads `INFO memory` with each
 //! heartbeat. Under another policy no node is fresh, and each says why:

@@ -517,10 +517,9 @@ impl Shared {
                 until,
             })
         };
-        if self.now_in_seconds() < record.until.saturating_add(Self::LEEWAY_SECONDS) {
-            // First: lifting counts on it.
-            merge(RevocationKind::Generation(record.generation), record.until)?;
-        }
+        // First, because lifting a block relies on it. Also if it has expired: the set then
+        // remembers the horizon, should the clock step back.
+        merge(RevocationKind::Generation(record.generation), record.until)?;
         if record.blocked || record.cutoff > 0 {
             let block = SubjectBlock {
                 in_force: record.blocked,
