@@ -37,6 +37,17 @@
 //!
 //! # Where to look
 //!
+#![cfg_attr(
+    all(
+        feature = "axum",
+        feature = "embedded",
+        feature = "jwks",
+        feature = "redis",
+        feature = "testing"
+    ),
+    doc = "The [guides] show whole services: cookies, mobile apps, login with a provider, stores, tests, production.\n"
+)]
+//!
 //! | for | see |
 //! | --- | --- |
 //! | keys: secrets, PEM, DER, JWK, JWKS documents | [`keys`] |
@@ -136,6 +147,17 @@ pub mod cookie;
 #[cfg(feature = "axum")]
 mod extract;
 pub mod guard;
+// Documentation only. Its links and examples need these features.
+#[cfg(all(
+    any(doc, doctest),
+    feature = "axum",
+    feature = "embedded",
+    feature = "jwks",
+    feature = "redis",
+    feature = "testing"
+))]
+#[cfg_attr(docsrs, doc(auto_cfg = false))]
+pub mod guides;
 mod json;
 pub mod keys;
 pub mod middleware;

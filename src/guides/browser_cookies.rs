@@ -1,0 +1,217 @@
+//! Cookies for a browser app: on one origin, on two subdomains, and why not on two sites.
+//!
+//! A cookie with `HttpOnly` keeps the token out of reach of scripts. The price is cross-site
+//! request forgery: a page of another site can make the browser send the cookie. The layer
+//! therefore checks where each request with a cookie comes from.
+//!
+//! | page | API | what you need |
+//! | --- | --- | --- |
+//! | `https://example.com` | the same origin | nothing more: [`SessionRoutes::new`](crate::routes::SessionRoutes::new) |
+//! | `https://app.example.com` | `https://api.example.com` | `trusted_origin`, and CORS with credentials |
+//! | `https://app.example.com` | `https://api.example.net` | no cookie works: use bearer tokens, or a proxy |
+//!
+//! # Which requests pass
+//!
+//! | a request with the cookie | from your origin | from a trusted origin | from any other page |
+//! | --- | --- | --- | --- |
+//! | `GET`, `HEAD`, `OPTIONS` | passes | passes | passes, if the browser sends the cookie |
+//! | `POST` and other methods | passes | passes | 403 |
+//! | a WebSocket | passes | passes | 403 |
+//!
+//! So a `GET` must not change anything. A request with `Authorization` and no cookie always passes.
+//! [`csrf`](crate::csrf) has the exact rules.
+//!
+//! Routes that set a cookie before anyone is logged in need the same check: put
+//! [`CsrfLayer`](crate::csrf::CsrfLayer) on the login. Otherwise another site could log its visitor
+//! in to the attacker's account.
+//!
+//! # One origin
+//!
+//! [`SessionCookies`](crate::routes::SessionCookies) uses two cookies. `__Host-access` holds the
+//! access token for 5 minutes, `__Host-refresh` the refresh token. The page calls `POST /refresh`
+//! when it gets a 401, and then repeats its request.
+//!
+//! ```
+//! use std::error::Error;
+//! use axum::extract::State;
+//! use axum::http::{StatusCode, header::{CACHE_CONTROL, SET_COOKIE}};
+//! use axum::response::{AppendHeaders, IntoResponse, Response};
+//! use axum::routing::{get, post};
+//! use axum::{Json, Router};
+//! use serde::Deserialize;
+//! use tower_jwt_auth::VerifiedToken;
+//! use tower_jwt_auth::csrf::CsrfLayer;
+//! use tower_jwt_auth::keys::{Algorithm, SigningKey};
+//! use tower_jwt_auth::routes::SessionRoutes;
+//! use tower_jwt_auth::session::{RefreshKeys, Sessions};
+//! use tower_jwt_auth::store::MemoryStore;
+//!
+//! type Routes = SessionRoutes<MemoryStore>;
+//!
+//! #[derive(Deserialize)]
+//! struct Credentials { name: String, password: String }
+//!
+//! async fn login(
+//!     State(routes): State<Routes>,
+//!     Json(form): Json<Credentials>,
+//! ) -> Result<Response, Response> {
+//!     let sessions = routes.sessions();
+//!     // Before the password check: if the user is blocked meanwhile, the login fails.
+//!     let pending = sessions.begin(&sessions.subject_named(&form.name)).await;
+//!     // Compare with the password hash of your user database.
+//!     if form.password != "correct horse" {
+//!         return Err(StatusCode::FORBIDDEN.into_response());
+//!     }
+//!     // Only now, so that nobody learns who is blocked without the password.
+//!     let pending = pending.map_err(IntoResponse::into_response)?;
+//!     let tokens = sessions.complete(pending).await.map_err(IntoResponse::into_response)?;
+//!     let cookies = routes.cookies().set(&tokens);
+//!     let cookies = cookies.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
+//!     let cookies = AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)));
+//!     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")], cookies).into_response())
+//! }
+//!
+//! async fn me(token: VerifiedToken) -> String {
+//!     token.subject().unwrap_or_default().to_owned()
+//! }
+//!
+//! fn app() -> Result<Router, Box<dyn Error>> {
+//!     let key = SigningKey::generate(Algorithm::ES256)?;
+//!     let sessions = Sessions::new(MemoryStore::new(), key, RefreshKeys::generate()?)
+//!         .issuer("https://example.com");
+//!     let routes = SessionRoutes::new(sessions)?;
+//!     Ok(Router::new()
+//!         .route("/me", get(me))
+//!         .layer(routes.auth_layer())
+//!         .route("/login", post(login).layer(CsrfLayer::new()))
+//!         .route("/refresh", post(routes.refresh()))
+//!         .route("/logout", post(routes.logout()))
+//!         .with_state(routes))
+//! }
+//! # use axum::{body::Body, http::Request};
+//! # use tower::ServiceExt;
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! # let app = app().unwrap();
+//! # let body = r#"{"name":"alice","password":"correct horse"}"#;
+//! # let login = |site| Request::post("/login").header("Content-Type", "application/json")
+//! #     .header("Sec-Fetch-Site", site).body(Body::from(body)).unwrap();
+//! # let refused = app.clone().oneshot(login("cross-site")).await.unwrap();
+//! # assert_eq!(refused.status(), 403);
+//! # let answer = app.clone().oneshot(login("same-origin")).await.unwrap();
+//! # assert_eq!(answer.status(), 204);
+//! # let cookies = answer.headers().get_all(SET_COOKIE).iter()
+//! #     .map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap());
+//! # let cookies = cookies.collect::<Vec<_>>().join("; ");
+//! # let me = Request::get("/me").header("Cookie", &cookies).body(Body::empty()).unwrap();
+//! # assert_eq!(app.clone().oneshot(me).await.unwrap().status(), 200);
+//! # let logout = Request::post("/logout").header("Cookie", &cookies)
+//! #     .header("Sec-Fetch-Site", "same-origin").body(Body::empty()).unwrap();
+//! # assert_eq!(app.oneshot(logout).await.unwrap().status(), 204);
+//! # }
+//! ```
+//!
+//! The example `web_login` is the same with a page, a list of sessions and an event log.
+//!
+//! # Two subdomains
+//!
+//! `app.example.com` and `api.example.com` are two origins of one site. The browser sends the
+//! cookies of the API, `SameSite=Strict` ones too, if the page asks with
+//! `fetch(url, { credentials: "include" })`. Two settings let it through:
+//!
+//! - `trusted_origin` on [`SessionRoutes`](crate::routes::SessionRoutes), and on the `CsrfLayer` of
+//!   the login. It permits requests that change something.
+//! - `CorsLayer` with credentials. It lets the script read the answer. It must name the origin: the
+//!   wildcard `*` is not allowed with credentials.
+//!
+//! ```
+//! use axum::http::header::CONTENT_TYPE;
+//! use axum::http::{HeaderValue, Method};
+//! use axum::{Router, routing::post};
+//! use tower_http::cors::CorsLayer;
+//! use tower_jwt_auth::routes::SessionRoutes;
+//! use tower_jwt_auth::session::SessionStore;
+//!
+//! const PAGE: &str = "https://app.example.com";
+//!
+//! fn app<S: SessionStore>(routes: SessionRoutes<S>) -> Router {
+//!     let routes = routes.trusted_origin(PAGE);
+//!     let cors = CorsLayer::new()
+//!         .allow_origin(HeaderValue::from_static(PAGE))
+//!         .allow_credentials(true)
+//!         .allow_methods([Method::GET, Method::POST])
+//!         .allow_headers([CONTENT_TYPE]);
+//!     Router::new()
+//!         .route("/notes", post(async || "saved"))
+//!         .layer(routes.auth_layer())
+//!         .route("/refresh", post(routes.refresh()))
+//!         .route("/logout", post(routes.logout()))
+//!         // Added last, so it is outermost: preflights and refusals get its headers too.
+//!         .layer(cors)
+//! }
+//! # use axum::{body::Body, http::Request};
+//! # use tower::ServiceExt;
+//! # use tower_jwt_auth::{keys::{Algorithm, SigningKey}, session::{RefreshKeys, Sessions}};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! # let key = SigningKey::generate(Algorithm::ES256).unwrap();
+//! # let store = tower_jwt_auth::store::MemoryStore::new();
+//! # let sessions = Sessions::new(store, key, RefreshKeys::generate().unwrap()).issuer("api");
+//! # let tokens = sessions.login(&sessions.subject_named("alice")).await.unwrap();
+//! # let app = app(SessionRoutes::new(sessions).unwrap());
+//! # let ask = async |method: Method, origin: &str| {
+//! #     let request = Request::builder().method(method).uri("/notes").header("Origin", origin)
+//! #         .header("Sec-Fetch-Site", "same-site")
+//! #         .header("Access-Control-Request-Method", "POST")
+//! #         .header("Cookie", format!("__Host-access={}", tokens.access_token));
+//! #     app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+//! # };
+//! # assert_eq!(ask(Method::POST, PAGE).await.status(), 200);
+//! # assert_eq!(ask(Method::POST, "https://evil.example.com").await.status(), 403);
+//! # let preflight = ask(Method::OPTIONS, PAGE).await;
+//! # assert_eq!(preflight.status(), 200);
+//! # assert_eq!(preflight.headers()["access-control-allow-credentials"], "true");
+//! # }
+//! ```
+//!
+//! Keep the `__Host-` prefix. Then only the API's own host can set the cookies. Do not set
+//! `Domain`: every subdomain could read and replace the cookies, a forgotten one too.
+//!
+//! # Two sites
+//!
+//! A page on `example.com` cannot use cookies of `example.net`. Browsers withhold `SameSite=Lax`
+//! and `Strict` cookies from `fetch` to another site, and more and more block `SameSite=None`
+//! cookies as well. This crate does not set `SameSite=None`. Choose one of these:
+//!
+//! | way | effort |
+//! | --- | --- |
+//! | give the API a name on the page's site, such as `api.example.com` | a DNS entry and a certificate |
+//! | let the page's server forward `/api` to the API | one origin, no CORS |
+//! | bearer tokens in the script's memory | any script on the page can read them; see below |
+//!
+//! With bearer tokens the layer reads `Authorization` alone, and CORS needs no credentials:
+//!
+//! ```
+//! use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+//! use axum::http::{HeaderValue, Method};
+//! use axum::{Router, routing::get};
+//! use tower_http::cors::CorsLayer;
+//! use tower_jwt_auth::JwtAuthLayer;
+//! # let key = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32]).unwrap();
+//!
+//! let app: Router = Router::new()
+//!     .route("/notes", get(async || "notes"))
+//!     .layer(JwtAuthLayer::new(key).issuer("https://api.example.net"))
+//!     .layer(
+//!         CorsLayer::new()
+//!             .allow_origin(HeaderValue::from_static("https://app.example.com"))
+//!             .allow_methods([Method::GET, Method::POST])
+//!             .allow_headers([AUTHORIZATION, CONTENT_TYPE]),
+//!     );
+//! ```
+//!
+//! The handlers for such tokens are in
+//! [mobile and machine clients](super::mobile_and_machine_clients).
+//!
+//! # On your own machine
+//!
+//! Chrome and Firefox accept `Secure` cookies from `http://localhost`, Safari does not. For Safari
+//! use [`insecure_for_localhost`](crate::routes::SessionCookies::insecure_for_localhost).

@@ -1,0 +1,33 @@
+//! Guides: one page for each task, with code that compiles.
+//!
+//! | I want to … | guide |
+//! | --- | --- |
+//! | decide where sessions and revocations live | [`choosing_a_store`] |
+//! | log users in to a browser app with cookies | [`browser_cookies`] |
+//! | serve mobile apps, or other services | [`mobile_and_machine_clients`] |
+//! | let users log in with Google, Keycloak or another provider | [`social_login`] |
+//! | protect a WebSocket | [`websockets`] |
+//! | protect a gRPC service | [`grpc`] |
+//! | count refusals, and see the user in traces | [`observability`] |
+//! | test my service | [`testing_your_service`] |
+//! | replace `jsonwebtoken`, `jwt-authorizer` or `axum-login` | [`migrating`] |
+//! | go live | [`production`] |
+//! | put layers in the right order, or understand a type error | [`layers`] |
+//!
+//! New here? The [front page](crate) shows a protected route in 10 lines. `cargo run --example
+//! quickstart` runs a login, and prints lines for `curl`.
+//!
+//! The code of each guide uses the features it needs. This module is documentation alone: it holds
+//! no items, and exists only while documentation of all features is built.
+
+pub mod browser_cookies;
+pub mod choosing_a_store;
+pub mod grpc;
+pub mod layers;
+pub mod migrating;
+pub mod mobile_and_machine_clients;
+pub mod observability;
+pub mod production;
+pub mod social_login;
+pub mod testing_your_service;
+pub mod websockets;

@@ -1,0 +1,131 @@
+//! A checklist before your service meets its users.
+//!
+//! # Tokens
+//!
+//! - [ ] The layer names an issuer and an audience. Two services with one key then do not accept
+//!   each other's tokens.
+//! - [ ] Access tokens live minutes. 5 is the default of [`Sessions`](crate::session::Sessions).
+//! - [ ] Claims hold identifiers, no secrets: everyone who has a token can read it.
+//! - [ ] If the issuer writes `at+jwt`, the layer requires it with
+//!   [`typ`](crate::JwtAuthLayer::typ).
+//!
+//! # Keys
+//!
+//! - [ ] Secrets come from the configuration, never from the source code. `generate` is for tests:
+//!   each node and each restart has another key.
+//! - [ ] The signing key, [`RefreshKeys`](crate::session::RefreshKeys) and the secret of
+//!   [`RedisStoreOptions`](crate::store::RedisStoreOptions) are three different secrets, and the same
+//!   on all nodes.
+//! - [ ] Prefer ES256 or EdDSA if another service verifies your tokens: it needs the public key
+//!   alone.
+//! - [ ] Keys have a `kid`, and you have rotated one on a test system. Order: publish the new key,
+//!   wait for [`JwksRoute::DEFAULT_MAX_AGE`](crate::routes::JwksRoute::DEFAULT_MAX_AGE), sign with
+//!   it, keep the old one until its last token has expired. See
+//!   [`SigningKeySet`](crate::keys::SigningKeySet).
+//! - [ ] A leaked signing key is removed from every verifier at once. That ends all access tokens;
+//!   the sessions go on.
+//!
+//! # Revocation
+//!
+//! - [ ] Every layer has the store: a layer without one accepts logged-out tokens until they
+//!   expire.
+//! - [ ] You chose what happens while the store is down
+//!   ([`FailurePolicy`](crate::revocation::FailurePolicy)). The default answers 503.
+//! - [ ] Admins can call [`block`](crate::session::Sessions::block) and
+//!   [`logout_everywhere`](crate::session::Sessions::logout_everywhere), and know how.
+//! - [ ] The store fits the deployment: see [choosing a store](super::choosing_a_store). With
+//!   Redis: `appendonly yes`, `maxmemory-policy noeviction`, an ACL, TLS, and a start that waits
+//!   for [`ready`](crate::store::RedisStore::ready).
+//!
+//! # Browsers
+//!
+//! - [ ] Everything is served by HTTPS, with `Strict-Transport-Security`.
+//! - [ ] Cookies have the prefix `__Host-`, as by default.
+//! - [ ] The login has a [`CsrfLayer`](crate::csrf::CsrfLayer), and `GET` changes nothing.
+//! - [ ] Trusted origins and CORS list the same few origins. None comes from the request.
+//! - [ ] Pages have a `Content-Security-Policy`. A script of an attacker cannot read the cookie,
+//!   but can use it.
+//!
+//! # Network
+//!
+//! - [ ] The proxy passes `Host`, `Origin`, `Sec-Fetch-Site` and `Authorization` unchanged.
+//! - [ ] The proxy does not log `Authorization`, `Cookie` and `Set-Cookie`.
+//! - [ ] If nginx caches, `proxy_no_cache` and `proxy_cache_bypass` are set
+//!   ([why](crate::middleware#shared-caches)).
+//! - [ ] Clocks are synchronized. The leeway is 30 seconds.
+//! - [ ] The login and `/refresh` have a rate limit: by address and by account. This crate has
+//!   none.
+//!
+//! # Operations
+//!
+//! - [ ] You count refusals by kind, and alert on `unavailable`, `misconfigured`, `missing_layer`
+//!   and on stolen refresh tokens: see [observability](super::observability).
+//! - [ ] A test asks every route without a token and expects 401, so that no new route is
+//!   forgotten: see below.
+//! - [ ] You have restarted the store under load on a test system.
+//!
+//! # Settings in one place
+//!
+//! The service does not start with a missing or weak secret. Its test asks every route without a
+//! token.
+//!
+//! ```
+//! use std::{error::Error, time::Duration};
+//! use axum::{Router, routing::{get, post}};
+//! use tower_jwt_auth::keys::{Algorithm, SigningKey, SigningKeySet, VerifyingKey};
+//! use tower_jwt_auth::routes::{JwksRoute, SessionRoutes};
+//! use tower_jwt_auth::session::{RefreshKeys, SessionStore, Sessions};
+//!
+//! const OPEN: [&str; 3] = ["/.well-known/jwks.json", "/refresh", "/logout"];
+//! const PROTECTED: [&str; 2] = ["/notes", "/users"];
+//!
+//! struct Secrets {
+//!     signing_key_pem: String,
+//!     /// The public key before it, for as long as its tokens live.
+//!     previous_key_pem: Option<String>,
+//!     refresh_secret: String,
+//!     previous_refresh_secret: Option<String>,
+//! }
+//!
+//! fn app<S: SessionStore>(store: S, secrets: &Secrets) -> Result<Router, Box<dyn Error>> {
+//!     let current = SigningKey::from_pem(Algorithm::ES256, &secrets.signing_key_pem)?;
+//!     let previous = match &secrets.previous_key_pem {
+//!         Some(pem) => vec![VerifyingKey::from_pem(Algorithm::ES256, pem)?.with_key_id("2025")],
+//!         None => Vec::new(),
+//!     };
+//!     let keys = SigningKeySet::new(current.with_key_id("2026"), previous)?;
+//!     let mut refresh_keys = RefreshKeys::new(&secrets.refresh_secret)?;
+//!     if let Some(previous) = &secrets.previous_refresh_secret {
+//!         refresh_keys = refresh_keys.previous(previous)?;
+//!     }
+//!     let jwks = JwksRoute::new(keys.verifying_keys());
+//!     let sessions = Sessions::new(store, keys, refresh_keys)
+//!         .issuer("https://api.example.com")
+//!         .audience("https://api.example.com")
+//!         .idle_lifetime(Duration::from_secs(7 * 24 * 60 * 60));
+//!     let routes = SessionRoutes::new(sessions)?.trusted_origin("https://app.example.com");
+//!     Ok(Router::new()
+//!         .route("/notes", get(async || "notes"))
+//!         .route("/users", get(async || "users"))
+//!         .layer(routes.auth_layer())
+//!         .route("/.well-known/jwks.json", get(jwks.handler()))
+//!         .route("/refresh", post(routes.refresh()))
+//!         .route("/logout", post(routes.logout())))
+//! }
+//! # use axum::{body::Body, http::Request};
+//! # use tower::ServiceExt;
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! # let pem = rcgen::KeyPair::generate().unwrap().serialize_pem();
+//! # let secrets = Secrets { signing_key_pem: pem, previous_key_pem: None,
+//! #     refresh_secret: "x".repeat(32), previous_refresh_secret: Some("y".repeat(32)) };
+//! # let app = app(tower_jwt_auth::store::MemoryStore::new(), &secrets).unwrap();
+//! // In a test:
+//! for path in PROTECTED {
+//!     let request = Request::get(path).body(Body::empty()).unwrap();
+//!     let response = app.clone().oneshot(request).await.unwrap();
+//!     assert_eq!(response.status(), 401, "{path}");
+//! }
+//! # let request = Request::get(OPEN[0]).body(Body::empty()).unwrap();
+//! # assert_eq!(app.oneshot(request).await.unwrap().status(), 200);
+//! # }
+//! ```

@@ -1,0 +1,141 @@
+//! Testing a service: tokens, time and failing stores, with feature `testing` and without.
+//!
+//! | you test | with feature `testing` | without |
+//! | --- | --- | --- |
+//! | a request of a user | [`TestIssuer::token`](crate::testing::TestIssuer::token) | [`SigningKey::sign`](crate::keys::SigningKey::sign) |
+//! | an expired token | [`TestIssuer::expire`](crate::testing::TestIssuer::expire) | [`ManualClock`](crate::clock::ManualClock) |
+//! | a store that fails or hangs | [`FailingStore`](crate::testing::FailingStore) | [`store_fn`](crate::revocation::store_fn) |
+//! | your own store of sessions | [`session_store_contract`](crate::testing::session_store_contract) | |
+//!
+//! In both cases the service takes its layer as an argument. The tests pass one that trusts a test
+//! key, and `main` passes the real one.
+//!
+//! # With the feature
+//!
+//! ```toml
+//! [dev-dependencies]
+//! tower-jwt-auth = { version = "0.1", features = ["testing"] }
+//! tower = { version = "0.5", features = ["util"] }
+//! tokio = { version = "1", features = ["macros", "rt", "test-util"] }
+//! ```
+//!
+//! ```
+//! use axum::body::Body;
+//! use axum::http::{Request, StatusCode};
+//! use axum::{Router, routing::get};
+//! use tower::ServiceExt;
+//! use tower_jwt_auth::middleware::ProblemJson;
+//! use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
+//! use tower_jwt_auth::store::MemoryStore;
+//! use tower_jwt_auth::testing::{FailingStore, TestIssuer, TestToken};
+//! use tower_jwt_auth::{JwtAuthLayer, Require};
+//!
+//! /// The service. `V` lets a test choose the revocation store.
+//! fn app<V: RevocationStore>(auth: JwtAuthLayer<ProblemJson, V>) -> Router {
+//!     let read = get(async || "notes").layer(Require::scope("notes:read"));
+//!     Router::new().route("/notes", read).layer(auth)
+//! }
+//!
+//! async fn status(app: &Router, token: TestToken) -> StatusCode {
+//!     let request = Request::get("/notes").header("Authorization", token.bearer());
+//!     let request = request.body(Body::empty()).unwrap();
+//!     app.clone().oneshot(request).await.unwrap().status()
+//! }
+//!
+//! // #[tokio::test]
+//! async fn scopes_are_checked() {
+//!     let issuer = TestIssuer::new();
+//!     let app = app(issuer.layer());
+//!     let alice = issuer.token("alice").claim("scope", "notes:read");
+//!     assert_eq!(status(&app, alice).await, StatusCode::OK);
+//!     assert_eq!(status(&app, issuer.token("bob")).await, StatusCode::FORBIDDEN);
+//! }
+//!
+//! // #[tokio::test]
+//! async fn tokens_expire() {
+//!     let issuer = TestIssuer::new();
+//!     let app = app(issuer.layer());
+//!     let alice = issuer.token("alice").claim("scope", "notes:read");
+//!     issuer.expire(); // Moves the clock. Nothing sleeps.
+//!     assert_eq!(status(&app, alice).await, StatusCode::UNAUTHORIZED);
+//! }
+//!
+//! // #[tokio::test(start_paused = true)]
+//! async fn an_outage_is_no_logout() {
+//!     let issuer = TestIssuer::new();
+//!     // The store needs the issuer's clock too.
+//!     let store = FailingStore::new(MemoryStore::with_clock(issuer.clock().clone()));
+//!     let app = app(issuer.layer().revocation(store.clone()));
+//!     let alice = || issuer.token("alice").claim("scope", "notes:read");
+//!
+//!     store.fail();
+//!     assert_eq!(status(&app, alice()).await, StatusCode::SERVICE_UNAVAILABLE);
+//!     store.hang(); // Until the layer's deadline, which passes at once with the paused clock.
+//!     assert_eq!(status(&app, alice()).await, StatusCode::SERVICE_UNAVAILABLE);
+//!     store.heal();
+//!
+//!     let stolen = alice();
+//!     let token = issuer.verify(&stolen.clone().sign());
+//!     let revocation = Revocation::of_token(&TokenIdentity::from(&token)).unwrap();
+//!     store.store().revoke(&revocation).unwrap();
+//!     assert_eq!(status(&app, stolen).await, StatusCode::UNAUTHORIZED);
+//!     assert_eq!(status(&app, alice()).await, StatusCode::OK);
+//! }
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+//! #     scopes_are_checked().await;
+//! #     tokens_expire().await;
+//! #     an_outage_is_no_logout().await;
+//! # }
+//! ```
+//!
+//! # Without the feature
+//!
+//! The same with the crate's ordinary parts: a key, a clock that you move, and a store as a
+//! closure.
+//!
+//! ```
+//! use std::io;
+//! use std::time::{Duration, SystemTime};
+//! use axum::body::Body;
+//! use axum::http::{Request, StatusCode};
+//! use axum::{Router, routing::get};
+//! use tower::ServiceExt;
+//! use tower_jwt_auth::{JwtAuthLayer, Verifier};
+//! use tower_jwt_auth::claims::RegisteredClaims;
+//! use tower_jwt_auth::clock::{Clock, ManualClock};
+//! use tower_jwt_auth::keys::{Algorithm, SigningKey};
+//! use tower_jwt_auth::revocation::store_fn;
+//!
+//! const LIFETIME: Duration = Duration::from_secs(300);
+//!
+//! async fn status(app: &Router, token: &str) -> StatusCode {
+//!     let request = Request::get("/me").header("Authorization", format!("Bearer {token}"));
+//!     let request = request.body(Body::empty()).unwrap();
+//!     app.clone().oneshot(request).await.unwrap().status()
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let key = SigningKey::generate(Algorithm::HS256)?;
+//! let clock = ManualClock::at(2_000_000_000);
+//! let auth = JwtAuthLayer::new(key.verifying_key()).clock(clock.clone());
+//! let claims = RegisteredClaims::valid_for(LIFETIME, clock.now()).subject("alice").token_id("1");
+//! let token = key.sign(&claims)?;
+//!
+//! let route = || Router::new().route("/me", get(async || "hello"));
+//! let failing = store_fn(|_| async { Err(io::Error::other("down")) });
+//! let app = route().layer(auth.clone().revocation(failing));
+//! assert_eq!(status(&app, &token).await, StatusCode::SERVICE_UNAVAILABLE);
+//!
+//! let app = route().layer(auth);
+//! assert_eq!(status(&app, &token).await, StatusCode::OK);
+//! clock.advance(LIFETIME + Verifier::DEFAULT_LEEWAY);
+//! assert_eq!(status(&app, &token).await, StatusCode::UNAUTHORIZED);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Cookies in tests
+//!
+//! A request with a cookie and a method such as `POST` needs `Sec-Fetch-Site: same-origin`, as a
+//! browser sends it. Without it the answer is 403.

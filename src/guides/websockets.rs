@@ -1,0 +1,141 @@
+//! Protecting a WebSocket, and closing it when its token expires or is revoked.
+//!
+//! A WebSocket begins as a `GET` request, so the layer authenticates it like any other. Two things
+//! differ:
+//!
+//! - A browser script cannot set `Authorization` for it. The token comes by cookie, or as a
+//!   subprotocol.
+//! - It stays open. The layer checked the token once, when the connection began. Your handler must
+//!   close it when the token expires.
+//!
+//! | client | the token is in | protection against other sites |
+//! | --- | --- | --- |
+//! | a browser, with the session's cookies | the cookie `__Host-access` | the layer checks `Origin`, for this `GET` too |
+//! | a browser, with the token in a script | `Sec-WebSocket-Protocol` | not needed: only your script knows the token |
+//! | anything else | `Authorization` | not needed |
+//!
+//! Do not put the token into the query: URLs end up in logs (RFC 9700 §4.3.2).
+//!
+//! ```
+//! use std::borrow::Cow;
+//! use std::time::{Duration, SystemTime};
+//! use axum::extract::State;
+//! use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+//! use axum::response::Response;
+//! use axum::{Router, routing::get};
+//! use tokio::time::{Instant, interval, sleep_until};
+//! use tower_jwt_auth::keys::VerifyingKey;
+//! use tower_jwt_auth::revocation::{RevocationStore, TokenIdentity};
+//! use tower_jwt_auth::store::MemoryStore;
+//! use tower_jwt_auth::{JwtAuthLayer, TokenSource, VerifiedToken};
+//!
+//! /// The script opens it by `new WebSocket(url, ["chat", "access-token." + token])`.
+//! fn subprotocol() -> TokenSource {
+//!     TokenSource::custom(|request| {
+//!         let protocols = request.headers.get("sec-websocket-protocol")?.to_str().ok()?;
+//!         let mut protocols = protocols.split(',').map(str::trim);
+//!         let token = protocols.find_map(|name| name.strip_prefix("access-token."))?;
+//!         Some(Cow::Owned(token.to_owned()))
+//!     })
+//! }
+//!
+//! async fn chat(
+//!     upgrade: WebSocketUpgrade,
+//!     token: VerifiedToken,
+//!     State(store): State<MemoryStore>,
+//! ) -> Response {
+//!     upgrade
+//!         // The server names this one, so the token is not sent back.
+//!         .protocols(["chat"])
+//!         .on_upgrade(move |socket| talk(socket, token, store))
+//! }
+//!
+//! async fn talk(mut socket: WebSocket, token: VerifiedToken, store: MemoryStore) {
+//!     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+//!     let left = token.expires_at().since_epoch().saturating_sub(now.unwrap_or_default());
+//!     let expiry = Instant::now() + left;
+//!     let mut check = interval(Duration::from_secs(10));
+//!     let reason = loop {
+//!         tokio::select! {
+//!             () = sleep_until(expiry) => break "expired",
+//!             _ = check.tick() => match store.is_revoked(&TokenIdentity::from(&token)).await {
+//!                 Ok(false) => {}
+//!                 Ok(true) => break "revoked",
+//!                 // The layer answers 503 in this case.
+//!                 Err(_) => break "unavailable",
+//!             },
+//!             message = socket.recv() => match message {
+//!                 Some(Ok(Message::Text(text))) => {
+//!                     let name = token.subject().unwrap_or_default();
+//!                     let answer = Message::text(format!("{name}: {text}"));
+//!                     if socket.send(answer).await.is_err() { return }
+//!                 }
+//!                 Some(Ok(_)) => {}
+//!                 Some(Err(_)) | None => return,
+//!             },
+//!         }
+//!     };
+//!     let frame = CloseFrame { code: close_code::POLICY, reason: reason.into() };
+//!     // The client may be gone.
+//!     let _ = socket.send(Message::Close(Some(frame))).await;
+//! }
+//!
+//! fn app(key: VerifyingKey, store: MemoryStore) -> Router {
+//!     let auth = JwtAuthLayer::new(key)
+//!         .sources([TokenSource::bearer(), subprotocol(), TokenSource::cookie("__Host-access")])
+//!         .revocation(store.clone());
+//!     Router::new().route("/chat", get(chat)).layer(auth).with_state(store)
+//! }
+//! # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let key = tower_jwt_auth::keys::SigningKey::generate(tower_jwt_auth::keys::Algorithm::HS256)?;
+//! # let soon = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs() + 1;
+//! # let token = key.sign(&serde_json::json!({ "sub": "alice", "jti": "1", "exp": soon }))?;
+//! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! # let address = listener.local_addr()?;
+//! # let app = app(key.verifying_key(), MemoryStore::new());
+//! # let server = tokio::spawn(async move { axum::serve(listener, app).await });
+//! # let open = async |headers: String| {
+//! #     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+//! #     let request = format!("GET /chat HTTP/1.1\r\nHost: api.example.com\r\n\
+//! #         Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+//! #         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n\r\n");
+//! #     stream.write_all(request.as_bytes()).await.unwrap();
+//! #     let mut buffer = [0; 2000];
+//! #     let length = stream.read(&mut buffer).await.unwrap();
+//! #     (stream, String::from_utf8_lossy(&buffer[..length]).into_owned())
+//! # };
+//! # let cookie = format!("Cookie: __Host-access={token}");
+//! # let (_, answer) = open(format!("{cookie}\r\nOrigin: https://evil.example")).await;
+//! # assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+//! # let (_, answer) = open(format!("{cookie}\r\nOrigin: https://api.example.com")).await;
+//! # assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+//! # let (_, answer) = open("Origin: https://api.example.com".to_owned()).await;
+//! # assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+//! # let protocol = format!("Sec-WebSocket-Protocol: chat, access-token.{token}");
+//! # let (mut stream, answer) = open(protocol).await;
+//! # assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+//! # assert!(answer.contains("sec-websocket-protocol: chat\r\n"), "{answer}");
+//! # let mut frame = Vec::new();
+//! # let read = stream.read_to_end(&mut frame);
+//! # let _ = tokio::time::timeout(Duration::from_secs(3), read).await;
+//! # assert!(frame.ends_with(b"expired"), "{frame:?}");
+//! # server.abort();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The client sees close code 1008, renews its token by `POST /refresh`, and opens a new
+//! connection. It should do so a little before the expiry, to lose no message.
+//!
+//! A page of another origin needs `trusted_origin`, as in [browser
+//! cookies](super::browser_cookies). CORS does not apply to WebSockets: no preflight is sent, and
+//! only the check of `Origin` protects the cookie.
+//!
+//! # Limits of the checks
+//!
+//! - The interval decides how long a revoked token keeps its connection: 10 seconds here. The
+//!   stores of this crate answer from memory, so checking more often costs little.
+//! - If a connection may outlive its token, because the client sends a new one as a message, verify
+//!   that with a [`Verifier`](crate::Verifier). Compare the subjects.
