@@ -43,7 +43,8 @@
         feature = "redis",
         feature = "testing"
     ),
-    doc = "The [guides] show whole services: cookies, mobile apps, login with a provider, stores, tests, production.\n"
+    doc = "The [guides] show whole services: cookies, mobile apps, login with a provider, stores,\n\
+           tests, production.\n"
 )]
 //!
 //! | for | see |
@@ -142,7 +143,7 @@ pub mod cookie;
 #[cfg(feature = "axum")]
 mod extract;
 pub mod guard;
-/// Documentation alone, whose links and examples need these features.
+// Documentation alone, whose links and examples need these features.
 #[cfg(all(
     any(doc, doctest),
     feature = "axum",
