@@ -45,7 +45,8 @@
         feature = "redis",
         feature = "testing"
     ),
-    doc = "The [guides] show whole services: cookies, mobile apps, login with a provider, stores, tests, production.\n"
+    doc = "The [guides] show whole services: cookies, mobile apps, login with a provider, stores,\n\
+           tests, production.\n"
 )]
 //!
 //! | for | see |

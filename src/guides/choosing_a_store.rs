@@ -28,9 +28,10 @@
 //!
 #![doc = include_str!("../../docs/pictures/store_file.svg")]
 //!
-//! The store acknowledges a change once it is on disk. The file is locked: a second process cannot
-//! open it. During a deployment the new process must wait until the old one has closed the file.
-//! Look-ups read memory, so a slow disk delays logins and renewals, never other requests.
+//! The store acknowledges a change once it is on disk. The file is locked: a second process gets
+//! [`InUse`](crate::store::EmbeddedStoreError::InUse). During a deployment the new process must
+//! wait until the old one has closed the file. Look-ups read memory, so a slow disk delays logins
+//! and renewals, never other requests.
 //!
 //! # In Redis
 //!

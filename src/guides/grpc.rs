@@ -110,7 +110,8 @@
 //! ```
 //!
 //! - `Server::layer` guards every service of the server, reflection and health checks too. To leave
-//!   some open, wrap single services: `ServiceBuilder::new().layer(auth).service(server)`.
+//!   some open, wrap single services: `add_service(auth.named_layer(server))`, by
+//!   `tonic::service::LayerExt`.
 //! - A guard for one method reads the path: `Require` sees the token alone. Check the scope in the
 //!   method, as above with the subject.
 //! - tonic's interceptors run inside the layer, so they find the token in the extensions.

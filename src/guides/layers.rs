@@ -87,6 +87,79 @@
 //! | a layer that changes the body, inside `JwtAuthLayer` in one `ServiceBuilder` | "`ProblemJson` cannot answer with a body of type …" |
 //! | `.layer(auth)` on the whole router | 401 instead of 404 for unknown paths; `route_layer` avoids it |
 //!
-//! For the body: `TraceLayer` and compression wrap it. Put them outside, as above.
+//! # "Type annotations needed"
 //!
+//! Two layers on one `MethodRouter` do not compile:
 //!
+//! ```text
+//! Router::new().route("/me", get(me).layer(Require::scope("profile")).layer(auth))
+//! ```
+//!
+//! ```text
+//! error[E0283]: type annotations needed
+//!   |
+//! 6 |     get(me).layer(Require::scope("profile")).layer(auth),
+//!   |             ^^^^^ cannot infer type of the type parameter `NewError` declared on the
+//!   |                   method `layer`
+//!   |
+//!   = note: multiple `impl`s satisfying `_: From<Infallible>` found in the following crates:
+//!           `core`, `der`, `http`, `time`
+//!   = note: required for `Infallible` to implement `Into<_>`
+//! ```
+//!
+//! `MethodRouter::layer` can change the error type, and nothing says what it is between the two
+//! calls. This happens with any two layers, not just those of this crate. Four ways out:
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use axum::{Router, routing::get};
+//! use tower::ServiceBuilder;
+//! use tower_jwt_auth::{JwtAuthLayer, Require};
+//!
+//! async fn me() -> &'static str { "hello" }
+//!
+//! # fn routes(auth: JwtAuthLayer) -> Router {
+//! # let profile = || Require::scope("profile");
+//! Router::new()
+//!     // One stack, from outside to inside.
+//!     .route("/a", get(me).layer(ServiceBuilder::new().layer(auth.clone()).layer(profile())))
+//!     // `route_layer` keeps the error type. Other methods still get 405 without a token.
+//!     .route("/b", get(me).route_layer(profile()).route_layer(auth.clone()))
+//!     // The type, written out.
+//!     .route("/c", get(me).layer::<_, Infallible>(profile()).layer(auth.clone()))
+//!     // Usually best: the guard on the route, the authentication on a router.
+//!     .merge(Router::new().route("/d", get(me).layer(profile())).layer(auth))
+//! # }
+//! # use tower_jwt_auth::testing::TestIssuer;
+//! # use tower::ServiceExt;
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! # let issuer = TestIssuer::new();
+//! # let app = routes(issuer.layer());
+//! # for path in ["/a", "/b", "/c", "/d"] {
+//! #     for (scope, status) in [("profile", 200), ("other", 403)] {
+//! #         let request = axum::http::Request::get(path);
+//! #         let token = issuer.token("alice").claim("scope", scope).bearer();
+//! #         let request = request.header("Authorization", token).body(axum::body::Body::empty());
+//! #         let answer = app.clone().oneshot(request.unwrap()).await.unwrap();
+//! #         assert_eq!(answer.status(), status, "{path}");
+//! #     }
+//! # }
+//! # let post = axum::http::Request::post("/b").body(axum::body::Body::empty()).unwrap();
+//! # assert_eq!(app.oneshot(post).await.unwrap().status(), 405);
+//! # }
+//! ```
+//!
+//! With several guards on one route, use [`Require::and`](crate::Require::and): it makes one layer
+//! of two.
+//!
+//! # A body that the layer cannot make
+//!
+//! ```text
+//! error[E0277]: `ProblemJson` cannot answer with a body of type `ResponseBody<Body, …>`
+//!   = note: `ProblemJson` needs a body that is `From<Bytes>`, `EmptyBody` one that is `Default`;
+//!           a closure `Fn(&AuthError) -> Response<B>` serves any other
+//!   = note: a layer between this one and the routes may have changed the body: in axum call
+//!           `.layer` for each, rather than once with a `ServiceBuilder`, or put that layer outside
+//! ```
+//!
+//! Here `TraceLayer` is inside `JwtAuthLayer` in one `ServiceBuilder`. Move it outside, as above.

@@ -75,8 +75,7 @@
 //! async fn me(JwtClaims(user): JwtClaims<User>) -> String { user.name }
 //! ```
 //!
-//! After: the keys are refreshed in the background, and the check becomes a guard. `no_run`: it
-//! needs a network.
+//! After: the keys are refreshed in the background, and the check becomes a guard.
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};

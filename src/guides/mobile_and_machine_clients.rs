@@ -108,7 +108,7 @@
 //! # Services without a user
 //!
 //! The calling service gets an access token from an authorization server, by the client credentials
-//! grant (RFC 6749 §4.4). Yours trusts that server's keys. `no_run`: it needs a network.
+//! grant (RFC 6749 §4.4). Yours trusts that server's keys.
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};

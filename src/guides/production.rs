@@ -14,8 +14,8 @@
 //! - [ ] Secrets come from the configuration, never from the source code. `generate` is for tests:
 //!   each node and each restart has another key.
 //! - [ ] The signing key, [`RefreshKeys`](crate::session::RefreshKeys) and the secret of
-//!   [`RedisStoreOptions`](crate::store::RedisStoreOptions) are three different secrets, and the same
-//!   on all nodes.
+//!   [`RedisStoreOptions`](crate::store::RedisStoreOptions) are three different secrets. All nodes
+//!   have the same three.
 //! - [ ] Prefer ES256 or EdDSA if another service verifies your tokens: it needs the public key
 //!   alone.
 //! - [ ] Keys have a `kid`, and you have rotated one on a test system. Order: publish the new key,
