@@ -310,7 +310,7 @@ impl<S, R, V> Layer<S> for JwtAuthLayer<R, V> {
     fn layer(&self, inner: S) -> JwtAuth<S, R, V> {
         assert!(
             self.authenticator.verifier.names_audience(),
-            "keys that are fetched need an audience: call `audience`, or `any_audience`"
+            "keys of other issuers need an audience: call `audience`, or `any_audience`"
         );
         let copies = self
             .copies
