@@ -102,7 +102,7 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// How long keys are good for after they were fetched, where the document does not say by `Cache-RefreshControl`. 10
+    /// How long keys are good for after they were fetched, where the document does not say by `Cache-Control`. 10
     /// minutes by default: that long a key that was withdrawn may still verify.
     ///
     /// # Panics

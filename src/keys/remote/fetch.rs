@@ -47,7 +47,7 @@ pub(super) const FETCH_DEADLINE: Duration = Duration::from_secs(5);
 ///         let (status, headers) = (response.status(), response.headers().clone());
 ///         let mut answer = Response::new(response.bytes().await?);
 ///         *answer.status_mut() = status;
-///         *answer.headers_mut() = headers; // for `Cache-RefreshControl`
+///         *answer.headers_mut() = headers; // for `Cache-Control`
 ///         Ok(answer)
 ///     }
 /// }
@@ -121,7 +121,7 @@ fn kind_of(error: &(dyn Error + 'static)) -> FetchErrorKind {
     FetchErrorKind::Transport
 }
 
-/// How long the response is fresh by its `Cache-RefreshControl` (RFC 9111 §4.2.1), less the `Age` that it had already (§5.1). No time at
+/// How long the response is fresh by its `Cache-Control` (RFC 9111 §4.2.1), less the `Age` that it had already (§5.1). No time at
 /// all if it may not be reused unasked (§5.2.2.4, §5.2.2.5), or what it says makes no sense.
 fn max_age<B>(response: &Response<B>) -> Option<Duration> {
     let values = response.headers().get_all(http::header::CACHE_CONTROL);

@@ -11,7 +11,7 @@
 //! # When keys are fetched
 //!
 //! - At first when they are made inside a tokio runtime, otherwise with the first request.
-//! - Ahead, in the background, when 80 % of their [life](RemoteKeysBuilder::life) has passed: 10 minutes, or what `Cache-RefreshControl`
+//! - Ahead, in the background, when 80 % of their [life](RemoteKeysBuilder::life) has passed: 10 minutes, or what `Cache-Control`
 //!   says, between 1 minute and 1 hour (`no-cache` and `no-store`: 1 minute). So a key that is gone from the document stops
 //!   verifying within that life.
 //! - Within a request whose token names a `kid` that is not known, once its shape, algorithm and issuer are in order:
