@@ -5,6 +5,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
+use crate::middleware::problem;
 use crate::session::{SessionError, SessionErrorKind};
 
 /// Why a session handler failed.
@@ -80,33 +81,30 @@ pub(super) fn response(
     let has_body = json.is_some();
     let mut response = Response::new(json.map_or_else(Body::empty, Body::from));
     *response.status_mut() = status;
+    if has_body {
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(CONTENT_TYPE, json);
+    }
+    set_cookies(&mut response, cookies);
+    response
+}
+
+/// Sets cookies, and keeps the response out of caches.
+fn set_cookies(response: &mut Response, cookies: Vec<HeaderValue>) {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if has_body {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
     for cookie in cookies {
         headers.append(SET_COOKIE, cookie);
     }
-    response
 }
 
 /// The response to `error`, as an RFC 9457 problem.
 pub(super) fn error_response(error: &RouteError, cookies: Vec<HeaderValue>) -> Response {
     log(error);
     let status = error.status();
-    let problem = format!(
-        r#"{{"type":"about:blank","title":"{}","status":{},"detail":"{}"}}"#,
-        status.canonical_reason().unwrap_or_default(),
-        status.as_u16(),
-        error.detail(),
-    );
-    let mut response = response(status, Some(problem), cookies);
+    let mut response: Response = problem(status, error.detail());
+    set_cookies(&mut response, cookies);
     let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
     match status {
         StatusCode::UNAUTHORIZED => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
