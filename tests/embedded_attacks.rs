@@ -1,4 +1,4 @@
-//! What was acknowledged counts for as long as it was said, also once the file is opened anew.
+//! An acknowledged revocation lasts as long as promised, also after the file is reopened.
 #![cfg(feature = "embedded")]
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
@@ -99,7 +99,7 @@ async fn k03_a_lower_generation_that_is_held_longer_counts_as_long() {
     world.set(2000);
     assert_eq!(store.peek(&token), Some(true));
     store = world.reopen(store).await;
-    assert_eq!(store.peek(&token), Some(true), "opened anew");
+    assert_eq!(store.peek(&token), Some(true), "reopened");
     assert_eq!(store.subject(&mallory()).await.unwrap().generation, 2);
 }
 
@@ -114,7 +114,7 @@ async fn k03_lifting_a_long_block_revives_no_token_after_a_restart() {
     world.set(3 * DAY + 3600);
     assert_eq!(store.peek(&token), Some(true));
     store = world.reopen(store).await;
-    assert_eq!(store.peek(&token), Some(true), "opened anew");
+    assert_eq!(store.peek(&token), Some(true), "reopened");
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn k03_lifting_a_block_revives_no_token_that_lives_long_after_a_restart() 
     world.set(2 * DAY);
     assert_eq!(store.peek(&token), Some(true));
     store = world.reopen(store).await;
-    assert_eq!(store.peek(&token), Some(true), "opened anew");
+    assert_eq!(store.peek(&token), Some(true), "reopened");
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn g05_lifting_a_block_revives_nothing_when_the_clock_steps_back_and_after
             let case = format!("{restart_between} {by_revocation}");
             assert_eq!(store.peek(&token), Some(true), "{case}");
             store = world.reopen(store).await;
-            assert_eq!(store.peek(&token), Some(true), "{case}, opened anew");
+            assert_eq!(store.peek(&token), Some(true), "{case}, reopened");
             world.set(32 * DAY);
             assert_eq!(store.peek(&token), Some(true), "{case}, later");
             store = world.reopen(store).await;

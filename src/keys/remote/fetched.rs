@@ -29,8 +29,8 @@ impl KeyLifetimes {
     /// The longest pause between two attempts of which the first failed.
     const MAX_PAUSE: Duration = Duration::from_secs(30);
 
-    /// A provider that says less than a minute would be asked too often; one that says more than an hour would not be
-    /// believed when it withdraws a key.
+    /// A provider that says less than a minute would be asked too often; one that says more than an
+    /// hour would not be believed when it withdraws a key.
     pub(super) fn life(self, max_age: Option<Duration>) -> Duration {
         let bounds = (Duration::from_secs(60), Duration::from_secs(60 * 60));
         max_age.map_or(self.life, |age| age.clamp(bounds.0, bounds.1))
@@ -45,8 +45,8 @@ impl KeyLifetimes {
     }
 }
 
-/// A moment by two clocks: the one that says what time it is, which may be set back, and the one that only runs on, which
-/// stands still while the machine sleeps.
+/// A moment by two clocks: the one that says what time it is, which may be set back, and the one
+/// that only runs on, which stands still while the machine sleeps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timestamp {
     /// Since the epoch.
@@ -84,8 +84,8 @@ pub(crate) struct FetchedKeys {
     fetched: Timestamp,
     life: Duration,
     max_stale: Duration,
-    /// For how many seconds from that second on they are fresh. It lies one before their fetch: a request may have looked at the
-    /// time before it, and at the keys after.
+    /// For how many seconds from that second on they are fresh. It lies one before their fetch: a
+    /// request may have looked at the time before it, and at the keys after.
     fresh_from: u64,
     fresh_for: u64,
     /// The second for which the clock that only runs on was last asked too.
@@ -135,8 +135,9 @@ impl FetchedKeys {
         self.version.wrapping_add(u64::from(are_others))
     }
 
-    /// Whether they may be used, and nothing has to be done yet. One clock is enough for that within a second: it is the refresher's
-    /// task to renew them in time by the other. A refresher that is gone keeps no time, so that one is asked once for each second.
+    /// Whether they may be used, and nothing has to be done yet. One clock is enough for that
+    /// within a second: it is the refresher's task to renew them in time by the other. A refresher
+    /// that is gone keeps no time, so that one is asked once for each second.
     #[inline]
     pub(crate) fn is_fresh(&self, now: Duration) -> bool {
         let second = now.as_secs();
@@ -149,7 +150,8 @@ impl FetchedKeys {
     #[cold]
     fn check(&self, second: u64) -> bool {
         let is_young = self.fetched.elapsed().as_secs().saturating_add(1) < self.fresh_for;
-        // Not in any second from now on: the clock may be set back to one that was checked. Before the first they are never fresh.
+        // Not in any second from now on: the clock may be set back to one that was checked. Before
+        // the first they are never fresh.
         let checked = if is_young {
             second
         } else {
@@ -196,7 +198,8 @@ mod tests {
         let fetched = FetchedKeys::new(keys, 1, 0, Timestamp::at(at(0)), hour, hour);
         tokio::time::advance(Duration::from_secs(100)).await;
         assert!(fetched.is_fresh(at(100)));
-        // No refresher is there, and the clock of the wall hardly goes on: by the other one their life is over.
+        // No refresher is there, and the clock of the wall hardly goes on: by the other one their
+        // life is over.
         tokio::time::advance(hour).await;
         assert!(!fetched.is_fresh(at(101)));
         // Set back to the second that was checked an hour ago.

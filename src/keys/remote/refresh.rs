@@ -52,7 +52,8 @@ pub(super) struct Refresh {
     pub(super) lifetimes: KeyLifetimes,
     pub(super) clock: ClockSource,
     pub(super) current: ArcSwapOption<FetchedKeys>,
-    /// The number of the keys in `current`, stored after them: a reader of the number sees those keys.
+    /// The number of the keys in `current`, stored after them: a reader of the number sees those
+    /// keys.
     pub(super) newest: AtomicU64,
     /// When a request last claimed the check for renewal, in milliseconds since the epoch.
     renewal_claimed_at: AtomicU64,

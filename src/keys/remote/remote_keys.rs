@@ -97,7 +97,8 @@ impl RemoteKeys {
         self.0.current.load_full()
     }
 
-    /// Whether the keys at hand may be used now, although they are not fresh. Requests their renewal.
+    /// Whether the keys at hand may be used now, although they are not fresh. Requests their
+    /// renewal.
     #[cold]
     pub(crate) fn may_serve(&self, fetched: &FetchedKeys, now: Duration) -> bool {
         if self.0.claim_renewal(now) {

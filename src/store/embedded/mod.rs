@@ -183,7 +183,7 @@ impl EmbeddedStoreOptions {
     }
 
     /// How long tokens of other issuers live at most, whose subjects were blocked: for so long it is remembered that a block was
-    /// lifted. [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by default, and at least.
+    /// lifted. At least [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME), the default.
     pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
         self.longest_lifetime = lifetime;
         self

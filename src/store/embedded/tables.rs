@@ -133,7 +133,7 @@ pub(super) struct Tables<'t> {
     pub(super) marks: Vec<Mark>,
     /// How many more it can learn.
     room: usize,
-    /// How long a token lives at most, whoever issued it.
+    /// The longest lifetime of a token, of any issuer.
     longest_lifetime: Duration,
     pub(super) changed: bool,
     /// The file failed: nothing of this may be kept.

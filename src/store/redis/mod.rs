@@ -139,8 +139,8 @@
 //! ```text
 //! ACL SETUSER service on >password ~{jwt}:*
 //!     +eval +evalsha +xread +wait
-//!     +del +exists +get +hexists +hget +hgetall +hmget +hscan +hset +info +pexpire +pttl +set +time
-//!     +xadd +xrange +xrevrange +zadd +zrange +zrem +zremrangebyscore +zscan +zscore
+//!     +del +exists +get +hexists +hget +hgetall +hmget +hscan +hset +info +pexpire +pttl +set
+//!     +time +xadd +xrange +xrevrange +zadd +zrange +zrem +zremrangebyscore +zscan +zscore
 //! ```
 //!
 //! The second line is what a node sends; the others are what its scripts call. Set the same rules
@@ -379,7 +379,7 @@ impl RedisStore {
         Ok(true)
     }
 
-    /// How the node fares.
+    /// The state of this node, for monitoring.
     #[must_use]
     pub fn state(&self) -> RedisStoreState {
         let shared = &self.0.shared;

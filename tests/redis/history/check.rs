@@ -161,8 +161,8 @@ async fn look_at_everything(run: &Run) {
     }
 }
 
-/// How far the stream reaches back at most: it is trimmed at a checkpoint that is one to two minutes
-/// old. Trimming drops whole parts of 100 entries.
+/// How far the stream reaches back at most: it is trimmed at a checkpoint that is one to two
+/// minutes old. Trimming drops whole parts of 100 entries.
 const RETENTION: Duration = Duration::from_secs(120);
 const TRIMMED_LATE: Duration = Duration::from_secs(15);
 const PARTS: u64 = 200;
