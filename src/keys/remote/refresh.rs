@@ -27,18 +27,18 @@ use crate::keys::SkippedKey;
 
 /// What a request needs before it can be verified.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum WantedKeys {
+pub(crate) enum RequiredKeys {
     /// Keys that may be used now.
-    Any,
+    Usable,
     /// Newer keys than those of this number, which lack the token's key.
-    After(u64),
+    NewerThan(u64),
 }
 
 /// Why a request does not get keys.
 #[derive(Clone, Debug)]
-pub(crate) enum KeysUnobtainable {
+pub(crate) enum KeyRequestError {
     /// The issuer has no such key, as far as is known now.
-    NoSuchKey,
+    UnknownKey,
     /// The issuer does not answer, or its answer is of no use.
     Outage {
         retry_after: Duration,
@@ -114,9 +114,9 @@ impl Failure {
         self.at.age(now) >= self.pause
     }
 
-    pub(super) fn outage(&self, now: Duration) -> KeysUnobtainable {
+    pub(super) fn outage(&self, now: Duration) -> KeyRequestError {
         let left = self.pause.saturating_sub(self.at.age(now));
-        KeysUnobtainable::Outage {
+        KeyRequestError::Outage {
             retry_after: left.max(Duration::from_secs(1)),
             error: self.error.clone(),
         }
@@ -151,12 +151,12 @@ impl Refresh {
     }
 
     /// Whether the keys at hand are those that a request wants, or may be.
-    pub(super) fn satisfies(&self, wanted: WantedKeys, now: Duration) -> bool {
+    pub(super) fn satisfies(&self, wanted: RequiredKeys, now: Duration) -> bool {
         match (wanted, &*self.current.load()) {
             (_, None) => false,
-            (WantedKeys::Any, Some(keys)) => keys.is_usable(now),
+            (RequiredKeys::Usable, Some(keys)) => keys.is_usable(now),
             // Other keys have come since, and the wanted key may be among them.
-            (WantedKeys::After(number), Some(keys)) => keys.number() != number,
+            (RequiredKeys::NewerThan(number), Some(keys)) => keys.number() != number,
         }
     }
 
@@ -209,7 +209,7 @@ impl Refresh {
         mut control: MutexGuard<'_, RefreshControl>,
         now: Instant,
     ) -> Result<(), FetchError> {
-        let runtime = Handle::try_current().map_err(|_| FetchErrorKind::Runtime)?;
+        let runtime = Handle::try_current().map_err(|_| FetchErrorKind::NoRuntime)?;
         let replaced = control.refresher.take();
         control.refreshers = control.refreshers.wrapping_add(1);
         let number = control.refreshers;
@@ -273,7 +273,7 @@ impl Refresh {
         document: FetchedDocument,
     ) -> (Duration, FetchEvent) {
         let FetchedDocument { url, jwks, max_age } = document;
-        let life = self.lifetimes.life(max_age);
+        let lifetime = self.lifetimes.lifetime(max_age);
         let number = self.newest.load(Ordering::Relaxed).wrapping_add(1);
         let newly_skipped = if control.skipped == jwks.skipped {
             Vec::new()
@@ -288,10 +288,10 @@ impl Refresh {
             None => 0,
         };
         let max_stale = self.lifetimes.max_stale;
-        let keys = FetchedKeys::new(jwks.keys, number, version, began, life, max_stale);
+        let keys = FetchedKeys::new(jwks.keys, number, version, began, lifetime, max_stale);
         self.current.store(Some(Arc::new(keys)));
         self.newest.store(number, Ordering::Release);
-        let pause = refresh_after(life).saturating_sub(began.elapsed());
+        let pause = refresh_after(lifetime).saturating_sub(began.elapsed());
         (pause.max(Duration::from_secs(1)), event)
     }
 

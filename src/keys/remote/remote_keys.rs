@@ -12,7 +12,7 @@ use super::endpoint::{KeyEndpoint, KeyLocation};
 use super::error::{FetchError, FetchErrorKind};
 use super::fetch::FETCH_DEADLINE;
 use super::fetched::{FetchedKeys, KeyLifetimes, Timestamp};
-use super::refresh::{KeysUnobtainable, Refresh, WantedKeys};
+use super::refresh::{KeyRequestError, Refresh, RequiredKeys};
 use crate::clock::ClockSource;
 use crate::keys::{KeySet, SkippedKey};
 
@@ -111,10 +111,10 @@ impl RemoteKeys {
     }
 
     /// Waits for keys that may be those wanted. The caller looks again afterwards.
-    pub(crate) async fn wait_for(&self, wanted: WantedKeys) -> Result<(), KeysUnobtainable> {
+    pub(crate) async fn wait_for(&self, wanted: RequiredKeys) -> Result<(), KeyRequestError> {
         // Without a runtime there is no timer, and no request may wait for ever.
         if Handle::try_current().is_err() {
-            return Err(outage(FetchErrorKind::Runtime));
+            return Err(outage(FetchErrorKind::NoRuntime));
         }
         for _ in 0..Self::MAX_INTERRUPTIONS {
             // No outcome after this line is missed.
@@ -136,11 +136,11 @@ impl RemoteKeys {
                 return outcome;
             }
         }
-        Err(outage(FetchErrorKind::Runtime))
+        Err(outage(FetchErrorKind::NoRuntime))
     }
 
     /// Requests a fetch, if it is still needed and allowed.
-    fn begin(&self, wanted: WantedKeys) -> Result<NextStep, KeysUnobtainable> {
+    fn begin(&self, wanted: RequiredKeys) -> Result<NextStep, KeyRequestError> {
         let now = self.now();
         let shared = &self.0;
         let mut control = shared.control();
@@ -150,19 +150,19 @@ impl RemoteKeys {
         }
         if control.fetching_since.is_none() {
             match wanted {
-                WantedKeys::After(_) => {
+                RequiredKeys::NewerThan(_) => {
                     let cools = control
                         .last_key_request
-                        .is_some_and(|asked| asked.age(now) < shared.lifetimes.cooldown);
+                        .is_some_and(|requested| requested.age(now) < shared.lifetimes.cooldown);
                     if cools {
                         return Err(match &control.failure {
                             Some(failure) => failure.outage(now),
-                            None => KeysUnobtainable::NoSuchKey,
+                            None => KeyRequestError::UnknownKey,
                         });
                     }
                     control.last_key_request = Some(Timestamp::at(now));
                 }
-                WantedKeys::Any => {
+                RequiredKeys::Usable => {
                     if let Some(failure) = &control.failure
                         && !failure.may_retry(now)
                     {
@@ -178,7 +178,7 @@ impl RemoteKeys {
     }
 
     /// The outcome of a fetch. `None` if it did not end.
-    fn outcome(&self, wanted: WantedKeys) -> Option<Result<(), KeysUnobtainable>> {
+    fn outcome(&self, wanted: RequiredKeys) -> Option<Result<(), KeyRequestError>> {
         let now = self.now();
         let control = self.0.control();
         let can_be_served = || {
@@ -187,7 +187,9 @@ impl RemoteKeys {
                 .as_ref()
                 .is_some_and(|fetched| fetched.is_usable(now))
         };
-        if self.0.satisfies(wanted, now) || matches!(wanted, WantedKeys::Any) && can_be_served() {
+        if self.0.satisfies(wanted, now)
+            || matches!(wanted, RequiredKeys::Usable) && can_be_served()
+        {
             return Some(Ok(()));
         }
         let failure = control.failure.as_ref()?;
@@ -195,8 +197,8 @@ impl RemoteKeys {
     }
 }
 
-fn outage(error: impl Into<FetchError>) -> KeysUnobtainable {
-    KeysUnobtainable::Outage {
+fn outage(error: impl Into<FetchError>) -> KeyRequestError {
+    KeyRequestError::Outage {
         retry_after: Duration::from_secs(1),
         error: error.into(),
     }
@@ -206,12 +208,12 @@ fn outage(error: impl Into<FetchError>) -> KeysUnobtainable {
 struct WaitingRequest<'a>(&'a AtomicUsize);
 
 impl<'a> WaitingRequest<'a> {
-    fn begin(shared: &'a Refresh) -> Result<Self, KeysUnobtainable> {
+    fn begin(shared: &'a Refresh) -> Result<Self, KeyRequestError> {
         let waiting = Self(&shared.waiting);
         if shared.waiting.fetch_add(1, Ordering::Relaxed) < RemoteKeys::MAX_WAITING {
             Ok(waiting)
         } else {
-            Err(outage(FetchErrorKind::Crowded))
+            Err(outage(FetchErrorKind::TooManyWaiting))
         }
     }
 }
