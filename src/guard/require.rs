@@ -347,7 +347,7 @@ impl fmt::Display for AsyncConditionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TimedOut => "the condition did not finish within the deadline",
-            Self::NoRuntime => "there is no tokio runtime whose timer could keep the deadline",
+            Self::NoRuntime => "there is no tokio runtime to enforce the deadline",
         })
     }
 }

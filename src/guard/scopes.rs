@@ -187,7 +187,7 @@ impl<'de> Visitor<'de> for ScopesAtPath<'_> {
                 .replace(map.next_value_seed(ScopesAtPath(rest))?)
                 .is_some()
             {
-                return Err(A::Error::custom("a member comes twice"));
+                return Err(A::Error::custom("duplicate member"));
             }
         }
         Ok(found.flatten())

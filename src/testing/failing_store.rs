@@ -234,8 +234,8 @@ pub enum StoreFailure<E> {
 impl<E> fmt::Display for StoreFailure<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Injected => "the store fails on command",
-            Self::Store(_) => "the store inside failed",
+            Self::Injected => "the store was told to fail",
+            Self::Store(_) => "the wrapped store failed",
         })
     }
 }

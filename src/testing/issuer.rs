@@ -176,7 +176,7 @@ impl TestToken {
     pub fn claims(mut self, claims: impl Serialize) -> Self {
         match serde_json::to_value(claims) {
             Ok(Value::Object(members)) => self.claims.extend(members),
-            _ => panic!("the claims are no JSON object"),
+            _ => panic!("the claims are not a JSON object"),
         }
         self
     }

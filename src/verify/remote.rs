@@ -31,7 +31,7 @@ pub(super) struct CurrentKeys(Guard<Option<Arc<FetchedSelector>>>);
 /// A fetch that a token needs before it can be verified.
 pub(crate) struct KeyRequest {
     keys: RemoteKeys,
-    wanted: RequiredKeys,
+    required: RequiredKeys,
 }
 
 impl RemoteKeySelector {
@@ -108,10 +108,10 @@ impl RemoteKeySelector {
         })
     }
 
-    fn request(&self, wanted: RequiredKeys) -> KeyRequest {
+    fn request(&self, required: RequiredKeys) -> KeyRequest {
         KeyRequest {
             keys: self.keys.clone(),
-            wanted,
+            required,
         }
     }
 }
@@ -134,7 +134,7 @@ impl CurrentKeys {
 impl KeyRequest {
     /// The error for a caller that does not wait.
     pub(super) fn error(&self) -> VerifyError {
-        match self.wanted {
+        match self.required {
             RequiredKeys::Usable => VerifyErrorKind::KeysUnavailable,
             RequiredKeys::NewerThan(_) => VerifyErrorKind::NoFittingKey,
         }
@@ -143,7 +143,7 @@ impl KeyRequest {
 
     pub(super) async fn wait(self) -> Result<(), VerifyError> {
         self.keys
-            .wait_for(self.wanted)
+            .wait_for(self.required)
             .await
             .map_err(|why| match why {
                 KeyRequestError::UnknownKey => VerifyErrorKind::NoFittingKey.into(),

@@ -111,8 +111,9 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// Sets the lifetime of fetched keys, unless `Cache-Control` of the response sets it. 10
-    /// minutes by default, so a withdrawn key verifies for at most 10 minutes.
+    /// Sets the lifetime of fetched keys, unless `Cache-Control` of the response sets it.
+    ///
+    /// 10 minutes by default: a withdrawn key verifies for at most that long.
     ///
     /// # Panics
     ///
@@ -121,7 +122,7 @@ impl RemoteKeysBuilder {
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         assert!(
             (Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60)).contains(&lifetime),
-            "a life of less than a second or more than a day"
+            "the lifetime is less than a second or more than a day"
         );
         self.lifetimes.lifetime = lifetime;
         self
@@ -137,7 +138,7 @@ impl RemoteKeysBuilder {
     pub fn cooldown(mut self, cooldown: Duration) -> Self {
         assert!(
             cooldown >= Duration::from_secs(1),
-            "a cooldown of less than a second"
+            "the cooldown is less than a second"
         );
         self.lifetimes.cooldown = cooldown;
         self
@@ -236,7 +237,7 @@ pub enum RemoteKeysError {
 impl fmt::Display for RemoteKeysError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::InvalidUrl => "keys may not be fetched from this address",
+            Self::InvalidUrl => "the address of the keys is invalid or not allowed: use https",
             Self::Client(_) => "the HTTP client cannot be set up",
         })
     }

@@ -145,19 +145,23 @@ impl From<FetchErrorKind> for FetchError {
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            FetchErrorKind::Timeout => "the issuer's keys did not arrive in time",
+            FetchErrorKind::Timeout => "the issuer's keys did not arrive within 5 seconds",
             FetchErrorKind::Transport => "the issuer's keys could not be fetched",
             FetchErrorKind::Status(status) => {
                 return write!(f, "the issuer answered with status {status}");
             }
             FetchErrorKind::TooLong => "the issuer's document is longer than 1 MiB",
-            FetchErrorKind::InvalidMetadata => "the issuer's metadata cannot be read",
-            FetchErrorKind::IssuerMismatch => "the metadata are those of another issuer",
-            FetchErrorKind::ForbiddenJwksUri => "the issuer's jwks_uri may not be fetched",
-            FetchErrorKind::NoUsableKeys => "the issuer's document holds no key that can be used",
-            FetchErrorKind::NoRuntime => "there is no tokio runtime to fetch keys in",
+            FetchErrorKind::InvalidMetadata => {
+                "the issuer's metadata lack issuer or jwks_uri, or are not a JSON object"
+            }
+            FetchErrorKind::IssuerMismatch => {
+                "the metadata name another issuer than the one you configured"
+            }
+            FetchErrorKind::ForbiddenJwksUri => "the issuer's jwks_uri is not an allowed address",
+            FetchErrorKind::NoUsableKeys => "the issuer's document has no usable key",
+            FetchErrorKind::NoRuntime => "there is no tokio runtime in which to fetch keys",
             FetchErrorKind::Panic => "the client panicked",
-            FetchErrorKind::TooManyWaiting => "too many requests wait for the issuer's keys",
+            FetchErrorKind::TooManyWaiting => "too many requests are waiting for the issuer's keys",
         })
     }
 }

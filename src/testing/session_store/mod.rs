@@ -20,7 +20,9 @@ use crate::session::SessionStore;
 /// `make` creates an empty store that uses the given clock. It is called once for each requirement.
 ///
 /// ```
-/// # use tower_jwt_auth::{clock::ManualClock, session::SessionStore, testing::session_store_contract};
+/// # use tower_jwt_auth::{clock::ManualClock, session::SessionStore};
+/// use tower_jwt_auth::testing::session_store_contract;
+///
 /// async fn keeps_the_contract<S: SessionStore>(make: impl AsyncFn(ManualClock) -> S) {
 ///     session_store_contract(|clock| make(clock)).await;
 /// }
@@ -48,8 +50,10 @@ macro_rules! requirements {
         /// Checks one requirement. The suite's own tests use this to show that each requirement can
         /// fail.
         #[doc(hidden)]
-        pub async fn session_store_requirement<S, A>(requirement: &str, make: impl Fn(ManualClock) -> A)
-        where
+        pub async fn session_store_requirement<S, A>(
+            requirement: &str,
+            make: impl Fn(ManualClock) -> A,
+        ) where
             S: SessionStore,
             A: Future<Output = S>,
         {
