@@ -174,10 +174,10 @@ where
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthError> {
         let require =
-            capture(P::require).map_err(|misuse| AuthError::misconfigured(Arc::new(misuse)))?;
+            capture(P::require).map_err(|error| AuthError::misconfigured(Arc::new(error)))?;
         match require.authorize(token(parts)) {
-            Decision::Ready(verdict) => verdict?,
-            Decision::Pending(verdict) => verdict.await?,
+            Decision::Ready(result) => result?,
+            Decision::Pending(result) => result.await?,
         }
         Ok(Self(PhantomData))
     }

@@ -23,7 +23,10 @@ thread_local! {
 
 /// Panics, or records the error inside of [`capture`].
 #[track_caller]
-#[expect(clippy::panic, reason = "misuse of a builder, before any request")]
+#[expect(
+    clippy::panic,
+    reason = "an invalid argument of a builder, before any request"
+)]
 pub(super) fn report(message: &'static str) {
     match CAPTURED.get() {
         None => panic!("{message}"),
@@ -50,6 +53,6 @@ pub(crate) fn capture<T>(build: impl FnOnce() -> T) -> Result<T, BuilderError> {
     let built = build();
     match CAPTURED.get().flatten() {
         None => Ok(built),
-        Some(misuse) => Err(misuse),
+        Some(error) => Err(error),
     }
 }

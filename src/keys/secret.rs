@@ -108,11 +108,12 @@ fn is_jwk(text: &str) -> bool {
     // Names may be unquoted.
     let bare = text.replace('"', "");
     let has_key_type = || {
-        let kind = |separator: &str, kind: &&str| bare.contains(&format!("kty{separator}{kind}"));
+        let contains =
+            |separator: &str, name: &str| bare.contains(&format!("kty{separator}{name}"));
         let separators = [":", "=", "=>"];
         separators
             .iter()
-            .any(|separator| KEY_TYPES.iter().any(|name| kind(separator, name)))
+            .any(|separator| KEY_TYPES.iter().any(|name| contains(separator, name)))
     };
     text.contains("\"kty\"")
         || ["keys", "crv", "x5c"].into_iter().any(has)

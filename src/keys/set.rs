@@ -140,7 +140,7 @@ impl KeySet {
         algorithm: Algorithm,
         key_id: Option<&str>,
     ) -> Result<usize, KeyLookupError> {
-        let fits = |index: &usize| {
+        let has_algorithm = |index: &usize| {
             self.key(*index)
                 .is_some_and(|key| key.algorithm() == algorithm)
         };
@@ -155,12 +155,12 @@ impl KeySet {
                 named
                     .iter()
                     .copied()
-                    .find(fits)
+                    .find(has_algorithm)
                     .ok_or(KeyLookupError::NotFound)
             }
             None => {
-                let mut fitting = self.0.distinct.iter().copied().filter(fits);
-                match (fitting.next(), fitting.next()) {
+                let mut matching = self.0.distinct.iter().copied().filter(has_algorithm);
+                match (matching.next(), matching.next()) {
                     (None, _) => Err(KeyLookupError::NotFound),
                     (Some(index), None) => Ok(index),
                     (Some(_), Some(_)) => Err(KeyLookupError::Ambiguous),

@@ -44,7 +44,7 @@ impl TestIssuer {
     ///
     /// If no crypto back-end is enabled.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a test has nobody to hand an error to")]
+    #[expect(clippy::expect_used, reason = "a failed test panics")]
     pub fn new() -> Self {
         let key = SigningKey::generate(Algorithm::HS256).expect("a crypto back-end");
         Self::with_key(key)
@@ -112,7 +112,7 @@ impl TestIssuer {
     ///
     /// If the token is invalid or has expired.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a test has nobody to hand an error to")]
+    #[expect(clippy::expect_used, reason = "a failed test panics")]
     pub fn verify(&self, token: &str) -> VerifiedToken {
         self.verifier()
             .verify(token)
@@ -172,7 +172,7 @@ impl TestToken {
     /// # Panics
     ///
     /// If the value does not serialise to a JSON object.
-    #[expect(clippy::panic, reason = "a test has nobody to hand an error to")]
+    #[expect(clippy::panic, reason = "a failed test panics")]
     pub fn claims(mut self, claims: impl Serialize) -> Self {
         match serde_json::to_value(claims) {
             Ok(Value::Object(members)) => self.claims.extend(members),
@@ -206,7 +206,7 @@ impl TestToken {
     ///
     /// If the crypto back-end fails.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a test has nobody to hand an error to")]
+    #[expect(clippy::expect_used, reason = "a failed test panics")]
     pub fn sign(self) -> String {
         self.key
             .sign_with(&self.header, &self.claims)

@@ -52,7 +52,7 @@
 #[expect(
     clippy::arithmetic_side_effects,
     clippy::panic,
-    reason = "a test has nobody to hand an error to"
+    reason = "a failed test panics"
 )]
 mod session_store;
 

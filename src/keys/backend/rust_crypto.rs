@@ -134,8 +134,7 @@ pub(crate) fn generate(algorithm: Algorithm) -> Result<Signer, KeyError> {
     }
 }
 
-/// The randomness of the operating system, checked first: most functions that use it panic on
-/// failure.
+/// The randomness of the operating system. It is checked because its users panic on failure.
 fn randomness() -> Result<OsRng, SigningFailed> {
     OsRng
         .try_fill_bytes(&mut [0; 16])
@@ -313,15 +312,11 @@ fn rsa_private(components: &RsaPrivateComponents) -> Result<RsaPrivateKey, KeyEr
         &components.qi,
     ]
     .map(|number| BigUint::from_bytes_be(number));
-    let key =
-        RsaPrivateKey::from_components(n, e, d, vec![p, q]).map_err(|_| KeyError::Unreadable)?;
+    let key = RsaPrivateKey::from_components(n, e, d, vec![p, q]);
+    let key = key.map_err(|_| KeyError::Unreadable)?;
     // The library recomputes these. A difference means that the key is damaged.
     let agree = key.dp() == Some(&dp) && key.dq() == Some(&dq) && key.crt_coefficient() == Some(qi);
-    if agree {
-        Ok(key)
-    } else {
-        Err(KeyError::Unreadable)
-    }
+    agree.then_some(key).ok_or(KeyError::Unreadable)
 }
 
 /// Parses PKCS#8 or SEC1.
