@@ -1,4 +1,4 @@
-//! Extractors for axum. No layer is made here: each reads what [`JwtAuthLayer`](crate::JwtAuthLayer) left in the request.
+//! Extractors for axum. They read what [`JwtAuthLayer`](crate::JwtAuthLayer) added to the request.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,22 +11,24 @@ use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use crate::guard::{Decision, Require, kept};
+use crate::guard::{Decision, Require, capture};
 use crate::middleware::{AuthError, AuthErrorKind, ProblemJson, Respond, leave_to_layer, token_of};
 use crate::verify::VerifiedToken;
 
-/// The claims of the request's token, as the type that the handler wants.
+/// The claims of the request's token, deserialised to your type.
 ///
-/// Refuses with 401 where the token does not hold them, or there is none under a layer that lets such requests pass.
-/// `Option<Claims<T>>` is `None` for a request without a token, and refuses claims that are no `T` all the same.
+/// | request | `Claims<T>` | `Option<Claims<T>>` |
+/// | --- | --- | --- |
+/// | valid token | the claims | the claims |
+/// | claims that do not deserialise to `T` | 401 | 401 |
+/// | no token, and the layer allows this | 401 | `None` |
+/// | no [`JwtAuthLayer`](crate::JwtAuthLayer) | 500 | 500 |
 ///
-/// A token that lacks a field of `T` is no token for this handler: 401, as for any other that it cannot use. Make fields
-/// that an issuer may leave out an `Option`.
+/// Make claims optional (`Option`) if an issuer may omit them.
 ///
-/// The claims are behind an [`Arc`]: borrow or clone a field, or take them out with [`into_inner`](Claims::into_inner). Requests
-/// with the same token may share them: keep nothing of one request in a `Mutex` or an atomic number of `T`.
-///
-/// Without a [`JwtAuthLayer`](crate::JwtAuthLayer) around the handler the answer is 500.
+/// The claims are in an [`Arc`]. Borrow or clone a field, or take them with
+/// [`into_inner`](Claims::into_inner). Requests with the same token may share them, so do not store
+/// request data in a `Mutex` or an atomic number of `T`.
 ///
 /// ```
 /// use serde::Deserialize;
@@ -51,7 +53,7 @@ use crate::verify::VerifiedToken;
 pub struct Claims<T>(pub Arc<T>);
 
 impl<T: Clone> Claims<T> {
-    /// The claims themselves, to hand on by value. The token keeps a copy, so this clones.
+    /// The claims by value. This clones them, because the token keeps a copy.
     #[must_use]
     pub fn into_inner(self) -> T {
         Arc::unwrap_or_clone(self.0)
@@ -121,19 +123,19 @@ fn token(parts: &Parts) -> Result<Option<&VerifiedToken>, AuthError> {
     token_of(&parts.extensions)
 }
 
-/// What a handler requires of the token, as a type: for [`Allowed`].
+/// What a handler requires of the token, as a type for [`Allowed`].
 pub trait Permission: 'static {
-    /// What the token must hold. Called for every request.
+    /// What the token must contain. Called for every request.
     ///
-    /// Here the builders of [`Require`] do not panic. If one is misused, a text that is no scope
-    /// for example, the answer is 500 ([`AuthErrorKind::Misconfigured`]) to every request.
+    /// The builders of [`Require`] do not panic here. After an invalid argument, such as a scope
+    /// with a space, every request gets 500 ([`AuthErrorKind::Misconfigured`]).
     fn require() -> Require;
 }
 
-/// The request's token holds what `P` requires: a [guard](crate::guard) that a handler names in its signature, where nobody
-/// can forget it when routes move.
+/// An extractor that runs a [guard](crate::guard): the token must meet the requirement of `P`.
 ///
-/// Refuses as the guard would.
+/// The handler's signature names the requirement, so it still applies when you move the route. The
+/// rejections are those of the guard.
 ///
 /// ```
 /// use tower_jwt_auth::{Allowed, Permission, Require};
@@ -172,16 +174,17 @@ where
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthError> {
         let require =
-            kept(P::require).map_err(|misuse| AuthError::misconfigured(Arc::new(misuse)))?;
-        match require.decide_on(token(parts)) {
-            Decision::Ready(verdict) => verdict?,
-            Decision::Pending(verdict) => verdict.await?,
+            capture(P::require).map_err(|error| AuthError::misconfigured(Arc::new(error)))?;
+        match require.authorize(token(parts)) {
+            Decision::Ready(result) => result?,
+            Decision::Pending(result) => result.await?,
         }
         Ok(Self(PhantomData))
     }
 }
 
-/// As [`ProblemJson`] says. The layer around the handler answers with its own responder instead, and adds its challenge.
+/// The response of [`ProblemJson`]. The layer replaces it with that of its own responder, and adds
+/// its challenge.
 impl IntoResponse for AuthError {
     fn into_response(self) -> Response {
         let response: Response<Body> = ProblemJson.respond(&self);

@@ -1,18 +1,18 @@
-//! How deeply JSON may nest.
+//! Limits the nesting depth of JSON.
 
 use memchr::memchr2;
 
-/// `serde_json` reads at most 127 levels into a type, but skips any number of them. Without this
-/// bound the handler's type would decide whether a token is read.
-const MOST_LEVELS: usize = 127;
+/// `serde_json` deserialises at most 127 levels, but skips any number of levels in ignored members.
+/// Without this limit, the handler's type would decide whether a token is accepted.
+const MAX_LEVELS: usize = 127;
 
-/// Whether `json` nests no deeper than `serde_json` reads into any type. For text that is no JSON
-/// the answer means nothing.
+/// Whether `json` is not nested deeper than `serde_json` can deserialise. The result is meaningless
+/// for invalid JSON.
 pub(crate) fn is_shallow(json: &[u8]) -> bool {
     is_shallow_within(json, 0)
 }
 
-/// The same for JSON that stands within `outer` levels of other JSON.
+/// As [`is_shallow`], for JSON inside of `outer` levels of other JSON.
 pub(crate) fn is_shallow_within(json: &[u8], outer: usize) -> bool {
     let mut levels = outer;
     let mut rest = json;
@@ -21,7 +21,7 @@ pub(crate) fn is_shallow_within(json: &[u8], outer: usize) -> bool {
         match byte {
             b'[' | b'{' => {
                 levels = levels.saturating_add(1);
-                if levels > MOST_LEVELS {
+                if levels > MAX_LEVELS {
                     return false;
                 }
             }
@@ -33,7 +33,7 @@ pub(crate) fn is_shallow_within(json: &[u8], outer: usize) -> bool {
     true
 }
 
-/// What follows the string that has begun.
+/// The text after the end of a string.
 fn after_string(mut rest: &[u8]) -> &[u8] {
     while let Some(place) = memchr2(b'"', b'\\', rest) {
         let is_end = rest.get(place) == Some(&b'"');

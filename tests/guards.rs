@@ -477,7 +477,7 @@ fn debug_shows_no_secret_and_no_claim() {
     let text = format!("{:?}", Require::scope("a").and(role("b")));
     assert_eq!(
         text,
-        r#"Require { node: All([Scopes { names: ["a"], all: true, path: None }, Check]), deadline: 1s }"#
+        r#"Require { condition: All([Scopes { names: ["a"], requires_all: true, path: None }, Check]), deadline: 1s }"#
     );
     let service = Require::scope("a").layer(tower::util::BoxCloneService::new(tower::service_fn(
         async |_: Request<()>| Ok::<_, Infallible>(Response::new(String::new())),

@@ -929,8 +929,8 @@ fn a_key_among_several_needs_a_name() {
         SigningKeySet::new(key(signing), [key(other).verifying_key()]).err()
     };
     assert_eq!(set(Some("a"), Some("b")), None);
-    assert_eq!(set(None, Some("b")), Some(KeySetError::Unnamed));
-    assert_eq!(set(Some("a"), None), Some(KeySetError::Unnamed));
+    assert_eq!(set(None, Some("b")), Some(KeySetError::MissingKeyId));
+    assert_eq!(set(Some("a"), None), Some(KeySetError::MissingKeyId));
     assert_eq!(set(Some("a"), Some("a")), Some(KeySetError::Duplicate));
     assert!(SigningKeySet::new(key(None), []).is_ok());
     // The same key twice is one key.

@@ -299,7 +299,7 @@ async fn a_store_that_fails_ends_nothing_and_the_logout_may_come_again() {
         .await
         .unwrap_err();
     assert_eq!(refused.kind(), SessionErrorKind::Unavailable);
-    world.store.heal();
+    world.store.recover();
     assert!(world.lives(&tokens).await);
     assert_eq!(world.log_out(0, json!({ "sid": "s1" })).await, 200);
     assert!(!world.lives(&tokens).await);

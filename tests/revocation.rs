@@ -179,12 +179,12 @@ async fn g08_with_a_store_a_token_needs_an_id() {
         issuer.token("alice").without("jti").sign(),
         issuer.token("alice").claim("jti", "").sign(),
     ] {
-        let before = store.asked();
+        let before = store.calls();
         let answer = ask(&strict, &token).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
         assert_eq!(answer.kind(), Some(AuthErrorKind::MissingTokenId));
         assert_eq!(ask(&lax, &token).await.status, StatusCode::OK);
-        assert_eq!(store.asked(), before + 1, "only the lax layer asked");
+        assert_eq!(store.calls(), before + 1, "only the lax layer asked");
         assert_eq!(
             ask(&app(issuer.layer()), &token).await.status,
             StatusCode::OK,
@@ -208,7 +208,7 @@ async fn a_bad_token_is_never_looked_up() {
     let request = Request::get("/").body(Body::empty()).unwrap();
     let anonymous = app.clone().oneshot(request).await.unwrap();
     assert_eq!(anonymous.status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(store.asked(), 0);
+    assert_eq!(store.calls(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -219,7 +219,7 @@ async fn k06_reject() {
     let token = issuer.token("alice").claim("jti", "a").sign();
     store.fail();
     ask(&app, &token).await.unavailable();
-    store.heal();
+    store.recover();
     assert_eq!(ask(&app, &token).await.status, StatusCode::OK);
     store.store().revoke("a");
     ask(&app, &token).await.revoked();
@@ -239,7 +239,7 @@ async fn k06_allow() {
     store.fail();
     tokio::time::advance(Duration::from_secs(1_000_000)).await;
     assert_eq!(ask(&app, &token).await.status, StatusCode::OK);
-    store.heal();
+    store.recover();
     ask(&app, &token).await.revoked();
 }
 
@@ -259,13 +259,13 @@ async fn k06_allow_for_a_while() {
     advance(1).await;
     ask(&app, &token).await.unavailable();
     // It flaps: back for 59 seconds is not back.
-    store.heal();
+    store.recover();
     assert_eq!(ask(&app, &token).await.status, StatusCode::OK);
     advance(59).await;
     store.fail();
     ask(&app, &token).await.unavailable();
     // Seen healthy for 60 seconds: a new outage, with a new grace.
-    store.heal();
+    store.recover();
     assert_eq!(ask(&app, &token).await.status, StatusCode::OK);
     advance(60).await;
     assert_eq!(ask(&app, &token).await.status, StatusCode::OK);
@@ -303,7 +303,7 @@ async fn k06_layers_of_different_policies_do_not_share_an_outage() {
     assert_eq!(ask(&lenient, &token).await.status, StatusCode::OK);
     tokio::time::advance(Duration::from_secs(61)).await;
     ask(&lenient, &token).await.unavailable();
-    store.heal();
+    store.recover();
     assert_eq!(ask(&reject, &token).await.status, StatusCode::OK);
     store.fail();
     ask(&lenient, &token).await.unavailable();
@@ -452,7 +452,7 @@ async fn a_request_cancelled_while_it_waits_leaves_the_service_usable() {
         assert_eq!(Arc::strong_count(&body), 1, "the request is held");
         assert_eq!(Arc::strong_count(&alive), before, "the service is held");
     }
-    store.heal();
+    store.recover();
     let response = service.ready().await.unwrap().call(request().0).await;
     assert_eq!(response.unwrap().status(), StatusCode::OK);
 }

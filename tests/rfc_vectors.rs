@@ -37,7 +37,7 @@ fn keys(algorithm: Algorithm, jwk: &str) -> [VerifyingKey; 2] {
     if members.contains_key("d") {
         assert_eq!(
             VerifyingKey::from_jwk_for(algorithm, &jwk).unwrap_err(),
-            KeyError::Private
+            KeyError::UnexpectedPrivateKey
         );
     }
     for private in ["d", "p", "q", "dp", "dq", "qi"] {
@@ -519,10 +519,13 @@ mod rfc_8037 {
             r#"{"kty":"OKP","crv":"X448",
                 "x":"mwj3zDG34-Z9ItWuoSEHSic70rg94Jxj-qc9LCLF2bvINmRyQdlT1AxbEtqIEg1TF3-A5TLEH6A"}"#,
         ] {
-            assert_eq!(VerifyingKey::from_jwk(jwk).unwrap_err(), KeyError::Unknown);
+            assert_eq!(
+                VerifyingKey::from_jwk(jwk).unwrap_err(),
+                KeyError::Unsupported
+            );
             assert_eq!(
                 VerifyingKey::from_jwk_for(Algorithm::EdDSA, jwk).unwrap_err(),
-                KeyError::Disagreement
+                KeyError::AlgorithmMismatch
             );
         }
     }

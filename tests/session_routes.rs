@@ -496,7 +496,7 @@ async fn l15_a_store_that_fails_clears_nothing() {
     }
     // Nothing to be ended: nothing to be stored.
     world.logout(&[OWN]).await.logged_out();
-    world.store.heal();
+    world.store.recover();
     assert!(world.is_alive(&tokens).await);
 }
 

@@ -19,7 +19,9 @@ use tower_jwt_auth::session::{
     CreationOutcome, Rotation, RotationOutcome, RotationRejection, Session, SessionId,
     SessionStore, Subject, SubjectState,
 };
-use tower_jwt_auth::testing::{SESSION_STORE_MUSTS, session_store_contract, session_store_must};
+use tower_jwt_auth::testing::{
+    SESSION_STORE_REQUIREMENTS, session_store_contract, session_store_requirement,
+};
 
 /// The one point in which a store breaks the contract, and the must that says so.
 macro_rules! faults {
@@ -35,7 +37,7 @@ macro_rules! faults {
 }
 
 faults! {
-    StrangersAreBlocked => "a_stranger_is_not_blocked_and_of_generation_0",
+    StrangersAreBlocked => "an_unknown_subject_is_not_blocked_and_of_generation_0",
     LabelIsLost => "a_session_that_was_created_is_found_as_it_was",
     FractionIsLost => "a_session_that_was_created_is_found_as_it_was",
     CreateIgnoresBlock => "a_blocked_subject_gets_no_session",
@@ -47,20 +49,20 @@ faults! {
     LatestAccessIsForgotten => "the_current_token_renews",
     AbsoluteEndIsExtended => "the_absolute_end_is_never_extended",
     IdleGoesBeyondTheEnd => "the_absolute_end_is_never_extended",
-    NoGrace => "the_token_before_counts_within_the_grace",
-    RepetitionsAreNotCounted => "the_token_before_counts_within_the_grace",
-    RepetitionsAreNotKept => "the_token_before_counts_within_the_grace",
+    NoGrace => "the_previous_token_is_valid_within_the_grace",
+    RepetitionsAreNotCounted => "the_previous_token_is_valid_within_the_grace",
+    RepetitionsAreNotKept => "the_previous_token_is_valid_within_the_grace",
     GraceSlides => "the_grace_does_not_slide",
     GraceIgnoresStepsBack => "a_clock_that_steps_back_does_not_lengthen_the_grace",
     AnyStepBackIsGrace => "a_clock_that_steps_back_does_not_lengthen_the_grace",
-    GraceIsEndless => "the_token_before_ends_the_session_after_the_grace",
-    ReplayEndsNothing => "the_token_before_ends_the_session_after_the_grace",
-    ReplayRevokesNothing => "the_token_before_ends_the_session_after_the_grace",
-    ReplayEndsAllOfTheSubject => "the_token_before_ends_the_session_after_the_grace",
+    GraceIsEndless => "the_previous_token_ends_the_session_after_the_grace",
+    ReplayEndsNothing => "the_previous_token_ends_the_session_after_the_grace",
+    ReplayRevokesNothing => "the_previous_token_ends_the_session_after_the_grace",
+    ReplayEndsAllOfTheSubject => "the_previous_token_ends_the_session_after_the_grace",
     PeekSaysNo => "an_older_token_ends_the_session_within_the_grace",
     GrandparentCounts => "an_older_token_ends_the_session_within_the_grace",
-    AheadIsReplay => "a_token_ahead_of_the_store_counts",
-    AheadIsOneStep => "a_token_ahead_of_the_store_counts",
+    AheadIsReplay => "a_token_ahead_of_the_store_is_accepted",
+    AheadIsOneStep => "a_token_ahead_of_the_store_is_accepted",
     ExpiredIsRenewed => "an_expired_session_is_not_renewed",
     UnknownIsRenewed => "an_unknown_session_is_not_renewed",
     EndKeepsTheSession => "an_ended_session_is_gone",
@@ -73,7 +75,7 @@ faults! {
     LostIsRevokedForAll => "ending_a_lost_session_leaves_other_tokens",
     EndIgnoresIssuers => "ending_revokes_the_tokens_of_its_issuer_alone",
     EndRevokesTooShort => "ending_revokes_until_the_latest_access_token_is_dead",
-    RepetitionsAreNotRevoked => "a_repeated_renewal_counts_for_how_long_to_revoke",
+    RepetitionsAreNotRevoked => "a_repeated_renewal_extends_the_revocation",
     RaiseByTwo => "a_logout_everywhere_ends_everything_before",
     RaiseKeepsSessions => "a_logout_everywhere_ends_everything_before",
     RaiseRevokesNothing => "a_logout_everywhere_ends_everything_before",
@@ -97,7 +99,7 @@ faults! {
     EndIsNotAtomic => "an_end_wins_against_renewals_at_the_same_time",
     RotateRevivesAfterRaise => "a_logout_everywhere_wins_against_renewals_at_the_same_time",
     RotateRevivesAfterBlock => "a_block_wins_against_renewals_at_the_same_time",
-    RaiseIsNotAtomic => "generations_raised_at_the_same_time_all_count",
+    RaiseIsNotAtomic => "generations_raised_at_the_same_time_are_distinct",
     CreateIsNotAtomic => "a_logout_everywhere_wins_against_logins_at_the_same_time",
     CreateLooksAtBlocksEarly => "a_block_wins_against_logins_at_the_same_time",
 }
@@ -609,7 +611,7 @@ impl SessionStore for Model {
 async fn breach(must: &'static str, fault: Fault) -> Option<String> {
     for _ in 0..200 {
         let make = move |clock| async move { Model::new(fault, clock) };
-        let run = tokio::spawn(session_store_must(must, make));
+        let run = tokio::spawn(session_store_requirement(must, make));
         if let Err(error) = run.await {
             return match error.into_panic().downcast::<String>() {
                 Ok(text) => Some(*text),
@@ -642,7 +644,7 @@ async fn each_fault_is_found_by_the_must_that_it_breaks() {
 
 #[test]
 fn each_must_is_broken_by_a_fault() {
-    for must in SESSION_STORE_MUSTS {
+    for must in SESSION_STORE_REQUIREMENTS {
         let broken = FAULTS.iter().any(|(_, broken)| broken == must);
         assert!(broken, "{must}");
     }

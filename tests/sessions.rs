@@ -534,7 +534,7 @@ async fn l05_a_response_of_503_clears_no_cookie() {
         assert_eq!(answer.headers[RETRY_AFTER], "1");
         assert!(answer.cookies().is_empty());
     }
-    world.store.heal();
+    world.store.recover();
     // Nor does a guess.
     let answer = world.post_cookies("/refresh", "__Host-refresh=guess").await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
@@ -559,7 +559,7 @@ async fn l07_a_store_that_is_down_uses_up_no_token() {
         world.refresh(&tokens.refresh_token).await.unwrap_err(),
         SessionErrorKind::Unavailable
     );
-    world.store.heal();
+    world.store.recover();
     world.advance(3600);
     assert!(world.refresh(&tokens.refresh_token).await.is_ok());
 }
@@ -986,7 +986,7 @@ async fn k07_a_logout_that_was_not_stored_is_not_acknowledged() {
         assert_eq!(failed.unwrap_err().kind(), SessionErrorKind::Unavailable);
     }
     assert_eq!(world.times(SessionEventKind::Ended), 0);
-    world.store.heal();
+    world.store.recover();
     assert_eq!(world.me(&tokens.access_token).await, StatusCode::OK);
 }
 

@@ -1,4 +1,4 @@
-//! What closures of the user say.
+//! Conditions: the user's closures on claims.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -8,12 +8,12 @@ use serde::de::DeserializeOwned;
 
 use crate::verify::{VerifiedToken, VerifyError};
 
-/// Whether a condition holds: `bool`, or a `Result` of one for conditions that can fail.
+/// The result of a condition: `bool`, or `Result<bool, E>` for a condition that can fail.
 ///
-/// A failure is answered with 503: neither yes nor no.
+/// If it fails, the response is 503.
 pub trait Outcome: sealed::Sealed {
     #[doc(hidden)]
-    fn into_answer(self) -> Result<bool, Fault>;
+    fn into_result(self) -> Result<bool, ConditionError>;
 }
 
 mod sealed {
@@ -22,37 +22,37 @@ mod sealed {
     impl<E> Sealed for Result<bool, E> {}
 }
 
-/// What a condition says of a token.
-pub(super) type Answer = Result<bool, Fault>;
+/// Whether a token meets a condition.
+pub(super) type ConditionResult = Result<bool, ConditionError>;
 
-/// Why a condition has no answer.
+/// Why a condition cannot be evaluated.
 #[derive(Debug)]
-pub enum Fault {
-    /// The claims are not of the type that it looks at: it does not hold.
+pub enum ConditionError {
+    /// The claims do not deserialise to the condition's type. The condition is not met.
     Claims(VerifyError),
-    /// It failed.
+    /// The condition returned an error or timed out.
     Failed(Arc<dyn Error + Send + Sync>),
 }
 
 impl Outcome for bool {
-    fn into_answer(self) -> Result<bool, Fault> {
+    fn into_result(self) -> Result<bool, ConditionError> {
         Ok(self)
     }
 }
 
 impl<E: Error + Send + Sync + 'static> Outcome for Result<bool, E> {
-    fn into_answer(self) -> Result<bool, Fault> {
-        self.map_err(|error| Fault::Failed(Arc::new(error)))
+    fn into_result(self) -> Result<bool, ConditionError> {
+        self.map_err(|error| ConditionError::Failed(Arc::new(error)))
     }
 }
 
-pub(super) type Pending = Pin<Box<dyn Future<Output = Answer> + Send>>;
+pub(super) type ConditionFuture = Pin<Box<dyn Future<Output = ConditionResult> + Send>>;
 
-/// A condition that answers at once.
-pub(super) type Check = Arc<dyn Fn(&VerifiedToken) -> Answer + Send + Sync>;
+/// A synchronous condition.
+pub(super) type Check = Arc<dyn Fn(&VerifiedToken) -> ConditionResult + Send + Sync>;
 
-/// A condition that has to be waited for.
-pub(super) type AsyncCheck = Arc<dyn Fn(&VerifiedToken) -> Pending + Send + Sync>;
+/// An asynchronous condition.
+pub(super) type AsyncCheck = Arc<dyn Fn(&VerifiedToken) -> ConditionFuture + Send + Sync>;
 
 pub(super) fn on_claims<T, O>(condition: impl Fn(&T) -> O + Send + Sync + 'static) -> Check
 where
@@ -60,8 +60,8 @@ where
     O: Outcome,
 {
     Arc::new(move |token| {
-        let claims = token.claims::<T>().map_err(Fault::Claims)?;
-        condition(&claims).into_answer()
+        let claims = token.claims::<T>().map_err(ConditionError::Claims)?;
+        condition(&claims).into_result()
     })
 }
 
@@ -76,8 +76,8 @@ where
     Arc::new(move |token| match token.claims::<T>() {
         Ok(claims) => {
             let holds = condition(claims);
-            Box::pin(async move { holds.await.into_answer() })
+            Box::pin(async move { holds.await.into_result() })
         }
-        Err(error) => Box::pin(std::future::ready(Err(Fault::Claims(error)))),
+        Err(error) => Box::pin(std::future::ready(Err(ConditionError::Claims(error)))),
     })
 }

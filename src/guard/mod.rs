@@ -1,7 +1,9 @@
-//! Who may do what: guards for routes, behind a [`JwtAuthLayer`](crate::JwtAuthLayer).
+//! Authorization: guards that check the scopes, roles and claims of a verified token.
 //!
-//! A [`Require`] says what a token must hold. As a layer it guards routes; as a `Permission` (feature `axum`) it is
-//! an extractor, for handlers that should not compile without.
+//! You need this module when a valid token is not enough for a route, behind a
+//! [`JwtAuthLayer`](crate::JwtAuthLayer). A [`Require`] describes what a token must contain. Use it
+//! as a layer to guard routes. Use it as a `Permission` (feature `axum`) for a handler that must
+//! not run without the check.
 //!
 #![cfg_attr(feature = "axum", doc = "```")]
 #![cfg_attr(not(feature = "axum"), doc = "```text")]
@@ -22,21 +24,22 @@
 //!     .layer(JwtAuthLayer::new(key));
 //! ```
 //!
-//! (`route_layer` guards every route added before it: here `/notes` needs both.)
+//! `route_layer` guards every route added before it: here `/notes` needs both.
 //!
-//! | what came | answer |
+//! | request | response |
 //! | --- | --- |
-//! | a token that holds what is required | the inner service's |
-//! | one that does not | 403 `insufficient_scope` (RFC 6750 §3.1), which names the scopes required |
-//! | no token, where the layer lets such requests pass | 401, as the layer answers it |
-//! | a condition that fails, or takes longer than its deadline | 503 |
-//! | no layer around, or a `Permission` that is built wrongly | 500 |
+//! | token meets the requirement | that of the inner service |
+//! | token does not meet it | 403 `insufficient_scope` (RFC 6750 §3.1) with the required scopes |
+//! | no token, and the layer allows this | 401 as the layer answers it |
+//! | a condition fails, or exceeds its deadline | 503 |
+//! | no layer, or an invalid `Permission` | 500 |
 //!
-//! The layer's [`Respond`](crate::middleware::Respond) answers for guards too. Guards only look at the token: claims
-//! stay available to every guard and extractor behind them, and two guards on one route both count.
+//! Rejections of guards use the layer's [`Respond`](crate::middleware::Respond) too. Guards only
+//! read the token: its claims stay available to further guards and extractors. If a route has
+//! several guards, all must pass.
 
+mod builder_error;
 mod condition;
-mod misuse;
 mod require;
 mod scopes;
 mod service;
@@ -46,6 +49,6 @@ pub use require::Require;
 pub use service::{Guard, GuardFuture};
 
 #[cfg(feature = "axum")]
-pub(crate) use misuse::kept;
+pub(crate) use builder_error::capture;
 #[cfg(feature = "axum")]
 pub(crate) use require::Decision;

@@ -1,4 +1,4 @@
-//! What a token must hold.
+//! What a token must contain.
 
 use std::error::Error;
 use std::fmt;
@@ -9,15 +9,18 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::condition::{Answer, AsyncCheck, Check, Fault, Outcome, on_claims, on_claims_async};
-use super::misuse::misuse;
+use super::builder_error::report;
+use super::condition::{
+    AsyncCheck, Check, ConditionError, ConditionResult, Outcome, on_claims, on_claims_async,
+};
 use super::scopes::Scopes;
 use crate::middleware::{AuthError, AuthErrorKind};
 use crate::verify::VerifiedToken;
 
-/// What a token must hold for a request to pass. See the [module docs](super).
+/// What a token must contain for a request to pass. See the [module docs](super).
 ///
-/// A layer: for `route_layer` of axum's `Router`, and for any tower service whose response body is `Default`.
+/// It is a layer for `route_layer` of axum's `Router`, and for any tower service whose response
+/// body implements `Default`.
 ///
 /// ```
 /// use serde::Deserialize;
@@ -36,43 +39,44 @@ use crate::verify::VerifiedToken;
 /// ```
 #[derive(Clone)]
 pub struct Require {
-    node: Node,
+    condition: Condition,
     deadline: Duration,
 }
 
 #[derive(Clone)]
-enum Node {
+enum Condition {
     Scopes(Scopes),
     Check(Check),
     AsyncCheck(AsyncCheck),
-    All(Arc<[Node; 2]>),
-    Any(Arc<[Node; 2]>),
+    All(Arc<[Condition; 2]>),
+    Any(Arc<[Condition; 2]>),
 }
 
-/// What a guard says: at once, or after waiting.
+/// The authorization decision: now, or after asynchronous conditions.
 pub(crate) enum Decision {
     Ready(Result<(), AuthError>),
     Pending(Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send>>),
 }
 
 impl Require {
-    /// 1 second: an asynchronous condition asks a database or another service, which is slower than the look-up of a
-    /// revocation, and only some routes wait for it.
+    /// 1 second: an asynchronous condition may query a database or another service. That takes
+    /// longer than a revocation check, and only some routes wait for it.
     pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(1);
 
-    fn new(node: Node) -> Self {
+    fn new(condition: Condition) -> Self {
         Self {
-            node,
+            condition,
             deadline: Self::DEFAULT_DEADLINE,
         }
     }
 
-    /// The token must have this scope: in `scope`, a string with spaces between (RFC 9068 §2.2.3), or where there is
-    /// none in `scp`; each may be an array too.
+    /// The token must have this scope, in the claim `scope` or, if that is missing, in `scp`.
+    ///
+    /// The claim is a space-separated string (RFC 9068 §2.2.3) or an array of strings.
     ///
     /// # Panics
     ///
-    /// If it is no scope (RFC 6749 §3.3): empty, or with spaces.
+    /// If the scope is empty, or contains spaces or other characters that RFC 6749 §3.3 excludes.
     #[must_use]
     #[track_caller]
     pub fn scope(name: impl AsRef<str>) -> Self {
@@ -83,54 +87,57 @@ impl Require {
     ///
     /// # Panics
     ///
-    /// As [`Require::scope`]; if there is none.
+    /// As [`Require::scope`]; also if `names` is empty.
     #[must_use]
     #[track_caller]
     pub fn all_scopes<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Self {
-        Self::new(Node::Scopes(Scopes::new(names, true)))
+        Self::new(Condition::Scopes(Scopes::new(names, true)))
     }
 
-    /// The token must have one of these scopes.
+    /// The token must have at least one of these scopes.
     ///
     /// # Panics
     ///
-    /// As [`Require::scope`]; if there is none.
+    /// As [`Require::scope`]; also if `names` is empty.
     #[must_use]
     #[track_caller]
     pub fn any_scope<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Self {
-        Self::new(Node::Scopes(Scopes::new(names, false)))
+        Self::new(Condition::Scopes(Scopes::new(names, false)))
     }
 
-    /// Looks for the scopes elsewhere in the claims: the names of the members that lead there, from the outside in, as
-    /// in `["realm_access", "roles"]`. What stands there is a string with spaces between, or an array of strings.
+    /// Reads the scopes at this path of the claims, such as `["realm_access", "roles"]`.
+    ///
+    /// The value there is a space-separated string or an array of strings.
     ///
     /// # Panics
     ///
-    /// If the path is empty, or this requires anything but scopes.
+    /// If the path is empty, or this requirement is not for scopes.
     #[must_use]
     #[track_caller]
     pub fn at<N: AsRef<str>>(mut self, path: impl IntoIterator<Item = N>) -> Self {
-        match &mut self.node {
-            Node::Scopes(scopes) => scopes.at(path),
-            _ => misuse(
+        match &mut self.condition {
+            Condition::Scopes(scopes) => scopes.at(path),
+            _ => report(
                 "`at` says where scopes stand: call it on `scope`, `all_scopes` or `any_scope`",
             ),
         }
         self
     }
 
-    /// The claims must be a `T`, and the condition must hold of them: `bool`, or a `Result` of one.
+    /// The claims must deserialise to `T` and meet the condition. It returns `bool` or
+    /// `Result<bool, E>`.
     #[must_use]
     pub fn claims<T, O>(condition: impl Fn(&T) -> O + Send + Sync + 'static) -> Self
     where
         T: DeserializeOwned + Send + Sync + 'static,
         O: Outcome,
     {
-        Self::new(Node::Check(on_claims(condition)))
+        Self::new(Condition::Check(on_claims(condition)))
     }
 
-    /// As [`Require::claims`], for a condition that has to be waited for, on tokio. It is waited for no longer than the
-    /// [deadline](Require::deadline).
+    /// As [`Require::claims`], for an asynchronous condition. Needs a tokio runtime.
+    ///
+    /// The request waits for at most the [deadline](Require::deadline).
     ///
     /// ```
     /// use std::{io, sync::Arc};
@@ -155,38 +162,48 @@ impl Require {
         F: Future<Output = O> + Send + 'static,
         O: Outcome,
     {
-        Self::new(Node::AsyncCheck(on_claims_async(condition)))
+        Self::new(Condition::AsyncCheck(on_claims_async(condition)))
     }
 
-    /// The condition must hold of the token: its registered claims, its algorithm, its key.
+    /// The token must meet the condition, which sees registered claims, algorithm and key ID.
     #[must_use]
     pub fn token<O: Outcome>(
         condition: impl Fn(&VerifiedToken) -> O + Send + Sync + 'static,
     ) -> Self {
-        Self::new(Node::Check(Arc::new(move |token| {
-            condition(token).into_answer()
+        Self::new(Condition::Check(Arc::new(move |token| {
+            condition(token).into_result()
         })))
     }
 
-    /// Both must hold. The second is not looked at where the first does not. The shorter deadline counts.
+    /// Both requirements must be met. The second is not evaluated if the first is not met. The
+    /// shorter deadline applies.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let deadline = self.deadline.min(other.deadline);
-        let node = Node::All(Arc::new([self.node, other.node]));
-        Self { node, deadline }
+        let condition = Condition::All(Arc::new([self.condition, other.condition]));
+        Self {
+            condition,
+            deadline,
+        }
     }
 
-    /// One of the two must hold. The second is not looked at where the first does. The shorter deadline counts.
+    /// One of the requirements must be met. The second is not evaluated if the first is met. The
+    /// shorter deadline applies.
     ///
-    /// A condition that fails is no answer, even where the other would hold.
+    /// If the first condition fails with an error, the response is 503, even if the second would be
+    /// met.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         let deadline = self.deadline.min(other.deadline);
-        let node = Node::Any(Arc::new([self.node, other.node]));
-        Self { node, deadline }
+        let condition = Condition::Any(Arc::new([self.condition, other.condition]));
+        Self {
+            condition,
+            deadline,
+        }
     }
 
-    /// How long all asynchronous conditions of this guard together are waited for. 1 second by default.
+    /// Sets the maximum time for all asynchronous conditions of this guard together. 1 second by
+    /// default, see [`DEFAULT_DEADLINE`](Require::DEFAULT_DEADLINE).
     ///
     /// # Panics
     ///
@@ -195,56 +212,60 @@ impl Require {
     #[track_caller]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         if deadline.is_zero() {
-            misuse("the deadline is zero");
+            report("the deadline is zero");
         }
         self.deadline = deadline;
         self
     }
 
     pub(crate) fn decide(&self, token: &VerifiedToken) -> Decision {
-        if !self.node.waits() {
-            let answer = self.node.check(token);
-            return Decision::Ready(self.node.verdict(answer));
+        if !self.condition.is_async() {
+            let result = self.condition.check(token);
+            return Decision::Ready(self.condition.decision(result));
         }
-        let (node, token, deadline) = (self.node.clone(), token.clone(), self.deadline);
+        let (condition, token, deadline) = (self.condition.clone(), token.clone(), self.deadline);
         Decision::Pending(Box::pin(async move {
-            // Without a runtime there is no timer, and nothing here may wait for ever.
-            let answer = if tokio::runtime::Handle::try_current().is_err() {
-                Err(Fault::Failed(Arc::new(NoAnswer::Runtime)))
+            // Without a runtime there is no timer, so the deadline could not be enforced.
+            let result = if tokio::runtime::Handle::try_current().is_err() {
+                Err(ConditionError::Failed(Arc::new(
+                    AsyncConditionError::NoRuntime,
+                )))
             } else {
-                match timeout(deadline, node.check_async(&token)).await {
-                    Ok(answer) => answer,
-                    Err(_) => Err(Fault::Failed(Arc::new(NoAnswer::Deadline))),
+                match timeout(deadline, condition.check_async(&token)).await {
+                    Ok(result) => result,
+                    Err(_) => Err(ConditionError::Failed(Arc::new(
+                        AsyncConditionError::TimedOut,
+                    ))),
                 }
             };
-            node.verdict(answer)
+            condition.decision(result)
         }))
     }
 }
 
-impl Node {
-    /// Whether any condition in it is asynchronous.
-    fn waits(&self) -> bool {
+impl Condition {
+    /// Whether it contains an asynchronous condition.
+    fn is_async(&self) -> bool {
         match self {
             Self::Scopes(_) | Self::Check(_) => false,
             Self::AsyncCheck(_) => true,
-            Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(Self::waits),
+            Self::All(conditions) | Self::Any(conditions) => conditions.iter().any(Self::is_async),
         }
     }
 
-    fn check(&self, token: &VerifiedToken) -> Answer {
+    fn check(&self, token: &VerifiedToken) -> ConditionResult {
         match self {
-            Self::Scopes(scopes) => Ok(scopes.granted_by(token.payload())),
+            Self::Scopes(scopes) => Ok(scopes.are_granted_by(token.payload())),
             Self::Check(check) => check(token),
-            // `waits` said that there is none.
+            // Unreachable: `is_async` was false.
             Self::AsyncCheck(_) => Ok(false),
-            Self::All(nodes) => {
-                let [first, second] = &**nodes;
+            Self::All(conditions) => {
+                let [first, second] = &**conditions;
                 Ok(first.check(token)? && second.check(token)?)
             }
-            Self::Any(nodes) => {
-                let [first, second] = &**nodes;
-                Ok(alternative(first.check(token))? || second.check(token)?)
+            Self::Any(conditions) => {
+                let [first, second] = &**conditions;
+                Ok(first_alternative(first.check(token))? || second.check(token)?)
             }
         }
     }
@@ -252,17 +273,17 @@ impl Node {
     fn check_async<'a>(
         &'a self,
         token: &'a VerifiedToken,
-    ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = ConditionResult> + Send + 'a>> {
         Box::pin(async move {
             match self {
                 Self::AsyncCheck(check) => check(token).await,
-                Self::All(nodes) => {
-                    let [first, second] = &**nodes;
+                Self::All(conditions) => {
+                    let [first, second] = &**conditions;
                     Ok(first.check_async(token).await? && second.check_async(token).await?)
                 }
-                Self::Any(nodes) => {
-                    let [first, second] = &**nodes;
-                    Ok(alternative(first.check_async(token).await)?
+                Self::Any(conditions) => {
+                    let [first, second] = &**conditions;
+                    Ok(first_alternative(first.check_async(token).await)?
                         || second.check_async(token).await?)
                 }
                 Self::Scopes(_) | Self::Check(_) => self.check(token),
@@ -270,7 +291,7 @@ impl Node {
         })
     }
 
-    /// The scopes that are named to the client: those in it, in order.
+    /// The required scopes in order, for the client.
     fn scope(&self) -> Option<Arc<str>> {
         let mut names = Vec::new();
         self.scope_names(&mut names);
@@ -287,55 +308,55 @@ impl Node {
                 }
             }
             Self::Check(_) | Self::AsyncCheck(_) => {}
-            Self::All(nodes) | Self::Any(nodes) => {
-                for node in nodes.iter() {
-                    node.scope_names(names);
+            Self::All(conditions) | Self::Any(conditions) => {
+                for condition in conditions.iter() {
+                    condition.scope_names(names);
                 }
             }
         }
     }
 
-    fn verdict(&self, answer: Answer) -> Result<(), AuthError> {
-        match answer {
+    fn decision(&self, result: ConditionResult) -> Result<(), AuthError> {
+        match result {
             Ok(true) => Ok(()),
             Ok(false) => Err(AuthError::insufficient_scope(self.scope(), None)),
-            Err(Fault::Claims(error)) => {
+            Err(ConditionError::Claims(error)) => {
                 Err(AuthError::insufficient_scope(self.scope(), Some(error)))
             }
-            Err(Fault::Failed(reason)) => Err(AuthError::unavailable(reason)),
+            Err(ConditionError::Failed(reason)) => Err(AuthError::unavailable(reason)),
         }
     }
 }
 
-/// The first of two alternatives: claims of another type leave the second.
-fn alternative(answer: Answer) -> Answer {
-    match answer {
-        Err(Fault::Claims(_)) => Ok(false),
-        answer => answer,
+/// The result of the first alternative. Claims of another type mean that it is not met.
+fn first_alternative(result: ConditionResult) -> ConditionResult {
+    match result {
+        Err(ConditionError::Claims(_)) => Ok(false),
+        result => result,
     }
 }
 
-/// Why there is no answer, where the condition is not the one who says so.
+/// Why an asynchronous condition was not evaluated.
 #[derive(Clone, Copy, Debug)]
-enum NoAnswer {
-    Deadline,
-    Runtime,
+enum AsyncConditionError {
+    TimedOut,
+    NoRuntime,
 }
 
-impl fmt::Display for NoAnswer {
+impl fmt::Display for AsyncConditionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Deadline => "the condition did not answer within the deadline",
-            Self::Runtime => "there is no tokio runtime whose timer could keep the deadline",
+            Self::TimedOut => "the condition did not finish within the deadline",
+            Self::NoRuntime => "there is no tokio runtime to enforce the deadline",
         })
     }
 }
 
-impl Error for NoAnswer {}
+impl Error for AsyncConditionError {}
 
 impl Require {
-    /// What the guard says of a request that `token` came with: `None` where the layer lets it pass without.
-    pub(crate) fn decide_on(&self, token: Result<Option<&VerifiedToken>, AuthError>) -> Decision {
+    /// Decides on a request. `Ok(None)`: the layer allows requests without a token.
+    pub(crate) fn authorize(&self, token: Result<Option<&VerifiedToken>, AuthError>) -> Decision {
         match token {
             Ok(Some(token)) => self.decide(token),
             Ok(None) => Decision::Ready(Err(AuthErrorKind::MissingToken.into())),
@@ -348,20 +369,20 @@ impl Require {
 impl fmt::Debug for Require {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Require")
-            .field("node", &self.node)
+            .field("condition", &self.condition)
             .field("deadline", &self.deadline)
             .finish()
     }
 }
 
-impl fmt::Debug for Node {
+impl fmt::Debug for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scopes(scopes) => scopes.fmt(f),
             Self::Check(_) => f.write_str("Check"),
             Self::AsyncCheck(_) => f.write_str("AsyncCheck"),
-            Self::All(nodes) => f.debug_tuple("All").field(nodes).finish(),
-            Self::Any(nodes) => f.debug_tuple("Any").field(nodes).finish(),
+            Self::All(conditions) => f.debug_tuple("All").field(conditions).finish(),
+            Self::Any(conditions) => f.debug_tuple("Any").field(conditions).finish(),
         }
     }
 }

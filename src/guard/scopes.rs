@@ -9,36 +9,43 @@ use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
-use super::misuse::misuse;
+use super::builder_error::report;
 
-/// Names of scopes, and where in the claims they must stand.
+/// Required scopes, and where the claims contain the granted ones.
 #[derive(Clone)]
 pub(super) struct Scopes {
     names: Arc<[Box<str>]>,
-    all: bool,
-    /// The names of the members on the way, from the outside in. None: `scope`, or else `scp`.
+    requires_all: bool,
+    /// The member names of the path. `None`: `scope`, otherwise `scp`.
     path: Option<Arc<[Box<str>]>>,
 }
 
 impl Scopes {
     /// # Panics
     ///
-    /// If there is no name, or one that is no scope-token (RFC 6749 §3.3).
+    /// If there are no names, or a name is not a scope-token (RFC 6749 §3.3).
     #[track_caller]
-    pub(super) fn new<N: AsRef<str>>(names: impl IntoIterator<Item = N>, all: bool) -> Self {
+    pub(super) fn new<N: AsRef<str>>(
+        names: impl IntoIterator<Item = N>,
+        requires_all: bool,
+    ) -> Self {
         let names: Arc<[Box<str>]> = names.into_iter().map(|name| name.as_ref().into()).collect();
         if names.is_empty() {
-            misuse("no scope is required");
+            report("no scope is required");
         }
         let character = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
         if !names
             .iter()
             .all(|name| !name.is_empty() && name.bytes().all(character))
         {
-            misuse("a scope is printable ASCII without spaces, quotes and backslashes");
+            report("a scope is printable ASCII without spaces, quotes and backslashes");
         }
         let path = None;
-        Self { names, all, path }
+        Self {
+            names,
+            requires_all,
+            path,
+        }
     }
 
     /// # Panics
@@ -48,7 +55,7 @@ impl Scopes {
     pub(super) fn at<N: AsRef<str>>(&mut self, path: impl IntoIterator<Item = N>) {
         let path: Arc<[Box<str>]> = path.into_iter().map(|name| name.as_ref().into()).collect();
         if path.is_empty() {
-            misuse("the path of the scopes is empty");
+            report("the path of the scopes is empty");
         }
         self.path = Some(path);
     }
@@ -57,14 +64,14 @@ impl Scopes {
         self.names.iter().map(|name| &**name)
     }
 
-    /// Whether the payload grants them. What cannot be read grants nothing.
-    pub(super) fn granted_by(&self, payload: &str) -> bool {
+    /// Whether the payload grants the required scopes. An unreadable claim does not grant any.
+    pub(super) fn are_granted_by(&self, payload: &str) -> bool {
         let granted = match &self.path {
             None => serde_json::from_str(payload)
-                .map(|claims: Usual<'_>| claims.scope.or(claims.scp).unwrap_or_default()),
+                .map(|claims: ScopeClaims<'_>| claims.scope.or(claims.scp).unwrap_or_default()),
             Some(path) => {
                 let mut reader = serde_json::Deserializer::from_str(payload);
-                At(path)
+                ScopesAtPath(path)
                     .deserialize(&mut reader)
                     .and_then(|granted| reader.end().map(|()| granted.unwrap_or_default()))
             }
@@ -73,7 +80,7 @@ impl Scopes {
             return false;
         };
         let mut names = self.names();
-        if self.all {
+        if self.requires_all {
             names.all(|name| granted.contains(name))
         } else {
             names.any(|name| granted.contains(name))
@@ -85,49 +92,49 @@ impl fmt::Debug for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scopes")
             .field("names", &self.names)
-            .field("all", &self.all)
+            .field("requires_all", &self.requires_all)
             .field("path", &self.path)
             .finish()
     }
 }
 
-/// `scope` (RFC 9068 §2.2.3), or `scp`, as some providers call it.
+/// `scope` (RFC 9068 §2.2.3), or `scp`, which some providers use.
 #[derive(Deserialize)]
-struct Usual<'a> {
+struct ScopeClaims<'a> {
     #[serde(borrow, default)]
-    scope: Option<Granted<'a>>,
+    scope: Option<GrantedScopes<'a>>,
     #[serde(borrow, default)]
-    scp: Option<Granted<'a>>,
+    scp: Option<GrantedScopes<'a>>,
 }
 
-/// One string with spaces between (RFC 6749 §3.3), or an array of strings.
+/// A space-separated string (RFC 6749 §3.3), or an array of strings.
 #[derive(Default)]
-struct Granted<'a>(Vec<Cow<'a, str>>);
+struct GrantedScopes<'a>(Vec<Cow<'a, str>>);
 
-impl Granted<'_> {
+impl GrantedScopes<'_> {
     fn contains(&self, wanted: &str) -> bool {
         self.0.iter().any(|name| name == wanted)
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Granted<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for GrantedScopes<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Names;
 
         impl<'de> Visitor<'de> for Names {
-            type Value = Granted<'de>;
+            type Value = GrantedScopes<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string or an array of strings")
             }
 
             fn visit_borrowed_str<E>(self, names: &'de str) -> Result<Self::Value, E> {
-                Ok(Granted(names.split(' ').map(Cow::Borrowed).collect()))
+                Ok(GrantedScopes(names.split(' ').map(Cow::Borrowed).collect()))
             }
 
             fn visit_str<E>(self, names: &str) -> Result<Self::Value, E> {
                 let own = |name: &str| Cow::Owned(name.to_owned());
-                Ok(Granted(names.split(' ').map(own).collect()))
+                Ok(GrantedScopes(names.split(' ').map(own).collect()))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
@@ -138,7 +145,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Granted<'a> {
                 while let Some(Name(name)) = seq.next_element()? {
                     names.push(name);
                 }
-                Ok(Granted(names))
+                Ok(GrantedScopes(names))
             }
         }
 
@@ -146,23 +153,23 @@ impl<'de: 'a, 'a> Deserialize<'de> for Granted<'a> {
     }
 }
 
-/// Reads what stands at the end of a path. A member on the way that comes twice is an error.
-struct At<'p>(&'p [Box<str>]);
+/// Deserialises the value at a path. A duplicate member on the path is an error.
+struct ScopesAtPath<'p>(&'p [Box<str>]);
 
-impl<'de> DeserializeSeed<'de> for At<'_> {
-    type Value = Option<Granted<'de>>;
+impl<'de> DeserializeSeed<'de> for ScopesAtPath<'_> {
+    type Value = Option<GrantedScopes<'de>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         if self.0.is_empty() {
-            Granted::deserialize(deserializer).map(Some)
+            GrantedScopes::deserialize(deserializer).map(Some)
         } else {
             deserializer.deserialize_map(self)
         }
     }
 }
 
-impl<'de> Visitor<'de> for At<'_> {
-    type Value = Option<Granted<'de>>;
+impl<'de> Visitor<'de> for ScopesAtPath<'_> {
+    type Value = Option<GrantedScopes<'de>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -176,8 +183,11 @@ impl<'de> Visitor<'de> for At<'_> {
         while let Some(name) = map.next_key::<Cow<'_, str>>()? {
             if name != **wanted {
                 map.next_value::<IgnoredAny>()?;
-            } else if found.replace(map.next_value_seed(At(rest))?).is_some() {
-                return Err(A::Error::custom("a member comes twice"));
+            } else if found
+                .replace(map.next_value_seed(ScopesAtPath(rest))?)
+                .is_some()
+            {
+                return Err(A::Error::custom("duplicate member"));
             }
         }
         Ok(found.flatten())
@@ -199,7 +209,7 @@ mod tests {
             r#"{"scp":["read"]}"#,
             r#"{"scope":"re\u0061d"}"#,
         ] {
-            assert!(read.granted_by(payload), "{payload}");
+            assert!(read.are_granted_by(payload), "{payload}");
         }
         for payload in [
             "{}",
@@ -215,28 +225,28 @@ mod tests {
             r#"{"scope":"read","scope":"read"}"#,
             r#"{"scope":"read","sc\u006fpe":""}"#,
         ] {
-            assert!(!read.granted_by(payload), "{payload}");
+            assert!(!read.are_granted_by(payload), "{payload}");
         }
     }
 
     #[test]
     fn all_or_any() {
         let payload = r#"{"scope":"a b"}"#;
-        assert!(Scopes::new(["a", "b"], true).granted_by(payload));
-        assert!(!Scopes::new(["a", "c"], true).granted_by(payload));
-        assert!(Scopes::new(["c", "a"], false).granted_by(payload));
-        assert!(!Scopes::new(["c", "d"], false).granted_by(payload));
+        assert!(Scopes::new(["a", "b"], true).are_granted_by(payload));
+        assert!(!Scopes::new(["a", "c"], true).are_granted_by(payload));
+        assert!(Scopes::new(["c", "a"], false).are_granted_by(payload));
+        assert!(!Scopes::new(["c", "d"], false).are_granted_by(payload));
     }
 
     #[test]
-    fn a_path_of_ones_own() {
+    fn a_custom_path() {
         let mut admin = Scopes::new(["admin"], true);
         admin.at(["realm_access", "roles"]);
         for payload in [
             r#"{"realm_access":{"roles":["user","admin"]}}"#,
             r#"{"realm_access":{"x":[{}],"roles":"user admin"},"scope":""}"#,
         ] {
-            assert!(admin.granted_by(payload), "{payload}");
+            assert!(admin.are_granted_by(payload), "{payload}");
         }
         for payload in [
             "{}",
@@ -247,7 +257,7 @@ mod tests {
             r#"{"realm_access":{"roles":["admin"]},"realm_access":{}}"#,
             r#"{"realm_access":{"roles":[],"roles":["admin"]}}"#,
         ] {
-            assert!(!admin.granted_by(payload), "{payload}");
+            assert!(!admin.are_granted_by(payload), "{payload}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! A guard around a service.
+//! The guard as a tower service.
 
 use std::fmt;
 use std::mem;
@@ -24,7 +24,7 @@ impl<S> Layer<S> for Require {
     }
 }
 
-/// The service that [`Require`] makes.
+/// The service created by [`Require`].
 #[derive(Clone)]
 pub struct Guard<S> {
     inner: S,
@@ -46,13 +46,13 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let token = token_of(request.extensions());
-        let kind = match self.require.decide_on(token) {
+        let kind = match self.require.authorize(token) {
             Decision::Ready(Ok(())) => Kind::Inner {
                 future: self.inner.call(request),
             },
-            Decision::Ready(Err(error)) => Kind::Refused { error: Some(error) },
+            Decision::Ready(Err(error)) => Kind::Rejected { error: Some(error) },
             Decision::Pending(decision) => {
-                // The service that was polled ready is the one that is called; its clone never was.
+                // The service that was polled ready must be called. Its clone was not polled.
                 let clone = self.inner.clone();
                 let ready = mem::replace(&mut self.inner, clone);
                 let waiting = Some(Box::new(Waiting {
@@ -97,7 +97,7 @@ pin_project! {
             #[pin]
             future: F,
         },
-        Refused {
+        Rejected {
             error: Option<AuthError>,
         },
     }
@@ -121,22 +121,22 @@ where
         loop {
             match kind.as_mut().project() {
                 KindProjection::Waiting { waiting } => {
-                    let verdict = match waiting {
+                    let outcome = match waiting {
                         Some(waiting) => ready!(waiting.decision.as_mut().poll(cx)),
                         None => polled_after_completion(),
                     };
                     let Some(mut waiting) = waiting.take() else {
                         polled_after_completion()
                     };
-                    kind.set(match verdict {
+                    kind.set(match outcome {
                         Ok(()) => Kind::Inner {
                             future: waiting.ready.call(waiting.request),
                         },
-                        Err(error) => Kind::Refused { error: Some(error) },
+                        Err(error) => Kind::Rejected { error: Some(error) },
                     });
                 }
                 KindProjection::Inner { future } => return future.poll(cx),
-                KindProjection::Refused { error } => {
+                KindProjection::Rejected { error } => {
                     let Some(error) = error.take() else {
                         polled_after_completion()
                     };

@@ -72,7 +72,7 @@
 //!     assert_eq!(status(&app, alice()).await, StatusCode::SERVICE_UNAVAILABLE);
 //!     store.hang(); // Until the layer's deadline, which passes at once with the paused clock.
 //!     assert_eq!(status(&app, alice()).await, StatusCode::SERVICE_UNAVAILABLE);
-//!     store.heal();
+//!     store.recover();
 //!
 //!     let stolen = alice();
 //!     let token = issuer.verify(&stolen.clone().sign());

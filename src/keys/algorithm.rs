@@ -1,11 +1,11 @@
-//! The names of RFC 7518 §3.1, RFC 8037, RFC 8812 and RFC 9864.
+//! Signature algorithms (RFC 7518 §3.1, RFC 8037, RFC 8812, RFC 9864).
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A signature algorithm, by its name in the `alg` header.
+/// A signature algorithm, named as in the `alg` header.
 ///
-/// There is no `none`.
+/// `none` is not supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
@@ -35,14 +35,16 @@ pub enum Algorithm {
     ES512,
     /// ECDSA on secp256k1 with SHA-256 (RFC 8812).
     ES256K,
-    /// EdDSA (RFC 8037), here always on Ed25519.
+    /// EdDSA (RFC 8037), here always with Ed25519.
     EdDSA,
-    /// EdDSA on Ed25519 under its fully specified name (RFC 9864). A key for `EdDSA` does not verify a token
-    /// that says `Ed25519`, nor the other way round; a [`KeySet`](super::KeySet) can hold the key under both names.
+    /// EdDSA with Ed25519 under its fully specified name (RFC 9864).
+    ///
+    /// A key for `EdDSA` does not verify a token whose `alg` is `Ed25519`, and vice versa. To
+    /// accept both, add the key to a [`KeySet`](super::KeySet) under both names.
     Ed25519,
 }
 
-/// What kind of key an algorithm takes.
+/// The key type of an algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
     Hmac,
@@ -92,14 +94,14 @@ impl Algorithm {
         }
     }
 
-    /// By its name: case-sensitive, as RFC 7515 §4.1.1 wants it.
+    /// Finds an algorithm by its case-sensitive name (RFC 7515 §4.1.1).
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|algorithm| algorithm.name() == name)
     }
 
-    /// Whether a public key verifies.
+    /// Whether a public key verifies the signatures.
     #[cfg(feature = "jwks")]
     pub(crate) fn is_asymmetric(self) -> bool {
         self.family() != Family::Hmac
@@ -116,7 +118,7 @@ impl Algorithm {
         }
     }
 
-    /// The least length of a secret in bytes: that of the hash (RFC 7518 §3.2).
+    /// The minimum length of a secret in bytes: the length of the hash (RFC 7518 §3.2).
     pub(crate) fn secret_length(self) -> usize {
         match self {
             Self::HS384 => 48,
@@ -125,7 +127,7 @@ impl Algorithm {
         }
     }
 
-    /// The `crv` of the key, and the length of one coordinate in bytes.
+    /// The `crv` of the key, and the length of a coordinate in bytes.
     pub(crate) fn curve(self) -> Option<(&'static str, usize)> {
         match self {
             Self::ES256 => Some(("P-256", 32)),
@@ -144,7 +146,7 @@ impl fmt::Display for Algorithm {
     }
 }
 
-/// The text names no algorithm that this crate knows.
+/// The name is not a supported signature algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownAlgorithm;
 

@@ -1,11 +1,11 @@
-//! As much of DER as tells a whole value from something else.
+//! The part of a DER parser that recognises one complete value.
 
 const SEQUENCE: u8 = 0x30;
 const CONSTRUCTED: u8 = 0x20;
-/// The tag goes on in further bytes. No key has such a one.
+/// A tag of several bytes. Keys do not have one.
 const LONG_TAG: u8 = 0x1f;
 
-/// Splits off the first element: its tag, its content, and what follows.
+/// Splits off the first element: its tag, its content, and the bytes after it.
 pub(super) fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;
@@ -24,15 +24,16 @@ pub(super) fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, content, rest))
 }
 
-/// Whether the bytes are one SEQUENCE with nothing after it, nested no deeper than keys and certificates are. The libraries
-/// that read them ignore what follows, and call themselves for each level.
+/// Whether the bytes are exactly one SEQUENCE, not nested deeper than keys and certificates are.
+///
+/// The libraries that parse keys ignore trailing bytes, and recurse for each level.
 pub(super) fn is_one_sequence(bytes: &[u8]) -> bool {
     const DEEPEST: usize = 16;
 
     if !matches!(element(bytes), Some((SEQUENCE, _, []))) {
         return false;
     }
-    // What is left to read at each level.
+    // The unread bytes of each level.
     let mut levels = vec![bytes];
     while let Some(rest) = levels.pop() {
         if rest.is_empty() {

@@ -1,13 +1,15 @@
 //! One JSON Web Key (RFC 7517, RFC 7518 §6, RFC 8037).
 //!
-//! `jsonwebtoken`'s own type knows neither secp256k1 nor `ES512`, `ES256K` and `Ed25519`, and reading a key from it
-//! looks at neither `crv` nor `use` nor `key_ops`.
+//! `jsonwebtoken` has a JWK type too, but it does not support secp256k1, `ES512`, `ES256K` or
+//! `Ed25519`. It also ignores `crv`, `use` and `key_ops` when it creates a key.
 
 use serde::{Deserialize, Serialize};
 
-use super::algorithm::Family;
-use super::material::{PrivateMaterial, PublicMaterial, PublicParts, RsaPrivateComponents};
-use super::{Algorithm, KeyError};
+use super::algorithm::{Algorithm, Family};
+use super::encoding::{
+    EncodedSigningKey, EncodedVerifyingKey, PublicKeyComponents, RsaPrivateComponents,
+};
+use super::error::KeyError;
 use crate::json::is_shallow;
 use crate::token::base64url;
 
@@ -33,7 +35,7 @@ pub(crate) struct Jwk {
     qi: Option<String>,
 }
 
-/// The algorithms for keys that do not say theirs.
+/// The algorithms of keys without `alg`.
 #[derive(Clone, Copy)]
 pub(crate) struct Defaults {
     pub(crate) rsa: Algorithm,
@@ -51,14 +53,14 @@ impl Default for Defaults {
 
 impl Jwk {
     pub(crate) fn from_json(json: &[u8]) -> Result<Self, KeyError> {
-        // An array of the members would be read as well.
+        // serde would also accept an array of the members.
         if json.trim_ascii_start().first() != Some(&b'{') {
             return Err(KeyError::Unreadable);
         }
         if !is_shallow(json) {
             return Err(KeyError::Unreadable);
         }
-        // The reader's error may quote the key.
+        // The parser's error may quote the key.
         serde_json::from_slice(json).map_err(|_| KeyError::Unreadable)
     }
 
@@ -66,24 +68,24 @@ impl Jwk {
         self.kty == "oct"
     }
 
-    /// Whether it holds any part of a private key, or a secret where none belongs.
+    /// Whether it contains any private member, or a secret in a key that is not symmetric.
     pub(crate) fn is_private(&self) -> bool {
         let parts = [&self.d, &self.p, &self.q, &self.dp, &self.dq, &self.qi];
         parts.iter().any(|part| part.is_some()) || (self.k.is_some() && !self.is_symmetric())
     }
 
-    /// The one algorithm of the key. The key's own word counts; `named` may only agree.
+    /// The algorithm of the key: its `alg` if present. `named` must not contradict it.
     pub(crate) fn algorithm(
         &self,
         named: Option<Algorithm>,
         defaults: Defaults,
     ) -> Result<Algorithm, KeyError> {
         let own = match &self.alg {
-            Some(name) => Some(Algorithm::named(name).ok_or(KeyError::Unknown)?),
+            Some(name) => Some(Algorithm::named(name).ok_or(KeyError::Unsupported)?),
             None => None,
         };
         let algorithm = match (own, named) {
-            (Some(own), Some(named)) if own != named => return Err(KeyError::Disagreement),
+            (Some(own), Some(named)) if own != named => return Err(KeyError::AlgorithmMismatch),
             (Some(algorithm), _) | (None, Some(algorithm)) => algorithm,
             (None, None) => self.default_algorithm(defaults)?,
         };
@@ -92,15 +94,15 @@ impl Jwk {
             "RSA" => Family::Rsa,
             "EC" => Family::Ec,
             "OKP" => Family::Ed,
-            _ => return Err(KeyError::Unknown),
+            _ => return Err(KeyError::Unsupported),
         };
         if family != algorithm.family() {
-            return Err(KeyError::Disagreement);
+            return Err(KeyError::AlgorithmMismatch);
         }
         if let Some((curve, _)) = algorithm.curve() {
-            let crv = self.crv.as_deref().ok_or(KeyError::Member("crv"))?;
+            let crv = self.crv.as_deref().ok_or(KeyError::InvalidMember("crv"))?;
             if crv != curve {
-                return Err(KeyError::Disagreement);
+                return Err(KeyError::AlgorithmMismatch);
             }
         }
         Ok(algorithm)
@@ -114,42 +116,42 @@ impl Jwk {
             ("EC", Some("P-521")) => Algorithm::ES512,
             ("EC", Some("secp256k1")) => Algorithm::ES256K,
             ("OKP", Some("Ed25519")) => defaults.ed25519,
-            ("EC" | "OKP", None) => return Err(KeyError::Member("crv")),
-            ("oct", _) => return Err(KeyError::NoAlgorithm),
-            _ => return Err(KeyError::Unknown),
+            ("EC" | "OKP", None) => return Err(KeyError::InvalidMember("crv")),
+            ("oct", _) => return Err(KeyError::MissingAlgorithm),
+            _ => return Err(KeyError::Unsupported),
         })
     }
 
-    /// Hands the public half, or the secret, to `make`.
+    /// Calls `make` with the public key or the secret.
     pub(crate) fn with_public<T>(
         &self,
         algorithm: Algorithm,
-        make: impl FnOnce(&PublicMaterial<'_>) -> Result<T, KeyError>,
+        make: impl FnOnce(&EncodedVerifyingKey<'_>) -> Result<T, KeyError>,
     ) -> Result<T, KeyError> {
         self.check_use("verify")?;
         match algorithm.family() {
-            Family::Hmac => make(&PublicMaterial::Secret(&decode("k", &self.k)?)),
-            Family::Rsa => make(&PublicMaterial::RsaComponents {
+            Family::Hmac => make(&EncodedVerifyingKey::Secret(&decode("k", &self.k)?)),
+            Family::Rsa => make(&EncodedVerifyingKey::RsaComponents {
                 n: &decode("n", &self.n)?,
                 e: &decode("e", &self.e)?,
             }),
-            Family::Ec => make(&PublicMaterial::EcPoint(&self.point(algorithm)?)),
-            Family::Ed => make(&PublicMaterial::Ed25519(
+            Family::Ec => make(&EncodedVerifyingKey::EcPoint(&self.point(algorithm)?)),
+            Family::Ed => make(&EncodedVerifyingKey::Ed25519(
                 &self.coordinate(algorithm, "x", &self.x)?,
             )),
         }
     }
 
-    /// Hands the private half, or the secret, to `make`.
+    /// Calls `make` with the private key or the secret.
     pub(crate) fn with_private<T>(
         &self,
         algorithm: Algorithm,
-        make: impl FnOnce(&PrivateMaterial<'_>) -> Result<T, KeyError>,
+        make: impl FnOnce(&EncodedSigningKey<'_>) -> Result<T, KeyError>,
     ) -> Result<T, KeyError> {
         self.check_use("sign")?;
         match algorithm.family() {
-            Family::Hmac => make(&PrivateMaterial::Secret(&decode("k", &self.k)?)),
-            Family::Rsa => make(&PrivateMaterial::RsaComponents(Box::new(
+            Family::Hmac => make(&EncodedSigningKey::Secret(&decode("k", &self.k)?)),
+            Family::Rsa => make(&EncodedSigningKey::RsaComponents(Box::new(
                 RsaPrivateComponents {
                     n: decode("n", &self.n)?,
                     e: decode("e", &self.e)?,
@@ -161,18 +163,18 @@ impl Jwk {
                     qi: decode("qi", &self.qi)?,
                 },
             ))),
-            Family::Ec => make(&PrivateMaterial::EcScalar {
+            Family::Ec => make(&EncodedSigningKey::EcScalar {
                 scalar: &self.coordinate(algorithm, "d", &self.d)?,
                 point: &self.point(algorithm)?,
             }),
-            Family::Ed => make(&PrivateMaterial::Ed25519Seed {
+            Family::Ed => make(&EncodedSigningKey::Ed25519Seed {
                 seed: &self.coordinate(algorithm, "d", &self.d)?,
                 public: &self.coordinate(algorithm, "x", &self.x)?,
             }),
         }
     }
 
-    /// RFC 7517 §4.2 and §4.3.
+    /// Checks `use` and `key_ops` (RFC 7517 §4.2, §4.3).
     fn check_use(&self, operation: &str) -> Result<(), KeyError> {
         let usage = self.usage.as_deref().is_none_or(|usage| usage == "sig");
         let operations = self
@@ -182,7 +184,7 @@ impl Jwk {
         if usage && operations {
             Ok(())
         } else {
-            Err(KeyError::Use)
+            Err(KeyError::NotForSignatures)
         }
     }
 
@@ -194,7 +196,8 @@ impl Jwk {
         Ok(point)
     }
 
-    /// A coordinate, seed or scalar of the full length of the curve (RFC 7518 §6.2.1.2).
+    /// Decodes a coordinate, seed or scalar. It must have the full length of the curve (RFC 7518
+    /// §6.2.1.2).
     fn coordinate(
         &self,
         algorithm: Algorithm,
@@ -204,16 +207,16 @@ impl Jwk {
         let bytes = decode(name, member)?;
         match algorithm.curve() {
             Some((_, length)) if bytes.len() == length => Ok(bytes),
-            _ => Err(KeyError::Member(name)),
+            _ => Err(KeyError::InvalidMember(name)),
         }
     }
 }
 
-/// A public key as a JWK.
+/// Serialises a public key as a JWK.
 pub(crate) fn public_json(
     algorithm: Algorithm,
     key_id: Option<&str>,
-    public: &PublicParts,
+    public: &PublicKeyComponents,
 ) -> Option<String> {
     #[derive(Default, Serialize)]
     struct PublicJwk<'a> {
@@ -243,24 +246,24 @@ pub(crate) fn public_json(
     };
     let text = |bytes: &[u8]| Some(base64url::encode(bytes));
     match public {
-        PublicParts::Rsa { n, e } => {
+        PublicKeyComponents::Rsa { n, e } => {
             jwk.kty = "RSA";
             (jwk.n, jwk.e) = (text(n), text(e));
         }
-        PublicParts::Ec { x, y } => {
+        PublicKeyComponents::Ec { x, y } => {
             jwk.kty = "EC";
             (jwk.x, jwk.y) = (text(x), text(y));
         }
-        PublicParts::Ed25519(x) => {
+        PublicKeyComponents::Ed25519(x) => {
             jwk.kty = "OKP";
             jwk.x = text(x);
         }
     }
-    // Strings alone always serialise.
+    // Serialising strings cannot fail.
     serde_json::to_string(&jwk).ok()
 }
 
 fn decode(name: &'static str, member: &Option<String>) -> Result<Vec<u8>, KeyError> {
-    let text = member.as_deref().ok_or(KeyError::Member(name))?;
-    base64url::decode(text.as_bytes()).map_err(|_| KeyError::Member(name))
+    let text = member.as_deref().ok_or(KeyError::InvalidMember(name))?;
+    base64url::decode(text.as_bytes()).map_err(|_| KeyError::InvalidMember(name))
 }

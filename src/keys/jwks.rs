@@ -6,29 +6,32 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::algorithm::Algorithm;
+use super::error::KeyError;
 use super::jwk::{Defaults, Jwk};
-use super::{Algorithm, KeyError, KeySet, VerifyingKey};
+use super::set::KeySet;
+use super::verifying::VerifyingKey;
 use crate::json::is_shallow_within;
 
-/// A key set read from a document, and what in it could not be used.
+/// The usable keys of a document, and the skipped ones.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Jwks {
-    /// The keys that can be used.
+    /// The usable keys.
     pub keys: KeySet,
-    /// The others, in the order of the document.
+    /// The unusable keys, in the order of the document.
     pub skipped: Vec<SkippedKey>,
 }
 
-/// A key of a document that cannot be used, and why.
+/// An unusable key of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SkippedKey {
-    /// Its place in the document, from 0.
+    /// The position in the document, from 0.
     pub index: usize,
-    /// Its `kid`, as the document has it: text from outside, of any length.
+    /// The `kid` in the document. It is untrusted text of any length.
     pub key_id: Option<String>,
-    /// Why it is skipped.
+    /// Why the key is skipped.
     pub reason: SkipReason,
 }
 
@@ -36,12 +39,12 @@ pub struct SkippedKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SkipReason {
-    /// It is no key that could be used.
+    /// The key is invalid or not supported.
     Key(KeyError),
-    /// It is secret (`kty: oct`, or a private key), in a document that is meant to be public.
+    /// The key is a secret (`kty: oct`) or a private key, in a document that should be public.
     Secret,
-    /// A different key of the document has the same `kid` and `alg`. Both are skipped: neither can
-    /// be told from the other. The same key twice is one key.
+    /// A different key of the document has the same `kid` and `alg`. Both are skipped, because a
+    /// token cannot tell them apart. Duplicates of the same key are merged.
     Duplicate,
 }
 
@@ -56,13 +59,13 @@ impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Key(error) => error.fmt(f),
-            Self::Secret => f.write_str("it is secret"),
+            Self::Secret => f.write_str("it is secret or private"),
             Self::Duplicate => f.write_str("a different one has the same kid and alg"),
         }
     }
 }
 
-/// How to read a document.
+/// How to read a JWK Set document.
 ///
 /// ```
 /// # let json = r#"{"keys":[{"kty":"oct","alg":"HS256","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"}]}"#;
@@ -81,8 +84,8 @@ impl fmt::Display for SkipReason {
 pub struct JwksOptions {
     rsa: Algorithm,
     ed25519: Algorithm,
-    secrets: bool,
-    most_keys: usize,
+    secrets_allowed: bool,
+    max_keys: usize,
 }
 
 impl Default for JwksOptions {
@@ -91,82 +94,86 @@ impl Default for JwksOptions {
         Self {
             rsa,
             ed25519,
-            secrets: false,
-            most_keys: usize::MAX,
+            secrets_allowed: false,
+            max_keys: usize::MAX,
         }
     }
 }
 
 impl JwksOptions {
-    /// RSA keys without `alg` are RS256, Ed25519 keys without `alg` are `EdDSA`; secrets are skipped, since a
-    /// document of keys is made to be handed out.
+    /// The default options.
+    ///
+    /// - RSA keys without `alg` are for RS256. Ed25519 keys without `alg` are for `EdDSA`.
+    /// - Secrets are skipped, because a JWK Set is usually public.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What RSA keys without `alg` are for.
+    /// Sets the algorithm of RSA keys without `alg`.
     ///
     /// # Panics
     ///
-    /// If `algorithm` is not for RSA keys.
+    /// If `algorithm` does not use RSA keys.
     #[must_use]
     pub fn rsa_algorithm(mut self, algorithm: Algorithm) -> Self {
         assert_eq!(
             algorithm.family(),
             Defaults::default().rsa.family(),
-            "not for RSA keys"
+            "the algorithm does not use RSA keys"
         );
         self.rsa = algorithm;
         self
     }
 
-    /// What Ed25519 keys without `alg` are for: [`Algorithm::EdDSA`] or [`Algorithm::Ed25519`].
+    /// Sets the algorithm of Ed25519 keys without `alg`: [`Algorithm::EdDSA`] or
+    /// [`Algorithm::Ed25519`].
     ///
     /// # Panics
     ///
-    /// If `algorithm` is neither.
+    /// If `algorithm` is another one.
     #[must_use]
     pub fn ed25519_algorithm(mut self, algorithm: Algorithm) -> Self {
         assert_eq!(
             algorithm.curve(),
             Algorithm::EdDSA.curve(),
-            "not for Ed25519 keys"
+            "the algorithm does not use Ed25519 keys"
         );
         self.ed25519 = algorithm;
         self
     }
 
-    /// Reads `kty: oct` keys too, and the public half of private ones: for a file of one's own that is kept secret.
+    /// Reads `kty: oct` keys too, and the public half of private keys. Use this only for your own
+    /// secret file.
     #[must_use]
     pub fn allow_secrets(mut self) -> Self {
-        self.secrets = true;
+        self.secrets_allowed = true;
         self
     }
 
-    /// For a document of somebody else: secrets are skipped, whatever was allowed, and there is an end to what it may cost.
+    /// For a fetched document: always skips secrets, and limits the number of keys.
     #[cfg(feature = "jwks")]
-    pub(crate) fn of_others(mut self) -> Self {
-        /// Large providers publish some ten. This many take a few milliseconds to read.
-        const MOST_KEYS: usize = 512;
+    pub(crate) fn untrusted(mut self) -> Self {
+        /// Large providers publish about ten. Parsing this many takes a few milliseconds.
+        const MAX_KEYS: usize = 512;
 
-        self.secrets = false;
-        self.most_keys = MOST_KEYS;
+        self.secrets_allowed = false;
+        self.max_keys = MAX_KEYS;
         self
     }
 
-    /// Reads a document. A key that cannot be used is skipped and reported.
+    /// Reads a document. Unusable keys are skipped and reported.
     ///
     /// # Errors
     ///
-    /// [`JwksError`] if this is no JWK Set, or none of its keys can be used.
+    /// [`JwksError`] if this is not a JWK Set, or it has no usable key.
     pub fn read(self, json: impl AsRef<[u8]>) -> Result<Jwks, JwksError> {
         self.read_bytes(json.as_ref())
     }
 
     fn read_bytes(self, json: &[u8]) -> Result<Jwks, JwksError> {
         let document = split(json).ok_or(JwksError::NotJwks)?;
-        if document.len() > self.most_keys {
+        if document.len() > self.max_keys {
             return Err(JwksError::TooManyKeys);
         }
         let mut skipped = Vec::new();
@@ -182,24 +189,24 @@ impl JwksOptions {
             }
         }
 
-        let mut different: HashMap<(Option<String>, Algorithm), HashSet<_>> = HashMap::new();
+        let mut identities: HashMap<(Option<String>, Algorithm), HashSet<_>> = HashMap::new();
         let name = |key: &VerifyingKey| (key.key_id().map(str::to_owned), key.algorithm());
         for (_, key) in &usable {
-            let keys = different.entry(name(key)).or_default();
+            let keys = identities.entry(name(key)).or_default();
             keys.insert(key.identity());
         }
-        let (single, double): (Vec<_>, Vec<_>) = usable.into_iter().partition(|(_, key)| {
-            let keys = different.get(&name(key));
+        let (unique, ambiguous): (Vec<_>, Vec<_>) = usable.into_iter().partition(|(_, key)| {
+            let keys = identities.get(&name(key));
             keys.is_none_or(|keys| keys.len() == 1)
         });
-        skipped.extend(double.into_iter().map(|(index, key)| SkippedKey {
+        skipped.extend(ambiguous.into_iter().map(|(index, key)| SkippedKey {
             index,
             key_id: key.key_id().map(str::to_owned),
             reason: SkipReason::Duplicate,
         }));
         skipped.sort_by_key(|key| key.index);
 
-        match KeySet::new(single.into_iter().map(|(_, key)| key)) {
+        match KeySet::new(unique.into_iter().map(|(_, key)| key)) {
             Ok(keys) => Ok(Jwks { keys, skipped }),
             Err(_) => Err(JwksError::NoUsableKey(skipped)),
         }
@@ -207,7 +214,7 @@ impl JwksOptions {
 
     fn read_key(self, jwk: &[u8]) -> Result<VerifyingKey, (Option<String>, SkipReason)> {
         let jwk = Jwk::from_json(jwk).map_err(|error| (None, SkipReason::Key(error)))?;
-        if !self.secrets && (jwk.is_symmetric() || jwk.is_private()) {
+        if !self.secrets_allowed && (jwk.is_symmetric() || jwk.is_private()) {
             return Err((jwk.kid, SkipReason::Secret));
         }
         let defaults = Defaults {
@@ -219,7 +226,7 @@ impl JwksOptions {
     }
 }
 
-/// The elements of the array `keys`, as they are written: one that no reader could make sense of must not spoil the others.
+/// The raw elements of the array `keys`. An invalid key does not make the other keys unusable.
 fn split(document: &[u8]) -> Option<Vec<&[u8]>> {
     let mut keys = None;
     let mut rest = after(document, b'{')?;
@@ -255,7 +262,7 @@ fn split(document: &[u8]) -> Option<Vec<&[u8]>> {
     skip_space(rest).is_empty().then_some(keys)?
 }
 
-/// The elements of an array up to its end, and what follows.
+/// The elements of an array, and the text after it.
 fn elements(mut rest: &[u8]) -> Option<(Vec<&[u8]>, &[u8])> {
     let mut elements = Vec::new();
     if let Some(end) = after(rest, b']') {
@@ -272,12 +279,12 @@ fn elements(mut rest: &[u8]) -> Option<(Vec<&[u8]>, &[u8])> {
     }
 }
 
-/// What follows `byte`, if that comes next.
+/// The text after `byte`, if `byte` comes next.
 fn after(text: &[u8], byte: u8) -> Option<&[u8]> {
     skip_space(text).strip_prefix(&[byte])
 }
 
-/// RFC 8259 §2.
+/// Skips white space (RFC 8259 §2).
 fn skip_space(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = text {
         text = rest;
@@ -285,7 +292,7 @@ fn skip_space(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// A JSON value at the beginning of a text, and what follows it.
+/// The JSON value at the start of a text, and the text after it.
 fn value<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Option<(T, &'a [u8])> {
     let mut values = serde_json::Deserializer::from_slice(text).into_iter();
     let value = values.next()?.ok()?;
@@ -293,7 +300,7 @@ fn value<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Option<(T, &'a [u8])> {
 }
 
 impl KeySet {
-    /// The public keys as a JWK Set document (RFC 7517 §5), for others to verify with. Secrets are left out.
+    /// The public keys as a JWK Set document (RFC 7517 §5), to publish them. Secrets are omitted.
     ///
     /// ```
     /// use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};
@@ -309,8 +316,9 @@ impl KeySet {
         format!(r#"{{"keys":[{}]}}"#, keys.join(","))
     }
 
-    /// The keys of a JWK Set document (RFC 7517 §5), as an issuer publishes it. A key that cannot be used is skipped and reported.
-    /// [`JwksOptions`] says more about what can be used.
+    /// Reads a JWK Set document (RFC 7517 §5). Unusable keys are skipped and reported.
+    ///
+    /// [`JwksOptions`] changes what is usable.
     ///
     /// ```no_run
     /// use tower_jwt_auth::{JwtAuthLayer, keys::KeySet};
@@ -325,21 +333,21 @@ impl KeySet {
     ///
     /// # Errors
     ///
-    /// [`JwksError`] if this is no JWK Set, or none of its keys can be used.
+    /// [`JwksError`] if this is not a JWK Set, or it has no usable key.
     pub fn from_jwks(json: impl AsRef<[u8]>) -> Result<Jwks, JwksError> {
         JwksOptions::new().read(json)
     }
 }
 
-/// Why a document yields no keys.
+/// Why a document has no usable keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JwksError {
-    /// It is no JSON object with an array `keys`, or nests deeper than 127 levels beside that.
+    /// Not a JSON object with an array `keys`, or nested deeper than 127 levels outside of it.
     NotJwks,
-    /// It has more keys than are read of a document from elsewhere.
+    /// The document has more keys than allowed for a fetched document.
     TooManyKeys,
-    /// None of its keys can be used, for these reasons.
+    /// Every key was skipped, for these reasons.
     NoUsableKey(Vec<SkippedKey>),
 }
 
@@ -349,7 +357,7 @@ impl fmt::Display for JwksError {
             Self::NotJwks => f.write_str("not a JWK Set: a JSON object with an array `keys`"),
             Self::TooManyKeys => f.write_str("the JWK Set has too many keys"),
             Self::NoUsableKey(skipped) => {
-                f.write_str("the JWK Set holds no key that can be used")?;
+                f.write_str("the JWK Set has no usable key")?;
                 skipped.iter().try_for_each(|key| write!(f, "; {key}"))
             }
         }

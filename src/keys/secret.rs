@@ -1,11 +1,14 @@
-//! What is accepted as an HMAC secret.
+//! Checks HMAC secrets.
 
+use super::algorithm::Algorithm;
 use super::backend;
 use super::der::{element, is_one_sequence};
-use super::material::PublicMaterial;
-use super::{Algorithm, KeyError};
+use super::encoding::EncodedVerifyingKey;
+use super::error::KeyError;
 
-/// Checks `secret`: long enough, and no key's text. A public key taken for a secret would let anyone sign.
+/// Checks that `secret` is long enough and is not an encoded key.
+///
+/// If a public key were used as a secret, anybody could sign tokens.
 pub(crate) fn check(algorithm: Algorithm, secret: &[u8]) -> Result<(), KeyError> {
     if !secret.is_empty() && secret.iter().all(|byte| *byte == 0) {
         return Err(KeyError::ZeroSecret);
@@ -13,7 +16,7 @@ pub(crate) fn check(algorithm: Algorithm, secret: &[u8]) -> Result<(), KeyError>
     if as_text(secret).trim().is_empty() {
         return Err(KeyError::EmptySecret);
     }
-    if is_key(secret, LAYERS) {
+    if is_key(secret, MAX_LAYERS) {
         return Err(KeyError::SecretIsKey);
     }
     let needed = algorithm.secret_length();
@@ -23,18 +26,19 @@ pub(crate) fn check(algorithm: Algorithm, secret: &[u8]) -> Result<(), KeyError>
     Ok(())
 }
 
-/// How many times a key may be encoded: PEM in a variable in base64 in a manifest in base64.
-const LAYERS: usize = 3;
+/// How often a key may be encoded, as in: PEM, base64 in a variable, base64 in a manifest.
+const MAX_LAYERS: usize = 3;
 
-/// Whether the bytes are a key in any encoding that shows it. Random bytes do not: each of these
-/// tests fails for all but one in ten billion of them. A bare RSA modulus, a compressed point and
-/// an Ed25519 key do not show it either.
+/// Whether the bytes are an encoded key.
+///
+/// Random bytes are not: each test has a false-positive rate below one in ten billion. A bare RSA
+/// modulus, a compressed EC point and an Ed25519 public key are not detected.
 fn is_key(bytes: &[u8], layers: usize) -> bool {
     if is_der(bytes) || is_point(bytes) {
         return true;
     }
     let text = as_text(bytes);
-    let is_text_of_key = has_word(&text) || is_jwk(&text);
+    let is_text_of_key = has_key_marker(&text) || is_jwk(&text);
     let decoded = || [decode_base64(&text), decode_hex(&text)];
     is_text_of_key
         || layers.checked_sub(1).is_some_and(|layers| {
@@ -45,18 +49,17 @@ fn is_key(bytes: &[u8], layers: usize) -> bool {
         })
 }
 
-/// The bytes as a person might have meant them: of UTF-8 or, without its zeros, of UTF-16.
+/// The bytes as text: as UTF-8, or as UTF-16 by dropping the zero bytes.
 fn as_text(secret: &[u8]) -> String {
     let bytes: Vec<u8> = secret.iter().copied().filter(|byte| *byte != 0).collect();
     String::from_utf8_lossy(&bytes).replace('\u{feff}', "")
 }
 
-/// Whether a word stands in the text that tools write into keys. Random text does not hold these
-/// words.
-fn has_word(text: &str) -> bool {
-    const WORDS: [&str; 17] = [
-        // OpenSSH's names of key types, which stand in its binary form too, and how that form
-        // begins in base64.
+/// Whether the text contains a marker that tools write into encoded keys. Random text does not
+/// contain one.
+fn has_key_marker(text: &str) -> bool {
+    const MARKERS: [&str; 17] = [
+        // OpenSSH key types, also part of the binary form. Then the starts of that form in base64.
         "ssh-rsa",
         "ssh-dss",
         "ssh-ed25519",
@@ -72,21 +75,20 @@ fn has_word(text: &str) -> bool {
         "<Modulus",
         "Modulus>",
         "X509Certificate",
-        // What `openssl` prints.
+        // Output of `openssl`.
         "Modulus=",
         "Public-Key:",
         "Private-Key:",
     ];
     const ARMOR: [&str; 3] = ["-----BEGIN", "-----END", "---- BEGIN"];
     let upper = text.to_ascii_uppercase();
-    WORDS.iter().any(|word| text.contains(word)) || ARMOR.iter().any(|word| upper.contains(word))
+    MARKERS.iter().any(|word| text.contains(word)) || ARMOR.iter().any(|word| upper.contains(word))
 }
 
-/// Whether the text is a JWK (RFC 7517), or a set of them, in JSON or in what other languages make
-/// of it.
+/// Whether the text is a JWK or a JWK Set (RFC 7517), in JSON or as another language prints it.
 fn is_jwk(text: &str) -> bool {
     const QUOTES: [&str; 8] = ["'", "`", "&quot;", "&#34;", "&apos;", "&#39;", "%22", "%27"];
-    const KINDS: [&str; 4] = ["RSA", "EC", "OKP", "oct"];
+    const KEY_TYPES: [&str; 4] = ["RSA", "EC", "OKP", "oct"];
 
     let text = QUOTES.iter().fold(without_escapes(text), |text, quote| {
         text.replace(quote, "\"")
@@ -103,25 +105,25 @@ fn is_jwk(text: &str) -> bool {
             after.starts_with([':', '='])
         })
     };
-    // Names without quotes.
+    // Names may be unquoted.
     let bare = text.replace('"', "");
-    let says_kind = || {
-        let kind = |separator: &str, kind: &&str| bare.contains(&format!("kty{separator}{kind}"));
+    let has_key_type = || {
+        let contains =
+            |separator: &str, name: &str| bare.contains(&format!("kty{separator}{name}"));
         let separators = [":", "=", "=>"];
         separators
             .iter()
-            .any(|separator| KINDS.iter().any(|name| kind(separator, name)))
+            .any(|separator| KEY_TYPES.iter().any(|name| contains(separator, name)))
     };
     text.contains("\"kty\"")
         || ["keys", "crv", "x5c"].into_iter().any(has)
         || has("n") && has("e")
         || has("x") && has("y")
         || has("k") && ["alg", "use", "key_ops", "kid"].into_iter().any(has)
-        || says_kind()
+        || has_key_type()
 }
 
-/// The text with `\u006b` and `\x6b` as the characters that they stand for, and without other
-/// backslashes.
+/// Decodes escapes such as `\u006b` and `\x6b`, and drops other backslashes.
 fn without_escapes(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
@@ -145,7 +147,8 @@ fn without_escapes(text: &str) -> String {
     plain
 }
 
-/// The middle of a PEM block, as some consoles show a public key; and other wrappings.
+/// Decodes base64, ignoring quotes and line breaks. Some consoles show only the body of a PEM
+/// block.
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
     let joined: Vec<u8> = text
         .replace("\\n", "")
@@ -156,7 +159,7 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
     decode(base64_simd::STANDARD_NO_PAD).or_else(|| decode(base64_simd::URL_SAFE_NO_PAD))
 }
 
-/// Digits as tools group them: `30:82`, `0x30, 0x82`, `\x30\x82`.
+/// Decodes hexadecimal digits in the groupings of common tools: `30:82`, `0x30, 0x82`, `\x30\x82`.
 fn decode_hex(text: &str) -> Option<Vec<u8>> {
     let joined: Vec<u8> = text
         .replace("0x", "")
@@ -174,12 +177,11 @@ fn decode_hex(text: &str) -> Option<Vec<u8>> {
     pairs.iter().map(digits).collect()
 }
 
-/// Whether the bytes are, but for white space around it, one DER SEQUENCE of elements that keys and
-/// certificates begin with.
+/// Whether the bytes are one DER SEQUENCE whose elements occur in keys and certificates. White
+/// space around it is ignored.
 fn is_der(bytes: &[u8]) -> bool {
     const SEQUENCE: u8 = 0x30;
-    /// INTEGER, BIT STRING, OCTET STRING, OBJECT IDENTIFIER, SEQUENCE, and the first tags of a
-    /// context.
+    /// INTEGER, BIT STRING, OCTET STRING, OBJECT IDENTIFIER, SEQUENCE and context-specific tags.
     const TAGS: [u8; 9] = [0x02, 0x03, 0x04, 0x06, SEQUENCE, 0xa0, 0xa1, 0xa2, 0xa3];
 
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -187,7 +189,7 @@ fn is_der(bytes: &[u8]) -> bool {
     let Some((SEQUENCE, mut content, rest)) = element(bytes) else {
         return false;
     };
-    // Not trimmed before: the last byte of a key may look like white space.
+    // Trailing white space is not trimmed earlier: it may be the last byte of the key.
     let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
     let whole = bytes.get(..bytes.len().saturating_sub(rest.len()));
     if !rest.iter().all(is_space) || !whole.is_some_and(is_one_sequence) {
@@ -204,8 +206,8 @@ fn is_der(bytes: &[u8]) -> bool {
     elements >= 2
 }
 
-/// Whether the bytes are both coordinates of a point, with or without the byte that says so (SEC 1
-/// §2.3.3), and it lies on its curve.
+/// Whether the bytes are the coordinates of an EC point on its curve, with or without the prefix
+/// byte (SEC 1 §2.3.3).
 fn is_point(bytes: &[u8]) -> bool {
     const UNCOMPRESSED: u8 = 4;
     const HYBRID: [u8; 2] = [6, 7];
@@ -225,10 +227,10 @@ fn is_point(bytes: &[u8]) -> bool {
         _ => return false,
     };
     let point = [&[UNCOMPRESSED], coordinates].concat();
-    let material = PublicMaterial::EcPoint(&point);
+    let encoded = EncodedVerifyingKey::EcPoint(&point);
     algorithms
         .iter()
-        .any(|algorithm| backend::verifier(*algorithm, &material).is_ok())
+        .any(|algorithm| backend::verifier(*algorithm, &encoded).is_ok())
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Algorithm, VerifyingKey};
+use super::algorithm::Algorithm;
+use super::verifying::VerifyingKey;
 
 /// The keys of one issuer. Cheap to clone.
 ///
-/// A token finds its key by `kid` and `alg` together; keys are never tried out. A token without `kid` is verified
-/// only if one single key of the set fits its `alg`, by however many names. A key without a name
-/// serves only tokens without `kid`.
+/// A key is found by the `kid` and `alg` of the token. Keys are never tried in turn. A token
+/// without `kid` is verified only if exactly one key matches its `alg`, whatever its key IDs. A key
+/// without key ID verifies only tokens without `kid`.
 ///
 /// ```
 /// use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};
@@ -28,27 +29,27 @@ pub struct KeySet(Arc<Inner>);
 struct Inner {
     keys: Vec<VerifyingKey>,
     by_id: HashMap<Arc<str>, Vec<usize>>,
-    /// Of keys that differ by their names alone, the first.
-    different: Vec<usize>,
+    /// The keys without those that differ only in their key IDs.
+    distinct: Vec<usize>,
     ignores_key_id: bool,
 }
 
-/// Why no key of a set is the one for a token.
+/// Why a set does not have a key for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoFit {
-    None,
-    /// The token names no key, and several would do.
-    Several,
+pub(crate) enum KeyLookupError {
+    NotFound,
+    /// The token does not have a `kid`, and several keys match.
+    Ambiguous,
 }
 
 impl KeySet {
-    /// A set of `keys`.
+    /// A set of `keys`. Duplicates of the same key are merged.
     ///
     /// # Errors
     ///
-    /// [`KeySetError::Empty`] without any key. [`KeySetError::Duplicate`] if two different keys
-    /// have the same name and algorithm, or both no name and the same algorithm: neither could be
-    /// told from the other. The same key twice is one key.
+    /// - [`KeySetError::Empty`] if `keys` is empty.
+    /// - [`KeySetError::Duplicate`] if two different keys have the same algorithm and the same key
+    ///   ID, or neither has one. A token could not tell them apart.
     pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, KeySetError> {
         let keys: Vec<_> = keys.into_iter().collect();
         if keys.is_empty() {
@@ -74,7 +75,7 @@ impl KeySet {
         Self::of_distinct(vec![key])
     }
 
-    /// A set of one key, which serves every token of its algorithm, whatever its `kid`.
+    /// A set of one key that verifies every token of its algorithm, whatever the `kid`.
     pub(crate) fn ignoring_key_id(key: VerifyingKey) -> Self {
         Self::with_key_id_rule(vec![key], true)
     }
@@ -91,7 +92,7 @@ impl KeySet {
             }
         }
         let mut seen = HashSet::new();
-        let different = (0..)
+        let distinct = (0..)
             .zip(&keys)
             .filter(|(_, key)| seen.insert(key.identity()))
             .map(|(index, _)| index)
@@ -99,29 +100,30 @@ impl KeySet {
         Self(Arc::new(Inner {
             keys,
             by_id,
-            different,
+            distinct,
             ignores_key_id,
         }))
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.keys.len()
     }
 
-    /// Never: a set has at least one key.
+    /// Always `false`: a set has at least one key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.keys.is_empty()
     }
 
-    /// The keys, in the order they were given.
+    /// The keys in the order you passed them.
     pub fn iter(&self) -> impl Iterator<Item = &VerifyingKey> {
         self.0.keys.iter()
     }
 
-    /// Whether it holds the same keys under the same names, in the same order. Sets with secrets are never the same.
+    /// Whether it contains the same keys with the same key IDs in the same order. Sets with secrets
+    /// are never the same.
     #[cfg(feature = "jwks")]
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
         let pairs = || self.iter().zip(other.iter());
@@ -132,9 +134,13 @@ impl KeySet {
         self.0.keys.get(index)
     }
 
-    /// The place of the one key for a token with this header.
-    pub(crate) fn find(&self, algorithm: Algorithm, key_id: Option<&str>) -> Result<usize, NoFit> {
-        let fits = |index: &usize| {
+    /// The index of the key for a token with this header.
+    pub(crate) fn find(
+        &self,
+        algorithm: Algorithm,
+        key_id: Option<&str>,
+    ) -> Result<usize, KeyLookupError> {
+        let has_algorithm = |index: &usize| {
             self.key(*index)
                 .is_some_and(|key| key.algorithm() == algorithm)
         };
@@ -146,45 +152,51 @@ impl KeySet {
                     .get(key_id)
                     .map(Vec::as_slice)
                     .unwrap_or_default();
-                named.iter().copied().find(fits).ok_or(NoFit::None)
+                named
+                    .iter()
+                    .copied()
+                    .find(has_algorithm)
+                    .ok_or(KeyLookupError::NotFound)
             }
             None => {
-                let mut fitting = self.0.different.iter().copied().filter(fits);
-                match (fitting.next(), fitting.next()) {
-                    (None, _) => Err(NoFit::None),
+                let mut matching = self.0.distinct.iter().copied().filter(has_algorithm);
+                match (matching.next(), matching.next()) {
+                    (None, _) => Err(KeyLookupError::NotFound),
                     (Some(index), None) => Ok(index),
-                    (Some(_), Some(_)) => Err(NoFit::Several),
+                    (Some(_), Some(_)) => Err(KeyLookupError::Ambiguous),
                 }
             }
         }
     }
 }
 
-/// Shows the algorithms and names of the keys.
+/// Shows the algorithms and key IDs.
 impl fmt::Debug for KeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }
 }
 
-/// Why keys are no set.
+/// Why keys cannot form a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeySetError {
-    /// There is no key.
+    /// There are no keys.
     Empty,
     /// Two different keys have the same `kid` and `alg`.
     Duplicate,
-    /// A key has no `kid`, and there are others.
-    Unnamed,
+    /// A key does not have a key ID, and there are several keys.
+    MissingKeyId,
 }
 
 impl fmt::Display for KeySetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Empty => "a key set needs at least one key",
+            Self::Empty => "the key set is empty: pass at least one key",
             Self::Duplicate => "two different keys have the same kid and alg",
-            Self::Unnamed => "a key among several has no kid",
+            Self::MissingKeyId => {
+                "one of several keys does not have a kid: set it with with_key_id"
+            }
         })
     }
 }

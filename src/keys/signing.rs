@@ -1,4 +1,4 @@
-//! The key that signs, and the tokens it mints.
+//! The key that signs, and the tokens it issues.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,14 +7,17 @@ use jsonwebtoken::EncodingKey;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::algorithm::Family;
+use super::algorithm::{Algorithm, Family};
 use super::backend::{self, Sign, Signer, VerifySignature};
+use super::encoding::{self, EncodedSigningKey, PublicKeyComponents};
+use super::error::KeyError;
 use super::jwk::{Defaults, Jwk};
-use super::material::{self, PrivateMaterial, PublicParts};
-use super::{Algorithm, KeyError, VerifyingKey, secret};
+use super::secret;
+use super::verifying::VerifyingKey;
 use crate::token::base64url;
 
-/// A key that signs tokens with one [`Algorithm`]. Parsed and checked when it is made; cheap to clone.
+/// A key that signs tokens with one [`Algorithm`]. Parsed and checked when it is created; cheap to
+/// clone.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -36,7 +39,7 @@ pub struct SigningKey {
     key_id: Option<Arc<str>>,
     sign: Arc<dyn Sign>,
     verify: Arc<dyn VerifySignature>,
-    public: Option<Arc<PublicParts>>,
+    public: Option<Arc<PublicKeyComponents>>,
 }
 
 impl SigningKey {
@@ -44,7 +47,7 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if the secret is empty, all zero or short, or is the text or encoding of a key.
+    /// [`KeyError`] if the secret is empty, all zero, too short, or an encoded key.
     pub fn hs256(secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         Self::from_secret(Algorithm::HS256, secret)
     }
@@ -53,31 +56,35 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// As [`SigningKey::hs256`]; [`KeyError::WrongKind`] if the algorithm takes no secret.
+    /// As [`SigningKey::hs256`]; [`KeyError::WrongKeyType`] if the algorithm does not use a secret.
     pub fn from_secret(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        Self::from_material(algorithm, &PrivateMaterial::Secret(secret.as_ref()))
+        Self::from_encoded(algorithm, &EncodedSigningKey::Secret(secret.as_ref()))
     }
 
-    /// A new random key. RSA gets 2048 bits. It is gone with the process: for tests, and for services whose tokens
-    /// need not outlive a restart.
+    /// Generates a random key. RSA keys have 2048 bits.
+    ///
+    /// The key is lost when the process ends. Use it for tests, and for services whose tokens may
+    /// become invalid at a restart.
     ///
     /// # Errors
     ///
-    /// [`KeyError::Generation`] if the system has no randomness.
+    /// [`KeyError::GenerationFailed`] if the system has no randomness.
     pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
         Ok(Self::new(algorithm, backend::generate(algorithm)?))
     }
 
-    /// A private key in PEM: `PRIVATE KEY` (PKCS#8), or `RSA PRIVATE KEY` (PKCS#1). For `EC PRIVATE KEY`, run
-    /// `openssl pkcs8 -topk8 -nocrypt` first.
+    /// A private key in PEM: `PRIVATE KEY` (PKCS#8) or `RSA PRIVATE KEY` (PKCS#1).
+    ///
+    /// For `EC PRIVATE KEY`, run `openssl pkcs8 -topk8 -nocrypt` first.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if the text holds no private key or several, or one that does not fit the algorithm.
+    /// [`KeyError`] if the text does not contain exactly one private key, or the key does not match
+    /// the algorithm.
     pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         Self::from_encoding_key(
             algorithm,
-            &material::private_from_pem(algorithm, pem.as_ref())?,
+            &encoding::private_from_pem(algorithm, pem.as_ref())?,
         )
     }
 
@@ -85,17 +92,20 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if this is no private key, or one that does not fit the algorithm.
+    /// [`KeyError`] if this is not a private key, or does not match the algorithm.
     pub fn from_der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        let der = material::whole(der.as_ref())?;
-        Self::from_material(algorithm, &PrivateMaterial::Der(der))
+        let der = encoding::whole(der.as_ref())?;
+        Self::from_encoded(algorithm, &EncodedSigningKey::Der(der))
     }
 
-    /// A private JWK as JSON. Its `alg` decides; where it has none, `crv` does, and RSA is RS256. Its `kid` becomes the key's.
+    /// A private JWK or a secret (`kty: oct`), as JSON.
+    ///
+    /// The algorithm is `alg` if present, otherwise that of `crv`, and RS256 for RSA. The key ID is
+    /// the `kid`.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if this is no private JWK, one not for signatures, or too weak.
+    /// [`KeyError`] if this is not a private JWK, is not for signatures, or is too weak.
     pub fn from_jwk(json: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         Self::from_one_jwk(None, json.as_ref())
     }
@@ -104,7 +114,8 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// Also if the JWK says by `alg`, `kty` or `crv` that it is for another.
+    /// Also [`KeyError::AlgorithmMismatch`] if the JWK's `alg`, `kty` or `crv` contradicts
+    /// `algorithm`.
     pub fn from_jwk_for(algorithm: Algorithm, json: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         Self::from_one_jwk(Some(algorithm), json.as_ref())
     }
@@ -112,38 +123,36 @@ impl SigningKey {
     fn from_one_jwk(named: Option<Algorithm>, json: &[u8]) -> Result<Self, KeyError> {
         let jwk = Jwk::from_json(json)?;
         let algorithm = jwk.algorithm(named, Defaults::default())?;
-        let key = jwk.with_private(algorithm, |material| {
-            Self::from_material(algorithm, material)
-        })?;
+        let key = jwk.with_private(algorithm, |encoded| Self::from_encoded(algorithm, encoded))?;
         Ok(Self {
             key_id: jwk.kid.as_deref().map(Arc::from),
             ..key
         })
     }
 
-    /// A key that `jsonwebtoken` holds.
+    /// A key parsed by `jsonwebtoken`.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if it does not fit the algorithm or is too weak.
+    /// [`KeyError`] if it does not match the algorithm or is too weak.
     pub fn from_encoding_key(algorithm: Algorithm, key: &EncodingKey) -> Result<Self, KeyError> {
-        Self::from_material(
+        Self::from_encoded(
             algorithm,
-            &PrivateMaterial::from_encoding_key(algorithm, key)?,
+            &EncodedSigningKey::from_encoding_key(algorithm, key)?,
         )
     }
 
-    fn from_material(
+    fn from_encoded(
         algorithm: Algorithm,
-        material: &PrivateMaterial<'_>,
+        encoded: &EncodedSigningKey<'_>,
     ) -> Result<Self, KeyError> {
-        if let PrivateMaterial::Secret(bytes) = material {
+        if let EncodedSigningKey::Secret(bytes) = encoded {
             if algorithm.family() != Family::Hmac {
-                return Err(KeyError::WrongKind(algorithm));
+                return Err(KeyError::WrongKeyType(algorithm));
             }
             secret::check(algorithm, bytes)?;
         }
-        Ok(Self::new(algorithm, backend::signer(algorithm, material)?))
+        Ok(Self::new(algorithm, backend::signer(algorithm, encoded)?))
     }
 
     fn new(algorithm: Algorithm, signer: Signer) -> Self {
@@ -156,26 +165,26 @@ impl SigningKey {
         }
     }
 
-    /// Names the key: `kid` in the header of its tokens, and of its [`VerifyingKey`].
+    /// Sets the key ID: the `kid` in the header of tokens, and that of the [`VerifyingKey`].
     #[must_use]
     pub fn with_key_id(mut self, key_id: impl Into<String>) -> Self {
         self.key_id = Some(Arc::from(key_id.into()));
         self
     }
 
-    /// The one algorithm of the key.
+    /// The algorithm of the key.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// The name of the key, as `kid` in a token's header.
+    /// The key ID: the `kid` in the header of tokens.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
     }
 
-    /// The key that verifies what this one signs: the public half, or the same secret.
+    /// The key that verifies the signatures: the public key, or the same secret.
     #[must_use]
     pub fn verifying_key(&self) -> VerifyingKey {
         VerifyingKey::new(
@@ -186,7 +195,7 @@ impl SigningKey {
         )
     }
 
-    /// Mints a token that holds `claims`, with `typ: JWT`.
+    /// Issues a token with these claims, and `typ: JWT` in the header.
     ///
     /// # Errors
     ///
@@ -195,18 +204,18 @@ impl SigningKey {
         self.sign_with(&TokenHeader::new(), claims)
     }
 
-    /// Mints a token with a header of one's own. `alg` and `kid` are the key's.
+    /// Issues a token with your header. `alg` and `kid` are always those of the key.
     ///
     /// # Errors
     ///
-    /// As [`SigningKey::sign`]; [`SignError::Header`] if the header holds a member that it may not.
+    /// As [`SigningKey::sign`]; [`SignError::Header`] if the header contains a reserved member.
     pub fn sign_with<T: Serialize + ?Sized>(
         &self,
         header: &TokenHeader,
         claims: &T,
     ) -> Result<String, SignError> {
         let header = header.to_json(self)?;
-        // A serializer's error may quote a claim.
+        // The serialiser's error may quote a claim.
         let claims = serde_json::to_vec(claims).map_err(|_| SignError::Claims)?;
         if claims.first() != Some(&b'{') {
             return Err(SignError::Claims);
@@ -225,13 +234,13 @@ impl SigningKey {
 }
 
 impl SigningKey {
-    /// The signature over bytes that are no token. With a secret: their MAC.
+    /// Signs bytes that are not a token. With a secret, this is a MAC.
     pub(crate) fn mac(&self, message: &[u8]) -> Option<Vec<u8>> {
         self.sign.sign(message).ok()
     }
 }
 
-/// Shows the algorithm and the name of the key, not the key.
+/// Shows the algorithm and the key ID, not the key.
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SigningKey")
@@ -241,7 +250,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// The header of a token to be minted. `alg` and `kid` come from the key.
+/// The header of a token to issue. `alg` and `kid` come from the key.
 ///
 /// ```
 /// use tower_jwt_auth::keys::{Algorithm, SigningKey, TokenHeader};
@@ -258,8 +267,10 @@ pub struct TokenHeader {
 }
 
 impl TokenHeader {
-    /// The members that a header may not bring along: they belong to the key, to [`TokenHeader::typ`],
-    /// or change what the token means in a way that no verifier of this crate accepts.
+    /// Members that [`TokenHeader::member`] may not set.
+    ///
+    /// `alg` and `kid` come from the key, and `typ` has its own method. The others change the
+    /// meaning of the token, and the verifier of this crate rejects them.
     const RESERVED: [&str; 7] = ["alg", "kid", "typ", "cty", "crit", "b64", "zip"];
 
     /// A header with `typ: JWT` (RFC 7519 §5.1).
@@ -278,14 +289,16 @@ impl TokenHeader {
         self
     }
 
-    /// Leaves `typ` out.
+    /// Omits `typ`.
     #[must_use]
     pub fn without_typ(mut self) -> Self {
         self.typ = None;
         self
     }
 
-    /// Adds a member. `alg`, `kid`, `typ`, `cty`, `crit`, `b64` and `zip` are refused when the token is signed.
+    /// Adds a member.
+    ///
+    /// Signing fails for the reserved members: `alg`, `kid`, `typ`, `cty`, `crit`, `b64` and `zip`.
     #[must_use]
     pub fn member(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.members.insert(name.into(), value.into());
@@ -337,15 +350,15 @@ impl Default for TokenHeader {
     }
 }
 
-/// Why no token was minted.
+/// Why a token cannot be issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SignError {
-    /// The claims do not serialise, or not to a JSON object (RFC 7519 §7.1).
+    /// The claims do not serialise to a JSON object (RFC 7519 §7.1).
     Claims,
-    /// The header holds a member that it may not.
+    /// The header contains a reserved member. See [`TokenHeader::member`].
     Header,
-    /// The crypto back-end failed: no randomness, no memory.
+    /// The crypto back-end failed, for lack of randomness or memory.
     Backend,
 }
 
@@ -353,7 +366,7 @@ impl fmt::Display for SignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Claims => "the claims do not serialise to a JSON object",
-            Self::Header => "the header holds a reserved member",
+            Self::Header => "the header contains a reserved member",
             Self::Backend => "the crypto back-end could not sign",
         })
     }

@@ -1,16 +1,21 @@
-//! A key that signs, beside others that still verify.
+//! A signing key, and other keys that still verify.
 
-use super::{KeySet, KeySetError, SigningKey, VerifyingKey};
+use super::set::{KeySet, KeySetError};
+use super::signing::SigningKey;
+use super::verifying::VerifyingKey;
 
-/// One key that signs, and others whose tokens are accepted too: retired ones, until their last token is dead, and ones to
-/// come, which others have to know before they sign. Cheap to clone.
+/// The key that signs, and other keys whose tokens are accepted too. Cheap to clone.
 ///
-/// To change the key of a service whose tokens others verify, without anybody noticing:
+/// The other keys are retired keys whose tokens have not expired yet, and future keys published in
+/// advance.
 ///
-/// 1. The new key is published, and the old one signs, for as long as those who verify keep the document:
-///    `SigningKeySet::new(old, [new.verifying_key()])`.
-/// 2. The new key signs, and the old one verifies, for as long as access tokens live: `SigningKeySet::new(new, [old.verifying_key()])`.
-/// 3. The old key goes: `SigningKeySet::new(new, [])`.
+/// To rotate the key of a service whose tokens other services verify:
+///
+/// 1. Publish the new key: `SigningKeySet::new(old, [new.verifying_key()])`. Wait until the
+///    verifiers have fetched the document again.
+/// 2. Sign with the new key: `SigningKeySet::new(new, [old.verifying_key()])`. Wait for the
+///    lifetime of an access token.
+/// 3. Remove the old key: `SigningKeySet::new(new, [])`.
 ///
 /// ```
 /// use tower_jwt_auth::{JwtAuthLayer, keys::{Algorithm, SigningKey, SigningKeySet}};
@@ -30,12 +35,13 @@ pub struct SigningKeySet {
 }
 
 impl SigningKeySet {
-    /// Signs with `signing_key`, and verifies with its public half and with `others`.
+    /// Signs with `signing_key`, and verifies with its public key and with `others`.
     ///
     /// # Errors
     ///
-    /// [`KeySetError::Unnamed`] if there are others, and one of all these has no `kid`: a token could not say which it means.
-    /// [`KeySetError::Duplicate`] if two different ones have the same `kid` and algorithm.
+    /// - [`KeySetError::MissingKeyId`] if there are several keys and one of them does not have a
+    ///   key ID.
+    /// - [`KeySetError::Duplicate`] if two different keys have the same key ID and algorithm.
     pub fn new(
         signing_key: SigningKey,
         others: impl IntoIterator<Item = VerifyingKey>,
@@ -44,10 +50,10 @@ impl SigningKeySet {
         keys.extend(others);
         let has_unnamed = keys.iter().any(|key| key.key_id().is_none());
         let verifying_keys = KeySet::new(keys);
-        // The same key twice is one key.
+        // Duplicates of the same key are merged.
         let is_one = verifying_keys.as_ref().is_ok_and(|keys| keys.len() == 1);
         if has_unnamed && !is_one {
-            return Err(KeySetError::Unnamed);
+            return Err(KeySetError::MissingKeyId);
         }
         Ok(Self {
             signing_key,
@@ -61,14 +67,14 @@ impl SigningKeySet {
         &self.signing_key
     }
 
-    /// All keys that verify, that of the signing key first.
+    /// All keys that verify. The public key of the signing key is the first.
     #[must_use]
     pub fn verifying_keys(&self) -> &KeySet {
         &self.verifying_keys
     }
 }
 
-/// A key alone.
+/// A set of only this key.
 impl From<SigningKey> for SigningKeySet {
     fn from(signing_key: SigningKey) -> Self {
         let verifying_keys = KeySet::of_one(signing_key.verifying_key());

@@ -1,17 +1,19 @@
-//! The key that verifies.
+//! The key that verifies signatures.
 
 use std::fmt;
 use std::sync::Arc;
 
 use jsonwebtoken::DecodingKey;
 
-use super::algorithm::Family;
+use super::algorithm::{Algorithm, Family};
 use super::backend::{self, VerifySignature};
+use super::encoding::{self, EncodedVerifyingKey, PublicKeyComponents};
+use super::error::KeyError;
 use super::jwk::{self, Defaults, Jwk};
-use super::material::{self, PublicMaterial, PublicParts};
-use super::{Algorithm, KeyError, secret};
+use super::secret;
 
-/// A key that verifies tokens of one [`Algorithm`]. Parsed and checked when it is made; cheap to clone.
+/// A key that verifies tokens of one [`Algorithm`]. Parsed and checked when it is created; cheap to
+/// clone.
 ///
 /// ```
 /// use tower_jwt_auth::keys::{Algorithm, VerifyingKey};
@@ -19,7 +21,7 @@ use super::{Algorithm, KeyError, secret};
 /// let key = VerifyingKey::hs256("at least thirty-two random bytes")?;
 /// assert_eq!(key.algorithm(), Algorithm::HS256);
 ///
-/// // The text of a public key is no secret, whatever reads it as one.
+/// // A public key must not be used as a secret.
 /// assert!(VerifyingKey::hs256("-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA").is_err());
 /// # Ok::<_, tower_jwt_auth::keys::KeyError>(())
 /// ```
@@ -28,7 +30,7 @@ pub struct VerifyingKey {
     algorithm: Algorithm,
     key_id: Option<Arc<str>>,
     verify: Arc<dyn VerifySignature>,
-    public: Option<Arc<PublicParts>>,
+    public: Option<Arc<PublicKeyComponents>>,
 }
 
 impl VerifyingKey {
@@ -36,7 +38,7 @@ impl VerifyingKey {
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if the secret is empty, all zero or short, or is the text or encoding of a key.
+    /// [`KeyError`] if the secret is empty, all zero, too short, or an encoded key.
     pub fn hs256(secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         Self::from_secret(Algorithm::HS256, secret)
     }
@@ -63,48 +65,58 @@ impl VerifyingKey {
     ///
     /// # Errors
     ///
-    /// As [`VerifyingKey::hs256`]; [`KeyError::WrongKind`] if the algorithm takes no secret.
+    /// As [`VerifyingKey::hs256`]; [`KeyError::WrongKeyType`] if the algorithm does not use a
+    /// secret.
     pub fn from_secret(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        Self::from_material(algorithm, None, &PublicMaterial::Secret(secret.as_ref()))
-    }
-
-    /// A public key in PEM: `PUBLIC KEY`, `RSA PUBLIC KEY` or `CERTIFICATE`. Of a certificate the key alone counts,
-    /// neither its validity nor its issuer. One whose issuer signs with another kind of key than it holds cannot be read: take the key
-    /// out of it with `openssl x509 -pubkey -noout`.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyError`] if the text holds no key or several, a private one, or one that does not fit the algorithm.
-    pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        Self::from_decoding_key(
+        Self::from_encoded(
             algorithm,
-            &material::public_from_pem(algorithm, pem.as_ref())?,
+            None,
+            &EncodedVerifyingKey::Secret(secret.as_ref()),
         )
     }
 
-    /// A public key in DER: SubjectPublicKeyInfo (RFC 5280), a certificate as with [`from_pem`](VerifyingKey::from_pem), or PKCS#1
-    /// for RSA.
+    /// A public key in PEM: `PUBLIC KEY`, `RSA PUBLIC KEY` or `CERTIFICATE`.
+    ///
+    /// Only the key of a certificate is used: neither its validity nor its issuer is checked. A
+    /// certificate cannot be parsed if its issuer's key has another type than the certificate's
+    /// own. Extract the key with `openssl x509 -pubkey -noout` then.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if this is no key, or one that does not fit the algorithm.
+    /// [`KeyError`] if the text does not contain exactly one public key, or the key does not match
+    /// the algorithm.
+    pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        Self::from_decoding_key(
+            algorithm,
+            &encoding::public_from_pem(algorithm, pem.as_ref())?,
+        )
+    }
+
+    /// A public key in DER: SubjectPublicKeyInfo (RFC 5280), PKCS#1 for RSA, or a certificate as in
+    /// [`from_pem`](VerifyingKey::from_pem).
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if this is not a public key, or does not match the algorithm.
     pub fn from_der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        let der = material::whole(der.as_ref())?;
-        match material::public_from_spki(algorithm, der) {
+        let der = encoding::whole(der.as_ref())?;
+        match encoding::public_from_spki(algorithm, der) {
             Ok(key) => Self::from_decoding_key(algorithm, &key),
             Err(KeyError::Unreadable) if algorithm.family() == Family::Rsa => {
-                Self::from_material(algorithm, None, &PublicMaterial::RsaDer(der))
+                Self::from_encoded(algorithm, None, &EncodedVerifyingKey::RsaDer(der))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// A public JWK, or a secret one (`kty: oct`), as JSON. Its `alg` decides; where it has none, `crv` does, and RSA is
-    /// RS256. Its `kid` becomes the key's.
+    /// A public JWK or a secret (`kty: oct`), as JSON.
+    ///
+    /// The algorithm is `alg` if present, otherwise that of `crv`, and RS256 for RSA. The key ID is
+    /// the `kid`.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if this is no JWK, a private one, not for signatures, or too weak.
+    /// [`KeyError`] if this is not a JWK, is private, is not for signatures, or is too weak.
     pub fn from_jwk(json: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         Self::from_one_jwk(None, json.as_ref())
     }
@@ -113,7 +125,8 @@ impl VerifyingKey {
     ///
     /// # Errors
     ///
-    /// Also if the JWK says by `alg`, `kty` or `crv` that it is for another.
+    /// Also [`KeyError::AlgorithmMismatch`] if the JWK's `alg`, `kty` or `crv` contradicts
+    /// `algorithm`.
     pub fn from_jwk_for(algorithm: Algorithm, json: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         Self::from_one_jwk(Some(algorithm), json.as_ref())
     }
@@ -121,7 +134,7 @@ impl VerifyingKey {
     fn from_one_jwk(named: Option<Algorithm>, json: &[u8]) -> Result<Self, KeyError> {
         let jwk = Jwk::from_json(json)?;
         if jwk.is_private() {
-            return Err(KeyError::Private);
+            return Err(KeyError::UnexpectedPrivateKey);
         }
         Self::from_parsed_jwk(&jwk, named, Defaults::default())
     }
@@ -133,37 +146,38 @@ impl VerifyingKey {
     ) -> Result<Self, KeyError> {
         let algorithm = jwk.algorithm(named, defaults)?;
         let key_id = jwk.kid.as_deref().map(Arc::from);
-        jwk.with_public(algorithm, |material| {
-            Self::from_material(algorithm, key_id, material)
+        jwk.with_public(algorithm, |encoded| {
+            Self::from_encoded(algorithm, key_id, encoded)
         })
     }
 
-    /// A key that `jsonwebtoken` holds.
+    /// A key parsed by `jsonwebtoken`.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if it does not fit the algorithm or is too weak: that crate checks neither.
+    /// [`KeyError`] if it does not match the algorithm or is too weak. `jsonwebtoken` checks
+    /// neither.
     pub fn from_decoding_key(algorithm: Algorithm, key: &DecodingKey) -> Result<Self, KeyError> {
-        Self::from_material(
+        Self::from_encoded(
             algorithm,
             None,
-            &PublicMaterial::from_decoding_key(algorithm, key)?,
+            &EncodedVerifyingKey::from_decoding_key(algorithm, key)?,
         )
     }
 
-    fn from_material(
+    fn from_encoded(
         algorithm: Algorithm,
         key_id: Option<Arc<str>>,
-        material: &PublicMaterial<'_>,
+        encoded: &EncodedVerifyingKey<'_>,
     ) -> Result<Self, KeyError> {
-        if let PublicMaterial::Secret(bytes) = material {
+        if let EncodedVerifyingKey::Secret(bytes) = encoded {
             if algorithm.family() != Family::Hmac {
-                return Err(KeyError::WrongKind(algorithm));
+                return Err(KeyError::WrongKeyType(algorithm));
             }
             secret::check(algorithm, bytes)?;
         }
-        let verify = backend::verifier(algorithm, material)?;
-        let public = material.parts().map(Arc::new);
+        let verify = backend::verifier(algorithm, encoded)?;
+        let public = encoded.components().map(Arc::new);
         Ok(Self::new(algorithm, key_id, verify, public))
     }
 
@@ -171,7 +185,7 @@ impl VerifyingKey {
         algorithm: Algorithm,
         key_id: Option<Arc<str>>,
         verify: Arc<dyn VerifySignature>,
-        public: Option<Arc<PublicParts>>,
+        public: Option<Arc<PublicKeyComponents>>,
     ) -> Self {
         Self {
             algorithm,
@@ -181,33 +195,35 @@ impl VerifyingKey {
         }
     }
 
-    /// Names the key, so that a [`KeySet`](super::KeySet) finds it by the `kid` of a token (RFC 7515 §4.1.4).
+    /// Sets the key ID. A [`KeySet`](super::KeySet) finds the key by the `kid` of a token (RFC 7515
+    /// §4.1.4).
     #[must_use]
     pub fn with_key_id(mut self, key_id: impl Into<String>) -> Self {
         self.key_id = Some(Arc::from(key_id.into()));
         self
     }
 
-    /// The one algorithm of the key.
+    /// The algorithm of the key.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// The name of the key, as `kid` in a token's header.
+    /// The key ID: the `kid` in the header of tokens.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
     }
 
-    /// The public key as a JWK (RFC 7517), with `alg`, `use: sig` and its name, for others to verify with. `None` of a
-    /// secret, which is nobody else's business, and of a curve point that was written down by one coordinate.
+    /// The public key as a JWK (RFC 7517) with `alg`, `use: sig` and `kid`, to publish it.
+    ///
+    /// `None` for a secret, and for a key created from a compressed EC point.
     ///
     /// ```
     /// use tower_jwt_auth::keys::{Algorithm, SigningKey, VerifyingKey};
     ///
     /// let key = SigningKey::generate(Algorithm::ES256)?.with_key_id("2026");
-    /// let jwk = key.verifying_key().to_jwk().expect("no secret");
+    /// let jwk = key.verifying_key().to_jwk().expect("a public key");
     /// assert_eq!(VerifyingKey::from_jwk(jwk)?.key_id(), Some("2026"));
     /// # Ok::<_, tower_jwt_auth::keys::KeyError>(())
     /// ```
@@ -217,7 +233,8 @@ impl VerifyingKey {
         jwk::public_json(self.algorithm, self.key_id(), public)
     }
 
-    /// Whether it is the same public key under the same name. Of a key whose public half is not at hand, as a secret's, nobody knows.
+    /// Whether it is the same public key with the same key ID. Always false if the public
+    /// components are unknown, as for a secret.
     #[cfg(feature = "jwks")]
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         self.algorithm == other.algorithm
@@ -226,44 +243,44 @@ impl VerifyingKey {
             && self.public == other.public
     }
 
-    /// What it shares with keys that verify the same signatures, whatever their names.
+    /// Equal for keys that verify the same signatures, whatever their key IDs.
     pub(super) fn identity(&self) -> Identity {
-        // No token is signed like this: it has no dot.
-        const QUESTION: &[u8] = b"which key is this?";
-        let material = match &self.public {
-            Some(public) => Material::Public(Arc::clone(public)),
-            None => self
-                .verify
-                .mac(QUESTION)
-                .map_or_else(|| Material::Shared(address(&self.verify)), Material::Secret),
+        // A token always contains a dot, so this message is never one.
+        const MESSAGE: &[u8] = b"which key is this?";
+        let key = match &self.public {
+            Some(public) => ComparableKey::Public(Arc::clone(public)),
+            None => match self.verify.mac(MESSAGE) {
+                Some(mac) => ComparableKey::Secret(mac),
+                None => ComparableKey::Unknown(address(&self.verify)),
+            },
         };
-        Identity(self.algorithm, material)
+        Identity(self.algorithm, key)
     }
 
-    /// Whether `signature` is this key's over `message`.
+    /// Whether `signature` is this key's signature of `message`.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         self.verify.verify(message, signature)
     }
 }
 
-/// An algorithm and a key, to be compared. Not to be shown: a secret's is what it signs.
+/// An algorithm and a key, comparable. Never expose it: for a secret it contains a MAC.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct Identity(Algorithm, Material);
+pub(super) struct Identity(Algorithm, ComparableKey);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
-enum Material {
-    Public(Arc<PublicParts>),
-    /// What the secret makes of a message: equal secrets make the same of it.
+enum ComparableKey {
+    Public(Arc<PublicKeyComponents>),
+    /// The MAC of a fixed message. Equal secrets have equal MACs.
     Secret(Vec<u8>),
-    /// Of a point that was written down by one coordinate only clones are known.
-    Shared(usize),
+    /// The address of the verifier: keys from compressed EC points equal only their clones.
+    Unknown(usize),
 }
 
 fn address(verify: &Arc<dyn VerifySignature>) -> usize {
     Arc::as_ptr(verify).cast::<()>().addr()
 }
 
-/// Shows the algorithm and the name of the key, not the key.
+/// Shows the algorithm and the key ID, not the key.
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifyingKey")

@@ -10,7 +10,7 @@ use arc_swap::{ArcSwapOption, Guard};
 use super::error::{VerifyError, VerifyErrorKind};
 use super::selector::{KeySelector, KeysVersion};
 use crate::clock::ClockSource;
-use crate::keys::remote::{FetchedKeys, KeysUnobtainable, RemoteKeys, WantedKeys};
+use crate::keys::remote::{FetchedKeys, KeyRequestError, RemoteKeys, RequiredKeys};
 
 /// Remote keys as one verifier uses them: the headers it caches hold for its own settings.
 #[derive(Clone)]
@@ -31,7 +31,7 @@ pub(super) struct CurrentKeys(Guard<Option<Arc<FetchedSelector>>>);
 /// A fetch that a token needs before it can be verified.
 pub(crate) struct KeyRequest {
     keys: RemoteKeys,
-    wanted: WantedKeys,
+    required: RequiredKeys,
 }
 
 impl RemoteKeySelector {
@@ -85,7 +85,7 @@ impl RemoteKeySelector {
             Some(keys) if keys.fetched.is_fresh(now) || self.keys.may_serve(&keys.fetched, now) => {
                 Ok(current)
             }
-            _ => Err(self.request(WantedKeys::Any)),
+            _ => Err(self.request(RequiredKeys::Usable)),
         }
     }
 
@@ -103,15 +103,15 @@ impl RemoteKeySelector {
     /// For a token whose `kid` is not among `current`: it may be in the keys that come next.
     pub(super) fn request_after(&self, current: &CurrentKeys) -> KeyRequest {
         self.request(match current.number() {
-            Some(number) => WantedKeys::After(number),
-            None => WantedKeys::Any,
+            Some(number) => RequiredKeys::NewerThan(number),
+            None => RequiredKeys::Usable,
         })
     }
 
-    fn request(&self, wanted: WantedKeys) -> KeyRequest {
+    fn request(&self, required: RequiredKeys) -> KeyRequest {
         KeyRequest {
             keys: self.keys.clone(),
-            wanted,
+            required,
         }
     }
 }
@@ -134,20 +134,20 @@ impl CurrentKeys {
 impl KeyRequest {
     /// The error for a caller that does not wait.
     pub(super) fn error(&self) -> VerifyError {
-        match self.wanted {
-            WantedKeys::Any => VerifyErrorKind::KeysUnavailable,
-            WantedKeys::After(_) => VerifyErrorKind::NoFittingKey,
+        match self.required {
+            RequiredKeys::Usable => VerifyErrorKind::KeysUnavailable,
+            RequiredKeys::NewerThan(_) => VerifyErrorKind::NoFittingKey,
         }
         .into()
     }
 
     pub(super) async fn wait(self) -> Result<(), VerifyError> {
         self.keys
-            .wait_for(self.wanted)
+            .wait_for(self.required)
             .await
             .map_err(|why| match why {
-                KeysUnobtainable::NoSuchKey => VerifyErrorKind::NoFittingKey.into(),
-                KeysUnobtainable::Outage { retry_after, error } => {
+                KeyRequestError::UnknownKey => VerifyErrorKind::NoFittingKey.into(),
+                KeyRequestError::Outage { retry_after, error } => {
                     VerifyError::outage(retry_after, error)
                 }
             })

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::error::{VerifyError, VerifyErrorKind};
 use super::rules::ClaimRules;
 use super::token::VerifiedHeader;
-use crate::keys::{Algorithm, KeySet, NoFit, VerifyingKey};
+use crate::keys::{Algorithm, KeyLookupError, KeySet, VerifyingKey};
 use crate::token::JoseHeader;
 
 /// Counts the changes of an issuer's keys. Keys that never change have the default.
@@ -71,8 +71,8 @@ impl KeySelector {
             .keys
             .find(algorithm, header.key_id.as_deref())
             .map_err(|no| match no {
-                NoFit::None => VerifyErrorKind::NoFittingKey,
-                NoFit::Several => VerifyErrorKind::SeveralFittingKeys,
+                KeyLookupError::NotFound => VerifyErrorKind::NoFittingKey,
+                KeyLookupError::Ambiguous => VerifyErrorKind::SeveralFittingKeys,
             })?;
         Ok(Selection {
             key: self.keys.key(index).ok_or(VerifyErrorKind::NoFittingKey)?,

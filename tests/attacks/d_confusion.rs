@@ -400,7 +400,7 @@ fn d04_a_point_of_another_curve_is_no_key() {
             } else {
                 assert_eq!(
                     by_jwk.unwrap_err(),
-                    KeyError::Disagreement,
+                    KeyError::AlgorithmMismatch,
                     "{own} {algorithm}"
                 );
                 assert!(by_der.is_err() && by_pem.is_err(), "{own} {algorithm}");
@@ -427,7 +427,7 @@ fn verdicts(algorithm: Algorithm, secret: &[u8]) -> [(&'static str, Option<KeyEr
     let jwks = JwksOptions::new().allow_secrets().read(&document).unwrap();
     let skipped = jwks.skipped.first().map(|key| match key.reason {
         SkipReason::Key(error) => error,
-        _ => KeyError::Unknown,
+        _ => KeyError::Unsupported,
     });
     let decoding = DecodingKey::from_secret(secret);
     let encoding = EncodingKey::from_secret(secret);
@@ -793,7 +793,7 @@ async fn d06_empty_secrets() {
     let jwk = json!({ "kty": "oct", "alg": "HS256" }).to_string();
     assert_eq!(
         VerifyingKey::from_jwk(&jwk).unwrap_err(),
-        KeyError::Member("k")
+        KeyError::InvalidMember("k")
     );
 
     // The other side: no layer falls back to such a secret.

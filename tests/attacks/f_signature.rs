@@ -346,7 +346,7 @@ fn weak_keys() -> Vec<(Vec<u8>, Vec<u8>, KeyError)> {
         &[2, 0, 0, 0, 1],
         &[0xff; 8],
     ] {
-        keys.push((n(), e.to_vec(), KeyError::RsaExponent));
+        keys.push((n(), e.to_vec(), KeyError::InvalidRsaExponent));
     }
     keys
 }

@@ -263,7 +263,7 @@ fn d05_any_part_of_a_private_key_makes_it_private() {
         let key = rsa_jwk(json!({ part: "AQAB" }));
         assert_eq!(
             VerifyingKey::from_jwk(&key).unwrap_err(),
-            KeyError::Private,
+            KeyError::UnexpectedPrivateKey,
             "{part}"
         );
         let document = format!(r#"{{"keys":[{key}]}}"#);

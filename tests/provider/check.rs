@@ -172,7 +172,7 @@ async fn access_tokens_of_all_algorithms_verify(work: &Path) {
     assert_eq!(ask(service, &token).await, refused);
     until(|| keys.state().last_error.is_some()).await;
     let error = keys.state().last_error.unwrap();
-    assert_eq!(error.kind(), FetchErrorKind::WrongIssuer);
+    assert_eq!(error.kind(), FetchErrorKind::IssuerMismatch);
     println!(
         "  trusted with a slash more: metadata {:?}, tokens {refused}",
         error.kind()

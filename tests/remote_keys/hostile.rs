@@ -236,7 +236,7 @@ async fn j01_a_gzip_bomb_is_not_unpacked() {
     assert!(bomb.len() < 100_000);
     for headers in ["Content-Encoding: gzip\r\n", ""] {
         let answer = Answer::with(headers, &bomb);
-        let expected = FetchErrorKind::Keys;
+        let expected = FetchErrorKind::NoUsableKeys;
         scene.leaves_the_last_good_keys(answer, expected).await;
     }
 }
@@ -329,14 +329,14 @@ async fn j01_what_is_no_key_set_leaves_the_last_good_keys() {
     ];
     for document in documents {
         let answer = Answer::Text(document);
-        let expected = FetchErrorKind::Keys;
+        let expected = FetchErrorKind::NoUsableKeys;
         scene.leaves_the_last_good_keys(answer, expected).await;
     }
     let utf16: Vec<u8> = good.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let latin1 = [good.as_bytes(), &[0xff]].concat();
     for bytes in [utf16, latin1] {
         let answer = Answer::with("Content-Type: application/json\r\n", bytes);
-        let expected = FetchErrorKind::Keys;
+        let expected = FetchErrorKind::NoUsableKeys;
         scene.leaves_the_last_good_keys(answer, expected).await;
     }
 }
@@ -445,7 +445,7 @@ async fn j01_documents_that_nest_too_deeply() {
         let (keys, app) = scene.remote();
         assert_eq!(status(&app, &scene.good()).await, expected, "{levels}");
         let error = keys.state().last_error.map(|error| error.kind());
-        assert_eq!(error, (!is_read).then_some(FetchErrorKind::Metadata));
+        assert_eq!(error, (!is_read).then_some(FetchErrorKind::InvalidMetadata));
 
         scene.issuer.start_metadata();
         let good = scene.document();
@@ -454,7 +454,7 @@ async fn j01_documents_that_nest_too_deeply() {
         let (keys, app) = scene.remote();
         assert_eq!(status(&app, &scene.good()).await, expected, "{levels}");
         let error = keys.state().last_error.map(|error| error.kind());
-        assert_eq!(error, (!is_read).then_some(FetchErrorKind::Keys));
+        assert_eq!(error, (!is_read).then_some(FetchErrorKind::NoUsableKeys));
 
         // One key alone is skipped alone.
         let extra = key("2").verifying_key().to_jwk().unwrap();

@@ -471,25 +471,25 @@ async fn metadata_of_another_issuer_are_refused() {
                 r#"{{"issuer":"{0}/","jwks_uri":"{0}/jwks"}}"#,
                 issuer.name()
             ),
-            FetchErrorKind::WrongIssuer,
+            FetchErrorKind::IssuerMismatch,
         ),
         (
             format!(r#"{{"issuer":"{}"}}"#, issuer.name()),
-            FetchErrorKind::Metadata,
+            FetchErrorKind::InvalidMetadata,
         ),
         (
             format!(
                 r#"{{"issuer":"{0}","issuer":"{0}","jwks_uri":"{0}/jwks"}}"#,
                 issuer.name()
             ),
-            FetchErrorKind::Metadata,
+            FetchErrorKind::InvalidMetadata,
         ),
         (
             format!(
                 r#"{{"issuer":"{}","jwks_uri":"http://169.254.169.254/"}}"#,
                 issuer.name()
             ),
-            FetchErrorKind::Location,
+            FetchErrorKind::ForbiddenJwksUri,
         ),
     ] {
         issuer.answer("/.well-known/openid-configuration", Answer::Text(metadata));
@@ -560,7 +560,7 @@ async fn elsewhere(
     } else {
         assert_eq!((status, asked), (503, 1), "{jwks_uri}");
         let error = keys.state().last_error.unwrap();
-        assert_eq!(error.kind(), FetchErrorKind::Location, "{jwks_uri}");
+        assert_eq!(error.kind(), FetchErrorKind::ForbiddenJwksUri, "{jwks_uri}");
     }
     status
 }

@@ -1,4 +1,6 @@
-//! aws-lc-rs. Keys are kept ready-parsed: parsing an RSA key costs a seventh of verifying with it.
+//! The back-end aws-lc-rs.
+//!
+//! Keys are kept parsed: parsing an RSA key takes a seventh of the time of a verification.
 
 use std::sync::Arc;
 
@@ -11,13 +13,14 @@ use aws_lc_rs::signature::{
 use aws_lc_rs::{hmac, rsa};
 
 use super::bounds::{ec_bounds, ed25519_bounds, rsa_bounds};
-use super::{Sign, Signer, SigningFailed, VerifySignature};
-use crate::keys::material::{
-    PrivateMaterial, PublicMaterial, RsaPrivateComponents, without_leading_zeros,
+use super::signature::{Sign, Signer, SigningFailed, VerifySignature};
+use crate::keys::algorithm::Algorithm;
+use crate::keys::encoding::{
+    EncodedSigningKey, EncodedVerifyingKey, RsaPrivateComponents, without_leading_zeros,
 };
-use crate::keys::{Algorithm, KeyError};
+use crate::keys::error::KeyError;
 
-/// What the library calls an algorithm.
+/// The library's names for the parts of an algorithm.
 enum Primitive {
     Hmac(hmac::Algorithm),
     Rsa(&'static RsaParameters, &'static dyn RsaEncoding),
@@ -62,47 +65,47 @@ fn primitive(algorithm: Algorithm) -> Primitive {
 
 pub(crate) fn verifier(
     algorithm: Algorithm,
-    material: &PublicMaterial<'_>,
+    encoded: &EncodedVerifyingKey<'_>,
 ) -> Result<Arc<dyn VerifySignature>, KeyError> {
     let parse = |algorithm: &'static dyn VerificationAlgorithm, bytes: &[u8]| {
         ParsedPublicKey::new(algorithm, bytes).map_err(|_| KeyError::Unreadable)
     };
-    let key = match (primitive(algorithm), material) {
-        (Primitive::Hmac(hash), PublicMaterial::Secret(secret)) => {
+    let key = match (primitive(algorithm), encoded) {
+        (Primitive::Hmac(hash), EncodedVerifyingKey::Secret(secret)) => {
             return Ok(Arc::new(Mac(hmac::Key::new(hash, secret))));
         }
-        (Primitive::Rsa(parameters, _), PublicMaterial::RsaDer(der)) => {
+        (Primitive::Rsa(parameters, _), EncodedVerifyingKey::RsaDer(der)) => {
             let key = RsaSubjectPublicKey::from_der(der).map_err(|_| KeyError::Unreadable)?;
             let RsaPublicKeyComponents { n, e } = RsaPublicKeyComponents::<Vec<u8>>::from(&key);
             rsa_bounds(&n, &e)?;
             parse(parameters, der)?
         }
-        (Primitive::Rsa(parameters, _), PublicMaterial::RsaComponents { n, e }) => {
+        (Primitive::Rsa(parameters, _), EncodedVerifyingKey::RsaComponents { n, e }) => {
             let (n, e) = (without_leading_zeros(n), without_leading_zeros(e));
             rsa_bounds(n, e)?;
             RsaPublicKeyComponents { n, e }
                 .to_parsed_public_key(parameters)
                 .map_err(|_| KeyError::Unreadable)?
         }
-        (Primitive::Ec(curve, _), PublicMaterial::EcPoint(point)) => {
+        (Primitive::Ec(curve, _), EncodedVerifyingKey::EcPoint(point)) => {
             ec_bounds(point)?;
             parse(curve, point)?
         }
-        (Primitive::Ed25519, PublicMaterial::Ed25519(key)) => {
+        (Primitive::Ed25519, EncodedVerifyingKey::Ed25519(key)) => {
             ed25519_bounds(key)?;
             parse(&aws::ED25519, key)?
         }
-        _ => return Err(KeyError::WrongKind(algorithm)),
+        _ => return Err(KeyError::WrongKeyType(algorithm)),
     };
     Ok(Arc::new(key))
 }
 
-/// Key and verifier in one: HMAC verifies by signing again.
+/// Signs and verifies: HMAC verifies by computing the MAC again.
 struct Mac(hmac::Key);
 
 impl VerifySignature for Mac {
     fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        // Compares in constant time, and refuses a shortened tag.
+        // Compares in constant time and rejects truncated tags.
         hmac::verify(&self.0, message, signature).is_ok()
     }
 
@@ -119,61 +122,65 @@ impl VerifySignature for ParsedPublicKey {
 
 pub(crate) fn signer(
     algorithm: Algorithm,
-    material: &PrivateMaterial<'_>,
+    encoded: &EncodedSigningKey<'_>,
 ) -> Result<Signer, KeyError> {
-    match (primitive(algorithm), material) {
-        (Primitive::Hmac(hash), PrivateMaterial::Secret(secret)) => {
+    match (primitive(algorithm), encoded) {
+        (Primitive::Hmac(hash), EncodedSigningKey::Secret(secret)) => {
             Ok(mac(hmac::Key::new(hash, secret)))
         }
-        (Primitive::Rsa(_, encoding), PrivateMaterial::Der(der)) => {
+        (Primitive::Rsa(_, encoding), EncodedSigningKey::Der(der)) => {
             let key = match RsaKeyPair::from_der(der).map_err(rsa_rejected) {
                 Err(KeyError::Unreadable) => RsaKeyPair::from_pkcs8(der).map_err(rsa_rejected),
                 read => read,
             };
             rsa(algorithm, key?, encoding)
         }
-        (Primitive::Rsa(_, encoding), PrivateMaterial::RsaComponents(components)) => {
+        (Primitive::Rsa(_, encoding), EncodedSigningKey::RsaComponents(components)) => {
             rsa(algorithm, rsa_key_pair(components)?, encoding)
         }
-        (Primitive::Ec(_, curve), PrivateMaterial::Der(der)) => {
+        (Primitive::Ec(_, curve), EncodedSigningKey::Der(der)) => {
             let key = EcdsaKeyPair::from_private_key_der(curve, der);
             ec(algorithm, key.map_err(|_| KeyError::Unreadable)?)
         }
-        (Primitive::Ec(_, curve), PrivateMaterial::EcScalar { scalar, point }) => {
+        (Primitive::Ec(_, curve), EncodedSigningKey::EcScalar { scalar, point }) => {
             let key = EcdsaKeyPair::from_private_key_and_public_key(curve, scalar, point);
             ec(algorithm, key.map_err(|_| KeyError::Unreadable)?)
         }
-        (Primitive::Ed25519, PrivateMaterial::Der(der)) => ed25519(
+        (Primitive::Ed25519, EncodedSigningKey::Der(der)) => ed25519(
             algorithm,
             Ed25519KeyPair::from_pkcs8(der).map_err(|_| KeyError::Unreadable)?,
         ),
-        (Primitive::Ed25519, PrivateMaterial::Ed25519Seed { seed, public }) => {
+        (Primitive::Ed25519, EncodedSigningKey::Ed25519Seed { seed, public }) => {
             let key = Ed25519KeyPair::from_seed_and_public_key(seed, public);
             ed25519(algorithm, key.map_err(|_| KeyError::Unreadable)?)
         }
-        _ => Err(KeyError::WrongKind(algorithm)),
+        _ => Err(KeyError::WrongKeyType(algorithm)),
     }
 }
 
-/// A new random key. RSA gets 2048 bits.
+/// Generates a random key. RSA keys have 2048 bits.
 pub(crate) fn generate(algorithm: Algorithm) -> Result<Signer, KeyError> {
     match primitive(algorithm) {
         Primitive::Hmac(hash) => {
             let mut secret = vec![0; algorithm.secret_length()];
-            aws_lc_rs::rand::fill(&mut secret).map_err(|_| KeyError::Generation)?;
+            aws_lc_rs::rand::fill(&mut secret).map_err(|_| KeyError::GenerationFailed)?;
             Ok(mac(hmac::Key::new(hash, &secret)))
         }
         Primitive::Rsa(_, encoding) => {
             let key = RsaKeyPair::generate(rsa::KeySize::Rsa2048);
-            rsa(algorithm, key.map_err(|_| KeyError::Generation)?, encoding)
+            rsa(
+                algorithm,
+                key.map_err(|_| KeyError::GenerationFailed)?,
+                encoding,
+            )
         }
         Primitive::Ec(_, curve) => {
             let key = EcdsaKeyPair::generate(curve);
-            ec(algorithm, key.map_err(|_| KeyError::Generation)?)
+            ec(algorithm, key.map_err(|_| KeyError::GenerationFailed)?)
         }
         Primitive::Ed25519 => {
             let key = Ed25519KeyPair::generate();
-            ed25519(algorithm, key.map_err(|_| KeyError::Generation)?)
+            ed25519(algorithm, key.map_err(|_| KeyError::GenerationFailed)?)
         }
     }
 }
@@ -203,8 +210,8 @@ fn rsa(
     key: RsaKeyPair,
     encoding: &'static dyn RsaEncoding,
 ) -> Result<Signer, KeyError> {
-    let public = PublicMaterial::RsaDer(key.public_key().as_ref());
-    let (verify, public) = (verifier(algorithm, &public)?, public.parts());
+    let public = EncodedVerifyingKey::RsaDer(key.public_key().as_ref());
+    let (verify, public) = (verifier(algorithm, &public)?, public.components());
     Ok(Signer {
         sign: Arc::new(Rsa { key, encoding }),
         verify,
@@ -249,8 +256,8 @@ impl Sign for Rsa {
 }
 
 fn ec(algorithm: Algorithm, key: EcdsaKeyPair) -> Result<Signer, KeyError> {
-    let public = PublicMaterial::EcPoint(key.public_key().as_ref());
-    let (verify, public) = (verifier(algorithm, &public)?, public.parts());
+    let public = EncodedVerifyingKey::EcPoint(key.public_key().as_ref());
+    let (verify, public) = (verifier(algorithm, &public)?, public.components());
     Ok(Signer {
         sign: Arc::new(key),
         verify,
@@ -266,8 +273,8 @@ impl Sign for EcdsaKeyPair {
 }
 
 fn ed25519(algorithm: Algorithm, key: Ed25519KeyPair) -> Result<Signer, KeyError> {
-    let public = PublicMaterial::Ed25519(key.public_key().as_ref());
-    let (verify, public) = (verifier(algorithm, &public)?, public.parts());
+    let public = EncodedVerifyingKey::Ed25519(key.public_key().as_ref());
+    let (verify, public) = (verifier(algorithm, &public)?, public.components());
     Ok(Signer {
         sign: Arc::new(key),
         verify,

@@ -1,11 +1,11 @@
-//! What every back-end refuses, whatever its library thinks of it.
+//! Requirements that every back-end enforces, whatever its library accepts.
 
-use crate::keys::KeyError;
+use crate::keys::error::KeyError;
 
-/// The most bits that an RSA modulus may have.
-pub(super) const LARGEST_RSA: usize = 8192;
+/// The maximum length of an RSA modulus in bits.
+pub(super) const MAX_RSA_BITS: usize = 8192;
 
-/// Modulus and exponent, big-endian without leading zeros, are within what is accepted.
+/// Checks the modulus and the exponent: big-endian numbers without leading zeros.
 pub(super) fn rsa_bounds(n: &[u8], e: &[u8]) -> Result<(), KeyError> {
     let bits = |number: &[u8]| match number.first() {
         None => 0,
@@ -17,21 +17,21 @@ pub(super) fn rsa_bounds(n: &[u8], e: &[u8]) -> Result<(), KeyError> {
     if bits(n) < 2048 {
         return Err(KeyError::WeakRsa);
     }
-    if bits(n) > LARGEST_RSA {
+    if bits(n) > MAX_RSA_BITS {
         return Err(KeyError::LargeRsa);
     }
     let odd = e.last().is_some_and(|last| last & 1 == 1);
     if !odd || bits(e) < 2 || bits(e) > 33 {
-        return Err(KeyError::RsaExponent);
+        return Err(KeyError::InvalidRsaExponent);
     }
-    // The product of two odd primes.
+    // A product of two odd primes is odd.
     if n.last().is_some_and(|last| last & 1 == 0) {
         return Err(KeyError::Unreadable);
     }
     Ok(())
 }
 
-/// `point` is in none of the forms that RFC 5480 §2.2 leaves out, hybrid and compact, which some libraries read.
+/// Rejects the hybrid and compact forms, which RFC 5480 §2.2 excludes and some libraries accept.
 pub(super) fn ec_bounds(point: &[u8]) -> Result<(), KeyError> {
     match point.first() {
         Some(5..=7) => Err(KeyError::Unreadable),
@@ -39,9 +39,11 @@ pub(super) fn ec_bounds(point: &[u8]) -> Result<(), KeyError> {
     }
 }
 
-/// `key`, the 32 bytes of RFC 8032 §5.1.5, is no point of low order: for such a one anybody can make signatures.
+/// Rejects points of low order, for which anybody can forge signatures. `key` has the 32 bytes of
+/// RFC 8032 §5.1.5.
 pub(super) fn ed25519_bounds(key: &[u8]) -> Result<(), KeyError> {
-    /// The y coordinates of the points whose order divides 8, canonical or not, without the sign bit.
+    /// The y coordinates, without the sign bit, of the points whose order divides 8. Some are not
+    /// canonical.
     const LOW_ORDER: [[u8; 32]; 7] = [
         [0; 32],
         first_and_rest(0x01, 0x00, 0x00),

@@ -1,4 +1,4 @@
-//! The crates of RustCrypto, and ed25519-dalek. Keys are kept ready-parsed, as `aws_lc` keeps them.
+//! The back-end of RustCrypto crates and ed25519-dalek. Keys are kept parsed, as in `aws_lc`.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -18,16 +18,17 @@ use sec1::EcPrivateKey;
 use sha2::digest::{Digest, FixedOutputReset, KeyInit};
 use sha2::{Sha256, Sha384, Sha512};
 
-use super::bounds::{LARGEST_RSA, ec_bounds, ed25519_bounds, rsa_bounds};
-use super::{Sign, Signer, SigningFailed, VerifySignature};
-use crate::keys::material::{
-    PrivateMaterial, PublicMaterial, RsaPrivateComponents, without_leading_zeros,
+use super::bounds::{MAX_RSA_BITS, ec_bounds, ed25519_bounds, rsa_bounds};
+use super::signature::{Sign, Signer, SigningFailed, VerifySignature};
+use crate::keys::algorithm::Algorithm;
+use crate::keys::encoding::{
+    EncodedSigningKey, EncodedVerifyingKey, RsaPrivateComponents, without_leading_zeros,
 };
-use crate::keys::{Algorithm, KeyError};
+use crate::keys::error::KeyError;
 
 type Verify = Arc<dyn VerifySignature>;
 
-/// What of the libraries an algorithm uses.
+/// The library functions of an algorithm.
 enum Primitive {
     Hmac(fn(&[u8]) -> Result<Signer, KeyError>),
     Rsa {
@@ -64,59 +65,59 @@ fn primitive(algorithm: Algorithm) -> Primitive {
 
 pub(crate) fn verifier(
     algorithm: Algorithm,
-    material: &PublicMaterial<'_>,
+    encoded: &EncodedVerifyingKey<'_>,
 ) -> Result<Verify, KeyError> {
-    match (primitive(algorithm), material) {
-        (Primitive::Hmac(mac), PublicMaterial::Secret(secret)) => Ok(mac(secret)?.verify),
-        (Primitive::Rsa { verify, .. }, PublicMaterial::RsaDer(der)) => {
+    match (primitive(algorithm), encoded) {
+        (Primitive::Hmac(mac), EncodedVerifyingKey::Secret(secret)) => Ok(mac(secret)?.verify),
+        (Primitive::Rsa { verify, .. }, EncodedVerifyingKey::RsaDer(der)) => {
             let der = subject_public_key(der, rsa::pkcs1::ALGORITHM_ID);
             let key = rsa::pkcs1::RsaPublicKey::try_from(der).map_err(|_| KeyError::Unreadable)?;
             let (n, e) = (key.modulus.as_bytes(), key.public_exponent.as_bytes());
             Ok(verify(rsa_public(n, e)?))
         }
-        (Primitive::Rsa { verify, .. }, PublicMaterial::RsaComponents { n, e }) => {
+        (Primitive::Rsa { verify, .. }, EncodedVerifyingKey::RsaComponents { n, e }) => {
             Ok(verify(rsa_public(n, e)?))
         }
-        (Primitive::Ec { verifier, .. }, PublicMaterial::EcPoint(point)) => verifier(point),
-        (Primitive::Ed25519, PublicMaterial::Ed25519(key)) => ed25519_verifier(key),
-        _ => Err(KeyError::WrongKind(algorithm)),
+        (Primitive::Ec { verifier, .. }, EncodedVerifyingKey::EcPoint(point)) => verifier(point),
+        (Primitive::Ed25519, EncodedVerifyingKey::Ed25519(key)) => ed25519_verifier(key),
+        _ => Err(KeyError::WrongKeyType(algorithm)),
     }
 }
 
 pub(crate) fn signer(
     algorithm: Algorithm,
-    material: &PrivateMaterial<'_>,
+    encoded: &EncodedSigningKey<'_>,
 ) -> Result<Signer, KeyError> {
-    match (primitive(algorithm), material) {
-        (Primitive::Hmac(mac), PrivateMaterial::Secret(secret)) => mac(secret),
-        (Primitive::Rsa { verify, sign }, PrivateMaterial::Der(der)) => {
+    match (primitive(algorithm), encoded) {
+        (Primitive::Hmac(mac), EncodedSigningKey::Secret(secret)) => mac(secret),
+        (Primitive::Rsa { verify, sign }, EncodedSigningKey::Der(der)) => {
             Ok(rsa_signer(rsa_from_der(der)?, verify, sign))
         }
-        (Primitive::Rsa { verify, sign }, PrivateMaterial::RsaComponents(components)) => {
+        (Primitive::Rsa { verify, sign }, EncodedSigningKey::RsaComponents(components)) => {
             Ok(rsa_signer(rsa_private(components)?, verify, sign))
         }
-        (Primitive::Ec { from_der, .. }, PrivateMaterial::Der(der)) => from_der(der),
-        (Primitive::Ec { from_scalar, .. }, PrivateMaterial::EcScalar { scalar, point }) => {
+        (Primitive::Ec { from_der, .. }, EncodedSigningKey::Der(der)) => from_der(der),
+        (Primitive::Ec { from_scalar, .. }, EncodedSigningKey::EcScalar { scalar, point }) => {
             from_scalar(scalar, point)
         }
-        (Primitive::Ed25519, PrivateMaterial::Der(der)) => {
+        (Primitive::Ed25519, EncodedSigningKey::Der(der)) => {
             let key = ed25519::SigningKey::from_pkcs8_der(der);
             ed25519_signer(key.map_err(|_| KeyError::Unreadable)?)
         }
-        (Primitive::Ed25519, PrivateMaterial::Ed25519Seed { seed, public }) => {
+        (Primitive::Ed25519, EncodedSigningKey::Ed25519Seed { seed, public }) => {
             let key = ed25519::SigningKey::try_from(*seed).map_err(|_| KeyError::Unreadable)?;
             if key.verifying_key().as_bytes() != public {
                 return Err(KeyError::Unreadable);
             }
             ed25519_signer(key)
         }
-        _ => Err(KeyError::WrongKind(algorithm)),
+        _ => Err(KeyError::WrongKeyType(algorithm)),
     }
 }
 
-/// A new random key. RSA gets 2048 bits.
+/// Generates a random key. RSA keys have 2048 bits.
 pub(crate) fn generate(algorithm: Algorithm) -> Result<Signer, KeyError> {
-    let mut random = randomness().map_err(|_| KeyError::Generation)?;
+    let mut random = randomness().map_err(|_| KeyError::GenerationFailed)?;
     match primitive(algorithm) {
         Primitive::Hmac(mac) => {
             let mut secret = vec![0; algorithm.secret_length()];
@@ -124,7 +125,8 @@ pub(crate) fn generate(algorithm: Algorithm) -> Result<Signer, KeyError> {
             mac(&secret)
         }
         Primitive::Rsa { verify, sign } => {
-            let key = RsaPrivateKey::new(&mut random, 2048).map_err(|_| KeyError::Generation)?;
+            let key =
+                RsaPrivateKey::new(&mut random, 2048).map_err(|_| KeyError::GenerationFailed)?;
             Ok(rsa_signer(key, verify, sign))
         }
         Primitive::Ec { generate, .. } => generate(random),
@@ -132,7 +134,7 @@ pub(crate) fn generate(algorithm: Algorithm) -> Result<Signer, KeyError> {
     }
 }
 
-/// The randomness of the operating system. Most of what draws from it panics where there is none: ask first.
+/// The randomness of the operating system. It is checked because its users panic on failure.
 fn randomness() -> Result<OsRng, SigningFailed> {
     OsRng
         .try_fill_bytes(&mut [0; 16])
@@ -140,7 +142,7 @@ fn randomness() -> Result<OsRng, SigningFailed> {
     Ok(OsRng)
 }
 
-/// What SubjectPublicKeyInfo says of such an algorithm, or else the bytes as they are.
+/// The key in a SubjectPublicKeyInfo of this algorithm, otherwise the bytes unchanged.
 fn subject_public_key<'a>(key: &'a [u8], algorithm: AlgorithmIdentifierRef<'_>) -> &'a [u8] {
     SubjectPublicKeyInfoRef::try_from(key)
         .ok()
@@ -149,7 +151,7 @@ fn subject_public_key<'a>(key: &'a [u8], algorithm: AlgorithmIdentifierRef<'_>) 
         .unwrap_or(key)
 }
 
-/// A key, and the form of its signatures.
+/// A key and the type of its signatures.
 struct Key<K, S> {
     key: K,
     signature: PhantomData<fn() -> S>,
@@ -182,7 +184,7 @@ where
     M: Mac + KeyInit + Clone + Send + Sync + 'static,
 {
     let key = <M as Mac>::new_from_slice(secret).map_err(|_| KeyError::Unreadable)?;
-    let key = Arc::new(Keyed(key));
+    let key = Arc::new(KeyedMac(key));
     Ok(Signer {
         sign: Arc::clone(&key) as _,
         verify: key,
@@ -190,19 +192,19 @@ where
     })
 }
 
-/// HMAC that has taken in its key and nothing else.
-struct Keyed<M>(M);
+/// A MAC that has absorbed its key.
+struct KeyedMac<M>(M);
 
-impl<M: Mac + Clone + Send + Sync> Sign for Keyed<M> {
+impl<M: Mac + Clone + Send + Sync> Sign for KeyedMac<M> {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
         let tag = self.0.clone().chain_update(message).finalize();
         Ok(tag.into_bytes().to_vec())
     }
 }
 
-impl<M: Mac + Clone + Send + Sync> VerifySignature for Keyed<M> {
+impl<M: Mac + Clone + Send + Sync> VerifySignature for KeyedMac<M> {
     fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        // Compares in constant time, and refuses a shortened tag.
+        // Compares in constant time and rejects truncated tags.
         let message = self.0.clone().chain_update(message);
         message.verify_slice(signature).is_ok()
     }
@@ -245,8 +247,8 @@ fn rsa_public(n: &[u8], e: &[u8]) -> Result<RsaPublicKey, KeyError> {
     let (n, e) = (without_leading_zeros(n), without_leading_zeros(e));
     rsa_bounds(n, e)?;
     let [n, e] = [n, e].map(BigUint::from_bytes_be);
-    // The library's own limit is 4096 bits.
-    RsaPublicKey::new_with_max_size(n, e, LARGEST_RSA).map_err(|_| KeyError::Unreadable)
+    // The library's default limit is 4096 bits.
+    RsaPublicKey::new_with_max_size(n, e, MAX_RSA_BITS).map_err(|_| KeyError::Unreadable)
 }
 
 fn rsa_signer(
@@ -256,11 +258,11 @@ fn rsa_signer(
 ) -> Signer {
     use rsa::traits::PublicKeyParts;
 
-    let public = PublicMaterial::RsaComponents {
+    let public = EncodedVerifyingKey::RsaComponents {
         n: &key.n().to_bytes_be(),
         e: &key.e().to_bytes_be(),
     }
-    .parts();
+    .components();
     Signer {
         verify: verify(key.to_public_key()),
         sign: sign(key),
@@ -268,7 +270,7 @@ fn rsa_signer(
     }
 }
 
-/// PKCS#8, or PKCS#1.
+/// Parses PKCS#8 or PKCS#1.
 fn rsa_from_der(der: &[u8]) -> Result<RsaPrivateKey, KeyError> {
     use rsa::pkcs1::{ALGORITHM_ID, RsaPrivateKey, Version};
 
@@ -310,18 +312,14 @@ fn rsa_private(components: &RsaPrivateComponents) -> Result<RsaPrivateKey, KeyEr
         &components.qi,
     ]
     .map(|number| BigUint::from_bytes_be(number));
-    let key =
-        RsaPrivateKey::from_components(n, e, d, vec![p, q]).map_err(|_| KeyError::Unreadable)?;
-    // The library computes these anew. That they are wrong tells that the key has been damaged.
+    let key = RsaPrivateKey::from_components(n, e, d, vec![p, q]);
+    let key = key.map_err(|_| KeyError::Unreadable)?;
+    // The library recomputes these. A difference means that the key is damaged.
     let agree = key.dp() == Some(&dp) && key.dq() == Some(&dq) && key.crt_coefficient() == Some(qi);
-    if agree {
-        Ok(key)
-    } else {
-        Err(KeyError::Unreadable)
-    }
+    agree.then_some(key).ok_or(KeyError::Unreadable)
 }
 
-/// PKCS#8, or SEC1.
+/// Parses PKCS#8 or SEC1.
 fn ec_from_der<C>(der: &[u8]) -> Result<SecretKey<C>, KeyError>
 where
     C: Curve + AssociatedOid + ValidatePublicKey,
@@ -336,7 +334,7 @@ where
         Err(_) => der,
     };
     let key = EcPrivateKey::try_from(der).map_err(|_| KeyError::Unreadable)?;
-    // The library looks at the public half, where there is one, but not at the curve that is named here.
+    // The library checks the public key if present, but not the named curve.
     if key
         .parameters
         .is_some_and(|curve| curve.named_curve() != Some(C::OID))
@@ -346,7 +344,7 @@ where
     SecretKey::try_from(key).map_err(|_| KeyError::Unreadable)
 }
 
-/// ECDSA on one curve, by the crate of that name.
+/// ECDSA on one curve, by the crate of the curve.
 macro_rules! curve {
     ($library:ident, $curve:ident) => {
         mod $library {
@@ -381,7 +379,7 @@ macro_rules! curve {
                 let verify = VerifyingKey::from(&key);
                 let point = verify.to_encoded_point(false);
                 Ok(Signer {
-                    public: PublicMaterial::EcPoint(point.as_bytes()).parts(),
+                    public: EncodedVerifyingKey::EcPoint(point.as_bytes()).components(),
                     verify: Arc::new(Point(verify)),
                     sign: Key::<_, Signature>::new(key),
                 })
@@ -403,7 +401,8 @@ macro_rules! curve {
                     let Ok(signature) = Signature::from_slice(signature) else {
                         return false;
                     };
-                    // s and n - s are both good (RFC 7518 §3.4 wants neither); k256 takes only the lower.
+                    // Both s and n - s are valid: RFC 7518 §3.4 requires neither. k256 accepts only
+                    // the lower one.
                     let signature = signature.normalize_s().unwrap_or(signature);
                     self.0.verify(message, &signature).is_ok()
                 }
@@ -435,7 +434,7 @@ fn ed25519_signer(key: ed25519::SigningKey) -> Result<Signer, KeyError> {
     Ok(Signer {
         sign: Arc::new(key),
         verify: ed25519_verifier(&public)?,
-        public: PublicMaterial::Ed25519(&public).parts(),
+        public: EncodedVerifyingKey::Ed25519(&public).components(),
     })
 }
 

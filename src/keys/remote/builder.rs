@@ -1,4 +1,4 @@
-//! How remote keys are set up.
+//! Configures remote keys.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ use super::remote_keys::RemoteKeys;
 use crate::clock::{Clock, ClockSource};
 use crate::keys::JwksOptions;
 
-/// Sets up [`RemoteKeys`].
+/// Configures [`RemoteKeys`].
 #[must_use = "keys are fetched once they are built"]
 pub struct RemoteKeysBuilder {
     location: RequestedLocation,
@@ -30,22 +30,27 @@ enum RequestedLocation {
 }
 
 impl RemoteKeys {
-    /// The keys of an OpenID provider or authorization server, whose metadata lie where OpenID Connect Discovery 1.0 §4 or
-    /// RFC 8414 §3 says. Its tokens are those whose `iss` is `issuer`, byte for byte; so must that of the metadata be.
+    /// The keys of an OpenID provider or authorization server, found by its metadata. See OpenID
+    /// Connect Discovery 1.0 §4 and RFC 8414 §3.
     ///
-    /// The metadata's `jwks_uri` may lead to another host. Google's does, and that of Microsoft
-    /// Entra ID's v1.0 tokens (`sts.windows.net`). So an issuer can make this service send a GET
-    /// request to any `https` host it can reach, also in your network.
-    /// [`jwks_origins`](RemoteKeysBuilder::jwks_origins) limits that to the hosts you name.
+    /// The `iss` claim of its tokens and the `issuer` of its metadata must equal `issuer` byte for
+    /// byte.
     ///
-    /// Never fetched: loopback, link-local (169.254.169.254) and unspecified addresses, unless the
-    /// issuer has such an address itself. Names are not resolved for this check.
+    /// The metadata's `jwks_uri` may name another host. Google and Microsoft Entra ID (v1.0 tokens,
+    /// `sts.windows.net`) do this. An issuer can therefore make your service send a GET request to
+    /// any reachable `https` host, also in your network. Limit the hosts with
+    /// [`jwks_origins`](RemoteKeysBuilder::jwks_origins).
+    ///
+    /// Loopback, link-local (169.254.169.254) and unspecified addresses are never fetched, unless
+    /// the issuer has such an address itself. Host names are not resolved for this check.
     pub fn discover(issuer: impl Into<String>) -> RemoteKeysBuilder {
         RemoteKeysBuilder::new(RequestedLocation::Issuer(issuer.into()))
     }
 
-    /// The keys of the JWK Set document at `uri`. Which issuer they are of is for [`TrustedIssuer`](crate::TrustedIssuer) to say,
-    /// or [`JwtAuthLayer::issuer`](crate::JwtAuthLayer::issuer).
+    /// The keys of the JWK Set document at `uri`.
+    ///
+    /// Configure the issuer with [`TrustedIssuer`](crate::TrustedIssuer) or
+    /// [`JwtAuthLayer::issuer`](crate::JwtAuthLayer::issuer).
     pub fn jwks(uri: impl Into<String>) -> RemoteKeysBuilder {
         RemoteKeysBuilder::new(RequestedLocation::Jwks(uri.into()))
     }
@@ -56,7 +61,7 @@ impl RemoteKeysBuilder {
         Self {
             location,
             fetch: None,
-            options: JwksOptions::new().of_others(),
+            options: JwksOptions::new().untrusted(),
             http_allowed: false,
             jwks_origins: None,
             lifetimes: KeyLifetimes::default(),
@@ -64,30 +69,34 @@ impl RemoteKeysBuilder {
         }
     }
 
-    /// Fetches with a client of one's own. [`HttpFetch`] by default.
+    /// Sets your own HTTP client. [`HttpFetch`] by default.
     pub fn fetch(mut self, fetch: impl Fetch) -> Self {
         self.fetch = Some(Box::new(fetch));
         self
     }
 
-    /// What algorithms keys are for that do not say theirs. Secrets are never taken from a remote document.
+    /// Sets the algorithms of keys without `alg`. Secrets are always skipped.
     pub fn options(mut self, options: JwksOptions) -> Self {
-        self.options = options.of_others();
+        self.options = options.untrusted();
         self
     }
 
-    /// Allows `http` addresses that are not loopback ones: whoever stands in between can then hand out keys of their own.
+    /// Allows `http` for all addresses, not only loopback ones. Anybody on the network path can
+    /// then replace the keys.
     pub fn allow_http(mut self) -> Self {
         self.http_allowed = true;
         self
     }
 
-    /// Fetches keys from the issuer's own origin and from `others` only. `&[]`: from its own alone.
-    /// Any by default, because large providers have their keys elsewhere.
+    /// Fetches keys only from the issuer's origin and from `others`. With `&[]`, only from the
+    /// issuer's.
     ///
-    /// An origin is scheme, host and port: `https://www.googleapis.com`. A `jwks_uri` elsewhere is
-    /// [`FetchErrorKind::Location`](super::FetchErrorKind::Location). Without effect on
-    /// [`RemoteKeys::jwks`].
+    /// By default any origin is allowed, because large providers publish their keys on another
+    /// host.
+    ///
+    /// An origin is scheme, host and port: `https://www.googleapis.com`. Another `jwks_uri` fails
+    /// with [`FetchErrorKind::ForbiddenJwksUri`](super::FetchErrorKind::ForbiddenJwksUri). This
+    /// does not affect [`RemoteKeys::jwks`].
     ///
     /// ```no_run
     /// use tower_jwt_auth::keys::remote::RemoteKeys;
@@ -102,24 +111,25 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// How long keys are good for after they were fetched, where the document does not say by `Cache-Control`. 10
-    /// minutes by default: that long a key that was withdrawn may still verify.
+    /// Sets the lifetime of fetched keys, unless `Cache-Control` of the response sets it.
+    ///
+    /// 10 minutes by default: a withdrawn key verifies for at most that long.
     ///
     /// # Panics
     ///
-    /// If it is less than a second, or more than a day.
+    /// If it is less than a second or more than a day.
     #[track_caller]
-    pub fn life(mut self, life: Duration) -> Self {
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
         assert!(
-            (Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60)).contains(&life),
-            "a life of less than a second or more than a day"
+            (Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60)).contains(&lifetime),
+            "the lifetime is less than a second or more than a day"
         );
-        self.lifetimes.life = life;
+        self.lifetimes.lifetime = lifetime;
         self
     }
 
-    /// How far apart fetches for unknown `kid`s are at least. 30 seconds by default, so that made-up ones cost the
-    /// issuer two fetches a minute.
+    /// Sets the minimum time between fetches for unknown `kid`s. 30 seconds by default, so random
+    /// `kid`s cost the issuer two fetches per minute.
     ///
     /// # Panics
     ///
@@ -128,42 +138,46 @@ impl RemoteKeysBuilder {
     pub fn cooldown(mut self, cooldown: Duration) -> Self {
         assert!(
             cooldown >= Duration::from_secs(1),
-            "a cooldown of less than a second"
+            "the cooldown is less than a second"
         );
         self.lifetimes.cooldown = cooldown;
         self
     }
 
-    /// For how long beyond their life keys are served while fetching fails. 1 hour by default.
+    /// Sets how long keys are served beyond their lifetime while fetches fail. 1 hour by default,
+    /// to survive a short outage.
     pub fn max_stale(mut self, max_stale: Duration) -> Self {
         self.lifetimes.max_stale = max_stale;
         self
     }
 
-    /// Sets the clock by which keys age. The system's by default. Should it be set back, keys age by the timer of the runtime.
+    /// Sets the clock for the age of keys. The system clock by default.
+    ///
+    /// If the clock is set back, keys age by the timer of the runtime.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = ClockSource::custom(clock);
         self
     }
 
-    /// The keys. Inside a tokio runtime, they are being fetched from now on.
+    /// Builds the keys. Inside a tokio runtime, this starts the first fetch.
     ///
     /// # Errors
     ///
-    /// [`RemoteKeysError`] if the address is none that may be fetched, or TLS cannot be set up.
+    /// [`RemoteKeysError`] if an address is invalid or not allowed, or TLS cannot be set up.
     pub fn build(self) -> Result<RemoteKeys, RemoteKeysError> {
-        let parse =
-            |text: &str| location::parse(text, self.http_allowed).ok_or(RemoteKeysError::Location);
+        let parse = |text: &str| {
+            location::parse(text, self.http_allowed).ok_or(RemoteKeysError::InvalidUrl)
+        };
         let location = match self.location {
             RequestedLocation::Jwks(uri) => KeyLocation::Jwks(parse(&uri)?),
             RequestedLocation::Issuer(name) => {
                 let issuer = parse(&name)?;
                 // OpenID Connect Discovery 1.0 §4.3 and RFC 8414 §2.
                 if issuer.query().is_some() {
-                    return Err(RemoteKeysError::Location);
+                    return Err(RemoteKeysError::InvalidUrl);
                 }
                 KeyLocation::Issuer {
-                    metadata: location::metadata_of(&issuer).ok_or(RemoteKeysError::Location)?,
+                    metadata: location::metadata_of(&issuer).ok_or(RemoteKeysError::InvalidUrl)?,
                     name: name.into(),
                 }
             }
@@ -178,7 +192,7 @@ impl RemoteKeysBuilder {
                     .iter()
                     .map(|origin| WebOrigin::parse(origin, self.http_allowed))
                     .collect::<Option<_>>()
-                    .ok_or(RemoteKeysError::Location)?,
+                    .ok_or(RemoteKeysError::InvalidUrl)?,
             ),
             None => None,
         };
@@ -205,13 +219,17 @@ impl fmt::Debug for RemoteKeysBuilder {
     }
 }
 
-/// Why there are no remote keys.
+/// Why remote keys cannot be built.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RemoteKeysError {
-    /// The address is no `https` URL, or an issuer with a query, or has a user or a fragment; or
-    /// one of the [origins](RemoteKeysBuilder::jwks_origins) is more than scheme, host and port.
-    Location,
+    /// An address is not allowed.
+    ///
+    /// - It is not an `https` URL, or has a user or a fragment.
+    /// - It is an issuer with a query.
+    /// - It is one of the [origins](RemoteKeysBuilder::jwks_origins) and is more than scheme, host
+    ///   and port.
+    InvalidUrl,
     /// The HTTP client cannot be set up.
     Client(HttpFetchError),
 }
@@ -219,7 +237,7 @@ pub enum RemoteKeysError {
 impl fmt::Display for RemoteKeysError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Location => "keys may not be fetched from this address",
+            Self::InvalidUrl => "the address of the keys is invalid or not allowed: use https",
             Self::Client(_) => "the HTTP client cannot be set up",
         })
     }
@@ -228,7 +246,7 @@ impl fmt::Display for RemoteKeysError {
 impl std::error::Error for RemoteKeysError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Location => None,
+            Self::InvalidUrl => None,
             Self::Client(error) => Some(error),
         }
     }

@@ -1,4 +1,4 @@
-//! One attempt to get an issuer's keys.
+//! One attempt to fetch an issuer's keys.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,29 +13,29 @@ use super::location::{self, WebOrigin};
 use crate::json::is_shallow;
 use crate::keys::{Jwks, JwksOptions};
 
-/// Where the keys of an issuer are, and how they get here.
+/// Where and how the keys of an issuer are fetched.
 pub(super) struct KeyEndpoint {
     pub(super) location: KeyLocation,
     pub(super) fetch: Box<dyn AnyFetch>,
     pub(super) options: JwksOptions,
     pub(super) http_allowed: bool,
-    /// Where the `jwks_uri` may lie, if not anywhere.
+    /// The allowed origins of the `jwks_uri`. `None`: any origin.
     pub(super) jwks_origins: Option<Vec<WebOrigin>>,
-    /// The `jwks_uri` that was found, until a fetch of it fails.
+    /// The discovered `jwks_uri`, until a fetch fails.
     pub(super) discovered: Mutex<Option<DiscoveredUri>>,
 }
 
-/// Issuers hardly ever move their keys, and may leave the old ones where they were.
+/// A `jwks_uri` is cached, because issuers rarely change it and may keep publishing at the old one.
 #[derive(Clone)]
 pub(super) struct DiscoveredUri {
     uri: Uri,
     at: Instant,
 }
 
-/// How long a `jwks_uri` is believed before it is looked for again.
+/// How long a discovered `jwks_uri` is used before it is discovered again.
 const DISCOVERY_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
-/// How long that may take: what is left of the time is for the keys.
+/// The maximum time for that. The rest of the deadline is for the keys.
 const REDISCOVERY_DEADLINE: Duration = Duration::from_secs(2);
 
 pub(super) enum KeyLocation {
@@ -43,16 +43,16 @@ pub(super) enum KeyLocation {
     Jwks(Uri),
 }
 
-/// The part of an issuer's metadata that is of interest. A member that is there twice is an error.
+/// The required members of the metadata. A duplicate member is an error.
 #[derive(Deserialize)]
 struct Metadata {
     issuer: String,
     jwks_uri: String,
 }
 
-/// What an attempt brought.
+/// The result of a successful attempt.
 pub(super) struct FetchedDocument {
-    /// Where it is from, as it may be shown.
+    /// The URL without its query.
     pub(super) url: String,
     pub(super) jwks: Jwks,
     pub(super) max_age: Option<Duration>,
@@ -67,35 +67,41 @@ impl DiscoveredUri {
     }
 }
 
-/// What is being fetched, for the error in the end.
-type Asked = Mutex<Option<Uri>>;
+/// The last requested URI, for the error.
+type RequestedUri = Mutex<Option<Uri>>;
 
-fn set(asked: &Asked, uri: &Uri) {
-    *asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(uri.clone());
+fn set(requested: &RequestedUri, uri: &Uri) {
+    *requested.lock().unwrap_or_else(PoisonError::into_inner) = Some(uri.clone());
 }
 
 impl KeyEndpoint {
     pub(super) async fn fetch_keys(&self) -> Result<FetchedDocument, FetchError> {
-        let asked = Asked::default();
-        let outcome = timeout(FETCH_DEADLINE, self.fetch_document(&asked)).await;
+        let requested = RequestedUri::default();
+        let outcome = timeout(FETCH_DEADLINE, self.fetch_document(&requested)).await;
         let outcome = outcome.unwrap_or_else(|_| Err(FetchErrorKind::Timeout.into()));
         outcome.map_err(|error| {
             self.remember(None);
-            match asked.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            match requested
+                .into_inner()
+                .unwrap_or_else(PoisonError::into_inner)
+            {
                 Some(uri) => error.at(&uri),
                 None => error,
             }
         })
     }
 
-    async fn fetch_document(&self, asked: &Asked) -> Result<FetchedDocument, FetchError> {
+    async fn fetch_document(
+        &self,
+        requested: &RequestedUri,
+    ) -> Result<FetchedDocument, FetchError> {
         let found = match &self.location {
             KeyLocation::Jwks(uri) => DiscoveredUri::now(uri.clone()),
             KeyLocation::Issuer { name, metadata } => {
-                let discovery = self.discover(name, metadata, asked);
+                let discovery = self.discover(name, metadata, requested);
                 match self.remembered() {
                     Some(found) if found.at.elapsed() < DISCOVERY_LIFETIME => found,
-                    // The keys may be there still, though the metadata are not.
+                    // If the metadata are unavailable, the old `jwks_uri` may still work.
                     Some(old) => match timeout(REDISCOVERY_DEADLINE, discovery).await {
                         Ok(Ok(uri)) => DiscoveredUri::now(uri),
                         _ => old,
@@ -104,12 +110,12 @@ impl KeyEndpoint {
                 }
             }
         };
-        set(asked, &found.uri);
-        let (body, max_age) = self.fetch.get_with_life(&found.uri).await?;
+        set(requested, &found.uri);
+        let (body, max_age) = self.fetch.get_with_max_age(&found.uri).await?;
         let jwks = self
             .options
             .read(&body)
-            .map_err(|error| FetchError::because(FetchErrorKind::Keys, error))?;
+            .map_err(|error| FetchError::because(FetchErrorKind::NoUsableKeys, error))?;
         let url = location::shown(&found.uri);
         self.remember(Some(found));
         Ok(FetchedDocument { url, jwks, max_age })
@@ -119,16 +125,16 @@ impl KeyEndpoint {
         &self,
         issuer: &str,
         metadata: &[Uri; 2],
-        asked: &Asked,
+        requested: &RequestedUri,
     ) -> Result<Uri, FetchError> {
         let [openid, oauth] = metadata;
-        set(asked, openid);
+        set(requested, openid);
         let body = match self.fetch.get(openid).await {
-            // An authorization server that knows nothing of OpenID.
+            // An authorization server without OpenID Connect.
             Err(error) if matches!(error.kind(), FetchErrorKind::Status(400..=499)) => {
-                set(asked, oauth);
+                set(requested, oauth);
                 self.fetch.get(oauth).await.map_err(|_| {
-                    set(asked, openid);
+                    set(requested, openid);
                     error
                 })?
             }
@@ -137,25 +143,25 @@ impl KeyEndpoint {
         self.jwks_uri(issuer, openid, &body)
     }
 
-    /// The address of the keys that the metadata name, if it is one that may be fetched.
+    /// The `jwks_uri` in the metadata, if it may be fetched.
     fn jwks_uri(&self, issuer: &str, openid: &Uri, body: &[u8]) -> Result<Uri, FetchError> {
         if !is_shallow(body) {
-            return Err(FetchErrorKind::Metadata.into());
+            return Err(FetchErrorKind::InvalidMetadata.into());
         }
         let metadata: Metadata = serde_json::from_slice(body)
-            .map_err(|error| FetchError::because(FetchErrorKind::Metadata, error))?;
+            .map_err(|error| FetchError::because(FetchErrorKind::InvalidMetadata, error))?;
         if metadata.issuer != issuer {
-            return Err(FetchErrorKind::WrongIssuer.into());
+            return Err(FetchErrorKind::IssuerMismatch.into());
         }
         let is_local = location::is_http(openid);
         location::parse(&metadata.jwks_uri, self.http_allowed)
-            // An issuer elsewhere has no business with what listens on this machine.
+            // A remote issuer must not send requests to this machine.
             .filter(|uri| is_local || self.http_allowed || !location::is_http(uri))
             .filter(|uri| {
                 !location::is_of_this_machine(uri) || location::is_of_this_machine(openid)
             })
             .filter(|uri| self.allows(uri, openid))
-            .ok_or_else(|| FetchErrorKind::Location.into())
+            .ok_or_else(|| FetchErrorKind::ForbiddenJwksUri.into())
     }
 
     fn allows(&self, uri: &Uri, openid: &Uri) -> bool {

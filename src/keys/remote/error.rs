@@ -1,4 +1,4 @@
-//! Why a fetch yields no keys.
+//! Why a fetch fails.
 
 use std::error::Error;
 use std::fmt;
@@ -8,7 +8,7 @@ use http::Uri;
 
 use super::location;
 
-/// Why a fetch yielded no keys. Cheap to clone.
+/// Why a fetch failed. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct FetchError {
     kind: FetchErrorKind,
@@ -16,11 +16,11 @@ pub struct FetchError {
     address: Option<Arc<Address>>,
 }
 
-/// What was being fetched.
+/// The requested address.
 struct Address {
     /// Without its query.
     shown: Box<str>,
-    /// It may be a secret.
+    /// It may contain a secret.
     #[cfg_attr(
         not(feature = "tracing"),
         expect(dead_code, reason = "it is cut from what is logged")
@@ -28,50 +28,53 @@ struct Address {
     query: Option<Box<str>>,
 }
 
-/// Shows no query.
+/// Shows the address without its query.
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.shown.fmt(f)
     }
 }
 
-/// The reason for a [`FetchError`].
+/// The kind of a [`FetchError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FetchErrorKind {
-    /// It took longer than 5 seconds.
+    /// The fetch took longer than 5 seconds.
     Timeout,
-    /// There was no response. The source says why.
+    /// There was no response. The source contains the reason.
     Transport,
     /// The status was not 200. Redirects are not followed.
     Status(u16),
     /// The response is longer than 1 MiB.
     TooLong,
-    /// The issuer's metadata is no JSON object with `issuer` and `jwks_uri` (OpenID Connect Discovery 1.0 §3, RFC 8414 §2).
-    Metadata,
-    /// The metadata speak of another issuer than was asked for (OpenID Connect Discovery 1.0 §4.3).
-    WrongIssuer,
-    /// The metadata's `jwks_uri` is no address that may be fetched, or on none of the
-    /// [origins](super::RemoteKeysBuilder::jwks_origins) that are allowed.
-    Location,
-    /// The document is no JWK Set, or none of its keys can be used. The source says which.
-    Keys,
-    /// There is no tokio runtime to fetch in.
-    Runtime,
-    /// The [`Fetch`](super::Fetch) panicked.
+    /// The issuer's metadata are not a JSON object with `issuer` and `jwks_uri` (OpenID Connect
+    /// Discovery 1.0 §3, RFC 8414 §2).
+    InvalidMetadata,
+    /// The metadata name another issuer than the one you configured (OpenID Connect Discovery 1.0
+    /// §4.3).
+    IssuerMismatch,
+    /// The metadata's `jwks_uri` may not be fetched. It is not an allowed address, or not on one of
+    /// the allowed [origins](super::RemoteKeysBuilder::jwks_origins).
+    ForbiddenJwksUri,
+    /// The document is not a JWK Set, or does not have a usable key. The source contains the
+    /// reason.
+    NoUsableKeys,
+    /// There is no tokio runtime in which to fetch.
+    NoRuntime,
+    /// The [`Fetch`](super::Fetch) implementation panicked.
     Panic,
-    /// Too many requests wait for the keys already.
-    Crowded,
+    /// Too many requests are already waiting for the keys.
+    TooManyWaiting,
 }
 
 impl FetchError {
-    /// Why there are no keys.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> FetchErrorKind {
         self.kind
     }
 
-    /// The address that was being fetched, without its query. `None` where nothing was.
+    /// The requested URL without its query. `None` if nothing was requested.
     #[must_use]
     pub fn url(&self) -> Option<&str> {
         self.address.as_deref().map(|address| &*address.shown)
@@ -88,7 +91,7 @@ impl FetchError {
         }
     }
 
-    /// Says what was being fetched, unless that is known.
+    /// Adds the requested URI, unless it is known.
     pub(super) fn at(mut self, uri: &Uri) -> Self {
         self.address.get_or_insert_with(|| {
             Arc::new(Address {
@@ -99,18 +102,18 @@ impl FetchError {
         self
     }
 
-    /// The error and its causes on one line, for a log: without control characters, without the
-    /// query of the address, and of a bounded length.
+    /// The error and its causes on one line of bounded length, for a log. Control characters are
+    /// escaped, and the query of the URL is removed.
     #[cfg(feature = "tracing")]
     pub(super) fn chain(&self) -> String {
         const MAX_CHARACTERS: usize = 1000;
-        /// Of the causes the first is often long, and the last says why.
-        const MOST_OF_EACH: usize = 250;
-        const MOST_CAUSES: usize = 8;
+        /// The first cause is often long, and the last one says why.
+        const MAX_CHARACTERS_OF_CAUSE: usize = 250;
+        const MAX_CAUSES: usize = 8;
 
         let mut chain = String::new();
         let mut next: Option<&dyn Error> = Some(self);
-        for _ in 0..MOST_CAUSES {
+        for _ in 0..MAX_CAUSES {
             let Some(error) = next else { break };
             let mut text = error.to_string();
             let address = self.address.as_deref();
@@ -122,7 +125,7 @@ impl FetchError {
             if !chain.is_empty() {
                 chain.push_str(": ");
             }
-            chain.push_str(&on_one_line(&text, MOST_OF_EACH));
+            chain.push_str(&on_one_line(&text, MAX_CHARACTERS_OF_CAUSE));
             next = error.source();
         }
         chain.chars().take(MAX_CHARACTERS).collect()
@@ -142,19 +145,23 @@ impl From<FetchErrorKind> for FetchError {
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            FetchErrorKind::Timeout => "the issuer's keys did not arrive in time",
+            FetchErrorKind::Timeout => "the issuer's keys did not arrive within 5 seconds",
             FetchErrorKind::Transport => "the issuer's keys could not be fetched",
             FetchErrorKind::Status(status) => {
                 return write!(f, "the issuer answered with status {status}");
             }
             FetchErrorKind::TooLong => "the issuer's document is longer than 1 MiB",
-            FetchErrorKind::Metadata => "the issuer's metadata cannot be read",
-            FetchErrorKind::WrongIssuer => "the metadata are those of another issuer",
-            FetchErrorKind::Location => "the issuer's jwks_uri may not be fetched",
-            FetchErrorKind::Keys => "the issuer's document holds no key that can be used",
-            FetchErrorKind::Runtime => "there is no tokio runtime to fetch keys in",
+            FetchErrorKind::InvalidMetadata => {
+                "the issuer's metadata lack issuer or jwks_uri, or are not a JSON object"
+            }
+            FetchErrorKind::IssuerMismatch => {
+                "the metadata name another issuer than the one you configured"
+            }
+            FetchErrorKind::ForbiddenJwksUri => "the issuer's jwks_uri is not an allowed address",
+            FetchErrorKind::NoUsableKeys => "the issuer's document has no usable key",
+            FetchErrorKind::NoRuntime => "there is no tokio runtime in which to fetch keys",
             FetchErrorKind::Panic => "the client panicked",
-            FetchErrorKind::Crowded => "too many requests wait for the issuer's keys",
+            FetchErrorKind::TooManyWaiting => "too many requests are waiting for the issuer's keys",
         })
     }
 }
@@ -165,7 +172,7 @@ impl Error for FetchError {
     }
 }
 
-/// At most `most` characters of a text from outside, with control and invisible characters escaped.
+/// At most `most` characters of untrusted text. Control and invisible characters are escaped.
 #[cfg(feature = "tracing")]
 pub(super) fn on_one_line(text: &str, most: usize) -> String {
     let mut line = String::new();

@@ -1,4 +1,4 @@
-//! What is logged of fetches.
+//! Logs the results of fetches.
 
 use super::endpoint::KeyEndpoint;
 #[cfg(feature = "tracing")]
@@ -8,7 +8,7 @@ use super::error::FetchError;
 use super::error::on_one_line;
 use crate::keys::SkippedKey;
 
-/// The end of a fetch.
+/// The result of a fetch.
 #[cfg_attr(
     not(feature = "tracing"),
     expect(dead_code, reason = "nothing is logged")
@@ -16,13 +16,13 @@ use crate::keys::SkippedKey;
 pub(super) enum FetchEvent {
     /// URL, number of keys, and the skipped keys if they differ from the last document's.
     Fetched(String, usize, Vec<SkippedKey>),
-    /// The error, and whether older keys still serve.
+    /// The error, and whether older keys are still served.
     Failed(FetchError, bool),
 }
 
 #[cfg(feature = "tracing")]
 pub(super) fn report(endpoint: &KeyEndpoint, event: FetchEvent) {
-    /// A document may have hundreds of keys that cannot be used.
+    /// A document may have hundreds of unusable keys.
     const MAX_SKIPPED: usize = 16;
     const MAX_CHARACTERS: usize = 64;
 

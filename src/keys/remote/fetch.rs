@@ -1,4 +1,4 @@
-//! How a document comes from the network.
+//! Fetches a document by HTTP.
 
 use std::error::Error;
 use std::fmt;
@@ -12,24 +12,30 @@ use http::{Response, Uri};
 use super::error::{FetchError, FetchErrorKind};
 use super::location;
 
-/// The most bytes that a document may have: 1 MiB. Those of large providers have some ten thousand.
-pub(super) const MOST_BYTES: usize = 1024 * 1024;
+/// The maximum size of a document: 1 MiB. Documents of large providers have about ten thousand
+/// bytes.
+pub(super) const MAX_BYTES: usize = 1024 * 1024;
 
-/// RFC 7517 §8.5.2, which Kubernetes insists on, and what most others and all metadata are.
+/// RFC 7517 §8.5.2. Kubernetes requires the first type. Most issuers and all metadata use the
+/// second.
 const ACCEPT: &str = "application/jwk-set+json, application/json;q=0.9";
 
-/// The most time that discovery and keys may take together.
+/// The maximum time for metadata and keys together.
 pub(super) const FETCH_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Fetches a document by GET: [`HttpFetch`], or a client of one's own, for a private CA, a client certificate, or a proxy.
+/// Fetches a document by GET.
+///
+/// [`HttpFetch`] implements it. Implement it yourself if you need a private CA, a client
+/// certificate or your own proxy settings.
+///
+/// An implementation must not follow redirects, and should stop reading after 1 MiB. The status,
+/// the size and the content of the response are checked afterwards. A fetch is cancelled after 5
+/// seconds, unless it blocks the thread.
 ///
 /// Some issuers answer 406 unless `Accept` allows `application/jwk-set+json` for keys and
-/// `application/json` for metadata; `*/*` does.
+/// `application/json` for metadata. `*/*` allows both.
 ///
-/// An implementation must not follow redirects, and should stop reading after 1 MiB. What it answers is checked all the same: the
-/// status, the length, and the content. It is given up after 5 seconds, if it is one that waits and does not block.
-///
-/// With `reqwest`, and a CA of one's own:
+/// With `reqwest` and a private CA:
 ///
 /// ```no_run
 /// use bytes::Bytes;
@@ -64,7 +70,7 @@ pub(super) const FETCH_DEADLINE: Duration = Duration::from_secs(5);
 /// # }
 /// ```
 pub trait Fetch: Send + Sync + 'static {
-    /// Why there is no response.
+    /// Why the request failed.
     type Error: Error + Send + Sync + 'static;
 
     /// Fetches `uri`.
@@ -74,10 +80,10 @@ pub trait Fetch: Send + Sync + 'static {
 
 type Fetched<'a, T> = Pin<Box<dyn Future<Output = Result<T, FetchError>> + Send + 'a>>;
 
-/// Any [`Fetch`], with what is asked of its answers.
+/// Any [`Fetch`], with checks of the response.
 pub(super) trait AnyFetch: Send + Sync + 'static {
     fn get<'a>(&'a self, uri: &'a Uri) -> Fetched<'a, Bytes>;
-    fn get_with_life<'a>(&'a self, uri: &'a Uri) -> Fetched<'a, (Bytes, Option<Duration>)>;
+    fn get_with_max_age<'a>(&'a self, uri: &'a Uri) -> Fetched<'a, (Bytes, Option<Duration>)>;
 }
 
 impl<F: Fetch> AnyFetch for F {
@@ -85,11 +91,11 @@ impl<F: Fetch> AnyFetch for F {
         Box::pin(async move { Ok(checked(self, uri).await?.into_body()) })
     }
 
-    fn get_with_life<'a>(&'a self, uri: &'a Uri) -> Fetched<'a, (Bytes, Option<Duration>)> {
+    fn get_with_max_age<'a>(&'a self, uri: &'a Uri) -> Fetched<'a, (Bytes, Option<Duration>)> {
         Box::pin(async move {
             let response = checked(self, uri).await?;
-            let life = max_age(&response);
-            Ok((response.into_body(), life))
+            let max_age = max_age(&response);
+            Ok((response.into_body(), max_age))
         })
     }
 }
@@ -103,13 +109,13 @@ async fn checked<F: Fetch>(fetch: &F, uri: &Uri) -> Result<Response<Bytes>, Fetc
     if status != http::StatusCode::OK {
         return Err(FetchErrorKind::Status(status.as_u16()).into());
     }
-    if response.body().len() > MOST_BYTES {
+    if response.body().len() > MAX_BYTES {
         return Err(FetchErrorKind::TooLong.into());
     }
     Ok(response)
 }
 
-/// The kind of a client's own failure, if it says more than that there was one.
+/// The kind of a client's error, if it is an [`HttpFetchError`].
 fn kind_of(error: &(dyn Error + 'static)) -> FetchErrorKind {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -121,8 +127,10 @@ fn kind_of(error: &(dyn Error + 'static)) -> FetchErrorKind {
     FetchErrorKind::Transport
 }
 
-/// How long the response is fresh by its `Cache-Control` (RFC 9111 §4.2.1), less the `Age` that it had already (§5.1). No time at
-/// all if it may not be reused unasked (§5.2.2.4, §5.2.2.5), or what it says makes no sense.
+/// How long the response is fresh: `max-age` of `Cache-Control` (RFC 9111 §4.2.1) minus `Age`
+/// (§5.1).
+///
+/// Zero for `no-cache` and `no-store` (§5.2.2.4, §5.2.2.5) and for an invalid `max-age`.
 fn max_age<B>(response: &Response<B>) -> Option<Duration> {
     let values = response.headers().get_all(http::header::CACHE_CONTROL);
     let directives = values
@@ -153,24 +161,25 @@ fn max_age<B>(response: &Response<B>) -> Option<Duration> {
     Some(Duration::from_secs(fresh?.saturating_sub(age)))
 }
 
-/// RFC 9111 §1.2.2: what is too large a number is a very large one.
+/// Parses a number of seconds. A number that is too large becomes the maximum (RFC 9111 §1.2.2).
 fn delta_seconds(digits: &str) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
-/// A client with TLS by rustls: no redirects, no more than 1 MiB and 5 seconds.
+/// An HTTP client with TLS by rustls. It does not follow redirects and reads at most 1 MiB within 5
+/// seconds.
 ///
-/// It goes through the proxy that the environment names (`HTTPS_PROXY`, `NO_PROXY`), as clients on a server do: TLS reaches through
-/// it to the issuer. Addresses of the machine itself, which may be `http`, never leave it that way.
+/// It uses the proxy of the environment (`HTTPS_PROXY`, `NO_PROXY`). TLS is end-to-end through the
+/// proxy. Loopback addresses, which may use `http`, are requested directly.
 #[derive(Clone, Debug)]
 pub struct HttpFetch {
     client: reqwest::Client,
-    /// For addresses of this machine.
+    /// For loopback addresses, without proxy.
     direct: reqwest::Client,
 }
 
-/// Why there is no client, or no response.
+/// Why the client cannot be set up, or why a request failed.
 #[derive(Debug)]
 pub struct HttpFetchError(Failure);
 
@@ -181,7 +190,7 @@ enum Failure {
 }
 
 impl Failure {
-    /// The address is reported beside the error, without its query.
+    /// The URL is reported next to the error, without its query.
     fn client(error: reqwest::Error) -> Self {
         Self::Client(error.without_url())
     }
@@ -196,22 +205,23 @@ impl Failure {
 }
 
 impl HttpFetch {
-    /// A client with the roots of trust of the platform.
+    /// A client with the root certificates of the platform.
     ///
     /// # Errors
     ///
-    /// If TLS cannot be set up.
+    /// [`HttpFetchError`] if TLS cannot be set up.
     pub fn new() -> Result<Self, HttpFetchError> {
         let build = |builder: reqwest::ClientBuilder| {
             builder
                 .redirect(reqwest::redirect::Policy::none())
                 .timeout(FETCH_DEADLINE)
-                // Another crate may turn on decoders, which are for what is larger than it looks.
+                // Another crate may enable these. A small compressed body can expand to a huge one.
                 .no_gzip()
                 .no_brotli()
                 .no_deflate()
                 .no_zstd()
-                // A connection lives in the runtime that opened it, and the next fetch may come from another.
+                // A connection belongs to the runtime that opened it. The next fetch may use
+                // another runtime.
                 .pool_max_idle_per_host(0)
                 .user_agent(concat!("tower-jwt-auth/", env!("CARGO_PKG_VERSION")))
                 .build()
@@ -246,9 +256,9 @@ impl HttpFetch {
         *answer.status_mut() = response.status();
         *answer.headers_mut() = response.headers().clone();
         let mut body = BytesMut::new();
-        // What an error says is of no interest.
+        // The body of an error response is not needed.
         if response.status() == http::StatusCode::OK {
-            let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
+            let most = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
             if response
                 .content_length()
                 .is_some_and(|length| length > most)
@@ -256,7 +266,7 @@ impl HttpFetch {
                 return Err(Failure::TooLong);
             }
             while let Some(chunk) = response.chunk().await.map_err(Failure::client)? {
-                if body.len().saturating_add(chunk.len()) > MOST_BYTES {
+                if body.len().saturating_add(chunk.len()) > MAX_BYTES {
                     return Err(Failure::TooLong);
                 }
                 body.extend_from_slice(&chunk);
@@ -307,7 +317,7 @@ mod tests {
         for nothing in ["no-store", "no-cache", "max-age=300, No-Cache"] {
             assert_eq!(of(nothing), Some(0), "{nothing}");
         }
-        // RFC 9111 §5.2.2.4: that is about one header.
+        // RFC 9111 §5.2.2.4: with a field name, the directive applies only to that header.
         assert_eq!(of("no-cache=\"set-cookie\", max-age=300"), Some(300));
         for nonsense in [
             "max-age",

@@ -1,4 +1,4 @@
-//! Keys of one fetch, and how they age.
+//! The keys of one fetch, and their age.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use crate::keys::KeySet;
 
-/// How long keys are fresh, are served stale, and are not asked for again.
+/// How long keys are fresh, how long they are served stale, and how often they are requested.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KeyLifetimes {
-    pub(super) life: Duration,
+    pub(super) lifetime: Duration,
     pub(super) cooldown: Duration,
     pub(super) max_stale: Duration,
 }
@@ -18,7 +18,7 @@ pub(super) struct KeyLifetimes {
 impl Default for KeyLifetimes {
     fn default() -> Self {
         Self {
-            life: Duration::from_secs(10 * 60),
+            lifetime: Duration::from_secs(10 * 60),
             cooldown: Duration::from_secs(30),
             max_stale: Duration::from_secs(60 * 60),
         }
@@ -26,17 +26,19 @@ impl Default for KeyLifetimes {
 }
 
 impl KeyLifetimes {
-    /// The longest pause between two attempts of which the first failed.
+    /// The longest pause between two attempts after a failure.
     const MAX_PAUSE: Duration = Duration::from_secs(30);
 
-    /// A provider that says less than a minute would be asked too often; one that says more than an
-    /// hour would not be believed when it withdraws a key.
-    pub(super) fn life(self, max_age: Option<Duration>) -> Duration {
+    /// `max_age` between 1 minute and 1 hour, or the configured lifetime.
+    ///
+    /// The minimum limits the number of fetches. The maximum limits how long a withdrawn key
+    /// verifies.
+    pub(super) fn lifetime(self, max_age: Option<Duration>) -> Duration {
         let bounds = (Duration::from_secs(60), Duration::from_secs(60 * 60));
-        max_age.map_or(self.life, |age| age.clamp(bounds.0, bounds.1))
+        max_age.map_or(self.lifetime, |age| age.clamp(bounds.0, bounds.1))
     }
 
-    /// After how many failures in a row it is tried again when.
+    /// The pause after this number of consecutive failures.
     pub(super) fn pause(self, failures: u32) -> Duration {
         let doubled = 1_u64.checked_shl(failures.saturating_sub(1));
         Duration::from_secs(doubled.unwrap_or(u64::MAX))
@@ -45,8 +47,8 @@ impl KeyLifetimes {
     }
 }
 
-/// A moment by two clocks: the one that says what time it is, which may be set back, and the one
-/// that only runs on, which stands still while the machine sleeps.
+/// A time by two clocks. The wall clock may be set back. The monotonic clock stops while the
+/// machine sleeps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timestamp {
     /// Since the epoch.
@@ -62,12 +64,12 @@ impl Timestamp {
         }
     }
 
-    /// How long ago it was, by the clock that says more.
+    /// The time since then, by the clock that shows more.
     pub(super) fn age(self, now: Duration) -> Duration {
         now.saturating_sub(self.wall).max(self.elapsed())
     }
 
-    /// How long ago it was, whatever time it is said to be.
+    /// The time since then, by the monotonic clock.
     pub(super) fn elapsed(self) -> Duration {
         self.monotonic.elapsed()
     }
@@ -76,21 +78,23 @@ impl Timestamp {
 /// The keys of one fetch.
 pub(crate) struct FetchedKeys {
     keys: KeySet,
-    /// Counts the successful fetches, from 1.
+    /// The number of successful fetches up to this one.
     number: u64,
-    /// Counts the changes of the keys.
+    /// Incremented when the keys change.
     version: u64,
-    /// When their fetch began: an issuer may have withdrawn a key since.
+    /// The start of the fetch. The issuer may have withdrawn a key after it.
     fetched: Timestamp,
-    life: Duration,
+    lifetime: Duration,
     max_stale: Duration,
-    /// For how many seconds from that second on they are fresh. It lies one before their fetch: a
-    /// request may have looked at the time before it, and at the keys after.
+    /// The keys are fresh for `fresh_for` seconds from this second.
+    ///
+    /// It is one second before the fetch: a request may read the clock before the fetch and the
+    /// keys after it.
     fresh_from: u64,
     fresh_for: u64,
-    /// The second for which the clock that only runs on was last asked too.
+    /// The second for which the monotonic clock was last checked.
     checked_at: AtomicU64,
-    /// A fetch to renew them has failed.
+    /// Whether a fetch to renew the keys has failed.
     renewal_failed: AtomicBool,
 }
 
@@ -100,7 +104,7 @@ impl FetchedKeys {
         number: u64,
         version: u64,
         fetched: Timestamp,
-        life: Duration,
+        lifetime: Duration,
         max_stale: Duration,
     ) -> Self {
         Self {
@@ -108,10 +112,10 @@ impl FetchedKeys {
             number,
             version,
             fetched,
-            life,
+            lifetime,
             max_stale,
             fresh_from: fetched.wall.as_secs().wrapping_sub(1),
-            fresh_for: refresh_after(life).as_secs().saturating_add(1),
+            fresh_for: refresh_after(lifetime).as_secs().saturating_add(1),
             checked_at: AtomicU64::new(fetched.wall.as_secs()),
             renewal_failed: AtomicBool::new(false),
         }
@@ -129,19 +133,21 @@ impl FetchedKeys {
         self.version
     }
 
-    /// The version of `keys` that come after these.
+    /// The version of the keys that replace these.
     pub(super) fn version_of(&self, keys: &KeySet) -> u64 {
         let are_others = !self.keys.is_same_as(keys);
         self.version.wrapping_add(u64::from(are_others))
     }
 
-    /// Whether they may be used, and nothing has to be done yet. One clock is enough for that
-    /// within a second: it is the refresher's task to renew them in time by the other. A refresher
-    /// that is gone keeps no time, so that one is asked once for each second.
+    /// Whether the keys may be used, and need not be renewed yet.
+    ///
+    /// Within one second the wall clock is enough, because the refresher renews keys by the
+    /// monotonic clock. A refresher that has ended does not, so the monotonic clock is checked once
+    /// per second too.
     #[inline]
     pub(crate) fn is_fresh(&self, now: Duration) -> bool {
         let second = now.as_secs();
-        // A time before that wraps around to one that is far off.
+        // An earlier time wraps around to a large number.
         second.wrapping_sub(self.fresh_from) < self.fresh_for
             && !self.renewal_failed.load(Ordering::Relaxed)
             && (self.checked_at.load(Ordering::Relaxed) == second || self.check(second))
@@ -150,8 +156,8 @@ impl FetchedKeys {
     #[cold]
     fn check(&self, second: u64) -> bool {
         let is_young = self.fetched.elapsed().as_secs().saturating_add(1) < self.fresh_for;
-        // Not in any second from now on: the clock may be set back to one that was checked. Before
-        // the first they are never fresh.
+        // If the keys are old, every later second must be checked again, because the clock may be
+        // set back. The second before `fresh_from` is never fresh.
         let checked = if is_young {
             second
         } else {
@@ -161,12 +167,12 @@ impl FetchedKeys {
         is_young
     }
 
-    /// Whether they may be used, for want of better ones if need be.
+    /// Whether the keys may be used, including stale keys after a failed renewal.
     pub(super) fn is_usable(&self, now: Duration) -> bool {
         let age = self.age(now);
-        age < self.life
+        age < self.lifetime
             || self.renewal_failed.load(Ordering::Relaxed)
-                && age < self.life.saturating_add(self.max_stale)
+                && age < self.lifetime.saturating_add(self.max_stale)
     }
 
     pub(super) fn age(&self, now: Duration) -> Duration {
@@ -178,9 +184,9 @@ impl FetchedKeys {
     }
 }
 
-/// When keys are renewed: ahead, so that nobody waits for it.
-pub(super) fn refresh_after(life: Duration) -> Duration {
-    life.saturating_sub(life.checked_div(5).unwrap_or_default())
+/// When keys are renewed: before their lifetime ends, so that requests do not wait.
+pub(super) fn refresh_after(lifetime: Duration) -> Duration {
+    lifetime.saturating_sub(lifetime.checked_div(5).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -198,11 +204,11 @@ mod tests {
         let fetched = FetchedKeys::new(keys, 1, 0, Timestamp::at(at(0)), hour, hour);
         tokio::time::advance(Duration::from_secs(100)).await;
         assert!(fetched.is_fresh(at(100)));
-        // No refresher is there, and the clock of the wall hardly goes on: by the other one their
-        // life is over.
+        // Without refresher, and with a wall clock that has almost stopped, the lifetime ends by
+        // the monotonic clock.
         tokio::time::advance(hour).await;
         assert!(!fetched.is_fresh(at(101)));
-        // Set back to the second that was checked an hour ago.
+        // The wall clock is set back to the second that was checked an hour ago.
         assert!(!fetched.is_usable(at(100)));
         assert!(!fetched.is_fresh(at(100)));
     }

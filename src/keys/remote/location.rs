@@ -1,13 +1,13 @@
-//! Addresses that may be fetched.
+//! Checks which addresses may be fetched.
 
 use std::net::IpAddr;
 
 use http::Uri;
 use http::uri::{PathAndQuery, Scheme};
 
-/// The address, if it is whole and safe: `https`, or `http` where that is allowed or does not leave the machine.
+/// Parses an absolute URL with `https`. `http` is allowed for loopback addresses, or if configured.
 pub(super) fn parse(text: &str, http_allowed: bool) -> Option<Uri> {
-    // `Uri` drops a fragment without a word.
+    // `Uri` silently drops a fragment.
     if text.contains('#') {
         return None;
     }
@@ -24,17 +24,18 @@ pub(super) fn parse(text: &str, http_allowed: bool) -> Option<Uri> {
     is_safe.then_some(uri)
 }
 
-/// Whether the host is this machine.
+/// Whether the host is a loopback address.
 pub(super) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Whether the host is this machine or on its link: a loopback, link-local (RFC 3927, RFC 4291
-/// §2.5.6) or unspecified address. Clouds have their metadata service on a link-local one.
+/// Whether the host is a loopback, link-local (RFC 3927, RFC 4291 §2.5.6) or unspecified address.
+/// Cloud metadata services have link-local addresses.
 ///
-/// The address is read as the client reads it: `2852039166` and `0xa9fea9fe` are 169.254.169.254.
+/// The address is parsed as the client parses it: `2852039166` and `0xa9fea9fe` are
+/// 169.254.169.254.
 pub(super) fn is_of_this_machine(uri: &Uri) -> bool {
     let Ok(url) = reqwest::Url::parse(&uri.to_string()) else {
         return true;
@@ -51,7 +52,7 @@ pub(super) fn is_of_this_machine(uri: &Uri) -> bool {
         .parse::<IpAddr>()
         .map(|address| address.to_canonical())
     {
-        // All of 0.0.0.0/8 (RFC 1122 §3.2.1.3).
+        // All of 0.0.0.0/8 is rejected (RFC 1122 §3.2.1.3).
         Ok(IpAddr::V4(ip)) => {
             ip.is_loopback() || ip.is_link_local() || ip.octets().first() == Some(&0)
         }
@@ -70,7 +71,7 @@ impl WebOrigin {
         Some(Self(url.origin().ascii_serialization()))
     }
 
-    /// Of a text that is an origin and nothing more.
+    /// Parses a text that is only an origin.
     pub(super) fn parse(text: &str, http_allowed: bool) -> Option<Self> {
         let uri = parse(text, http_allowed)?;
         let is_bare = uri.path() == "/" && uri.query().is_none() && !text.contains('*');
@@ -78,7 +79,7 @@ impl WebOrigin {
     }
 }
 
-/// The address as it may be shown: a query may hold a secret.
+/// The URL without its query, which may contain a secret.
 pub(super) fn shown(uri: &Uri) -> String {
     let text = uri.to_string();
     match text.split_once('?') {
@@ -87,12 +88,13 @@ pub(super) fn shown(uri: &Uri) -> String {
     }
 }
 
-/// Whether `http` addresses are what this issuer uses itself.
+/// Whether the scheme is `http`.
 pub(super) fn is_http(uri: &Uri) -> bool {
     uri.scheme() == Some(&Scheme::HTTP)
 }
 
-/// Where the metadata of an issuer may lie: OpenID Connect Discovery 1.0 §4, then RFC 8414 §3.
+/// The possible addresses of an issuer's metadata: OpenID Connect Discovery 1.0 §4, then RFC 8414
+/// §3.
 pub(super) fn metadata_of(issuer: &Uri) -> Option<[Uri; 2]> {
     let path = issuer.path().trim_end_matches('/');
     let at = |path: String| {

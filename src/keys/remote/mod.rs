@@ -1,4 +1,7 @@
-//! Keys that an issuer publishes, found by its name, kept fresh, and renewal_failed.
+//! Keys an issuer publishes: discovered, refreshed in the background, served stale during an
+//! outage.
+//!
+//! You need this module to verify the tokens of an OpenID provider or authorization server.
 //!
 //! ```no_run
 //! use tower_jwt_auth::{JwtAuthLayer, keys::remote::RemoteKeys};
@@ -10,37 +13,52 @@
 //!
 //! # When keys are fetched
 //!
-//! - At first when they are made inside a tokio runtime, otherwise with the first request.
-//! - Ahead, in the background, when 80 % of their [life](RemoteKeysBuilder::life) has passed: 10 minutes, or what `Cache-Control`
-//!   says, between 1 minute and 1 hour (`no-cache` and `no-store`: 1 minute). So a key that is gone from the document stops
-//!   verifying within that life.
-//! - Within a request whose token names a `kid` that is not known, once its shape, algorithm and issuer are in order:
-//!   at most once in a [cooldown](RemoteKeysBuilder::cooldown) of 30 seconds, whatever comes of it. In between such a
-//!   token is refused at once. Requests with known keys never wait for it.
+//! - First when you build them inside a tokio runtime, otherwise at the first request.
+//! - Then in the background, after 80 % of their [lifetime](RemoteKeysBuilder::lifetime). The
+//!   lifetime is 10 minutes, or the `Cache-Control` `max-age` between 1 minute and 1 hour. With
+//!   `no-cache` or `no-store` it is 1 minute. A withdrawn key stops verifying within that lifetime.
+//! - When a token has an unknown `kid`, and its structure, algorithm and issuer are valid. Such a
+//!   fetch happens at most once per [cooldown](RemoteKeysBuilder::cooldown) of 30 seconds, whether
+//!   it succeeds or fails. During the cooldown such tokens are rejected at once. Requests with
+//!   known keys never wait.
 //!
-//! There is one fetch at a time; who needs it waits for the same one. A fetch that fails changes nothing about the keys at hand: they are
-//! served for [one hour](RemoteKeysBuilder::max_stale) beyond their life, while it is tried again after 1, 2, 4, up to 30
-//! seconds. After that, and before the first success, requests get 503 with `Retry-After`: an outage is no fault of a
-//! token. Nobody waits longer than 6 seconds for one fetch, and no more than 4096 requests at once.
+//! There is one fetch at a time, and all waiting requests share it. If it fails:
 //!
-//! Keys age by two clocks, the system's and the timer of the runtime, whichever says more: a clock that is set back does not
-//! make them young again.
+//! - The current keys are served for [one hour](RemoteKeysBuilder::max_stale) beyond their
+//!   lifetime.
+//! - Fetching is retried after 1, 2, 4 and up to 30 seconds.
+//! - Afterwards, and before the first success, requests get 503 with `Retry-After`.
 //!
-//! # Where they are fetched
+//! A request waits for at most 6 seconds, and at most 4096 requests wait at once.
 //!
-//! In a task of the tokio runtime in which they are made or first needed; its timer must be enabled, as `#[tokio::main]` does. The
-//! task ends with the last [`RemoteKeys`]. If that runtime is shut down, or nobody drives it any more, a task in the
-//! runtime of a request that needs keys takes over.
+//! The age of keys is the larger one of two clocks: the system clock and the timer of the runtime.
+//! Setting the system clock back does not make keys fresh again.
+//!
+//! # Where keys are fetched
+//!
+//! In a task of the tokio runtime in which the keys are built or first needed. Its timer must be
+//! enabled, as in `#[tokio::main]`. The task ends with the last clone of [`RemoteKeys`]. If that
+//! runtime shuts down or hangs, a task in the runtime of a waiting request takes over.
 //!
 //! # What is fetched
 //!
-//! The metadata of an issuer at first, once an hour, and after a failure; otherwise its keys alone. `https` only, but for
-//! loopback addresses ([`allow_http`](RemoteKeysBuilder::allow_http)). No redirects, at most 5 seconds for all of it, at most 1 MiB and 512 keys, status 200, whatever the content type. Of the document's keys, what cannot be
-//! used is skipped and [reported](RemoteKeys::state). A client of one's own ([`Fetch`]) is held to all of that but the redirects,
-//! which it must not follow.
+//! The issuer's metadata at first, once per hour and after a failure; otherwise only its keys.
+//! These limits apply:
 //!
-//! The metadata choose where the keys are: another host, if they like. See
-//! [`jwks_origins`](RemoteKeysBuilder::jwks_origins) to limit that.
+//! | limit | value |
+//! | --- | --- |
+//! | scheme | `https`, or `http` for loopback addresses and with [`allow_http`](RemoteKeysBuilder::allow_http) |
+//! | redirects | none |
+//! | time | 5 seconds for metadata and keys together |
+//! | size | 1 MiB and 512 keys |
+//! | status | 200 |
+//! | content type | any |
+//!
+//! Unusable keys are skipped and [reported](RemoteKeys::state). The limits also apply to your own
+//! client ([`Fetch`]), which must not follow redirects.
+//!
+//! The metadata may name any host for the keys. Limit the hosts with
+//! [`jwks_origins`](RemoteKeysBuilder::jwks_origins).
 //!
 //! # What is logged
 //!
@@ -48,14 +66,14 @@
 //!
 //! | event | level | fields |
 //! | --- | --- | --- |
-//! | a fetch failed | `WARN` | `issuer`, `url`, `reason`: the error and its causes, `has_keys`: whether older keys still serve |
+//! | a fetch failed | `WARN` | `issuer`, `url`, `reason`: the error and its causes, `has_keys`: whether older keys are still served |
 //! | a key is skipped | `INFO` | `issuer`, `url`, `index`, `kid`, `reason` |
 //! | keys were fetched | `DEBUG` | `issuer`, `url`, `keys` |
 //!
-//! There is one `WARN` for each fetch, never one for each request: in an outage at most one every
-//! 30 seconds after the first few, and for unknown `kid`s one in a cooldown. Skipped keys are
-//! reported when they differ from the last document's, at most 16 of them. URLs are logged without
-//! their query. Text from outside is cut and put on one line.
+//! - Each failed fetch is one `WARN`. After the first few, an outage logs at most one every 30
+//!   seconds. Unknown `kid`s cause at most one per cooldown.
+//! - Skipped keys are logged when they differ from those of the last document, at most 16 of them.
+//! - URLs are logged without their query. Text from outside is truncated and escaped to one line.
 
 mod builder;
 mod endpoint;
@@ -73,4 +91,4 @@ pub use fetch::{Fetch, HttpFetch, HttpFetchError};
 pub use remote_keys::{RemoteKeys, RemoteKeysState};
 
 pub(crate) use fetched::FetchedKeys;
-pub(crate) use refresh::{KeysUnobtainable, WantedKeys};
+pub(crate) use refresh::{KeyRequestError, RequiredKeys};

@@ -1,9 +1,9 @@
 //! Fetches an issuer's keys in the background and keeps them fresh.
 //!
-//! One task fetches, so there is never more than one fetch at a time. It holds the keys only weakly
-//! and ends with them. Requests read the keys without a lock. A request that needs other keys asks
-//! for a fetch under a mutex, wakes the task and waits for the next outcome. A task that no runtime
-//! drives is replaced by one in the runtime of the request that waits.
+//! One task fetches, so there is never more than one fetch at a time. It has only a weak reference
+//! to the keys and ends with them. Requests read the keys without a lock. A request that needs
+//! other keys requests a fetch under a mutex, wakes the task and waits for the next outcome. If no
+//! runtime drives the task, a waiting request replaces it by a task in its own runtime.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -25,21 +25,21 @@ use super::fetched::{FetchedKeys, KeyLifetimes, Timestamp, refresh_after};
 use crate::clock::ClockSource;
 use crate::keys::SkippedKey;
 
-/// What a request needs before it can be verified.
+/// The keys that a request needs before its token can be verified.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum WantedKeys {
+pub(crate) enum RequiredKeys {
     /// Keys that may be used now.
-    Any,
-    /// Newer keys than those of this number, which lack the token's key.
-    After(u64),
+    Usable,
+    /// Keys newer than the fetch of this number, which did not contain the token's key.
+    NewerThan(u64),
 }
 
 /// Why a request does not get keys.
 #[derive(Clone, Debug)]
-pub(crate) enum KeysUnobtainable {
-    /// The issuer has no such key, as far as is known now.
-    NoSuchKey,
-    /// The issuer does not answer, or its answer is of no use.
+pub(crate) enum KeyRequestError {
+    /// The issuer does not publish the key, as of the last fetch.
+    UnknownKey,
+    /// The issuer is unavailable, or its response is unusable.
     Outage {
         retry_after: Duration,
         error: FetchError,
@@ -52,34 +52,34 @@ pub(super) struct Refresh {
     pub(super) lifetimes: KeyLifetimes,
     pub(super) clock: ClockSource,
     pub(super) current: ArcSwapOption<FetchedKeys>,
-    /// The number of the keys in `current`, stored after them: a reader of the number sees those
-    /// keys.
+    /// The number of the keys in `current`. It is stored after them, so a reader of the number sees
+    /// those keys.
     pub(super) newest: AtomicU64,
     /// When a request last claimed the check for renewal, in milliseconds since the epoch.
     renewal_claimed_at: AtomicU64,
     control: Mutex<RefreshControl>,
     /// Notified whenever a fetch has ended.
     pub(super) outcomes: watch::Sender<()>,
-    /// How many requests wait for keys.
+    /// The number of requests that wait for keys.
     pub(super) waiting: AtomicUsize,
     pub(super) fetches: AtomicU64,
 }
 
-/// No foreign code runs under this lock: no client, no clock, no subscriber of events.
+/// Foreign code (client, clock, subscribers of events) never runs under this lock.
 #[derive(Default)]
 pub(super) struct RefreshControl {
     refresher: Option<CurrentRefresher>,
-    /// How many refreshers there have been.
+    /// The number of refreshers so far.
     refreshers: u64,
-    /// Since when a fetch is requested or under way. There is a refresher then.
+    /// The start of the requested or running fetch. If it is set, a refresher exists.
     pub(super) fetching_since: Option<Instant>,
-    /// When the last fetch for an unknown `kid` was requested.
+    /// The time of the last request for an unknown `kid`.
     pub(super) last_key_request: Option<Timestamp>,
     pub(super) failure: Option<Failure>,
     pub(super) skipped: Vec<SkippedKey>,
 }
 
-/// The task that may fetch.
+/// The only task that may fetch.
 struct CurrentRefresher {
     number: u64,
     wake: Arc<Notify>,
@@ -115,9 +115,9 @@ impl Failure {
         self.at.age(now) >= self.pause
     }
 
-    pub(super) fn outage(&self, now: Duration) -> KeysUnobtainable {
+    pub(super) fn outage(&self, now: Duration) -> KeyRequestError {
         let left = self.pause.saturating_sub(self.at.age(now));
-        KeysUnobtainable::Outage {
+        KeyRequestError::Outage {
             retry_after: left.max(Duration::from_secs(1)),
             error: self.error.clone(),
         }
@@ -151,13 +151,13 @@ impl Refresh {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the keys at hand are those that a request wants, or may be.
-    pub(super) fn satisfies(&self, wanted: WantedKeys, now: Duration) -> bool {
-        match (wanted, &*self.current.load()) {
+    /// Whether the current keys may be those that a request requires.
+    pub(super) fn satisfies(&self, required: RequiredKeys, now: Duration) -> bool {
+        match (required, &*self.current.load()) {
             (_, None) => false,
-            (WantedKeys::Any, Some(keys)) => keys.is_usable(now),
-            // Other keys have come since, and the wanted key may be among them.
-            (WantedKeys::After(number), Some(keys)) => keys.number() != number,
+            (RequiredKeys::Usable, Some(keys)) => keys.is_usable(now),
+            // Other keys have come since, and the required key may be among them.
+            (RequiredKeys::NewerThan(number), Some(keys)) => keys.number() != number,
         }
     }
 
@@ -193,7 +193,7 @@ impl Refresh {
             if now.saturating_duration_since(since) < Self::OVERDUE {
                 return Ok(());
             }
-            // It is overdue, which counts as a failure.
+            // An overdue fetch is a failure.
             if let Some(keys) = &*self.current.load() {
                 keys.note_failed_renewal();
             }
@@ -210,7 +210,7 @@ impl Refresh {
         mut control: MutexGuard<'_, RefreshControl>,
         now: Instant,
     ) -> Result<(), FetchError> {
-        let runtime = Handle::try_current().map_err(|_| FetchErrorKind::Runtime)?;
+        let runtime = Handle::try_current().map_err(|_| FetchErrorKind::NoRuntime)?;
         let replaced = control.refresher.take();
         control.refreshers = control.refreshers.wrapping_add(1);
         let number = control.refreshers;
@@ -274,7 +274,7 @@ impl Refresh {
         document: FetchedDocument,
     ) -> (Duration, FetchEvent) {
         let FetchedDocument { url, jwks, max_age } = document;
-        let life = self.lifetimes.life(max_age);
+        let lifetime = self.lifetimes.lifetime(max_age);
         let number = self.newest.load(Ordering::Relaxed).wrapping_add(1);
         let newly_skipped = if control.skipped == jwks.skipped {
             Vec::new()
@@ -289,10 +289,10 @@ impl Refresh {
             None => 0,
         };
         let max_stale = self.lifetimes.max_stale;
-        let keys = FetchedKeys::new(jwks.keys, number, version, began, life, max_stale);
+        let keys = FetchedKeys::new(jwks.keys, number, version, began, lifetime, max_stale);
         self.current.store(Some(Arc::new(keys)));
         self.newest.store(number, Ordering::Release);
-        let pause = refresh_after(life).saturating_sub(began.elapsed());
+        let pause = refresh_after(lifetime).saturating_sub(began.elapsed());
         (pause.max(Duration::from_secs(1)), event)
     }
 
@@ -348,7 +348,7 @@ struct Refresher {
 impl Refresher {
     async fn run(self) {
         while let Some(began) = self.begin_fetch() {
-            // It holds no keys while it waits, so they can be dropped.
+            // It does not keep the keys alive while it waits.
             let outcome = self.fetch().await;
             let Some(refresh) = self.refresh.upgrade() else {
                 return;
@@ -375,7 +375,7 @@ impl Refresher {
         Some(Timestamp::at(now))
     }
 
-    /// A client that panics counts as a failed fetch.
+    /// A panic of the client is a failed fetch.
     async fn fetch(&self) -> Result<FetchedDocument, FetchError> {
         let mut fetch = Box::pin(self.endpoint.fetch_keys());
         std::future::poll_fn(|cx| {
@@ -414,7 +414,7 @@ impl Drop for Refresher {
         }
         control.refresher = None;
         if control.fetching_since.take().is_some() {
-            // That fetch told nobody whether the key exists.
+            // The fetch did not show whether the key exists.
             control.last_key_request = None;
         }
         drop(control);

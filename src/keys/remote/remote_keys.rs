@@ -1,4 +1,4 @@
-//! Keys of an issuer, as requests use them.
+//! The keys of an issuer, and how requests wait for them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,30 +12,30 @@ use super::endpoint::{KeyEndpoint, KeyLocation};
 use super::error::{FetchError, FetchErrorKind};
 use super::fetch::FETCH_DEADLINE;
 use super::fetched::{FetchedKeys, KeyLifetimes, Timestamp};
-use super::refresh::{KeysUnobtainable, Refresh, WantedKeys};
+use super::refresh::{KeyRequestError, Refresh, RequiredKeys};
 use crate::clock::ClockSource;
 use crate::keys::{KeySet, SkippedKey};
 
-/// Keys of an issuer, fetched from it. Cheap to clone; clones share the keys.
+/// The keys of an issuer, fetched from it. Cheap to clone; clones share the keys.
 ///
 /// See the [module docs](super) for when they are fetched.
 #[derive(Clone)]
 pub struct RemoteKeys(Arc<Refresh>);
 
-/// What a request that needs keys does next.
+/// What a request does next.
 enum NextStep {
     Retry,
     Wait,
 }
 
 impl RemoteKeys {
-    /// How many requests may wait at once. More are rejected, so that waiting takes bounded memory.
+    /// The maximum number of waiting requests, to bound the memory. Further requests are rejected.
     const MAX_WAITING: usize = 4096;
 
-    /// How long a request waits. By then a fetch that has not ended is overdue.
+    /// The maximum time a request waits. A fetch that has not ended by then is overdue.
     const MAX_WAIT: Duration = FETCH_DEADLINE.saturating_add(Duration::from_secs(1));
 
-    /// How often the refresher may end with its runtime while a request waits.
+    /// How often the refresher may end with its runtime during one wait.
     const MAX_INTERRUPTIONS: usize = 3;
 
     pub(super) fn start(
@@ -44,12 +44,12 @@ impl RemoteKeys {
         clock: ClockSource,
     ) -> Self {
         let keys = Self(Refresh::new(endpoint, lifetimes, clock));
-        // Outside a runtime the first request asks for the first fetch.
+        // Outside a runtime this fails. Then the first request starts the first fetch.
         let _ = keys.0.request_fetch(keys.0.control());
         keys
     }
 
-    /// The issuer's name, if the keys were discovered by it.
+    /// The issuer, if the keys were discovered by it.
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         match &self.0.endpoint.location {
@@ -80,25 +80,24 @@ impl RemoteKeys {
         self.0.clock.since_epoch()
     }
 
-    /// Whether they age by the system clock, which the caller may have read already.
+    /// Whether keys age by the system clock. The caller may have read that clock already.
     #[inline]
     pub(crate) fn has_system_clock(&self) -> bool {
         self.0.clock.is_system()
     }
 
-    /// The number of the keys at hand, 0 if there are none.
+    /// The number of the current keys, 0 if there are none.
     #[inline]
     pub(crate) fn newest(&self) -> u64 {
         self.0.newest.load(Ordering::Acquire)
     }
 
-    /// The keys at hand.
+    /// The current keys.
     pub(crate) fn current(&self) -> Option<Arc<FetchedKeys>> {
         self.0.current.load_full()
     }
 
-    /// Whether the keys at hand may be used now, although they are not fresh. Requests their
-    /// renewal.
+    /// Whether keys that are not fresh may be used now. Requests their renewal.
     #[cold]
     pub(crate) fn may_serve(&self, fetched: &FetchedKeys, now: Duration) -> bool {
         if self.0.claim_renewal(now) {
@@ -111,59 +110,59 @@ impl RemoteKeys {
         fetched.is_usable(now)
     }
 
-    /// Waits for keys that may be those wanted. The caller looks again afterwards.
-    pub(crate) async fn wait_for(&self, wanted: WantedKeys) -> Result<(), KeysUnobtainable> {
-        // Without a runtime there is no timer, and no request may wait for ever.
+    /// Waits for keys that may be the required ones. Afterwards the caller must check them.
+    pub(crate) async fn wait_for(&self, required: RequiredKeys) -> Result<(), KeyRequestError> {
+        // Without a runtime there is no timer, so the request might wait forever.
         if Handle::try_current().is_err() {
-            return Err(outage(FetchErrorKind::Runtime));
+            return Err(outage(FetchErrorKind::NoRuntime));
         }
         for _ in 0..Self::MAX_INTERRUPTIONS {
-            // No outcome after this line is missed.
+            // Subscribe first, so that the outcome of the requested fetch is not missed.
             let mut outcomes = self.0.outcomes.subscribe();
-            match self.begin(wanted)? {
+            match self.begin(required)? {
                 NextStep::Retry => return Ok(()),
                 NextStep::Wait => (),
             }
             let waiting = WaitingRequest::begin(&self.0)?;
-            // The sender lives as long as `self`.
+            // This does not fail because the channel was closed: `self` owns the sender.
             let is_over = timeout(Self::MAX_WAIT, outcomes.changed()).await.is_ok();
             drop(waiting);
             if !is_over {
-                // No runtime drives the refresher. The next request finds another.
+                // No runtime drives the refresher. This replaces it for the next request.
                 let _ = self.0.request_fetch(self.0.control());
                 return Err(outage(FetchErrorKind::Timeout));
             }
-            if let Some(outcome) = self.outcome(wanted) {
+            if let Some(outcome) = self.outcome(required) {
                 return outcome;
             }
         }
-        Err(outage(FetchErrorKind::Runtime))
+        Err(outage(FetchErrorKind::NoRuntime))
     }
 
-    /// Requests a fetch, if it is still needed and allowed.
-    fn begin(&self, wanted: WantedKeys) -> Result<NextStep, KeysUnobtainable> {
+    /// Requests a fetch if it is still required and allowed.
+    fn begin(&self, required: RequiredKeys) -> Result<NextStep, KeyRequestError> {
         let now = self.now();
         let shared = &self.0;
         let mut control = shared.control();
-        // Under the lock, because a fetch stores its keys before it ends.
-        if shared.satisfies(wanted, now) {
+        // Checked under the lock, because a fetch stores its keys before it ends.
+        if shared.satisfies(required, now) {
             return Ok(NextStep::Retry);
         }
         if control.fetching_since.is_none() {
-            match wanted {
-                WantedKeys::After(_) => {
-                    let cools = control
+            match required {
+                RequiredKeys::NewerThan(_) => {
+                    let is_cooling_down = control
                         .last_key_request
-                        .is_some_and(|asked| asked.age(now) < shared.lifetimes.cooldown);
-                    if cools {
+                        .is_some_and(|requested| requested.age(now) < shared.lifetimes.cooldown);
+                    if is_cooling_down {
                         return Err(match &control.failure {
                             Some(failure) => failure.outage(now),
-                            None => KeysUnobtainable::NoSuchKey,
+                            None => KeyRequestError::UnknownKey,
                         });
                     }
                     control.last_key_request = Some(Timestamp::at(now));
                 }
-                WantedKeys::Any => {
+                RequiredKeys::Usable => {
                     if let Some(failure) = &control.failure
                         && !failure.may_retry(now)
                     {
@@ -179,7 +178,7 @@ impl RemoteKeys {
     }
 
     /// The outcome of a fetch. `None` if it did not end.
-    fn outcome(&self, wanted: WantedKeys) -> Option<Result<(), KeysUnobtainable>> {
+    fn outcome(&self, required: RequiredKeys) -> Option<Result<(), KeyRequestError>> {
         let now = self.now();
         let control = self.0.control();
         let can_be_served = || {
@@ -188,7 +187,9 @@ impl RemoteKeys {
                 .as_ref()
                 .is_some_and(|fetched| fetched.is_usable(now))
         };
-        if self.0.satisfies(wanted, now) || matches!(wanted, WantedKeys::Any) && can_be_served() {
+        if self.0.satisfies(required, now)
+            || matches!(required, RequiredKeys::Usable) && can_be_served()
+        {
             return Some(Ok(()));
         }
         let failure = control.failure.as_ref()?;
@@ -196,23 +197,23 @@ impl RemoteKeys {
     }
 }
 
-fn outage(error: impl Into<FetchError>) -> KeysUnobtainable {
-    KeysUnobtainable::Outage {
+fn outage(error: impl Into<FetchError>) -> KeyRequestError {
+    KeyRequestError::Outage {
         retry_after: Duration::from_secs(1),
         error: error.into(),
     }
 }
 
-/// A request that waits.
+/// One waiting request, removed from the total when dropped.
 struct WaitingRequest<'a>(&'a AtomicUsize);
 
 impl<'a> WaitingRequest<'a> {
-    fn begin(shared: &'a Refresh) -> Result<Self, KeysUnobtainable> {
+    fn begin(shared: &'a Refresh) -> Result<Self, KeyRequestError> {
         let waiting = Self(&shared.waiting);
         if shared.waiting.fetch_add(1, Ordering::Relaxed) < RemoteKeys::MAX_WAITING {
             Ok(waiting)
         } else {
-            Err(outage(FetchErrorKind::Crowded))
+            Err(outage(FetchErrorKind::TooManyWaiting))
         }
     }
 }
@@ -227,19 +228,19 @@ impl Drop for WaitingRequest<'_> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RemoteKeysState {
-    /// The keys at hand, of any age.
+    /// The current keys, of any age.
     pub keys: Option<KeySet>,
-    /// How long ago they were fetched.
+    /// The time since they were fetched.
     pub age: Option<Duration>,
-    /// The keys of the last document that could not be used.
+    /// The unusable keys of the last document.
     pub skipped: Vec<SkippedKey>,
-    /// Why the last fetch failed, if it did.
+    /// The error of the last fetch, if it failed.
     pub last_error: Option<FetchError>,
-    /// How many fetches there were.
+    /// The number of fetches so far.
     pub fetches: u64,
 }
 
-/// Shows no keys.
+/// Shows the state, not the key material.
 impl fmt::Debug for RemoteKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteKeys")

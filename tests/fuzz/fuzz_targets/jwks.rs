@@ -292,7 +292,7 @@ fn document(json: &str) {
                             assert_eq!(*error, KeyError::Unreadable);
                         }
                         Ok(_) => panic!("good alone, but skipped: {error}"),
-                        Err(KeyError::Private) => assert!(setup.secrets),
+                        Err(KeyError::UnexpectedPrivateKey) => assert!(setup.secrets),
                         Err(alone) => assert_eq!(alone, *error),
                     }
                 }
@@ -316,13 +316,13 @@ fn kind(error: KeyError) -> &'static str {
         KeyError::Unreadable => "Unreadable",
         KeyError::WeakRsa => "WeakRsa",
         KeyError::LargeRsa => "LargeRsa",
-        KeyError::RsaExponent => "RsaExponent",
+        KeyError::InvalidRsaExponent => "RsaExponent",
         KeyError::LowOrder => "LowOrder",
-        KeyError::Unknown => "Unknown",
-        KeyError::Disagreement => "Disagreement",
-        KeyError::NoAlgorithm => "NoAlgorithm",
-        KeyError::Member(name) => name,
-        KeyError::Use => "Use",
+        KeyError::Unsupported => "Unknown",
+        KeyError::AlgorithmMismatch => "Disagreement",
+        KeyError::MissingAlgorithm => "NoAlgorithm",
+        KeyError::InvalidMember(name) => name,
+        KeyError::NotForSignatures => "Use",
         _ => "other",
     }
 }

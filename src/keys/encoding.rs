@@ -1,4 +1,4 @@
-//! Keys on their way from a format to a back-end.
+//! Encoded keys: parsed from a format such as PEM, ready for a back-end.
 #![cfg_attr(
     not(any(feature = "aws_lc_rs", feature = "rust_crypto")),
     expect(dead_code, reason = "only a back-end looks inside")
@@ -6,12 +6,12 @@
 
 use jsonwebtoken::{AlgorithmFamily, DecodingKey, DecodingKeyKind, EncodingKey};
 
-use super::algorithm::Family;
+use super::algorithm::{Algorithm, Family};
 use super::der::{element, is_one_sequence};
-use super::{Algorithm, KeyError};
+use super::error::KeyError;
 
-/// What verifies, in the form that every back-end can read.
-pub(crate) enum PublicMaterial<'a> {
+/// A public key or secret in an encoding that every back-end can parse.
+pub(crate) enum EncodedVerifyingKey<'a> {
     Secret(&'a [u8]),
     /// PKCS#1 `RSAPublicKey` (RFC 8017 appendix A.1.1).
     RsaDer(&'a [u8]),
@@ -26,8 +26,8 @@ pub(crate) enum PublicMaterial<'a> {
     Ed25519(&'a [u8]),
 }
 
-impl<'a> PublicMaterial<'a> {
-    /// The algorithm and the key must be of one kind: the algorithm is what a token will be held to.
+impl<'a> EncodedVerifyingKey<'a> {
+    /// Fails unless the key has the type that the algorithm needs.
     pub(crate) fn from_decoding_key(
         algorithm: Algorithm,
         key: &'a DecodingKey,
@@ -43,22 +43,22 @@ impl<'a> PublicMaterial<'a> {
                 Self::EcPoint(point_of(point)?)
             }
             (Family::Ed, AlgorithmFamily::Ed, SecretOrDer(key)) => Self::Ed25519(ed25519_of(key)?),
-            _ => return Err(KeyError::WrongKind(algorithm)),
+            _ => return Err(KeyError::WrongKeyType(algorithm)),
         })
     }
 }
 
-/// A public key as it can be told to others, big-endian.
+/// The numbers of a public key, big-endian. They are public.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) enum PublicParts {
+pub(crate) enum PublicKeyComponents {
     Rsa { n: Box<[u8]>, e: Box<[u8]> },
     Ec { x: Box<[u8]>, y: Box<[u8]> },
     Ed25519(Box<[u8]>),
 }
 
-impl PublicMaterial<'_> {
-    /// The parts of a public key; none of a secret, nor of a point that is written down by one coordinate.
-    pub(crate) fn parts(&self) -> Option<PublicParts> {
+impl EncodedVerifyingKey<'_> {
+    /// The components of a public key. `None` for a secret and for a compressed EC point.
+    pub(crate) fn components(&self) -> Option<PublicKeyComponents> {
         const INTEGER: u8 = 0x02;
         const UNCOMPRESSED: u8 = 4;
 
@@ -73,12 +73,12 @@ impl PublicMaterial<'_> {
                 let (INTEGER, e, []) = element(rest)? else {
                     return None;
                 };
-                PublicParts::Rsa {
+                PublicKeyComponents::Rsa {
                     n: number(n),
                     e: number(e),
                 }
             }
-            Self::RsaComponents { n, e } => PublicParts::Rsa {
+            Self::RsaComponents { n, e } => PublicKeyComponents::Rsa {
                 n: number(n),
                 e: number(e),
             },
@@ -87,23 +87,23 @@ impl PublicMaterial<'_> {
                     return None;
                 };
                 let (x, y) = coordinates.split_at_checked(coordinates.len() / 2)?;
-                PublicParts::Ec {
+                PublicKeyComponents::Ec {
                     x: x.into(),
                     y: y.into(),
                 }
             }
-            Self::Ed25519(key) => PublicParts::Ed25519(key.into()),
+            Self::Ed25519(key) => PublicKeyComponents::Ed25519(key.into()),
         })
     }
 }
 
-/// A number, big-endian, as short as it can be written.
+/// A big-endian number in its shortest form.
 pub(crate) fn without_leading_zeros(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number.get(zeros..).unwrap_or_default()
 }
 
-/// The point itself, of one that may be a SubjectPublicKeyInfo.
+/// The EC point, extracted from a SubjectPublicKeyInfo if necessary.
 fn bare_point(key: &[u8]) -> Option<&[u8]> {
     const SEQUENCE: u8 = 0x30;
     const BIT_STRING: u8 = 0x03;
@@ -118,25 +118,25 @@ fn bare_point(key: &[u8]) -> Option<&[u8]> {
     bits.strip_prefix(&[0])
 }
 
-/// What signs.
-pub(crate) enum PrivateMaterial<'a> {
+/// A private key or secret in an encoding that every back-end can parse.
+pub(crate) enum EncodedSigningKey<'a> {
     Secret(&'a [u8]),
     /// PKCS#8, PKCS#1 or SEC1.
     Der(&'a [u8]),
     RsaComponents(Box<RsaPrivateComponents>),
-    /// The private scalar, and the public point it must belong to.
+    /// The private scalar and its public point. The back-end checks that they match.
     EcScalar {
         scalar: &'a [u8],
         point: &'a [u8],
     },
-    /// The seed, and the public key it must belong to.
+    /// The seed and its public key. The back-end checks that they match.
     Ed25519Seed {
         seed: &'a [u8],
         public: &'a [u8],
     },
 }
 
-/// RFC 8017 §3.2, big-endian.
+/// The numbers of an RSA private key (RFC 8017 §3.2), big-endian.
 pub(crate) struct RsaPrivateComponents {
     pub(crate) n: Vec<u8>,
     pub(crate) e: Vec<u8>,
@@ -148,7 +148,7 @@ pub(crate) struct RsaPrivateComponents {
     pub(crate) qi: Vec<u8>,
 }
 
-impl<'a> PrivateMaterial<'a> {
+impl<'a> EncodedSigningKey<'a> {
     pub(crate) fn from_encoding_key(
         algorithm: Algorithm,
         key: &'a EncodingKey,
@@ -158,12 +158,12 @@ impl<'a> PrivateMaterial<'a> {
             (Family::Rsa, AlgorithmFamily::Rsa)
             | (Family::Ec, AlgorithmFamily::Ec)
             | (Family::Ed, AlgorithmFamily::Ed) => Self::Der(whole(key.as_bytes())?),
-            _ => return Err(KeyError::WrongKind(algorithm)),
+            _ => return Err(KeyError::WrongKeyType(algorithm)),
         })
     }
 }
 
-/// DER, with nothing after it.
+/// Fails unless the bytes are exactly one DER SEQUENCE.
 pub(crate) fn whole(der: &[u8]) -> Result<&[u8], KeyError> {
     if is_one_sequence(der) {
         Ok(der)
@@ -172,7 +172,7 @@ pub(crate) fn whole(der: &[u8]) -> Result<&[u8], KeyError> {
     }
 }
 
-/// A SEC1 point, or a SubjectPublicKeyInfo that holds one.
+/// A SEC1 point, or a SubjectPublicKeyInfo that contains one.
 fn point_of(key: &[u8]) -> Result<&[u8], KeyError> {
     const SEQUENCE: u8 = 0x30;
     match key.first() {
@@ -181,8 +181,9 @@ fn point_of(key: &[u8]) -> Result<&[u8], KeyError> {
     }
 }
 
-/// The 32 bytes of a key that may be a SubjectPublicKeyInfo (RFC 8410 §4). What a library makes of other lengths is not
-/// what is checked.
+/// The 32 bytes of a key that may be a SubjectPublicKeyInfo (RFC 8410 §4).
+///
+/// Other lengths are rejected here, because libraries treat them differently.
 fn ed25519_of(key: &[u8]) -> Result<&[u8], KeyError> {
     const SPKI: [u8; 12] = [
         0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
@@ -195,36 +196,36 @@ fn ed25519_of(key: &[u8]) -> Result<&[u8], KeyError> {
     }
 }
 
-/// Reads the one public key of a PEM text.
+/// Parses the only public key of a PEM text.
 pub(crate) fn public_from_pem(algorithm: Algorithm, pem: &[u8]) -> Result<DecodingKey, KeyError> {
     if label(pem)?.ends_with(b"PRIVATE KEY") {
-        return Err(KeyError::Private);
+        return Err(KeyError::UnexpectedPrivateKey);
     }
     whole(&body(pem)?)?;
     let read = match algorithm.family() {
-        Family::Hmac => return Err(KeyError::WrongKind(algorithm)),
+        Family::Hmac => return Err(KeyError::WrongKeyType(algorithm)),
         Family::Rsa => DecodingKey::from_rsa_pem,
         Family::Ec => DecodingKey::from_ec_pem,
         Family::Ed => DecodingKey::from_ed_pem,
     };
-    // The reader's error may quote the text.
+    // The parser's error may quote the text.
     read(pem).map_err(|_| KeyError::Unreadable)
 }
 
-/// Reads SubjectPublicKeyInfo (RFC 5280 §4.1.2.7).
+/// Parses a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7).
 pub(crate) fn public_from_spki(algorithm: Algorithm, der: &[u8]) -> Result<DecodingKey, KeyError> {
-    // The library's reader for SubjectPublicKeyInfo takes it as PEM only.
+    // `jsonwebtoken` parses a SubjectPublicKeyInfo only as PEM.
     let body = base64_simd::STANDARD.encode_to_string(der);
     let pem = format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n");
     public_from_pem(algorithm, pem.as_bytes())
 }
 
-/// Reads the one private key of a PEM text.
+/// Parses the only private key of a PEM text.
 pub(crate) fn private_from_pem(algorithm: Algorithm, pem: &[u8]) -> Result<EncodingKey, KeyError> {
     label(pem)?;
     whole(&body(pem)?)?;
     let read = match algorithm.family() {
-        Family::Hmac => return Err(KeyError::WrongKind(algorithm)),
+        Family::Hmac => return Err(KeyError::WrongKeyType(algorithm)),
         Family::Rsa => EncodingKey::from_rsa_pem,
         Family::Ec => EncodingKey::from_ec_pem,
         Family::Ed => EncodingKey::from_ed_pem,
@@ -232,7 +233,7 @@ pub(crate) fn private_from_pem(algorithm: Algorithm, pem: &[u8]) -> Result<Encod
     read(pem).map_err(|_| KeyError::Unreadable)
 }
 
-/// What stands between the first two lines of dashes, decoded.
+/// The decoded base64 text between the BEGIN and END lines.
 fn body(pem: &[u8]) -> Result<Vec<u8>, KeyError> {
     const DASHES: &[u8] = b"-----";
     let mut dashes = memchr::memmem::find_iter(pem, DASHES).skip(1);
@@ -250,13 +251,13 @@ fn body(pem: &[u8]) -> Result<Vec<u8>, KeyError> {
     der.map_err(|_| KeyError::Unreadable)
 }
 
-/// What stands after the only `-----BEGIN `.
+/// The label after the only `-----BEGIN `.
 fn label(pem: &[u8]) -> Result<&[u8], KeyError> {
     const BEGIN: &[u8] = b"-----BEGIN ";
     let mut begins = memchr::memmem::find_iter(pem, BEGIN);
     let begin = begins.next().ok_or(KeyError::Unreadable)?;
     if begins.next().is_some() {
-        return Err(KeyError::SeveralKeys);
+        return Err(KeyError::MultipleKeys);
     }
     let after = pem
         .get(begin.saturating_add(BEGIN.len())..)

@@ -1,4 +1,4 @@
-//! The two back-ends give the same answers: to keys, and to each other's signatures.
+//! Both back-ends accept the same keys and verify each other's signatures.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -20,57 +20,64 @@ use rsa::pkcs8::EncodePrivateKey;
 use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use rsa::{BigUint, RsaPrivateKey};
 
-use super::{Signer, VerifySignature, aws_lc, rust_crypto};
-use crate::keys::material::{PrivateMaterial, PublicMaterial, RsaPrivateComponents};
-use crate::keys::{Algorithm, KeyError};
+use super::signature::{Signer, VerifySignature};
+use super::{aws_lc, rust_crypto};
+use crate::keys::algorithm::Algorithm;
+use crate::keys::encoding::{EncodedSigningKey, EncodedVerifyingKey, RsaPrivateComponents};
+use crate::keys::error::KeyError;
 
 const MESSAGE: &[u8] = b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9";
 
 fn verifiers(
     algorithm: Algorithm,
-    material: &PublicMaterial<'_>,
+    encoded: &EncodedVerifyingKey<'_>,
 ) -> [Result<Arc<dyn VerifySignature>, KeyError>; 2] {
     [
-        aws_lc::verifier(algorithm, material),
-        rust_crypto::verifier(algorithm, material),
+        aws_lc::verifier(algorithm, encoded),
+        rust_crypto::verifier(algorithm, encoded),
     ]
 }
 
-fn signers(algorithm: Algorithm, material: &PrivateMaterial<'_>) -> [Result<Signer, KeyError>; 2] {
+fn signers(algorithm: Algorithm, encoded: &EncodedSigningKey<'_>) -> [Result<Signer, KeyError>; 2] {
     [
-        aws_lc::signer(algorithm, material),
-        rust_crypto::signer(algorithm, material),
+        aws_lc::signer(algorithm, encoded),
+        rust_crypto::signer(algorithm, encoded),
     ]
 }
 
-/// What both say of a public key.
+/// The error of both back-ends for a public key.
 #[track_caller]
-fn of_public(algorithm: Algorithm, material: &PublicMaterial<'_>) -> Option<KeyError> {
-    let [one, other] = verifiers(algorithm, material).map(Result::err);
+fn verifier_error(algorithm: Algorithm, encoded: &EncodedVerifyingKey<'_>) -> Option<KeyError> {
+    let [one, other] = verifiers(algorithm, encoded).map(Result::err);
     assert_eq!(one, other, "{algorithm}");
     one
 }
 
-/// What both say of a private key.
+/// The error of both back-ends for a private key.
 #[track_caller]
-fn of_private(algorithm: Algorithm, material: &PrivateMaterial<'_>) -> Option<KeyError> {
-    let [one, other] = signers(algorithm, material).map(Result::err);
+fn signer_error(algorithm: Algorithm, encoded: &EncodedSigningKey<'_>) -> Option<KeyError> {
+    let [one, other] = signers(algorithm, encoded).map(Result::err);
     assert_eq!(one, other, "{algorithm}");
     one
 }
 
-/// Whatever signs, whatever verifies; and nothing but the signature over just this message passes.
-fn agree(algorithm: Algorithm, private: &[PrivateMaterial<'_>], public: &[PublicMaterial<'_>]) {
+/// Every verifier accepts the signature of every signer. Modified messages and signatures are
+/// rejected.
+fn check_agreement(
+    algorithm: Algorithm,
+    private: &[EncodedSigningKey<'_>],
+    public: &[EncodedVerifyingKey<'_>],
+) {
     let signers: Vec<Signer> = private
         .iter()
-        .flat_map(|material| signers(algorithm, material))
+        .flat_map(|encoded| signers(algorithm, encoded))
         .map(|signer| signer.unwrap())
         .chain([aws_lc::generate, rust_crypto::generate].map(|new| new(algorithm).unwrap()))
         .collect();
     let (ours, new) = signers.split_at(signers.len() - 2);
     let verifiers: Vec<_> = public
         .iter()
-        .flat_map(|material| verifiers(algorithm, material))
+        .flat_map(|encoded| verifiers(algorithm, encoded))
         .map(|verifier| verifier.unwrap())
         .chain(ours.iter().map(|signer| Arc::clone(&signer.verify)))
         .collect();
@@ -82,7 +89,7 @@ fn agree(algorithm: Algorithm, private: &[PrivateMaterial<'_>], public: &[Public
     }
     for (signer, verifier) in [(0, 1), (1, 0), (0, 0)] {
         let signature = ours[signer].sign.sign(MESSAGE).unwrap();
-        spoiled(algorithm, &*verifiers[verifier], &signature);
+        check_rejections(algorithm, &*verifiers[verifier], &signature);
     }
     for signer in new {
         let signature = signer.sign.sign(MESSAGE).unwrap();
@@ -92,7 +99,7 @@ fn agree(algorithm: Algorithm, private: &[PrivateMaterial<'_>], public: &[Public
     }
 }
 
-fn spoiled(algorithm: Algorithm, verifier: &dyn VerifySignature, signature: &[u8]) {
+fn check_rejections(algorithm: Algorithm, verifier: &dyn VerifySignature, signature: &[u8]) {
     for at in 0..signature.len() {
         let mut other = signature.to_vec();
         other[at] ^= 1 << (at % 8);
@@ -121,13 +128,13 @@ fn spoiled(algorithm: Algorithm, verifier: &dyn VerifySignature, signature: &[u8
 #[test]
 fn hmac() {
     for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
-        // Longer than a block, too: such a key is hashed first.
+        // HMAC hashes a secret that is longer than a block first.
         for length in [algorithm.secret_length(), 64, 65, 128, 129, 1000] {
             let secret = vec![0xa5; length];
-            agree(
+            check_agreement(
                 algorithm,
-                &[PrivateMaterial::Secret(&secret)],
-                &[PublicMaterial::Secret(&secret)],
+                &[EncodedSigningKey::Secret(&secret)],
+                &[EncodedVerifyingKey::Secret(&secret)],
             );
         }
     }
@@ -160,7 +167,7 @@ fn components(key: &RsaPrivateKey) -> RsaPrivateComponents {
 
 #[test]
 fn rsa() {
-    // With one bit beyond whole bytes, what PSS pads is a byte shorter than the modulus.
+    // With 2049 bits, the padded message of PSS is a byte shorter than the modulus.
     for bits in [2048, 2049] {
         let key = RsaPrivateKey::new(&mut rand_core::OsRng, bits).unwrap();
         let pkcs8 = key.to_pkcs8_der().unwrap();
@@ -170,17 +177,17 @@ fn rsa() {
         let info: PublicKeyX509Der<'_> = public.as_der().unwrap();
         let (n, e) = (key.n().to_bytes_be(), key.e().to_bytes_be());
         for algorithm in RSA_ALGORITHMS {
-            agree(
+            check_agreement(
                 algorithm,
                 &[
-                    PrivateMaterial::Der(pkcs8.as_bytes()),
-                    PrivateMaterial::Der(pkcs1.as_bytes()),
-                    PrivateMaterial::RsaComponents(Box::new(components(&key))),
+                    EncodedSigningKey::Der(pkcs8.as_bytes()),
+                    EncodedSigningKey::Der(pkcs1.as_bytes()),
+                    EncodedSigningKey::RsaComponents(Box::new(components(&key))),
                 ],
                 &[
-                    PublicMaterial::RsaDer(public.as_ref()),
-                    PublicMaterial::RsaDer(info.as_ref()),
-                    PublicMaterial::RsaComponents { n: &n, e: &e },
+                    EncodedVerifyingKey::RsaDer(public.as_ref()),
+                    EncodedVerifyingKey::RsaDer(info.as_ref()),
+                    EncodedVerifyingKey::RsaComponents { n: &n, e: &e },
                 ],
             );
         }
@@ -194,7 +201,7 @@ fn rsa_salts_of_another_length() {
     use sha2::Sha256;
 
     let (n, e) = (RSA.n().to_bytes_be(), RSA.e().to_bytes_be());
-    let public = PublicMaterial::RsaComponents { n: &n, e: &e };
+    let public = EncodedVerifyingKey::RsaComponents { n: &n, e: &e };
     for salt in [0, 20, 31, 32, 33, 48, 222] {
         let key = BlindedSigningKey::<Sha256>::new_with_salt_len(RSA.clone(), salt);
         let signature = key.sign_with_rng(&mut rand_core::OsRng, MESSAGE).to_vec();
@@ -207,8 +214,12 @@ fn rsa_salts_of_another_length() {
 
 #[test]
 fn rsa_public_keys_at_the_bounds() {
-    let of =
-        |n: &[u8], e: &[u8]| of_public(Algorithm::RS256, &PublicMaterial::RsaComponents { n, e });
+    let of = |n: &[u8], e: &[u8]| {
+        verifier_error(
+            Algorithm::RS256,
+            &EncodedVerifyingKey::RsaComponents { n, e },
+        )
+    };
     let modulus = |bits: usize| {
         let mut n = vec![0xd5; bits.div_ceil(8)];
         n[0] >>= n.len() * 8 - bits;
@@ -231,14 +242,14 @@ fn rsa_public_keys_at_the_bounds() {
     }
     let n = modulus(2048);
     for (e, expected) in [
-        (&[][..], Some(KeyError::RsaExponent)),
-        (&[0], Some(KeyError::RsaExponent)),
-        (&[1], Some(KeyError::RsaExponent)),
-        (&[2], Some(KeyError::RsaExponent)),
+        (&[][..], Some(KeyError::InvalidRsaExponent)),
+        (&[0], Some(KeyError::InvalidRsaExponent)),
+        (&[1], Some(KeyError::InvalidRsaExponent)),
+        (&[2], Some(KeyError::InvalidRsaExponent)),
         (&[3], None),
-        (&[1, 0, 0], Some(KeyError::RsaExponent)),
+        (&[1, 0, 0], Some(KeyError::InvalidRsaExponent)),
         (&[1, 0xff, 0xff, 0xff, 0xff], None),
-        (&[2, 0, 0, 0, 1], Some(KeyError::RsaExponent)),
+        (&[2, 0, 0, 0, 1], Some(KeyError::InvalidRsaExponent)),
     ] {
         assert_eq!(of(&n, e), expected, "{e:?}");
     }
@@ -259,20 +270,20 @@ fn rsa_encodings_that_are_damaged() {
         &public[..public.len() - 1],
         &[public, &[0]].concat(),
     ] {
-        let said = of_public(Algorithm::RS256, &PublicMaterial::RsaDer(der));
-        assert_eq!(said, Some(KeyError::Unreadable));
+        let error = verifier_error(Algorithm::RS256, &EncodedVerifyingKey::RsaDer(der));
+        assert_eq!(error, Some(KeyError::Unreadable));
     }
     for der in [pkcs1.as_bytes(), pkcs8.as_bytes()] {
         for der in [&der[1..], &der[..der.len() - 1], public] {
-            let said = of_private(Algorithm::RS256, &PrivateMaterial::Der(der));
-            assert_eq!(said, Some(KeyError::Unreadable));
+            let error = signer_error(Algorithm::RS256, &EncodedSigningKey::Der(der));
+            assert_eq!(error, Some(KeyError::Unreadable));
         }
     }
     let of = |spoil: fn(&mut RsaPrivateComponents)| {
         let mut components = components(&RSA);
         spoil(&mut components);
-        let material = PrivateMaterial::RsaComponents(Box::new(components));
-        of_private(Algorithm::PS256, &material)
+        let encoded = EncodedSigningKey::RsaComponents(Box::new(components));
+        signer_error(Algorithm::PS256, &encoded)
     };
     let unreadable = Some(KeyError::Unreadable);
     assert_eq!(of(|_| {}), None);
@@ -280,7 +291,10 @@ fn rsa_encodings_that_are_damaged() {
         of(|key| key.n = key.n[1..].to_vec()),
         Some(KeyError::WeakRsa)
     );
-    assert_eq!(of(|key| key.e = vec![1]), Some(KeyError::RsaExponent));
+    assert_eq!(
+        of(|key| key.e = vec![1]),
+        Some(KeyError::InvalidRsaExponent)
+    );
     assert_eq!(of(|key| key.e = vec![3]), unreadable);
     assert_eq!(of(|key| key.n[9] ^= 4), unreadable);
     assert_eq!(of(|key| key.d[9] ^= 4), unreadable);
@@ -303,8 +317,8 @@ fn rsa_private_keys_under_2048_bits() {
         small.to_pkcs8_der().unwrap().as_bytes(),
         small.to_pkcs1_der().unwrap().as_bytes(),
     ] {
-        let said = of_private(Algorithm::RS256, &PrivateMaterial::Der(der));
-        assert_eq!(said, Some(KeyError::WeakRsa));
+        let error = signer_error(Algorithm::RS256, &EncodedSigningKey::Der(der));
+        assert_eq!(error, Some(KeyError::WeakRsa));
     }
 }
 
@@ -328,7 +342,7 @@ fn sec1(key: &EcdsaKeyPair) -> Vec<u8> {
     der.as_ref().to_vec()
 }
 
-/// SEC1 §2.3.3: a sign and the first coordinate.
+/// A compressed point (SEC1 §2.3.3): the sign of y, then x.
 fn compressed(point: &[u8]) -> Vec<u8> {
     let x = &point[1..=point.len() / 2];
     [&[2 + point[point.len() - 1] % 2], x].concat()
@@ -340,20 +354,20 @@ fn ecdsa() {
         let point = key.public_key().as_ref();
         let info: PublicKeyX509Der<'_> = key.public_key().as_der().unwrap();
         let pkcs8 = key.to_pkcs8v1().unwrap();
-        agree(
+        check_agreement(
             *algorithm,
             &[
-                PrivateMaterial::Der(pkcs8.as_ref()),
-                PrivateMaterial::Der(&sec1(key)),
-                PrivateMaterial::EcScalar {
+                EncodedSigningKey::Der(pkcs8.as_ref()),
+                EncodedSigningKey::Der(&sec1(key)),
+                EncodedSigningKey::EcScalar {
                     scalar: &scalar(key),
                     point,
                 },
             ],
             &[
-                PublicMaterial::EcPoint(point),
-                PublicMaterial::EcPoint(info.as_ref()),
-                PublicMaterial::EcPoint(&compressed(point)),
+                EncodedVerifyingKey::EcPoint(point),
+                EncodedVerifyingKey::EcPoint(info.as_ref()),
+                EncodedVerifyingKey::EcPoint(&compressed(point)),
             ],
         );
     }
@@ -365,7 +379,7 @@ fn ecdsa_points_that_are_none() {
         let point = key.public_key().as_ref();
         let mut off = point.to_vec();
         off[point.len() - 1] ^= 1;
-        // The forms that are called hybrid (X9.62) and compact.
+        // The hybrid (X9.62) and compact forms.
         let hybrid = [&[6 + point[point.len() - 1] % 2], &point[1..]].concat();
         let compact = [&[5], &point[1..=point.len() / 2]].concat();
         for bad in [
@@ -381,17 +395,17 @@ fn ecdsa_points_that_are_none() {
             &[&[4][..], &vec![0; point.len() - 1]].concat(),
             &[&[4][..], &vec![0xff; point.len() - 1]].concat(),
         ] {
-            let said = of_public(*algorithm, &PublicMaterial::EcPoint(bad));
-            assert_eq!(said, Some(KeyError::Unreadable), "{algorithm} {bad:x?}");
+            let error = verifier_error(*algorithm, &EncodedVerifyingKey::EcPoint(bad));
+            assert_eq!(error, Some(KeyError::Unreadable), "{algorithm} {bad:x?}");
         }
         for (other, _) in EC.iter().filter(|(other, _)| other != algorithm) {
             let info: PublicKeyX509Der<'_> = key.public_key().as_der().unwrap();
             for point in [point, info.as_ref()] {
-                let said = of_public(*other, &PublicMaterial::EcPoint(point));
-                assert_eq!(said, Some(KeyError::Unreadable), "{algorithm} as {other}");
+                let error = verifier_error(*other, &EncodedVerifyingKey::EcPoint(point));
+                assert_eq!(error, Some(KeyError::Unreadable), "{algorithm} as {other}");
             }
-            // Every second number is the first coordinate of a point of the other curve, too.
-            of_public(*other, &PublicMaterial::EcPoint(&compressed(point)));
+            // Half of all numbers are an x coordinate on the other curve.
+            verifier_error(*other, &EncodedVerifyingKey::EcPoint(&compressed(point)));
         }
     }
 }
@@ -404,30 +418,31 @@ fn ecdsa_private_keys_that_are_none() {
         let mut near = good.clone();
         *near.last_mut().unwrap() ^= 1;
         for bad in [&near, &vec![0; good.len()], &vec![0xff; good.len()]] {
-            let material = PrivateMaterial::EcScalar { scalar: bad, point };
-            let said = of_private(*algorithm, &material);
-            assert_eq!(said, Some(KeyError::Unreadable), "{algorithm} {bad:x?}");
+            let encoded = EncodedSigningKey::EcScalar { scalar: bad, point };
+            let error = signer_error(*algorithm, &encoded);
+            assert_eq!(error, Some(KeyError::Unreadable), "{algorithm} {bad:x?}");
         }
 
         let pkcs8 = key.to_pkcs8v1().unwrap();
         for der in [&sec1(key), pkcs8.as_ref()] {
-            assert_eq!(of_private(*algorithm, &PrivateMaterial::Der(der)), None);
-            // The public half is what comes last.
+            assert_eq!(signer_error(*algorithm, &EncodedSigningKey::Der(der)), None);
+            // The public key is at the end.
             let mut other_half = der.to_vec();
             *other_half.last_mut().unwrap() ^= 1;
             for bad in [&[][..], &der[..der.len() - 1], &other_half] {
-                let said = of_private(*algorithm, &PrivateMaterial::Der(bad));
-                assert_eq!(said, Some(KeyError::Unreadable), "{algorithm}");
+                let error = signer_error(*algorithm, &EncodedSigningKey::Der(bad));
+                assert_eq!(error, Some(KeyError::Unreadable), "{algorithm}");
             }
             for (other, _) in EC.iter().filter(|(other, _)| other != algorithm) {
-                let said = of_private(*other, &PrivateMaterial::Der(der));
-                assert_eq!(said, Some(KeyError::Unreadable), "{algorithm} as {other}");
+                let error = signer_error(*other, &EncodedSigningKey::Der(der));
+                assert_eq!(error, Some(KeyError::Unreadable), "{algorithm} as {other}");
             }
         }
     }
 }
 
-/// RFC 5915 leaves the public half out, and then nothing but the name of the curve tells two curves of one size apart.
+/// RFC 5915 allows omitting the public key. Then only the named curve distinguishes two curves of
+/// the same size.
 #[test]
 fn sec1_without_the_public_half() {
     const P256: &[u8] = b"\xa0\x0a\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
@@ -444,7 +459,7 @@ fn sec1_without_the_public_half() {
         (Algorithm::ES256, P256, K256),
         (Algorithm::ES256K, K256, P256),
     ] {
-        let of = |curve| of_private(algorithm, &PrivateMaterial::Der(&der(curve)));
+        let of = |curve| signer_error(algorithm, &EncodedSigningKey::Der(&der(curve)));
         assert_eq!(of(own), None, "{algorithm}");
         assert_eq!(of(&[]), None, "{algorithm}");
         assert_eq!(of(other), Some(KeyError::Unreadable), "{algorithm}");
@@ -458,17 +473,17 @@ fn ed25519() {
     let seed: Curve25519SeedBin<'_> = key.seed().unwrap().as_be_bytes().unwrap();
     let (v1, v2) = (key.to_pkcs8v1().unwrap(), key.to_pkcs8().unwrap());
     for algorithm in [Algorithm::EdDSA, Algorithm::Ed25519] {
-        agree(
+        check_agreement(
             algorithm,
             &[
-                PrivateMaterial::Der(v1.as_ref()),
-                PrivateMaterial::Der(v2.as_ref()),
-                PrivateMaterial::Ed25519Seed {
+                EncodedSigningKey::Der(v1.as_ref()),
+                EncodedSigningKey::Der(v2.as_ref()),
+                EncodedSigningKey::Ed25519Seed {
                     seed: seed.as_ref(),
                     public,
                 },
             ],
-            &[PublicMaterial::Ed25519(public)],
+            &[EncodedVerifyingKey::Ed25519(public)],
         );
     }
 
@@ -480,22 +495,22 @@ fn ed25519() {
         (&seed.as_ref()[1..], public),
         (&[7; 32], public),
     ] {
-        let material = PrivateMaterial::Ed25519Seed { seed, public };
-        let said = of_private(Algorithm::EdDSA, &material);
-        assert_eq!(said, Some(KeyError::Unreadable));
+        let encoded = EncodedSigningKey::Ed25519Seed { seed, public };
+        let error = signer_error(Algorithm::EdDSA, &encoded);
+        assert_eq!(error, Some(KeyError::Unreadable));
     }
     let der = v2.as_ref();
     let mut other_half = der.to_vec();
     *other_half.last_mut().unwrap() ^= 1;
     for bad in [&[][..], &der[..der.len() - 1], &other_half, seed.as_ref()] {
-        let said = of_private(Algorithm::EdDSA, &PrivateMaterial::Der(bad));
-        assert_eq!(said, Some(KeyError::Unreadable));
+        let error = signer_error(Algorithm::EdDSA, &EncodedSigningKey::Der(bad));
+        assert_eq!(error, Some(KeyError::Unreadable));
     }
 }
 
 #[test]
 fn ed25519_public_keys_of_low_order() {
-    let of = |key: &[u8]| of_public(Algorithm::EdDSA, &PublicMaterial::Ed25519(key));
+    let of = |key: &[u8]| verifier_error(Algorithm::EdDSA, &EncodedVerifyingKey::Ed25519(key));
     for sign in [0, 0x80] {
         for (first, middle, last) in [
             (0, 0, 0),
@@ -514,7 +529,7 @@ fn ed25519_public_keys_of_low_order() {
     }
 }
 
-/// The key is good, and said to be for something else: RSASSA-PSS alone (RFC 4055), P-192, X25519.
+/// The keys are valid, but their encodings name RSASSA-PSS (RFC 4055), P-192 and X25519.
 #[test]
 fn encodings_that_name_another_algorithm() {
     let renamed = |der: &[u8], name: &[u8], last: u8| {
@@ -536,33 +551,36 @@ fn encodings_that_name_another_algorithm() {
 
     let unreadable = Some(KeyError::Unreadable);
     let der = renamed(of_rsa.as_ref(), RSA_NAME, 10);
-    let said = of_public(Algorithm::RS256, &PublicMaterial::RsaDer(&der));
-    assert_eq!(said, unreadable);
+    let error = verifier_error(Algorithm::RS256, &EncodedVerifyingKey::RsaDer(&der));
+    assert_eq!(error, unreadable);
     let der = renamed(of_ec.as_ref(), EC_NAME, 1);
-    let said = of_public(*es256, &PublicMaterial::EcPoint(&der));
-    assert_eq!(said, unreadable);
+    let error = verifier_error(*es256, &EncodedVerifyingKey::EcPoint(&der));
+    assert_eq!(error, unreadable);
     let der = renamed(of_ed25519.as_ref(), ED25519_NAME, 0x6e);
-    let said = of_public(Algorithm::EdDSA, &PublicMaterial::Ed25519(&der));
-    assert_eq!(said, unreadable);
+    let error = verifier_error(Algorithm::EdDSA, &EncodedVerifyingKey::Ed25519(&der));
+    assert_eq!(error, unreadable);
 
     let der = renamed(pkcs8.as_bytes(), RSA_NAME, 10);
-    let said = of_private(Algorithm::RS256, &PrivateMaterial::Der(&der));
-    assert_eq!(said, unreadable);
+    let error = signer_error(Algorithm::RS256, &EncodedSigningKey::Der(&der));
+    assert_eq!(error, unreadable);
     let der = renamed(ec.to_pkcs8v1().unwrap().as_ref(), EC_NAME, 1);
-    assert_eq!(of_private(*es256, &PrivateMaterial::Der(&der)), unreadable);
+    assert_eq!(
+        signer_error(*es256, &EncodedSigningKey::Der(&der)),
+        unreadable
+    );
     let der = renamed(ed25519.to_pkcs8v1().unwrap().as_ref(), ED25519_NAME, 0x6e);
-    let said = of_private(Algorithm::EdDSA, &PrivateMaterial::Der(&der));
-    assert_eq!(said, unreadable);
+    let error = signer_error(Algorithm::EdDSA, &EncodedSigningKey::Der(&der));
+    assert_eq!(error, unreadable);
 }
 
-/// Where they differ, aws-lc-rs is the one that takes more: a key that is no point, for which then no signature is
-/// good; and bytes after a private key.
+/// The back-ends differ in two cases, where aws-lc-rs accepts more. One is a key that is not a
+/// point: then no signature is valid. The other is trailing bytes after a private key.
 #[test]
 fn what_only_aws_lc_rs_takes() {
-    // No x belongs to this y.
+    // This y does not have an x.
     let mut key = [0; 32];
     key[0] = 2;
-    let [aws_lc, rust_crypto] = verifiers(Algorithm::EdDSA, &PublicMaterial::Ed25519(&key));
+    let [aws_lc, rust_crypto] = verifiers(Algorithm::EdDSA, &EncodedVerifyingKey::Ed25519(&key));
     let aws_lc = aws_lc.unwrap();
     for signature in [[0; 64], [1; 64]] {
         assert!(!aws_lc.verify(MESSAGE, &signature));
@@ -579,7 +597,7 @@ fn what_only_aws_lc_rs_takes() {
         (*algorithm, ec.to_pkcs8v1().unwrap().as_ref()),
     ] {
         let longer = [der, &[0]].concat();
-        let [aws_lc, rust_crypto] = signers(algorithm, &PrivateMaterial::Der(&longer));
+        let [aws_lc, rust_crypto] = signers(algorithm, &EncodedSigningKey::Der(&longer));
         assert!(aws_lc.is_ok());
         assert_eq!(rust_crypto.err(), Some(KeyError::Unreadable));
     }
@@ -595,46 +613,49 @@ fn keys_of_another_kind() {
     let ed25519_der: Pkcs8V1Der<'_> = ed25519.as_der().unwrap();
     let ec_der = ec.to_pkcs8v1().unwrap();
     let public = [
-        PublicMaterial::Secret(&[7; 64]),
-        PublicMaterial::RsaDer(pair.public_key().as_ref()),
-        PublicMaterial::RsaComponents { n: &n, e: &e },
-        PublicMaterial::EcPoint(ec.public_key().as_ref()),
-        PublicMaterial::Ed25519(ed25519.public_key().as_ref()),
+        EncodedVerifyingKey::Secret(&[7; 64]),
+        EncodedVerifyingKey::RsaDer(pair.public_key().as_ref()),
+        EncodedVerifyingKey::RsaComponents { n: &n, e: &e },
+        EncodedVerifyingKey::EcPoint(ec.public_key().as_ref()),
+        EncodedVerifyingKey::Ed25519(ed25519.public_key().as_ref()),
     ];
     let private = [
-        PrivateMaterial::Secret(&[7; 64]),
-        PrivateMaterial::Der(pkcs8.as_bytes()),
-        PrivateMaterial::Der(ec_der.as_ref()),
-        PrivateMaterial::Der(ed25519_der.as_ref()),
-        PrivateMaterial::RsaComponents(Box::new(components(&RSA))),
-        PrivateMaterial::EcScalar {
+        EncodedSigningKey::Secret(&[7; 64]),
+        EncodedSigningKey::Der(pkcs8.as_bytes()),
+        EncodedSigningKey::Der(ec_der.as_ref()),
+        EncodedSigningKey::Der(ed25519_der.as_ref()),
+        EncodedSigningKey::RsaComponents(Box::new(components(&RSA))),
+        EncodedSigningKey::EcScalar {
             scalar: &scalar(ec),
             point: ec.public_key().as_ref(),
         },
-        PrivateMaterial::Ed25519Seed {
+        EncodedSigningKey::Ed25519Seed {
             seed: &[7; 32],
             public: ed25519.public_key().as_ref(),
         },
     ];
     for algorithm in Algorithm::ALL {
-        for material in &public {
-            of_public(algorithm, material);
+        for encoded in &public {
+            verifier_error(algorithm, encoded);
         }
-        for material in &private {
-            of_private(algorithm, material);
+        for encoded in &private {
+            signer_error(algorithm, encoded);
         }
     }
 }
 
-/// A number of 8192 bits is the most, whichever part of a key it is.
+/// Neither number of a key may have more than 8192 bits.
 #[test]
 fn rsa_numbers_without_bounds() {
     let huge = BigUint::from_bytes_be(&[0xff; 4096]).to_bytes_be();
     for (n, e) in [(&huge[..], &[3][..]), (&RSA.n().to_bytes_be(), &huge)] {
-        let said = of_public(Algorithm::RS256, &PublicMaterial::RsaComponents { n, e });
+        let error = verifier_error(
+            Algorithm::RS256,
+            &EncodedVerifyingKey::RsaComponents { n, e },
+        );
         assert!(matches!(
-            said,
-            Some(KeyError::LargeRsa | KeyError::RsaExponent)
+            error,
+            Some(KeyError::LargeRsa | KeyError::InvalidRsaExponent)
         ));
     }
 }
