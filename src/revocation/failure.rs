@@ -8,8 +8,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailurePolicy {
-    /// Reject it: 503 with `Retry-After`. The default, because an outage must not let revoked tokens
-    /// through.
+    /// Reject it: 503 with `Retry-After`. The default, because an outage must not let revoked
+    /// tokens through.
     #[default]
     Reject,
     /// Accept it and report it. During an outage, revoked tokens are accepted.
