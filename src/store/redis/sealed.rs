@@ -130,7 +130,10 @@ mod tests {
             };
             let member = seal.member(&revocation).unwrap();
             assert_eq!(seal.revocation(&member, revocation.until), Some(revocation));
-            assert_ne!(other.mark(&member, mark.until), Some(mark));
+            assert_ne!(
+                other.revocation(&member, revocation.until),
+                Some(revocation)
+            );
             assert_eq!(seal.subject(&member), None);
         }
         let field = seal.field(7);
