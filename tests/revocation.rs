@@ -144,7 +144,7 @@ async fn every_adapter_asks_the_store_inside() {
 }
 
 #[tokio::test]
-async fn the_store_learns_what_the_token_is_known_by() {
+async fn the_store_learns_the_identity_of_the_token() {
     let issuer = TestIssuer::new();
     let seen = Arc::new(Mutex::new(false));
     let store = {

@@ -50,13 +50,14 @@ pub enum Revocation<'a> {
     /// All tokens of a subject that were issued in this second or earlier. For issuers whose tokens
     /// have no generation.
     ///
-    /// Tokens without `iat` are revoked too. Of two cutoffs the later applies. A cutoff also
-    /// applies to tokens with a generation, whatever the subject's
+    /// Tokens without `iat` are revoked too. Of two cutoffs the later applies.
+    ///
+    /// A cutoff also applies to tokens with a generation, whatever the subject's
     /// [generation](Revocation::Generation) is. So a login in the same second gets a revoked token.
     ///
     /// To log out a subject of your own sessions everywhere, use
-    /// [`Sessions::logout_everywhere`](crate::session::Sessions::logout_everywhere). The subject
-    /// can then log in again at once.
+    /// [`Sessions::logout_everywhere`](crate::session::Sessions::logout_everywhere).
+    /// The subject can then log in again at once.
     Cutoff {
         /// `iss`.
         issuer: Option<&'a str>,

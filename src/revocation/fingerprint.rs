@@ -69,11 +69,14 @@ const PAIRS: usize = WORDS / 2 + 1;
 ///
 /// A text of more than 64 bytes is replaced by 128 bits of SipHash-2-4.
 ///
-/// Each word is added to a random word. The two words of a pair are multiplied, and the products
-/// are summed modulo 2^128 (NH; Black and others, "UMAC: fast and secure message authentication",
-/// 1999). Both halves of the sum are multiplied by 128 random bits each. The fingerprint is the
-/// upper half of the result (multilinear hashing; Lemire and Kaser, "Strongly universal string
-/// hashing is fast", 2014).
+/// The parts are hashed in two steps:
+///
+/// 1. NH (Black and others, "UMAC: fast and secure message authentication", 1999). Each word is
+///    added to a random word. The two words of a pair are multiplied. The products are summed
+///    modulo 2^128.
+/// 2. Multilinear hashing (Lemire and Kaser, "Strongly universal string hashing is fast", 2014).
+///    Each half of the sum is multiplied by 128 random bits. The products are summed with 128
+///    more. The fingerprint is the upper half.
 ///
 /// # Why this function
 ///
@@ -307,10 +310,10 @@ mod tests {
             let issuer = issuer.as_deref();
             let fingerprinter = Fingerprinter::new(KEY);
             let fingerprints = fingerprinter.issuer(issuer);
-            let documented = |kind| documented(KEY, issuer, kind, &id);
-            prop_assert_eq!(fingerprints.token(&id).bits(), documented(TOKEN));
-            prop_assert_eq!(fingerprints.session(&id).bits(), documented(SESSION));
-            prop_assert_eq!(fingerprints.subject(&id).bits(), documented(SUBJECT));
+            let expected = |kind| documented(KEY, issuer, kind, &id);
+            prop_assert_eq!(fingerprints.token(&id).bits(), expected(TOKEN));
+            prop_assert_eq!(fingerprints.session(&id).bits(), expected(SESSION));
+            prop_assert_eq!(fingerprints.subject(&id).bits(), expected(SUBJECT));
         }
     }
 

@@ -32,7 +32,7 @@ use super::token_identity::TokenIdentity;
 /// The contract:
 ///
 /// - After the store has acknowledged a revocation, it must return `true` for the revoked tokens.
-///   That holds until their `exp` plus the leeway of the verifier.
+///   It must do so until their `exp` plus the leeway of the verifier.
 /// - If the store does not know the answer, it must return an error, never `false`. The layer's
 ///   [`FailurePolicy`](super::FailurePolicy) decides what happens then.
 /// - The store must distinguish tokens by issuer and id, not by id alone.

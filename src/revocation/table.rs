@@ -7,8 +7,8 @@
 //! The tags of a group fill one cache line. A search reads the tags, and a fingerprint only where
 //! the tag matches. So a search for an absent fingerprint reads 2 bytes of each 10.
 //!
-//! An empty place is 0. A used place never changes: nothing is moved or deleted. The writer
-//! replaces a table that is full, or that has too many expired entries, by a new one.
+//! An empty place is 0. A used place never changes: nothing is moved or deleted. The writer builds
+//! a new table when one is full or has too many expired entries.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

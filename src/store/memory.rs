@@ -1,4 +1,4 @@
-//! In memory: nothing survives a restart.
+//! A store in memory. A restart loses its contents.
 
 use std::error::Error;
 use std::fmt;
@@ -16,15 +16,20 @@ use crate::session::{
     SessionStore, Subject, SubjectState,
 };
 
-/// Revocations and sessions in memory, for one process, until it ends. Cheap to clone; clones share everything.
+/// Keeps revocations and sessions in the memory of one process. Clones share their contents.
 ///
-/// If the clock was ahead when something was dropped, sessions that expire before the time it
-/// showed are gone. Tokens that expire no later than a revocation that was dropped count as
-/// revoked, also once the clock is right: for a day at most, unless a token was revoked that lives
-/// longer.
+/// A restart ends all sessions, and revoked tokens become valid again until they expire. Use it
+/// for:
 ///
-/// After a restart nobody is logged in, and what was revoked counts again until it expires: fit for tests, for services
-/// whose signing key is as short-lived as they are, and for access tokens of minutes.
+/// - tests,
+/// - services that create a new signing key at every start,
+/// - access tokens that live a few minutes.
+///
+/// A clock that jumps ahead makes the store drop entries too early:
+///
+/// - Sessions that expire before the time of that clock are lost.
+/// - Tokens that expire no later than a dropped revocation are rejected, even after the clock is
+///   correct again. This lasts a day at most, unless a revoked token lives longer.
 ///
 /// ```
 /// use tower_jwt_auth::{JwtAuthLayer, VerifiedToken};
@@ -36,7 +41,7 @@ use crate::session::{
 /// let layer = JwtAuthLayer::new(key).revocation(store.clone());
 ///
 /// fn logout(store: &MemoryStore, token: &VerifiedToken) -> Result<(), MemoryStoreFull> {
-///     // The layer lets no token in that has no id.
+///     // The layer rejects tokens without a `jti`.
 ///     match Revocation::of_token(&TokenIdentity::from(token)) {
 ///         Some(revocation) => store.revoke(&revocation),
 ///         None => Ok(()),
@@ -54,10 +59,10 @@ struct Inner {
 }
 
 impl MemoryStore {
-    /// 1 million, which take a few hundred bytes each.
+    /// 1 million sessions, of a few hundred bytes each.
     pub const DEFAULT_MOST_SESSIONS: usize = 1_000_000;
 
-    /// At a write, so many sessions that have expired are dropped: more than come in.
+    /// How many expired sessions a login drops at most. More than one, so that they do not pile up.
     const PRUNED_AT_ONCE: usize = 16;
 
     /// An empty store.
@@ -66,13 +71,13 @@ impl MemoryStore {
         Self::with(RevocationSet::new(), SystemClock)
     }
 
-    /// An empty store that reads the time from `clock`, as the layer and the sessions around it should too.
+    /// An empty store with this clock. Use the same clock for the layer and the sessions.
     #[must_use]
     pub fn with_clock(clock: impl Clock + Clone) -> Self {
         Self::with(RevocationSet::new().clock(clock.clone()), clock)
     }
 
-    /// A store over a set of one's own: of another capacity, say.
+    /// A store with this set, for example one with another capacity.
     #[must_use]
     pub fn with(set: RevocationSet, clock: impl Clock) -> Self {
         Self(Arc::new(Inner {
@@ -83,21 +88,25 @@ impl MemoryStore {
         }))
     }
 
-    /// Revokes. Once it has returned, every look-up sees it. To revoke what is revoked changes nothing.
+    /// Revokes a token, a session, or tokens of a subject. You may repeat a revocation.
     ///
-    /// This holds for sessions in this store too. A session that is revoked has ended. A block
-    /// refuses logins and refreshes, and a generation ends the sessions before it.
+    /// Once this has returned, every look-up sees the revocation. It also applies to the sessions
+    /// in this store:
+    ///
+    /// - Revoking a session ends it.
+    /// - A generation ends the sessions of lower generations.
+    /// - A block rejects logins and refreshes.
     ///
     /// # Errors
     ///
-    /// [`MemoryStoreFull`] if there is no room: then it is not revoked. What was revoked before stays so.
+    /// [`MemoryStoreFull`] if the set is full. Earlier revocations stay in force.
     pub fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), MemoryStoreFull> {
         let mut sessions = self.sessions();
         match *revocation {
             Revocation::Session { issuer, sid, until } => {
                 let sid = SessionId::parse(sid);
-                let held = sid.and_then(|sid| sessions.find_of(sid, issuer)).cloned();
-                let Some(session) = held else {
+                let session = sid.and_then(|sid| sessions.find_of(sid, issuer)).cloned();
+                let Some(session) = session else {
                     return Ok(self.0.set.revoke(revocation)?);
                 };
                 self.revoke_session(&session, until)?;
@@ -110,40 +119,40 @@ impl MemoryStore {
                 until,
             } => {
                 let subject = Subject::new(issuer, subject);
-                let before = sessions.subject(&subject);
-                if generation <= before.generation {
+                let state = sessions.subject(&subject);
+                if generation <= state.generation {
                     return Ok(self.0.set.revoke(revocation)?);
                 }
                 let latest = sessions.latest_access(&subject).unwrap_or(until);
                 self.revoke_before(&subject, generation, until.max(latest))?;
-                sessions.set(&subject, SubjectState::new(generation, before.blocked));
+                sessions.set(&subject, SubjectState::new(generation, state.blocked));
             }
             Revocation::Block { issuer, subject } => {
                 let subject = Subject::new(issuer, subject);
-                let is_known = sessions.subject(&subject).generation > 0
+                let has_sessions = sessions.subject(&subject).generation > 0
                     || sessions.sessions_of(&subject).next().is_some();
-                // The tokens of other issuers know no generation.
-                self.block_in(&mut sessions, &subject, is_known)?;
+                // Tokens of other issuers have no generation to raise.
+                self.block_in(&mut sessions, &subject, has_sessions)?;
             }
             _ => self.0.set.revoke(revocation)?,
         }
         Ok(())
     }
 
-    /// Blocks a subject, and raises its generation if that is wanted and was not done by an earlier
-    /// block.
+    /// Blocks a subject. With `raise_generation`, raises its generation, unless an earlier block
+    /// did.
     fn block_in(
         &self,
         sessions: &mut SessionTable,
         subject: &Subject<'_>,
-        raises: bool,
+        raise_generation: bool,
     ) -> Result<(), MemoryStoreFull> {
         let mut state = sessions.subject(subject);
         self.0.set.revoke(&Revocation::Block {
             issuer: subject.issuer,
             subject: subject.name,
         })?;
-        if raises && (!state.blocked || state.generation == 0) {
+        if raise_generation && (!state.blocked || state.generation == 0) {
             self.end_last(sessions, subject, state)?;
             state.generation = state.generation.saturating_add(1);
         }
@@ -152,8 +161,7 @@ impl MemoryStore {
         Ok(())
     }
 
-    /// A revocation may have raised the generation as far as it goes. Then its sessions end one by
-    /// one.
+    /// Ends the sessions one by one if the generation cannot be raised any more.
     fn end_last(
         &self,
         sessions: &mut SessionTable,
@@ -173,34 +181,37 @@ impl MemoryStore {
         Ok(())
     }
 
-    /// Lifts the block of a subject of tokens that are not this crate's sessions: see
-    /// [`RevocationSet::lift_block`]. Whether there was one.
+    /// Lifts the block of a subject. Returns whether the subject was blocked.
+    ///
+    /// For subjects of other issuers. For a subject of your own sessions use
+    /// [`unblock`](SessionStore::unblock). Tokens issued up to this second stay revoked: see
+    /// [`RevocationSet::lift_block`].
     pub fn lift_block(&self, issuer: Option<&str>, subject: &str) -> bool {
         let mut sessions = self.sessions();
-        let whose = Subject::new(issuer, subject);
-        let mut state = sessions.subject(&whose);
+        let of_issuer = Subject::new(issuer, subject);
+        let mut state = sessions.subject(&of_issuer);
         if state.blocked {
             state.blocked = false;
-            sessions.set(&whose, state);
+            sessions.set(&of_issuer, state);
         }
         self.0.set.lift_block(issuer, subject)
     }
 
-    /// Drops what has expired. Writes do so too, bit by bit.
+    /// Drops all expired entries. You need this only for a store without regular writes.
     pub fn prune(&self) {
         self.0.set.prune();
-        let now = self.long_ago();
-        // Not all under one lock: others want to log in.
-        while self.sessions().prune(now, Self::PRUNED_AT_ONCE) > 0 {}
+        let expiry = self.latest_safe_expiry();
+        // Takes the lock for each batch, so that logins can run in between.
+        while self.sessions().prune(expiry, Self::PRUNED_AT_ONCE) > 0 {}
     }
 
-    /// What it holds of revocations.
+    /// The number of revocations of each kind, and their size.
     #[must_use]
     pub fn revocations(&self) -> RevocationSetState {
         self.0.set.state()
     }
 
-    /// How many sessions it holds, with those that have expired and were not dropped yet.
+    /// The number of sessions, including expired ones that are not dropped yet.
     #[must_use]
     pub fn session_count(&self) -> usize {
         self.sessions().len()
@@ -210,22 +221,24 @@ impl MemoryStore {
         NumericDate::precise(self.0.clock.now())
     }
 
-    /// What expired by then is dead for every verifier, whatever its leeway: until then a logout everywhere must know of it.
-    fn long_ago(&self) -> NumericDate {
+    /// Sessions that expire by this time have expired for every verifier, whatever its leeway.
+    ///
+    /// A logout everywhere must still find later ones.
+    fn latest_safe_expiry(&self) -> NumericDate {
         let now = self.now().since_epoch();
         let then = now.saturating_sub(RevocationSet::DEFAULT_LEEWAY);
         NumericDate::from_since_epoch(then).unwrap_or(NumericDate::MAX)
     }
 
     fn sessions(&self) -> MutexGuard<'_, SessionTable> {
-        // Nothing here panics between two changes that belong together.
+        // No code panics between two changes that belong together.
         self.0
             .sessions
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Until `until`, or until all its access tokens are dead if that is later.
+    /// Revokes a session until its last access token expires, or until `until` if that is later.
     fn revoke_session(&self, session: &Session, until: NumericDate) -> Result<(), MemoryStoreFull> {
         Ok(self.0.set.revoke(&Revocation::Session {
             issuer: session.issuer.as_deref(),
@@ -234,7 +247,9 @@ impl MemoryStore {
         })?)
     }
 
-    /// Before the sessions are looked at: a set that is full must leave all as it was.
+    /// Revokes the tokens of lower generations.
+    ///
+    /// Call this before changing the sessions: if the set is full, they must stay as they are.
     fn revoke_before(
         &self,
         subject: &Subject<'_>,
@@ -275,7 +290,7 @@ impl SessionStore for MemoryStore {
 
     async fn create(&self, session: &Session) -> Result<CreationOutcome, MemoryStoreFull> {
         let mut sessions = self.sessions();
-        sessions.prune(self.long_ago(), Self::PRUNED_AT_ONCE);
+        sessions.prune(self.latest_safe_expiry(), Self::PRUNED_AT_ONCE);
         if sessions.len() >= self.0.most_sessions {
             return Err(MemoryStoreFull::Sessions);
         }
@@ -321,7 +336,7 @@ impl SessionStore for MemoryStore {
             let sid = sid.to_string();
             let mut token = TokenIdentity::new(NumericDate::MAX).sid(&sid);
             token.issuer = issuer;
-            // A second logout must not lengthen what the first has revoked.
+            // A second logout must not extend the revocation of the first.
             if !self.0.set.is_revoked(&token) {
                 self.0.set.revoke(&Revocation::Session {
                     issuer,
@@ -338,7 +353,7 @@ impl SessionStore for MemoryStore {
         let mut state = sessions.subject(subject);
         self.end_last(&mut sessions, subject, state)?;
         state.generation = state.generation.saturating_add(1);
-        // Beyond the sessions that are known: one may have been dropped by a clock that was ahead.
+        // Cover the longest lifetime, because a clock that was ahead may have dropped a session.
         let longest = self.now().later_by(MAX_ACCESS_LIFETIME);
         let until = sessions.latest_access(subject).unwrap_or(longest);
         self.revoke_before(subject, state.generation, until.max(longest))?;
@@ -354,14 +369,14 @@ impl SessionStore for MemoryStore {
         let mut sessions = self.sessions();
         let mut state = sessions.subject(subject);
         if state.blocked {
-            // The generation tells a login in this very second from what was issued before.
+            // The generation distinguishes a login in this second from older tokens.
             self.0
                 .set
                 .lift_block_by_generation(subject.issuer, subject.name, state.generation)?;
             state.blocked = false;
             sessions.set(subject, state);
         } else {
-            // The set that the store was made with may hold it.
+            // The set passed to `with` may contain a block of this subject.
             self.0.set.lift_block(subject.issuer, subject.name);
         }
         Ok(())
@@ -388,13 +403,13 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
-/// There is no room for more. What is held stays as it was.
+/// The store is full and rejected the change. Its contents stay as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MemoryStoreFull {
-    /// For revocations.
+    /// The revocation set is full.
     Revocations(RevocationSetFull),
-    /// For sessions.
+    /// The store has its greatest number of sessions.
     Sessions,
 }
 
@@ -407,8 +422,8 @@ impl From<RevocationSetFull> for MemoryStoreFull {
 impl fmt::Display for MemoryStoreFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Revocations(_) => "there is no room for another revocation",
-            Self::Sessions => "there is no room for another session",
+            Self::Revocations(_) => "the store has no room for another revocation",
+            Self::Sessions => "the store has no room for another session",
         })
     }
 }
