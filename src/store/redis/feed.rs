@@ -57,6 +57,14 @@ pub(super) async fn beat(shared: Arc<Shared>) {
     }
 }
 
+/// Leaves a master that the Sentinels have replaced, within a heartbeat.
+pub(super) async fn follow_sentinels(shared: Arc<Shared>) {
+    let interval = shared.settings.max_staleness.div_f64(5.0);
+    let call_timeout = shared.link.call_timeout();
+    let deployment = &shared.deployment;
+    deployment.follow_sentinels(interval, call_timeout).await;
+}
+
 async fn say(shared: &Shared) -> Result<(), RedisStoreError> {
     let nonce = random_name()?;
     let written = Moment::now();

@@ -74,6 +74,10 @@
 //! In the last case nodes on the old master's side do not hear what the new master accepts. With
 //! `min-replicas-to-write` they become stale after `min-replicas-max-lag` and `max_staleness`.
 //!
+//! Under Sentinel, a replaced master runs on as a master for up to ten seconds. Each node asks the
+//! Sentinels five times per `max_staleness` and leaves a master that they have replaced. If no
+//! Sentinel answers, the node stays with its master.
+//!
 //! What follows from a loss:
 //!
 //! - A refresh token of a lost rotation is ahead of the store. The store accepts it and sends the
@@ -166,6 +170,7 @@
 //! the layer once the node is stale. A runtime that still exists but is no longer driven, such as a
 //! `current_thread` runtime outside `block_on`, is not noticed.
 
+mod deployment;
 mod error;
 mod feed;
 mod health;
@@ -181,8 +186,8 @@ mod shared;
 /// The crate `redis`, whose clients say where the server is.
 pub use ::redis as client;
 
+pub use deployment::RedisDeployment;
 pub use error::RedisStoreError;
-pub use link::RedisDeployment;
 pub use options::RedisStoreOptions;
 
 use std::fmt;
@@ -212,14 +217,15 @@ struct Inner {
     tasks: Mutex<Tasks>,
 }
 
-/// The tasks that read the stream and write heartbeats. Dropping this aborts them.
-struct Tasks([AbortHandle; 2]);
+/// The tasks that read the stream, write heartbeats and follow Sentinels. Dropping this aborts them.
+struct Tasks([AbortHandle; 3]);
 
 impl Tasks {
     fn begin(shared: &Arc<Shared>, runtime: &Handle) -> Self {
         let follow = runtime.spawn(feed::follow(Arc::clone(shared)));
         let beat = runtime.spawn(feed::beat(Arc::clone(shared)));
-        Self([follow.abort_handle(), beat.abort_handle()])
+        let sentinels = runtime.spawn(feed::follow_sentinels(Arc::clone(shared)));
+        Self([follow, beat, sentinels].map(|task| task.abort_handle()))
     }
 }
 

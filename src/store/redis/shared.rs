@@ -10,9 +10,10 @@ use ::redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAd
 use ::redis::{Cmd, ErrorKind, ServerErrorKind, Value};
 use tokio::sync::{Notify, watch};
 
+use super::deployment::RedisDeployment;
 use super::error::RedisStoreError;
 use super::health::{Health, Moment};
-use super::link::{Link, RedisDeployment};
+use super::link::Link;
 use super::own::{Own, Ticket};
 use super::record::{Lineage, Record};
 use super::script::{Script, Scripts};
