@@ -217,7 +217,7 @@ struct Inner {
     tasks: Mutex<Tasks>,
 }
 
-/// The tasks that read the stream, write heartbeats and follow Sentinels. Dropping this aborts them.
+/// The tasks that read the stream, write heartbeats and follow Sentinels. Dropping aborts them.
 struct Tasks([AbortHandle; 3]);
 
 impl Tasks {
