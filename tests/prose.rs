@@ -68,6 +68,7 @@ const ROOTS: &[&str] = &[
     "src/store/redis/link.rs",
     "src/store/redis/mod.rs",
     "src/store/redis/options.rs",
+    "src/store/redis/sentinel.rs",
     "src/testing",
     "src/token",
     "src/verify",
