@@ -19,6 +19,9 @@ struct Inner {
     sentinel: Option<MultiplexedConnection>,
     /// The name of the master. The client knows it too, but does not tell.
     name: Option<String>,
+    /// The newest configuration that a Sentinel has told. Sentinels agree within seconds: until
+    /// then an older one must not lead back to a master that was replaced.
+    epoch: u64,
 }
 
 impl Sentinels {
@@ -28,6 +31,7 @@ impl Sentinels {
                 client,
                 sentinel: None,
                 name: None,
+                epoch: 0,
             }),
             master: Mutex::default(),
         }
@@ -46,28 +50,21 @@ impl Sentinels {
         let mut inner = self.inner.lock().await;
         let client = inner.client.async_get_client().await?;
         let info = client.get_connection_info().clone();
-        // If this Sentinel is of no help, the client's own answer is the best there is.
-        let named = inner.named_master(info.addr(), config).await;
-        let address = named.unwrap_or_else(|_| info.addr().clone());
+        let address = inner.named_master(info.addr(), config).await?;
         let client = Client::open(info.set_addr(address.clone()))?;
         *self.master() = Some(address.clone());
         Ok((client, address))
     }
 
-    /// Asks one Sentinel whether it still names the master that was found last. This costs one
-    /// command, where [`find_master`](Self::find_master) opens connections.
+    /// Asks one Sentinel for the master again. This costs two commands, where
+    /// [`find_master`](Self::find_master) opens connections.
     pub(super) async fn refresh(&self, config: &AsyncConnectionConfig) -> RedisResult<()> {
         let Some(last) = self.master().clone() else {
             return Ok(());
         };
         let named = self.inner.lock().await.named_master(&last, config).await;
-        match named {
-            Ok(named) => {
-                *self.master() = Some(named);
-                Ok(())
-            }
-            Err(_) => self.find_master(config).await.map(|_| ()),
-        }
+        *self.master() = Some(named?);
+        Ok(())
     }
 }
 
@@ -81,40 +78,68 @@ impl Inner {
         listed: &ConnectionAddr,
         config: &AsyncConnectionConfig,
     ) -> RedisResult<ConnectionAddr> {
-        // Both are used again only if the Sentinel answers.
-        let mut sentinel = match self.sentinel.take() {
-            Some(sentinel) => sentinel,
-            None => {
-                let client = self.client.async_get_sentinel_client().await?;
-                client
-                    .get_multiplexed_async_connection_with_config(config)
-                    .await?
-            }
+        let sentinel = match self.sentinel.take() {
+            Some(sentinel) => Ok(sentinel),
+            None => self.connect(config).await,
+        };
+        // The client has heard of the master from another Sentinel, if this one is away.
+        let Ok(mut sentinel) = sentinel else {
+            return Ok(listed.clone());
         };
         let name = match self.name.take() {
             Some(name) => name,
-            None => {
-                let mut command = ::redis::cmd("SENTINEL");
-                command.arg("MASTERS");
-                let masters = command.query_async(&mut sentinel).await?;
-                name_of(listed, masters).ok_or_else(|| {
-                    RedisError::from((
-                        ErrorKind::MasterNameNotFoundBySentinel,
-                        "the Sentinel does not list this master",
-                    ))
-                })?
-            }
+            None => name_of(listed, masters(&mut sentinel).await?).ok_or_else(unlisted)?,
         };
         let mut command = ::redis::cmd("SENTINEL");
         command.arg("GET-MASTER-ADDR-BY-NAME").arg(&name);
         let (host, port) = command.query_async(&mut sentinel).await?;
+        // After the address, so that an address is never older than its epoch says.
+        let epoch = epoch_of(&name, masters(&mut sentinel).await?).ok_or_else(unlisted)?;
+        // The connection and the name are used again only if the Sentinel answers.
         (self.sentinel, self.name) = (Some(sentinel), Some(name));
+        if epoch < self.epoch {
+            return Err(RedisError::from((
+                ErrorKind::MasterNameNotFoundBySentinel,
+                "the Sentinel has not heard of the last failover",
+            )));
+        }
+        self.epoch = epoch;
         Ok(at(listed, host, port))
+    }
+
+    async fn connect(
+        &mut self,
+        config: &AsyncConnectionConfig,
+    ) -> RedisResult<MultiplexedConnection> {
+        let client = self.client.async_get_sentinel_client().await?;
+        client
+            .get_multiplexed_async_connection_with_config(config)
+            .await
     }
 }
 
+type Masters = Vec<HashMap<String, String>>;
+
+async fn masters(sentinel: &mut MultiplexedConnection) -> RedisResult<Masters> {
+    let mut command = ::redis::cmd("SENTINEL");
+    command.arg("MASTERS").query_async(sentinel).await
+}
+
+fn unlisted() -> RedisError {
+    RedisError::from((
+        ErrorKind::MasterNameNotFoundBySentinel,
+        "the Sentinel does not list this master",
+    ))
+}
+
+fn epoch_of(name: &str, masters: Masters) -> Option<u64> {
+    let mut masters = masters.iter();
+    let listed = masters.find(|listed| listed.get("name").is_some_and(|one| one == name))?;
+    listed.get("config-epoch")?.parse().ok()
+}
+
 /// The name of the master at this address.
-fn name_of(address: &ConnectionAddr, masters: Vec<HashMap<String, String>>) -> Option<String> {
+fn name_of(address: &ConnectionAddr, masters: Masters) -> Option<String> {
     let (ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }) = address
     else {
         return None;
