@@ -62,6 +62,7 @@ const ROOTS: &[&str] = &[
     "src/revocation",
     "src/routes",
     "src/session",
+    "src/store/embedded",
     "src/store/memory.rs",
     "src/store/redis/error.rs",
     "src/store/redis/mod.rs",
@@ -69,6 +70,9 @@ const ROOTS: &[&str] = &[
     "src/testing",
     "src/token",
     "src/verify",
+    "tests/embedded_attacks.rs",
+    "tests/embedded_crash.rs",
+    "tests/embedded_faults.rs",
 ];
 const DOCUMENTS: &[&str] = &[
     "README.md",

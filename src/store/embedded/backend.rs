@@ -1,4 +1,4 @@
-//! The storage backend of redb: the store's file, with checks and syncs of its own.
+//! The storage backend of redb: the store's file, with additional checks and syncs.
 
 use std::fs::{self, File};
 use std::io;

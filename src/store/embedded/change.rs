@@ -4,7 +4,7 @@ use crate::claims::NumericDate;
 use crate::revocation::Revocation;
 use crate::session::Subject;
 
-/// A revocation, or a lifted block, with names of its own. It can go to another thread.
+/// An owned [`Revocation`] that can be sent to another thread, or a lifted block.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Change {
     Token {

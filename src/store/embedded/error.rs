@@ -50,22 +50,26 @@ impl fmt::Display for EmbeddedStoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::InUse => {
-                "the store's file is in use: close it in the other process, or open it once"
+                "the store's file is already open: close it first, or use a clone of that store"
             }
             Self::ForeignFile => "the file is not a store: choose another path",
             Self::NewerFormat => {
                 "a newer version wrote the store's file: update this crate, or move the file away"
             }
             Self::OlderFormat => {
-                "an older version wrote the store's file: move it away, then all users must log in again"
+                "an older version wrote the store's file: move it away, \
+                 and all users must log in again"
             }
-            Self::Corrupt => "the store's file is corrupt: restore it from a backup, or move it away",
+            Self::Corrupt => {
+                "the store's file is corrupt: restore it from a backup, or move it away"
+            }
             Self::DiskFull(_) => "the disk of the store's file is full: free some space",
             Self::Io(_) => "the store's file cannot be read or written",
             Self::SetFull => "the revocation set is full: raise the store's capacity",
             Self::TooLong => "a name or an ID is longer than 4,096 bytes",
             Self::FileGone => {
-                "the store's file was deleted, moved or replaced: put it back, or restart the service"
+                "the store's file was deleted, moved or replaced: put it back, \
+                 or restart the service"
             }
             Self::Closed => "the store was closed",
             Self::Database(_) => "the database of the store failed",

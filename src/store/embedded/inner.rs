@@ -50,7 +50,7 @@ impl Inner {
         });
     }
 
-    /// Runs code on the database, which stays open until then.
+    /// Runs code on the database. Nothing closes or replaces it meanwhile.
     pub(super) fn with_database<T>(
         &self,
         run: impl FnOnce(&OpenDatabase) -> Result<T, Error>,

@@ -75,9 +75,10 @@ impl EmbeddedStoreOptions {
     }
 
     /// Sets the longest lifetime of a token of any issuer.
-    /// [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by default, which is also the least.
+    /// [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by default. A shorter one has no effect.
     ///
-    /// After a block is lifted, the tokens issued before stay revoked for this long.
+    /// After a block is lifted, the tokens issued before stay revoked for this long. A token that
+    /// lives longer can become valid again.
     pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
         self.index.longest_lifetime = lifetime;
         self

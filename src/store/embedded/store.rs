@@ -58,7 +58,8 @@ impl EmbeddedStore {
     ///
     /// - Revoking a session ends it.
     /// - A generation ends the sessions of lower generations.
-    /// - A block rejects logins and refreshes until [`unblock`](crate::session::SessionStore::unblock).
+    /// - A block rejects logins and refreshes until
+    ///   [`unblock`](crate::session::SessionStore::unblock).
     ///
     /// To block a subject that logs in here, prefer
     /// [`block`](crate::session::SessionStore::block). It also rejects a login that begins before

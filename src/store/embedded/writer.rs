@@ -146,8 +146,8 @@ impl Writer {
         has_more
     }
 
-    /// Runs calls and commits. If the commit fails, finds out whether it is on disk. Returns whether
-    /// there is more to prune.
+    /// Runs calls and commits. If the commit fails, finds out whether it is on disk. Returns
+    /// whether there is more to prune.
     fn commit(
         &mut self,
         calls: impl Iterator<Item = WriteCall>,
@@ -178,7 +178,7 @@ impl Writer {
             }
             Err(error) => {
                 self.must_reopen = true;
-                // The failed commit may be on disk: the file tells.
+                // The failed commit may be on disk. Only the reopened database tells.
                 match self.reopen() {
                     Ok(true) => {
                         self.backend.check_path()?;

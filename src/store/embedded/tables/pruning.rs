@@ -13,8 +13,8 @@ use crate::store::embedded::error::EmbeddedStoreError as Error;
 use crate::store::embedded::row::encoding::Reader;
 
 impl Tables<'_> {
-    /// Drops what expired more than `leeway` ago. Reads at most `max_rows` rows, and returns whether
-    /// there may be more.
+    /// Drops what expired more than `leeway` ago. Reads at most `max_rows` rows, and returns
+    /// whether there may be more.
     pub(in crate::store::embedded) fn prune(
         &mut self,
         now: NumericDate,

@@ -83,7 +83,10 @@ impl Tables<'_> {
             Some(_) => Ok(None),
             None => {
                 let ended = QualifiedName::new(issuer, &sid.to_string());
-                let is_same = |change: &Change| matches!(change, Change::Session { name, .. } if *name == ended);
+                let is_same = |change: &Change| match change {
+                    Change::Session { name, .. } => *name == ended,
+                    _ => false,
+                };
                 // A second logout must not extend the revocation of the first.
                 if !index.is_session_revoked(&ended) && !self.changes.iter().any(is_same) {
                     self.insert_revocation(Change::Session {

@@ -137,7 +137,8 @@ impl<'t> Tables<'t> {
 
     /// When the last token issued until `issued_at` expires.
     ///
-    /// The sessions do not tell: the store may have dropped one while the clock was ahead.
+    /// The expiry of the sessions is not enough: the store may have dropped one while the clock was
+    /// ahead.
     pub(super) fn latest_expiry(&self, issued_at: NumericDate) -> NumericDate {
         issued_at.later_by(self.longest_lifetime)
     }

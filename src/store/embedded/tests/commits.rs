@@ -79,8 +79,8 @@ async fn a_rejection_needs_no_sync() {
     assert_eq!(disk.syncs(), before);
 }
 
-/// L06: once a call that ends a session has returned, no earlier token works. Neither does the token
-/// of a concurrent rotation.
+/// L06: once a call that ends a session has returned, no earlier token works. Neither does the
+/// token of a concurrent rotation.
 async fn race_rotation_with<A>(end: impl Fn(EmbeddedStore, SessionId) -> A)
 where
     A: Future<Output = Result<(), EmbeddedStoreError>> + Send + 'static,
