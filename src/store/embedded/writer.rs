@@ -30,7 +30,7 @@ pub(super) struct Writer {
     cache: usize,
     unconfirmed: Option<UnconfirmedCommit>,
     must_reopen: bool,
-    /// The time at the commit before.
+    /// The time of the previous commit.
     previous_now: NumericDate,
 }
 

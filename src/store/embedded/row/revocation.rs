@@ -39,7 +39,7 @@ pub(in crate::store::embedded) fn encode_revocation(
     Ok(Some((key, value)))
 }
 
-/// Decodes a row, whose checksum it verifies first.
+/// Verifies the checksum of a row, and decodes the row.
 pub(in crate::store::embedded) fn decode_revocation(
     key: &[u8],
     value: &[u8],

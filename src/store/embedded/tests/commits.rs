@@ -1,7 +1,7 @@
 //! Which calls share a commit, and in which order concurrent calls take effect.
 
 use redb::backends::InMemoryBackend;
-use redb::{Database, TableDefinition};
+use redb::{Database, ReadableTableMetadata, TableDefinition};
 
 use super::disk::Disk;
 use super::fixture::{
@@ -53,7 +53,7 @@ async fn logouts_of_a_lost_session_in_one_commit_revoke_it_once() {
     let database = Database::open(directory.file()).unwrap();
     let table: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("revocations");
     let revocations = database.begin_read().unwrap().open_table(table).unwrap();
-    assert_eq!(redb::ReadableTableMetadata::len(&revocations).unwrap(), 1);
+    assert_eq!(revocations.len().unwrap(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

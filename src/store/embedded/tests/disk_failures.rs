@@ -1,8 +1,4 @@
 //! A power failure, a full disk, and disks that fail.
-#![expect(
-    clippy::cast_possible_truncation,
-    reason = "the files of these tests are small"
-)]
 
 use std::time::Duration;
 
