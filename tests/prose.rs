@@ -62,6 +62,7 @@ const ROOTS: &[&str] = &[
     "src/revocation",
     "src/routes",
     "src/session",
+    "src/store/embedded",
     "src/store/memory.rs",
     "src/store/redis/deployment.rs",
     "src/store/redis/error.rs",
@@ -72,6 +73,9 @@ const ROOTS: &[&str] = &[
     "src/testing",
     "src/token",
     "src/verify",
+    "tests/embedded_attacks.rs",
+    "tests/embedded_crash.rs",
+    "tests/embedded_faults.rs",
 ];
 const DOCUMENTS: &[&str] = &[
     "README.md",
