@@ -82,7 +82,7 @@ impl Inner {
             Some(sentinel) => Ok(sentinel),
             None => self.connect(config).await,
         };
-        // The client has heard of the master from another Sentinel, if this one is away.
+        // The client learned the master from another Sentinel, if this one is away.
         let Ok(mut sentinel) = sentinel else {
             return Ok(listed.clone());
         };
