@@ -408,7 +408,7 @@ async fn what_was_found_in_the_state_is_expected_to_be_read() {
 async fn what_is_acknowledged_while_the_follower_connects_is_restored() {
     let server = Server::start(&[]);
     let way = Proxy::to(server.port).await;
-    let x = options().max_staleness(STALENESS).patience(LONG);
+    let x = options().max_staleness(STALENESS).call_timeout(LONG);
     let x = connect(x, way.client()).await;
     way.set(Flow::HoldsNew);
     // What X reads does not go on, so its follower connects.
