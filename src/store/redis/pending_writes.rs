@@ -91,7 +91,9 @@ impl PendingWrites {
         })
     }
 
-    /// Forgets what was acknowledged so far: the caller must write back all that the node holds now.
+    /// Forgets what was acknowledged so far.
+    ///
+    /// The caller must write back everything that the node knows now.
     ///
     /// Call it when the node knows from where it will read the stream, and before it reads the
     /// state.

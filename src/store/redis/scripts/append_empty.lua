@@ -1,2 +1,2 @@
--- An entry that says nothing, and which process has it.
+-- Appends an empty entry. Answers the process that has it, and its tag.
 return { process(), append() }
