@@ -4,19 +4,20 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{SessionStore, Subject};
-use tower_jwt_auth::store::RedisStoreError;
 use tower_jwt_auth::store::redis::client::cluster::ClusterClient;
 use tower_jwt_auth::store::redis::client::sentinel::{
     SentinelClient, SentinelNodeConnectionInfo, SentinelServerType,
 };
-use tower_jwt_auth::store::redis::client::{Client, RedisConnectionInfo, cmd};
+use tower_jwt_auth::store::redis::client::{Client, FromRedisValue, RedisConnectionInfo, cmd};
+use tower_jwt_auth::store::{RedisStore, RedisStoreError};
 
 use crate::access::{allow, documented, documented_for, nothing_was_denied};
 use crate::edge::Edges;
 use crate::load::{Load, Thing, in_seconds};
 use crate::server::{Server, free_port};
-use crate::{LONG, all_fresh, eventually, node};
+use crate::{LONG, STALENESS, all_fresh, eventually, node};
 
 pub(crate) struct Sentinel {
     pub(crate) port: u16,
@@ -53,28 +54,23 @@ impl Drop for Sentinel {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_master_is_killed_that_sentinels_watch() {
-    let mut servers = vec![Server::start(&[])];
-    for _ in 0..2 {
-        let replica = servers[0].replica(0);
-        servers.push(replica);
-    }
-    let sentinels: Vec<_> = (0..3).map(|_| Sentinel::of(&servers[0])).collect();
-    let urls: Vec<_> = sentinels
-        .iter()
-        .map(|sentinel| format!("redis://127.0.0.1:{}/", sentinel.port))
-        .collect();
-    let first = Client::open(urls[0].as_str()).unwrap();
-    eventually("the sentinels know of all", || {
-        let asked = first.get_connection().and_then(|mut connection| {
-            let mut master = cmd("SENTINEL");
-            master
-                .arg("MASTER")
-                .arg("main")
-                .query::<Vec<String>>(&mut connection)
-        });
-        asked.is_ok_and(|master| {
+/// A master, two replicas and three Sentinels that know one another.
+struct Watched {
+    servers: Vec<Server>,
+    sentinels: Vec<Sentinel>,
+}
+
+impl Watched {
+    async fn start() -> Self {
+        let mut servers = vec![Server::start(&[])];
+        for _ in 0..2 {
+            let replica = servers[0].replica(0);
+            servers.push(replica);
+        }
+        let sentinels = (0..3).map(|_| Sentinel::of(&servers[0])).collect();
+        let watched = Self { servers, sentinels };
+        eventually("the sentinels know of all", || {
+            let master: Vec<String> = watched.ask_sentinel(0, &["MASTER", "main"]);
             let value = |name: &str| {
                 let index = master.iter().position(|found| found == name);
                 index.and_then(|index| master.get(index + 1).cloned())
@@ -82,21 +78,82 @@ async fn the_master_is_killed_that_sentinels_watch() {
             value("num-slaves").as_deref() == Some("2")
                 && value("num-other-sentinels").as_deref() == Some("2")
         })
+        .await;
+        watched
+    }
+
+    fn url(&self, sentinel: usize) -> String {
+        format!("redis://127.0.0.1:{}/", self.sentinels[sentinel].port)
+    }
+
+    fn ask_sentinel<T: FromRedisValue + Default>(&self, number: usize, words: &[&str]) -> T {
+        let client = Client::open(self.url(number)).unwrap();
+        let asked = client
+            .get_connection()
+            .and_then(|mut connection| cmd("SENTINEL").arg(words).query(&mut connection));
+        asked.unwrap_or_default()
+    }
+
+    fn client(&self) -> SentinelClient {
+        let urls = (0..3).map(|number| self.url(number)).collect::<Vec<_>>();
+        SentinelClient::build(urls, "main", None, SentinelServerType::Master).unwrap()
+    }
+}
+
+/// Sentinels leave a replaced master running as a master for up to ten seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_leave_a_master_that_sentinels_have_replaced() {
+    let watched = Watched::start().await;
+    let nodes = [node(watched.client()).await, node(watched.client()).await];
+    let address = ["GET-MASTER-ADDR-BY-NAME", "main"];
+    let old: (String, u16) = watched.ask_sentinel(0, &address);
+    let _: String = watched.ask_sentinel(0, &["FAILOVER", "main"]);
+    eventually("all sentinels name another master", || {
+        (0..3).all(|number| {
+            let named: (String, u16) = watched.ask_sentinel(number, &address);
+            named.1 != 0 && named != old
+        })
     })
     .await;
-    let client = || {
-        let of = SentinelServerType::Master;
-        SentinelClient::build(urls.clone(), "main", None, of).unwrap()
+    tokio::time::sleep(STALENESS).await;
+    let new = node(watched.client()).await;
+    let is_known = |node: &RedisStore, jti: &'static str| {
+        let token = TokenIdentity::new(in_seconds(600)).jti(jti);
+        node.peek(&token) == Some(true)
     };
+    for (jti, from, to) in [("a", &nodes[0], &new), ("b", &new, &nodes[1])] {
+        let revocation = Revocation::Token {
+            issuer: None,
+            jti,
+            expires_at: in_seconds(600),
+        };
+        from.revoke(&revocation).await.unwrap();
+        let began = Instant::now();
+        while !is_known(to, jti) {
+            assert!(began.elapsed() < STALENESS, "{jti} is not known");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    assert!(
+        watched.servers[0]
+            .info("replication")
+            .contains("role:master"),
+        "the old master was demoted before the nodes had to leave it"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_master_is_killed_that_sentinels_watch() {
+    let mut watched = Watched::start().await;
     let nodes = [
-        node(client()).await,
-        node(client()).await,
-        node(client()).await,
+        node(watched.client()).await,
+        node(watched.client()).await,
+        node(watched.client()).await,
     ];
     let edges = Edges::over(&nodes[0]).await;
     let load = Load::on(&nodes, Duration::from_millis(5));
     load.go_on(200).await;
-    servers[0].kill();
+    watched.servers[0].kill();
     edges.knows_nothing().await;
     let began = Instant::now();
     load.go_on(200).await;
@@ -104,9 +161,9 @@ async fn the_master_is_killed_that_sentinels_watch() {
     all_fresh(&nodes).await;
     println!("after {:?} the nodes know again", began.elapsed());
     // The old master restarts and becomes a replica. No node connects to it.
-    servers[0].run();
+    watched.servers[0].run();
     load.go_on(200).await;
-    let new = node(client()).await;
+    let new = node(watched.client()).await;
     load.settle(&[&new]).await;
 }
 

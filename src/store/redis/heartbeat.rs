@@ -1,6 +1,7 @@
 //! Sends the heartbeats of this node.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::timeout;
 
@@ -12,7 +13,7 @@ use super::timestamp::Timestamp;
 
 /// Sends a heartbeat five times per `max_staleness`, and whenever one is requested.
 pub(super) async fn send_heartbeats(node: Arc<Node>) {
-    let interval = node.max_staleness.div_f64(5.0);
+    let interval = heartbeat_interval(&node);
     loop {
         if let Err(error) = send_heartbeat(&node).await {
             node.record_error(error);
@@ -20,6 +21,17 @@ pub(super) async fn send_heartbeats(node: Arc<Node>) {
         node.local.prune_subjects();
         let _ = timeout(interval, node.heartbeat_request.notified()).await;
     }
+}
+
+/// Follows the Sentinels as often as heartbeats are sent: the node leaves a replaced master within
+/// that time.
+pub(super) async fn follow_sentinels(node: Arc<Node>) {
+    let interval = heartbeat_interval(&node);
+    node.redis.follow_sentinels(interval).await;
+}
+
+fn heartbeat_interval(node: &Node) -> Duration {
+    node.max_staleness.div_f64(5.0)
 }
 
 async fn send_heartbeat(node: &Node) -> Result<(), RedisStoreError> {

@@ -1,142 +1,51 @@
-//! Connections that are made anew once they break.
+//! A connection that is opened again after it breaks.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ::redis::aio::{ConnectionLike, MultiplexedConnection};
-use ::redis::cluster::ClusterClient;
-use ::redis::cluster_async::ClusterConnection;
 use ::redis::cluster_routing::RoutingInfo;
-use ::redis::sentinel::SentinelClient;
-use ::redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisFuture, RedisResult, ServerErrorKind, Value,
-};
+use ::redis::{Cmd, ConnectionAddr, ErrorKind, ServerErrorKind, Value};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
+use super::deployment::{CALLS_PER_CONNECT, Connection, Opened, RedisDeployment};
 use super::error::RedisStoreError;
 
-/// Where Redis is: a server, the master that Sentinels name, or a Cluster. Made of the `redis` crate's own clients, which know of
-/// addresses, users, passwords and TLS.
-pub struct RedisDeployment(Arc<Kind>);
-
-enum Kind {
-    Server(Client),
-    Sentinel(tokio::sync::Mutex<SentinelClient>),
-    Cluster(ClusterClient),
-}
-
-impl From<Client> for RedisDeployment {
-    fn from(client: Client) -> Self {
-        Self(Arc::new(Kind::Server(client)))
-    }
-}
-
-/// The client must be one for the master.
-impl From<SentinelClient> for RedisDeployment {
-    fn from(client: SentinelClient) -> Self {
-        Self(Arc::new(Kind::Sentinel(tokio::sync::Mutex::new(client))))
-    }
-}
-
-impl From<ClusterClient> for RedisDeployment {
-    fn from(client: ClusterClient) -> Self {
-        Self(Arc::new(Kind::Cluster(client)))
-    }
-}
-
-impl fmt::Debug for RedisDeployment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match *self.0 {
-            Kind::Server(_) => "Server",
-            Kind::Sentinel(_) => "Sentinel",
-            Kind::Cluster(_) => "Cluster",
-        })
-    }
-}
-
-impl RedisDeployment {
-    pub(super) fn is_cluster(&self) -> bool {
-        matches!(*self.0, Kind::Cluster(_))
-    }
-}
-
-impl Kind {
-    /// A new connection, which gives up on an answer after `patience`.
-    async fn connect(&self, patience: Duration) -> RedisResult<Connection> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(patience))
-            .set_response_timeout(Some(patience));
-        Ok(match self {
-            Self::Server(client) => {
-                let made = client.get_multiplexed_async_connection_with_config(&config);
-                Connection::Server(made.await?)
-            }
-            Self::Sentinel(client) => {
-                let mut client = client.lock().await;
-                Connection::Server(client.get_async_connection_with_config(&config).await?)
-            }
-            Self::Cluster(client) => {
-                let config = redis::cluster::ClusterConfig::new()
-                    .set_connection_timeout(patience)
-                    .set_response_timeout(patience);
-                let made = client.get_async_connection_with_config(config);
-                Connection::Cluster(made.await?)
-            }
-        })
-    }
-}
-
-#[derive(Clone)]
-enum Connection {
-    Server(MultiplexedConnection),
-    Cluster(ClusterConnection),
-}
-
-impl Connection {
-    fn ask<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Self::Server(connection) => connection.req_packed_command(command),
-            Self::Cluster(connection) => connection.req_packed_command(command),
-        }
-    }
-}
-
-/// One connection, shared by all who ask something of the server.
+/// One connection that all callers share.
 pub(super) struct Link {
     current: Arc<Mutex<Current>>,
-    patience: Duration,
+    call_timeout: Duration,
 }
 
 #[derive(Default)]
 struct Current {
     connection: Option<Connection>,
-    /// Counts the connections, so that who has seen one break does not throw away the next.
+    /// The server that the Sentinels had named.
+    master: Option<ConnectionAddr>,
+    /// Counts the connections, so that a caller whose connection broke does not drop its successor.
     number: u64,
-    attempt: Option<Attempt>,
+    opening: Option<Opening>,
 }
 
 type Outcome = Option<Result<(), RedisStoreError>>;
 
-/// A connection that is being made. It goes on when those who wait for it give up: where one of several machines is silent, the next is
-/// tried only once that one has had its time.
-struct Attempt {
+/// A connection that is being opened. Its task continues when the callers that wait for it give up.
+struct Opening {
     began: Instant,
     task: AbortHandle,
     outcome: watch::Receiver<Outcome>,
 }
 
-impl Attempt {
-    /// Whether its runtime is gone, or stands still: else it would have ended by its own timeout.
-    fn is_dead(&self, patience: Duration) -> bool {
-        let most = patience.saturating_mul(ATTEMPT.saturating_add(1));
+impl Opening {
+    /// Whether its runtime is gone or hangs: otherwise it would have timed out.
+    fn is_dead(&self, call_timeout: Duration) -> bool {
+        let most = call_timeout.saturating_mul(CALLS_PER_CONNECT.saturating_add(1));
         self.outcome.has_changed().is_err() || self.began.elapsed() > most
     }
 }
 
-impl Drop for Attempt {
+impl Drop for Opening {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -144,7 +53,7 @@ impl Drop for Attempt {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        lock(&self.current).attempt = None;
+        lock(&self.current).opening = None;
     }
 }
 
@@ -152,41 +61,36 @@ fn lock(current: &Mutex<Current>) -> MutexGuard<'_, Current> {
     current.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many times the patience of a call an attempt may take.
-const ATTEMPT: u32 = 5;
-
-async fn attempt(
-    deployment: Arc<Kind>,
+async fn open(
+    deployment: RedisDeployment,
     current: Arc<Mutex<Current>>,
-    patience: Duration,
+    call_timeout: Duration,
     outcome: watch::Sender<Outcome>,
 ) {
-    let made = timeout(
-        patience.saturating_mul(ATTEMPT),
-        deployment.connect(patience),
-    );
-    let made = match made.await {
-        Ok(made) => made.map_err(RedisStoreError::from),
-        Err(_) => Err(RedisStoreError::Timeout),
-    };
+    let opened = deployment.connect(call_timeout).await;
     let mut current = lock(&current);
-    let made = made.map(|connection| {
+    let opened = opened.map(|Opened { connection, master }| {
         current.number = current.number.wrapping_add(1);
         current.connection = Some(connection);
+        current.master = master;
     });
-    outcome.send_replace(Some(made));
-    current.attempt = None;
+    outcome.send_replace(Some(opened));
+    current.opening = None;
 }
 
 impl Link {
-    pub(super) fn new(patience: Duration) -> Self {
+    pub(super) fn new(call_timeout: Duration) -> Self {
         Self {
             current: Arc::default(),
-            patience,
+            call_timeout,
         }
     }
 
-    /// Asks the server. An answer that is an error is an error here.
+    pub(super) fn call_timeout(&self) -> Duration {
+        self.call_timeout
+    }
+
+    /// Sends a command. An error reply is an error here.
     pub(super) async fn ask(
         &self,
         deployment: &RedisDeployment,
@@ -197,17 +101,17 @@ impl Link {
             .map(|(value, _)| value)
     }
 
-    /// The same, and on which connection.
+    /// As [`ask`](Self::ask), with the number of the connection.
     pub(super) async fn ask_and_tell(
         &self,
         deployment: &RedisDeployment,
         command: &Cmd,
     ) -> Result<(Value, u64), RedisStoreError> {
         let mut asked_on = None;
-        let asked = timeout(self.patience, async {
+        let asked = timeout(self.call_timeout, async {
             let (number, mut connection) = self.connection(deployment).await?;
             asked_on = Some(number);
-            let answer = connection.ask(command).await;
+            let answer = connection.call(command).await;
             let answer = answer.and_then(Value::extract_error);
             Ok((number, answer))
         });
@@ -220,7 +124,7 @@ impl Link {
                 Err(error.into())
             }
             Ok(Err(error)) => Err(error),
-            // It may be half open: nothing comes through, and nothing says so.
+            // The connection may be half open.
             Err(_) => {
                 if let Some(number) = asked_on {
                     self.forget(number);
@@ -230,14 +134,14 @@ impl Link {
         }
     }
 
-    /// The same, of one node of a Cluster.
+    /// Sends a command to one node of a Cluster.
     pub(super) async fn ask_at(
         &self,
         deployment: &RedisDeployment,
         command: &Cmd,
         route: RoutingInfo,
     ) -> Result<Value, RedisStoreError> {
-        let asked = timeout(self.patience, async {
+        let asked = timeout(self.call_timeout, async {
             let (_, connection) = self.connection(deployment).await?;
             let Connection::Cluster(mut connection) = connection else {
                 return Err(RedisStoreError::Reply);
@@ -247,7 +151,7 @@ impl Link {
         asked.await.map_err(|_| RedisStoreError::Timeout)?
     }
 
-    /// Waits for a connection, for as long as an attempt takes.
+    /// Waits for a connection, for as long as opening one takes.
     pub(super) async fn connect(
         &self,
         deployment: &RedisDeployment,
@@ -262,23 +166,25 @@ impl Link {
         loop {
             let mut outcome = {
                 let mut current = lock(&self.current);
+                if current.connection.is_some() && deployment.is_replaced(current.master.as_ref()) {
+                    current.connection = None;
+                }
                 if let Some(connection) = &current.connection {
                     return Ok((current.number, connection.clone()));
                 }
-                let is_dead = |attempt: &mut Attempt| attempt.is_dead(self.patience);
-                drop(current.attempt.take_if(is_dead));
-                let attempt = current.attempt.get_or_insert_with(|| {
+                let is_dead = |opening: &mut Opening| opening.is_dead(self.call_timeout);
+                drop(current.opening.take_if(is_dead));
+                let opening = current.opening.get_or_insert_with(|| {
                     let (sender, outcome) = watch::channel(None);
-                    let (deployment, current) =
-                        (Arc::clone(&deployment.0), Arc::clone(&self.current));
-                    let task = attempt(deployment, current, self.patience, sender);
-                    Attempt {
+                    let current = Arc::clone(&self.current);
+                    let task = open(deployment.clone(), current, self.call_timeout, sender);
+                    Opening {
                         began: Instant::now(),
                         task: tokio::spawn(task).abort_handle(),
                         outcome,
                     }
                 });
-                attempt.outcome.clone()
+                opening.outcome.clone()
             };
             match outcome.wait_for(Option::is_some).await.as_deref() {
                 Ok(Some(Ok(()))) => {}
@@ -295,18 +201,18 @@ impl Link {
         }
     }
 
-    /// An attempt of a runtime that is gone ends by itself.
+    /// Drops the connection. An opening of a runtime that is gone ends by itself.
     pub(super) fn forget_any(&self) {
         lock(&self.current).connection = None;
     }
 }
 
-/// Whether the connection is of no more use: it broke, or leads to a server that is not, or no longer, the master.
+/// Whether the connection must be dropped: it is broken, or its server is not the master.
 fn is_over(error: &redis::RedisError) -> bool {
     error.is_unrecoverable_error()
         || error.is_io_error()
         || error.is_timeout()
-        // A master without replicas may be one that was replaced, and does not know it yet.
+        // A master without replicas may have been replaced without knowing it.
         || error.code() == Some("NOREPLICAS")
         || matches!(
             error.kind(),

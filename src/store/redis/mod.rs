@@ -74,6 +74,10 @@
 //! In the last case nodes on the old master's side do not hear what the new master accepts. With
 //! `min-replicas-to-write` they become stale after `min-replicas-max-lag` and `max_staleness`.
 //!
+//! Under Sentinel, a replaced master runs on as a master for up to ten seconds. Each node asks the
+//! Sentinels five times per `max_staleness` and leaves a master that they have replaced. If no
+//! Sentinel answers, the node stays with its master.
+//!
 //! What follows from a loss:
 //!
 //! - A refresh token of a lost rotation is ahead of the store. The store accepts it and sends the
@@ -167,6 +171,7 @@
 //! `current_thread` runtime outside `block_on`, is not noticed.
 
 mod backoff;
+mod deployment;
 mod error;
 mod fingerprint_cipher;
 mod freshness;
@@ -198,8 +203,8 @@ mod write_back;
 /// The crate `redis`: its clients hold the address of the server.
 pub use ::redis as client;
 
+pub use deployment::RedisDeployment;
 pub use error::RedisStoreError;
-pub use link::RedisDeployment;
 pub use options::RedisStoreOptions;
 pub use store::{RedisStore, RedisStoreState};
 

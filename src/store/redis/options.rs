@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use super::deployment::RedisDeployment;
 use super::error::RedisStoreError;
 use super::fingerprint_cipher::FingerprintCipher;
 use super::key_names::KeyNames;
-use super::link::RedisDeployment;
 use super::local_state::LocalState;
 use super::node::Node;
 use super::random_id::random_id;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use ::redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use ::redis::{Cmd, ErrorKind, ServerErrorKind, Value};
 
+use super::deployment::RedisDeployment;
 use super::error::RedisStoreError;
 use super::fingerprint_cipher::EncryptedFingerprint;
 use super::key_names::KeyNames;
-use super::link::{Link, RedisDeployment};
+use super::link::Link;
 use super::random_id::random_id;
 use super::reply::{bytes, items};
 use super::script::{Argument, Script, Scripts};
@@ -99,6 +100,13 @@ impl ScriptClient {
     pub(super) fn forget_connections(&self) {
         self.link.forget_any();
         self.replicated_link.forget_any();
+    }
+
+    /// Follows the Sentinels for ever, each `interval`: the node leaves a master that they replaced.
+    pub(super) async fn follow_sentinels(&self, interval: Duration) {
+        let call_timeout = self.link.call_timeout();
+        let deployment = &self.deployment;
+        deployment.follow_sentinels(interval, call_timeout).await;
     }
 
     /// A call with the time of this node that requests no heartbeats.

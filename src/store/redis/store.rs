@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::RedisStoreError;
-use super::heartbeat::send_heartbeats;
+use super::heartbeat::{follow_sentinels, send_heartbeats};
 use super::node::Node;
 use super::pending_writes::PendingWrite;
 use super::script::{Argument, Script};
@@ -36,14 +36,17 @@ struct Inner {
     tasks: Mutex<Tasks>,
 }
 
-/// The tasks that follow the stream and send heartbeats. Dropping this aborts them.
-struct Tasks([AbortHandle; 2]);
+/// The tasks that follow the stream, send heartbeats and follow the Sentinels.
+///
+/// Dropping this aborts them.
+struct Tasks([AbortHandle; 3]);
 
 impl Tasks {
     fn begin(node: &Arc<Node>, runtime: &Handle) -> Self {
         let reader = runtime.spawn(follow_stream(Arc::clone(node)));
         let heartbeats = runtime.spawn(send_heartbeats(Arc::clone(node)));
-        Self([reader.abort_handle(), heartbeats.abort_handle()])
+        let sentinels = runtime.spawn(follow_sentinels(Arc::clone(node)));
+        Self([reader, heartbeats, sentinels].map(|task| task.abort_handle()))
     }
 }
 

@@ -296,7 +296,24 @@ impl Group {
         while self.is_master(master) && began.elapsed() < Duration::from_secs(8) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        self.master().await
+        let next = self.master().await;
+        if self.kind == Kind::Sentinel && next != master {
+            self.is_left(master).await;
+        }
+        next
+    }
+
+    /// Waits until no node uses a master that the Sentinels have replaced: it stays a master for ten
+    /// seconds. A node that is frozen cannot leave it.
+    async fn is_left(&self, master: usize) {
+        let began = Instant::now();
+        let is_used = || {
+            let clients: Option<String> = self.ask(master, cmd("CLIENT").arg("LIST"));
+            clients.is_some_and(|clients| clients.contains(" user=n"))
+        };
+        while is_used() && began.elapsed() < Duration::from_secs(3) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// All servers run, and the replicas have all.
