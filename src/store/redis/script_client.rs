@@ -102,7 +102,7 @@ impl ScriptClient {
         self.replicated_link.forget_any();
     }
 
-    /// Follows the Sentinels for ever, each `interval`: the node leaves a master that they replaced.
+    /// Follows the Sentinels for ever. Each `interval` the node leaves a master that they replaced.
     pub(super) async fn follow_sentinels(&self, interval: Duration) {
         let call_timeout = self.link.call_timeout();
         let deployment = &self.deployment;
