@@ -94,7 +94,7 @@ impl LocalState {
     }
 
     /// Applies the record of a subject that a script has answered.
-    pub(super) fn apply_subject_reply(
+    pub(super) fn apply_subject_record(
         &self,
         field: &EncryptedFingerprint,
         record: &Value,

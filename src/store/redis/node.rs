@@ -134,7 +134,7 @@ impl Node {
         let Some([tag, record, ..]) = items(reply) else {
             return Err(RedisStoreError::Reply);
         };
-        let record = self.local.apply_subject_reply(field, record)?;
+        let record = self.local.apply_subject_record(field, record)?;
         write.acknowledge(bytes(tag).ok_or(RedisStoreError::Reply)?);
         self.redis.wait_for_replicas(reply).await?;
         Ok(record)

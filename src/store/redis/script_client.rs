@@ -193,16 +193,16 @@ impl ScriptClient {
         ];
         arguments.extend(call.arguments);
         let command = call.script.by_hash(&keys, &arguments);
-        let answer = match link.ask_and_tell(&self.deployment, &command).await {
+        let reply = match link.ask_and_tell(&self.deployment, &command).await {
             Err(RedisStoreError::Server(error))
                 if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) =>
             {
                 let command = call.script.by_code(&keys, &arguments);
                 link.ask_and_tell(&self.deployment, &command).await
             }
-            answer => answer,
+            reply => reply,
         };
-        let (value, connection) = answer?;
+        let (value, connection) = reply?;
         Ok(ScriptReply {
             value,
             connection,
@@ -239,8 +239,8 @@ impl ScriptClient {
         reply: &ScriptReply,
         wait: &Cmd,
     ) -> Result<bool, RedisStoreError> {
-        let answer = self.replicated_link.ask_and_tell(&self.deployment, wait);
-        let (value, connection) = answer.await?;
+        let link = &self.replicated_link;
+        let (value, connection) = link.ask_and_tell(&self.deployment, wait).await?;
         // The server waits for what was written on the same connection.
         if connection != reply.connection {
             return Ok(false);
@@ -281,8 +281,8 @@ impl ScriptClient {
         let nonce = random_id()?;
         let arguments = [offset];
         let call = self.prepare(&self.scripts.replication_status, &nonce, &arguments);
-        let answer = self.call_on(&self.replicated_link, &call).await?;
-        match items(&answer) {
+        let reply = self.call_on(&self.replicated_link, &call).await?;
+        match items(&reply) {
             Some([process, offset, Value::Int(replicas)]) => Ok(ReplicationStatus {
                 process: bytes(process).ok_or(RedisStoreError::Reply)?.to_vec(),
                 offset: Argument::from(bytes(offset).ok_or(RedisStoreError::Reply)?),

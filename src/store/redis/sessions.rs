@@ -18,11 +18,11 @@ impl SessionStore for RedisStore {
     async fn subject(&self, subject: &Subject<'_>) -> Result<SubjectState, RedisStoreError> {
         let node = self.running_node();
         let field = node.local.encrypt_subject(subject);
-        let answer = node
+        let reply = node
             .redis
             .call(&node.redis.scripts.subject_state, &[&field])
             .await?;
-        match items(&answer) {
+        match items(&reply) {
             Some([generation, blocked]) => {
                 let generation = bytes(generation).and_then(text);
                 let generation = generation.and_then(|text| text.parse().ok());
@@ -52,13 +52,13 @@ impl SessionStore for RedisStore {
         for (name, value) in &fields {
             arguments.extend([name.as_bytes(), value]);
         }
-        let answer = node
+        let reply = node
             .redis
             .call(&node.redis.scripts.create_session, &arguments)
             .await?;
-        match bytes(&answer) {
+        match bytes(&reply) {
             Some(b"kept") => {
-                node.redis.wait_for_replicas(&answer).await?;
+                node.redis.wait_for_replicas(&reply).await?;
                 Ok(CreationOutcome::Created)
             }
             Some(b"blocked") => Ok(CreationOutcome::Blocked),
@@ -104,8 +104,8 @@ impl SessionStore for RedisStore {
             now: u64::try_from(now).unwrap_or(u64::MAX),
             ..node.redis.prepare(script, &write.nonce, &arguments)
         };
-        let answer = node.redis.call_and_retry(&call).await?;
-        let Some([outcome, rest @ ..]) = items(&answer) else {
+        let reply = node.redis.call_and_retry(&call).await?;
+        let Some([outcome, rest @ ..]) = items(&reply) else {
             return Err(RedisStoreError::Reply);
         };
         let session = || {
@@ -123,7 +123,7 @@ impl SessionStore for RedisStore {
                 let (issuer, until) = (session.issuer.as_deref(), session.access_expires_at);
                 let member = node.local.encrypt_session(issuer, &name, until)?;
                 match node
-                    .apply_revocation_reply(&mut write, &member, &answer)
+                    .apply_revocation_reply(&mut write, &member, &reply)
                     .await
                 {
                     // The caller must know of the reuse, even if too few replicas have it.
@@ -153,10 +153,10 @@ impl SessionStore for RedisStore {
         let mut write = node.begin_write(false)?;
         let script = &node.redis.scripts.end_session;
         let arguments: [&[u8]; 3] = [name.as_bytes(), &member, &until];
-        let answer = node.call_for(&write, script, &arguments).await?;
-        match items(&answer) {
+        let reply = node.call_for(&write, script, &arguments).await?;
+        match items(&reply) {
             Some([fields, _, _]) => {
-                node.apply_revocation_reply(&mut write, &member, &answer)
+                node.apply_revocation_reply(&mut write, &member, &reply)
                     .await?;
                 match items(fields) {
                     Some([]) => Ok(None),
@@ -200,9 +200,9 @@ impl SessionStore for RedisStore {
         let node = self.running_node();
         let field = node.local.encrypt_subject(subject);
         let script = &node.redis.scripts.list_sessions;
-        let answer = node.redis.call(script, &[&field]).await?;
+        let reply = node.redis.call(script, &[&field]).await?;
         let mut sessions = Vec::new();
-        for found in items(&answer).ok_or(RedisStoreError::Reply)? {
+        for found in items(&reply).ok_or(RedisStoreError::Reply)? {
             let pair = items(found).ok_or(RedisStoreError::Reply)?;
             let [sid, fields] = pair else {
                 return Err(RedisStoreError::Reply);

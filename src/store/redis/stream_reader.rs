@@ -122,16 +122,16 @@ async fn read_entries(
     command.arg("BLOCK").arg(block);
     command.arg("STREAMS").arg(&node.redis.keys.stream);
     command.arg(cursor.position.to_text());
-    let answer = link.ask(&node.redis.deployment, &command).await?;
-    if answer == Value::Nil {
+    let reply = link.ask(&node.redis.deployment, &command).await?;
+    if reply == Value::Nil {
         return Ok(ReadOutcome::UpToDate);
     }
-    let answer: StreamReadReply =
-        redis::from_redis_value(answer).map_err(|_| RedisStoreError::Reply)?;
+    let reply: StreamReadReply =
+        redis::from_redis_value(reply).map_err(|_| RedisStoreError::Reply)?;
     let mut count = 0_usize;
     let mut is_heartbeat_requested = false;
     let mut is_broken = false;
-    for entry in answer.keys.into_iter().flat_map(|key| key.ids) {
+    for entry in reply.keys.into_iter().flat_map(|key| key.ids) {
         count = count.saturating_add(1);
         let position = StreamPosition::parse(entry.id.as_bytes()).ok_or(RedisStoreError::Reply)?;
         let field = |name: &str| entry.map.get(name).and_then(bytes);

@@ -68,7 +68,7 @@ async fn write_back_subjects(node: &Node) -> Result<(), RedisStoreError> {
         };
         let records = items(records).ok_or(RedisStoreError::Reply)?;
         for ((field, _), record) in page.iter().zip(records) {
-            node.local.apply_subject_reply(field, record)?;
+            node.local.apply_subject_record(field, record)?;
         }
         write.acknowledge(bytes(tag).ok_or(RedisStoreError::Reply)?);
     }

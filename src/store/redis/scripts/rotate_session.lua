@@ -25,7 +25,7 @@ if v.o and string.sub(v.o, 1, 16) == nonce then
   return { string.sub(v.o, 17), redis.call('HGETALL', key) }
 end
 
-local answer = 'renewed'
+local outcome = 'renewed'
 local current = tonumber(v.k)
 access = latest(v.x, access)
 if counter < current then
@@ -41,7 +41,7 @@ if counter < current then
     local till = whole(seconds_up(v.x))
     return { 'replayed', all, revoke(v.m, till), till }
   end
-  answer = 'repeated'
+  outcome = 'repeated'
   idle = v.d
   -- A clock that stepped back must not lengthen the grace.
   local rotated_at = whole(math.min(tonumber(v.t), server))
@@ -49,10 +49,10 @@ if counter < current then
 else
   -- The counter is at 2^53 - 1, the largest exact number of Lua.
   if counter >= 9007199254740991 then return { 'expired' } end
-  if counter > current then answer = 'recovered' end
+  if counter > current then outcome = 'recovered' end
   idle = first(idle, v.e)
   redis.call('HSET', key, 'k', whole(counter + 1), 'r', present, 't', whole(server), 'd', idle,
-    'x', access, 'o', nonce .. answer)
+    'x', access, 'o', nonce .. outcome)
 end
 expire(sid, v.u, idle, v.e, access)
-return { answer, redis.call('HGETALL', key) }
+return { outcome, redis.call('HGETALL', key) }
