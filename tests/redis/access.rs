@@ -1,4 +1,4 @@
-//! What a user of the server may do, as the docs say what it must be allowed.
+//! The documented ACL rules are enough, and none is superfluous.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -13,7 +13,7 @@ use crate::load::{Thing, in_seconds};
 use crate::server::Server;
 use crate::{LONG, STALENESS, connect, eventually, options};
 
-/// The rules in the module docs.
+/// The ACL rules in the module docs.
 pub(crate) fn documented() -> Vec<&'static str> {
     let docs = include_str!("../../src/store/redis/mod.rs");
     let rules = docs.split_once("//! ACL SETUSER service on >password");
@@ -25,7 +25,7 @@ pub(crate) fn documented() -> Vec<&'static str> {
         .collect()
 }
 
-/// Nothing was tried that is not allowed, but for the client's name.
+/// Asserts that the server denied no command except `CLIENT SETINFO`.
 pub(crate) fn nothing_was_denied(server: &Server) {
     let log: Vec<Value> = server.ask(cmd("ACL").arg("LOG"));
     let denied = log.iter().map(|entry| format!("{entry:?}"));
@@ -33,7 +33,7 @@ pub(crate) fn nothing_was_denied(server: &Server) {
     assert!(denied.is_empty(), "{denied:?}");
 }
 
-/// What the docs add for a deployment: the rules in that row of their table.
+/// The rules that the docs add for a deployment, from that row of the table.
 pub(crate) fn documented_for(deployment: &str) -> Vec<String> {
     let docs = include_str!("../../src/store/redis/mod.rs");
     let row = docs.lines().find(|line| line.contains(deployment));
@@ -45,7 +45,7 @@ pub(crate) fn documented_for(deployment: &str) -> Vec<String> {
         .collect()
 }
 
-/// No command is named that no script and no node uses, and none is missing.
+/// The docs list exactly the commands that scripts and nodes use.
 #[test]
 fn the_documented_rules_name_each_command_and_no_other() {
     let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/redis/scripts");
@@ -65,7 +65,7 @@ fn the_documented_rules_name_each_command_and_no_other() {
     assert_eq!(others, [&"~{jwt}:*"]);
 }
 
-/// Makes the user, with these rules.
+/// Creates the ACL user with these rules.
 pub(crate) fn allow(server: &Server, rules: &[&str]) {
     let mut user = cmd("ACL");
     user.arg("SETUSER").arg("service").arg("reset");
@@ -84,7 +84,7 @@ fn client(server: &Server) -> Client {
 async fn the_documented_rules_are_enough_for_the_contract() {
     let server = Server::start(&[]);
     let mut rules = documented();
-    // Each must has keys of its own.
+    // Each prefix gets its rules.
     rules.retain(|rule| !rule.starts_with('~'));
     rules.push("~{*}:*");
     allow(&server, &rules);
@@ -97,8 +97,8 @@ async fn the_documented_rules_are_enough_for_the_contract() {
     .await;
 }
 
-/// Everything that is not in the contract: other revocations, replicas, what a server that was
-/// emptied is told.
+/// What the contract does not cover: other revocations, replicas, and write-back to an emptied
+/// server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_documented_rules_are_enough_for_the_rest() {
     let master = Server::start(&[]);
@@ -122,7 +122,7 @@ async fn the_documented_rules_are_enough_for_the_rest() {
     );
     let loads = node.state().loads;
     master.ask::<()>(&mut cmd("FLUSHALL"));
-    // One more each than was written: the empty member that shows that the key is there.
+    // Each has the empty member too, which shows that the key was not deleted.
     let members = || master.ask::<u64>(cmd("ZCARD").arg("{jwt}:revoked"));
     eventually("restored", || members() == 5).await;
     eventually("subjects too", || {
@@ -141,9 +141,9 @@ fn chain(error: &dyn Error) -> String {
     }
 }
 
-/// Without one of the commands the node is not ready, and says why.
+/// If a command is not allowed, the node is not ready and reports the server's answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_command_that_is_not_allowed_is_told() {
+async fn a_command_that_is_not_allowed_is_reported() {
     let server = Server::start(&[]);
     let rules = documented();
     for missing in ["+info", "+xread", "+xadd", "+evalsha"] {

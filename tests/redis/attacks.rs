@@ -1,4 +1,4 @@
-//! What would undo what was acknowledged, or leave a node stale for ever.
+//! Attempts to lose an acknowledged revocation, or to leave a node stale for ever.
 
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,9 @@ use crate::server::Server;
 use crate::sessions::sessions;
 use crate::{LONG, connect, eventually, node, options};
 
-/// The second logout finds nothing to end, and promises as much as the first.
+/// The second logout finds no session, and still waits for replicas as the first does.
 #[tokio::test]
-async fn a_logout_is_tried_again_without_a_replica() {
+async fn a_logout_is_retried_without_a_replica() {
     let server = Server::start(&[]);
     let tokens = {
         let node = node(server.client()).await;
@@ -34,13 +34,13 @@ async fn a_logout_is_tried_again_without_a_replica() {
     }
 }
 
-/// What it had no room for is read once something has expired.
+/// The node loads the revocations that did not fit once others have expired.
 #[tokio::test]
 async fn a_node_that_was_full_for_a_moment_knows_everything_again() {
     let server = Server::start(&[]);
     let now = in_seconds(0).since_epoch().as_secs();
     let clock = ManualClock::at(now);
-    // Before it reads the state anew by itself, all is over.
+    // Everything expires before the node loads the state by itself.
     let small = options().max_staleness(Duration::from_secs(60));
     let small = small.capacity(10).clock(clock.clone());
     let small = connect(small, server.client()).await;
@@ -58,9 +58,9 @@ async fn a_node_that_was_full_for_a_moment_knows_everything_again() {
     small.ready(Duration::from_secs(20)).await.unwrap();
 }
 
-/// A caller begins to connect, gives up, and its runtime stands still from then on.
+/// A caller starts to connect and gives up, and nothing drives its runtime from then on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_runtime_that_stands_still_keeps_nobody_from_connecting() {
+async fn a_runtime_that_is_not_driven_blocks_no_connection() {
     let server = Server::start(&[]);
     let way = Proxy::to(server.port).await;
     let options = options().max_staleness(Duration::from_secs(20));
@@ -100,7 +100,7 @@ fn is_dead(store: &tower_jwt_auth::store::RedisStore, generation: u64) -> Option
     store.peek(&token.generation(generation))
 }
 
-/// What a node takes for long over counts again once its clock is right.
+/// A generation that a node takes for expired applies again once its clock is right.
 #[tokio::test]
 async fn a_logout_everywhere_is_read_while_the_clock_is_days_ahead() {
     let server = Server::start(&[]);
@@ -118,7 +118,7 @@ async fn a_logout_everywhere_is_read_while_the_clock_is_days_ahead() {
     assert_eq!(is_dead(&ahead, 0), Some(true));
 }
 
-/// Its answers are of other types.
+/// RESP3 answers have other types.
 #[tokio::test]
 async fn the_third_protocol() {
     let server = Server::start(&[]);

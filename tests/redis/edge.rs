@@ -1,4 +1,4 @@
-//! What a client of a service sees.
+//! What a client of a service gets from the layer.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ impl Edge {
     }
 }
 
-/// A token with that id.
+/// A token with that `jti`.
 pub(crate) fn token(id: &str) -> String {
     let now = std::time::SystemTime::now();
     let claims = RegisteredClaims::valid_for(Duration::from_secs(600), now);
@@ -49,7 +49,7 @@ pub(crate) fn token(id: &str) -> String {
     signing_key().sign(&claims).unwrap()
 }
 
-/// Services with each policy over one node, and two tokens of which one is revoked.
+/// One node, a service for each failure policy, a revoked token and a valid token.
 pub(crate) struct Edges {
     store: RedisStore,
     rejecting: Edge,
@@ -71,7 +71,7 @@ impl Edges {
         }
     }
 
-    /// While the node knows nothing: each policy does what it says, and what is known to be revoked stays so.
+    /// Asserts the answers of a stale node: the policy decides, and a revoked token stays rejected.
     pub(crate) async fn knows_nothing(&self) {
         eventually("stale", || !self.store.state().is_fresh).await;
         let answer = self.rejecting.status(&self.good).await;
@@ -81,7 +81,7 @@ impl Edges {
         self.as_ever().await;
     }
 
-    /// What holds at any time.
+    /// Asserts what holds whether the node is fresh or stale.
     pub(crate) async fn as_ever(&self) {
         assert_eq!(self.allowing.status(&self.good).await, StatusCode::OK);
         for edge in [&self.rejecting, &self.allowing] {

@@ -1,4 +1,4 @@
-//! A server that evicts keys, and keys that are gone.
+//! A server that evicts keys, and deleted keys.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ fn set(server: &Server, name: &str, value: &str) {
     server.ask::<()>(set.arg("SET").arg(name).arg(value));
 }
 
-/// Evicts keys until the subjects are gone.
+/// Makes the server evict keys until the subjects are gone.
 fn evict_subjects(server: &Server) {
     set(server, "maxmemory-policy", "allkeys-random");
     let filler = "x".repeat(10_000);
@@ -73,7 +73,7 @@ async fn a_server_that_evicts_is_refused() {
     assert!(!new.state().is_fresh);
 }
 
-/// Policies that evict what has an end evict sessions.
+/// The `volatile-*` policies evict sessions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn policies_that_evict_are_noticed_when_they_are_set() {
     let server = Server::start(&[]);
@@ -83,7 +83,7 @@ async fn policies_that_evict_are_noticed_when_they_are_set() {
     let other = Thing::new(6, in_seconds(600));
     for policy in ["allkeys-lru", "volatile-ttl", "volatile-lru", "allkeys-lfu"] {
         set(&server, "maxmemory-policy", policy);
-        // Without a limit nothing is evicted.
+        // Without a limit the server evicts nothing.
         set(&server, "maxmemory", "0");
         all_fresh(std::slice::from_ref(&node)).await;
         set(&server, "maxmemory", "1000000000");
@@ -106,9 +106,9 @@ async fn a_server_that_evicts_is_accepted_if_that_is_allowed() {
     assert_eq!(node.peek(&thing.token()), Some(true));
 }
 
-/// Each key in turn is deleted under two nodes: they write back what was lost, and go on.
+/// Two nodes are connected while each key is deleted in turn. They write back what was lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_is_gone_is_written_back() {
+async fn a_deleted_key_is_written_back() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
     nodes[0].raise_generation(&alice()).await.unwrap();
@@ -131,8 +131,7 @@ async fn a_key_that_is_gone_is_written_back() {
             .await;
             all_fresh(&nodes).await;
             server.ask::<u64>(cmd("DEL").arg(&key));
-            // Before any beat: the first thing that is written there must not hide that it was
-            // gone.
+            // Before any heartbeat: the first write to the new key must not hide the deletion.
             let next = thing();
             if writes {
                 nodes[1].revoke(&next.revocation()).await.unwrap();
@@ -170,9 +169,9 @@ async fn a_key_that_is_gone_is_written_back() {
     }
 }
 
-/// Nodes with another secret do not take over the state when the key is gone that tells them.
+/// If the key of the secret is deleted, nodes with another secret do not take over the state.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_secret_that_is_gone_is_not_replaced_by_another() {
+async fn a_deleted_secret_is_not_replaced_by_another() {
     let server = Server::start(&[]);
     let ours = node(server.client()).await;
     let thing = Thing::new(0, in_seconds(600));
@@ -190,9 +189,9 @@ async fn a_secret_that_is_gone_is_not_replaced_by_another() {
     assert_eq!(ours.peek(&thing.token()), Some(true));
 }
 
-/// What is left of the state: nothing is taken for a state that was never written.
+/// A node must not take an emptied state for one that was never written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_empty_state_is_no_news() {
+async fn an_emptied_state_is_written_back() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
     for node in &nodes {

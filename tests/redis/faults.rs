@@ -1,5 +1,7 @@
-//! Redis, and the way to it, fail under load. No revocation that a node had read or made stops holding on a node that claims to
-//! be fresh, and each node recovers by itself.
+//! Redis and the network fail under load.
+//!
+//! A revocation that a node has read or made stays in force on every fresh node. Each node recovers
+//! by itself.
 
 use std::time::Duration;
 
@@ -44,7 +46,7 @@ async fn the_server_is_killed_that_syncs_every_second() {
     killed(&["--appendonly", "yes", "--appendfsync", "everysec"]).await;
 }
 
-/// No node lives on that could write anything back.
+/// All nodes end too, so none can write anything back.
 async fn killed_with_all_nodes(options: &[&str]) {
     let mut server = Server::start(options);
     let nodes = nodes(&server, 2).await;
@@ -66,13 +68,13 @@ async fn the_server_keeps_what_it_syncs_always() {
     killed_with_all_nodes(&["--appendonly", "yes", "--appendfsync", "always"]).await;
 }
 
-/// The process dies, not the machine.
+/// The process is killed, and the machine runs on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_keeps_what_it_syncs_every_second() {
     killed_with_all_nodes(&["--appendonly", "yes", "--appendfsync", "everysec"]).await;
 }
 
-/// A master that has lost its replicas, and may have been replaced.
+/// A master without replicas may have been replaced: it rejects writes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_master_without_replicas_says_so() {
     let limits = [
@@ -94,7 +96,7 @@ async fn a_master_without_replicas_says_so() {
     node.revoke(&thing.revocation()).await.unwrap();
 }
 
-/// Nothing is left on the server but what the nodes write back.
+/// The server loses everything, and gets what the nodes write back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_is_killed_that_keeps_nothing() {
     killed(&[]).await;
@@ -132,7 +134,7 @@ async fn connections_are_cut_and_killed() {
         load.go_on(20).await;
         server.ask::<u64>(cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal"));
     }
-    // Short outages are noticed by nobody.
+    // No client notices short outages.
     edges.as_ever().await;
     proxy.set(Flow::Refused);
     proxy.cut();
@@ -173,7 +175,7 @@ async fn no_answer_comes_through() {
     half_open(Flow::StopsAnswers).await;
 }
 
-/// A connection that is half open for ever: the one that comes after it works.
+/// A connection stays half open: the store replaces it, and the next one works.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_is_dead_is_given_up() {
     let server = Server::start(&[]);
@@ -187,7 +189,7 @@ async fn a_connection_that_is_dead_is_given_up() {
     eventually("fresh", || node.state().is_fresh).await;
 }
 
-/// A replica is promoted that lacks the last writes.
+/// Promotes a replica that lacks the last writes.
 async fn promoted(seconds_ahead: i64) {
     let master = Server::start(&[]);
     let replica = master.replica(seconds_ahead);
@@ -204,7 +206,7 @@ async fn promoted(seconds_ahead: i64) {
     load.go_on(200).await;
     to_replica.set(Flow::Stops);
     load.go_on(200).await;
-    // At the same moment, and in the midst of writes.
+    // At the same time, during writes.
     replica.ask::<()>(cmd("REPLICAOF").arg("NO").arg("ONE"));
     for proxy in &proxies {
         proxy.lead_to(replica.port);
@@ -223,7 +225,7 @@ async fn a_replica_is_promoted_that_lacks_the_last_writes() {
     promoted(0).await;
 }
 
-/// A quarter of an hour: the ids of its stream are lower than those that the nodes have read.
+/// By a quarter of an hour: the IDs of its stream are lower than those that the nodes have read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_is_promoted_whose_clock_is_behind() {
     promoted(-900).await;
@@ -234,8 +236,8 @@ async fn a_replica_is_promoted_whose_clock_is_ahead() {
     promoted(900).await;
 }
 
-/// What a node has written and not read yet when the server loses it: the others have read no more than the new server has, so
-/// the stream goes on for all.
+/// The server loses a write before its node has read it. The other nodes have read no more than the
+/// new server has, so the stream continues for them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_nobody_has_read_is_lost() {
     let master = Server::start(&[]);
@@ -244,7 +246,7 @@ async fn a_write_that_nobody_has_read_is_lost() {
     replica.ask::<()>(cmd("REPLICAOF").arg("127.0.0.1").arg(to_replica.port()));
     replica.wait_for("master_link_status:up");
     let way = Proxy::to(master.port).await;
-    // Patient, so that signs of life are rare, and do not get in between.
+    // A long staleness makes heartbeats rare, so that none interferes.
     let options = options().max_staleness(Duration::from_secs(20));
     let writer = connect(options.clone(), way.client()).await;
     let reader = connect(options, way.client()).await;
@@ -271,7 +273,7 @@ async fn a_write_that_nobody_has_read_is_lost() {
     assert_eq!(new.peek(&thing.token()), Some(true));
 }
 
-/// The stream is trimmed beyond where a node is that was cut off, and nothing else is wrong.
+/// A node is cut off while the stream is trimmed beyond its position. Nothing else fails.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_stream_is_trimmed_beyond_a_node_that_slept() {
     let server = Server::start(&[]);
@@ -292,7 +294,7 @@ async fn the_stream_is_trimmed_beyond_a_node_that_slept() {
     load.settle(&[]).await;
 }
 
-/// For longer than anybody waits.
+/// Redis is away for longer than any call waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_is_away_at_the_start() {
     let mut server = Server::start(&[]);
@@ -312,8 +314,8 @@ async fn redis_is_away_at_the_start() {
     edges.knows().await;
 }
 
-/// While a node reads the state, a server takes the place of the one that it reads, and lacks nothing; another call makes the
-/// new connection, so that the reading goes on as if nothing had happened.
+/// A complete server replaces the one whose state a node is loading. Another call makes the new
+/// connection, so the load would continue without an error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_is_replaced_while_the_state_is_read() {
     const COUNT: u64 = 5000;
@@ -334,9 +336,9 @@ async fn the_server_is_replaced_while_the_state_is_read() {
     for writer in writers {
         writer.await.unwrap();
     }
-    // It would write back what the others miss.
+    // This node would write back what the others lack.
     drop(first);
-    // Another program's, so that there is much to read.
+    // Members of another program, so that there is much to load.
     let fill = "for i = 1, 300000 do redis.call('ZADD', KEYS[1], 4000000000, string.format('%016d', i)) end";
     server.ask::<()>(cmd("EVAL").arg(fill).arg(1).arg("{jwt}:revoked"));
     for round in 0..4_u64 {

@@ -1,4 +1,4 @@
-//! Others who use the same server, and who should not have.
+//! Other programs, and nodes with another secret, that use the same server.
 
 use std::time::Duration;
 
@@ -29,9 +29,9 @@ async fn another_secret() {
     assert!(matches!(ready, Err(RedisStoreError::OtherSecret)));
     assert_eq!(theirs.peek(&thing.token()), None);
     assert_eq!(ours.peek(&thing.token()), Some(false));
-    // The empty member, which is always there.
+    // Only the empty member is there.
     assert_eq!(server.ask::<u64>(cmd("ZCARD").arg("{jwt}:revoked")), 1);
-    // Once the keys are gone, they are whose comes first; the other knows nothing any more.
+    // After the keys are deleted, the first node to write owns them. The other becomes stale.
     drop(ours);
     server.ask::<()>(&mut cmd("FLUSHALL"));
     theirs.ready(LONG).await.unwrap();
@@ -56,7 +56,7 @@ async fn a_wrong_password_and_then_the_right_one() {
     let options = options().max_staleness(STALENESS);
     let wrong = options.clone().connect(client("wrong")).await.unwrap();
     let error = wrong.ready(Duration::from_millis(300)).await.unwrap_err();
-    // It says why, and not with what.
+    // The error names the reason, and not the password.
     let source = std::error::Error::source(&error).unwrap();
     let state = wrong.state();
     assert!(format!("{:?}", state.last_error).contains("Server"));
@@ -81,7 +81,7 @@ async fn a_wrong_password_and_then_the_right_one() {
     assert!(wrong.state().last_error.is_none(), "it is fresh again");
 }
 
-/// TLS to a server that has none is an error, not a panic: there is a crypto provider.
+/// TLS to a server without it is an error and not a panic: there is a crypto provider.
 #[tokio::test]
 async fn tls_to_a_server_without_it() {
     let server = Server::start(&[]);
@@ -110,7 +110,8 @@ async fn two_prefixes_in_one_server() {
     assert_eq!((one.state().nodes, other.state().nodes), (1, 1));
 }
 
-/// What another program writes into the keys: nobody panics, and what makes no sense is skipped, or noticed and done with.
+/// Another program writes into the keys. No node panics. A node skips what it cannot read, or loads
+/// the state again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn garbage_in_the_keys() {
     let server = Server::start(&[]);
@@ -163,7 +164,7 @@ async fn garbage_in_the_keys() {
             "{what}"
         );
     }
-    // By one who knows how entries are linked.
+    // By a program that links its entries correctly.
     for members in [
         vec!["z", "garbage", "s", "5"],
         vec!["z", "0123456789abcdef", "s", "x"],
@@ -190,14 +191,14 @@ async fn garbage_in_the_keys() {
         eventually("read", || nodes[1].peek(&thing.token()) == Some(true)).await;
         all_fresh(&nodes).await;
     }
-    // Of another type: nothing works until it is gone, and then all does.
+    // A key of another type: nothing works until it is deleted, and then everything does.
     for key in [
         "{jwt}:revoked",
         "{jwt}:stream",
         "{jwt}:last",
         "{jwt}:secret",
     ] {
-        // In one step: a node makes a key anew that is gone.
+        // In one step: a node creates a deleted key again.
         let replace = "redis.call('DEL', KEYS[1]) return redis.call('SADD', KEYS[1], 'garbage')";
         server.ask::<u64>(cmd("EVAL").arg(replace).arg(1).arg(key));
         eventually("stale", || nodes.iter().all(|node| !node.state().is_fresh)).await;

@@ -1,4 +1,4 @@
-//! Servers that stand in for one another: Sentinel and Cluster.
+//! Groups of servers that replace each other: Sentinel and Cluster.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -160,7 +160,7 @@ async fn the_master_is_killed_that_sentinels_watch() {
     edges.knows().await;
     all_fresh(&nodes).await;
     println!("after {:?} the nodes know again", began.elapsed());
-    // The old one comes back, and becomes a replica. Nobody is led to it.
+    // The old master restarts and becomes a replica. No node connects to it.
     watched.servers[0].run();
     load.go_on(200).await;
     let new = node(watched.client()).await;
@@ -208,7 +208,7 @@ impl Cluster {
             })
         })
         .await;
-        // A replica that has nothing yet is not promoted.
+        // A replica without data is not promoted.
         for server in &cluster.0 {
             if server.info("replication").contains("role:slave") {
                 server.wait_for("master_link_status:up");
@@ -221,7 +221,7 @@ impl Cluster {
         ClusterClient::new(self.0.iter().map(Server::url).collect::<Vec<_>>()).unwrap()
     }
 
-    /// Which server has the keys.
+    /// The index of the server that has the keys.
     fn master(&self) -> usize {
         let position = self.0.iter().position(|server| {
             server.is_running()
@@ -265,7 +265,7 @@ async fn the_master_of_the_slot_is_killed() {
     load.settle(&[&new]).await;
 }
 
-/// Sessions and replicas too.
+/// Sessions in a Cluster, with replicas.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_in_a_cluster() {
     let cluster = Cluster::start().await;
@@ -298,7 +298,7 @@ async fn sessions_in_a_cluster() {
     too_many.ready(LONG).await.unwrap();
 }
 
-/// A user that may do what the docs say for a Cluster, on each server.
+/// Each server has a user with the documented rules for a Cluster.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_documented_rules_are_enough_in_a_cluster() {
     let cluster = Cluster::start().await;
@@ -327,7 +327,7 @@ async fn the_documented_rules_are_enough_in_a_cluster() {
     }
 }
 
-/// The same under a Sentinel, which has users of its own.
+/// The same under Sentinel, where the Sentinels have users too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_documented_rules_are_enough_under_sentinel() {
     let master = Server::start(&[]);
@@ -364,12 +364,12 @@ async fn the_documented_rules_are_enough_under_sentinel() {
     nothing_was_denied(&master);
 }
 
-/// An address that answers nothing, as that of a machine that is away.
+/// An address that never answers, like that of a machine that is down.
 fn silence() -> (std::net::TcpListener, Vec<std::net::TcpStream>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(300));
-    // Until no more are held for it.
+    // Fill the queue of connections.
     let held = std::iter::from_fn(|| connect().ok()).collect();
     (listener, held)
 }
@@ -396,7 +396,7 @@ async fn the_machine_of_the_slots_master_is_away() {
     all_fresh(&[node]).await;
 }
 
-/// The connection is cut while replicas are waited for, and the next one has nothing to wait for.
+/// The connection is cut while the store waits for replicas. The next one has nothing to wait for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_in_a_cluster_are_waited_for() {
     let cluster = Cluster::start().await;

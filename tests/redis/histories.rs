@@ -1,5 +1,6 @@
-//! A master dies, and a replica takes its place that has another history. Nothing that a fresh node
-//! holds is missing on a node that comes later.
+//! A replica with another history replaces the master.
+//!
+//! A revocation that a fresh node knows is also known by a node that starts later.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use crate::proxy::{Flow, Proxy};
 use crate::server::Server;
 use crate::{LONG, STALENESS, connect, eventually, options};
 
-/// Beats so rare that none falls into the moment that a test is about.
+/// A staleness so long that no heartbeat interferes.
 fn quiet() -> RedisStoreOptions {
     options().max_staleness(LONG)
 }
@@ -31,7 +32,7 @@ fn is_dead(store: &RedisStore, generation: u64) -> Option<bool> {
     store.peek(&token.generation(generation))
 }
 
-/// Until nothing is written any more: nodes beat twice when they begin.
+/// Waits until nothing is written: nodes send two heartbeats when they start.
 async fn at_rest(server: &Server) {
     let entries = || server.ask::<u64>(cmd("XLEN").arg("{jwt}:stream"));
     let mut before = entries();
@@ -69,13 +70,13 @@ impl Pair {
         }
     }
 
-    /// The replica gets what the master has, and nothing that comes later.
+    /// Cuts the replica off. It has everything that the master has.
     async fn cut_off_at_rest(&self) {
         at_rest(&self.master).await;
         self.cut_off().await;
     }
 
-    /// The same, while something is written all the time.
+    /// The same, during writes.
     async fn cut_off(&self) {
         let offset = |server: &Server| server.number("replication", "master_repl_offset");
         eventually("the replica has all", || {
@@ -85,7 +86,7 @@ impl Pair {
         self.replication.set(Flow::Stops);
     }
 
-    /// The master dies, and the replica takes its place.
+    /// Kills the master, and promotes the replica.
     fn fail_over(mut self, ways: &[&Proxy]) -> Server {
         self.master.kill();
         self.replica.promote();
@@ -97,15 +98,15 @@ impl Pair {
     }
 }
 
-/// X's write is read from the master, and its answer is lost. Y writes to the replica that is
-/// promoted, whose clock is behind. X's write is repeated there, and ends up after what Y wrote, at
-/// a place that X has read past.
+/// The nodes read X's write from the master, and its answer is lost. Y writes to the promoted
+/// replica, whose clock is behind. X's write is repeated there, after Y's. X has read past both
+/// positions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_is_repeated_on_a_promoted_server_hides_nothing() {
     let pair = Pair::start(-5).await;
     let way = Proxy::to(pair.master.port).await;
     let x = connect(quiet(), way.client()).await;
-    // From then on the server knows the script.
+    // The server keeps the script from then on.
     let first = Thing::new(3, in_seconds(600));
     x.revoke(&first.revocation()).await.unwrap();
     let first = Thing::new(6, in_seconds(600));
@@ -134,21 +135,20 @@ async fn a_write_that_is_repeated_on_a_promoted_server_hides_nothing() {
     way.set(Flow::Passes);
     way.cut();
     writing.await.unwrap().unwrap();
-    // Until ids are higher than those that X has read.
+    // Until the IDs are higher than those that X has read.
     tokio::time::sleep(Duration::from_secs(6)).await;
     let later = Thing::new(2, in_seconds(600));
     y.revoke(&later.revocation()).await.unwrap();
     eventually("X reads on", || x.peek(&later.token()) == Some(true)).await;
-    // Of what it reads again, the later may come first.
+    // X loads the state in any order: the later change may be first.
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(x.peek(&hidden.token()), Some(true));
     assert_eq!(is_dead(&x, 0), Some(true));
 }
 
-/// X's raise is repeated on the server that is promoted, which has not heard of a block that came
-/// before it.
+/// X's logout everywhere is repeated on the promoted server, which lacks a block before it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_raise_that_is_repeated_on_a_promoted_server_hides_no_block() {
+async fn a_logout_everywhere_that_is_repeated_on_a_promoted_server_hides_no_block() {
     let pair = Pair::start(0).await;
     let way = Proxy::to(pair.master.port).await;
     let x = connect(quiet(), way.client()).await;
@@ -171,13 +171,13 @@ async fn a_raise_that_is_repeated_on_a_promoted_server_hides_no_block() {
     let replica = pair.fail_over(&[&way]);
     way.set(Flow::Passes);
     raising.await.unwrap().unwrap();
-    have_all_beat(&replica).await;
+    request_heartbeats(&replica).await;
     eventually("X has read all again", || x.state().loads > loads).await;
     assert_eq!(is_dead(&x, 9), Some(true));
     all_know(&x, &replica).await;
 }
 
-/// A node that comes later knows, soon, that alice is blocked.
+/// Asserts that a node that starts later knows that alice is blocked.
 async fn all_know(x: &RedisStore, server: &Server) {
     let began = Instant::now();
     loop {
@@ -197,8 +197,9 @@ async fn all_know(x: &RedisStore, server: &Server) {
     }
 }
 
-/// Has all nodes beat, by a write that is waited for. A beat fails on a connection that was cut.
-async fn have_all_beat(server: &Server) {
+/// Makes all nodes send a heartbeat, by a write that waits for them. A heartbeat fails on a
+/// connection that was cut.
+async fn request_heartbeats(server: &Server) {
     let node = connect(quiet(), server.client()).await;
     for number in 2..6 {
         let thing = Thing::new(6 * number, in_seconds(600));
@@ -213,7 +214,7 @@ async fn have_all_beat(server: &Server) {
     }
 }
 
-/// Without optimization nodes take some milliseconds for each.
+/// Nodes take some milliseconds for each revocation without optimization.
 const COUNT: u64 = if cfg!(debug_assertions) {
     5_000
 } else {
@@ -237,7 +238,7 @@ async fn revoke_many(store: &RedisStore, expires_at: NumericDate) {
     }
 }
 
-/// How many of these tokens pass.
+/// How many of these tokens the node accepts.
 fn passing(store: &RedisStore, expires_at: NumericDate) -> usize {
     let passes = |number: &u64| {
         let thing = Thing::new(number * 6, expires_at);
@@ -246,8 +247,8 @@ fn passing(store: &RedisStore, expires_at: NumericDate) -> usize {
     (0..COUNT).filter(passes).count()
 }
 
-/// Sooner or later none passes on a node that has just come.
-async fn all_restored(server: &Server, expires_at: NumericDate) -> usize {
+/// Waits until a new node accepts none of the tokens. Returns how many it accepted first.
+async fn all_written_back(server: &Server, expires_at: NumericDate) -> usize {
     let mut first = None;
     for _ in 0..10 {
         let new = connect(quiet(), server.client()).await;
@@ -261,10 +262,10 @@ async fn all_restored(server: &Server, expires_at: NumericDate) -> usize {
     panic!("{first:?} of {COUNT} revoked tokens pass on new nodes");
 }
 
-/// The server forgets everything, and dies in the midst of being told again by nodes that read
-/// nothing for a second.
+/// The server loses everything. It is killed during the write-back, while the nodes read nothing
+/// for a second.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pages_that_are_lost_before_they_are_read_are_restored_again() {
+async fn pages_that_are_lost_before_they_are_read_are_written_back_again() {
     let pair = Pair::start(0).await;
     let way = Proxy::to(pair.master.port).await;
     let options = options().max_staleness(Duration::from_secs(12));
@@ -275,7 +276,7 @@ async fn pages_that_are_lost_before_they_are_read_are_restored_again() {
     eventually("the replica has all", || members(&pair.replica) >= COUNT).await;
     way.set(Flow::StopsReads);
     pair.master.ask::<()>(&mut cmd("FLUSHALL"));
-    // X misses its beats, and reads the state again.
+    // X misses its heartbeats, and loads the state again.
     eventually("it is told", || {
         (COUNT / 5..COUNT).contains(&members(&pair.replica))
     })
@@ -286,15 +287,15 @@ async fn pages_that_are_lost_before_they_are_read_are_restored_again() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let replica = pair.fail_over(&[&way]);
     way.set(Flow::Passes);
-    // More than one beat, and what comes of it.
+    // Longer than a heartbeat and its effects.
     tokio::time::sleep(Duration::from_secs(8)).await;
     eventually("X is fresh", || x.state().is_fresh).await;
     assert_eq!(passing(&x, expires_at), 0);
-    let first = all_restored(&replica, expires_at).await;
+    let first = all_written_back(&replica, expires_at).await;
     println!("kept {kept}; on the first new node {first} passed");
 }
 
-/// Nothing is held back: the master is killed right after the last page.
+/// No connection is held: the master is killed right after the last page.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_master_is_killed_right_after_the_last_page() {
     let rounds = if cfg!(debug_assertions) { 3 } else { 8 };
@@ -324,14 +325,14 @@ async fn the_master_is_killed_right_after_the_last_page() {
             [&x, &z].iter().all(|node| node.state().is_fresh)
         })
         .await;
-        // More than one beat.
+        // Longer than the interval of heartbeats.
         tokio::time::sleep(Duration::from_secs(3)).await;
-        let first = all_restored(&replica, expires_at).await;
+        let first = all_written_back(&replica, expires_at).await;
         println!("round {round}: on the first new node {first} passed");
     }
 }
 
-/// X is told to block whom Y has blocked, and has not read of that. Then Y and the master are dead.
+/// X blocks a subject that Y has blocked, before X has read Y's block. Then Y and the master die.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_block_that_changes_nothing_is_expected_to_be_read() {
     let pair = Pair::start(0).await;
@@ -347,13 +348,13 @@ async fn a_block_that_changes_nothing_is_expected_to_be_read() {
     assert_eq!(is_dead(&x, 9), Some(true));
     let replica = pair.fail_over(&[&way]);
     way.set(Flow::Passes);
-    have_all_beat(&replica).await;
+    request_heartbeats(&replica).await;
     all_know(&x, &replica).await;
 }
 
-/// X lifts a block that nobody has made, and is told that Y has logged alice out.
+/// X lifts a block that does not exist. The answer shows that Y has logged alice out everywhere.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_learnt_by_lifting_no_block_is_expected_to_be_read() {
+async fn the_answer_to_lifting_no_block_is_expected_to_be_read() {
     let pair = Pair::start(0).await;
     let way = Proxy::to(pair.master.port).await;
     let x = connect(quiet(), way.client()).await;
@@ -367,17 +368,17 @@ async fn what_is_learnt_by_lifting_no_block_is_expected_to_be_read() {
     assert_eq!(is_dead(&x, 0), Some(true));
     let replica = pair.fail_over(&[&way]);
     way.set(Flow::Passes);
-    have_all_beat(&replica).await;
+    request_heartbeats(&replica).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let new = connect(quiet(), replica.client()).await;
     assert_eq!(is_dead(&x, 0), Some(true));
     assert_eq!(is_dead(&new, 0), Some(true));
 }
 
-/// X reads the state of a master that dies before X has read the stream. The replica lacks the last
-/// writes.
+/// The master dies after X has loaded its state and before X has read its stream. The replica lacks
+/// the last writes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_found_in_the_state_is_expected_to_be_read() {
+async fn a_loaded_state_is_expected_to_be_read() {
     let pair = Pair::start(0).await;
     let way = Proxy::to(pair.master.port).await;
     let y = connect(quiet(), pair.master.client()).await;
@@ -395,7 +396,7 @@ async fn what_was_found_in_the_state_is_expected_to_be_read() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     let replica = pair.fail_over(&[&way]);
     way.set(Flow::Passes);
-    have_all_beat(&replica).await;
+    request_heartbeats(&replica).await;
     x.ready(LONG).await.unwrap();
     assert_eq!(x.peek(&thing.token()), Some(true));
     all_know(&x, &replica).await;
@@ -403,15 +404,15 @@ async fn what_was_found_in_the_state_is_expected_to_be_read() {
     assert_eq!(new.peek(&thing.token()), Some(true));
 }
 
-/// A node that holds nothing revokes while its follower connects, and the server loses that.
+/// An empty node revokes while its reader of the stream connects. The server loses the revocation.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_acknowledged_while_the_follower_connects_is_restored() {
+async fn a_write_acknowledged_while_the_reader_connects_is_written_back() {
     let server = Server::start(&[]);
     let way = Proxy::to(server.port).await;
-    let x = options().max_staleness(STALENESS).patience(LONG);
+    let x = options().max_staleness(STALENESS).call_timeout(LONG);
     let x = connect(x, way.client()).await;
     way.set(Flow::HoldsNew);
-    // What X reads does not go on, so its follower connects.
+    // The stream breaks, so X's reader connects.
     server.ask::<u64>(cmd("DEL").arg("{jwt}:last"));
     eventually("it connects", || way.held() > 0).await;
     let thing = Thing::new(0, in_seconds(600));

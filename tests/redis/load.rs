@@ -1,5 +1,6 @@
-//! Revocations without end on several nodes, and a record beside them of what was acknowledged, and of what each node has
-//! been seen to hold.
+//! A continuous load of revocations on several nodes.
+//!
+//! It records what was acknowledged, and what each node has reported as revoked.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,7 +18,7 @@ pub(crate) fn in_seconds(seconds: u64) -> NumericDate {
     (SystemTime::now() + Duration::from_secs(seconds)).into()
 }
 
-/// One of a number of things to revoke, of all kinds in turn.
+/// A thing to revoke: the kinds alternate.
 #[derive(Debug)]
 pub(crate) struct Thing {
     number: u64,
@@ -36,7 +37,7 @@ impl Thing {
 
     pub(crate) fn token(&self) -> TokenIdentity<'_> {
         let token = TokenIdentity::new(self.expires_at).issuer(ISSUER);
-        // Issued in a second long ago.
+        // Issued long ago.
         let token = token.issued_at(NumericDate::from_seconds(1_000_000_000).unwrap());
         match self.number % 6 {
             0 | 1 => token.jti(&self.name),
@@ -91,16 +92,16 @@ struct Shared {
     failures: AtomicU64,
     stops: AtomicBool,
     acknowledged: Mutex<Vec<u64>>,
-    /// What each node has been seen to hold, or has made.
+    /// What each node has reported as revoked, or has revoked.
     held: Vec<Mutex<HashSet<u64>>>,
     violations: Mutex<Vec<String>>,
 }
 
 impl Shared {
-    /// What a node has held once it holds, unless it says that it does not know.
+    /// Asserts that a node still reports what it has reported once, unless it is stale.
     fn look(&self, node: usize, number: u64) -> Option<bool> {
         let thing = Thing::new(number, self.expires_at);
-        // Before: it may come to hold it in between.
+        // First: the node may learn of it in between.
         let was_held = self.held[node].lock().unwrap().contains(&number);
         let answer = self.nodes[node].peek(&thing.token());
         match answer {
@@ -116,7 +117,7 @@ impl Shared {
 }
 
 impl Load {
-    /// Revokes on every node, each again after such a pause.
+    /// Revokes on every node, with this pause between revocations.
     pub(crate) fn on(nodes: &[RedisStore], pause: Duration) -> Self {
         let shared = Arc::new(Shared {
             nodes: nodes.to_vec(),
@@ -168,13 +169,13 @@ impl Load {
         self.shared.acknowledged.lock().unwrap().len()
     }
 
-    /// Until so many more were acknowledged.
+    /// Waits until this many more are acknowledged.
     pub(crate) async fn go_on(&self, more: usize) {
         let least = self.acknowledged() + more;
         super::eventually("writes go on", || self.acknowledged() >= least).await;
     }
 
-    /// Ends it. What was acknowledged.
+    /// Ends the load, and returns what was acknowledged.
     pub(crate) async fn stop(&mut self) -> Vec<Thing> {
         self.shared.stops.store(true, Ordering::SeqCst);
         for task in self.tasks.drain(..) {
@@ -187,7 +188,8 @@ impl Load {
             .collect()
     }
 
-    /// Ends it. All that was acknowledged, or that any node holds, comes to hold on all these, and nothing has ceased to.
+    /// Ends the load. Asserts that all these nodes learn what was acknowledged or reported by any
+    /// node, and that none has forgotten anything.
     pub(crate) async fn settle(mut self, more: &[&RedisStore]) {
         self.stop().await;
         let shared = &self.shared;

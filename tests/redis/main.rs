@@ -1,4 +1,4 @@
-//! Sessions and revocations in a real Redis. See run.sh.
+//! Sessions and revocations in a real Redis. See `run.sh`.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,7 +7,7 @@
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
     clippy::print_stdout,
-    reason = "a test that panics fails, and a real server goes by real time"
+    reason = "a test that panics fails, and a real server uses the real time"
 )]
 
 mod access;
@@ -39,10 +39,10 @@ use tower_jwt_auth::testing::session_store_contract;
 
 const SECRET: [u8; 32] = [7; 32];
 
-/// Longer than anything takes, even on a machine that has much else to do.
+/// Longer than any step takes, even on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
 
-/// So that an outage need not last long to be one.
+/// Short, so that a short outage makes a node stale.
 const STALENESS: Duration = Duration::from_secs(1);
 
 fn options() -> RedisStoreOptions {
@@ -55,7 +55,7 @@ async fn connect(options: RedisStoreOptions, to: impl Into<RedisDeployment>) -> 
     store
 }
 
-/// A node that notices an outage soon.
+/// A node that becomes stale soon.
 async fn node(to: impl Into<RedisDeployment>) -> RedisStore {
     connect(options().max_staleness(STALENESS), to).await
 }
@@ -68,7 +68,7 @@ async fn nodes(server: &Server, count: usize) -> Vec<RedisStore> {
     nodes
 }
 
-/// Looks every few milliseconds.
+/// Waits until `is_so`, and checks every few milliseconds.
 async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {

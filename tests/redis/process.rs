@@ -1,4 +1,4 @@
-//! A node in a process of its own, which is stopped for longer than it may go without news.
+//! A node in a separate process, which is stopped for longer than `max_staleness`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -14,7 +14,7 @@ use crate::{LONG, STALENESS, node, nodes};
 
 const URL: &str = "NODE_OF_REDIS";
 
-/// Not a test, but the node: reads the numbers of things, and says what it knows of them.
+/// The node, and not a test: reads numbers of things, and prints what it knows about them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_node() {
     let Ok(url) = std::env::var(URL) else {
@@ -23,7 +23,7 @@ async fn the_node() {
     let node = node(Client::open(url).unwrap()).await;
     let expires_at = in_seconds(600);
     println!("\nready");
-    // No more than a thread, which reads while the runtime goes on.
+    // A thread reads the input, so the runtime is not blocked.
     let asking = tokio::task::spawn_blocking(move || {
         for line in std::io::stdin().lines() {
             let thing = Thing::new(line.unwrap().parse().unwrap(), expires_at);
@@ -100,12 +100,12 @@ impl Drop for Process {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_is_stopped_for_longer_than_it_may_know_nothing() {
+async fn a_node_is_stopped_for_longer_than_its_max_staleness() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
     let mut process = Process::start(&server.url());
     let load = Load::on(&nodes, Duration::from_millis(5));
-    // Numbers that are not the load's.
+    // Numbers that the load does not use.
     let (mut number, step) = (6_000_000, 6);
     for round in 0..3 {
         let before = number;
@@ -122,13 +122,13 @@ async fn a_node_is_stopped_for_longer_than_it_may_know_nothing() {
             .revoke_and_wait(&thing.revocation(), LONG)
             .await
             .unwrap();
-        // Its clock says so, however long that took.
+        // The node judges by its clock, however long this took.
         tokio::time::sleep(STALENESS + Duration::from_millis(100)).await;
         if round == 1 {
             use tower_jwt_auth::store::redis::client::cmd;
             server.ask::<u64>(cmd("XTRIM").arg("{jwt}:stream").arg("MAXLEN").arg(0));
         }
-        // The first thing that it does when it wakes, before it has read anything.
+        // The node's first step after it continues, before it has read anything.
         process.send(meanwhile);
         process.send(before);
         process.send(number + 3 * step);

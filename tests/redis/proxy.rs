@@ -1,4 +1,4 @@
-//! A way to the server that fails as networks do.
+//! A proxy to the server that fails as networks do.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,19 +14,19 @@ use tower_jwt_auth::store::redis::client::Client;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
     Passes,
-    /// Half open: nothing comes through, and nothing says so.
+    /// Half open: nothing passes, and no side gets an error.
     Stops,
-    /// The server gets what it is asked, and its answers do not come through.
+    /// The server gets the calls, and its answers do not pass.
     StopsAnswers,
-    /// The same, for connections by which the stream is read.
+    /// The same, only for connections that read the stream.
     StopsReads,
-    /// The same, for all other connections.
+    /// The same, only for all other connections.
     StopsWrites,
-    /// The same, once a session was renewed.
+    /// The same, from the first rotation of a session.
     StopsRenewals,
-    /// Connections that are new lead nowhere yet.
+    /// New connections are held: they lead nowhere yet.
     HoldsNew,
-    /// No connection is accepted for long.
+    /// Connections are closed right after they are accepted.
     Refused,
 }
 
@@ -73,12 +73,12 @@ impl Proxy {
         self.shared.flow.send_replace(flow);
     }
 
-    /// New connections lead there.
+    /// Makes new connections lead to another port.
     pub(crate) fn lead_to(&self, port: u16) {
         *self.shared.target.lock().unwrap() = port;
     }
 
-    /// How many connections have been held since the start.
+    /// How many connections were held since the start.
     pub(crate) fn held(&self) -> u64 {
         self.shared.held.load(Ordering::SeqCst)
     }

@@ -1,4 +1,4 @@
-//! What a look-up costs, and when what was revoked holds where.
+//! What a look-up costs, and when a revocation is in force on which node.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::proxy::{Flow, Proxy};
 use crate::server::Server;
 use crate::{LONG, STALENESS, connect, eventually, node, nodes, options};
 
-/// What keeps a node alive: it reads the stream, and says so every fifth of its staleness.
+/// What keeps a node fresh: it reads the stream, and sends five heartbeats per `max_staleness`.
 const ALWAYS: [&str; 13] = [
     "xread", "evalsha", "eval", "time", "get", "xadd", "xrange", "zrange", "hmget", "hset",
     "zscore", "hexists", "exists",
@@ -48,13 +48,13 @@ async fn a_hundred_thousand_requests_ask_redis_nothing() {
     println!("100,000 requests in {seconds} s: {more:?}");
     for (name, more) in more {
         assert!(ALWAYS.contains(&name.as_str()), "{name} was called");
-        // Each sign of life is read at once; without one the server answers after half a second.
+        // Each heartbeat is read at once. Without one the server answers after half a second.
         assert!(more <= 10 + 5 * seconds, "{name} was called {more} times");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn k01_once_waited_for_it_holds_on_all_nodes() {
+async fn k01_a_revocation_that_was_waited_for_is_in_force_on_all_nodes() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 3).await;
     let expires_at = in_seconds(600);
@@ -67,7 +67,7 @@ async fn k01_once_waited_for_it_holds_on_all_nodes() {
         for node in &nodes {
             assert_eq!(node.peek(&thing.token()), Some(true), "{number}");
         }
-        // Of what is known already too.
+        // Also if the nodes know the revocation already.
         if number % 10 == 0 {
             maker
                 .revoke_and_wait(&thing.revocation(), LONG)
@@ -77,9 +77,9 @@ async fn k01_once_waited_for_it_holds_on_all_nodes() {
     }
 }
 
-/// A node that has just come knows of the others at once.
+/// A new node knows the others at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_has_just_come_waits_for_the_others() {
+async fn a_new_node_waits_for_the_others() {
     let server = Server::start(&[]);
     let way = Proxy::to(server.port).await;
     let patient = options().max_staleness(Duration::from_secs(600));
@@ -93,7 +93,7 @@ async fn a_node_that_has_just_come_waits_for_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_is_away_is_waited_for_until_it_knows_nothing() {
+async fn a_node_that_is_away_is_waited_for_until_it_is_stale() {
     let server = Server::start(&[]);
     let way = Proxy::to(server.port).await;
     let (away, node) = (node(way.client()).await, node(server.client()).await);
@@ -111,9 +111,9 @@ async fn a_node_that_is_away_is_waited_for_until_it_knows_nothing() {
     eventually("it has read it", || away.peek(&thing.token()) == Some(true)).await;
 }
 
-/// A node that says in one server's stream how far it has read in another's, where the numbers are higher.
+/// A node reports in one server's stream how far it has read another's, where the IDs are higher.
 #[tokio::test]
-async fn how_far_another_stream_was_read_says_nothing() {
+async fn positions_in_another_stream_are_ignored() {
     let old = Server::ahead(1000);
     let proxy = Proxy::to(old.port).await;
     let staleness = Duration::from_secs(4);
@@ -140,7 +140,7 @@ async fn how_far_another_stream_was_read_says_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn k12b_a_node_that_is_full_knows_nothing_more() {
+async fn k12b_a_node_that_is_full_is_not_fresh() {
     let server = Server::start(&[]);
     let small = options().max_staleness(STALENESS).capacity(10);
     let small = connect(small, server.client()).await;
@@ -196,9 +196,9 @@ async fn with_the_last_clone_tasks_and_connections_end() {
     }
 }
 
-/// A node that reads the state anew though nothing was lost has nothing to write back.
+/// A node that loads the state again, though nothing was lost, writes nothing back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_restored_that_is_there() {
+async fn nothing_is_written_back_that_is_there() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
     let expires_at = in_seconds(600);
@@ -214,7 +214,7 @@ async fn nothing_is_restored_that_is_there() {
         nodes.iter().all(|node| node.state().loads == 2)
     })
     .await;
-    // What they would have restored would be there before a few signs of life more.
+    // A write-back would be done before the next few heartbeats.
     let length = || server.ask::<u64>(cmd("XLEN").arg("{jwt}:stream"));
     eventually("signs of life", || length() >= 12).await;
     let entries: Vec<(String, Vec<String>)> =
@@ -225,7 +225,7 @@ async fn nothing_is_restored_that_is_there() {
     }
 }
 
-/// Two nodes of whom the one waits for replicas that do not come: it is told so, and stays fresh.
+/// One of two nodes waits for replicas that do not exist. It gets an error, and stays fresh.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_are_waited_for() {
     let master = Server::start(&[]);
@@ -262,9 +262,10 @@ async fn replicas_are_waited_for() {
     assert!(revoke().await.is_err());
 }
 
-/// A server counts for `WAIT` from what was written on the same connection: on a new one, from nothing, which every replica has.
+/// `WAIT` covers the writes of its connection. On a new connection that is nothing, and every
+/// replica has it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_that_is_new_says_nothing_of_replicas() {
+async fn a_new_connection_is_no_proof_of_replicas() {
     let master = Server::start(&[]);
     let replica = master.replica(0);
     let proxy = Proxy::to(master.port).await;
@@ -340,7 +341,7 @@ async fn a_generation_that_scripts_cannot_count_to_is_refused() {
         };
         assert_eq!(node.revoke(&revocation).await.is_ok(), is_fine);
     }
-    // The highest one can still be raised.
+    // A logout everywhere can still raise the highest one.
     let alice = Subject::new(Some(ISSUER), "alice");
     for raised in 1..=3 {
         let generation = node.raise_generation(&alice).await.unwrap();
@@ -349,7 +350,7 @@ async fn a_generation_that_scripts_cannot_count_to_is_refused() {
     crate::node(server.client()).await;
 }
 
-/// Of two that speak of the same the longer counts, on a node that comes later too.
+/// The longer of two revocations of one token applies, also on a node that starts later.
 #[tokio::test]
 async fn k02_a_shorter_revocation_does_not_shorten() {
     let server = Server::start(&[]);

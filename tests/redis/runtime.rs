@@ -1,4 +1,4 @@
-//! The runtime that connected a store is gone, and the store is used in another.
+//! A store is used after the runtime that connected it has ended.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn runtime() -> Runtime {
         .unwrap()
 }
 
-/// A node whose runtime has ended, once it knows nothing any more.
+/// A stale node whose runtime has ended.
 fn orphan(to: impl Into<RedisDeployment>, replicas: usize) -> RedisStore {
     let first = runtime();
     let store = first.block_on(async {
@@ -49,12 +49,12 @@ fn a_store_goes_on_in_another_runtime() {
     let clone = store.clone();
     runtime().block_on(async {
         let other = node(server.client()).await;
-        // A look-up is what a service does: the first has no answer yet.
+        // A service only looks up: the first look-up has no answer yet.
         let unknown = Thing::new(6, in_seconds(600));
         assert!(store.is_revoked(&unknown.token()).await.is_err());
         eventually("fresh again", || clone.state().is_fresh).await;
         assert!(!store.is_revoked(&unknown.token()).await.unwrap());
-        // It follows the others, and they follow it.
+        // The node reads what others revoke, and they read what it revokes.
         other
             .revoke_and_wait(&unknown.revocation(), LONG)
             .await
@@ -73,9 +73,9 @@ fn a_store_goes_on_in_another_runtime() {
     });
 }
 
-/// Each call that may wait begins anew by itself.
+/// Each call that may wait restarts the tasks.
 #[test]
-fn whatever_is_called_first_in_another_runtime() {
+fn any_call_may_be_the_first_in_another_runtime() {
     let server = Server::start(&[]);
     let master = Server::start(&[]);
     let _replica = master.replica(0);
@@ -83,7 +83,7 @@ fn whatever_is_called_first_in_another_runtime() {
         let thing = Thing::new(6, in_seconds(600));
         let store = orphan(server.client(), replicas);
         runtime().block_on(async { store.ready(LONG).await.unwrap() });
-        // The second runtime has ended by now, too.
+        // By now the second runtime has ended too.
         runtime().block_on(async {
             store.revoke(&thing.revocation()).await.unwrap();
             eventually("fresh", || store.state().is_fresh).await;
@@ -104,7 +104,7 @@ fn whatever_is_called_first_in_another_runtime() {
     }
 }
 
-/// Their clients keep connections of their own.
+/// The clients of Sentinel and Cluster have separate connections.
 #[test]
 fn under_a_sentinel_and_in_a_cluster_too() {
     let master = Server::start(&[]);

@@ -1,4 +1,4 @@
-//! A real redis-server, in a directory of its own, on a free port.
+//! A real redis-server, in a new directory, on a free port.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -23,7 +23,7 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// How to start a server whose clock is ahead.
+/// The command that starts a program whose clock is ahead.
 fn shifted(seconds: i64) -> Vec<String> {
     if seconds == 0 {
         return vec!["redis-server".to_owned()];
@@ -50,17 +50,17 @@ fn by_clock(variable: String) -> Vec<String> {
 }
 
 impl Server {
-    /// A server that keeps nothing, or what the options say.
+    /// A server that keeps nothing on disk unless the options say so.
     pub(crate) fn start(options: &[&str]) -> Self {
         Self::start_by(&shifted(0), options)
     }
 
-    /// One whose clock is ahead.
+    /// A server whose clock is ahead.
     pub(crate) fn ahead(seconds: i64) -> Self {
         Self::start_by(&shifted(seconds), &[])
     }
 
-    /// One whose clock can be set.
+    /// A server whose clock can be set.
     pub(crate) fn with_clock() -> (Self, ServerClock) {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::SeqCst);
@@ -71,7 +71,7 @@ impl Server {
         (Self::start_by(&by_clock(variable), &[]), clock)
     }
 
-    /// The same, by another command.
+    /// A server that is started by another command.
     pub(crate) fn start_by(program: &[String], options: &[&str]) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::SeqCst);
@@ -89,7 +89,7 @@ impl Server {
         server
     }
 
-    /// Starts it, again on the same port and with the same files.
+    /// Starts the server, on the same port and with the same files as before.
     pub(crate) fn run(&mut self) {
         let log = std::fs::File::create(self.directory.join("log")).unwrap();
         let mut command = Command::new(&self.program[0]);
@@ -112,7 +112,7 @@ impl Server {
         self.wait();
     }
 
-    /// Until it answers.
+    /// Waits until the server answers.
     fn wait(&self) {
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(20) {
@@ -135,7 +135,7 @@ impl Server {
         Client::open(self.url()).unwrap()
     }
 
-    /// As a machine does whose power fails, but for its disk.
+    /// Kills the server as a power failure would. The disk keeps what was synced.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
@@ -148,7 +148,7 @@ impl Server {
         command.query(&mut connection).unwrap()
     }
 
-    /// A replica of this one, with all that it has.
+    /// A replica of this server, once it has all data.
     pub(crate) fn replica(&self, seconds_ahead: i64) -> Self {
         let port = self.port.to_string();
         let options = [
@@ -168,7 +168,7 @@ impl Server {
         self.ask::<()>(client::cmd("REPLICAOF").arg("NO").arg("ONE"));
     }
 
-    /// It stands still, and nobody notices but who waits for it.
+    /// Stops the process. Its connections stay open, and get no answer.
     pub(crate) fn freeze(&self) {
         self.signal("-STOP");
     }
@@ -184,7 +184,7 @@ impl Server {
         let _ = std::fs::remove_dir_all(self.directory.join("appendonlydir"));
     }
 
-    /// Until INFO says so.
+    /// Waits until `INFO` contains this text.
     pub(crate) fn wait_for(&self, what: &str) {
         let began = Instant::now();
         while !self.info("replication").contains(what) {
@@ -197,7 +197,7 @@ impl Server {
         self.ask(client::cmd("INFO").arg(section))
     }
 
-    /// A number that INFO tells.
+    /// A number from `INFO`.
     pub(crate) fn number(&self, section: &str, name: &str) -> u64 {
         let info = self.info(section);
         let mut lines = info.lines();
@@ -224,7 +224,7 @@ impl Server {
 pub(crate) struct ServerClock(PathBuf);
 
 impl ServerClock {
-    /// So many seconds ahead.
+    /// Sets how many seconds the clock is ahead.
     pub(crate) fn set(&self, seconds: i64) {
         // In place: the server has the file in its memory.
         let file = std::fs::OpenOptions::new().write(true).open(&self.0);

@@ -1,4 +1,4 @@
-//! Login, renewal and logout over several nodes.
+//! Login, refresh and logout over several nodes.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(crate) fn sessions(store: &RedisStore) -> Sessions<RedisStore> {
     Sessions::new(store.clone(), signing_key(), refresh_keys).issuer(ISSUER)
 }
 
-/// What a node says of the access tokens of a session.
+/// Whether a node rejects the access tokens of a session. `None`: it is stale.
 pub(crate) fn is_dead(store: &RedisStore, sid: SessionId) -> Option<bool> {
     let sid = sid.to_string();
     let token = TokenIdentity::new(in_seconds(200))
@@ -39,9 +39,9 @@ fn successor(pair: &TokenPair) -> String {
     pair.refresh_token.clone()
 }
 
-/// It may not have read yet what the other node wrote, and may soon know nothing any more.
+/// The second node may not have read the first node's write yet, and may soon be stale.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_ends_what_another_has_ended_knows_it_at_once() {
+async fn a_node_that_ends_an_ended_session_knows_it_at_once() {
     let server = Server::start(&[]);
     let one = node(server.client()).await;
     let way = Proxy::to(server.port).await;
@@ -81,9 +81,9 @@ async fn l03_a_hundred_renewals_of_one_token_on_three_nodes() {
     }
 }
 
-/// A login at an OpenID provider on one node, and the provider's logout token on the other.
+/// A login at an OpenID provider on one node, and the provider's logout token on another.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_logout_at_the_provider_ends_what_another_node_began_or_is_about_to() {
+async fn a_logout_at_the_provider_ends_sessions_of_another_node_and_pending_logins() {
     const PROVIDER: &str = "https://id.example.com";
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
@@ -154,7 +154,8 @@ async fn a_logout_at_the_provider_ends_what_another_node_began_or_is_about_to() 
     assert!(one.refresh(&stays.unwrap().refresh_token).await.is_ok());
 }
 
-/// The server renews, and the answer is lost on its way to the node, which asks again: without any grace that is no theft.
+/// The answer to a rotation is lost on its way to the node, which retries. Even without a grace
+/// that is not reuse.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l08_the_answer_is_lost_on_the_way_to_the_node() {
     let server = Server::start(&[]);
@@ -165,7 +166,7 @@ async fn l08_the_answer_is_lost_on_the_way_to_the_node() {
         .login(&sessions.subject_named("alice"))
         .await
         .unwrap();
-    // From then on the server knows the script.
+    // The server keeps the script from then on.
     let first = sessions.refresh(&successor(&first)).await.unwrap();
     way.set(Flow::StopsRenewals);
     let renewing = sessions.clone();
@@ -185,7 +186,7 @@ async fn l08_the_answer_is_lost_on_the_way_to_the_node() {
     sessions.refresh(&successor(&second)).await.unwrap();
 }
 
-/// The client did not get it, and asks another node.
+/// The client lost the response, and retries on another node.
 #[tokio::test]
 async fn l08_the_response_is_lost_on_the_way_to_the_client() {
     let server = Server::start(&[]);
@@ -198,7 +199,8 @@ async fn l08_the_response_is_lost_on_the_way_to_the_client() {
     one.refresh(&successor(&again)).await.unwrap();
 }
 
-/// The grace goes by the server's clock: nodes whose clocks differ by half a minute see no theft in a second tab.
+/// The grace is measured by the server's clock: a second tab is no reuse, even if the nodes' clocks
+/// differ by half a minute.
 #[tokio::test]
 async fn l08_the_clocks_of_the_nodes_differ() {
     let server = Server::start(&[]);
@@ -213,11 +215,11 @@ async fn l08_the_clocks_of_the_nodes_differ() {
 }
 
 #[tokio::test]
-async fn l02_a_theft_is_noticed_by_whichever_node() {
+async fn l02_reuse_is_detected_by_any_node() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
     let [one, other] = [sessions(&nodes[0]), sessions(&nodes[1])];
-    // Two renewals ago, on the one; and one ago, without a grace, on the other.
+    // A token from two rotations ago on one node, and from one ago without a grace on the other.
     let first = one.login(&one.subject_named("alice")).await.unwrap();
     let second = one.refresh(&successor(&first)).await.unwrap();
     let third = other.refresh(&successor(&second)).await.unwrap();
@@ -241,7 +243,8 @@ async fn l02_a_theft_is_noticed_by_whichever_node() {
     }
 }
 
-/// Of all tokens that anybody got, none is alive once the logout has returned on its node, and soon on the other.
+/// After the logout has returned, its node rejects every token of the session. The other node does
+/// so soon.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l06_renewals_on_one_node_and_a_logout_on_the_other() {
     let server = Server::start(&[]);
@@ -270,7 +273,7 @@ async fn l06_renewals_on_one_node_and_a_logout_on_the_other() {
     }
 }
 
-/// Whichever node a logout came to first: where it has returned, the session is dead.
+/// A node on which a logout has returned rejects the session, also if another node ended it first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn k09_a_second_logout_on_another_node() {
     let server = Server::start(&[]);
@@ -316,9 +319,9 @@ async fn l07_redis_is_down_and_no_token_is_used_up() {
     sessions.refresh(&successor(&first)).await.unwrap();
 }
 
-/// The replicas are away for longer than the grace: renewals go on, and are no theft.
+/// The replicas are away for longer than the grace. Refreshes continue, and are not reuse.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn l08_no_replica_hears_of_renewals() {
+async fn l08_no_replica_gets_the_rotations() {
     let master = Server::start(&[]);
     let replica = master.replica(0);
     let options = crate::options().replicas(1, Duration::from_millis(50));
@@ -331,13 +334,13 @@ async fn l08_no_replica_hears_of_renewals() {
     drop(replica);
     let second = sessions.refresh(&first.refresh_token).await.unwrap();
     sessions.refresh(&second.refresh_token).await.unwrap();
-    // A theft is one all the same, and is told.
+    // Reuse is still detected and reported.
     let error = sessions.refresh(&first.refresh_token).await.unwrap_err();
     assert_eq!(error.kind(), SessionErrorKind::ReuseDetected);
     assert_eq!(is_dead(&store, first.sid), Some(true));
 }
 
-/// The server comes back with a session that was ended, and is told so by the nodes.
+/// The server restarts with a session that has ended. The nodes write back that it is revoked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn k09_a_session_that_was_ended_does_not_come_back() {
     let mut server = Server::start(&[]);
@@ -358,19 +361,19 @@ async fn k09_a_session_that_was_ended_does_not_come_back() {
     server.kill();
     server.run();
     let members = || server.ask::<u64>(client::cmd("ZCARD").arg("{jwt}:revoked"));
-    // One is always there.
+    // The empty member is always there.
     eventually("it is told", || members() > 1).await;
     let error = sessions.refresh(&pair.refresh_token).await.unwrap_err();
     assert_eq!(error.kind(), SessionErrorKind::Ended);
     assert_eq!(nodes[1].find(pair.sid).await.unwrap(), None);
 }
 
-/// Earlier than any token that is alive.
+/// Earlier than any valid token.
 fn long_ago() -> NumericDate {
     NumericDate::from_seconds(1_000_000_000).unwrap()
 }
 
-/// By whichever node, and however early the revocation ends.
+/// On any node, and however early the revocation ends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_was_revoked_can_never_be_renewed() {
     let server = Server::start(&[]);
@@ -392,7 +395,7 @@ async fn a_session_that_was_revoked_can_never_be_renewed() {
             node.revoke(&revocation).await.unwrap();
         }
     };
-    // Another issuer's session of that id is not this one.
+    // A session of another issuer with the same ID is another session.
     for issuer in [None, Some("https://elsewhere.example.com")] {
         revoke(issuer, in_seconds(600)).await;
     }
@@ -411,7 +414,7 @@ async fn a_session_that_was_revoked_can_never_be_renewed() {
             .len(),
         1
     );
-    // As pruning does once the entry has expired.
+    // As pruning does after the revocation has expired.
     server.ask::<u64>(client::cmd("DEL").arg("{jwt}:revoked"));
     let error = sessions.refresh(&tokens.refresh_token).await.unwrap_err();
     assert_eq!(error.kind(), SessionErrorKind::Ended);
@@ -453,8 +456,8 @@ async fn a_generation_ends_the_sessions_before_it() {
     sessions.refresh(&after.refresh_token).await.unwrap();
 }
 
-/// The session was evicted, or a snapshot from before it was restored: the logout ends its access
-/// tokens all the same.
+/// The server lost the session: it was evicted, or an older snapshot was restored. The logout still
+/// revokes its access tokens.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_logout_of_a_lost_session_ends_its_access_tokens() {
     let server = Server::start(&[]);
@@ -483,10 +486,10 @@ async fn a_logout_of_a_lost_session_ends_its_access_tokens() {
         dead(&first) && dead(&second)
     })
     .await;
-    // For as long as a token may live, and a second logout lengthens nothing.
+    // For the longest lifetime of a token. A second logout does not extend it.
     let ends = || {
         let mut ends = client::cmd("ZRANGE");
-        // The last one is the empty member.
+        // The last is the empty member.
         ends.arg("{jwt}:revoked").arg(0).arg(-2).arg("WITHSCORES");
         server.ask::<Vec<(client::Value, u64)>>(&mut ends)
     };
@@ -499,7 +502,7 @@ async fn a_logout_of_a_lost_session_ends_its_access_tokens() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     sessions.logout(&first.refresh_token).await.unwrap();
     assert_eq!(ends(), before);
-    // Nor does that of a session that was there.
+    // Neither does the second logout of a session that the server had.
     let third = sessions
         .login(&sessions.subject_named("alice"))
         .await
@@ -512,8 +515,7 @@ async fn a_logout_of_a_lost_session_ends_its_access_tokens() {
     assert!(ends[0].1 <= in_seconds(301).seconds());
 }
 
-/// The server's clock was ahead at the renewal, and is not any more, or another server has taken
-/// its place.
+/// The server's clock was ahead at the rotation, and has been set back since.
 #[tokio::test]
 async fn l08_a_server_clock_that_steps_back_does_not_lengthen_the_grace() {
     let server = Server::start(&[]);
@@ -530,7 +532,7 @@ async fn l08_a_server_clock_that_steps_back_does_not_lengthen_the_grace() {
         server.ask::<u64>(ahead.arg(&key).arg("t").arg(milliseconds));
         (first, key)
     };
-    // Less than the grace: then it counts from where the clock is now.
+    // By less than the grace: the age is measured from the present time of the clock.
     let (first, key) = renewed_ahead(1500).await;
     sessions.refresh(&first.refresh_token).await.unwrap();
     let stored = server.ask::<u64>(client::cmd("HGET").arg(&key).arg("t"));
@@ -539,13 +541,13 @@ async fn l08_a_server_clock_that_steps_back_does_not_lengthen_the_grace() {
     tokio::time::sleep(Duration::from_millis(2000)).await;
     let error = sessions.refresh(&first.refresh_token).await.unwrap_err();
     assert_eq!(error.kind(), SessionErrorKind::ReuseDetected);
-    // More than the grace: nobody knows how long ago the renewal was.
+    // By more than the grace: the age of the rotation is unknown.
     let (first, _) = renewed_ahead(40_000).await;
     let error = sessions.refresh(&first.refresh_token).await.unwrap_err();
     assert_eq!(error.kind(), SessionErrorKind::ReuseDetected);
 }
 
-/// A replica whose clock is behind takes the master's place.
+/// A replica whose clock is behind replaces the master.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l08_a_promoted_server_whose_clock_is_behind_does_not_lengthen_the_grace() {
     let master = Server::ahead(40);
@@ -582,7 +584,7 @@ async fn l07_after_a_lost_answer_a_retry_works_within_the_grace_and_is_reuse_aft
     let server = Server::start(&[]);
     let way = Proxy::to(server.port).await;
     let other = node(server.client()).await;
-    // Far from the server's clock, so that this one decides.
+    // Far from the server's clock, so that the node's clock decides.
     let clock = ManualClock::at(1_700_000_000);
     let node = crate::connect(crate::options().clock(clock.clone()), way.client()).await;
     let sessions = sessions(&node).clock(clock.clone());

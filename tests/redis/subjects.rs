@@ -1,4 +1,4 @@
-//! Blocks and generations, of which the last word counts, whoever was away when it was said.
+//! Blocks and generations: the last change applies, also to nodes that were away.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn alice() -> Subject<'static> {
     Subject::new(Some(ISSUER), "alice")
 }
 
-/// What a node says of a token of alice's that was issued now, with that generation.
+/// Whether a node rejects a token of alice with that generation, issued now. `None`: it is stale.
 fn is_dead(store: &RedisStore, generation: u64) -> Option<bool> {
     let token = TokenIdentity::new(in_seconds(200))
         .issuer(ISSUER)
@@ -35,7 +35,7 @@ async fn is_blocked(store: &RedisStore) -> bool {
     store.subject(&alice()).await.unwrap().blocked
 }
 
-fn make_all_read_anew(server: &Server) {
+fn make_all_nodes_load(server: &Server) {
     server.ask::<u64>(cmd("XTRIM").arg("{jwt}:stream").arg("MAXLEN").arg(0));
     server.ask::<()>(cmd("HSET").arg("{jwt}:last").arg("hash").arg("another"));
 }
@@ -62,7 +62,7 @@ async fn k03_log_out_everywhere_then_a_login_in_the_same_second() {
 }
 
 #[tokio::test]
-async fn k03_a_cutoff_counts_beside_a_generation_on_all_nodes() {
+async fn k03_a_cutoff_applies_beside_a_generation_on_all_nodes() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
     let sessions = sessions(&nodes[0]);
@@ -81,8 +81,8 @@ async fn k03_a_cutoff_counts_beside_a_generation_on_all_nodes() {
     nodes[1].revoke(&cutoff).await.unwrap();
     assert_eq!(is_dead(&nodes[1], generation), Some(true));
     eventually("dead", || is_dead(&nodes[0], generation) == Some(true)).await;
-    // One that starts later has it from the server.
-    make_all_read_anew(&server);
+    // A node that starts later loads it.
+    make_all_nodes_load(&server);
     let late = node(server.client()).await;
     for node in [&nodes[0], &nodes[1], &late] {
         eventually("dead", || is_dead(node, generation) == Some(true)).await;
@@ -118,7 +118,7 @@ async fn k05_a_block_holds_on_all_nodes_until_it_is_lifted() {
     }
 }
 
-/// A node is away; what happens then is done by others; it comes back, and the stream has gone on without it.
+/// A node is away while other nodes change the subject. When it returns, the stream was trimmed.
 async fn away(changes: usize, then_blocked: bool) {
     let server = Server::start(&[]);
     let way = Proxy::to(server.port).await;
@@ -135,13 +135,13 @@ async fn away(changes: usize, then_blocked: bool) {
     if then_blocked {
         other.block(&alice()).await.unwrap();
     }
-    make_all_read_anew(&server);
+    make_all_nodes_load(&server);
     way.set(Flow::Passes);
     eventually("fresh", || sleeper.state().is_fresh).await;
     let generation = generation(&sleeper).await;
-    // Long enough for a node to have written back what it should not.
+    // Long enough for a wrong write-back.
     tokio::time::sleep(Duration::from_millis(300)).await;
-    make_all_read_anew(&server);
+    make_all_nodes_load(&server);
     for node in [&sleeper, &other, &node(server.client()).await] {
         assert_eq!(is_blocked(node).await, then_blocked);
         eventually("as it should be", || {
@@ -153,12 +153,12 @@ async fn away(changes: usize, then_blocked: bool) {
 }
 
 #[tokio::test]
-async fn a_block_that_was_lifted_is_not_restored_by_a_node_that_slept() {
+async fn a_lifted_block_is_not_written_back_by_a_node_that_slept() {
     away(0, false).await;
 }
 
 #[tokio::test]
-async fn a_block_that_was_lifted_long_ago_is_not_restored_by_a_node_that_slept() {
+async fn a_block_that_was_lifted_long_ago_is_not_written_back_by_a_node_that_slept() {
     away(20, false).await;
 }
 
@@ -168,7 +168,7 @@ async fn a_block_is_not_lifted_by_a_node_that_slept() {
 }
 
 #[tokio::test]
-async fn a_block_that_the_server_has_lost_is_restored() {
+async fn a_block_that_the_server_has_lost_is_written_back() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
     nodes[0].raise_generation(&alice()).await.unwrap();
@@ -187,8 +187,8 @@ async fn a_block_that_the_server_has_lost_is_restored() {
     }
 }
 
-/// The server loses a block, and before a node that knows of it can say so, the subject is changed on the server that does
-/// not: both count.
+/// The server loses a block, and the subject is changed before a node writes the block back. Both
+/// changes apply.
 async fn split(lifted_before: bool) {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
@@ -206,7 +206,7 @@ async fn split(lifted_before: bool) {
             .all(|node| is_dead(node, blocked_at) == Some(true))
     })
     .await;
-    // In one step: the loss, and a change after it.
+    // In one step: the loss and a change after it.
     let (field, old) = before.iter().find(|(field, _)| !field.is_empty()).unwrap();
     let old = std::str::from_utf8(old).unwrap();
     let mut parts: Vec<String> = old.splitn(6, ':').map(str::to_owned).collect();
@@ -219,7 +219,7 @@ async fn split(lifted_before: bool) {
             .arg(field)
             .arg(parts.join(":")),
     );
-    make_all_read_anew(&server);
+    make_all_nodes_load(&server);
     let loads = nodes[0].state().loads;
     while !is_blocked(&nodes[1]).await || nodes[0].state().loads == loads {
         assert_eq!(is_dead(&nodes[0], blocked_at), Some(true));
@@ -229,9 +229,9 @@ async fn split(lifted_before: bool) {
     for node in [&nodes[0], &nodes[1], &new] {
         assert_eq!(is_dead(node, blocked_at + 1), Some(true));
     }
-    // And once it is lifted, it stays so, for all.
+    // Once the block is lifted, it stays lifted on all nodes.
     new.unblock(&alice()).await.unwrap();
-    make_all_read_anew(&server);
+    make_all_nodes_load(&server);
     for node in [&nodes[0], &nodes[1], &new] {
         eventually("alive", || is_dead(node, blocked_at + 1) == Some(false)).await;
     }
@@ -239,19 +239,19 @@ async fn split(lifted_before: bool) {
 }
 
 #[tokio::test]
-async fn a_block_counts_of_which_another_history_knows_nothing() {
+async fn a_block_that_another_history_lacks_applies() {
     split(false).await;
 }
 
 #[tokio::test]
-async fn a_second_block_counts_of_which_another_history_knows_nothing() {
+async fn a_second_block_that_another_history_lacks_applies() {
     split(true).await;
 }
 
-/// A node holds a history of nine changes that the server has lost, and is told to block: what was said last must not be
-/// taken for what came first.
+/// A node knows nine changes that the server has lost, and blocks the subject. The last change must
+/// not be taken for the first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn k05_a_block_after_a_loss_outlives_the_longer_history() {
+async fn k05_a_block_after_a_loss_applies_beside_the_longer_history() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
     for _ in 0..30 {
@@ -274,7 +274,7 @@ async fn k05_a_block_after_a_loss_outlives_the_longer_history() {
         nodes.iter().all(|node| is_dead(node, 1000) == Some(true))
     })
     .await;
-    make_all_read_anew(&server);
+    make_all_nodes_load(&server);
     for node in &nodes {
         eventually("read once more", || {
             node.state().loads > 2 && node.state().is_fresh
@@ -285,9 +285,10 @@ async fn k05_a_block_after_a_loss_outlives_the_longer_history() {
     assert!(is_blocked(&nodes[0]).await);
 }
 
-/// The server has lost that alice was logged out everywhere, and counts from the beginning when she is once more.
+/// The server lost that alice was logged out everywhere. The next logout everywhere starts from
+/// generation 0 there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn k03_a_generation_after_a_loss_ends_what_was_issued_before() {
+async fn k03_a_generation_after_a_loss_rejects_older_tokens() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
     assert_eq!(nodes[0].raise_generation(&alice()).await.unwrap(), 1);
@@ -316,9 +317,9 @@ async fn k03_a_generation_after_a_loss_ends_what_was_issued_before() {
     }
 }
 
-/// Without a restart, and without anything else to do.
+/// Without a restart and without other writes.
 #[tokio::test]
-async fn records_that_no_longer_count_are_dropped() {
+async fn expired_records_are_dropped() {
     let server = Server::start(&[]);
     let clock = ManualClock::at(in_seconds(0).seconds());
     let options = crate::options().max_staleness(crate::STALENESS);

@@ -1,5 +1,5 @@
-//! The stream is kept for as long as nodes need it, and not much longer, whatever the server's
-//! clock does.
+//! The server keeps the stream for as long as nodes need it and not much longer, even if its clock
+//! is set.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::load::{Thing, in_seconds};
 use crate::server::Server;
 use crate::{LONG, connect, options};
 
-/// How many entries there are between two steps of the clock.
+/// Entries between two steps of the clock.
 const ENTRIES: u64 = 200;
 
-/// How many more the server may keep: it drops whole blocks of a hundred.
+/// How many more entries the server may keep: it drops whole blocks of a hundred.
 const SLACK: u64 = 300;
 
 async fn write(node: &RedisStore, round: u64) {
@@ -28,12 +28,12 @@ fn length(server: &Server) -> u64 {
     server.ask(cmd("XLEN").arg("{jwt}:stream"))
 }
 
-/// The clock goes from one time to the next. What is kept at the end is what came in the last
-/// `kept` of these.
+/// Writes at each of these times. Asserts that the server keeps the entries of at least the last
+/// `least` of them, and of at most the last `most`.
 async fn bounded(clocks: &[i64], least: u64, most: u64) {
     let (server, clock) = Server::with_clock();
     clock.set(clocks[0]);
-    // So rarely does it beat that its beats do not count.
+    // A long staleness, so that heartbeats are too rare to matter.
     let node = connect(
         options().max_staleness(Duration::from_secs(20)),
         server.client(),
@@ -54,7 +54,7 @@ async fn bounded(clocks: &[i64], least: u64, most: u64) {
     assert_eq!(new.state().loads, 1);
 }
 
-/// 61 seconds a step.
+/// In steps of 61 seconds.
 fn minutes(from: i64, count: i64) -> impl Iterator<Item = i64> {
     (0..count).map(move |minute| from + 61 * minute)
 }
@@ -76,23 +76,23 @@ async fn a_clock_that_was_ahead_keeps_the_stream_no_longer() {
     bounded(&clocks, 2, 3).await;
 }
 
-/// A second back each half minute: that shortens nothing, and stops nothing.
+/// One second back every half minute changes nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_is_set_back_often_keeps_the_stream_for_a_minute() {
     let clocks: Vec<_> = (0..24).map(|step| step / 2 * 31 - (step % 2)).collect();
     bounded(&clocks, 4, 10).await;
 }
 
-/// Whatever came within the last minute is there.
+/// All entries of the last minute are there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_stream_is_kept_for_a_minute_at_least() {
     bounded(&(0..20).map(|step| step * 10).collect::<Vec<_>>(), 6, 13).await;
 }
 
-/// The ids of the stream that was deleted are higher than those of the next, which must not be
-/// trimmed by them.
+/// The IDs of the deleted stream are higher than those of the next. The next must not be trimmed by
+/// them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_that_is_gone_takes_its_ids_along() {
+async fn a_deleted_stream_does_not_trim_the_next() {
     let (server, clock) = Server::with_clock();
     let node = connect(
         options().max_staleness(Duration::from_secs(20)),

@@ -66,8 +66,13 @@ impl fmt::Display for RedisStoreError {
             Self::Server(_) => "the Redis server cannot be reached, or answered with an error",
             Self::Timeout => "the Redis server took too long",
             Self::Stale(_) => "this node is stale: it has had no news from Redis for too long",
-            Self::SetFull => "there are more revocations than the capacity of this node: raise `capacity`",
-            Self::OtherSecret => "the keys in Redis belong to nodes with another secret: use theirs, or another `prefix`",
+            Self::SetFull => {
+                "there are more revocations than the capacity of this node: raise `capacity`"
+            }
+            Self::OtherSecret => {
+                "the keys in Redis belong to nodes with another secret: use theirs, or another \
+                 `prefix`"
+            }
             Self::Unreplicated => "too few replicas have acknowledged the write",
             Self::Unread => "not every node has read the revocation in time",
             Self::Reply => "the Redis server's answer is not one of this store",

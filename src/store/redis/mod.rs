@@ -170,324 +170,44 @@
 //! the layer once the node is stale. A runtime that still exists but is no longer driven, such as a
 //! `current_thread` runtime outside `block_on`, is not noticed.
 
+mod backoff;
 mod deployment;
 mod error;
-mod feed;
-mod health;
+mod fingerprint_cipher;
+mod freshness;
+mod heartbeat;
+mod key_names;
 mod link;
+mod loader;
+mod local_state;
+mod log;
+mod node;
+mod node_table;
 mod options;
-mod own;
-mod record;
+mod pending_heartbeats;
+mod pending_writes;
+mod random_id;
+mod reply;
 mod script;
-mod sealed;
+mod script_client;
 mod sentinel;
+mod session_hash;
 mod sessions;
-mod shared;
+mod store;
+mod stream_entry;
+mod stream_position;
+mod stream_reader;
+mod subject_record;
+mod timestamp;
+mod write_back;
 
-/// The crate `redis`, whose clients say where the server is.
+/// The crate `redis`: its clients hold the address of the server.
 pub use ::redis as client;
 
 pub use deployment::RedisDeployment;
 pub use error::RedisStoreError;
 pub use options::RedisStoreOptions;
-
-use std::fmt;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout, timeout_at};
-
-use self::own::Ticket;
-use self::shared::{Argument, Shared};
-use crate::revocation::{
-    Revocation, RevocationKind, RevocationSetState, RevocationStore, TokenIdentity,
-};
-use crate::session::{SessionId, Subject};
-
-/// Sessions and revocations in Redis. Clones share connections and data.
-///
-/// See the [module docs](self) for an example. Its tasks end when the last clone is dropped.
-#[derive(Clone)]
-pub struct RedisStore(Arc<Inner>);
-
-struct Inner {
-    shared: Arc<Shared>,
-    tasks: Mutex<Tasks>,
-}
-
-/// The tasks that read the stream, write heartbeats and follow Sentinels. Dropping aborts them.
-struct Tasks([AbortHandle; 3]);
-
-impl Tasks {
-    fn begin(shared: &Arc<Shared>, runtime: &Handle) -> Self {
-        let follow = runtime.spawn(feed::follow(Arc::clone(shared)));
-        let beat = runtime.spawn(feed::beat(Arc::clone(shared)));
-        let sentinels = runtime.spawn(feed::follow_sentinels(Arc::clone(shared)));
-        Self([follow, beat, sentinels].map(|task| task.abort_handle()))
-    }
-}
-
-impl Drop for Tasks {
-    fn drop(&mut self) {
-        self.0.iter().for_each(AbortHandle::abort);
-    }
-}
-
-impl RedisStore {
-    fn begin(shared: Arc<Shared>, runtime: &Handle) -> Self {
-        let tasks = Mutex::new(Tasks::begin(&shared, runtime));
-        Self(Arc::new(Inner { shared, tasks }))
-    }
-
-    /// Restarts the tasks in the caller's runtime if their own runtime has shut down.
-    fn shared(&self) -> &Shared {
-        let Inner { shared, tasks } = &*self.0;
-        let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        if tasks.0.iter().any(AbortHandle::is_finished)
-            && let Ok(runtime) = Handle::try_current()
-        {
-            // The connections may have been driven by that runtime.
-            shared.forget_connections();
-            *tasks = Tasks::begin(shared, &runtime);
-        }
-        shared
-    }
-
-    /// Waits until this node is fresh: call it before the service accepts requests.
-    ///
-    /// # Errors
-    ///
-    /// Why the node is not fresh after `deadline`, such as [`RedisStoreError::Eviction`].
-    pub async fn ready(&self, deadline: Duration) -> Result<(), RedisStoreError> {
-        let shared = self.shared();
-        let mut place = shared.place.subscribe();
-        let known = timeout(deadline, async {
-            while !shared.health.is_fresh() {
-                // The sender lives as long as `self`.
-                let _ = place.changed().await;
-            }
-        });
-        known.await.map_err(|_| self.incomplete_error())
-    }
-
-    /// Revokes a token, a session or a user's tokens.
-    ///
-    /// When it returns, Redis has the revocation, and every look-up on this node sees it. Other
-    /// nodes see it within milliseconds. Revoking twice is the same as once.
-    ///
-    /// Sessions in this store are affected too. A revoked session has ended. A block rejects logins
-    /// and refreshes, and a generation ends the sessions before it.
-    ///
-    /// # Errors
-    ///
-    /// After [`Unreplicated`](RedisStoreError::Unreplicated) and
-    /// [`SetFull`](RedisStoreError::SetFull) Redis has the revocation. After any other error it may
-    /// have it or not.
-    pub async fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), RedisStoreError> {
-        let mut ticket = self.shared().ticket(false)?;
-        self.revoke_for(&mut ticket, revocation, false)
-            .await
-            .map(|_| ())
-    }
-
-    /// Revokes, and waits until every living node has read it.
-    ///
-    /// A node that is silent for longer than [`max_staleness`](RedisStoreOptions::max_staleness) is
-    /// not waited for: it is stale, and accepts no token.
-    ///
-    /// # Errors
-    ///
-    /// As [`RedisStore::revoke`], and [`RedisStoreError::Unread`] if a node has not read it after
-    /// `deadline`.
-    pub async fn revoke_and_wait(
-        &self,
-        revocation: &Revocation<'_>,
-        deadline: Duration,
-    ) -> Result<(), RedisStoreError> {
-        let deadline = Instant::now().checked_add(deadline);
-        let deadline = deadline.ok_or(RedisStoreError::Unread)?;
-        let shared = self.shared();
-        let mut ticket = shared.ticket(true)?;
-        if !self.revoke_for(&mut ticket, revocation, true).await? {
-            return Ok(());
-        }
-        let mut place = shared.place.subscribe();
-        let all_read = async {
-            while !shared.has_been_read(&ticket) {
-                // A node that has fallen silent is given up without a word from it.
-                let _ = timeout(Duration::from_millis(100), place.changed()).await;
-            }
-        };
-        let all_read = timeout_at(deadline, all_read).await;
-        all_read.map_err(|_| RedisStoreError::Unread)
-    }
-
-    /// Lifts the block of a subject. Whether there was one. What was issued before stays dead.
-    ///
-    /// # Errors
-    ///
-    /// [`RedisStoreError`]: then it may be lifted or not.
-    pub async fn lift_block(
-        &self,
-        issuer: Option<&str>,
-        subject: &str,
-    ) -> Result<bool, RedisStoreError> {
-        let shared = self.shared();
-        let subject = Subject::new(issuer, subject);
-        let (_, was_blocked) = shared.change(&shared.scripts.unblock, &subject).await?;
-        Ok(was_blocked)
-    }
-
-    /// Whether there is something for the nodes to read.
-    async fn revoke_for(
-        &self,
-        ticket: &mut Ticket<'_>,
-        revocation: &Revocation<'_>,
-        is_wanted: bool,
-    ) -> Result<bool, RedisStoreError> {
-        let shared = self.shared();
-        let fingerprinted = shared.set.fingerprinted(revocation);
-        let until = Argument::from(fingerprinted.until);
-        if let Some(member) = shared.seal.member(&fingerprinted) {
-            let script = &shared.scripts.revoke;
-            let mut arguments: Vec<&[u8]> = vec![&member, &until];
-            if let Revocation::Session { sid, .. } = *revocation
-                && SessionId::parse(sid).is_some()
-            {
-                arguments.push(sid.as_bytes());
-            }
-            let answer =
-                shared.call_twice(&ticket.nonce, script, shared.now(), is_wanted, &arguments);
-            shared.revoked(ticket, &member, &answer.await?).await?;
-            return Ok(true);
-        }
-        let field = shared.seal.field(fingerprinted.fingerprint.bits());
-        let longest = Argument::from(shared.longest_lifetime().as_secs());
-        let (script, arguments) = match fingerprinted.kind {
-            // No token has less.
-            RevocationKind::Generation(0) => return Ok(false),
-            RevocationKind::Generation(generation) => {
-                if generation > Shared::MAX_GENERATION {
-                    return Err(RedisStoreError::OutOfRange);
-                }
-                let generation = Argument::from(generation);
-                (&shared.scripts.generation, vec![generation, until])
-            }
-            _ => (&shared.scripts.block, vec![longest]),
-        };
-        let arguments: Vec<&[u8]> = std::iter::once(&field[..])
-            .chain(arguments.iter().map(|argument| &**argument))
-            .collect();
-        let answer = shared.call_twice(&ticket.nonce, script, shared.now(), is_wanted, &arguments);
-        shared.changed(ticket, &field, &answer.await?).await?;
-        Ok(true)
-    }
-
-    /// The state of this node, for monitoring.
-    #[must_use]
-    pub fn state(&self) -> RedisStoreState {
-        let shared = &self.0.shared;
-        RedisStoreState {
-            staleness: shared.health.staleness(),
-            is_fresh: shared.health.is_fresh(),
-            nodes: shared.live_nodes(),
-            loads: shared.loads.load(Ordering::Relaxed),
-            subjects: shared.records_held(),
-            revocations: shared.set.state(),
-            last_error: shared.health.last_error(),
-        }
-    }
-
-    /// Why this node cannot say that a token is not revoked.
-    fn incomplete_error(&self) -> RedisStoreError {
-        let health = &self.0.shared.health;
-        if health.has_other_secret() {
-            RedisStoreError::OtherSecret
-        } else if health.is_incomplete() {
-            RedisStoreError::SetFull
-        } else if let Some(policy) = health.eviction() {
-            RedisStoreError::Eviction(policy)
-        } else {
-            RedisStoreError::Stale(health.last_error())
-        }
-    }
-}
-
-impl Shared {
-    /// Whether all nodes that are alive have read what that call wrote.
-    fn has_been_read(&self, ticket: &Ticket<'_>) -> bool {
-        let Some(read) = ticket.read() else {
-            return false;
-        };
-        let max_staleness = self.settings.max_staleness;
-        self.nodes().iter().all(|(name, node)| {
-            *name == self.node.as_bytes()
-                || node.loads == read.loads && node.read >= read.position
-                || node.is_silent(max_staleness)
-        })
-    }
-
-    fn live_nodes(&self) -> usize {
-        let nodes = self.nodes();
-        let live = nodes.values();
-        live.filter(|node| !node.is_silent(self.settings.max_staleness))
-            .count()
-    }
-}
-
-impl RevocationStore for RedisStore {
-    type Error = RedisStoreError;
-
-    async fn is_revoked(&self, token: &TokenIdentity<'_>) -> Result<bool, RedisStoreError> {
-        self.peek(token).ok_or_else(|| {
-            self.shared();
-            self.incomplete_error()
-        })
-    }
-
-    #[inline]
-    fn peek(&self, token: &TokenIdentity<'_>) -> Option<bool> {
-        let shared = &self.0.shared;
-        if shared.set.is_revoked(token) {
-            return Some(true);
-        }
-        shared.health.is_fresh().then_some(false)
-    }
-}
-
-/// The state of this node, for monitoring.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct RedisStoreState {
-    /// The age of this node's knowledge, usually about a second. `None` before it has any.
-    pub staleness: Option<Duration>,
-    /// Whether the node is fresh: only then does it say that a token is not revoked.
-    pub is_fresh: bool,
-    /// The number of living nodes, with this one.
-    pub nodes: usize,
-    /// How often this node has read the whole state: once at the start, and whenever the stream
-    /// broke.
-    pub loads: u64,
-    /// The number of users with a block or logout everywhere in force.
-    pub subjects: usize,
-    /// The revocations and their memory.
-    pub revocations: RevocationSetState,
-    /// The last failure since this node was fresh: the source of
-    /// [`Stale`](RedisStoreError::Stale). `None` while nothing fails.
-    pub last_error: Option<Arc<RedisStoreError>>,
-}
-
-impl fmt::Debug for RedisStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisStore")
-            .field("deployment", &self.0.shared.deployment)
-            .field("state", &self.state())
-            .finish_non_exhaustive()
-    }
-}
+pub use store::{RedisStore, RedisStoreState};
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! How a store is set up, and connected.
+//! The settings of a store.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,27 +6,37 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::sealed::Seal;
-use super::shared::{Names, Settings, Shared, random_name};
-use super::{RedisDeployment, RedisStore, RedisStoreError};
+use super::deployment::RedisDeployment;
+use super::error::RedisStoreError;
+use super::fingerprint_cipher::FingerprintCipher;
+use super::key_names::KeyNames;
+use super::local_state::LocalState;
+use super::node::Node;
+use super::random_id::random_id;
+use super::script_client::{ScriptClient, ScriptSettings};
+use super::store::RedisStore;
 use crate::clock::{Clock, SystemClock};
 use crate::keys::KeyError;
 use crate::revocation::RevocationSet;
+
+/// The shortest time that the server keeps stream entries. A node that was disconnected for longer
+/// loads the state.
+const MIN_RETENTION: Duration = Duration::from_secs(60);
 
 /// The settings of a [`RedisStore`].
 #[derive(Clone)]
 #[must_use = "nothing is connected before `connect`"]
 pub struct RedisStoreOptions {
-    seal: Seal,
+    cipher: FingerprintCipher,
     prefix: String,
     clock: Arc<dyn Clock>,
     leeway: Duration,
     longest_lifetime: Duration,
     capacity: usize,
     max_staleness: Duration,
-    patience: Duration,
+    call_timeout: Duration,
     replicas: usize,
-    replication_patience: Duration,
+    replication_timeout: Duration,
     allows_eviction: bool,
 }
 
@@ -35,8 +45,8 @@ impl RedisStoreOptions {
     /// stays valid for at most this long on a node that is cut off.
     pub const DEFAULT_MAX_STALENESS: Duration = Duration::from_secs(5);
 
-    /// 1 second: on your own network a later answer is not worth waiting for.
-    pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(1);
+    /// 1 second: in your network Redis answers much faster.
+    pub const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(1);
 
     /// The defaults, with the secret that all nodes share: at least 32 bytes, used for nothing
     /// else.
@@ -49,16 +59,16 @@ impl RedisStoreOptions {
     /// [`KeyError`] if the secret is empty, all zero or short, or is the text or encoding of a key.
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         Ok(Self {
-            seal: Seal::new(secret.as_ref())?,
+            cipher: FingerprintCipher::new(secret.as_ref())?,
             prefix: "jwt".to_owned(),
             clock: Arc::new(SystemClock),
             leeway: RevocationSet::DEFAULT_LEEWAY,
             longest_lifetime: RevocationSet::DEFAULT_LONGEST_LIFETIME,
             capacity: RevocationSet::DEFAULT_CAPACITY,
             max_staleness: Self::DEFAULT_MAX_STALENESS,
-            patience: Self::DEFAULT_PATIENCE,
+            call_timeout: Self::DEFAULT_CALL_TIMEOUT,
             replicas: 0,
-            replication_patience: Duration::from_millis(500),
+            replication_timeout: Duration::from_millis(500),
             allows_eviction: false,
         })
     }
@@ -119,18 +129,18 @@ impl RedisStoreOptions {
     }
 
     /// Sets how long a call waits for Redis. 1 second by default.
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub fn call_timeout(mut self, call_timeout: Duration) -> Self {
+        self.call_timeout = call_timeout;
         self
     }
 
-    /// Waits after each write until this many replicas have it, for at most `patience`.
+    /// Waits after each write until this many replicas have it, for at most `timeout`.
     ///
     /// None by default: then a promoted replica may lack the last writes. Token rotations do not
     /// wait, because a lost rotation is recovered.
-    pub fn replicas(mut self, replicas: usize, patience: Duration) -> Self {
+    pub fn replicas(mut self, replicas: usize, timeout: Duration) -> Self {
         self.replicas = replicas;
-        self.replication_patience = patience;
+        self.replication_timeout = timeout;
         self
     }
 
@@ -158,42 +168,59 @@ impl RedisStoreOptions {
     /// # Errors
     ///
     /// [`RedisStoreError::Backend`] outside a tokio runtime, or without randomness.
-    #[expect(clippy::unused_async, reason = "it may have to wait one day")]
+    #[expect(
+        clippy::unused_async,
+        reason = "a later version may wait for the connection"
+    )]
     pub async fn connect(
         self,
         deployment: impl Into<RedisDeployment>,
     ) -> Result<RedisStore, RedisStoreError> {
         let runtime = Handle::try_current().map_err(|_| RedisStoreError::Backend)?;
-        // The crate `redis` would panic where it is not clear which provider is meant.
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            let provider = rustls::crypto::aws_lc_rs::default_provider();
-            // Another thread may have been first: that one is as good.
-            let _ = provider.install_default();
-        }
+        install_crypto_provider();
         let set = RevocationSet::new()
-            .fingerprint_key(self.seal.fingerprints)
+            .fingerprint_key(self.cipher.fingerprint_key)
             .capacity(self.capacity)
             .leeway(self.leeway)
             .longest_lifetime(self.longest_lifetime)
             .clock(Arc::clone(&self.clock));
-        let settings = Settings {
-            max_staleness: self.max_staleness,
-            longest_lifetime: self.longest_lifetime,
+        let settings = ScriptSettings {
+            check_value: self.cipher.check_value(),
+            retention: self.max_staleness.saturating_mul(3).max(MIN_RETENTION),
+            call_timeout: self.call_timeout,
             replicas: self.replicas,
-            replication_patience: self.replication_patience,
-            allows_eviction: self.allows_eviction,
+            replication_timeout: self.replication_timeout,
         };
-        let shared = Arc::new(Shared::new(
+        let redis = ScriptClient::new(
             deployment.into(),
-            Names::new(&self.prefix),
-            self.seal,
-            set,
-            self.clock,
+            KeyNames::new(&self.prefix),
+            Arc::clone(&self.clock),
             settings,
-            self.patience,
-            random_name()?,
-        ));
-        Ok(RedisStore::begin(shared, &runtime))
+        );
+        let local = LocalState::new(
+            set,
+            self.cipher,
+            self.clock,
+            self.longest_lifetime,
+            self.max_staleness,
+        );
+        let node = Node::new(
+            random_id()?,
+            redis,
+            local,
+            self.max_staleness,
+            self.allows_eviction,
+        );
+        Ok(RedisStore::begin(node, &runtime))
+    }
+}
+
+/// The crate `redis` panics if a process has several providers of rustls and no default.
+fn install_crypto_provider() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        // If another thread was first, its provider is used.
+        let _ = provider.install_default();
     }
 }
 

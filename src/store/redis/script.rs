@@ -1,8 +1,10 @@
-//! The scripts, each of which is one step on the server.
+//! The Lua scripts. The server runs each in one step.
+
+use std::ops::Deref;
 
 use ::redis::Cmd;
 
-/// A script and its name on the server.
+/// A script, and the hash by which the server finds it.
 pub(super) struct Script {
     code: String,
     hash: String,
@@ -17,7 +19,11 @@ macro_rules! scripts {
         impl Scripts {
             pub(super) fn new() -> Self {
                 Self {
-                    $($name: Script::new(include_str!(concat!("scripts/", stringify!($name), ".lua"))),)*
+                    $($name: Script::new(include_str!(concat!(
+                        "scripts/",
+                        stringify!($name),
+                        ".lua"
+                    ))),)*
                 }
             }
         }
@@ -25,39 +31,39 @@ macro_rules! scripts {
 }
 
 scripts!(
-    beat,
-    block,
-    create,
-    end,
-    find,
-    generation,
-    hello,
-    list,
-    mark,
-    page,
-    raise,
-    replication,
-    restore,
-    restore_subjects,
+    append_empty,
+    block_subject,
+    create_session,
+    end_session,
+    find_cursor,
+    find_session,
+    heartbeat,
+    list_sessions,
+    raise_generation,
+    replication_status,
     revoke,
-    rotate,
-    subject,
-    unblock,
+    rotate_session,
+    scan_page,
+    set_generation,
+    subject_state,
+    unblock_subject,
+    write_back_revocations,
+    write_back_subjects,
 );
 
 impl Script {
-    fn new(body: &str) -> Self {
-        let code = concat!(include_str!("scripts/prelude.lua"), "\n").to_owned() + body;
+    fn new(source: &str) -> Self {
+        let code = concat!(include_str!("scripts/prelude.lua"), "\n").to_owned() + source;
         let hash = redis::Script::new(&code).get_hash().to_owned();
         Self { code, hash }
     }
 
-    /// Runs the script if the server knows it.
+    /// Runs the script if the server has it.
     pub(super) fn by_hash(&self, keys: &[&str], arguments: &[&[u8]]) -> Cmd {
         Self::command("EVALSHA", &self.hash, keys, arguments)
     }
 
-    /// Runs the script, and has the server know it from then on.
+    /// Runs the script. The server keeps it.
     pub(super) fn by_code(&self, keys: &[&str], arguments: &[&[u8]]) -> Cmd {
         Self::command("EVAL", &self.code, keys, arguments)
     }
@@ -66,5 +72,34 @@ impl Script {
         let mut command = ::redis::cmd(name);
         command.arg(script).arg(keys.len()).arg(keys).arg(arguments);
         command
+    }
+}
+
+/// An owned argument of a script.
+pub(super) struct Argument(Vec<u8>);
+
+impl From<u64> for Argument {
+    fn from(number: u64) -> Self {
+        Self(number.to_string().into())
+    }
+}
+
+impl From<&str> for Argument {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<&[u8]> for Argument {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl Deref for Argument {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
     }
 }

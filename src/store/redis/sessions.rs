@@ -1,98 +1,28 @@
-//! Sessions in Redis: each method one script.
-
-use std::time::Duration;
+//! Sessions in Redis. Each method runs one script.
 
 use ::redis::Value;
 
-use super::RedisStore;
 use super::error::RedisStoreError;
-use super::own::Ticket;
-use super::sealed::Sealed;
-use super::shared::{Answer, Argument, Shared, bytes, items, text};
+use super::reply::{bytes, items, text};
+use super::script::Argument;
+use super::script_client::ScriptCall;
+use super::session_hash::{decode_session, encode_date, encode_session};
+use super::store::RedisStore;
 use crate::claims::NumericDate;
-use crate::revocation::Revocation;
 use crate::session::{
     CreationOutcome, Rotation, RotationOutcome, RotationRejection, Session, SessionId,
     SessionStore, Subject, SubjectState,
 };
 
-/// 12 digits of seconds, and 9 of nanoseconds.
-fn digits(date: NumericDate) -> Argument {
-    let date = date.since_epoch();
-    format!("{:012}{:09}", date.as_secs(), date.subsec_nanos())
-        .as_str()
-        .into()
-}
-
-fn date(digits: &[u8]) -> Option<NumericDate> {
-    let (seconds, nanoseconds) = text(digits)?.split_at_checked(12)?;
-    let date = Duration::new(seconds.parse().ok()?, nanoseconds.parse().ok()?);
-    NumericDate::from_since_epoch(date)
-}
-
-/// A session of the members that a script answers.
-fn session(sid: SessionId, members: &Value) -> Option<Session> {
-    let members = items(members)?;
-    let member = |name: &[u8]| {
-        let mut pairs = members.chunks_exact(2);
-        pairs.find_map(|pair| match pair {
-            [found, value] if bytes(found) == Some(name) => bytes(value),
-            _ => None,
-        })
-    };
-    let string = |name| member(name).and_then(text).map(str::to_owned);
-    let number = |name| text(member(name)?)?.parse().ok();
-    let date = |name| date(member(name)?);
-    let issuer = string(b"i");
-    let subject = Subject::new(issuer.as_deref(), text(member(b"n")?)?);
-    let mut session = Session::new(sid, &subject, number(b"g")?, date(b"a")?);
-    session.counter = number(b"k")?;
-    session.label = string(b"l");
-    session.rotated_at = date(b"r")?;
-    session.idle_expires_at = date(b"d")?;
-    session.expires_at = date(b"e")?;
-    session.access_expires_at = date(b"x")?;
-    Some(session)
-}
-
-impl Shared {
-    /// Takes in a revocation, of which a script has answered, last, the entry's tag, and until when
-    /// it counts.
-    pub(super) async fn revoked(
-        &self,
-        ticket: &mut Ticket<'_>,
-        member: &[u8],
-        answer: &Answer,
-    ) -> Result<(), RedisStoreError> {
-        let Some([.., tag, until]) = items(answer) else {
-            return Err(RedisStoreError::Reply);
-        };
-        let until = bytes(until)
-            .and_then(text)
-            .and_then(|text| text.parse().ok());
-        self.learn(member, until.ok_or(RedisStoreError::Reply)?)?;
-        ticket.acknowledge(bytes(tag).ok_or(RedisStoreError::Reply)?);
-        self.replicated(answer).await
-    }
-
-    /// The member of a session.
-    fn session_member(
-        &self,
-        issuer: Option<&str>,
-        sid: &str,
-        until: NumericDate,
-    ) -> Result<Sealed, RedisStoreError> {
-        let member = self.member(&Revocation::Session { issuer, sid, until });
-        member.ok_or(RedisStoreError::Reply)
-    }
-}
-
 impl SessionStore for RedisStore {
     async fn subject(&self, subject: &Subject<'_>) -> Result<SubjectState, RedisStoreError> {
-        let shared = self.shared();
-        let field = shared.field(subject);
-        let answer = shared.call(&shared.scripts.subject, &[&field]).await?;
-        match items(&answer) {
+        let node = self.running_node();
+        let field = node.local.encrypt_subject(subject);
+        let reply = node
+            .redis
+            .call(&node.redis.scripts.subject_state, &[&field])
+            .await?;
+        match items(&reply) {
             Some([generation, blocked]) => {
                 let generation = bytes(generation).and_then(text);
                 let generation = generation.and_then(|text| text.parse().ok());
@@ -104,44 +34,31 @@ impl SessionStore for RedisStore {
     }
 
     async fn create(&self, session: &Session) -> Result<CreationOutcome, RedisStoreError> {
-        let shared = self.shared();
-        let field = shared.field(&session.owner());
+        let node = self.running_node();
+        let field = node.local.encrypt_subject(&session.owner());
         let sid = session.sid.to_string();
         let (issuer, until) = (session.issuer.as_deref(), session.access_expires_at);
-        let member = shared.session_member(issuer, &sid, until)?;
-        let mut members: Vec<(&str, Argument)> = vec![
-            ("n", session.subject.as_str().into()),
-            ("g", session.generation.into()),
-            ("k", session.counter.into()),
-            ("a", digits(session.created_at)),
-            ("r", digits(session.rotated_at)),
-            ("d", digits(session.idle_expires_at)),
-            ("e", digits(session.expires_at)),
-            ("x", digits(session.access_expires_at)),
-            ("m", member.as_slice().into()),
-        ];
-        if let Some(issuer) = &session.issuer {
-            members.push(("i", issuer.as_str().into()));
-        }
-        if let Some(label) = &session.label {
-            members.push(("l", label.as_str().into()));
-        }
+        let member = node.local.encrypt_session(issuer, &sid, until)?;
         let generation = Argument::from(session.generation);
         let ends = [
             session.idle_expires_at,
             session.expires_at,
             session.access_expires_at,
         ]
-        .map(digits);
+        .map(encode_date);
+        let fields = encode_session(session, &member);
         let mut arguments: Vec<&[u8]> = vec![&field, sid.as_bytes(), &generation];
         arguments.extend(ends.iter().map(|end| &**end));
-        for (name, value) in &members {
+        for (name, value) in &fields {
             arguments.extend([name.as_bytes(), value]);
         }
-        let answer = shared.call(&shared.scripts.create, &arguments).await?;
-        match bytes(&answer) {
+        let reply = node
+            .redis
+            .call(&node.redis.scripts.create_session, &arguments)
+            .await?;
+        match bytes(&reply) {
             Some(b"kept") => {
-                shared.replicated(&answer).await?;
+                node.redis.wait_for_replicas(&reply).await?;
                 Ok(CreationOutcome::Created)
             }
             Some(b"blocked") => Ok(CreationOutcome::Blocked),
@@ -151,14 +68,15 @@ impl SessionStore for RedisStore {
     }
 
     async fn find(&self, sid: SessionId) -> Result<Option<Session>, RedisStoreError> {
-        let shared = self.shared();
+        let node = self.running_node();
         let name = sid.to_string();
-        let found = shared
-            .call(&shared.scripts.find, &[name.as_bytes()])
-            .await?;
+        let script = &node.redis.scripts.find_session;
+        let found = node.redis.call(script, &[name.as_bytes()]).await?;
         match items(&found) {
             Some([]) => Ok(None),
-            _ => session(sid, &found).map(Some).ok_or(RedisStoreError::Reply),
+            _ => decode_session(sid, &found)
+                .map(Some)
+                .ok_or(RedisStoreError::Reply),
         }
     }
 
@@ -167,43 +85,48 @@ impl SessionStore for RedisStore {
         sid: SessionId,
         rotation: &Rotation,
     ) -> Result<RotationOutcome, RedisStoreError> {
-        let shared = self.shared();
+        let node = self.running_node();
         let name = sid.to_string();
         let grace = u64::try_from(rotation.grace.as_nanos()).unwrap_or(u64::MAX);
         let arguments = [
             Argument::from(name.as_str()),
             rotation.counter.into(),
             grace.into(),
-            digits(rotation.idle_expires_at),
-            digits(rotation.access_expires_at),
-            digits(rotation.now),
+            encode_date(rotation.idle_expires_at),
+            encode_date(rotation.access_expires_at),
+            encode_date(rotation.now),
         ];
         let arguments = arguments.each_ref().map(|argument| &**argument);
         let now = rotation.now.since_epoch().as_millis();
-        let now = u64::try_from(now).unwrap_or(u64::MAX);
-        let script = &shared.scripts.rotate;
-        let mut ticket = shared.ticket(false)?;
-        let answer = shared.call_twice(&ticket.nonce, script, now, false, &arguments);
-        let answer = answer.await?;
-        let Some([what, rest @ ..]) = items(&answer) else {
+        let mut write = node.begin_write(false)?;
+        let script = &node.redis.scripts.rotate_session;
+        let call = ScriptCall {
+            now: u64::try_from(now).unwrap_or(u64::MAX),
+            ..node.redis.prepare(script, &write.nonce, &arguments)
+        };
+        let reply = node.redis.call_and_retry(&call).await?;
+        let Some([outcome, rest @ ..]) = items(&reply) else {
             return Err(RedisStoreError::Reply);
         };
-        let now = || {
-            let members = rest.first().ok_or(RedisStoreError::Reply)?;
-            session(sid, members).ok_or(RedisStoreError::Reply)
+        let session = || {
+            let fields = rest.first().ok_or(RedisStoreError::Reply)?;
+            decode_session(sid, fields).ok_or(RedisStoreError::Reply)
         };
-        // No replica is waited for: a renewal that is lost is recovered, and one that failed here would count as theft when it is tried
-        // again after the grace.
-        Ok(match bytes(what) {
-            Some(b"renewed") => RotationOutcome::Rotated(now()?),
-            Some(b"repeated") => RotationOutcome::WithinGrace(now()?),
-            Some(b"recovered") => RotationOutcome::LostWrites(now()?),
+        // This does not wait for replicas. A lost rotation is recovered. A rotation that failed
+        // here would look like reuse when the client retries it after the grace.
+        Ok(match bytes(outcome) {
+            Some(b"renewed") => RotationOutcome::Rotated(session()?),
+            Some(b"repeated") => RotationOutcome::WithinGrace(session()?),
+            Some(b"recovered") => RotationOutcome::LostWrites(session()?),
             Some(b"replayed") => {
-                let session = now()?;
+                let session = session()?;
                 let (issuer, until) = (session.issuer.as_deref(), session.access_expires_at);
-                let member = shared.session_member(issuer, &name, until)?;
-                match shared.revoked(&mut ticket, &member, &answer).await {
-                    // A theft must be told, whoever has not heard of it yet.
+                let member = node.local.encrypt_session(issuer, &name, until)?;
+                match node
+                    .apply_revocation_reply(&mut write, &member, &reply)
+                    .await
+                {
+                    // The caller must know of the reuse, even if too few replicas have it.
                     Ok(()) | Err(RedisStoreError::Unreplicated) => {}
                     Err(error) => return Err(error),
                 }
@@ -223,45 +146,49 @@ impl SessionStore for RedisStore {
         issuer: Option<&str>,
         revoke_until: NumericDate,
     ) -> Result<Option<Session>, RedisStoreError> {
-        let shared = self.shared();
+        let node = self.running_node();
         let name = sid.to_string();
-        let member = shared.session_member(issuer, &name, revoke_until)?;
+        let member = node.local.encrypt_session(issuer, &name, revoke_until)?;
         let until = Argument::from(revoke_until.seconds_up());
-        let mut ticket = shared.ticket(false)?;
-        let script = &shared.scripts.end;
+        let mut write = node.begin_write(false)?;
+        let script = &node.redis.scripts.end_session;
         let arguments: [&[u8]; 3] = [name.as_bytes(), &member, &until];
-        let answer = shared.call_for(&ticket, script, &arguments).await?;
-        match items(&answer) {
-            Some([members, _, _]) => {
-                shared.revoked(&mut ticket, &member, &answer).await?;
-                match items(members) {
+        let reply = node.call_for(&write, script, &arguments).await?;
+        match items(&reply) {
+            Some([fields, _, _]) => {
+                node.apply_revocation_reply(&mut write, &member, &reply)
+                    .await?;
+                match items(fields) {
                     Some([]) => Ok(None),
-                    _ => session(sid, members)
+                    _ => decode_session(sid, fields)
                         .map(Some)
                         .ok_or(RedisStoreError::Reply),
                 }
             }
-            // Another issuer's session.
+            // The session of another issuer.
             Some([]) => Ok(None),
             _ => Err(RedisStoreError::Reply),
         }
     }
 
     async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, RedisStoreError> {
-        let shared = self.shared();
-        let (record, _) = shared.change(&shared.scripts.raise, subject).await?;
+        let node = self.running_node();
+        let script = &node.redis.scripts.raise_generation;
+        let (record, _) = node.change_subject(script, subject).await?;
         Ok(record.generation)
     }
 
     async fn block(&self, subject: &Subject<'_>) -> Result<(), RedisStoreError> {
-        let shared = self.shared();
-        shared.change(&shared.scripts.block, subject).await?;
+        let node = self.running_node();
+        let script = &node.redis.scripts.block_subject;
+        node.change_subject(script, subject).await?;
         Ok(())
     }
 
     async fn unblock(&self, subject: &Subject<'_>) -> Result<(), RedisStoreError> {
-        let shared = self.shared();
-        shared.change(&shared.scripts.unblock, subject).await?;
+        let node = self.running_node();
+        let script = &node.redis.scripts.unblock_subject;
+        node.change_subject(script, subject).await?;
         Ok(())
     }
 
@@ -270,18 +197,19 @@ impl SessionStore for RedisStore {
         subject: &Subject<'_>,
         now: NumericDate,
     ) -> Result<Vec<Session>, RedisStoreError> {
-        let shared = self.shared();
-        let field = shared.field(subject);
-        let answer = shared.call(&shared.scripts.list, &[&field]).await?;
+        let node = self.running_node();
+        let field = node.local.encrypt_subject(subject);
+        let script = &node.redis.scripts.list_sessions;
+        let reply = node.redis.call(script, &[&field]).await?;
         let mut sessions = Vec::new();
-        for found in items(&answer).ok_or(RedisStoreError::Reply)? {
+        for found in items(&reply).ok_or(RedisStoreError::Reply)? {
             let pair = items(found).ok_or(RedisStoreError::Reply)?;
-            let [sid, members] = pair else {
+            let [sid, fields] = pair else {
                 return Err(RedisStoreError::Reply);
             };
             let sid = bytes(sid).and_then(text).and_then(SessionId::parse);
             let sid = sid.ok_or(RedisStoreError::Reply)?;
-            sessions.push(session(sid, members).ok_or(RedisStoreError::Reply)?);
+            sessions.push(decode_session(sid, fields).ok_or(RedisStoreError::Reply)?);
         }
         sessions.retain(|session| !session.has_expired(now));
         Ok(sessions)

@@ -1,39 +1,43 @@
-//! What needs no server: what a node makes of an entry that it reads.
+//! What a node does with the stream entries that it reads. No server is needed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::feed::take;
-use super::health::Moment;
-use super::record::{Lineage, Record};
-use super::sealed::Seal;
-use super::shared::{Beat, Names, Position, Settings, Shared};
+use super::fingerprint_cipher::FingerprintCipher;
+use super::key_names::KeyNames;
+use super::local_state::LocalState;
+use super::node::Node;
+use super::script_client::{ScriptClient, ScriptSettings};
+use super::stream_entry::apply_entry;
+use super::stream_position::StreamPosition;
+use super::subject_record::{RecordOrder, SubjectRecord};
+use super::timestamp::Timestamp;
 use super::*;
 use crate::clock::SystemClock;
-use crate::revocation::RevocationSet;
+use crate::revocation::{RevocationSet, TokenIdentity};
 
-const NODE: &str = "00000000000000aa";
+const NODE_ID: &str = "00000000000000aa";
+const OTHER_NODE_ID: &str = "00000000000000bb";
 
-fn shared() -> Shared {
-    let seal = Seal::new(&[7; 32]).unwrap();
-    let set = RevocationSet::new().fingerprint_key(seal.fingerprints);
-    let settings = Settings {
-        max_staleness: Duration::from_secs(5),
-        longest_lifetime: Duration::from_secs(3600),
+fn node(allows_eviction: bool) -> Node {
+    let cipher = FingerprintCipher::new(&[7; 32]).unwrap();
+    let set = RevocationSet::new().fingerprint_key(cipher.fingerprint_key);
+    let max_staleness = Duration::from_secs(5);
+    let settings = ScriptSettings {
+        check_value: cipher.check_value(),
+        retention: Duration::from_secs(60),
+        call_timeout: Duration::from_secs(1),
         replicas: 0,
-        replication_patience: Duration::ZERO,
-        allows_eviction: false,
+        replication_timeout: Duration::ZERO,
     };
-    Shared::new(
-        client::Client::open("redis://127.0.0.1:1/").unwrap().into(),
-        Names::new("jwt"),
-        seal,
-        set,
-        Arc::new(SystemClock),
-        settings,
-        Duration::from_secs(1),
-        NODE.to_owned(),
-    )
+    let client = client::Client::open("redis://127.0.0.1:1/").unwrap();
+    let clock = Arc::new(SystemClock);
+    let keys = KeyNames::new("jwt");
+    let redis = ScriptClient::new(client.into(), keys, clock.clone(), settings);
+    let longest_lifetime = Duration::from_secs(3600);
+    let local = LocalState::new(set, cipher, clock, longest_lifetime, max_staleness);
+    let id = NODE_ID.to_owned();
+    Node::new(id, redis, local, max_staleness, allows_eviction)
 }
 
 /// The nonce of a call.
@@ -46,115 +50,101 @@ fn tag(name: &str) -> String {
     nonce(name) + "0123456789abcdef"
 }
 
-fn read(shared: &Shared, name: &str, members: &[(&str, &[u8])]) -> Result<bool, RedisStoreError> {
-    let member = |name: &str| {
-        let found = members.iter().find(|(member, _)| *member == name);
+fn apply(node: &Node, name: &str, fields: &[(&str, &[u8])]) -> Result<bool, RedisStoreError> {
+    let field = |name: &str| {
+        let found = fields.iter().find(|(field, _)| *field == name);
         found.map(|(_, value)| *value)
     };
-    take(shared, Position::START, tag(name).as_bytes(), &member)
+    apply_entry(node, StreamPosition::START, tag(name).as_bytes(), &field)
 }
 
-fn beat(node: &str) -> [(&'static str, Vec<u8>); 2] {
-    [("h", node.into()), ("a", b"1-1".to_vec())]
+fn apply_heartbeat(node: &Node, name: &str, id: &str) -> bool {
+    apply(node, name, &[("h", id.as_bytes()), ("a", b"1-1")]).unwrap()
 }
 
-fn hear(shared: &Shared, name: &str, node: &str) -> bool {
-    let members = beat(node);
-    let members: Vec<(&str, &[u8])> = members
-        .iter()
-        .map(|(name, value)| (*name, &**value))
-        .collect();
-    read(shared, name, &members).unwrap()
+fn send_heartbeat(node: &Node, name: &str) {
+    node.pending_heartbeats.push(nonce(name), Timestamp::now());
 }
 
 #[test]
-fn a_node_is_fresh_as_of_when_it_wrote_what_it_reads() {
-    let shared = shared();
-    assert!(hear(&shared, "1", "00000000000000bb"));
-    // By its name, but not written by this process.
-    assert!(hear(&shared, "2", NODE));
-    assert_eq!(shared.health.staleness(), None);
-    assert!(!shared.health.is_fresh());
+fn a_node_is_as_fresh_as_the_heartbeat_that_it_reads() {
+    let node = node(false);
+    let freshness = &node.local.freshness;
+    assert!(apply_heartbeat(&node, "1", OTHER_NODE_ID));
+    // With the ID of this node, but not sent by it.
+    assert!(apply_heartbeat(&node, "2", NODE_ID));
+    assert_eq!(freshness.staleness(), None);
+    assert!(!freshness.is_fresh());
 
-    shared.beats().push_back(Beat {
-        nonce: nonce("3"),
-        written: Moment::now(),
-    });
+    send_heartbeat(&node, "3");
     std::thread::sleep(Duration::from_millis(20));
-    assert!(hear(&shared, "4", "00000000000000bb"));
-    assert!(!shared.health.is_fresh());
-    assert!(hear(&shared, "3", NODE));
-    assert!(shared.health.is_fresh());
-    assert!(shared.health.staleness() >= Some(Duration::from_millis(20)));
-    assert_eq!(shared.live_nodes(), 2);
+    assert!(apply_heartbeat(&node, "4", OTHER_NODE_ID));
+    assert!(!freshness.is_fresh());
+    assert!(apply_heartbeat(&node, "3", NODE_ID));
+    assert!(freshness.is_fresh());
+    assert!(freshness.staleness() >= Some(Duration::from_millis(20)));
+    assert_eq!(node.nodes.live_count(), 2);
 }
 
 #[test]
 fn a_node_that_misses_its_own_write_is_not_fresh() {
-    let shared = shared();
-    let mut ticket = shared.own.ticket(nonce("a"), false);
-    ticket.acknowledge(tag("a").as_bytes());
-    drop(ticket);
+    let node = node(false);
+    let mut write = node.pending_writes.begin(nonce("a"), false);
+    write.acknowledge(tag("a").as_bytes());
+    drop(write);
     std::thread::sleep(Duration::from_millis(1));
-    for (beat, is_there) in [("5", false), ("6", true)] {
+    for (heartbeat, is_there) in [("5", false), ("6", true)] {
         if is_there {
-            assert!(read(&shared, "a", &[]).unwrap());
+            assert!(apply(&node, "a", &[]).unwrap());
         }
-        shared.beats().push_back(Beat {
-            nonce: nonce(beat),
-            written: Moment::now(),
-        });
-        assert_eq!(hear(&shared, beat, NODE), is_there);
-        assert_eq!(shared.health.is_fresh(), is_there);
+        send_heartbeat(&node, heartbeat);
+        assert_eq!(apply_heartbeat(&node, heartbeat, NODE_ID), is_there);
+        assert_eq!(node.local.freshness.is_fresh(), is_there);
     }
 }
 
 #[test]
 fn a_node_is_not_fresh_while_the_server_evicts() {
     for allows_eviction in [false, true] {
-        let mut shared = shared();
-        shared.settings.allows_eviction = allows_eviction;
-        let beat = |name: &str, policy: Option<&[u8]>| {
-            shared.beats().push_back(Beat {
-                nonce: nonce(name),
-                written: Moment::now(),
-            });
-            let mut members: Vec<(&str, &[u8])> = vec![("h", NODE.as_bytes()), ("a", b"1-1")];
-            members.extend(policy.map(|policy| ("e", policy)));
-            assert!(read(&shared, name, &members).unwrap());
-            shared.health.is_fresh()
+        let node = node(allows_eviction);
+        let is_fresh_after = |name: &str, policy: Option<&[u8]>| {
+            send_heartbeat(&node, name);
+            let mut fields: Vec<(&str, &[u8])> = vec![("h", NODE_ID.as_bytes()), ("a", b"1-1")];
+            fields.extend(policy.map(|policy| ("e", policy)));
+            assert!(apply(&node, name, &fields).unwrap());
+            node.local.freshness.is_fresh()
         };
-        assert!(beat("1", None));
-        assert_eq!(beat("2", Some(b"allkeys-lru")), allows_eviction);
-        assert!(beat("3", None));
+        assert!(is_fresh_after("1", None));
+        assert_eq!(is_fresh_after("2", Some(b"allkeys-lru")), allows_eviction);
+        assert!(is_fresh_after("3", None));
     }
 }
 
 #[test]
-fn what_makes_no_sense_is_told_from_what_does() {
-    let shared = shared();
-    let field = shared.seal.field(7);
-    for members in [
+fn malformed_entries_are_inconsistent() {
+    let node = node(false);
+    let field = node.local.cipher.encrypt_subject(7);
+    for fields in [
         vec![("z", &b"garbage"[..]), ("s", b"5")],
         vec![("z", &field), ("s", b"5")],
         vec![("z", &[0; 16]), ("s", b"5")],
         vec![("u", b"garbage"), ("r", b"1:2:0:0:1:aaaaaaaa,")],
         vec![("u", &field), ("r", b"garbage")],
         vec![("h", b"garbage"), ("a", b"1-1")],
-        vec![("h", NODE.as_bytes()), ("a", b"garbage")],
+        vec![("h", NODE_ID.as_bytes()), ("a", b"garbage")],
     ] {
-        assert!(!read(&shared, "1", &members).unwrap(), "{members:?}");
+        assert!(!apply(&node, "1", &fields).unwrap(), "{fields:?}");
     }
-    // Of a later version: nothing that this one has to know.
-    assert!(read(&shared, "1", &[("x", b"y")]).unwrap());
+    // An entry of a later version, which this one need not know.
+    assert!(apply(&node, "1", &[("x", b"y")]).unwrap());
 }
 
 #[test]
-fn of_two_histories_of_a_subject_both_count() {
-    let shared = shared();
-    let learn = |text: &str| {
-        let record = Record::parse(text.as_bytes()).unwrap();
-        shared.learn_subject(7, record).unwrap()
+fn both_of_two_diverged_histories_of_a_subject_apply() {
+    let node = node(false);
+    let apply_to = |fingerprint: u64, text: &str| {
+        let record = SubjectRecord::parse(text.as_bytes()).unwrap();
+        node.local.apply_subject(fingerprint, record).unwrap()
     };
     let is_blocked = || {
         let expires_at = crate::claims::NumericDate::from_seconds(4_000_000_000).unwrap();
@@ -162,45 +152,27 @@ fn of_two_histories_of_a_subject_both_count() {
         let token = TokenIdentity::new(expires_at)
             .subject("alice")
             .issued_at(issued_at);
-        shared.set.is_revoked(&token.generation(9))
+        node.local.set.is_revoked(&token.generation(9))
     };
-    let id = shared.set.subject_fingerprint(None, "alice").bits();
-    let learn_alice = |text: &str| {
-        let record = Record::parse(text.as_bytes()).unwrap();
-        shared.learn_subject(id, record).unwrap()
-    };
-    assert_eq!(learn("1:4000000000:0:5:1:aaaaaaaa,"), Lineage::Newer);
-    assert_eq!(learn_alice("1:4000000000:1:5:1:aaaaaaaa,"), Lineage::Newer);
+    let alice = node.local.set.subject_fingerprint(None, "alice").bits();
+    let apply = |text: &str| apply_to(alice, text);
+    let newer = RecordOrder::Newer;
+    assert_eq!(apply_to(7, "1:4000000000:0:5:1:aaaaaaaa,"), newer);
+    assert_eq!(apply("1:4000000000:1:5:1:aaaaaaaa,"), newer);
     assert!(is_blocked());
-    assert_eq!(
-        learn_alice("1:4000000000:0:6:2:bbbbbbbb,aaaaaaaa,"),
-        Lineage::Newer
-    );
+    assert_eq!(apply("1:4000000000:0:6:2:bbbbbbbb,aaaaaaaa,"), newer);
     assert!(!is_blocked());
-    assert_eq!(learn_alice("1:4000000000:1:5:1:aaaaaaaa,"), Lineage::Older);
+    let order = apply("1:4000000000:1:5:1:aaaaaaaa,");
+    assert_eq!(order, RecordOrder::Older);
     assert!(!is_blocked());
-    assert_eq!(
-        learn_alice("2:4000000000:1:7:2:cccccccc,aaaaaaaa,"),
-        Lineage::Split
-    );
+    let order = apply("2:4000000000:1:7:2:cccccccc,aaaaaaaa,");
+    assert_eq!(order, RecordOrder::Diverged);
     assert!(is_blocked());
-    // What was known is what is restored.
-    assert!(shared.live_subjects().contains(&id));
-    let record = shared.record_of(id).unwrap();
+    // The known record is written back.
+    assert!(node.local.live_subjects().contains(&alice));
+    let record = node.local.subject(alice).unwrap();
     assert_eq!(record.to_text(), "1:4000000000:0:6:2:bbbbbbbb,aaaaaaaa,");
-    assert_eq!(
-        learn_alice("2:4000000000:0:8:4:dddddddd,bbbbbbbb,cccccccc,aaaaaaaa,"),
-        Lineage::Newer
-    );
+    let order = apply("2:4000000000:0:8:4:dddddddd,bbbbbbbb,cccccccc,aaaaaaaa,");
+    assert_eq!(order, newer);
     assert!(!is_blocked());
-}
-
-#[test]
-fn positions_are_read_as_the_server_writes_them() {
-    assert!(Position::parse(b"12-3") < Position::parse(b"12-4"));
-    assert!(Position::parse(b"9-9") < Position::parse(b"10-0"));
-    assert_eq!(Position::parse(b"12-3").unwrap().to_text(), "12-3");
-    for text in ["", "12", "-", "a-1", "1-a", "99999999999999999999-0"] {
-        assert_eq!(Position::parse(text.as_bytes()), None, "{text}");
-    }
 }

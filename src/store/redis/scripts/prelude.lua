@@ -1,32 +1,38 @@
--- What all scripts begin with. Keys: the state, the subjects, the stream, and where the stream
--- ends.
-local state, subjects, stream, last = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
--- A nonce of this call, the same if it is made again; the caller's time in milliseconds; how long the stream reaches back, in
--- seconds; what tells the caller's secret; whether the nodes are to say at once that they have read it.
-local nonce, now, retention, probe, wanted = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
-local prefix = string.sub(state, 1, -1 - string.len(':revoked'))
+-- The start of every script.
+--
+-- Keys: the revocations, the subjects, the stream, and the end of the stream.
+local revoked, subjects, stream, last = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+-- The nonce of the call, the same if the call is repeated. The caller's time in milliseconds.
+local nonce, now = ARGV[1], tonumber(ARGV[2])
+-- How long the stream keeps entries, in seconds. The check value of the caller's secret. Whether
+-- the nodes send a heartbeat when they read the entry: '1' or ''.
+local retention, check_value, requests_heartbeats = tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local prefix = string.sub(revoked, 1, -1 - string.len(':revoked'))
 local time = redis.call('TIME')
+-- The server's time in milliseconds.
 local server = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
--- Of two clocks the one that is behind: what is dropped too late does no harm.
+-- Data expires by the clock that is behind: too late is safe, too early is not.
 local earlier = math.min(server, now)
+-- The largest leeway of a verifier, in milliseconds.
 local leeway = 300000
 local appended = 0
 
 local secret = redis.call('GET', prefix .. ':secret')
 if not secret then
-  -- The key may be gone, and the state still be that of others.
-  secret = redis.call('HGET', subjects, '') or probe
-  if secret == probe then redis.call('SET', prefix .. ':secret', probe) end
+  -- The key was deleted, or these keys are new. The subjects hold a copy.
+  secret = redis.call('HGET', subjects, '') or check_value
+  if secret == check_value then redis.call('SET', prefix .. ':secret', check_value) end
 end
-if secret ~= probe then
+if secret ~= check_value then
   return redis.error_reply('OTHERSECRET the keys belong to nodes with another secret')
 end
 
--- Names a process of a server and the history that it replicates. The name changes with each start,
--- and with each promotion.
+-- Names a process of a server, and the history that it replicates. The name changes with each
+-- start and with each promotion.
 local function process()
   local info = redis.call('INFO', 'server', 'replication')
-  return string.match(info, 'run_id:(%w+)') .. ':' .. (string.match(info, 'master_replid:(%w+)') or '')
+  local replication_id = string.match(info, 'master_replid:(%w+)') or ''
+  return string.match(info, 'run_id:(%w+)') .. ':' .. replication_id
 end
 
 local function whole(number)
@@ -37,25 +43,34 @@ local function digest(length, ...)
   return string.sub(redis.sha1hex(table.concat({ ... }, '\0')), 1, length)
 end
 
--- Where the stream ends: the hash of the last entry. Two checkpoints: the stream's last id, twice
--- taken. The age of the newer checkpoint, and when that was counted, in milliseconds.
+-- Reads the end of the stream. `hash`: of the last entry. `older` and `newer`: two checkpoints,
+-- each the last ID of the stream at that time. `age`: of the newer checkpoint, in milliseconds.
+-- `counted`: when the age was updated.
 --
--- The state and the subjects each hold an empty member that nobody removes. If one is missing, or
--- the hash is, then a key is gone. What it held may be missing here, so the history begins anew:
--- the nodes read the state, and write back what they hold.
+-- The revocations and the subjects each have an empty member. If one is missing, or the hash is, a
+-- key was deleted. Then a new history starts: the nodes load the state, and write back what they
+-- know.
 local tail
 local function open()
   if tail then return tail end
-  local hash, older, newer, age, counted = unpack(redis.call('HMGET', last, 'hash', 'older', 'newer', 'age', 'counted'))
-  local stands = hash and redis.call('ZSCORE', state, '') and redis.call('HEXISTS', subjects, '') == 1
-  if not stands then
+  local values = redis.call('HMGET', last, 'hash', 'older', 'newer', 'age', 'counted')
+  local hash, older, newer, age, counted = unpack(values)
+  local is_whole = hash and redis.call('ZSCORE', revoked, '')
+    and redis.call('HEXISTS', subjects, '') == 1
+  if not is_whole then
     hash = digest(16, hash or '', nonce, time[1], time[2], process())
-    redis.call('ZADD', state, '+inf', '')
-    redis.call('HSET', subjects, '', probe)
+    redis.call('ZADD', revoked, '+inf', '')
+    redis.call('HSET', subjects, '', check_value)
     redis.call('HSET', last, 'hash', hash)
   end
-  tail = { hash = hash, older = older or '0-0', newer = newer or '0-0', age = tonumber(age or 0), counted = tonumber(counted or server) }
-  -- Ids of a stream that is gone may be higher than those of the next.
+  tail = {
+    hash = hash,
+    older = older or '0-0',
+    newer = newer or '0-0',
+    age = tonumber(age or 0),
+    counted = tonumber(counted or server),
+  }
+  -- The IDs of a deleted stream may be higher than those of the next stream.
   if redis.call('EXISTS', stream) == 0 then
     tail.older, tail.newer = '0-0', '0-0'
     redis.call('HSET', last, 'older', '0-0', 'newer', '0-0')
@@ -63,18 +78,20 @@ local function open()
   return tail
 end
 
--- Appends an entry, and answers its tag: the nonce, and a hash over the entry and the hash of the
--- one before. So equal hashes mean equal histories, on whatever server, and a call that is made
--- again gets another tag unless all that came before it is the same. An entry without members says
--- nothing: whoever reads it knows that all before it was kept.
+-- Appends an entry with these fields, and returns its tag: the nonce, and a hash over the entry and
+-- the hash of the entry before it. Equal hashes therefore mean equal histories, on every server. A
+-- repeated call gets another tag, unless everything before it is the same.
 --
--- The stream is trimmed at the older checkpoint. That is older than the retention by time that has
--- passed, whatever the clock says.
+-- An entry without fields changes nothing. A node that reads it knows that the server kept
+-- everything before it.
+--
+-- The stream is trimmed at the older checkpoint. Its age is the sum of time that has passed, so a
+-- clock that is set does not make it older than it is.
 local function append(...)
   local at = open()
   appended = appended + 1
   local before = at.hash
-  at.hash = digest(16, before, nonce, whole(appended), wanted, ...)
+  at.hash = digest(16, before, nonce, whole(appended), requests_heartbeats, ...)
   at.age, at.counted = at.age + math.max(server - at.counted, 0), server
   if at.age >= retention * 1000 then
     local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
@@ -83,36 +100,50 @@ local function append(...)
   end
   redis.call('HSET', last, 'hash', at.hash, 'age', whole(at.age), 'counted', whole(at.counted))
   local tag = nonce .. at.hash
-  redis.call('XADD', stream, 'MINID', '~', at.older, '*', 'p', before, 'n', tag, 'w', wanted, ...)
+  redis.call('XADD', stream, 'MINID', '~', at.older, '*', 'p', before, 'n', tag,
+    'w', requests_heartbeats, ...)
   return tag
 end
 
+-- Removes up to 100 revocations that have expired.
 local function prune()
-  local dead = redis.call('ZRANGE', state, '-inf', whole((earlier - leeway) / 1000 - 128), 'BYSCORE', 'LIMIT', 0, 100)
-  if #dead > 0 then redis.call('ZREM', state, unpack(dead)) end
+  local before = whole((earlier - leeway) / 1000 - 128)
+  local expired = redis.call('ZRANGE', revoked, '-inf', before, 'BYSCORE', 'LIMIT', 0, 100)
+  if #expired > 0 then redis.call('ZREM', revoked, unpack(expired)) end
 end
 
--- A member of an entry. Ours have their tag, 'n', and the hash of the one before, 'p'.
-local function member(entry, name)
+-- A field of a stream entry. All entries of the nodes have 'n', their tag, and 'p', the hash of the
+-- entry before.
+local function entry_field(entry, name)
   for index = 1, #entry[2], 2 do
     if entry[2][index] == name then return entry[2][index + 1] end
   end
 end
 
--- until: in seconds.
+-- `till`: in seconds.
 local function revoke(member, till)
-  redis.call('ZADD', state, 'GT', till, member)
+  redis.call('ZADD', revoked, 'GT', till, member)
   return append('z', member, 's', till)
 end
 
--- A subject: generation, until when tokens of earlier ones may live, whether it is blocked, when it was last blocked or that was
--- lifted, how often it was changed, and the tags of the last 24 changes, the newest first. A tag is
--- a hash over the change and the tags before it: equal tags mean equal histories of the subject, on
--- whatever server.
+-- Parses the record of a subject:
+--
+-- g: the generation
+-- t: the end of the last token of an earlier generation, in seconds
+-- b: whether the subject is blocked, 1 or 0
+-- c: when it was last blocked or unblocked, in seconds
+-- n: the number of changes
+-- tags: the tags of the last 24 changes, the newest first
+--
+-- A tag is a hash over the change and the tags before it. Equal tags therefore mean equal histories
+-- of the subject, on every server.
 local function parse(text)
   local g, t, b, c, n, tags = string.match(text, '^(%d+):(%d+):(%d):(%d+):(%d+):(.*)$')
   if not g then return nil end
-  return { g = tonumber(g), t = tonumber(t), b = tonumber(b), c = tonumber(c), n = tonumber(n), tags = tags }
+  return {
+    g = tonumber(g), t = tonumber(t), b = tonumber(b), c = tonumber(c), n = tonumber(n),
+    tags = tags,
+  }
 end
 
 local function subject(field)
@@ -129,7 +160,7 @@ local function newest(s)
   return string.sub(s.tags, 1, 8)
 end
 
--- Of these tags as many as fit below the newest one.
+-- The 23 tags that are kept after a new one.
 local function older_tags(tags)
   return string.sub(tags, 1, 206)
 end
@@ -138,12 +169,12 @@ local function tag_of(s, older)
   return digest(8, older, nonce, whole(s.g), whole(s.t), whole(s.b), whole(s.c), whole(s.n))
 end
 
--- Whether the last change is the one that this call makes: then it was made already, and the answer was lost.
+-- Whether this call made the last change already, and is repeated because its answer was lost.
 local function is_done(s)
   return newest(s) == tag_of(s, string.sub(s.tags, 10))
 end
 
--- Keeps a subject that has changed, and tells the nodes.
+-- Writes a changed subject, and appends it to the stream.
 local function keep(field, s)
   s.n = s.n + 1
   local older = older_tags(s.tags)
@@ -153,20 +184,22 @@ local function keep(field, s)
   return append('u', field, 'r', text)
 end
 
--- Says what a subject is that has changed.
+-- Writes a changed subject. Answers the tag of the entry, the record and 1.
 local function changed(field, s)
   return { keep(field, s), record(s), 1 }
 end
 
--- Says what a subject is that needed no change. The caller learns it all the same, so it must read
--- that it was kept: hence an entry that says nothing. `done`: whether the caller has changed it
--- before.
+-- The answer for a subject that needs no change. The record may be new to the caller, which must
+-- read that the server kept it: hence an empty entry. `done`: whether an earlier run of this call
+-- changed the subject.
 local function unchanged(s, done)
   return { append(), record(s), done and 1 or 0 }
 end
 
 local function hex(bytes)
-  return (string.gsub(bytes, '.', function(byte) return string.format('%02x', string.byte(byte)) end))
+  return (string.gsub(bytes, '.', function(byte)
+    return string.format('%02x', string.byte(byte))
+  end))
 end
 
 local function session_key(sid)
@@ -177,7 +210,8 @@ local function list_key(field)
   return prefix .. ':sessions:' .. hex(field)
 end
 
--- A date is 12 digits of seconds and 9 of nanoseconds: as texts they compare like numbers, and no digit is lost.
+-- Dates have 12 digits of seconds and 9 of nanoseconds. As text they have the order of numbers, and
+-- no digit is lost.
 local function seconds_up(date)
   local seconds, nanoseconds = tonumber(string.sub(date, 1, 12)), tonumber(string.sub(date, 13))
   if nanoseconds > 0 then seconds = seconds + 1 end
@@ -185,7 +219,9 @@ local function seconds_up(date)
 end
 
 local function nanoseconds_between(date, later)
-  local part = function(from, to) return tonumber(string.sub(later, from, to)) - tonumber(string.sub(date, from, to)) end
+  local part = function(from, to)
+    return tonumber(string.sub(later, from, to)) - tonumber(string.sub(date, from, to))
+  end
   return part(1, 12) * 1000000000 + part(13, 21)
 end
 
@@ -199,9 +235,11 @@ local function latest(date, other)
   return date
 end
 
--- Keeps a session, and that its subject has it, until its access tokens are dead for every verifier.
+-- Sets when the keys of a session expire: once no verifier accepts its access tokens any more. Adds
+-- the session to the list of its subject.
 local function expire(sid, field, idle, expires, access)
-  local ends = math.max(seconds_up(first(idle, expires)), seconds_up(access) + leeway / 1000) * 1000
+  local access_end = seconds_up(access) + leeway / 1000
+  local ends = math.max(seconds_up(first(idle, expires)), access_end) * 1000
   local left = math.max(ends - now, 1)
   redis.call('PEXPIRE', session_key(sid), whole(left))
   redis.call('ZADD', list_key(field), 'GT', whole(ends), sid)
@@ -210,7 +248,7 @@ local function expire(sid, field, idle, expires, access)
   end
 end
 
--- Ends all sessions of a subject. The latest end of an access token of theirs, in seconds.
+-- Ends all sessions of a subject. Returns the end of their last access token, in seconds.
 local function end_all(field)
   local till = 0
   for _, sid in ipairs(redis.call('ZRANGE', list_key(field), 0, -1)) do
@@ -222,6 +260,8 @@ local function end_all(field)
   return till
 end
 
+-- Raises the generation, and ends all sessions. `longest`: the longest lifetime of a token, in
+-- seconds.
 local function raise(field, s, longest)
   s.g = s.g + 1
   s.t = math.max(s.t, end_all(field), math.ceil(now / 1000) + longest)

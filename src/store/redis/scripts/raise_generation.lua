@@ -1,4 +1,5 @@
--- How long access tokens live at most, in seconds.
+-- Raises the generation of a subject by one.
+-- Arguments: its field, and the longest lifetime of a token, in seconds.
 local s = subject(ARGV[6])
 if is_done(s) then return unchanged(s, true) end
 raise(ARGV[6], s, tonumber(ARGV[7]))

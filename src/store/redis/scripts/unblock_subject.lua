@@ -1,3 +1,5 @@
+-- Lifts the block of a subject.
+-- Arguments: its field, and the longest lifetime of a token, in seconds.
 local s = subject(ARGV[6])
 if s.b == 0 then return unchanged(s, is_done(s)) end
 s.b = 0

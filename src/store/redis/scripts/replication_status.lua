@@ -1,4 +1,5 @@
--- Which process this is, how far it has written, and how many replicas have all of that, or all up to an earlier place.
+-- Answers the process, the offset, and how many replicas have everything up to the offset.
+-- Argument: an offset. If it is empty, the offset of the process is used.
 local info = redis.call('INFO', 'replication')
 local offset = tonumber(ARGV[6]) or tonumber(string.match(info, 'master_repl_offset:(%d+)'))
 local replicas = 0

@@ -1,3 +1,5 @@
+-- Blocks a subject.
+-- Arguments: its field, and the longest lifetime of a token, in seconds.
 local s = subject(ARGV[6])
 if s.b == 1 then return unchanged(s) end
 raise(ARGV[6], s, tonumber(ARGV[7]))

@@ -1,4 +1,6 @@
--- At least this generation, and until when tokens of an earlier one may live, in seconds.
+-- Raises the generation of a subject to at least the given one.
+-- Arguments: its field, the generation, and the end of the last token of an earlier generation, in
+-- seconds.
 local s = subject(ARGV[6])
 local g, t = tonumber(ARGV[7]), tonumber(ARGV[8])
 if s.g >= g and s.t >= t then return unchanged(s) end

@@ -1,3 +1,4 @@
+-- Lists the sessions of a subject. Argument: its field. Answers pairs of `sid` and fields.
 local sessions = {}
 local s = subject(ARGV[6])
 for _, sid in ipairs(redis.call('ZRANGE', list_key(ARGV[6]), 0, -1)) do

@@ -1,4 +1,7 @@
--- The field of the subject, the id of the session, its generation, its three ends, and its members.
+-- Creates a session.
+-- Arguments: the field of the subject, the `sid`, the generation, when it expires if idle, when at
+-- the latest, `exp` of the access token, and the fields of the hash. This adds 't', the server's
+-- time of the last rotation, and 'u', the field of the subject.
 local field, sid, generation = ARGV[6], ARGV[7], tonumber(ARGV[8])
 local s = subject(field)
 if s.b == 1 then return 'blocked' end

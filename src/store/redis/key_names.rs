@@ -1,0 +1,27 @@
+//! The names of the keys.
+
+/// The names of the keys that every script gets. A common hash tag keeps them in one Cluster slot.
+pub(super) struct KeyNames {
+    pub(super) revoked: String,
+    pub(super) subjects: String,
+    pub(super) stream: String,
+    pub(super) last: String,
+}
+
+impl KeyNames {
+    /// Uses `prefix` as the hash tag.
+    pub(super) fn new(prefix: &str) -> Self {
+        let name = |name: &str| format!("{{{prefix}}}:{name}");
+        Self {
+            revoked: name("revoked"),
+            subjects: name("subjects"),
+            stream: name("stream"),
+            last: name("last"),
+        }
+    }
+
+    /// The keys of a script, in the order of `prelude.lua`.
+    pub(super) fn all(&self) -> [&str; 4] {
+        [&self.revoked, &self.subjects, &self.stream, &self.last]
+    }
+}

@@ -1,0 +1,73 @@
+//! The nodes that write heartbeats to the stream.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::stream_position::ReadPosition;
+use super::timestamp::Timestamp;
+
+/// The most nodes to remember. No deployment has more: somebody else writes to the stream.
+const MAX_NODES: usize = 10_000;
+
+/// All nodes by their ID, with this one.
+pub(super) struct NodeTable {
+    nodes: Mutex<HashMap<Vec<u8>, NodeStatus>>,
+    max_staleness: Duration,
+}
+
+/// The last heartbeat of a node.
+struct NodeStatus {
+    /// How far the node had read. The load count is that of this node.
+    has_read: ReadPosition,
+    received: Timestamp,
+}
+
+impl NodeTable {
+    pub(super) fn new(max_staleness: Duration) -> Self {
+        Self {
+            nodes: Mutex::default(),
+            max_staleness,
+        }
+    }
+
+    /// Notes a heartbeat that was read now.
+    pub(super) fn record_heartbeat(&self, id: &[u8], has_read: ReadPosition) {
+        let status = NodeStatus {
+            has_read,
+            received: Timestamp::now(),
+        };
+        let mut nodes = self.nodes();
+        let is_known = nodes.contains_key(id);
+        if !is_known {
+            nodes.retain(|_, node| self.is_alive(node));
+        }
+        if is_known || nodes.len() < MAX_NODES {
+            nodes.insert(id.to_vec(), status);
+        }
+    }
+
+    pub(super) fn live_count(&self) -> usize {
+        let nodes = self.nodes();
+        nodes.values().filter(|node| self.is_alive(node)).count()
+    }
+
+    /// Whether all living nodes except `own_id` have read the entry at that position.
+    pub(super) fn all_have_read(&self, own_id: &str, entry: ReadPosition) -> bool {
+        self.nodes().iter().all(|(id, node)| {
+            let has_read = node.has_read;
+            *id == own_id.as_bytes()
+                || has_read.load_count == entry.load_count && has_read.position >= entry.position
+                || !self.is_alive(node)
+        })
+    }
+
+    /// A silent node is stale by its own clocks, however fast they run.
+    fn is_alive(&self, node: &NodeStatus) -> bool {
+        node.received.minimum_age() <= self.max_staleness
+    }
+
+    fn nodes(&self) -> MutexGuard<'_, HashMap<Vec<u8>, NodeStatus>> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,2 @@
+-- Appends an empty entry. Answers the process that has it, and its tag.
+return { process(), append() }

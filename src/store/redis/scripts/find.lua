@@ -1,1 +1,0 @@
-return redis.call('HGETALL', session_key(ARGV[6]))

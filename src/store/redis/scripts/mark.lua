@@ -1,2 +1,0 @@
--- An entry that says nothing, and which process has it.
-return { process(), append() }

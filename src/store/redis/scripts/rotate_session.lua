@@ -1,0 +1,58 @@
+-- Rotates the refresh token of a session, by the rules of `Session::rotate`.
+-- Arguments: the `sid`, the counter of the refresh token, the grace in nanoseconds, when the
+-- session expires if idle, `exp` of the access token, and the caller's time. This adds
+-- the field 'o': the nonce and the outcome of the last rotation.
+local sid, counter, grace = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local idle, access, present = ARGV[9], ARGV[10], ARGV[11]
+local key = session_key(sid)
+local names = { 'u', 'k', 'r', 'd', 'e', 'x', 't', 'm', 'g', 'o' }
+local values = redis.call('HMGET', key, unpack(names))
+local v = {}
+for index, name in ipairs(names) do v[name] = values[index] end
+if not v.k then return { 'ended' } end
+-- The server lost the end of the session, and a node has written back that it is revoked.
+if redis.call('ZSCORE', revoked, v.m) then
+  redis.call('DEL', key)
+  redis.call('ZREM', list_key(v.u), sid)
+  return { 'ended' }
+end
+if present >= v.d or present >= v.e then return { 'expired' } end
+local s = subject(v.u)
+if s.b == 1 then return { 'blocked' } end
+if s.g ~= tonumber(v.g) then return { 'logged out' } end
+-- An earlier run of this call rotated already, and its answer was lost.
+if v.o and string.sub(v.o, 1, 16) == nonce then
+  return { string.sub(v.o, 17), redis.call('HGETALL', key) }
+end
+
+local outcome = 'renewed'
+local current = tonumber(v.k)
+access = latest(v.x, access)
+if counter < current then
+  -- The age by the server's clock, which all nodes share. If the caller's clock differs by a minute
+  -- or more, it is the clock of a test, or so wrong that the session follows it anyway.
+  local age = nanoseconds_between(v.r, present)
+  if math.abs(server - now) < 60000 then age = (server - tonumber(v.t)) * 1000000 end
+  -- A negative age means that a clock stepped back: the true age is unknown.
+  if counter ~= current - 1 or math.abs(age) >= grace then
+    local all = redis.call('HGETALL', key)
+    redis.call('DEL', key)
+    redis.call('ZREM', list_key(v.u), sid)
+    local till = whole(seconds_up(v.x))
+    return { 'replayed', all, revoke(v.m, till), till }
+  end
+  outcome = 'repeated'
+  idle = v.d
+  -- A clock that stepped back must not lengthen the grace.
+  local rotated_at = whole(math.min(tonumber(v.t), server))
+  redis.call('HSET', key, 'r', first(v.r, present), 't', rotated_at, 'x', access)
+else
+  -- The counter is at 2^53 - 1, the largest exact number of Lua.
+  if counter >= 9007199254740991 then return { 'expired' } end
+  if counter > current then outcome = 'recovered' end
+  idle = first(idle, v.e)
+  redis.call('HSET', key, 'k', whole(counter + 1), 'r', present, 't', whole(server), 'd', idle,
+    'x', access, 'o', nonce .. outcome)
+end
+expire(sid, v.u, idle, v.e, access)
+return { outcome, redis.call('HGETALL', key) }

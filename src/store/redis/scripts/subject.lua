@@ -1,2 +1,0 @@
-local s = subject(ARGV[6])
-return { whole(s.g), s.b }

@@ -1,0 +1,3 @@
+-- Answers the generation of a subject, and whether it is blocked. Argument: its field.
+local s = subject(ARGV[6])
+return { whole(s.g), s.b }

@@ -1,0 +1,39 @@
+-- Writes back the subjects of a node.
+-- Arguments: the longest lifetime of a token, in seconds, and pairs of field and record. Answers
+-- the tag of the last entry, and the records afterwards.
+--
+-- A record that includes the last change of the other is newer, and wins. If neither does, they
+-- diverged. Then the result rejects what either rejects. Either generation may have been raised
+-- last, so if both were raised, the result has the next one.
+local longest = tonumber(ARGV[6])
+local tag
+local function write_back(field, text)
+  local found = redis.call('HGET', subjects, field)
+  local here, given = found and parse(found), parse(text)
+  if here and here.tags ~= '' and string.find(here.tags, newest(given), 1, true) then
+    return record(here)
+  end
+  if not here or here.tags == '' or string.find(given.tags, newest(here), 1, true) then
+    redis.call('HSET', subjects, field, text)
+    tag = append('u', field, 'r', text)
+    return text
+  end
+  here.g = math.max(here.g, given.g)
+  here.t = math.max(here.t, given.t)
+  if math.min(here.g, given.g) > 0 then
+    here.g = here.g + 1
+    here.t = math.max(here.t, math.ceil(now / 1000) + longest)
+  end
+  here.b = math.max(here.b, given.b)
+  here.c = math.max(here.c, given.c)
+  here.n = math.max(here.n, given.n)
+  here.tags = newest(given) .. ',' .. here.tags
+  tag = keep(field, here)
+  return record(here)
+end
+
+local records = {}
+for index = 7, #ARGV, 2 do
+  table.insert(records, write_back(ARGV[index], ARGV[index + 1]))
+end
+return { tag or append(), records }

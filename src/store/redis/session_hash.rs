@@ -1,0 +1,85 @@
+//! A session as a hash in Redis.
+//!
+//! | field | contents |
+//! | --- | --- |
+//! | `n`, `i`, `l` | subject, issuer and label |
+//! | `g`, `k` | generation, and counter of the refresh token |
+//! | `a`, `r` | when the session began, and when it was last rotated |
+//! | `d`, `e` | when it expires if idle, and at the latest |
+//! | `x` | `exp` of the last access token |
+//! | `m` | the member that revokes the session |
+//!
+//! The scripts add fields of their own: see `create_session.lua` and `rotate_session.lua`.
+
+use std::time::Duration;
+
+use ::redis::Value;
+
+use super::fingerprint_cipher::EncryptedFingerprint;
+use super::reply::{bytes, items, text};
+use super::script::Argument;
+use crate::claims::NumericDate;
+use crate::session::{Session, SessionId, Subject};
+
+pub(super) fn encode_session(
+    session: &Session,
+    member: &EncryptedFingerprint,
+) -> Vec<(&'static str, Argument)> {
+    let mut fields: Vec<(&str, Argument)> = vec![
+        ("n", session.subject.as_str().into()),
+        ("g", session.generation.into()),
+        ("k", session.counter.into()),
+        ("a", encode_date(session.created_at)),
+        ("r", encode_date(session.rotated_at)),
+        ("d", encode_date(session.idle_expires_at)),
+        ("e", encode_date(session.expires_at)),
+        ("x", encode_date(session.access_expires_at)),
+        ("m", member.as_slice().into()),
+    ];
+    if let Some(issuer) = &session.issuer {
+        fields.push(("i", issuer.as_str().into()));
+    }
+    if let Some(label) = &session.label {
+        fields.push(("l", label.as_str().into()));
+    }
+    fields
+}
+
+/// Reads a session from the names and values of its fields.
+pub(super) fn decode_session(sid: SessionId, fields: &Value) -> Option<Session> {
+    let fields = items(fields)?;
+    let field = |name: &[u8]| {
+        let mut pairs = fields.chunks_exact(2);
+        pairs.find_map(|pair| match pair {
+            [found, value] if bytes(found) == Some(name) => bytes(value),
+            _ => None,
+        })
+    };
+    let string = |name| field(name).and_then(text).map(str::to_owned);
+    let number = |name| text(field(name)?)?.parse().ok();
+    let date = |name| decode_date(field(name)?);
+    let issuer = string(b"i");
+    let subject = Subject::new(issuer.as_deref(), text(field(b"n")?)?);
+    let mut session = Session::new(sid, &subject, number(b"g")?, date(b"a")?);
+    session.counter = number(b"k")?;
+    session.label = string(b"l");
+    session.rotated_at = date(b"r")?;
+    session.idle_expires_at = date(b"d")?;
+    session.expires_at = date(b"e")?;
+    session.access_expires_at = date(b"x")?;
+    Some(session)
+}
+
+/// 12 digits of seconds and 9 of nanoseconds: compared as text, dates have the right order.
+pub(super) fn encode_date(date: NumericDate) -> Argument {
+    let date = date.since_epoch();
+    format!("{:012}{:09}", date.as_secs(), date.subsec_nanos())
+        .as_str()
+        .into()
+}
+
+fn decode_date(digits: &[u8]) -> Option<NumericDate> {
+    let (seconds, nanoseconds) = text(digits)?.split_at_checked(12)?;
+    let date = Duration::new(seconds.parse().ok()?, nanoseconds.parse().ok()?);
+    NumericDate::from_since_epoch(date)
+}

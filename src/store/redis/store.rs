@@ -1,0 +1,333 @@
+//! The store: its tasks, revocations and state.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::error::RedisStoreError;
+use super::heartbeat::{follow_sentinels, send_heartbeats};
+use super::node::Node;
+use super::pending_writes::PendingWrite;
+use super::script::{Argument, Script};
+use super::script_client::{ScriptCall, ScriptReply};
+use super::stream_reader::follow_stream;
+use crate::revocation::{
+    FingerprintedRevocation, Revocation, RevocationKind, RevocationSetState, RevocationStore,
+    TokenIdentity,
+};
+use crate::session::{SessionId, Subject};
+
+/// The highest generation to accept. Numbers in Lua are exact up to 2^53, so 2^52 logouts
+/// everywhere are left.
+const MAX_GENERATION: u64 = 1 << 52;
+
+/// Sessions and revocations in Redis. Clones share connections and data.
+///
+/// See the [module docs](super) for an example. Its tasks end when the last clone is dropped.
+#[derive(Clone)]
+pub struct RedisStore(Arc<Inner>);
+
+struct Inner {
+    node: Arc<Node>,
+    tasks: Mutex<Tasks>,
+}
+
+/// The tasks that follow the stream, send heartbeats and follow the Sentinels.
+///
+/// Dropping this aborts them.
+struct Tasks([AbortHandle; 3]);
+
+impl Tasks {
+    fn begin(node: &Arc<Node>, runtime: &Handle) -> Self {
+        let reader = runtime.spawn(follow_stream(Arc::clone(node)));
+        let heartbeats = runtime.spawn(send_heartbeats(Arc::clone(node)));
+        let sentinels = runtime.spawn(follow_sentinels(Arc::clone(node)));
+        Self([reader, heartbeats, sentinels].map(|task| task.abort_handle()))
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.0.iter().for_each(AbortHandle::abort);
+    }
+}
+
+/// Whether a revocation wrote an entry for the nodes to read.
+#[derive(PartialEq, Eq)]
+enum Written {
+    Entry,
+    /// No token can have what was revoked.
+    Nothing,
+}
+
+impl RedisStore {
+    pub(super) fn begin(node: Node, runtime: &Handle) -> Self {
+        let node = Arc::new(node);
+        let tasks = Mutex::new(Tasks::begin(&node, runtime));
+        Self(Arc::new(Inner { node, tasks }))
+    }
+
+    /// Restarts the tasks in the caller's runtime if their own runtime has shut down.
+    pub(super) fn running_node(&self) -> &Node {
+        let Inner { node, tasks } = &*self.0;
+        let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        if tasks.0.iter().any(AbortHandle::is_finished)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            // The connections may have been driven by that runtime.
+            node.redis.forget_connections();
+            *tasks = Tasks::begin(node, &runtime);
+        }
+        node
+    }
+
+    /// Waits until this node is fresh: call it before the service accepts requests.
+    ///
+    /// # Errors
+    ///
+    /// Why the node is not fresh after `deadline`, such as [`RedisStoreError::Eviction`].
+    pub async fn ready(&self, deadline: Duration) -> Result<(), RedisStoreError> {
+        let node = self.running_node();
+        let mut cursor = node.cursor.subscribe();
+        let fresh = timeout(deadline, async {
+            while !node.local.freshness.is_fresh() {
+                // The sender lives as long as `self`.
+                let _ = cursor.changed().await;
+            }
+        });
+        fresh.await.map_err(|_| self.not_fresh_error())
+    }
+
+    /// Revokes a token, a session or a user's tokens.
+    ///
+    /// When it returns, Redis has the revocation, and every look-up on this node sees it. Other
+    /// nodes see it within milliseconds. Revoking twice is the same as once.
+    ///
+    /// Sessions in this store are affected too. A revoked session has ended. A block rejects logins
+    /// and refreshes, and a generation ends the sessions before it.
+    ///
+    /// # Errors
+    ///
+    /// After [`Unreplicated`](RedisStoreError::Unreplicated) and
+    /// [`SetFull`](RedisStoreError::SetFull) Redis has the revocation. After any other error it may
+    /// have it or not.
+    pub async fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), RedisStoreError> {
+        let node = self.running_node();
+        let mut write = node.begin_write(false)?;
+        revoke(node, &mut write, revocation, false)
+            .await
+            .map(|_| ())
+    }
+
+    /// Revokes, and waits until every living node has read it.
+    ///
+    /// A node that is silent for longer than
+    /// [`max_staleness`](super::RedisStoreOptions::max_staleness) is not waited for: it is stale,
+    /// and accepts no token.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisStore::revoke`], and [`RedisStoreError::Unread`] if a node has not read it after
+    /// `deadline`.
+    pub async fn revoke_and_wait(
+        &self,
+        revocation: &Revocation<'_>,
+        deadline: Duration,
+    ) -> Result<(), RedisStoreError> {
+        let deadline = Instant::now().checked_add(deadline);
+        let deadline = deadline.ok_or(RedisStoreError::Unread)?;
+        let node = self.running_node();
+        let mut write = node.begin_write(true)?;
+        if revoke(node, &mut write, revocation, true).await? == Written::Nothing {
+            return Ok(());
+        }
+        let mut cursor = node.cursor.subscribe();
+        let all_read = async {
+            while !have_all_read(node, &write) {
+                // A node that becomes silent changes no cursor: check again after a while.
+                let _ = timeout(Duration::from_millis(100), cursor.changed()).await;
+            }
+        };
+        let all_read = timeout_at(deadline, all_read).await;
+        all_read.map_err(|_| RedisStoreError::Unread)
+    }
+
+    /// Lifts the block of a subject, and returns whether there was one. Tokens issued before stay
+    /// rejected.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisStoreError`]: then the block may be lifted or not.
+    pub async fn lift_block(
+        &self,
+        issuer: Option<&str>,
+        subject: &str,
+    ) -> Result<bool, RedisStoreError> {
+        let node = self.running_node();
+        let subject = Subject::new(issuer, subject);
+        let script = &node.redis.scripts.unblock_subject;
+        let (_, was_blocked) = node.change_subject(script, &subject).await?;
+        Ok(was_blocked)
+    }
+
+    /// The state of this node, for monitoring.
+    #[must_use]
+    pub fn state(&self) -> RedisStoreState {
+        let node = &self.0.node;
+        let freshness = &node.local.freshness;
+        RedisStoreState {
+            staleness: freshness.staleness(),
+            is_fresh: freshness.is_fresh(),
+            nodes: node.nodes.live_count(),
+            loads: node.load_count(),
+            subjects: node.local.subject_count(),
+            revocations: node.local.set.state(),
+            last_error: freshness.last_error(),
+        }
+    }
+
+    /// Why this node may not say that a token is not revoked.
+    fn not_fresh_error(&self) -> RedisStoreError {
+        let freshness = &self.0.node.local.freshness;
+        if freshness.has_other_secret() {
+            RedisStoreError::OtherSecret
+        } else if freshness.is_over_capacity() {
+            RedisStoreError::SetFull
+        } else if let Some(policy) = freshness.eviction_policy() {
+            RedisStoreError::Eviction(policy)
+        } else {
+            RedisStoreError::Stale(freshness.last_error())
+        }
+    }
+}
+
+async fn revoke(
+    node: &Node,
+    write: &mut PendingWrite<'_>,
+    revocation: &Revocation<'_>,
+    requests_heartbeats: bool,
+) -> Result<Written, RedisStoreError> {
+    let fingerprinted = node.local.set.fingerprinted(revocation);
+    let Some(member) = node.local.cipher.encrypt_revocation(&fingerprinted) else {
+        return revoke_subject(node, write, &fingerprinted, requests_heartbeats).await;
+    };
+    let until = Argument::from(fingerprinted.until);
+    let mut arguments: Vec<&[u8]> = vec![&member, &until];
+    if let Revocation::Session { sid, .. } = *revocation
+        && SessionId::parse(sid).is_some()
+    {
+        arguments.push(sid.as_bytes());
+    }
+    let script = &node.redis.scripts.revoke;
+    let reply = call(node, write, script, &arguments, requests_heartbeats).await?;
+    node.apply_revocation_reply(write, &member, &reply).await?;
+    Ok(Written::Entry)
+}
+
+/// Revokes by a generation or a block, which are in the record of the subject.
+async fn revoke_subject(
+    node: &Node,
+    write: &mut PendingWrite<'_>,
+    revocation: &FingerprintedRevocation,
+    requests_heartbeats: bool,
+) -> Result<Written, RedisStoreError> {
+    let fingerprint = revocation.fingerprint.bits();
+    let field = node.local.cipher.encrypt_subject(fingerprint);
+    let scripts = &node.redis.scripts;
+    let (script, arguments) = match revocation.kind {
+        // No generation is lower.
+        RevocationKind::Generation(0) => return Ok(Written::Nothing),
+        RevocationKind::Generation(generation) if generation > MAX_GENERATION => {
+            return Err(RedisStoreError::OutOfRange);
+        }
+        RevocationKind::Generation(generation) => {
+            let arguments = vec![generation.into(), revocation.until.into()];
+            (&scripts.set_generation, arguments)
+        }
+        _ => {
+            let longest = node.local.longest_lifetime().as_secs();
+            (&scripts.block_subject, vec![Argument::from(longest)])
+        }
+    };
+    let arguments: Vec<&[u8]> = std::iter::once(&field[..])
+        .chain(arguments.iter().map(|argument| &**argument))
+        .collect();
+    let reply = call(node, write, script, &arguments, requests_heartbeats).await?;
+    node.apply_subject_reply(write, &field, &reply).await?;
+    Ok(Written::Entry)
+}
+
+async fn call(
+    node: &Node,
+    write: &PendingWrite<'_>,
+    script: &Script,
+    arguments: &[&[u8]],
+    requests_heartbeats: bool,
+) -> Result<ScriptReply, RedisStoreError> {
+    let call = ScriptCall {
+        requests_heartbeats,
+        ..node.redis.prepare(script, &write.nonce, arguments)
+    };
+    node.redis.call_and_retry(&call).await
+}
+
+/// Whether all living nodes, with this one, have read the entry of that write.
+fn have_all_read(node: &Node, write: &PendingWrite<'_>) -> bool {
+    let entry = write.read_position();
+    entry.is_some_and(|entry| node.nodes.all_have_read(&node.id, entry))
+}
+
+impl RevocationStore for RedisStore {
+    type Error = RedisStoreError;
+
+    async fn is_revoked(&self, token: &TokenIdentity<'_>) -> Result<bool, RedisStoreError> {
+        self.peek(token).ok_or_else(|| {
+            self.running_node();
+            self.not_fresh_error()
+        })
+    }
+
+    #[inline]
+    fn peek(&self, token: &TokenIdentity<'_>) -> Option<bool> {
+        let local = &self.0.node.local;
+        if local.set.is_revoked(token) {
+            return Some(true);
+        }
+        local.freshness.is_fresh().then_some(false)
+    }
+}
+
+/// The state of this node, for monitoring.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RedisStoreState {
+    /// The age of this node's knowledge, usually about a second. `None` before it has any.
+    pub staleness: Option<Duration>,
+    /// Whether the node is fresh: only then does it say that a token is not revoked.
+    pub is_fresh: bool,
+    /// The number of living nodes, with this one.
+    pub nodes: usize,
+    /// How often this node has read the whole state: once at the start, and whenever the stream
+    /// broke.
+    pub loads: u64,
+    /// The number of users with a block or logout everywhere in force.
+    pub subjects: usize,
+    /// The revocations and their memory.
+    pub revocations: RevocationSetState,
+    /// The last failure since this node was fresh: the source of
+    /// [`Stale`](RedisStoreError::Stale). `None` while nothing fails.
+    pub last_error: Option<Arc<RedisStoreError>>,
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("deployment", &self.0.node.redis.deployment)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}

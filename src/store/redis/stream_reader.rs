@@ -1,0 +1,165 @@
+//! The task that loads the state and follows the stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::redis::Value;
+use ::redis::streams::StreamReadReply;
+use tokio::time::Instant;
+
+use super::backoff::Backoff;
+use super::error::RedisStoreError;
+use super::link::Link;
+use super::loader::{LoadedState, load};
+use super::node::Node;
+use super::random_id::ID_LENGTH;
+use super::reply::bytes;
+use super::stream_entry::apply_entry;
+use super::stream_position::{StreamCursor, StreamPosition};
+use super::write_back::WriteBack;
+
+/// How long the server delays its answer while there are no new entries.
+const BLOCK: Duration = Duration::from_millis(500);
+
+/// How many entries to read at once.
+const MAX_ENTRIES: usize = 1000;
+
+/// What a read of the stream found.
+enum ReadOutcome {
+    /// The most entries of one read. There may be more.
+    MoreMayFollow,
+    /// All entries that there are.
+    UpToDate,
+    /// An entry does not continue this node's history: some were trimmed, lost or replaced.
+    Broken,
+}
+
+/// Loads the state and follows the stream. Starts again whenever the stream breaks.
+pub(super) async fn follow_stream(node: Arc<Node>) {
+    let link = Link::new(BLOCK.saturating_add(Duration::from_secs(1)));
+    let mut write_back = None;
+    let mut backoff = Backoff::default();
+    let mut last_load: Option<Instant> = None;
+    loop {
+        // Old entries tell which nodes are alive. Shortly after a load this node knows that
+        // already. If the old entries are what is broken, it must not read them again and again.
+        let lookback = node.max_staleness.saturating_mul(2);
+        let lookback = match last_load {
+            Some(last) if last.elapsed() < lookback => Duration::ZERO,
+            _ => lookback,
+        };
+        let started = Instant::now();
+        let loading = async {
+            // First: what is loaded must not become old while the connection is made.
+            link.connect(&node.redis.deployment).await?;
+            load(&node, lookback).await
+        };
+        let LoadedState {
+            cursor,
+            must_write_back,
+        } = match loading.await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                node.record_error(error);
+                backoff.wait().await;
+                continue;
+            }
+        };
+        last_load = Some(started);
+        node.record_load();
+        if must_write_back {
+            // This aborts the task before: the new one covers everything.
+            drop(write_back.replace(WriteBack::begin(&node)));
+        }
+        backoff.reset();
+        read_until_broken(&node, &link, cursor).await;
+        // The server may no longer be the master.
+        link.forget_any();
+    }
+}
+
+/// Reads the stream until it breaks, or until the state must be loaded for another reason.
+async fn read_until_broken(node: &Node, link: &Link, mut cursor: StreamCursor) {
+    let mut backoff = Backoff::default();
+    // Heartbeats sent before the load say nothing about this stream. Send one now.
+    node.pending_heartbeats.clear();
+    node.heartbeat_request.notify_one();
+    loop {
+        let outcome = read_entries(node, link, &mut cursor).await;
+        node.cursor.send_replace(cursor.clone());
+        match outcome {
+            // Heartbeats may follow.
+            Ok(ReadOutcome::MoreMayFollow) => {
+                backoff.reset();
+                continue;
+            }
+            // Only a load can show whether there is room now.
+            Ok(ReadOutcome::UpToDate) if node.local.freshness.is_over_capacity() => return,
+            Ok(ReadOutcome::UpToDate) => backoff.reset(),
+            Ok(ReadOutcome::Broken) => return,
+            Err(error) => {
+                node.record_error(error);
+                backoff.wait().await;
+            }
+        }
+        // The server acknowledged a heartbeat that is not here: it went to another stream.
+        let limit = node.max_staleness.div_f64(2.0);
+        if node.pending_heartbeats.take_overdue(limit) {
+            return;
+        }
+    }
+}
+
+/// Reads the next entries, or waits for them, and applies them.
+async fn read_entries(
+    node: &Node,
+    link: &Link,
+    cursor: &mut StreamCursor,
+) -> Result<ReadOutcome, RedisStoreError> {
+    let mut command = ::redis::cmd("XREAD");
+    let block = u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX);
+    command.arg("COUNT").arg(MAX_ENTRIES);
+    command.arg("BLOCK").arg(block);
+    command.arg("STREAMS").arg(&node.redis.keys.stream);
+    command.arg(cursor.position.to_text());
+    let reply = link.ask(&node.redis.deployment, &command).await?;
+    if reply == Value::Nil {
+        return Ok(ReadOutcome::UpToDate);
+    }
+    let reply: StreamReadReply =
+        redis::from_redis_value(reply).map_err(|_| RedisStoreError::Reply)?;
+    let mut count = 0_usize;
+    let mut is_heartbeat_requested = false;
+    let mut is_broken = false;
+    for entry in reply.keys.into_iter().flat_map(|key| key.ids) {
+        count = count.saturating_add(1);
+        let position = StreamPosition::parse(entry.id.as_bytes()).ok_or(RedisStoreError::Reply)?;
+        let field = |name: &str| entry.map.get(name).and_then(bytes);
+        let (Some(previous), Some(tag)) = (field("p"), field("n")) else {
+            // An entry of another program: skip it. It is not part of the chain of hashes.
+            cursor.position = position;
+            continue;
+        };
+        let hash = tag.get(ID_LENGTH..).unwrap_or_default();
+        is_broken = previous != cursor.hash || !apply_entry(node, position, tag, &field)?;
+        if is_broken {
+            break;
+        }
+        is_heartbeat_requested |= field("w") == Some(b"1");
+        *cursor = StreamCursor {
+            position,
+            hash: hash.to_vec(),
+        };
+    }
+    if is_heartbeat_requested {
+        node.cursor.send_replace(cursor.clone());
+        node.heartbeat_request.notify_one();
+    }
+    Ok(if is_broken {
+        ReadOutcome::Broken
+    } else if count < MAX_ENTRIES {
+        ReadOutcome::UpToDate
+    } else {
+        ReadOutcome::MoreMayFollow
+    })
+}

@@ -1,0 +1,160 @@
+//! The record of a subject: its generation and its block.
+
+/// The record of a subject in Redis: `generation:until:blocked:cutoff:changes:tags`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SubjectRecord {
+    pub(super) generation: u64,
+    /// The end of the last token of an earlier generation, in seconds.
+    pub(super) until: u64,
+    pub(super) blocked: bool,
+    /// When the subject was last blocked or unblocked, in seconds. 0: never.
+    pub(super) cutoff: u64,
+    /// The number of changes.
+    changes: u64,
+    /// The tags of the last changes, the newest first.
+    tags: Box<str>,
+}
+
+/// Which of two records is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RecordOrder {
+    /// This one is the other with further changes, or the same.
+    Newer,
+    /// The other is this one with further changes.
+    Older,
+    /// Each has changes that the other lacks: a server lost some.
+    Diverged,
+}
+
+impl SubjectRecord {
+    /// The length of a tag.
+    const TAG_LENGTH: usize = 8;
+
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?;
+        let mut parts = text.splitn(6, ':');
+        let mut number = || parts.next()?.parse().ok();
+        let (generation, until) = (number()?, number()?);
+        let (blocked, cutoff) = (number()?, number()?);
+        let changes = number()?;
+        Some(Self {
+            generation,
+            until,
+            blocked: blocked != 0,
+            cutoff,
+            changes,
+            tags: parts.next()?.into(),
+        })
+    }
+
+    pub(super) fn to_text(&self) -> String {
+        let Self {
+            generation,
+            until,
+            blocked,
+            cutoff,
+            changes,
+            tags,
+        } = self;
+        format!(
+            "{generation}:{until}:{}:{cutoff}:{changes}:{tags}",
+            u8::from(*blocked)
+        )
+    }
+
+    /// Compares two records of one subject, as `write_back_subjects.lua` does.
+    ///
+    /// The tags name the last 24 changes only. An older record than that is `Diverged`.
+    pub(super) fn compare(&self, other: &Self) -> RecordOrder {
+        if self.includes(other) {
+            RecordOrder::Newer
+        } else if other.includes(self) {
+            RecordOrder::Older
+        } else {
+            RecordOrder::Diverged
+        }
+    }
+
+    /// Whether the last change of the other is one of these.
+    fn includes(&self, other: &Self) -> bool {
+        match other.tags.get(..Self::TAG_LENGTH) {
+            Some(newest) => self.tags.split(',').any(|tag| tag == newest),
+            None => true,
+        }
+    }
+
+    /// A record that rejects every token that either record rejects.
+    pub(super) fn strictest(&self, other: &Self) -> Self {
+        // Either may have been raised last, so the next generation is the only safe one.
+        let step = u64::from(self.generation.min(other.generation) > 0);
+        let generation = self.generation.max(other.generation);
+        Self {
+            generation: generation.saturating_add(step),
+            until: self.until.max(other.until),
+            blocked: self.blocked || other.blocked,
+            cutoff: self.cutoff.max(other.cutoff),
+            changes: self.changes.max(other.changes),
+            tags: self.tags.clone(),
+        }
+    }
+
+    /// Whether a token that has not expired may be rejected by it.
+    pub(super) fn is_in_force(&self, now: u64, leeway: u64) -> bool {
+        self.blocked || now < self.until.saturating_add(leeway)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_parsed_as_they_are_written() {
+        let text = "3:1800000000:1:1799999999:2:0123abcd,89abcdef";
+        let record = SubjectRecord::parse(text.as_bytes()).unwrap();
+        assert_eq!((record.generation, record.blocked), (3, true));
+        assert_eq!(record.to_text(), text);
+        for text in [
+            "",
+            "1:2:3:4:5",
+            "a:2:0:4:5:",
+            "1:2:0:4:5\u{fffd}",
+            "-1:2:0:4:5:",
+        ] {
+            assert_eq!(SubjectRecord::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    fn record(changes: u64, tags: &str) -> SubjectRecord {
+        SubjectRecord::parse(format!("1:2:0:3:{changes}:{tags}").as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_record_is_newer_than_those_whose_last_change_it_names() {
+        let old = record(1, "aaaaaaaa,");
+        let new = record(2, "bbbbbbbb,aaaaaaaa,");
+        let other = record(2, "cccccccc,aaaaaaaa,");
+        assert_eq!(new.compare(&old), RecordOrder::Newer);
+        assert_eq!(old.compare(&new), RecordOrder::Older);
+        assert_eq!(new.compare(&new), RecordOrder::Newer);
+        assert_eq!(new.compare(&other), RecordOrder::Diverged);
+        assert_eq!(other.compare(&new), RecordOrder::Diverged);
+    }
+
+    #[test]
+    fn a_record_that_is_far_behind_may_have_diverged() {
+        let old = record(1, "aaaaaaaa,");
+        let new = record(99, "11111111,22222222,33333333,44444444");
+        assert_eq!(old.compare(&new), RecordOrder::Diverged);
+        assert_eq!(new.compare(&old), RecordOrder::Diverged);
+    }
+
+    #[test]
+    fn the_strictest_of_two_records_rejects_what_either_does() {
+        let parse = |text: &str| SubjectRecord::parse(text.as_bytes()).unwrap();
+        let (one, other) = (parse("3:9:1:5:4:aaaaaaaa,"), parse("2:10:0:7:6:bbbbbbbb,"));
+        let both = "4:10:1:7:6:aaaaaaaa,";
+        assert_eq!(one.strictest(&other).to_text(), both);
+        assert_eq!(other.strictest(&one).blocked, one.blocked);
+    }
+}
