@@ -8,14 +8,19 @@
     reason = "a test that panics fails"
 )]
 
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "support/answer.rs"]
+mod answer;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use answer::{Answer, send};
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::routing::{get, post};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST, SET_COOKIE};
-use http::{HeaderMap, Request, StatusCode};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST};
+use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_jwt_auth::Claims;
@@ -98,13 +103,7 @@ impl World {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
-        let response = self.app.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: String::from_utf8(to_bytes(body, 9999).await.unwrap().to_vec()).unwrap(),
-        }
+        send(&self.app, request).await
     }
 
     async fn logout(&self, headers: &[(&str, &str)]) -> Answer {
@@ -120,18 +119,7 @@ impl World {
     }
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
-}
-
 impl Answer {
-    fn cookies(&self) -> Vec<&str> {
-        let cookies = self.headers.get_all(SET_COOKIE).iter();
-        cookies.map(|cookie| cookie.to_str().unwrap()).collect()
-    }
-
     /// 204, and both cookies are deleted.
     #[track_caller]
     fn logged_out(&self) {

@@ -2,16 +2,21 @@
 #![cfg(all(feature = "axum", feature = "testing"))]
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "support/answer.rs"]
+mod answer;
+
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use answer::{Answer, send};
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::routing::{get, post};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, ORIGIN, RETRY_AFTER, SET_COOKIE};
-use http::{HeaderMap, Request, StatusCode};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, ORIGIN, RETRY_AFTER};
+use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_jwt_auth::Claims;
@@ -104,19 +109,7 @@ impl<S: SessionStore> World<S> {
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
-        let (parts, body) = self
-            .app
-            .clone()
-            .oneshot(request)
-            .await
-            .unwrap()
-            .into_parts();
-        let body = to_bytes(body, usize::MAX).await.unwrap();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: String::from_utf8(body.to_vec()).unwrap(),
-        }
+        send(&self.app, request).await
     }
 
     /// What `/me` says to an access token, in the header and in the cookie.
@@ -157,20 +150,9 @@ impl<S: SessionStore> World<S> {
     }
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
-}
-
 impl Answer {
     fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
-    }
-
-    fn cookies(&self) -> Vec<&str> {
-        let cookies = self.headers.get_all(SET_COOKIE).iter();
-        cookies.map(|cookie| cookie.to_str().unwrap()).collect()
     }
 
     /// The cookies that it deletes.

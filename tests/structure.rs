@@ -4,8 +4,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    clippy::print_stdout,
-    reason = "a test that panics fails, and prints what it found"
+    reason = "a test that panics fails"
 )]
 
 #[path = "support/files.rs"]

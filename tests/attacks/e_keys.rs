@@ -15,7 +15,7 @@ use tower_jwt_auth::keys::{Algorithm, JwksOptions, KeySet, KeySetError, Verifyin
 use tower_jwt_auth::{JwtAuthLayer, Verifier, VerifyErrorKind::*};
 
 #[cfg(feature = "tracing")]
-use crate::support::Log;
+use crate::log::Log;
 use crate::support::{
     P256, SECRET, Signer, app, base64url, bearer, carried, carrier, certificate, claims, clock,
     ec_jwk, forge, hs256, layer, p256_key, rsa_jwk, rsa_key,

@@ -19,7 +19,7 @@ use tower_jwt_auth::{
 };
 
 use crate::support::{
-    Answer, NOW, RSA, SECRET, Signer, app, base64url, bearer, carried, carrier, claims, clock,
+    Answer, NOW, RSA, SECRET, Signer, app, base64url, bearer, carried, carrier, claims, clock, der,
     ed25519_key, forge, good, hs256, layer, p256_key, request, rsa_key, send,
 };
 
@@ -669,16 +669,6 @@ fn subtract(a: &[u8], b: &[u8]) -> Vec<u8> {
     let mut one = vec![0; a.len()];
     *one.last_mut().unwrap() = 1;
     add(&add(a, &complement), &one)
-}
-
-fn der(tag: u8, content: &[u8]) -> Vec<u8> {
-    let [.., high, low] = content.len().to_be_bytes();
-    let length = match (high, low) {
-        (0, 0..=0x7f) => vec![low],
-        (0, _) => vec![0x81, low],
-        _ => vec![0x82, high, low],
-    };
-    [&[tag], &length[..], content].concat()
 }
 
 fn integer(number: &[u8]) -> Vec<u8> {

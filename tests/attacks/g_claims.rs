@@ -14,8 +14,9 @@ use tower_jwt_auth::claims::RegisteredClaims;
 use tower_jwt_auth::clock::Clock;
 use tower_jwt_auth::{Claims, JwtAuthLayer, VerifiedToken, Verifier, VerifyErrorKind};
 
+use crate::log::Log;
 use crate::support::{
-    Log, NOW, app, base64url, bearer, claims, clock, good, hs256, hs256_token, layer, panics,
+    NOW, app, base64url, bearer, claims, clock, good, hs256, hs256_token, layer, panics,
 };
 
 /// A layer whose tokens may be as long as any.

@@ -18,6 +18,8 @@ mod f_signature;
 mod g_claims;
 mod h_transport;
 mod i_cookie;
+#[path = "../support/log.rs"]
+mod log;
 mod m_sender;
 mod n_errors;
 mod o_second_look;

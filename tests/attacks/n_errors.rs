@@ -842,7 +842,7 @@ fn key_errors() -> Vec<KeyError> {
 #[cfg(feature = "tracing")]
 #[tokio::test]
 async fn n03_the_log_tells_nothing() {
-    use crate::support::Log;
+    use crate::log::Log;
 
     let log = Log::start();
     let keys = key_texts();

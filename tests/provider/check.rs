@@ -496,9 +496,11 @@ async fn a_logout_at_the_provider_ends_its_tokens_here(work: &Path) {
     println!("  a login after that: 200");
 }
 
-/// An example of this crate, which was built beside this.
+/// An example of this crate. Cargo builds it to `examples/`, and this to `deps/`.
 fn example(name: &str) -> Command {
-    Command::new(std::env::current_exe().unwrap().with_file_name(name))
+    let executable = std::env::current_exe().unwrap();
+    let target = executable.ancestors().nth(2).unwrap();
+    Command::new(target.join("examples").join(name))
 }
 
 /// The example `social_login`, as it stands, against this provider.

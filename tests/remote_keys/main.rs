@@ -11,6 +11,9 @@ mod hostile;
 mod issuer;
 mod keeping;
 #[cfg(feature = "tracing")]
+#[path = "../support/log.rs"]
+mod log;
+#[cfg(feature = "tracing")]
 mod logged;
 mod tls;
 
