@@ -1,4 +1,4 @@
-//! Who may do what: guards as layers and as extractors.
+//! Holds guards to what they allow and reject, as layers and as extractors.
 #![cfg(all(feature = "axum", feature = "testing"))]
 #![expect(
     clippy::unwrap_used,

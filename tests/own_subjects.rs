@@ -1,4 +1,5 @@
-//! Whose sessions a token may end: a service that trusts two issuers, or keeps two in one store.
+//! Holds sessions to their issuer: a token ends only sessions of its issuer, with two issuers
+//! trusted or two in one store.
 #![cfg(all(feature = "axum", feature = "tracing"))]
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 

@@ -1,4 +1,4 @@
-//! The layer and a store: what is asked, how long it is waited for, and what an outage means.
+//! Holds the layer to ask its revocation store, to limit the wait, and to apply the outage policy.
 #![cfg(all(feature = "axum", feature = "testing"))]
 #![expect(
     clippy::unwrap_used,

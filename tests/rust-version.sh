@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# No dependency asks for a newer Rust than Cargo.toml states. (That the crate itself uses nothing newer is clippy's
-# `incompatible_msrv`.)
+# Fails if a dependency needs a newer Rust than Cargo.toml states. Clippy's `incompatible_msrv` checks
+# the crate itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo metadata --locked --format-version 1 --all-features | python3 -c '

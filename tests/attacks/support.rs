@@ -2,7 +2,7 @@
 #![expect(
     unreachable_pub,
     clippy::needless_pass_by_value,
-    reason = "tests read better so: nobody depends on them, and `json!` is handed over as it is made"
+    reason = "tests read better so: no crate depends on them, and `json!` is passed by value"
 )]
 
 use std::borrow::Cow;
@@ -24,7 +24,7 @@ use tower_jwt_auth::{
     AuthError, AuthErrorKind, Claims, JwtAuthLayer, TokenSource, VerifyErrorKind,
 };
 
-/// The time at which every test stands, in seconds since the epoch.
+/// The time of every test, in seconds since the epoch.
 pub const NOW: u64 = 1_800_000_000;
 
 /// The secret of the layer that most tests use.
@@ -339,7 +339,7 @@ pub fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     [&[tag], &*length, content].concat()
 }
 
-/// A certificate of `key` (SubjectPublicKeyInfo) that `signer` signs: RSA or P-256, each with SHA-256.
+/// A certificate of `key` (SubjectPublicKeyInfo), signed by `signer`: RSA or P-256 with SHA-256.
 pub fn certificate(key: &[u8], signer: &Signer) -> Vec<u8> {
     const SEQUENCE: u8 = 0x30;
     const SHA256_WITH_RSA: &[u8] = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00";

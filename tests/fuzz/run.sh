@@ -48,7 +48,7 @@ options=(
     -malloc_limit_mb=32
     -print_final_stats=1
 )
-# What is freed is held back for a while, and counts as memory in use.
+# Freed memory is held back for a while, and is counted as used.
 export ASAN_OPTIONS=quarantine_size_mb=32${ASAN_OPTIONS:+:$ASAN_OPTIONS}
 
 for target; do

@@ -1,4 +1,4 @@
-//! What a failed fetch, and keys that are skipped, leave in the log.
+//! Holds the log to what a failed fetch and skipped keys must leave in it.
 
 use std::error::Error;
 use std::fmt;
