@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The quick check, for each commit: format, clippy, unit tests and the fast test binaries with all
-# features. It needs Rust and a C compiler, neither root nor a network nor npm. `tests/all.sh` is the
-# whole check.
+# features. It needs Rust and a C compiler, but no root, network or npm. `tests/all.sh` is the whole
+# check.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_PROFILE_DEV_DEBUG=0

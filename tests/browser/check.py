@@ -1,4 +1,5 @@
-"""The example web_login in headless Chromium. Each case prints a line; the first that fails ends it all.
+"""The example web_login in headless Chromium. Each case prints a line.
+The first failure ends the run.
 
 check.py WORK WEB_LOGIN API [CASE…]: screenshots go to WORK; the two others are executables.
 """

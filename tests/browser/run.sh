@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the example web_login in a real browser: cookies, other sites, tabs, CORS, stolen cookies and
-# Content-Security-Policy. `run.sh CASE…` runs some of the cases. Screenshots go to target/browser.
+# Content-Security-Policy. `run.sh CASE…` runs some cases. Screenshots go to target/browser.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 

@@ -1,4 +1,4 @@
-# Sourced by the checks that run a tool of their own, which is a test target that `cargo test` skips.
+# Sourced by checks that run a tool of this repository: a test target that `cargo test` skips.
 
 # executable NAME OPTION…: builds the test target, and prints the path of its executable.
 executable() {
@@ -7,8 +7,9 @@ executable() {
     cargo test --locked --no-run --message-format=json --test "$name" "$@" | python3 -c '
 import json, sys
 
-messages = map(json.loads, sys.stdin)
-built = [m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == sys.argv[1]]
-print(*built)
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("executable") and message["target"]["name"] == sys.argv[1]:
+        print(message["executable"])
 ' "$name"
 }
