@@ -1403,7 +1403,10 @@ proptest! {
     }
 
     #[test]
-    fn k12b_matches_a_list_of_all_revocations_when_tiny(steps in vec(step(), 1..120), capacity in 0..8_usize) {
+    fn k12b_matches_a_list_of_all_revocations_when_tiny(
+        steps in vec(step(), 1..120),
+        capacity in 0..8_usize,
+    ) {
         compare(&steps, capacity)?;
     }
 }
