@@ -8,12 +8,11 @@ export CARGO_PROFILE_DEV_DEBUG=0
 
 step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
 
-# Left to the whole check, since they take long: embedded_crash, embedded_faults, properties and
-# sessions.
+# The whole check also runs the slow ones: embedded_crash, embedded_faults and properties.
 fast=(
     allocations attack_list attacks cache embedded_attacks guards hyper memory_store openid
     own_subjects prose provider_sessions readiness remote_keys revocation revocation_set
-    revoked_sessions rfc_vectors session_routes session_store structure
+    revoked_sessions rfc_vectors session_routes session_store sessions structure
 )
 
 step "format"
