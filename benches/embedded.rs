@@ -1,7 +1,8 @@
-//! An [`EmbeddedStore`] with many live sessions and as many revocations: how long it takes to open, how large it is on disk and
-//! in memory, and how long a renewal takes.
+//! Measures an [`EmbeddedStore`] with many live sessions and as many revocations. The figures are
+//! the time to open it, its size on disk and in memory, and the time of a refresh.
 //!
-//! `cargo bench --features embedded --bench embedded [-- COUNT...]`; the file lies in the directory of temporary files.
+//! `cargo bench --features embedded --bench embedded [-- COUNT...]`. The file is created in the
+//! directory for temporary files.
 #![expect(clippy::print_stdout, reason = "it tells what it measured")]
 #![expect(clippy::unwrap_used, reason = "a bench that fails is no bench")]
 #![expect(clippy::arithmetic_side_effects, reason = "small numbers")]
@@ -172,7 +173,7 @@ async fn run(arguments: Vec<String>) {
     for count in counts {
         println!("{count} sessions and {count} revocations");
         let path = directory.join(count.to_string());
-        // Each in a process of its own, so that memory is its own.
+        // Each runs in a separate process, to measure its memory alone.
         for what in ["fill", "measure"] {
             let status = Command::new(std::env::current_exe().unwrap())
                 .arg(what)

@@ -1,9 +1,11 @@
-//! A [`RedisStore`] on a redis-server of this machine: how soon a revocation holds on other nodes, how long a node takes to
-//! read many, and what they take up.
+//! Measures a [`RedisStore`] on a redis-server of this machine. The figures are the delay until a
+//! revocation is in force on other nodes, the time a node takes to load many, and their memory.
 //!
-//! `cargo bench --features redis --bench redis [-- spread COUNT | load COUNT | requests]`; `redis-server` must be installed.
-//! `requests memory COUNT` and `requests redis COUNT` make so many requests, to have instructions counted: by
-//! `valgrind --tool=callgrind`, of two counts the difference.
+//! `cargo bench --features redis --bench redis [-- spread COUNT | load COUNT | requests]`.
+//! `redis-server` must be installed.
+//!
+//! `requests memory COUNT` and `requests redis COUNT` make `COUNT` requests. Count their
+//! instructions with `valgrind --tool=callgrind` for two counts, and take the difference.
 #![expect(clippy::print_stdout, reason = "it tells what it measured")]
 #![expect(clippy::unwrap_used, reason = "a bench that fails is no bench")]
 #![expect(clippy::expect_used, reason = "a bench that fails is no bench")]
@@ -91,7 +93,8 @@ async fn spread(nodes: &[RedisStore], name: &str, count: usize) {
     );
 }
 
-/// So many revocations a second by a fourth node, until it is told to stop. How many were acknowledged.
+/// Revokes so many tokens a second on a fourth node, until it is stopped. Returns how many were
+/// acknowledged.
 async fn busy(store: RedisStore, per_second: u64, stops: Arc<AtomicBool>) -> u64 {
     let expires_at = in_seconds(3600);
     let began = Instant::now();
@@ -275,7 +278,7 @@ fn memory() -> MemoryStore {
 }
 
 async fn redis(server: &Server) -> RedisStore {
-    // So long that nothing but requests takes place between two signs of life, however slow the machine is made.
+    // Long enough that only requests run between two heartbeats, however slow the machine is.
     let options = RedisStoreOptions::new([7; 32]).unwrap();
     let options = options.max_staleness(Duration::from_secs(3600));
     let store = options.connect(server.client()).await.unwrap();

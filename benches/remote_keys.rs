@@ -1,14 +1,16 @@
-//! What a request pays with keys of another issuer over the same keys at hand: the layer over a service that does
-//! nothing, as the request never waits.
+//! Compares requests with keys fetched from an issuer and with the same keys given locally. The
+//! layer runs over a service that does nothing, as the request never waits.
 //!
-//! `cargo bench --bench remote_keys` compares them in one process, batch by batch, by their medians and 10th percentiles, and says how
-//! long the slowest request took while keys are fetched without a pause.
+//! `cargo bench --bench remote_keys` compares them in one process, batch by batch, by medians and
+//! 10th percentiles. It also prints the time of the slowest request while keys are fetched without
+//! a pause.
 //!
-//! `cargo bench --bench remote_keys -- --count local 10000` (or `remote`, or `stale`) makes so many requests and no more, for
-//! a tool that counts instructions:
+//! `cargo bench --bench remote_keys -- --count local 10000` (or `remote`, or `stale`) makes only so
+//! many requests, for a tool that counts instructions:
 //!
 //! ```text
-//! valgrind --tool=callgrind --toggle-collect='*counted*' target/release/deps/remote_keys-… --count remote 10000
+//! valgrind --tool=callgrind --toggle-collect='*counted*' \
+//!     target/release/deps/remote_keys-… --count remote 10000
 //! ```
 #![expect(
     clippy::unwrap_used,
@@ -254,7 +256,7 @@ fn beside(scene: &Scene, clock: Option<&ManualClock>, life: Duration) -> (u64, V
 
 fn refresh(life: Duration) {
     let scene = Scene::new(Algorithm::EdDSA);
-    // The clock of the keys: that of tokens stands apart.
+    // The clock of the keys. Tokens have another.
     let clock = ManualClock::at(1_800_000_000);
     for (name, clock) in [("none", None), ("all the time", Some(&clock))] {
         let (fetches, mut times) = beside(&scene, clock, life);
@@ -337,7 +339,7 @@ fn main() {
         "\nrequests beside fetches, in µs\nfetches             requests     median   99th of 100      longest"
     );
     refresh(life);
-    // Keys that nobody can renew: each request sees that, and goes on.
+    // Keys that cannot be refreshed: each request notices, and goes on.
     let scene = Scene::new(Algorithm::EdDSA);
     let (_clock, mut stale) = stale(&scene);
     let mut local = scene.local();

@@ -1,7 +1,7 @@
-//! What the set of revocations costs: memory, look-ups, and what readers notice of writers.
+//! Measures the set of revocations: memory, lookups, and how writers slow down readers.
 //!
-//! Subjects are interleaved in one process, batch by batch, and compared by their medians, so that a machine whose speed
-//! drifts does not favour one. Absolute times mean little; the ratios hold.
+//! Subjects take turns in one process, batch by batch, so a machine whose speed drifts favours
+//! none. Compare the ratios of their medians; absolute times mean little.
 //!
 //! `cargo bench --bench revocation [-- memory | look-ups | threads | writers]`
 #![expect(
@@ -150,8 +150,8 @@ fn raise(set: &RevocationSet, number: u64) {
     .unwrap();
 }
 
-/// Tokens whose strings lie one behind the other, in the order in which they are looked up: a request has just read
-/// them, so they must not cost a look-up its own misses of the cache.
+/// Tokens whose strings are adjacent in memory, in the order of their lookups. A request has just
+/// read them, so they must not add cache misses to the lookup.
 #[derive(Default)]
 struct Tokens {
     text: String,
@@ -199,9 +199,9 @@ type Subject<'a> = (&'a mut dyn FnMut(usize), &'a mut dyn FnMut(usize));
 
 /// Nanoseconds of each, in batches that take turns.
 ///
-/// Alone: each is timed by itself. In a row the processor begins the next before this one is through, several at once if they
-/// are short, of which no server has any use. What a batch looks for is read before the clock starts, since a request
-/// has it at hand; where it looks is as cold as it gets among so many entries.
+/// Alone: each lookup is timed by itself. In a row, the processor starts the next lookup before
+/// this one ends, which helps no server. A batch reads its tokens before the clock starts, since a
+/// request has them at hand. The table is as cold as it gets among so many entries.
 fn interleaved<const N: usize>(
     rounds: usize,
     batch: usize,
@@ -418,7 +418,7 @@ fn preemptions() -> Option<u64> {
 #[derive(Default)]
 struct Waits {
     look_ups: usize,
-    /// Those that took longer than a millisecond: during which the thread was preempted, and others.
+    /// Lookups that took longer than a millisecond, mostly because the thread was preempted.
     preempted: usize,
     others: usize,
     /// The longest without preemption, in microseconds.

@@ -136,6 +136,8 @@
 //! "tracing"] }
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// Tests may be long: they list cases.
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
 #![cfg_attr(
     test,
     expect(clippy::arithmetic_side_effects, reason = "a test that panics fails")

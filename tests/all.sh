@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The whole check. It stops at the first failure and skips nothing. It installs what it needs besides
-# Rust: Debian packages as root, and packages of npm and PyPI under target/.
+# The whole check. It stops at the first failure and skips nothing. It installs what it needs
+# besides Rust: Debian packages as root, and packages of npm and PyPI under target/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # Each thing is built once: without debug information and incremental state, in half the time.
@@ -8,8 +8,8 @@ export CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0
 
 step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
 
-# The feature sets: all, default, none, the layer without axum, and the other crypto back-end with and
-# without axum.
+# The feature sets: all, default, none, the layer without axum, and the other crypto back-end with
+# and without axum.
 plain_tower=(--no-default-features --features aws_lc_rs)
 rust_crypto=(--no-default-features --features axum,rust_crypto,testing,tracing)
 plain_rust_crypto=(--no-default-features --features rust_crypto)
@@ -57,7 +57,7 @@ tree=$(cargo tree --locked -e normal --features jwks,embedded,testing --prefix n
 if grep -E "^(redis|aes) " <<< "$tree"; then exit 1; fi
 
 step "benches run"
-cargo test --locked --bench first_sight --bench revocation --bench seen_before
+cargo test --locked --bench cache_hit --bench cache_miss --bench revocation
 cargo test --locked --all-features --bench remote_keys
 step "the bench beside other crates builds"
 cargo check --locked --manifest-path benches/peers/Cargo.toml

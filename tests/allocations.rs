@@ -1,4 +1,5 @@
-//! What a request allocates on its way through the layer. Counts do not depend on the machine's mood.
+//! Holds the layer to the number of allocations of a request. Unlike times, the counts are the same
+//! on every machine.
 #![cfg(all(feature = "axum", any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 #![expect(
     clippy::unwrap_used,
@@ -105,8 +106,8 @@ fn headers(key: &SigningKey, count: usize) -> Vec<HeaderValue> {
     headers
 }
 
-/// What the layer and `Claims<T>` allocate over a bare router, of which two are axum's own for any layer. With either
-/// crypto back-end, which allocate nothing for HMAC.
+/// Allocations of the layer and `Claims<T>` over a bare router. Two are axum's own for any layer.
+/// Neither crypto back-end allocates for HMAC.
 #[test]
 fn a_request_allocates_so_much_and_no_more() {
     const OF_ANY_LAYER: u64 = 2;

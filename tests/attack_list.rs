@@ -2,9 +2,12 @@
 //! row's id, and each test that is named by an id has a row.
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
+#[path = "support/files.rs"]
+mod files;
+
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+
+use files::{read, rust_files};
 
 /// The ids of the list, in lower case as test names have them.
 fn listed() -> BTreeSet<String> {
@@ -13,7 +16,7 @@ fn listed() -> BTreeSet<String> {
         .map(|row| row.split('\t').next().unwrap().to_lowercase())
         .collect();
     let set: BTreeSet<_> = ids.iter().cloned().collect();
-    assert_eq!(set.len(), ids.len(), "an id stands twice in the list");
+    assert_eq!(set.len(), ids.len(), "an id is twice in the list");
     set
 }
 
@@ -30,26 +33,13 @@ fn id_of(function: &str) -> Option<&str> {
     is_id.then_some(id)
 }
 
-/// Adds the ids of the functions below a directory.
-fn collect_tested(directory: &Path, tested: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect_tested(&path, tested);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let code = fs::read_to_string(&path).unwrap();
-            let names = code.split("fn ").skip(1);
-            tested.extend(names.filter_map(id_of).map(str::to_owned));
-        }
-    }
-}
-
 #[test]
 fn each_row_has_a_test_and_each_test_named_by_an_id_has_a_row() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut tested = BTreeSet::new();
-    for directory in ["src", "tests"] {
-        collect_tested(&root.join(directory), &mut tested);
+    for file in ["src", "tests"].into_iter().flat_map(rust_files) {
+        let code = read(&file);
+        let names = code.split("fn ").skip(1);
+        tested.extend(names.filter_map(id_of).map(str::to_owned));
     }
     let listed = listed();
     let untested: Vec<_> = listed.difference(&tested).collect();

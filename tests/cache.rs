@@ -1,5 +1,5 @@
-//! Tokens that are seen again: each point of the cache's safety argument. What is checked of remote keys is in
-//! tests/remote_keys.
+//! Holds the cache of tokens to each point of its safety argument. `tests/remote_keys` does so for
+//! remote keys.
 #![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #![expect(
     clippy::unwrap_used,
@@ -55,7 +55,7 @@ fn kind(result: Result<VerifiedToken, VerifyError>) -> Option<VerifyErrorKind> {
     result.err().map(|error| error.kind())
 }
 
-/// Whether two tokens are one in memory: the second was not verified anew.
+/// Whether two tokens are the same in memory: the second was a cache hit.
 fn same(one: &VerifiedToken, other: &VerifiedToken) -> bool {
     std::ptr::eq(one.payload(), other.payload())
 }
@@ -67,7 +67,7 @@ fn heat(verifier: &Verifier, token: &str) {
 }
 
 #[test]
-fn a_token_seen_before_is_not_verified_again() {
+fn a_cached_token_is_not_verified_again() {
     for algorithm in [Algorithm::HS256, Algorithm::ES256, Algorithm::EdDSA] {
         let (key, clock) = (signing(algorithm), ManualClock::at(NOW));
         let token = key.sign(&claims()).unwrap();
@@ -230,7 +230,7 @@ fn the_times_are_checked_at_every_hit() {
             kind(verifier.verify(&token)),
             Some(VerifyErrorKind::Expired)
         );
-        // A clock that steps back finds the token as good as it would anew.
+        // With a clock that steps back the cached token is as valid as a new one.
         clock.set(NOW - 35);
         assert_eq!(kind(verifier.verify(&token)), None);
         clock.step_back(Duration::from_nanos(1));
@@ -290,7 +290,7 @@ async fn the_store_is_asked_at_every_hit() {
 }
 
 #[test]
-fn a_changed_configuration_begins_anew() {
+fn a_changed_configuration_starts_an_empty_cache() {
     let (key, clock) = (signing(Algorithm::EdDSA), ManualClock::at(NOW));
     let verifier = verifier(&key, &clock);
     let token = key.sign(&claims()).unwrap();
@@ -341,7 +341,7 @@ fn a_changed_configuration_begins_anew() {
             assert_eq!(kind(verifier.verify(&token)), None, "{name}");
         }
     }
-    // Settings that only allow more begin anew as well.
+    // Settings that only allow more start with an empty cache as well.
     let known = verifier.verify(&token).unwrap();
     for changed in [
         verifier.clone().any_audience(),

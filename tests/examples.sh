@@ -8,7 +8,7 @@ work=$(mktemp -d)
 trap 'kill "${server:-}" 2>/dev/null || true; rm -rf "$work"' EXIT
 cargo build --locked --examples --all-features
 
-# paste EXAMPLE STATUSES: everything that it prints below the first line, as it stands. The answers are in $work/answers.
+# paste_lines EXAMPLE STATUSES: runs what it prints below the first line. Answers: $work/answers.
 paste_lines() {
     local example=$1 want=$2
     PORT=0 REVOKED="$work/revoked" "${CARGO_TARGET_DIR:-target}/debug/examples/$example" >"$work/printed" &

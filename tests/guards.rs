@@ -1,10 +1,14 @@
-//! Who may do what: guards as layers and as extractors.
+//! Holds guards to what they allow and reject, as layers and as extractors.
 #![cfg(all(feature = "axum", feature = "testing"))]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "a test that panics fails"
 )]
+
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "support/answer.rs"]
+mod answer;
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -15,11 +19,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use answer::{Answer, send};
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::routing::get;
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
@@ -37,13 +42,6 @@ struct Roles {
 
 fn role(name: &'static str) -> Require {
     Require::claims(move |claims: &Roles| claims.roles.iter().any(|role| role == name))
-}
-
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
-    error: Option<AuthError>,
 }
 
 impl Answer {
@@ -64,17 +62,6 @@ impl Answer {
             self.body,
             r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"The access token does not allow this."}"#
         );
-    }
-}
-
-async fn send(app: &Router, request: Request<Body>) -> Answer {
-    let (parts, body) = app.clone().oneshot(request).await.unwrap().into_parts();
-    let body = to_bytes(body, usize::MAX).await.unwrap();
-    Answer {
-        status: parts.status,
-        error: parts.extensions.get().cloned(),
-        headers: parts.headers,
-        body: String::from_utf8(body.to_vec()).unwrap(),
     }
 }
 

@@ -1,4 +1,5 @@
-//! The layer in plain tower over hyper, with a body type of its own and without axum. Real sockets on loopback.
+//! Holds the layer to work without axum: plain tower over hyper, with another body type, on
+//! loopback sockets.
 #![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 

@@ -1,4 +1,4 @@
-//! Tokens that stop working, by the store in memory and through the layer.
+//! Holds revocation in the memory store to its rules, directly and through the layer.
 #![cfg(all(feature = "axum", feature = "testing"))]
 #![expect(
     clippy::unwrap_used,
@@ -216,7 +216,7 @@ async fn k03_tokens_of_others_are_cut_off_by_the_second() {
 }
 
 #[tokio::test]
-async fn k03_a_cutoff_counts_a_minute_after_a_logout_everywhere() {
+async fn k03_a_cutoff_is_in_force_a_minute_after_a_logout_everywhere() {
     let world = world();
     let token = |generation: u64| {
         let token = world.issuer.token("alice");
@@ -249,7 +249,7 @@ async fn k04_a_cutoff_lasts_until_the_last_token_is_dead() {
 }
 
 #[tokio::test]
-async fn k01_a_block_stands_until_it_is_lifted_and_then_revives_nothing() {
+async fn k01_a_block_is_in_force_until_lifted_and_then_revives_nothing() {
     let world = world();
     let before = world.issuer.token("mallory").sign();
     world.subject("mallory").block();

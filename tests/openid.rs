@@ -1,4 +1,5 @@
-//! ID tokens, logout tokens, and what receives them.
+//! Holds the verification of ID tokens and logout tokens to OpenID Connect, and the handlers that
+//! receive them to their answers.
 #![cfg(all(feature = "axum", any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 #![expect(
     clippy::unwrap_used,
@@ -687,7 +688,7 @@ fn counting(provider: &Provider, ended: &Ended) -> Router {
 }
 
 #[tokio::test]
-async fn a_logout_token_counts_once() {
+async fn a_logout_token_is_used_once() {
     let provider = Provider::new();
     let ended = Ended::default();
     let app = counting(&provider, &ended);
@@ -727,7 +728,7 @@ async fn logout_tokens_are_remembered_by_the_clock_that_verifies_them() {
 }
 
 #[tokio::test]
-async fn a_logout_that_failed_may_come_again() {
+async fn a_failed_logout_may_be_repeated() {
     let provider = Provider::new();
     let ended = Ended::default();
     let app = counting(&provider, &ended);
@@ -763,7 +764,7 @@ fn slow_at_first(
 }
 
 #[tokio::test]
-async fn a_logout_token_that_comes_twice_at_once_counts_once() {
+async fn a_logout_token_sent_twice_at_once_is_used_once() {
     let provider = Provider::new();
     let (begun, go, count) = <(Arc<_>, Arc<_>, Arc<AtomicU64>)>::default();
     let app = slow_at_first(&provider, [&begun, &go], &count);
@@ -786,7 +787,7 @@ async fn a_logout_token_that_comes_twice_at_once_counts_once() {
 }
 
 #[tokio::test]
-async fn a_logout_whose_caller_went_away_may_come_again() {
+async fn a_logout_whose_caller_left_may_be_repeated() {
     let provider = Provider::new();
     let (begun, go, count) = <(Arc<_>, Arc<_>, Arc<AtomicU64>)>::default();
     let app = slow_at_first(&provider, [&begun, &go], &count);
@@ -993,7 +994,7 @@ async fn sessions_go_on_while_their_key_is_changed() {
     assert_eq!(me(&last_app, &third.access_token).await, 200);
 }
 
-/// A token of these claims, written as they stand.
+/// A token of these claims, written as they are.
 fn written(provider: &Provider, typ: &str, claims: &str) -> String {
     let claims: Box<serde_json::value::RawValue> = serde_json::from_str(claims).unwrap();
     let header = TokenHeader::new().typ(typ);

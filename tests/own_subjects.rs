@@ -1,10 +1,12 @@
-//! Whose sessions a token may end: a service that trusts two issuers, or keeps two in one store.
+//! Holds sessions to their issuer: a token ends only sessions of its issuer, with two issuers
+//! trusted or two in one store.
 #![cfg(all(feature = "axum", feature = "tracing"))]
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
+#[path = "support/log.rs"]
+mod log;
+
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -12,6 +14,7 @@ use axum::extract::State;
 use axum::routing::{get, post};
 use http::header::AUTHORIZATION;
 use http::{Request, StatusCode};
+use log::Log;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_jwt_auth::clock::ManualClock;
@@ -256,40 +259,22 @@ async fn claims_that_no_layer_accepts_are_refused_at_issue() {
     }
 }
 
-/// Counts the warnings of the layer.
-struct Warnings(Arc<AtomicUsize>);
-
-impl tracing::Subscriber for Warnings {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() == tracing::Level::WARN
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
+/// The warnings since the last call, each of which is one of the layer.
+fn warnings(log: &Log) -> usize {
+    let mut lines = log.take();
+    lines.retain(|line| line.starts_with("WARN "));
+    for line in &lines {
         assert_eq!(
-            event.metadata().target(),
-            "tower_jwt_auth::middleware::revocation"
+            line.split(' ').nth(1),
+            Some("tower_jwt_auth::middleware::revocation")
         );
-        self.0.fetch_add(1, Ordering::SeqCst);
     }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
+    lines.len()
 }
 
 #[tokio::test]
 async fn a_layer_without_a_store_warns_once_of_tokens_that_have_a_session() {
-    let warnings = Arc::new(AtomicUsize::new(0));
-    let _guard = tracing::subscriber::set_default(Warnings(Arc::clone(&warnings)));
-    let count = || warnings.load(Ordering::SeqCst);
+    let log = Log::start();
     let clock = ManualClock::at(NOW);
     let sessions = sessions_of(None, &clock);
     let keys = KeySet::new([
@@ -299,12 +284,9 @@ async fn a_layer_without_a_store_warns_once_of_tokens_that_have_a_session() {
     let layer = JwtAuthLayer::new(keys.unwrap()).clock(clock.clone());
     let me = || Router::new().route("/me", get(async || ""));
     let app = me().layer(layer.clone());
-    let mut seen = 0;
-    let mut get_me = async |app: &Router, token: &str| {
+    let get_me = async |app: &Router, token: &str| {
         assert_eq!(ask(app, Request::get("/me"), token).await, StatusCode::OK);
-        let new = count() - seen;
-        seen = count();
-        new
+        warnings(&log)
     };
     // Those of a provider have a `sid` too, and `generation` may mean something else there.
     for claims in [

@@ -1,4 +1,4 @@
-//! What holds for every token: properties of [`Verifier`], on generated input.
+//! Holds [`Verifier`] to properties of every token, on generated input.
 
 #![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #![expect(
@@ -411,8 +411,8 @@ impl Setting {
         }
     }
 
-    /// The rules of the crate's documentation once more, as plain as can be: where the first fault of a token lies that
-    /// [`SECRET`] has signed.
+    /// The rules of the documentation, written as plainly as possible: the position of the first
+    /// fault of a token signed with [`SECRET`].
     fn expected(&self, header: &Part, payload: &Part) -> Result<(), Stage> {
         let algorithm = Self::header(header).ok_or(Stage::Header)?;
         if algorithm != "HS256" {
@@ -712,7 +712,7 @@ fn agrees(token: &VerifiedToken, header: &Part, payload: &Part) -> Result<(), Te
     Ok(())
 }
 
-/// Runs `test`, which answers whether the token was accepted, and makes sure that neither answer is rare.
+/// Runs `test`, which returns whether the token was accepted. Fails if either result is rare.
 fn both_outcomes<S: Strategy>(
     cases: u32,
     strategy: &S,
@@ -781,7 +781,8 @@ fn soup(object: &'static str) -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// What `serde_json` reads. `None` for what it reads only where it skips: a number too large, half a surrogate pair.
+/// What `serde_json` parses. `None` for what it accepts only where it skips: too large a number, or
+/// half a surrogate pair.
 fn read(json: &[u8]) -> Result<Option<Value>, TestCaseError> {
     let text = String::from_utf8_lossy(json);
     match serde_json::from_slice(json) {
@@ -805,7 +806,8 @@ proptest! {
             if let Some(claims) = claims {
                 // A digit of the soup may have joined it.
                 let expiry = claims["exp"].as_f64();
-                prop_assert!(expiry.is_some_and(|expiry| (1_800_000_300.0..2.6e11).contains(&expiry)));
+                let is_in_bounds = |expiry| (1_800_000_300.0..2.6e11).contains(&expiry);
+                prop_assert!(expiry.is_some_and(is_in_bounds));
                 prop_assert!(claims.get("cnf").is_none());
             }
         }
@@ -881,7 +883,8 @@ struct Issued {
     kid: Option<&'static str>,
 }
 
-/// The keys of issuer `many`, under the names `0` and `1`; of `lone`; of `other`; and one that nobody trusts.
+/// The keys of issuer `many`, with the key IDs `0` and `1`; of `lone`; of `other`; and one that is
+/// not trusted.
 static SIGNERS: LazyLock<[SigningKey; 5]> = LazyLock::new(|| {
     [
         SigningKey::hs256([0x10; 32]).unwrap(),
@@ -905,7 +908,7 @@ impl Issued {
             None => String::new(),
         };
         let claims = format!(r#"{{{iss}"exp":{}}}"#, NOW + 300);
-        // As a `RawValue` the text is signed as it stands.
+        // As a `RawValue` the text is signed as it is.
         let claims = serde_json::value::RawValue::from_string(claims).unwrap();
         signer.sign_with(&TokenHeader::new(), &claims).unwrap()
     }
@@ -923,7 +926,7 @@ impl Issued {
 }
 
 #[test]
-fn a_token_counts_if_and_only_if_its_issuer_signed_it() {
+fn a_token_is_valid_if_and_only_if_its_issuer_signed_it() {
     let named = SIGNERS.clone().map(|key| key.verifying_key());
     let [zero, one, lone, other, _] = named;
     let many = KeySet::new([zero.with_key_id("0"), one.with_key_id("1")]).unwrap();

@@ -6,8 +6,10 @@
     reason = "a test that panics fails"
 )]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+#[path = "support/files.rs"]
+mod files;
+
+use files::{read, rust_files};
 
 /// Words of the longest sentence.
 const MAX_WORDS: usize = 25;
@@ -44,52 +46,11 @@ const PHRASES: &[&str] = &[
 ];
 
 /// The files and directories that hold to the rules. The others are to be reworded.
-const ROOTS: &[&str] = &[
-    "examples",
-    "src/cache.rs",
-    "src/claims",
-    "src/clock.rs",
-    "src/cookie.rs",
-    "src/extract.rs",
-    "src/guard",
-    "src/guides",
-    "src/json.rs",
-    "src/keys",
-    "src/lib.rs",
-    "src/middleware",
-    "src/openid",
-    "src/per_thread.rs",
-    "src/revocation",
-    "src/routes",
-    "src/session",
-    "src/store/embedded",
-    "src/store/memory.rs",
-    "src/store/redis",
-    "src/testing",
-    "src/token",
-    "src/verify",
-    "tests/embedded_attacks.rs",
-    "tests/embedded_crash.rs",
-    "tests/embedded_faults.rs",
-    "tests/redis/access.rs",
-    "tests/redis/attacks.rs",
-    "tests/redis/edge.rs",
-    "tests/redis/eviction.rs",
-    "tests/redis/faults.rs",
-    "tests/redis/foreign.rs",
-    "tests/redis/groups.rs",
-    "tests/redis/histories.rs",
-    "tests/redis/load.rs",
-    "tests/redis/main.rs",
-    "tests/redis/process.rs",
-    "tests/redis/proxy.rs",
-    "tests/redis/revocations.rs",
-    "tests/redis/runtime.rs",
-    "tests/redis/server.rs",
-    "tests/redis/sessions.rs",
-    "tests/redis/subjects.rs",
-    "tests/redis/trimming.rs",
-];
+const ROOTS: &[&str] = &["benches", "examples", "src", "tests"];
+
+/// Starts of paths below those that are to be reworded. This list must shrink: add nothing.
+const EXCEPTIONS: &[&str] = &["tests/redis/history/"];
+
 const DOCUMENTS: &[&str] = &[
     "README.md",
     "ARCHITECTURE.md",
@@ -102,17 +63,6 @@ const DOCUMENTS: &[&str] = &[
 struct Paragraph {
     line: usize,
     text: String,
-}
-
-/// The Rust files at a path.
-fn files(path: &Path, found: &mut Vec<PathBuf>) {
-    if path.is_dir() {
-        for entry in fs::read_dir(path).unwrap() {
-            files(&entry.unwrap().path(), found);
-        }
-    } else if path.extension().is_some_and(|extension| extension == "rs") {
-        found.push(path.to_owned());
-    }
 }
 
 /// The text of a comment line, of a Markdown line, or nothing.
@@ -221,16 +171,15 @@ fn sentences(text: &str) -> Vec<&str> {
 
 #[test]
 fn words_are_plain() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut paths = DOCUMENTS.iter().map(|name| root.join(name)).collect();
-    for name in ROOTS {
-        files(&root.join(name), &mut paths);
+    let mut names: Vec<_> = DOCUMENTS.iter().copied().map(str::to_owned).collect();
+    for root in ROOTS {
+        names.extend(rust_files(root));
     }
+    names.retain(|name| !EXCEPTIONS.iter().any(|path| name.starts_with(path)));
     let mut faults = Vec::new();
-    for path in &paths {
-        let name = path.strip_prefix(root).unwrap().display();
-        let is_markdown = path.extension().is_some_and(|extension| extension == "md");
-        let text = fs::read_to_string(path).unwrap();
+    for name in &names {
+        let is_markdown = name.ends_with(".md");
+        let text = read(name);
         for (index, line) in text.lines().enumerate() {
             let is_table = prose(line, is_markdown).is_some_and(|text| text.starts_with('|'));
             let columns = line.chars().count();

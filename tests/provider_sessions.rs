@@ -1,4 +1,4 @@
-//! Sessions that began with a login at an OpenID provider, and end when its logout tokens say so.
+//! Holds sessions that began with an OpenID login to end with the provider's logout tokens.
 #![cfg(all(feature = "axum", feature = "testing"))]
 #![expect(
     clippy::unwrap_used,
@@ -265,7 +265,7 @@ async fn a_logout_token_that_overtakes_the_login_is_not_forgotten() {
         assert_eq!(refused, SessionErrorKind::LoggedOut, "{logout} {id_token}");
         let account = world.sessions.subject_named("account of alice");
         assert!(world.sessions.list(&account).await.unwrap().is_empty());
-        // A login since is another session there, and counts.
+        // A later login is another session there, and is valid.
         let tokens = world
             .log_in(10, json!({ "sub": "alice", "sid": "s2" }))
             .await;
@@ -279,7 +279,7 @@ async fn a_logout_token_that_overtakes_the_login_is_not_forgotten() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_ends_nothing_and_the_logout_may_come_again() {
+async fn a_failing_store_ends_nothing_and_the_logout_may_be_repeated() {
     let world = World::new();
     let tokens = world
         .log_in(0, json!({ "sub": "alice", "sid": "s1" }))

@@ -1,4 +1,4 @@
-//! The inner service that was polled ready is the one that is called.
+//! Holds the layer to call the same inner service that it polled ready.
 #![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #![expect(
     clippy::unwrap_used,

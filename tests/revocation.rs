@@ -1,10 +1,14 @@
-//! The layer and a store: what is asked, how long it is waited for, and what an outage means.
+//! Holds the layer to ask its revocation store, to limit the wait, and to apply the outage policy.
 #![cfg(all(feature = "axum", feature = "testing"))]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "a test that panics fails"
 )]
+
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "support/answer.rs"]
+mod answer;
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -14,11 +18,12 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use answer::{Answer, send};
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::routing::get;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, Request, StatusCode};
+use http::{Request, StatusCode};
 use serde_json::Value;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_jwt_auth::revocation::{
@@ -46,13 +51,6 @@ impl RevocationStore for Ids {
             .jti
             .is_some_and(|jti| self.0.lock().unwrap().contains(jti)))
     }
-}
-
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
-    error: Option<AuthError>,
 }
 
 impl Answer {
@@ -97,15 +95,7 @@ fn app<V: RevocationStore>(
 
 async fn ask(app: &Router, token: &str) -> Answer {
     let request = Request::get("/").header(AUTHORIZATION, format!("Bearer {token}"));
-    let request = request.body(Body::empty()).unwrap();
-    let (parts, body) = app.clone().oneshot(request).await.unwrap().into_parts();
-    let body = to_bytes(body, usize::MAX).await.unwrap();
-    Answer {
-        status: parts.status,
-        error: parts.extensions.get().cloned(),
-        headers: parts.headers,
-        body: String::from_utf8(body.to_vec()).unwrap(),
-    }
+    send(app, request.body(Body::empty()).unwrap()).await
 }
 
 #[tokio::test]

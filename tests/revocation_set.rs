@@ -1,4 +1,5 @@
-//! The set of revocations, by its rules: what counts, until when, and what a full one does.
+//! Holds the set of revocations to its rules: what is revoked, until when, and what happens when it
+//! is full.
 
 #![expect(
     clippy::unwrap_used,
@@ -135,7 +136,7 @@ fn ids_of_other_kinds_and_no_issuer_are_told_apart() {
 }
 
 #[test]
-fn f04_the_id_counts_and_not_the_bytes() {
+fn f04_the_id_decides_and_not_the_bytes() {
     // What a look-up is given of a token and of its twin with the other signature.
     let (set, _) = set();
     revoke_token(&set, &token(NOW + 300).jti("a").subject("u"));
@@ -278,7 +279,7 @@ fn k03_generations_let_the_next_login_in_within_the_second() {
     assert!(!set.is_revoked(&id.generation(4)));
     // One without is of generation 0, however late it was issued.
     assert!(set.is_revoked(&id.issued_at(at(NOW + 9))));
-    // Nobody else's.
+    // Not those of others.
     assert!(!set.is_revoked(&token(NOW + 300).subject("v").issued_at(at(NOW))));
     assert!(!set.is_revoked(&id.issuer("other")));
 
@@ -289,7 +290,7 @@ fn k03_generations_let_the_next_login_in_within_the_second() {
     assert_eq!(set.state().generations, 1);
 }
 
-/// Whoever sets a cutoff means the tokens that it names, whatever else was said of their subject.
+/// A cutoff revokes the tokens that it names, whatever else applies to their subject.
 #[test]
 fn k03_no_generation_exempts_a_token_from_a_cutoff() {
     let (set, clock) = set();
@@ -413,7 +414,7 @@ fn k04_what_is_held_for_a_subject_outlives_the_rest() {
 }
 
 #[test]
-fn what_has_expired_counts_for_its_own_tokens_alone_pruned_or_not() {
+fn an_expired_entry_revokes_only_its_tokens_pruned_or_not() {
     let (set, clock) = set();
     set.revoke(&cutoff("u", NOW, NOW + 300)).unwrap();
     set.revoke(&session("s", NOW + 300)).unwrap();
@@ -457,7 +458,7 @@ fn lifting_revives_nothing() {
     set.prune();
     assert_eq!(set.state().blocks, 0);
     assert!(set.is_revoked(&late));
-    // Blocked anew, it stands; lifted anew, the later cutoff counts.
+    // Blocked again, it is in force. Lifted again, the later cutoff applies.
     set.revoke(&block("u")).unwrap();
     clock.advance(Duration::from_secs(9));
     let now = now + 24 * HOUR + LEEWAY + 10;
@@ -528,9 +529,9 @@ fn g05_what_was_pruned_stays_revoked_when_the_clock_steps_back() {
     clock.step_back(Duration::from_secs(HOUR));
     assert!(all.iter().all(|id| set.is_revoked(id)));
     assert!(set.state().horizon.unwrap() >= at(NOW + 300));
-    // The horizon lies no farther ahead than what was dropped.
+    // The horizon is no farther ahead than the dropped entries.
     assert!(!set.is_revoked(&token(NOW + 400).jti("a")));
-    // Writes go on, and pruning drops nothing that counts by the clock as it stands.
+    // Writes go on, and pruning drops nothing that is in force by the clock as it is.
     revoke_token(&set, &token(NOW + 400).jti("b"));
     set.prune();
     assert!(set.is_revoked(&token(NOW + 400).jti("b")));
@@ -679,7 +680,7 @@ fn k12_an_hour_of_churn_leaves_nothing_behind() {
     let live = usize::try_from(per_second * 11 / 10 * (300 + LEEWAY)).unwrap();
     assert!(most.0 < live * 3 / 2, "{most:?}, {live} count");
     assert!(warm.0 < live * 3 / 2, "{warm:?}");
-    // Half of the blocks stand: those are to stay.
+    // Half of the blocks are in force and must stay.
     clock.advance(Duration::from_secs(HOUR));
     set.prune();
     let state = set.state();
@@ -796,7 +797,7 @@ fn k01_readers_see_what_was_acknowledged() {
     let (set, clock) = set();
     let (set, acknowledged, done) = (&set, &AtomicU64::new(0), &AtomicBool::new(false));
     let names = 40_000_u64;
-    // What is looked for lives on; a tenth of the tokens in between expires while the writer writes.
+    // The tokens looked up stay valid. A tenth of those in between expires while the writer writes.
     let id_of = |number: u64, name: &str, check: &mut dyn FnMut(&TokenIdentity<'_>)| {
         let id = token(NOW + 10 * HOUR + number % 700).issued_at(at(NOW));
         match number % 4 {
@@ -873,8 +874,9 @@ fn k01_readers_see_what_was_acknowledged() {
     });
 }
 
-/// A block, the generation or the cutoff that comes with it, and the lifting: at no moment does a token pass that is of an
-/// earlier generation, or within the cutoff, though its issuer's clock is ahead, and the tables are built anew all the while.
+/// A block, then its generation or cutoff, then the lifting, while the tables are rebuilt. At no
+/// moment does a token of an earlier generation or before the cutoff pass. The clock of its issuer
+/// is ahead.
 #[test]
 fn k03_no_moment_lets_a_token_pass_between_a_block_and_what_comes_with_it() {
     const OF_ONE: u64 = 4;
@@ -940,7 +942,7 @@ fn k03_no_moment_lets_a_token_pass_between_a_block_and_what_comes_with_it() {
 /// A cutoff kills what carries a generation too: at no moment does the generation that is raised
 /// beside it revive a token.
 #[test]
-fn k03_a_cutoff_stands_while_a_generation_is_raised() {
+fn k03_a_cutoff_stays_in_force_while_a_generation_is_raised() {
     let (set, clock) = set();
     let until = NOW + 10 * HOUR;
     let names: Vec<String> = (0..20_000).map(|number| number.to_string()).collect();
@@ -968,7 +970,8 @@ fn k03_a_cutoff_stands_while_a_generation_is_raised() {
     });
 }
 
-/// A token that was revoked is never found alive while its bucket, and the rows of those that expire late, grow from nothing.
+/// A revoked token is found at all times while its bucket grows from nothing, and the rows of those
+/// that expire late.
 #[test]
 fn k01_what_was_revoked_first_is_found_while_everything_grows() {
     for round in 0..60_u64 {
@@ -1059,7 +1062,7 @@ struct Looked {
 
 const NAMES: usize = 6;
 
-/// Spans that lie together, so that the edges are met, and some far away.
+/// Close spans, to reach the edges, and some far away.
 fn span() -> impl Strategy<Value = u64> {
     prop_oneof![
         6 => 0..4_u64,
@@ -1108,7 +1111,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => said.prop_map(Step::Revoke),
         2 => name.clone().prop_map(Step::Lift),
-        1 => (name, 0..4_u64).prop_map(|(name, generation)| Step::LiftByGeneration(name, generation)),
+        1 => (name, 0..4_u64)
+            .prop_map(|(name, generation)| Step::LiftByGeneration(name, generation)),
         2 => Just(Step::Prune),
         4 => span().prop_map(Step::Advance),
         1 => span().prop_map(Step::ClockBack),
@@ -1121,8 +1125,8 @@ fn step() -> impl Strategy<Value = Step> {
 struct Known {
     said: Speaks,
     until: u64,
-    /// Whether it lay so far ahead, by the clock of that time, or others may lie so far ahead of it, that its `exp` need
-    /// not be told from others.
+    /// Whether its `exp` was so far ahead by the clock at that time, or others may be, that its
+    /// `exp` need not be distinguished.
     is_far: bool,
 }
 
@@ -1177,7 +1181,7 @@ impl Known {
         let is_subject = |name| look.subject == Some(name);
         let issued_until = |second| issued_at.is_none_or(|at| at <= second);
         match self.said {
-            // Tokens of one id that expire close together, or far away, need not be told apart.
+            // Tokens of one id that expire close together, or far away, need not be distinguished.
             Speaks::Token {
                 name,
                 expires_at: exp,
@@ -1210,8 +1214,8 @@ fn names(prefix: &str) -> Vec<String> {
     (0..NAMES).map(|name| format!("{prefix}{name}")).collect()
 }
 
-/// Runs the steps against a list of all that was said. What counts by any line of it must be revoked; what is revoked must
-/// count by a line of it, expired or not, or lie behind the horizon.
+/// Runs the steps against a list of all revocations. A token revoked by any line must be revoked. A
+/// revoked token must have a line, expired or not, or be behind the horizon.
 fn compare(steps: &[Step], capacity: usize) -> Result<(), TestCaseError> {
     let clock = ManualClock::at(NOW);
     let set = new_set()
@@ -1221,7 +1225,7 @@ fn compare(steps: &[Step], capacity: usize) -> Result<(), TestCaseError> {
     let mut now = NOW;
     let mut known: Vec<Known> = Vec::new();
     let mut latest = NOW;
-    // Since when the block stands, and the latest time of any block.
+    // The start of the block, and the latest time of any block.
     let (mut blocked_at, mut ever_blocked_at) = ([0; NAMES], [0; NAMES]);
     let (jtis, sids, subjects) = (names("j"), names("s"), names("u"));
     for step in steps {
@@ -1311,7 +1315,7 @@ fn compare(steps: &[Step], capacity: usize) -> Result<(), TestCaseError> {
                 }
                 if lifted == Ok(true) {
                     known.retain(|known| known.said != Speaks::Block { name });
-                    // Of several, the last says whether the generation counts.
+                    // Of several, the last decides whether the generation applies.
                     for known in &mut known {
                         if let Speaks::Lifted {
                             name: whose,
@@ -1394,12 +1398,15 @@ proptest! {
     })]
 
     #[test]
-    fn k01_k02_k03_k04_g05_as_a_list_of_all_that_was_said(steps in vec(step(), 1..120)) {
+    fn k01_k02_k03_k04_g05_matches_a_list_of_all_revocations(steps in vec(step(), 1..120)) {
         compare(&steps, 1000)?;
     }
 
     #[test]
-    fn k12b_as_a_list_of_all_that_was_said_when_tiny(steps in vec(step(), 1..120), capacity in 0..8_usize) {
+    fn k12b_matches_a_list_of_all_revocations_when_tiny(
+        steps in vec(step(), 1..120),
+        capacity in 0..8_usize,
+    ) {
         compare(&steps, capacity)?;
     }
 }

@@ -1,5 +1,5 @@
-//! What is revoked on a store holds for the sessions in it. The stores in memory and in a file;
-//! Redis has the same tests with a real server.
+//! Holds the stores in memory and in a file to end sessions with their revocations. `tests/redis`
+//! does so for Redis.
 #![cfg(all(
     feature = "embedded",
     any(feature = "aws_lc_rs", feature = "rust_crypto")
@@ -314,7 +314,7 @@ async fn a_generation_ends_the_sessions_before_it<S: Store>(make: impl AsyncFn()
     world.advance(599);
     world.stir().await;
     assert!(world.is_dead_of_generation(0));
-    // Whoever logs in afterwards is of that generation, and is not logged out if it is said again.
+    // A login afterwards is of that generation. The same revocation again does not end it.
     let after = world
         .sessions
         .login(&world.sessions.subject_named("alice"))
@@ -404,12 +404,12 @@ async fn a_clock_that_stepped_back_before_a_token_comes_again_does_not_lengthen_
     for tokens in [&first, &second] {
         world.sessions.refresh(&tokens.refresh_token).await.unwrap();
     }
-    // Less than the grace: then it counts from where the clock is now.
+    // Less than the grace period: it starts from the current time of the clock.
     world.clock.step_back(Duration::from_secs(5));
     world.sessions.refresh(&first.refresh_token).await.unwrap();
     world.advance(10);
     assert_eq!(world.refused(&first).await, SessionErrorKind::ReuseDetected);
-    // More than the grace: nobody knows how long ago the renewal was.
+    // More than the grace period: the time since the refresh is unknown.
     world.clock.step_back(Duration::from_secs(3600));
     assert_eq!(
         world.refused(&second).await,

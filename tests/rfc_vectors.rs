@@ -1,7 +1,8 @@
-//! The examples of RFC 7515 appendix A (JWS), RFC 7520 §4 (the cookbook) and RFC 8037 appendix A (Ed25519), byte for byte.
+//! Holds verification to the examples of three RFCs, byte for byte: RFC 7515 appendix A (JWS), RFC
+//! 7520 §4 (cookbook) and RFC 8037 appendix A (Ed25519).
 //!
-//! Most of them sign a sentence, not claims, so they are no JWTs and must be refused. That they are refused as
-//! `MalformedClaims` proves the rest right: the payload is read last, under a signature that has verified.
+//! Most of them sign a sentence, not claims: they are not JWTs and must be rejected. The rejection
+//! as `MalformedClaims` proves the rest valid, as the payload is parsed last, after its signature.
 
 #![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #![expect(
@@ -66,8 +67,8 @@ fn refused_json(verifier: &Verifier, json: &Value) {
     assert_eq!(refused.kind().stage(), Stage::Token, "{json}");
 }
 
-/// Every token that differs from `token` in one character of the signature. The last character is left alone:
-/// some of its bits belong to no byte.
+/// Every token that differs from `token` in one character of the signature. The last character is
+/// left out: some of its bits belong to no byte.
 fn with_another_signature(token: &str) -> impl Iterator<Item = String> {
     let start = token.rfind('.').unwrap() + 1;
     (start..token.len() - 1).map(move |at| {
@@ -222,8 +223,9 @@ mod rfc_7515 {
         }
     }
 
-    /// JSON serialization is for JWSs that are no JWTs (RFC 7519 §1: a JWT is compact). The signatures are those of A.2
-    /// and A.3; their `kid`s stand in a header that is not signed, which a compact token does not have.
+    /// JSON serialization is for JWSs that are not JWTs (RFC 7519 §1: a JWT is compact). The
+    /// signatures are those of A.2 and A.3. Their `kid`s are in an unsigned header, which a compact
+    /// token does not have.
     #[test]
     fn a_6_and_a_7_json() {
         let signature = |header, kid, signature| {
@@ -353,7 +355,8 @@ mod rfc_7520 {
     ARcVLnaJJaUWG8fG-8t5BREVAuTY8n8YHjwDO1muhcdCoFZFFjfISu0Cdkn9Ybdlmi54ho0x924DUz8sK7ZXkhc7
     AFM8ObLfTvNCrqcI3Jkl2U5IX3utNhODH6v7xgy1Qahsn0fyb4zSAkje8bAWz4vIfj5pCMYxxm4fgV3q7ZYhm5eD";
 
-    /// The keys of the cookbook in one set. The RSA key serves two algorithms, so it is there twice, under one `kid`.
+    /// The keys of the cookbook in one set. The RSA key serves two algorithms, so it is there twice
+    /// with one `kid`.
     fn cookbook() -> [Verifier; 2] {
         let rs256 = keys(Algorithm::RS256, RSA_KEY);
         let ps384 = keys(Algorithm::PS384, RSA_KEY);
@@ -371,7 +374,7 @@ mod rfc_7520 {
         for verifier in verifiers(algorithm, jwk).iter().chain(&cookbook()) {
             signed_but_no_claims(verifier, &token);
         }
-        // In a set the `kid` counts, and these tokens have one.
+        // In a set the `kid` selects the key, and these tokens have one.
         let [key, _] = keys(algorithm, jwk);
         let other = KeySet::new([key.with_key_id("frodo.baggins@hobbiton.example")]).unwrap();
         refused(&Verifier::new(other), &token, VerifyErrorKind::NoFittingKey);
@@ -405,7 +408,7 @@ mod rfc_7520 {
         signed_sentence(Algorithm::HS256, MAC_KEY, HEADER_4_4, SIGNATURE_4_4);
     }
 
-    /// The payload travels elsewhere, and a JWT is nothing without its claims. Its signature is that of 4.4.
+    /// The payload is detached, and a JWT needs its claims. Its signature is that of 4.4.
     #[test]
     fn s_4_5_detached() {
         let token = compact([HEADER_4_4, "", SIGNATURE_4_4]);
@@ -414,8 +417,8 @@ mod rfc_7520 {
         }
     }
 
-    /// JSON serialization again, for headers that are not signed and for several signatures: neither has a compact form,
-    /// so neither is a JWT. What can be brought into three segments is.
+    /// JSON serialization with unsigned headers or several signatures. Neither has a compact form,
+    /// so neither is a JWT. What fits into three segments is tested.
     #[test]
     fn s_4_6_to_4_8_json() {
         let payload = unwrapped(PAYLOAD);
@@ -474,7 +477,8 @@ mod rfc_8037 {
      "d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
      "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 
-    /// A.4. It cannot be made here, though Ed25519 is deterministic: [`SigningKey`] writes its own header.
+    /// A.4. It cannot be signed here, though Ed25519 is deterministic: [`SigningKey`] writes its
+    /// own header.
     const TOKEN: &str = "
     eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.
     hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
@@ -502,7 +506,7 @@ mod rfc_8037 {
         for verifier in verifiers(Algorithm::EdDSA, KEY) {
             signed_but_no_claims(&verifier, &unwrapped(TOKEN));
         }
-        // RFC 9864: the name of the algorithm counts as well.
+        // RFC 9864: the name of the algorithm must match as well.
         for verifier in verifiers(Algorithm::Ed25519, KEY) {
             refused(&verifier, &unwrapped(TOKEN), VerifyErrorKind::NoFittingKey);
         }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# No dependency asks for a newer Rust than Cargo.toml states. (That the crate itself uses nothing newer is clippy's
-# `incompatible_msrv`.)
+# Fails if a dependency needs a newer Rust than Cargo.toml states. Clippy's `incompatible_msrv`
+# checks the crate itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo metadata --locked --format-version 1 --all-features | python3 -c '
@@ -31,6 +31,7 @@ newer = [
 ]
 for line in newer:
     print(line)
-print(f"{len(seen)} packages, {len(newer)} that want a newer Rust than", packages[root]["rust_version"])
+stated = packages[root]["rust_version"]
+print(f"{len(seen)} packages, {len(newer)} that want a newer Rust than {stated}")
 sys.exit(bool(newer))
 '

@@ -1,5 +1,5 @@
-//! Renewal and logout as clients really call them: bodies, cookies, origins, tokens that nobody
-//! reads.
+//! Holds the refresh and logout routes to what clients send: bodies, cookies, origins, and tokens
+//! that are not read.
 #![cfg(all(feature = "axum", feature = "testing"))]
 #![expect(
     clippy::unwrap_used,
@@ -8,14 +8,19 @@
     reason = "a test that panics fails"
 )]
 
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "support/answer.rs"]
+mod answer;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use answer::{Answer, send};
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::routing::{get, post};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST, SET_COOKIE};
-use http::{HeaderMap, Request, StatusCode};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST};
+use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_jwt_auth::Claims;
@@ -98,13 +103,7 @@ impl World {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
-        let response = self.app.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: String::from_utf8(to_bytes(body, 9999).await.unwrap().to_vec()).unwrap(),
-        }
+        send(&self.app, request).await
     }
 
     async fn logout(&self, headers: &[(&str, &str)]) -> Answer {
@@ -120,18 +119,7 @@ impl World {
     }
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
-}
-
 impl Answer {
-    fn cookies(&self) -> Vec<&str> {
-        let cookies = self.headers.get_all(SET_COOKIE).iter();
-        cookies.map(|cookie| cookie.to_str().unwrap()).collect()
-    }
-
     /// 204, and both cookies are deleted.
     #[track_caller]
     fn logged_out(&self) {
@@ -290,7 +278,7 @@ async fn l13_a_refresh_token_in_the_body_decides_alone() {
         answer.refused(StatusCode::NO_CONTENT);
         assert!(!world.is_alive(&alice).await);
         assert!(world.is_alive(&bob).await);
-        // One that nobody reads is refused, and the cookies are not asked instead.
+        // An unreadable one is rejected, and the cookies are not used instead.
         let body = json!({ "refresh_token": "guess" }).to_string();
         for path in ["/refresh", "/logout"] {
             let answer = world
@@ -303,7 +291,7 @@ async fn l13_a_refresh_token_in_the_body_decides_alone() {
 }
 
 #[tokio::test]
-async fn l14_logout_rids_the_browser_of_cookies_that_nobody_reads() {
+async fn l14_logout_deletes_unreadable_cookies() {
     let world = world();
     // Of keys that are gone.
     let others = sessions(world.store.clone(), &world.clock, 3);
@@ -360,7 +348,7 @@ async fn l14_logout_rids_the_browser_of_cookies_that_nobody_reads() {
 /// Another site's request carries no `SameSite` cookie. It must not log anybody out by
 /// `Set-Cookie`.
 #[tokio::test]
-async fn l14_the_origin_counts_even_without_a_cookie() {
+async fn l14_the_origin_is_checked_even_without_a_cookie() {
     let world = world();
     world.logout(&[OWN]).await.logged_out();
     let own = ("origin", "https://example.com");
@@ -431,7 +419,7 @@ async fn l15_logout_ends_every_session_that_a_token_names() {
 
 /// What cannot be read hides nothing that can.
 #[tokio::test]
-async fn l15_an_unreadable_token_keeps_nobody_logged_in() {
+async fn l15_an_unreadable_token_does_not_block_a_logout() {
     let world = world();
     for bad in ["__Host-refresh=old", "__Host-access=old"] {
         let tokens = world.login("alice").await;
@@ -451,7 +439,7 @@ async fn l15_an_unreadable_token_keeps_nobody_logged_in() {
 
 /// A host of the same domain can set a cookie of the same name, unless its prefix forbids it.
 #[tokio::test]
-async fn l15_a_cookie_that_comes_twice_keeps_nobody_logged_in() {
+async fn l15_a_repeated_cookie_does_not_block_a_logout() {
     let named = |name| TokenCookie::new(name).unwrap();
     let cookies = own_cookies(named("access"), named("refresh")).unwrap();
     let world = world_with(cookies);

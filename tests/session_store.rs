@@ -1,4 +1,4 @@
-//! The contract suite of session stores finds each fault it looks for.
+//! Holds the contract suite of session stores to find each fault that it looks for.
 #![cfg(feature = "testing")]
 #![expect(
     clippy::unwrap_used,
@@ -460,7 +460,7 @@ impl SessionStore for Model {
                 if let (RotationOutcome::WithinGrace(_), Fault::RepetitionsAreNotRevoked) =
                     (&rotated, self.fault)
                 {
-                    // Kept where it is asked for, and not where it counts.
+                    // Stored where it is read, and not where it is enforced.
                     let latest = state.sessions.get(&sid).unwrap().clone();
                     state.ended.insert(id(None, "short"), latest.rotated_at);
                 }

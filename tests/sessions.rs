@@ -1,17 +1,23 @@
-//! Login, renewal and logout, as a service has them: the routes, the layer and a store.
+//! Holds login, refresh and logout to their rules in a whole service: the routes, the layer and a
+//! store.
 #![cfg(all(feature = "axum", feature = "testing"))]
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "support/answer.rs"]
+mod answer;
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use answer::{Answer, send};
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::routing::{get, post};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, ORIGIN, RETRY_AFTER, SET_COOKIE};
-use http::{HeaderMap, Request, StatusCode};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, ORIGIN, RETRY_AFTER};
+use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_jwt_auth::Claims;
@@ -104,19 +110,7 @@ impl<S: SessionStore> World<S> {
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
-        let (parts, body) = self
-            .app
-            .clone()
-            .oneshot(request)
-            .await
-            .unwrap()
-            .into_parts();
-        let body = to_bytes(body, usize::MAX).await.unwrap();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: String::from_utf8(body.to_vec()).unwrap(),
-        }
+        send(&self.app, request).await
     }
 
     /// What `/me` says to an access token, in the header and in the cookie.
@@ -157,20 +151,9 @@ impl<S: SessionStore> World<S> {
     }
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
-}
-
 impl Answer {
     fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
-    }
-
-    fn cookies(&self) -> Vec<&str> {
-        let cookies = self.headers.get_all(SET_COOKIE).iter();
-        cookies.map(|cookie| cookie.to_str().unwrap()).collect()
     }
 
     /// The cookies that it deletes.
@@ -419,7 +402,7 @@ async fn l02_a_replay_after_the_grace_ends_the_session() {
             .await
             .unwrap();
         world.advance(60);
-        // Whoever comes first gets the next token; the other one has an old one.
+        // The first request gets the next token; the other one has an old token.
         let first = world.refresh(&stolen.refresh_token).await.unwrap();
         let second = if thief_first {
             world.advance(60);
@@ -685,7 +668,8 @@ async fn l09_no_access_token_outlives_an_idle_session() {
         .await
         .unwrap();
     assert_eq!(tokens.access_lifetime, Duration::from_secs(60));
-    // Within the leeway the token still counts, and must still be told from others when its subject is logged out.
+    // Within the leeway the token is still valid. It must be distinguishable when its subject is
+    // logged out.
     world.advance(70);
     world
         .sessions
@@ -897,7 +881,7 @@ async fn k05_a_block_wins_over_a_login_that_began_before_it() {
         StatusCode::UNAUTHORIZED
     );
     assert!(world.refresh(&tokens.refresh_token).await.is_err());
-    // Lifting it revives nothing, and lets in anew.
+    // Lifting it revives no session, and allows new logins.
     let pending = world
         .sessions
         .begin(&world.sessions.subject_named("alice"))
@@ -1196,7 +1180,7 @@ async fn sessions_are_listed_and_ended_one_by_one() {
     assert_eq!(labels, [Some("phone"), Some("laptop")], "used last first");
     assert_eq!(listed[0].created_at.seconds(), NOW);
     assert_eq!(listed[0].rotated_at.seconds(), NOW + 120);
-    // Another's session is none of one's own.
+    // A session of another user is rejected.
     assert!(
         !world
             .sessions
@@ -1281,7 +1265,7 @@ async fn k05_a_block_that_finds_no_room_leaves_all_as_it_was() {
     world.advance(1);
     assert_eq!(world.me(&alice.access_token).await, StatusCode::OK);
     assert!(world.refresh(&alice.refresh_token).await.is_ok());
-    // The block that was there stands, and can be said again.
+    // The earlier block stays in force, and may be repeated.
     let bob = world.sessions.subject_named("bob");
     let login = world.sessions.login(&bob).await.unwrap_err();
     assert_eq!(login.kind(), SessionErrorKind::Blocked);
@@ -1318,7 +1302,7 @@ async fn l08_a_clock_that_steps_back_does_not_lengthen_the_grace() {
     world.advance(5 * 86_400);
     world.refresh(&first.refresh_token).await.unwrap();
     world.clock.step_back(Duration::from_secs(5 * 86_400));
-    // How long ago the renewal was, nobody knows any more.
+    // The time since the refresh is unknown.
     assert_eq!(
         world.refresh(&first.refresh_token).await.unwrap_err(),
         SessionErrorKind::ReuseDetected
@@ -1355,7 +1339,7 @@ async fn what_comes_as_json_leaves_cookies_alone() {
 }
 
 #[tokio::test]
-async fn a_refresh_cookie_that_nobody_can_read_keeps_nobody_logged_in() {
+async fn an_unreadable_refresh_cookie_does_not_block_a_logout() {
     let world = world();
     let tokens = world
         .sessions
@@ -1447,7 +1431,7 @@ async fn race<S: SessionStore>(world: &World<S>, rounds: usize, end: &str) {
                 .await
                 .unwrap(),
         }
-        // It has returned: from here on nothing works, whoever won.
+        // It has returned. From here on nothing works, whichever request won.
         let raced = refresh.await.unwrap();
         let mut issued = vec![tokens];
         issued.extend(raced);

@@ -1,4 +1,4 @@
-//! What the benches of requests share: a token, a router's call, and samples that are taken in turns.
+//! Shared by the benches of requests: a token, a call of a router, and samples taken in turns.
 
 use std::hint::black_box;
 use std::pin::pin;

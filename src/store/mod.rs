@@ -1,13 +1,26 @@
-//! Where revocations and sessions are kept: each store is a [`RevocationStore`](crate::revocation::RevocationStore) and a
+//! The stores of this crate. Each one stores revocations and sessions.
+//!
+//! Each implements [`RevocationStore`](crate::revocation::RevocationStore) and
 //! [`SessionStore`](crate::session::SessionStore).
 //!
-//! | store | survives | for |
+//! | store | what survives | use it for |
 //! | --- | --- | --- |
-//! | [`MemoryStore`] | nothing | tests, and services whose logins need not outlive a restart |
-//! | `EmbeddedStore` (feature `embedded`) | the process, the system, and the power: acknowledged once on disk | one machine |
-//! | `RedisStore` (feature `redis`) | what the Redis server is set to survive; of revocations, also what any living node remembers | many nodes |
+//! | [`MemoryStore`] | nothing | tests, and services whose logins may end with a restart |
+//! | `EmbeddedStore` (feature `embedded`) | crashes of the process and the system, and power loss | one machine |
+//! | `RedisStore` (feature `redis`) | what the Redis server keeps, and revocations that a living node has read | several nodes |
 //!
-//! With feature `testing` a store of one's own can be held to the contract of both.
+//! With the feature `testing` you can test your own store against the contract of both.
+//!
+//! ```
+//! use tower_jwt_auth::JwtAuthLayer;
+//! use tower_jwt_auth::keys::VerifyingKey;
+//! use tower_jwt_auth::store::MemoryStore;
+//!
+//! let store = MemoryStore::new();
+//! let layer = JwtAuthLayer::new(VerifyingKey::hs256([7; 32])?).revocation(store);
+//! # let _ = layer;
+//! # Ok::<_, tower_jwt_auth::keys::KeyError>(())
+//! ```
 
 #[cfg(feature = "embedded")]
 #[cfg_attr(docsrs, doc(cfg(feature = "embedded")))]

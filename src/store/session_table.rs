@@ -8,15 +8,15 @@ use crate::session::{
     SubjectState,
 };
 
-/// Sessions by id, by subject, and by when they expire. No two calls at once: whoever holds it holds a lock.
+/// Sessions by ID, by subject and by expiry. The caller holds a lock.
 #[derive(Default)]
 pub(super) struct SessionTable {
     sessions: HashMap<SessionId, Session>,
     by_expiry: BTreeSet<(NumericDate, SessionId)>,
-    subjects: HashMap<Whose, Entry>,
+    subjects: HashMap<QualifiedName, Entry>,
 }
 
-type Whose = (Option<Box<str>>, Box<str>);
+type QualifiedName = (Option<Box<str>>, Box<str>);
 
 #[derive(Default)]
 struct Entry {
@@ -31,15 +31,15 @@ impl SessionTable {
 
     pub(super) fn subject(&self, subject: &Subject<'_>) -> SubjectState {
         self.subjects
-            .get(&whose(subject))
+            .get(&qualified_name(subject))
             .map_or_else(SubjectState::default, |entry| entry.state)
     }
 
     pub(super) fn create(&mut self, session: &Session) -> CreationOutcome {
-        let whose = whose(&session.owner());
+        let owner = qualified_name(&session.owner());
         let state = self
             .subjects
-            .get(&whose)
+            .get(&owner)
             .map_or_else(SubjectState::default, |entry| entry.state);
         if state.blocked {
             return CreationOutcome::Blocked;
@@ -47,9 +47,9 @@ impl SessionTable {
         if state.generation != session.generation {
             return CreationOutcome::LoggedOut;
         }
-        // An id that is there already is a caller's mistake.
+        // A caller's mistake may have used the ID before.
         self.end(session.sid);
-        let entry = self.subjects.entry(whose).or_default();
+        let entry = self.subjects.entry(owner).or_default();
         entry.sessions.insert(session.sid);
         self.by_expiry.insert((expiry(session), session.sid));
         self.sessions.insert(session.sid, session.clone());
@@ -60,13 +60,13 @@ impl SessionTable {
         self.sessions.get(&sid)
     }
 
-    /// The session, if it is one of that issuer.
+    /// The session, if it belongs to this issuer.
     pub(super) fn find_of(&self, sid: SessionId, issuer: Option<&str>) -> Option<&Session> {
         self.find(sid)
             .filter(|session| session.issuer.as_deref() == issuer)
     }
 
-    /// What the rotation would make of the session; [`SessionTable::keep`] or [`SessionTable::end`] makes it so.
+    /// The outcome of a rotation. It takes effect with [`keep`](Self::keep) or [`end`](Self::end).
     pub(super) fn rotate(&self, sid: SessionId, rotation: &Rotation) -> RotationOutcome {
         let Some(session) = self.sessions.get(&sid) else {
             return RotationOutcome::Rejected(RotationRejection::Ended);
@@ -75,7 +75,7 @@ impl SessionTable {
         session.clone().rotate(rotation, state)
     }
 
-    /// Replaces a session by what it is now.
+    /// Replaces a session.
     pub(super) fn keep(&mut self, session: &Session) {
         if let Some(before) = self.sessions.insert(session.sid, session.clone()) {
             self.by_expiry.remove(&(expiry(&before), before.sid));
@@ -86,24 +86,24 @@ impl SessionTable {
     pub(super) fn end(&mut self, sid: SessionId) -> Option<Session> {
         let session = self.sessions.remove(&sid)?;
         self.by_expiry.remove(&(expiry(&session), sid));
-        let whose = whose(&session.owner());
-        if let Some(entry) = self.subjects.get_mut(&whose) {
+        let owner = qualified_name(&session.owner());
+        if let Some(entry) = self.subjects.get_mut(&owner) {
             entry.sessions.remove(&sid);
             if entry.sessions.is_empty() && entry.state == SubjectState::default() {
-                self.subjects.remove(&whose);
+                self.subjects.remove(&owner);
             }
         }
         Some(session)
     }
 
-    /// The latest `exp` of access tokens that are out for a subject.
+    /// The latest `exp` of the access tokens of a subject.
     pub(super) fn latest_access(&self, subject: &Subject<'_>) -> Option<NumericDate> {
         self.sessions_of(subject)
             .map(|session| session.access_expires_at)
             .max()
     }
 
-    /// Sets what is known of a subject. Sessions of another generation end.
+    /// Sets the state of a subject. Its sessions of other generations end.
     pub(super) fn set(&mut self, subject: &Subject<'_>, state: SubjectState) {
         let stale: Vec<_> = self
             .sessions_of(subject)
@@ -113,17 +113,17 @@ impl SessionTable {
         for sid in stale {
             self.end(sid);
         }
-        let whose = whose(subject);
-        let entry = self.subjects.entry(whose.clone()).or_default();
+        let owner = qualified_name(subject);
+        let entry = self.subjects.entry(owner.clone()).or_default();
         entry.state = state;
         if entry.sessions.is_empty() && state == SubjectState::default() {
-            self.subjects.remove(&whose);
+            self.subjects.remove(&owner);
         }
     }
 
     pub(super) fn sessions_of(&self, subject: &Subject<'_>) -> impl Iterator<Item = &Session> {
         self.subjects
-            .get(&whose(subject))
+            .get(&qualified_name(subject))
             .into_iter()
             .flat_map(|entry| &entry.sessions)
             .filter_map(|sid| self.sessions.get(sid))
@@ -145,11 +145,12 @@ impl SessionTable {
     }
 }
 
-fn whose(subject: &Subject<'_>) -> Whose {
+fn qualified_name(subject: &Subject<'_>) -> QualifiedName {
     (subject.issuer.map(Box::from), subject.name.into())
 }
 
-/// When nothing of it is alive any more. An access token may outlive an idle session by the grace.
+/// When all tokens of the session have expired. An access token may outlive an idle session by the
+/// grace.
 fn expiry(session: &Session) -> NumericDate {
     let end = session.idle_expires_at.min(session.expires_at);
     end.max(session.access_expires_at)

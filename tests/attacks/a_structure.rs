@@ -1,4 +1,4 @@
-//! The shape of a token.
+//! The structure of a token: segments, serializations and encryption.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -53,7 +53,7 @@ async fn a01_empty_token() {
         assert_eq!(answer.kind(), Some(AuthErrorKind::MalformedCredentials));
     }
 
-    // Where nothing but the token stands, an empty one is none: 401, and the bare challenge.
+    // Where only a token may be, an empty value is no token: 401, and the bare challenge.
     let nothing = [
         ("authorization", ""),
         ("x-token", ""),
@@ -75,7 +75,7 @@ async fn a01_empty_token() {
 #[tokio::test]
 async fn a02_segments() {
     let trusting = app(layer());
-    // No key of this layer fits. Whoever is told of a missing key has had one looked for.
+    // No key of this layer fits. An error about a missing key would mean that one was looked up.
     let without_key = app(JwtAuthLayer::new(rsa_key(Algorithm::RS256)).clock(clock()));
     let good = good();
     bearer(&trusting, &good).await.accepted();
@@ -104,7 +104,7 @@ async fn a02_segments() {
     }
 }
 
-/// The other serializations of RFC 7515 §7.2 hold several signatures, or headers that nobody signed.
+/// The other serializations of RFC 7515 §7.2 have several signatures, or unsigned headers.
 #[tokio::test]
 async fn a02_json_serialization_and_dots_that_only_look_like_dots() {
     let app = app(layer().sources([TokenSource::bearer(), carrier()]));
@@ -133,7 +133,7 @@ async fn a02_json_serialization_and_dots_that_only_look_like_dots() {
     }
 }
 
-/// `inner` encrypted with AES-256-GCM (RFC 7518 §5.3): a JWE that opens for whoever holds `key`.
+/// `inner` encrypted with AES-256-GCM (RFC 7518 §5.3): a JWE that `key` decrypts.
 fn jwe(header: &str, encrypted_key: &[u8], key: &[u8], inner: &str) -> String {
     let header = base64url(header);
     let nonce = [7; NONCE_LEN];
@@ -161,7 +161,8 @@ async fn a03_encrypted_tokens() {
     let by_secret = app(layer().sources([TokenSource::bearer(), carrier()]));
     bearer(&by_secret, &good()).await.accepted();
     let dir = r#"{"alg":"dir","enc":"A256GCM","cty":"JWT"}"#;
-    // Two segments of five are garbage: whoever decrypts, or reads the header, would say so.
+    // Two segments of five are garbage. An error about them would mean that they were decrypted or
+    // parsed.
     for token in [
         jwe(dir, b"", SECRET, &unsigned),
         jwe(dir, b"", SECRET, &good()),

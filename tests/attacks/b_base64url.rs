@@ -1,4 +1,4 @@
-//! What only a lenient decoder takes for base64url.
+//! Encodings that only a lenient base64url decoder accepts.
 
 use axum::body::Body;
 use http::header::AUTHORIZATION;
@@ -33,8 +33,8 @@ impl Segment {
     }
 }
 
-/// `token` with one segment changed. A change of header or payload is signed, so that nothing is wrong but the
-/// encoding.
+/// `token` with one segment changed. A changed header or payload is signed again, so that only the
+/// encoding is wrong.
 fn with(token: &str, segment: Segment, change: impl FnOnce(&str) -> String) -> String {
     let segments: Vec<_> = token.split('.').collect();
     let (header, payload, signature) = (segments[0], segments[1], segments[2]);
@@ -50,7 +50,8 @@ fn part(token: &str, segment: Segment) -> &str {
     token.split('.').nth(segment as usize).unwrap()
 }
 
-/// A good token whose header and payload have these lengths modulo three: blanks at the end of JSON mean nothing.
+/// A valid token whose header and payload have these lengths modulo three. Blanks at the end of
+/// JSON pad them.
 fn of_lengths(header: usize, payload: usize) -> String {
     let filled = |mut json: String, length| {
         while json.len() % 3 != length {

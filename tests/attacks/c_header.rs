@@ -1,4 +1,4 @@
-//! What a header asks for.
+//! Header members that ask the verifier for something.
 
 use std::thread;
 
@@ -101,8 +101,8 @@ async fn c01_alg_that_is_no_name() {
         r#"{"alg ":"HS256"}"#,
     ];
     all_refused(&app, MalformedHeader, &malformed).await;
-    // The name of an algorithm is case-sensitive (RFC 7515 §4.1.1), and nothing folds it: not even the letters that
-    // Unicode takes for S and K.
+    // The name of an algorithm is case-sensitive (RFC 7515 §4.1.1). No case folding applies, not
+    // even of the letters that Unicode folds to S and K.
     let unknown = [
         r#"{"alg":"hs256"}"#,
         r#"{"alg":"Hs256"}"#,
@@ -319,7 +319,7 @@ async fn c05_headers_that_are_no_json_object() {
         br#"{"alg":"HS256","x":"\x41"}"#,
         br#"{"alg":"HS256","kid":"\ud800"}"#,
         br#"{"alg":"HS256","\udc00":1}"#,
-        // No UTF-8, also where nobody looks: in a member that is ignored.
+        // Not UTF-8, even in a member that is ignored.
         b"{\"alg\":\"HS256\",\"x\":\"\xff\"}",
         b"{\"alg\":\"HS256\",\"x\":\"\xc0\xaf\"}",
         b"{\"alg\":\"HS256\",\"x\":\"\xed\xa0\x80\"}",
@@ -334,9 +334,10 @@ async fn c05_headers_that_are_no_json_object() {
     }
 }
 
-/// Two readers of which one takes the first and one the last would see two tokens (CVE-2023-51774 and its like).
+/// A parser that takes the first and one that takes the last see two tokens (CVE-2023-51774 and its
+/// like).
 #[tokio::test]
-async fn c05_members_that_come_twice() {
+async fn c05_repeated_members() {
     let app = app(layer());
     bearer(&app, &signed_with(r#""typ":"JWT","kid":"a","x":1,"X":1"#))
         .await
@@ -470,7 +471,7 @@ async fn c08_b64() {
     let app = app(layer().sources([TokenSource::bearer(), carrier()]));
     let hmac = Signer::hmac(SECRET);
     let encoded = base64url(claims(json!({})));
-    // RFC 7797 §3: the payload stands as it is, and is signed as it is. It has no dot.
+    // RFC 7797 §3: the payload is not encoded, and is signed as it is. It has no dot.
     let plain = claims(json!({}));
     assert!(!plain.contains('.'));
     bearer(&app, &signed_with(r#""B64":false"#))
@@ -526,7 +527,7 @@ async fn c09_zip() {
         for payload in [
             base64url(&plain),
             base64url(deflated(plain.as_bytes())),
-            // Whoever goes as far as to decode this says Malformed.
+            // A verifier that decodes this answers Malformed.
             "a".to_owned(),
         ] {
             let token = forge_segments(&header, &payload, &hmac);
@@ -564,7 +565,7 @@ async fn c10_p2c() {
             .await
             .refused(Encrypted);
     }
-    // Under a name that fits it is one more member that nobody reads.
+    // With a matching name it is one more member that is ignored.
     bearer(&app, &signed_with(r#""p2c":2147483648,"p2s":"AAAA""#))
         .await
         .accepted();

@@ -1,4 +1,4 @@
-//! A key taken for a key of another kind, or of somebody else.
+//! Keys used as keys of another type, algorithm or issuer.
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::hmac::{HMAC_SHA256, HMAC_SHA384, HMAC_SHA512};
@@ -192,7 +192,7 @@ fn bare_modulus() -> [Encoding; 2] {
     ]
 }
 
-/// Layers that trust the public keys above, by every way in which they can be read, and what each one accepts.
+/// Layers that trust the public keys above, parsed from every format, and what each one accepts.
 fn public_key_layers() -> Vec<(Router, String)> {
     let sign = |algorithm: &str, signer: &Signer| {
         let header = json!({ "alg": algorithm, "kid": "a" });
@@ -392,7 +392,7 @@ fn d04_a_point_of_another_curve_is_no_key() {
             let by_jwk = VerifyingKey::from_jwk_for(algorithm, &jwk);
             let by_der = VerifyingKey::from_der(algorithm, &der);
             let by_pem = VerifyingKey::from_pem(algorithm, pem("PUBLIC KEY", &der));
-            // The JWK says another curve than the point lies on.
+            // The JWK names another curve than that of the point.
             let lying = VerifyingKey::from_jwk(ec_jwk(key, other, json!({})));
             if algorithm == own {
                 assert!(by_jwk.is_ok() && lying.is_ok(), "{own}");
@@ -651,13 +651,13 @@ fn d05_an_uncompressed_point_is_no_secret() {
         ] {
             all_say("a point", secret, |_| Some(KeyError::SecretIsKey));
         }
-        // One that lies on no curve is as good as any other bytes.
+        // A point on no curve is as good as any other bytes.
         for at in [1, point.len() - 1] {
             let mut other = point.to_vec();
             other[at] ^= 1;
             all_say("no point", &other, |_| None);
         }
-        // One coordinate lies on the curve half of the time, as random bytes do.
+        // One coordinate is on the curve half of the time, as random bytes are.
         let compressed = [&[2], &point[1..=point.len() / 2]].concat();
         assert!(VerifyingKey::hs256(&compressed).is_ok());
     }
@@ -730,8 +730,8 @@ fn d05_secrets_that_begin_like_a_key() {
     }
 }
 
-/// Nothing marks a bare modulus: it is as long and as random as a good secret. That nobody takes it for one by
-/// mistake rests on a key being bound to its algorithm (D02).
+/// Nothing marks a bare modulus: it is as long and as random as a good secret. Only the binding of
+/// a key to its algorithm (D02) prevents its use as a secret.
 #[test]
 fn d05_a_bare_modulus_cannot_be_told_from_a_secret() {
     for (name, secret) in bare_modulus() {
@@ -778,7 +778,7 @@ async fn d06_empty_secrets() {
             Some(KeyError::EmptySecret)
         });
     }
-    // A buffer that nobody filled is not empty, and says what it is.
+    // A buffer that was never filled is not empty, and the error says so.
     for length in [1, 31, 32, 64, 200] {
         for (constructor, verdict) in verdicts(Algorithm::HS256, &vec![0; length]) {
             let text = verdict.map(|error| error.to_string()).unwrap_or_default();
@@ -879,7 +879,7 @@ async fn d08_no_issuer_vouches_for_another() {
                 answer.refused(NoFittingKey);
             }
         }
-        // Nearly the issuer is nobody.
+        // Nearly the issuer's name is another name.
         for issuer in [
             "",
             " ",

@@ -1,4 +1,4 @@
-//! A token that says which key to believe.
+//! Tokens that name the key to verify them with.
 
 use std::io::ErrorKind;
 use std::net::TcpListener;
@@ -15,13 +15,13 @@ use tower_jwt_auth::keys::{Algorithm, JwksOptions, KeySet, KeySetError, Verifyin
 use tower_jwt_auth::{JwtAuthLayer, Verifier, VerifyErrorKind::*};
 
 #[cfg(feature = "tracing")]
-use crate::support::Log;
+use crate::log::Log;
 use crate::support::{
     P256, SECRET, Signer, app, base64url, bearer, carried, carrier, certificate, claims, clock,
     ec_jwk, forge, hs256, layer, p256_key, rsa_jwk, rsa_key,
 };
 
-/// Keys that nobody here trusts.
+/// Keys that no layer here trusts.
 static EVIL_EC: LazyLock<EcdsaKeyPair> =
     LazyLock::new(|| EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap());
 static EVIL_RSA: LazyLock<RsaKeyPair> =
@@ -175,7 +175,7 @@ async fn e02_urls_of_keys() {
 
     let nobody = listener.accept().unwrap_err();
     assert_eq!(nobody.kind(), ErrorKind::WouldBlock);
-    // This listener does hear whoever comes.
+    // This listener does accept connections.
     let visitor = std::net::TcpStream::connect(here).unwrap();
     listener.set_nonblocking(false).unwrap();
     assert_eq!(listener.accept().unwrap().1, visitor.local_addr().unwrap());
@@ -558,10 +558,10 @@ async fn e06_unnamed_keys_serve_unnamed_tokens() {
     }
 }
 
-/// A header that is remembered saves the parse, never the signature: who repeats the header of a good token byte
-/// for byte still needs its key. With more keys than headers are remembered for.
+/// A cached header saves the parse, never the signature. A token with the header of a valid one,
+/// byte for byte, still needs its key. There are more keys than cached headers.
 #[tokio::test]
-async fn e06_a_remembered_header_vouches_for_nobody() {
+async fn e06_a_cached_header_does_not_replace_the_signature() {
     const COUNT: u8 = 40;
     let secret = |number: u8| [number | 0x80; 32];
     let keys = (1..=COUNT).map(|number| {
@@ -604,7 +604,8 @@ async fn e06_a_remembered_header_vouches_for_nobody() {
         .refused(NoFittingKey);
 }
 
-/// A header that came under a bad signature is not remembered as good, nor one that is bad under a good signature.
+/// A header with an invalid signature is not cached as valid, nor an invalid header with a valid
+/// signature.
 #[test]
 fn e06_only_good_headers_are_remembered() {
     let set = KeySet::new([hs256().with_key_id("a"), p256_key().with_key_id("b")]).unwrap();

@@ -1,4 +1,4 @@
-//! Signatures that were tampered with, keys too weak to sign, and the order of the checks.
+//! Forged and altered signatures, keys too weak to sign, and the order of the checks.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use tower_jwt_auth::{
 };
 
 use crate::support::{
-    Answer, NOW, RSA, SECRET, Signer, app, base64url, bearer, carried, carrier, claims, clock,
+    Answer, NOW, RSA, SECRET, Signer, app, base64url, bearer, carried, carrier, claims, clock, der,
     ed25519_key, forge, good, hs256, layer, p256_key, request, rsa_key, send,
 };
 
@@ -84,7 +84,7 @@ async fn f01_last_byte_plus_and_minus_one() {
             let mut text = token.clone().into_bytes();
             let last = text.last_mut().unwrap();
             *last = last.wrapping_add(step);
-            // Beside the digits of base64url lies what no credentials hold.
+            // Characters next to those of base64url, which no credentials have.
             let expected = match last.is_ascii_alphanumeric() || b"-._~+/=".contains(last) {
                 true => StatusCode::UNAUTHORIZED,
                 false => StatusCode::BAD_REQUEST,
@@ -309,7 +309,8 @@ const N: &str = "10Q1YLUgqwW9FO2_5u864rps2RuyEY-BmoATYQKGk7OLlPpM8a3MNdJRlLOXE1B
 const SIGNED: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSIsImV4cCI6MTgwMDAwMDMwMH0";
 const SIGNATURE: &str = "r59rm63a8-5yiFBHWuwn4GYp_e9Vr6XLilAdOm-tnoYcPKKpQqSJRAPFerpH-D0ZS-vbcG222a3c_UmlulP_ovH4eunCPuHPQ17_wKFe2oY0ZOCExBXV6r7juSIsnfiMtA3sL0mNrIDakd7MYpHQ-k8E8ngy6UJ8F611NnZkvFK2UuD8F6zokU95j30PyKJXG2AtiwYx3FTzE0BIlkRzoWsY4vSct6DGL4-jC_BEElRRnJA78yCbPz8X9T3mQEDZWDrqCJfbsZK37dkMz3ZhpdpMujIH_tom8QWbG0xN06pVFS4vM03hZ1s9_bljcC1HJBRbFr5D4wwXFihnOY2XFQ";
 
-/// A cube root of what a careless verifier takes for padding: `00 01 ff… 00`, the hash, and rubbish.
+/// A cube root of what a careless verifier accepts as padding: `00 01 ff… 00`, the hash, and
+/// garbage.
 const CUBE_ROOT: &str = "32cbfd4a7adc7905583d767520f51640759176d37826f2ef63ae3dc7ab3574be9fc2b4b545addf284ddeabf7cf0bf929b96fd017722007a5f85c2fed1180ac534646f30ed076cf7fc10b48970f4a4adb73964cc4dd";
 
 #[tokio::test]
@@ -488,7 +489,7 @@ async fn f06_weak_rsa_keys_of_a_document_are_skipped_and_reported() {
     }
 }
 
-/// With the exponent 1 whoever can pad can sign.
+/// With the exponent 1, padding a message is enough to sign it.
 #[tokio::test]
 async fn f06_a_signature_without_any_key_under_the_exponent_one() {
     let n = n();
@@ -572,8 +573,8 @@ async fn f08_the_signature_comes_before_the_claims() {
         }
     }
 
-    // No JSON, or claims that cannot be read: with one trust nobody looks, with several they name no issuer. Either
-    // way the answer is the same.
+    // Not JSON, or claims that cannot be parsed. With one trusted issuer the payload is not read;
+    // with several it names no issuer. Either way the answer is the same.
     for payload in [
         "",
         "[]",
@@ -597,7 +598,7 @@ async fn f08_the_signature_comes_before_the_claims() {
 }
 
 #[tokio::test]
-async fn f08_expiry_is_told_only_to_who_holds_a_signed_token() {
+async fn f08_expiry_is_reported_only_for_a_signed_token() {
     let app = app(layer());
     let payload = json!({ "exp": NOW - 300 }).to_string();
     let token = |secret: &[u8]| forge(r#"{"alg":"HS256"}"#, &payload, &Signer::hmac(secret));
@@ -620,7 +621,7 @@ async fn f08_a_remembered_header_is_no_pass() {
         let answer = bearer(&lax, &format!("{input}.{}", base64url(other))).await;
         answer.refused(VerifyErrorKind::BadSignature);
     }
-    // What the header was checked for counts no longer.
+    // The earlier check of the header no longer applies.
     let strict = app(layer.typ("at+jwt").leeway(Duration::ZERO));
     let answer = bearer(&strict, &token).await;
     answer.refused(VerifyErrorKind::WrongType);
@@ -671,16 +672,6 @@ fn subtract(a: &[u8], b: &[u8]) -> Vec<u8> {
     add(&add(a, &complement), &one)
 }
 
-fn der(tag: u8, content: &[u8]) -> Vec<u8> {
-    let [.., high, low] = content.len().to_be_bytes();
-    let length = match (high, low) {
-        (0, 0..=0x7f) => vec![low],
-        (0, _) => vec![0x81, low],
-        _ => vec![0x82, high, low],
-    };
-    [&[tag], &length[..], content].concat()
-}
-
 fn integer(number: &[u8]) -> Vec<u8> {
     let digits: Vec<_> = number
         .iter()
@@ -694,7 +685,8 @@ fn integer(number: &[u8]) -> Vec<u8> {
     der(0x02, &[sign, digits].concat())
 }
 
-/// The Ed25519 counterpart of `e = 1`: for a point of low order, R = identity and S = 0 is a signature of much or all.
+/// The Ed25519 counterpart of `e = 1`. For a point of low order, R = identity and S = 0 sign many
+/// or all messages.
 #[test]
 fn f06_ed25519_keys_of_low_order() {
     let mut points: Vec<[u8; 32]> = vec![[0; 32]];

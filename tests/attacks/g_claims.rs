@@ -1,4 +1,4 @@
-//! Times and claims.
+//! Times and claims: missing, expired, of the wrong type, at the bounds.
 
 use std::fmt::Debug;
 use std::time::{Duration, SystemTime};
@@ -14,8 +14,9 @@ use tower_jwt_auth::claims::RegisteredClaims;
 use tower_jwt_auth::clock::Clock;
 use tower_jwt_auth::{Claims, JwtAuthLayer, VerifiedToken, Verifier, VerifyErrorKind};
 
+use crate::log::Log;
 use crate::support::{
-    Log, NOW, app, base64url, bearer, claims, clock, good, hs256, hs256_token, layer, panics,
+    NOW, app, base64url, bearer, claims, clock, good, hs256, hs256_token, layer, panics,
 };
 
 /// A layer whose tokens may be as long as any.
@@ -109,7 +110,7 @@ async fn g02_an_expiry_that_is_no_number() {
 }
 
 #[tokio::test]
-async fn g02_an_expiry_that_comes_twice() {
+async fn g02_a_repeated_expiry() {
     let app = app(layer());
     for payload in [
         r#"{"exp":1800000300,"exp":1800000300}"#,
@@ -381,7 +382,7 @@ async fn g07_audiences() {
     bearer(&configured, &twice).await.refused(MalformedClaims);
 }
 
-/// Ory Hydra writes `"aud":[]` where nobody asked for an audience.
+/// Ory Hydra writes `"aud":[]` where no audience was requested.
 #[tokio::test]
 async fn g07_an_empty_array_names_no_audience() {
     let token = with_claim("aud", "[]");
@@ -406,7 +407,7 @@ async fn g07_an_empty_array_names_no_audience() {
 }
 
 #[tokio::test]
-async fn g07_an_audience_with_any_audience_still_counts() {
+async fn g07_an_audience_with_any_audience_still_applies() {
     let app = app(layer().any_audience().audience("api"));
     bearer(&app, &with_claim("aud", r#""api""#))
         .await
@@ -499,7 +500,8 @@ async fn g11_payloads_that_are_no_claims() {
         let answer = bearer(&app, &hs256_token(payload)).await;
         answer.refused(VerifyErrorKind::MalformedClaims);
     }
-    // In a claim that is read, in one that is not, in a name, and around it all. Read as text it would be one.
+    // In a claim that is read, in one that is not, in a name, and around the whole. As text it
+    // would be valid.
     for bytes in [
         &[0xff][..],
         &[0xc0, 0x80],
@@ -689,7 +691,7 @@ async fn g13_claims_of_another_type() {
         assert_eq!(log.take(), [""; 0]);
     }
 
-    // A service may take the error for what it likes; then nothing was refused, and nothing is reported.
+    // A service may ignore the error. Then nothing was rejected, and nothing is logged.
     let app = service(get(by_hand)).layer(layer());
     let answer = bearer(&app, &good()).await.accepted();
     assert_eq!(answer, "Err(ClaimsMismatch)");

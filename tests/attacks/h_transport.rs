@@ -1,4 +1,5 @@
-//! How a token travels: the header, several places at once, other origins, and requests without one.
+//! Where a token is sent: the header, several places at once, other origins, and requests without
+//! one.
 
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ fn missing(answer: &Answer) {
     assert_eq!(answer.challenge(), Some(r#"Bearer realm="api""#));
 }
 
-/// A token under a secret that nobody here trusts.
+/// A token signed with a secret that no layer here trusts.
 fn bad() -> String {
     forge(
         r#"{"alg":"HS256"}"#,
@@ -238,7 +239,8 @@ async fn h05_several_tokens() {
         answer.malformed();
         assert_eq!(answer.kind(), Some(AuthErrorKind::SeveralTokens));
     }
-    // After the first scheme a comma is part of the token, which no token holds; after a space it is malformed.
+    // After the first scheme a comma is part of the token, and no token has one. After a space it
+    // is malformed.
     authorized(&app, &["Bearer a, Bearer b"]).await.malformed();
     authorized(&app, &[&format!("{good}, {good}")])
         .await
@@ -252,7 +254,7 @@ async fn h05_several_tokens() {
 }
 
 #[tokio::test]
-async fn h05_several_tokens_in_a_header_of_its_own() {
+async fn h05_several_tokens_in_a_custom_header() {
     let app = app(layer().sources([TokenSource::header("x-token")]));
     let (good, bad) = (good(), bad());
     let ask = async |values: &[&str]| {
@@ -274,7 +276,7 @@ async fn h05_several_tokens_in_a_header_of_its_own() {
 }
 
 #[test]
-fn h05_authorization_is_no_header_of_its_own() {
+fn h05_authorization_is_not_a_custom_header() {
     for name in ["authorization", "Authorization", "", "x token", "é"] {
         assert!(crate::support::panics(|| TokenSource::header(name)));
     }

@@ -30,7 +30,7 @@ async fn with_cookies(app: &Router, cookies: &[&str]) -> Answer {
 }
 
 #[tokio::test]
-async fn i01_a_cookie_that_comes_twice() {
+async fn i01_a_repeated_cookie() {
     let app = app(cookie_layer());
     let named = |name: &str| hs256_token(claims(json!({ "sub": name })));
     let (ours, tossed) = (named("alice"), named("mallory"));
@@ -123,7 +123,7 @@ async fn i01_cookies_in_disguise() {
             assert_eq!(answer.accepted()["sub"], "alice");
         }
     }
-    // A value is what stands there: no quotes, no encoding, no white space.
+    // A value is taken as it is: no quotes, no encoding, no white space.
     for value in [
         format!("\"{good}\""),
         format!(" {good}"),
@@ -343,7 +343,7 @@ async fn i04_sec_fetch_site() {
             ] {
                 let sent = ("sec-fetch-site", value);
                 Site::is(allowed, &site.ask(method, &[HOST, sent]).await);
-                // An origin of one's own does not make up for it, a foreign one does not spoil it.
+                // The same origin does not make up for it, and a foreign one does not spoil it.
                 for origin in [OWN, FOREIGN] {
                     let answer = site.ask(method, &[HOST, origin, sent]).await;
                     Site::is(allowed, &answer);
@@ -469,7 +469,7 @@ async fn i05_origin_and_host() {
 }
 
 #[tokio::test]
-async fn i05_headers_that_come_twice() {
+async fn i05_repeated_headers() {
     for site in sites() {
         Site::is(true, &site.ask("POST", &[HOST, OWN]).await);
         for headers in [
@@ -616,7 +616,7 @@ async fn i06_neither_header() {
 }
 
 #[tokio::test]
-async fn i06_only_who_comes_by_cookie_is_asked() {
+async fn i06_only_requests_with_a_cookie_are_checked() {
     let sources = [
         TokenSource::bearer(),
         TokenSource::header("x-token"),
@@ -847,7 +847,7 @@ async fn i11_an_answer_by_cookie_is_for_one_person() {
     let cookie = format!("{NAME}={token}");
     let bearer = format!("Bearer {token}");
     for (control, private) in [
-        // Nobody says that it may be shared.
+        // Nothing says that it may be shared.
         (&[][..], true),
         (&[""], true),
         (&["max-age=60"], true),
@@ -882,7 +882,7 @@ async fn i11_an_answer_by_cookie_is_for_one_person() {
         (&["s-maxage=x"], true),
         (&["s-maxage=-1"], true),
         (&["private\u{a0}"], true),
-        // It is for one already, or for nobody.
+        // It is private already, or is not stored at all.
         (&["private"], false),
         (&["private, max-age=60"], false),
         (&["max-age=60,private"], false),
@@ -923,7 +923,7 @@ async fn i11_an_answer_by_cookie_is_for_one_person() {
             } else {
                 assert_eq!(sent, control);
             }
-            // It varies for nobody whom no cache answers.
+            // It needs no `Vary` where no cache may answer.
             assert_eq!(lines(&answer, &VARY), ["Origin"]);
         }
         let by_header = send(&app, with_headers("GET", &[("authorization", &bearer)])).await;
@@ -932,7 +932,7 @@ async fn i11_an_answer_by_cookie_is_for_one_person() {
     }
 }
 
-/// What a shared cache is told beside `Cache-Control` (RFC 9213) is told for one person too.
+/// Directives for shared caches beside `Cache-Control` (RFC 9213) are private too.
 #[tokio::test]
 async fn i11_a_targeted_field_is_no_way_around() {
     let handler = || async {

@@ -1,4 +1,4 @@
-//! Tokens that are bound to their sender, or meant for something else than access.
+//! Tokens bound to their sender, or issued for another purpose than access.
 
 use serde_json::json;
 use tower_jwt_auth::VerifyErrorKind;
@@ -31,7 +31,7 @@ async fn m02_sender_constrained_tokens_are_no_bearer_tokens() {
         let answer = bearer(&app, &with_claim(member)).await;
         answer.refused(VerifyErrorKind::SenderConstrained);
     }
-    // Not what it should be, or twice: nobody knows what was meant.
+    // Of the wrong type, or repeated: the meaning is unknown.
     for member in [
         r#""cnf":null"#,
         r#""cnf":"jkt""#,

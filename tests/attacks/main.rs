@@ -1,5 +1,5 @@
-//! Hostile inputs, each through the layer as a request would bring it. The name of a test begins with the id of the
-//! attack it stands for.
+//! Sends hostile inputs through the layer as requests. Each test name begins with the id of an
+//! attack in `attacks.tsv`.
 #![cfg(all(feature = "axum", any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 #![expect(
     clippy::unwrap_used,
@@ -18,6 +18,8 @@ mod f_signature;
 mod g_claims;
 mod h_transport;
 mod i_cookie;
+#[path = "../support/log.rs"]
+mod log;
 mod m_sender;
 mod n_errors;
 mod o_second_look;

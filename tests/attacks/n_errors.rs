@@ -1,4 +1,4 @@
-//! What a refusal tells, and what is written about tokens and keys: no token, no key, no claim, no library's words.
+//! Rejections and logs: they hold no token, no key, no claim and no message of a library.
 
 use std::error::Error;
 use std::fmt::{Debug, Display, Write};
@@ -31,7 +31,7 @@ use crate::support::{
     p256_key, panics, rsa_jwk, rsa_key, send, with_headers,
 };
 
-/// In everything that must not be told: claims and their names, header members, the secret.
+/// Part of everything that must stay secret: claims and their names, header members, the secret.
 const CANARY: &str = "canary";
 
 const SECRET: &[u8] = b"a canary: thirty-two bytes secret";
@@ -404,7 +404,7 @@ fn parameters(challenge: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// What stands in the response apart from what is looked at elsewhere.
+/// The parts of the response that no other function checks.
 #[track_caller]
 fn check(answer: &Answer, case: &Case) {
     assert_eq!(answer.kind(), Some(case.kind), "{}", answer.asked);
@@ -578,7 +578,7 @@ fn n01_realms_that_would_break_out() {
 }
 
 #[tokio::test]
-async fn n01_responders_of_ones_own() {
+async fn n01_custom_responders() {
     let closure = |error: &AuthError| {
         let mut response = Response::new(Body::from(format!("sorry: {}", error.description())));
         *response.status_mut() = error.status();
@@ -619,7 +619,7 @@ async fn n01_responders_of_ones_own() {
         assert_eq!(empty.challenge(), standard.challenge());
         assert_eq!(empty.headers[CACHE_CONTROL], "no-store");
 
-        // Whoever answers otherwise is not corrected.
+        // Another answer is not corrected.
         let other = case.send(teapot).await;
         assert_eq!(other.status, StatusCode::IM_A_TEAPOT);
         assert_eq!(other.challenge(), None);
@@ -842,7 +842,7 @@ fn key_errors() -> Vec<KeyError> {
 #[cfg(feature = "tracing")]
 #[tokio::test]
 async fn n03_the_log_tells_nothing() {
-    use crate::support::Log;
+    use crate::log::Log;
 
     let log = Log::start();
     let keys = key_texts();

@@ -1,4 +1,4 @@
-//! What those found who attacked the crate once it was whole.
+//! Attacks found by a review of the complete crate.
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::signature::KeyPair;
@@ -187,7 +187,7 @@ async fn n01_an_answer_depends_on_what_either_depended_on() {
 }
 
 #[tokio::test]
-async fn h05_what_comes_by_a_header_of_ones_own_is_private_to_caches() {
+async fn h05_answers_to_a_custom_header_are_private_to_caches() {
     let sources = [TokenSource::bearer(), TokenSource::header("x-token")];
     let app = crate::support::app(layer().sources(sources));
     let request = request().header("x-token", good());
@@ -211,7 +211,7 @@ async fn j01_one_odd_key_does_not_spoil_a_document() {
         r#"["oct",null,"HS256"]"#.to_owned(),
         "17".to_owned(),
         "null".to_owned(),
-        // Twice the same member: which counts?
+        // The same member twice: which one applies?
         r#"{"kty":"RSA","kty":"oct"}"#.to_owned(),
     ];
     let good = rsa_jwk(json!({ "kid": "good" }));

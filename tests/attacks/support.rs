@@ -2,13 +2,11 @@
 #![expect(
     unreachable_pub,
     clippy::needless_pass_by_value,
-    reason = "tests read better so: nobody depends on them, and `json!` is handed over as it is made"
+    reason = "tests read better so: no crate depends on them, and `json!` is passed by value"
 )]
 
 use std::borrow::Cow;
-use std::cell::RefCell;
-use std::fmt::{self, Write};
-use std::sync::{Arc, LazyLock, Once};
+use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -25,11 +23,8 @@ use tower_jwt_auth::keys::{Algorithm, VerifyingKey};
 use tower_jwt_auth::{
     AuthError, AuthErrorKind, Claims, JwtAuthLayer, TokenSource, VerifyErrorKind,
 };
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Dispatch, Event, Metadata, Subscriber};
 
-/// The time at which every test stands, in seconds since the epoch.
+/// The time of every test, in seconds since the epoch.
 pub const NOW: u64 = 1_800_000_000;
 
 /// The secret of the layer that most tests use.
@@ -344,7 +339,7 @@ pub fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     [&[tag], &*length, content].concat()
 }
 
-/// A certificate of `key` (SubjectPublicKeyInfo) that `signer` signs: RSA or P-256, each with SHA-256.
+/// A certificate of `key` (SubjectPublicKeyInfo), signed by `signer`: RSA or P-256 with SHA-256.
 pub fn certificate(key: &[u8], signer: &Signer) -> Vec<u8> {
     const SEQUENCE: u8 = 0x30;
     const SHA256_WITH_RSA: &[u8] = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00";
@@ -402,70 +397,4 @@ pub fn with_headers(method: &str, headers: &[(&str, &str)]) -> Request<Body> {
         request.headers_mut().append(name, value);
     }
     request
-}
-
-thread_local! {
-    static LOGGED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-}
-
-/// What is reported through `tracing` on this thread, at any level: one line for each event and span.
-pub struct Log(());
-
-impl Log {
-    /// Drops what was reported before.
-    pub fn start() -> Self {
-        static RECORDER: Once = Once::new();
-        // One for the process: a subscriber of each test would race for the interest in a callsite. The second makes the
-        // library look into its list when another thread meets a callsite, rather than at what that thread has.
-        RECORDER.call_once(|| {
-            std::mem::forget(Dispatch::new(Recorder));
-            tracing::subscriber::set_global_default(Recorder).unwrap();
-        });
-        let log = Self(());
-        log.take();
-        log
-    }
-
-    pub fn take(&self) -> Vec<String> {
-        LOGGED.take()
-    }
-}
-
-struct Recorder;
-
-impl Recorder {
-    fn write(metadata: &Metadata<'_>, record: impl FnOnce(&mut dyn Visit)) {
-        let mut line = format!("{} {}", metadata.level(), metadata.target());
-        record(&mut |field: &Field, value: &dyn fmt::Debug| {
-            write!(line, " {field}={value:?}").unwrap();
-        });
-        LOGGED.with_borrow_mut(|lines| lines.push(line));
-    }
-}
-
-impl Subscriber for Recorder {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, span: &Attributes<'_>) -> Id {
-        Self::write(span.metadata(), |line| span.record(line));
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, values: &Record<'_>) {
-        values.record(&mut |field: &Field, value: &dyn fmt::Debug| {
-            LOGGED.with_borrow_mut(|lines| lines.push(format!("{field}={value:?}")));
-        });
-    }
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        Self::write(event.metadata(), |line| event.record(line));
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
 }

@@ -1,6 +1,6 @@
 //! An API of another origin than the page that calls it, with CORS. For tests/browser/check.py.
 //!
-//! `browser_api ORIGIN` lets pages of that origin in. It prints its own address, and a token.
+//! `browser_api ORIGIN` allows pages of that origin. It prints its address and a token.
 #![expect(clippy::print_stdout, reason = "its output is read by the test")]
 
 use std::error::Error;

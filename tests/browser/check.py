@@ -1,6 +1,7 @@
-"""The example web_login in headless Chromium. Each case prints a line; the first that fails ends it all.
+"""The example web_login in headless Chromium. Each case prints a line.
+The first failure ends the run.
 
-check.py WORK EXAMPLES [CASE…]: screenshots go to WORK, the binaries are in EXAMPLES.
+check.py WORK WEB_LOGIN API [CASE…]: screenshots go to WORK; the two others are executables.
 """
 
 import base64
@@ -24,7 +25,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-WORK, EXAMPLES = Path(sys.argv[1]), Path(sys.argv[2])
+WORK, WEB_LOGIN, API = (Path(argument) for argument in sys.argv[1:4])
 PATIENCE = 30
 
 PEOPLE = {"alice": "correct horse", "bob": "battery staple", "carol": "paper clip"}
@@ -755,9 +756,9 @@ def main():
         # Long lives, so that the page renews nothing in between, with a grace of either kind; and short ones, so that it does.
         lives = [("600", "10"), ("600", "1"), ("5", "1")]
         servers = [
-            start(stack, [EXAMPLES / "web_login"], ACCESS_SECONDS=access, GRACE_SECONDS=grace) for access, grace in lives
+            start(stack, [WEB_LOGIN], ACCESS_SECONDS=access, GRACE_SECONDS=grace) for access, grace in lives
         ]
-        api = start(stack, [EXAMPLES / "browser_api", f"http://localhost:{port}"])
+        api = start(stack, [API, f"http://localhost:{port}"])
         browser = stack.enter_context(Browser.open())
         base, patient, quick = (first_line(server)[1] for server in servers)
         cases = {
@@ -773,7 +774,7 @@ def main():
             "h": lambda: login_over_a_session(browser, base),
             "looks": lambda: looks(browser, base),
         }
-        for name in sys.argv[3:] or cases:
+        for name in sys.argv[4:] or cases:
             cases[name]()
     print(f"all browser cases passed in {time.monotonic() - START:.0f} s; pictures in {WORK}", flush=True)
 

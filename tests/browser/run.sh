@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The example web_login in a real browser: cookies, other sites, tabs, CORS, theft, Content-Security-Policy.
-# `run.sh CASE…` runs some of them. Screenshots of its states are left in target/browser.
+# Runs the example web_login in a real browser: cookies, other sites, tabs, CORS, stolen cookies and
+# Content-Security-Policy. `run.sh CASE…` runs some cases. Screenshots go to target/browser.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -27,6 +27,8 @@ if ! cmp -s "$here/requirements.txt" "$work/venv/requirements.txt"; then
     cp "$here/requirements.txt" "$work/venv"
 fi
 
-cargo build --locked --features embedded --example web_login --example browser_api
+source tests/support/executable.sh
+cargo build --locked --features embedded --example web_login
+api=$(executable browser_api --features embedded)
 # The script stops what it starts, however it ends.
-exec "$work/venv/bin/python" "$here/check.py" "$work" "$target/debug/examples" "$@"
+exec "$work/venv/bin/python" "$here/check.py" "$work" "$target/debug/examples/web_login" "$api" "$@"

@@ -1,4 +1,5 @@
-//! A shared cache in front of a service that knows its visitors by a cookie. See `run.sh`.
+//! Holds answers to be safe in a shared cache: a real nginx in front of a service with cookies. See
+//! `run.sh`.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -152,7 +153,7 @@ struct Answer {
 const ROUNDS: usize = 50;
 
 #[tokio::test]
-async fn a_shared_cache_hands_nobody_the_page_of_another() {
+async fn a_shared_cache_serves_no_user_the_page_of_another() {
     let issuer = TestIssuer::new();
     let sources = || [TokenSource::bearer(), TokenSource::cookie("access")];
     let layer = issuer.layer().sources(sources());

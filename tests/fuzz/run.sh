@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Fuzzing with libFuzzer: tests/fuzz/run.sh [SECONDS [target...]]
 #
-# Runs each target (token, signed, sources, jwks; all by default) for that long, 15 minutes by default, one after the other,
-# on one core. With 0 seconds it runs the seeds and nothing else. What a target checks stands at its top, under
-# fuzz_targets/. Needs Rust by rustup, of any channel: its other toolchains lack the runtime of AddressSanitizer.
+# Runs each target (token, signed, sources, jwks; all by default) for so many seconds, one after the
+# other, on one core. The default is 900 seconds. With 0 it runs only the seeds. The head of each
+# file in fuzz_targets/ says what the target checks.
 #
-# seeds/ is what a run starts from, and keys in it are for nothing else. What a run finds goes to corpus/, what makes a
-# target fail to artifacts/; neither is kept in git. Lines "count:" tell how far the inputs got, lines "note:" what is
-# remarkable and no failure. Afterwards, in target/*/release:
+# Needs Rust by rustup, of any channel: other toolchains lack the runtime of AddressSanitizer.
+#
+# A run starts from seeds/, whose keys have no other use. New inputs go to corpus/, failing ones to
+# artifacts/; git ignores both. Lines "count:" tell how far the inputs got. Lines "note:" tell what
+# is remarkable and not a failure. Afterwards, in target/*/release:
 #     TARGET FILE                                   runs a failing input again
 #     TARGET -minimize_crash=1 -runs=100000 FILE    makes it smaller
-#     TARGET -merge=1 seeds/TARGET corpus/TARGET    adds to the seeds what the corpus reaches beyond them
+#     TARGET -merge=1 seeds/TARGET corpus/TARGET    adds to the seeds what the corpus reaches
 set -euo pipefail
 seconds=${1:-900}
 shift $(($# > 0))
@@ -22,7 +24,7 @@ if ! command -v c++ >/dev/null; then
     DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends g++
 fi
 
-# What `cargo fuzz` would set. AddressSanitizer is there in a stable toolchain, but its flag is not stable.
+# What `cargo fuzz` would set. A stable toolchain has AddressSanitizer, but its flag is unstable.
 flags=(
     -Zsanitizer=address
     -Cpasses=sancov-module
@@ -36,7 +38,8 @@ flags=(
 )
 host=$(rustc -vV | sed -n 's/^host: //p')
 export CARGO_TARGET_DIR=$PWD/target
-# With a target named, the flags are not for build scripts. Not --locked: the crate's own dependencies change.
+# With a named target, the flags do not apply to build scripts. Not --locked: the dependencies of
+# the crate change.
 RUSTC_BOOTSTRAP=1 RUSTFLAGS=${flags[*]} cargo build --release --bins --target "$host"
 
 options=(
@@ -48,7 +51,7 @@ options=(
     -malloc_limit_mb=32
     -print_final_stats=1
 )
-# What is freed is held back for a while, and counts as memory in use.
+# Freed memory is held back for a while, and is counted as used.
 export ASAN_OPTIONS=quarantine_size_mb=32${ASAN_OPTIONS:+:$ASAN_OPTIONS}
 
 for target; do

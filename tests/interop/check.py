@@ -1,6 +1,6 @@
 """Drives jose, PyJWT, `gate` and `interop_mint` against each other: see run.sh.
 
-check.py WORK EXAMPLES : WORK holds node_modules and the venv, EXAMPLES the two binaries.
+check.py WORK GATE MINT: WORK holds node_modules and the venv; the two others are executables.
 """
 
 import base64
@@ -18,7 +18,7 @@ import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-WORK, EXAMPLES = (pathlib.Path(argument).resolve() for argument in sys.argv[1:])
+WORK, GATE, MINT = (pathlib.Path(argument).resolve() for argument in sys.argv[1:])
 
 ALGORITHMS = (
     "HS256 HS384 HS512 RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 ES256K EdDSA Ed25519"
@@ -113,7 +113,7 @@ class Peer:
 class Gate:
     def __init__(self, *arguments):
         self.stderr = tempfile.TemporaryFile("w+", encoding="utf-8")
-        command = [EXAMPLES / "gate", *arguments, "--issuer", ISSUER, "--audience", AUDIENCE, "--port", "0", "--explain"]
+        command = [GATE, *arguments, "--issuer", ISSUER, "--audience", AUDIENCE, "--port", "0", "--explain"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.stderr, text=True)
         timer = threading.Timer(10, self.process.kill)
         timer.start()
@@ -196,7 +196,7 @@ def main(keys, peers, gates):
                     gate.refuses(alg, "changed: 401", changed)
                 gate.refuses(alg, "wrong key: 401", peer.mint(alg, wrong, typ, claims)["token"])
 
-            command = [EXAMPLES / "interop_mint", "--jwk", keys / f"{alg}.jwk", "--claims", json.dumps(claims, ensure_ascii=False)]
+            command = [MINT, "--jwk", keys / f"{alg}.jwk", "--claims", json.dumps(claims, ensure_ascii=False)]
             mint = subprocess.run(command + (["--typ", typ] if typ else []), capture_output=True, text=True, encoding="utf-8")
             for name, peer in peers.items():
                 column = f"mint > {name}"

@@ -1,4 +1,4 @@
-//! Mints a token with a private JWK, for the libraries of others to verify.
+//! Mints a token with a private JWK, for other libraries to verify.
 //!
 //! `interop_mint --jwk FILE --claims JSON [--typ TYPE]`
 #![expect(clippy::print_stdout, reason = "its output is the token")]

@@ -1,4 +1,4 @@
-//! A browser as far as a login needs one: it keeps cookies, follows redirects, and sends forms.
+//! A browser as far as a login needs one: it stores cookies, follows redirects, and sends forms.
 
 use http::header::{COOKIE, LOCATION, SET_COOKIE};
 use http::{Method, StatusCode};
@@ -54,8 +54,8 @@ impl Browser {
         self.request(Method::POST, url, None).await
     }
 
-    /// Opens `url`, and says who it is and that it agrees wherever the provider asks. Shows the first page that is
-    /// something else.
+    /// Opens `url`, and logs in and consents wherever the provider asks. Returns the first other
+    /// page.
     pub(crate) async fn log_in(&mut self, url: Url, account: &str) -> Page {
         let mut page = self.open(url).await;
         for _ in 0..4 {
@@ -135,7 +135,8 @@ impl Browser {
             found.map(|(_, value)| *value)
         };
         let cookie = Cookie {
-            // Ports are not told apart (RFC 6265 §8.5): what two servers of one host call the same is one cookie.
+            // Cookies do not distinguish ports (RFC 6265 §8.5): two servers of one host share
+            // cookies of the same name.
             host: url.host_str().unwrap().to_owned(),
             path: attribute("path").unwrap_or("/").to_owned(),
             name: name.to_owned(),
@@ -191,7 +192,7 @@ fn between<'a>(text: &'a str, before: &str) -> Option<&'a str> {
     Some(rest.split_once('"')?.0)
 }
 
-/// A client that does no more than it is told.
+/// A client that follows no redirects and stores no cookies by itself.
 pub(crate) fn client() -> reqwest::Client {
     let client = reqwest::Client::builder()
         .redirect(Policy::none())

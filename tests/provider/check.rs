@@ -1,8 +1,8 @@
-//! A service that trusts a real, certified OpenID provider: `provider.mjs`, which this starts. Run by `run.sh`, since it
+//! Runs a service that trusts a real, certified OpenID provider, `provider.mjs`. Use `run.sh`: this
 //! needs node and the provider's package.
 //!
-//! `provider_check DIRECTORY [STEP…]`: all steps, or those named. The directory has `provider.mjs` and the package. Each
-//! step has a provider of its own.
+//! `provider_check DIRECTORY [STEP…]` runs all steps, or those named. The directory has
+//! `provider.mjs` and the package. Each step starts its own provider.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -51,7 +51,7 @@ use process::Process;
 use provider::{ALGORITHMS, API, Client, Provider, part};
 use service::{Connection, protected, serve};
 
-/// Where nobody listens: the browser stops before it.
+/// An address without a listener: the browser stops before it.
 const HOME: &str = "http://127.0.0.1:1/home";
 
 /// The defaults of remote keys.
@@ -250,11 +250,11 @@ struct Seen {
 }
 
 impl Load {
-    /// Has one request after the other made, each with a token just fetched, until it is stopped.
+    /// Sends one request after the other, each with a new token, until it is stopped.
     ///
-    /// A valid request is one whose key the provider still publishes when it is answered. If the keys were rotated since the
-    /// token was asked for, and its key is gone, it was withdrawn on its way, and may be refused; its sender asks for another token,
-    /// which is as good as any.
+    /// A valid request is one whose key the provider still publishes when it is answered. A key may
+    /// be withdrawn between issue and request. Then the token may be rejected, and the client asks
+    /// for another.
     async fn run(
         &self,
         connection: usize,
@@ -345,7 +345,7 @@ async fn unannounced_rotations_fail_no_request(work: &Path) {
     // Each connection has one request under way.
     assert!(withdrawn <= 2 * ROTATIONS);
     assert_eq!(key_ids.len(), (1 + ROTATIONS) * ALGORITHMS.len());
-    // A request that was under way while the clock moved may take it for set back, and have one more made.
+    // A request in flight while the clock moved may see it set back, and cause one more fetch.
     assert!((5..=6).contains(&fetches));
 
     // What the rotations were kept apart for.
@@ -375,7 +375,7 @@ async fn a_removed_key_is_refused_within_its_life(work: &Path) {
     }
     let fetches = keys.state().fetches;
     provider.rotate().await;
-    // Nobody shows a token of the new keys, so nothing says that the old ones are gone.
+    // No request has a token of the new keys, so nothing says that the old ones are gone.
     clock.advance(LIFE * 4 / 5 - Duration::from_secs(1));
     for token in &old {
         assert_eq!(connection.ask(token).await, "200");
@@ -399,7 +399,8 @@ async fn a_removed_key_is_refused_within_its_life(work: &Path) {
     );
 }
 
-/// A client whose logouts end the provider's access tokens, in `store`; where it listens; and what it answered to what.
+/// A client whose logouts end the provider's access tokens, in `store`. Returns its address, and
+/// its answers.
 async fn client_that_listens(
     provider: &Provider,
     keys: &RemoteKeys,
@@ -485,7 +486,7 @@ async fn a_logout_at_the_provider_ends_its_tokens_here(work: &Path) {
     assert_eq!(ask(service, &of_elsewhere.access_token).await, LOGGED_OUT);
     assert_eq!(ask(service, &of_bob.access_token).await, "200");
     println!("  no sid: {LOGGED_OUT} twice; another person 200");
-    // The tokens say in whole seconds when they were issued, so those of the same one are ended too.
+    // Tokens have their issue time in whole seconds, so tokens of the same second are ended too.
     loop {
         let (_, again) = provider.log_in(&client, "alice", "ES256").await;
         match &*ask(service, &again.access_token).await {
@@ -496,12 +497,14 @@ async fn a_logout_at_the_provider_ends_its_tokens_here(work: &Path) {
     println!("  a login after that: 200");
 }
 
-/// An example of this crate, which was built beside this.
+/// An example of this crate. Cargo builds it to `examples/`, and this to `deps/`.
 fn example(name: &str) -> Command {
-    Command::new(std::env::current_exe().unwrap().with_file_name(name))
+    let executable = std::env::current_exe().unwrap();
+    let target = executable.ancestors().nth(2).unwrap();
+    Command::new(target.join("examples").join(name))
 }
 
-/// The example `social_login`, as it stands, against this provider.
+/// The example `social_login`, unchanged, against this provider.
 async fn social_login_comes_to_a_session(work: &Path) {
     let provider = Provider::start(work);
     // The provider has to know the example's address, and the example its name at the provider.
@@ -545,7 +548,7 @@ async fn social_login_comes_to_a_session(work: &Path) {
     }
     println!("  login, callback, /me: a session of its own in each of two browsers");
 
-    // What the provider sends one browser back with is of no use to another, whether a login has begun there or not.
+    // The callback of one browser is of no use to another, whether or not it has begun a login.
     let mut attacker = Browser::new().stop_at(format!("{origin}/callback"));
     let callback = attacker.log_in(at("/login"), "mallory").await.url;
     let mut victim = Browser::new();
@@ -575,7 +578,7 @@ async fn social_login_comes_to_a_session(work: &Path) {
     println!("  the page still opens, and a login there counts at once; with iss, as announced");
 }
 
-/// The example `social_login`, as it stands, against a provider that says what no honest one would.
+/// The example `social_login`, unchanged, against a hostile provider.
 async fn social_login_keeps_its_rules_with_a_bad_provider(_: &Path) {
     let provider = Impostor::start().await;
     let mut command = example("social_login");
@@ -654,7 +657,7 @@ async fn social_login_keeps_its_rules_with_a_bad_provider(_: &Path) {
         assert_eq!(come_back(&mut browser, &parameters).await, expected);
     }
 
-    // A session at the provider may have a long name, and then ends here as any other; so does one that had none.
+    // A session at the provider may have a long `sid`, or none. It ends here as any other.
     let long = "s".repeat(300);
     let log_in = async |sid: Option<&str>| {
         let (mut browser, state, nonce) = begin().await;
@@ -683,7 +686,7 @@ async fn social_login_keeps_its_rules_with_a_bad_provider(_: &Path) {
     println!("  a logout of a session with a long name, or with none, ends it here");
 }
 
-/// The example `social_login` with a provider that says what it is told.
+/// The example `social_login` with a provider that sends what the test tells it to.
 struct SocialLogin {
     provider: Impostor,
     origin: String,
@@ -711,7 +714,8 @@ impl SocialLogin {
         Url::parse(&format!("{}{path}", self.origin)).unwrap()
     }
 
-    /// Begins a login in `browser`, of whoever the claims name. The parameters of the callback.
+    /// Begins a login in `browser` of the user in the claims. Returns the parameters of the
+    /// callback.
     async fn begin(&self, browser: &mut Browser, mut claims: Value) -> String {
         let sent = browser.open(self.at("/login")).await;
         let [state, nonce] = ["state", "nonce"].map(|name| sent.parameter(name).unwrap());
@@ -854,7 +858,7 @@ fn url_encoded(text: &str) -> String {
     url.query().unwrap()[2..].to_owned()
 }
 
-/// The example `openid_provider`, as it stands.
+/// The example `openid_provider`, unchanged.
 async fn openid_provider_says_what_it_found(work: &Path) {
     let provider = Provider::start(work);
     let client = provider.register(HOME, json!({})).await;

@@ -1,4 +1,4 @@
-//! A provider that says whatever it is told: what no honest one would say.
+//! A provider that sends what a test tells it to, which no honest one would.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

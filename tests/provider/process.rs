@@ -1,4 +1,4 @@
-//! A process that lives as long as its handle, even where a check fails.
+//! A process that ends with its handle, even where a check fails.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 pub(crate) struct Process {
     child: Child,
     output: BufReader<ChildStdout>,
-    /// That it closes tells the process that nobody is there any more.
+    /// When it closes, the process knows that its parent is gone.
     _input: ChildStdin,
 }
 

@@ -1,11 +1,13 @@
-// A certified OpenID provider, set up for the tests: http on a free port of 127.0.0.1, storage in memory.
+// A certified OpenID provider, set up for the tests: http on a free port of 127.0.0.1, storage in
+// memory.
 //
-// Its first line says where it is: {"issuer": …, "control": …}. It ends when its standard input does, so that it never
-// outlives the test.
+// Its first line has its addresses: {"issuer": …, "control": …}. It ends when its standard input
+// closes, so it never outlives the test.
 //
-// Clients register themselves (RFC 7591). Whoever enters a name is logged in under it, and asked for consent. Access tokens
-// are JWTs (RFC 9068) for the audience https://api.example: the resource (RFC 8707) is that with the algorithm behind it,
-// https://api.example/ES256. The scope `sid` puts the session's id into them, for clients whose logout tokens have it.
+// Clients register themselves (RFC 7591). A user logs in by entering a name, and is asked for
+// consent. Access tokens are JWTs (RFC 9068) for the audience https://api.example. The resource
+// (RFC 8707) is that with the algorithm appended: https://api.example/ES256. The scope `sid` puts the
+// session ID into them, for clients whose logout tokens have it.
 //
 // POST to `control`/rotate replaces all keys at once, unannounced: the old ones are gone, the new ones sign.
 import { generateKeyPair } from 'node:crypto';

@@ -1,4 +1,4 @@
-//! The provider, and what a client asks of it.
+//! The provider, and the requests of a client to it.
 
 use std::fs::File;
 use std::path::Path;
@@ -40,7 +40,8 @@ pub(crate) struct Tokens {
 }
 
 impl Provider {
-    /// Starts `provider.mjs` of `work`, which has the package beside it. What it complains of goes to `provider.log` there.
+    /// Starts `provider.mjs` of `work`, which has the package beside it. Its errors go to
+    /// `provider.log` there.
     pub(crate) fn start(work: &Path) -> Self {
         let mut node = Command::new("node");
         node.arg(work.join("provider.mjs"))
@@ -170,8 +171,8 @@ impl Provider {
         (browser, tokens)
     }
 
-    /// Logs out at the provider, as `client` asks for. The provider has told its clients (OpenID Connect Back-Channel Logout 1.0)
-    /// when this is done.
+    /// Logs out at the provider, as `client` asks for. On return the provider has notified its
+    /// clients (OpenID Connect Back-Channel Logout 1.0).
     pub(crate) async fn log_out(&self, browser: &mut Browser, client: &Client) -> Page {
         let parameters = [("client_id", &*client.id)];
         let url = with_parameters(&self.at("/session/end"), &parameters);

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A service of this crate against a real OpenID provider, oidc-provider (npm). `run.sh STEP…` runs some of the steps.
+# Runs a service of this crate against a real OpenID provider, oidc-provider (npm).
+# `run.sh STEP…` runs some of the steps.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -24,5 +25,7 @@ if ! cmp -s "$here/package-lock.json" "$work/package-lock.json" || [[ ! -d $work
     npm ci --prefix "$work" --engine-strict --no-audit --no-fund || { rm -f "$work/package-lock.json"; exit 1; }
 fi
 
-cargo build --locked --features jwks --example provider_check --example social_login --example openid_provider
-exec "$target/debug/examples/provider_check" "$work" "$@"
+source tests/support/executable.sh
+cargo build --locked --features jwks --example social_login --example openid_provider
+check=$(executable provider_check --features jwks)
+exec "$check" "$work" "$@"

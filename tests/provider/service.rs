@@ -1,4 +1,4 @@
-//! A service on a socket, and what it is asked.
+//! A service on a socket, and requests to it.
 
 use std::net::SocketAddr;
 
@@ -25,7 +25,8 @@ pub(crate) async fn serve(app: Router) -> SocketAddr {
     address
 }
 
-/// Serves a resource behind the layer. Why a request is refused is told in a header, as no real service should.
+/// Serves a resource behind the layer. A header names the kind of a rejection, which no real
+/// service should do.
 pub(crate) async fn protected(
     layer: JwtAuthLayer<ProblemJson, impl RevocationStore>,
 ) -> SocketAddr {
@@ -56,7 +57,7 @@ impl Connection {
         Self(sender)
     }
 
-    /// The status, and the kind of the error if the request was refused: `200`, or `401 InvalidToken(Expired)`.
+    /// The status, and the kind of the error of a rejection: `200`, or `401 InvalidToken(Expired)`.
     pub(crate) async fn ask(&mut self, token: &str) -> String {
         let request = Request::get("/me")
             .header(HOST, "api.example")

@@ -1,4 +1,4 @@
-//! J01: what an issuer, or who stands in its place, may send.
+//! J01: what a hostile issuer, or an attacker in its place, may send.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -394,7 +394,7 @@ async fn j01_a_bad_key_among_good_ones_is_skipped_and_reported() {
 }
 
 #[tokio::test]
-async fn j01_the_content_counts_and_not_its_type() {
+async fn j01_the_content_decides_and_not_its_type() {
     let scene = Scene::new().await;
     for headers in [
         "",
@@ -517,7 +517,7 @@ async fn h09_good_and_bad_tokens_while_fetching_fails() {
         assert_eq!(both, (401, 401));
         drop(app);
 
-        // At hand, and a name that nobody knows.
+        // A known key, and an unknown `kid`.
         scene.issuer.publish([&scene.key]);
         let (keys, app) = scene.remote();
         assert_eq!(status(&app, &good).await, 200);

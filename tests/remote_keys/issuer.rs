@@ -1,4 +1,4 @@
-//! An issuer on a socket, which sends what it is told to, byte by byte.
+//! An issuer on a socket that sends what a test tells it to, byte by byte.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! Who fetches when, with a client that does what it is told to, on paused time.
+//! Holds fetches to their schedule, with a client under the test's control and paused time.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, PoisonError, mpsc};
@@ -32,7 +32,7 @@ struct Inner {
     fetches: AtomicUsize,
     /// How many may answer, in the mood for that.
     gate: Semaphore,
-    /// Blocks whoever receives, until something is sent.
+    /// Blocks the receiver until something is sent.
     block: Mutex<Option<mpsc::Receiver<()>>>,
 }
 
@@ -168,7 +168,7 @@ async fn j02_in_an_outage_it_is_tried_again_after_one_two_four_up_to_thirty_seco
     let mut attempts = 0;
     for pause in [1, 2, 4, 8, 16, 30, 30, 30] {
         attempts += 1;
-        // Whatever is asked, and however often: it is said when to come again.
+        // However often the client asks, `Retry-After` has the delay.
         for _ in 0..100 {
             let response = ask(&app, &good).await;
             assert_eq!(response.status(), 503);
@@ -187,7 +187,7 @@ async fn j02_in_an_outage_it_is_tried_again_after_one_two_four_up_to_thirty_seco
 }
 
 #[test]
-fn a_keeper_that_nobody_drives_is_replaced() {
+fn a_refresher_without_a_runtime_is_replaced() {
     let (key, new, clock) = (key("1"), self::key("2"), clock());
     let memory = Memory::new([&key]);
     let (idle, busy) = (current_thread(), paused());
@@ -216,7 +216,7 @@ fn a_keeper_that_nobody_drives_is_replaced() {
 }
 
 #[test]
-fn known_keys_outlive_a_keeper_that_nobody_drives() {
+fn known_keys_outlive_a_refresher_without_a_runtime() {
     let (key, clock) = (key("1"), clock());
     let memory = Memory::new([&key]);
     let (idle, busy) = (paused(), paused());
@@ -226,7 +226,7 @@ fn known_keys_outlive_a_keeper_that_nobody_drives() {
         memory.keys(&clock)
     };
     assert_eq!(idle.block_on(status(&app, &good)), 200);
-    // From here on nobody drives it, and requests come in elsewhere.
+    // From here on its runtime does not run, and requests arrive on another.
     busy.block_on(async {
         for _ in 0..120 {
             clock.advance(10 * SECOND);
@@ -240,7 +240,7 @@ fn known_keys_outlive_a_keeper_that_nobody_drives() {
 }
 
 #[test]
-fn an_attempt_that_goes_down_with_its_runtime_is_made_anew() {
+fn a_fetch_that_ends_with_its_runtime_is_repeated() {
     let (key, clock) = (key("1"), clock());
     let memory = Memory::new([&key]);
     memory.is(Mood::Hangs);
@@ -262,7 +262,7 @@ fn an_attempt_that_goes_down_with_its_runtime_is_made_anew() {
 }
 
 #[test]
-fn the_cooldown_of_an_attempt_that_went_down_with_its_runtime_does_not_count() {
+fn the_cooldown_of_a_fetch_that_ended_with_its_runtime_does_not_apply() {
     let (key, new, clock) = (key("1"), self::key("2"), clock());
     let memory = Memory::new([&key]);
     let (first, second) = (current_thread(), paused());
@@ -361,7 +361,7 @@ fn a_client_that_blocks_keeps_one_thread_and_nobody_else() {
         });
         told.recv().unwrap()
     };
-    // It goes on in a thread of its own.
+    // It goes on in a separate thread.
     while keys.state().keys.is_none() {
         std::thread::yield_now();
     }
@@ -572,7 +572,7 @@ async fn a_refresh_is_asked_for_once_however_many_requests_see_that_it_is_due() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_attempt_brings_counts_for_those_who_asked_before_it_began() {
+async fn the_result_of_a_fetch_serves_requests_from_before_its_start() {
     let (old, new, clock) = (key("1"), key("2"), clock());
     let memory = Memory::new([&old]);
     let (_keys, app) = memory.keys(&clock);
@@ -763,7 +763,8 @@ fn keys_whose_keeper_is_gone_age_though_the_clock_is_set_back() {
     drop(first);
     memory.publish([&kept]);
     second.block_on(async {
-        // Far beyond the life of the keys, by the clock that only runs on; the other is set back again and again.
+        // Far beyond the lifetime of the keys, by the monotonic clock. The other clock is set back
+        // again and again.
         for _ in 0..12 {
             advance(10 * MINUTE).await;
             clock.advance(SECOND);

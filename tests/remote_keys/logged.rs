@@ -1,73 +1,31 @@
-//! What a failed fetch, and keys that are skipped, leave in the log.
+//! Holds the log to what a failed fetch and skipped keys must leave in it.
 
-use std::cell::RefCell;
 use std::error::Error;
-use std::fmt::{self, Write as _};
-use std::sync::Once;
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, Uri};
 use tower_jwt_auth::keys::remote::{Fetch, FetchErrorKind, RemoteKeys};
-use tracing::field::{Field, Visit};
-use tracing::{Dispatch, Event, Metadata, Subscriber, span};
 
 use crate::issuer::{self, Answer, Issuer};
+use crate::log::Log;
 use crate::{built, clock, key, status, token};
 
-thread_local! {
-    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+/// The lines of the module of keys since the last call.
+fn logged(log: &Log) -> Vec<String> {
+    let is_of_keys = |line: &String| line.contains(" tower_jwt_auth::keys");
+    log.take().into_iter().filter(is_of_keys).collect()
 }
 
-struct Recorder;
-
-impl Subscriber for Recorder {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn event(&self, event: &Event<'_>) {
-        if !event
-            .metadata()
-            .target()
-            .starts_with("tower_jwt_auth::keys")
-        {
-            return;
-        }
-        let mut line = event.metadata().level().to_string();
-        let mut write = |field: &Field, value: &dyn fmt::Debug| {
-            write!(line, " {field}={value:?}").unwrap();
-        };
-        event.record(&mut write as &mut dyn Visit);
-        LINES.with_borrow_mut(|lines| lines.push(line));
-    }
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
-
-/// What was reported on this thread since the last call.
-fn logged() -> Vec<String> {
-    // One for the process, and a second so that the library looks into its list for each callsite.
-    static RECORDER: Once = Once::new();
-    RECORDER.call_once(|| {
-        std::mem::forget(Dispatch::new(Recorder));
-        tracing::subscriber::set_global_default(Recorder).unwrap();
-    });
-    LINES.take()
-}
-
-fn warnings() -> Vec<String> {
-    let lines = logged().into_iter();
+fn warnings(log: &Log) -> Vec<String> {
+    let lines = logged(log).into_iter();
     lines.filter(|line| line.starts_with("WARN")).collect()
 }
 
 #[tokio::test]
 async fn a_failed_fetch_names_issuer_address_and_cause() {
-    logged();
+    let log = Log::start();
     let one = key("1");
     let issuer = Issuer::start().await;
     let name = issuer.name();
@@ -84,7 +42,7 @@ async fn a_failed_fetch_names_issuer_address_and_cause() {
     for _ in 0..20 {
         assert_eq!(status(&app, &token(&one, name)).await, 503);
     }
-    let lines = warnings();
+    let lines = warnings(&log);
     assert_eq!(lines.len(), 1, "once for each attempt: {lines:?}");
     for part in [&format!("issuer={name:?}"), &format!("url={jwks:?}"), "418"] {
         assert!(lines[0].contains(part), "{part} in {lines:?}");
@@ -100,7 +58,7 @@ async fn a_failed_fetch_names_issuer_address_and_cause() {
     );
     let (_keys, app) = built(RemoteKeys::discover(name), &clock());
     assert_eq!(status(&app, &token(&one, name)).await, 503);
-    let lines = warnings();
+    let lines = warnings(&log);
     for part in [&format!("url={discovery:?}"), "metadata", "line 1 column 2"] {
         assert!(lines[0].contains(part), "{part} in {lines:?}");
     }
@@ -115,7 +73,7 @@ async fn a_failed_fetch_names_issuer_address_and_cause() {
         &clock(),
     );
     assert_eq!(status(&app, &token(&one, name)).await, 503);
-    let lines = warnings();
+    let lines = warnings(&log);
     let url = format!("url={:?}", format!("{nowhere}/keys"));
     for part in [&*url, "refused"] {
         assert!(lines[0].contains(part), "{part} in {lines:?}");
@@ -157,7 +115,7 @@ impl Fetch for Talkative {
 
 #[tokio::test]
 async fn a_log_line_of_a_failed_fetch_holds_no_query_and_no_control_characters() {
-    logged();
+    let log = Log::start();
     let one = key("1");
     let uri = "https://id.example.com/keys?sig=hidden";
     for (said, seen) in [
@@ -168,7 +126,7 @@ async fn a_log_line_of_a_failed_fetch_holds_no_query_and_no_control_characters()
         assert_eq!(status(&app, &token(&one, "x")).await, 503);
         let error = keys.state().last_error.unwrap();
         assert_eq!(error.kind(), FetchErrorKind::Transport);
-        let lines = warnings();
+        let lines = warnings(&log);
         assert_eq!(lines.len(), 1);
         let line = &lines[0];
         assert!(
@@ -182,7 +140,7 @@ async fn a_log_line_of_a_failed_fetch_holds_no_query_and_no_control_characters()
     // A text of any length is cut.
     let (_keys, app) = built(RemoteKeys::jwks(uri).fetch(Talkative(&LONG)), &clock());
     assert_eq!(status(&app, &token(&one, "x")).await, 503);
-    let lines = warnings();
+    let lines = warnings(&log);
     assert!(lines[0].len() < 3_000, "{}", lines[0].len());
 }
 
@@ -190,7 +148,7 @@ static LONG: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| "y".repea
 
 #[tokio::test]
 async fn skipped_keys_are_named_once_and_again_when_they_change() {
-    logged();
+    let log = Log::start();
     let (one, time) = (key("1"), clock());
     let issuer = Issuer::start().await;
     let publish = |bad: &[&str]| {
@@ -206,7 +164,7 @@ async fn skipped_keys_are_named_once_and_again_when_they_change() {
     let (keys, app) = built(RemoteKeys::discover(issuer.name()), &time);
     let good = token(&one, issuer.name());
     let skipped = || {
-        let lines = logged().into_iter();
+        let lines = logged(&log).into_iter();
         lines
             .filter(|line| line.contains("skipped") && line.starts_with("INFO"))
             .collect::<Vec<_>>()

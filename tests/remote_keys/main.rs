@@ -1,4 +1,4 @@
-//! Keys fetched from an issuer that really sends bytes.
+//! Holds keys fetched from an issuer to their rules: discovery, refresh, outages and trust.
 #![expect(
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,
@@ -10,6 +10,9 @@
 mod hostile;
 mod issuer;
 mod keeping;
+#[cfg(feature = "tracing")]
+#[path = "../support/log.rs"]
+mod log;
 #[cfg(feature = "tracing")]
 mod logged;
 mod tls;
@@ -285,7 +288,7 @@ async fn a_request_that_is_dropped_while_it_waits_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn e05_ten_thousand_made_up_names_cost_one_fetch() {
+async fn e05_ten_thousand_unknown_key_ids_cost_one_fetch() {
     let (key, clock) = (key("1"), clock());
     let issuer = Issuer::start().await;
     issuer.publish([&key]);
@@ -326,7 +329,7 @@ async fn j06_a_thousand_cold_requests_cost_one_fetch_and_known_keys_wait_for_non
     }
     assert_eq!(issuer.hits("/jwks"), 1);
 
-    // While a fetch hangs for a made-up name, known ones pass at once.
+    // While a fetch hangs for an unknown `kid`, tokens with known ones pass at once.
     issuer.answer("/jwks", Answer::Hang);
     let forged = token(&self::key("x"), issuer.name());
     let mut waits = Box::pin(status(&app, &forged));
@@ -371,7 +374,8 @@ async fn e07_issuers_that_share_a_name_of_a_key_are_told_apart() {
         }
     }
 
-    // One that is not trusted is not looked for, whether it exists or not, and whatever key it names.
+    // The keys of an untrusted issuer are not fetched, whether or not it exists, and whatever `kid`
+    // the token has.
     let other = Issuer::start().await;
     other.publish([&one]);
     let connections = (a.connections(), b.connections());
@@ -394,7 +398,8 @@ async fn e07_issuers_that_share_a_name_of_a_key_are_told_apart() {
             assert_eq!(status(&app, &token(key, &name)).await, 401, "{name}");
         }
     }
-    // Nor is one for a token that could not be its own: of no issuer, without a name of its key, by a secret, or no token.
+    // Nor are keys fetched for a token that cannot be the issuer's: without an issuer, without a
+    // `kid`, signed with a secret, or not a token.
     let nobody = json!({ "aud": "api", "sub": "me", "exp": NOW + 100_000 });
     let secret = SigningKey::hs256([7; 32]).unwrap().with_key_id("2");
     let nameless = SigningKey::generate(Algorithm::ES256).unwrap();

@@ -1,4 +1,4 @@
-//! Over TLS, with a CA of one's own.
+//! Fetches keys over TLS, with a private CA and client certificates.
 
 use std::net::TcpListener as StdListener;
 use std::process::Command;
@@ -195,7 +195,7 @@ async fn an_issuer_may_ask_for_a_client_certificate() {
     assert_eq!(fetched, (200, None));
 }
 
-/// The proxy of the environment, which a process has as a whole: another process runs these tests again.
+/// A process has one proxy environment, so another process runs these tests again.
 #[test]
 fn addresses_of_this_machine_are_not_asked_for_at_a_proxy() {
     let proxy = StdListener::bind("127.0.0.1:0").unwrap();

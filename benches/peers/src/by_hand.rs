@@ -1,4 +1,4 @@
-//! The extractor that services write themselves.
+//! An extractor as services write it themselves, for comparison.
 
 use std::hint::black_box;
 use std::sync::Arc;

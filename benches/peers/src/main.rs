@@ -1,8 +1,10 @@
-//! What a request pays that is authenticated by this crate, by others for the same job, or by an extractor written by hand: over
-//! a bare axum router, in one process, subjects interleaved, 10th percentiles.
+//! Compares a request through this crate with one through other crates and through an extractor
+//! written by hand. All run over a bare axum router, in turns in one process, compared by 10th
+//! percentiles.
 //!
-//! `cargo run --release` in this folder prints the table of the README. `cargo run --release -- serve bare` (or `ours`, or
-//! `by-hand`) is a server for `wrk.sh`; `-- token` prints a token for it.
+//! `cargo run --release` in this directory prints the table of the README. `cargo run --release --
+//! serve bare` (or `ours`, or `by-hand`) is a server for `wrk.sh`. `-- token` prints a token for
+//! it.
 
 mod by_hand;
 mod subjects;
@@ -101,8 +103,9 @@ impl Timed {
     }
 }
 
-/// Of one algorithm: for each subject what it costs over its bare router, in µs, if it has the algorithm; allocations and their
-/// bytes; and what the bare router itself costs.
+/// Figures of one algorithm. Each subject has its cost over its bare router in µs, if it supports
+/// the algorithm, and its allocations and their bytes. The last is the cost of the bare router
+/// itself.
 type Column = (Vec<(&'static str, Option<(f64, u64, u64)>)>, f64);
 
 fn column(algorithm: Algorithm, rounds: usize) -> Column {

@@ -1,4 +1,4 @@
-//! Who is compared.
+//! The services that are compared.
 
 use std::hint::black_box;
 use std::pin::pin;
@@ -164,7 +164,7 @@ async fn unread() -> StatusCode {
     StatusCode::OK
 }
 
-/// As `axum::serve` does; without the state layers would be applied anew for every request.
+/// As `axum::serve` does. Without the state, layers would be applied again for every request.
 pub fn bare() -> Router {
     Router::new().route("/me", get(unread)).with_state(())
 }

@@ -1,6 +1,8 @@
-//! Key documents: JWKS, JWK, PEM and DER, of any bytes. What is accepted keeps the rules of DESIGN.md ("Verification", 3,
-//! and the last paragraph) written out over `serde_json::Value`, and what is skipped is accounted for. Keys of a document
-//! verify the tokens that `jsonwebtoken::decode` accepts with them, and no others.
+//! Parses any bytes as key documents: JWKS, JWK, PEM and DER.
+//!
+//! Accepted keys satisfy the rules of the crate, written out over `serde_json::Value`, and skipped
+//! keys are reported. Keys of a document verify the tokens that `jsonwebtoken::decode` accepts with
+//! them, and no others.
 #![no_main]
 
 use std::collections::HashSet;
@@ -79,7 +81,7 @@ fn algorithm<'a>(jwk: &'a Value, rsa: &'a str, ed25519: &'a str) -> Option<&'a s
     }
 }
 
-/// Whether a key tells what nobody but its owner should know.
+/// Whether a key holds private members.
 fn is_secret(jwk: &Value) -> bool {
     let holds = |name: &&str| !jwk[*name].is_null();
     jwk["kty"] == "oct" || ["k", "d", "p", "q", "dp", "dq", "qi"].iter().any(holds)
@@ -207,7 +209,7 @@ fn document(json: &str) {
             },
         );
         let Some(value) = &value else {
-            // What stands beside the keys is not read into a value.
+            // Members beside the keys are not parsed into a value.
             note(
                 "accepted",
                 "a set with a member that serde_json::Value cannot hold",
@@ -355,7 +357,7 @@ fn verify(setup: &Setup, keys: KeySet, json: &str, documented: &[Value]) {
         let accepted = verifier.verify(token).is_ok();
         let by_reference = named.iter().any(|jwk| decodes(jwk, token));
         assert!(by_reference || !accepted, "accepted {token}: {named:?}");
-        // Of two with one name neither counts.
+        // Two with one `kid` are both skipped.
         assert!(
             accepted || !by_reference || named.len() > 1,
             "refused {token}: {named:?}"
@@ -488,8 +490,8 @@ fn rsa_of(der: &[u8]) -> Option<(&[u8], &[u8])> {
     rsa_of(element(rest, 3)?.0.get(1..)?)
 }
 
-// Text is a document, or one key of it. Behind a byte 1: choices for `writing`. Behind one from 0x80 on, which chooses the
-// algorithm: PEM or DER.
+// Text is a document, or one key of it. After a byte 1 there are choices for `writing`. After a
+// byte from 0x80 on, which chooses the algorithm, there is PEM or DER.
 fuzz_target!(|data: &[u8]| {
     if let Some((1, choices)) = data.split_first() {
         if let Ok(json) = key_set(&mut Unstructured::new(choices)) {

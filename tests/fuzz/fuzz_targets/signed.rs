@@ -1,12 +1,16 @@
-//! Any header and any payload under a right signature, so that what lies behind the signature is reached.
+//! Verifies any header and any payload with a valid signature, to reach the checks behind the
+//! signature.
 //!
-//! The verdict is compared with that of the rules written out over plain JSON, which must be the same, and with
-//! `jsonwebtoken::decode`: what it refuses may not be accepted. A token is signed with the key of the `alg` that it says, or
-//! else of HS256, so that a wrong `alg` or `kid` is refused for what it is and not for its signature. Accessors are compared with the payload, the reader of plain payloads with the
-//! general one, and a header that is remembered with one that is not.
+//! The result must equal that of the rules written out over plain JSON. `jsonwebtoken::decode` must
+//! not reject what is accepted. A token is signed with the key of its `alg`, or else of HS256. So a
+//! wrong `alg` or `kid` is rejected for itself and not for its signature.
 //!
-//! Input: a line of header, which may be left empty for a usual one, and then the payload. Or, if the first byte is 0x80 or more, choices for `writing`.
-//! Ten digits that begin with 18000 are a time: 1800050000 is now, whenever the target runs.
+//! Three pairs are compared too: accessors and payload, the parser of plain payloads and the
+//! general one, a cached header and one that is not.
+//!
+//! Input: a line of header, empty for a usual one, and then the payload. If the first byte is 0x80
+//! or more: choices for `writing`. Ten digits that begin with 18000 are a time: 1800050000 is now,
+//! whenever the target runs.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -280,7 +284,7 @@ static VERIFIERS: LazyLock<Verifiers> = LazyLock::new(|| {
     }
 });
 
-/// Takes header and payload as they stand in the token.
+/// Takes header and payload as they are in the token.
 fn check(header: &[u8], payload: &[u8], now: u64, choice: usize) {
     let header_read = tokens::decode(header).and_then(|bytes| read_header(&bytes));
     let alg = header_read.as_ref().map_or("", |header| &header.alg);

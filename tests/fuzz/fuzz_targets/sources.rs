@@ -1,9 +1,9 @@
-//! Requests through the layer and through the CSRF layer alone, compared with the rules of DESIGN.md ("Token sources")
-//! written out plainly. Which token is found shows in what becomes of it.
+//! Sends requests through the layer and through the CSRF layer alone. Compares both with the rules
+//! of token sources, written out plainly. The result shows which token is found.
 //!
-//! Input: a line `METHOD target`, and lines `Name: value` of any bytes; a name of one byte, a digit for instance, is one of
-//! [`NAMES`]. `$good`, `$old` and `$forged` in a value are tokens, and control characters stand for what is hard to come by.
-//! What `http` refuses is left out.
+//! Input: a line `METHOD target`, and lines `Name: value` of any bytes. A name of one byte, such as
+//! a digit, is one of [`NAMES`]. `$good`, `$old` and `$forged` in a value are tokens. Control
+//! characters represent what is hard to generate. Input that `http` rejects is skipped.
 #![no_main]
 
 use std::borrow::Cow;
@@ -137,7 +137,7 @@ impl Setup {
 
 #[derive(Debug, PartialEq)]
 enum Answer {
-    /// Whether a cache must be told that the answer is for one sender.
+    /// Whether the answer must be marked private for caches.
     Passed {
         private: bool,
     },

@@ -1,5 +1,5 @@
-//! Any bytes as a token. None but the seven minted ones may be accepted, and those only by their own verifier: stricter
-//! than `jsonwebtoken::decode`, which is asked about the minted ones alone.
+//! Verifies any bytes as a token. Only the seven minted tokens may be accepted, each only by its
+//! own verifier. `jsonwebtoken::decode` is asked about the minted ones alone.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -107,7 +107,8 @@ fn check(token: &[u8]) {
 
 fuzz_target!(|data: &[u8]| {
     check(data);
-    // Lines: header and payload in clear, and the signature. Base64 is hard to mutate. An empty one is that of a minted token.
+    // Lines: header and payload in clear, and the signature, as base64 is hard to mutate. An empty
+    // signature is that of a minted token.
     let mut lines = data.splitn(3, |byte| *byte == b'\n');
     if let (Some(header), Some(payload), Some(signature)) =
         (lines.next(), lines.next(), lines.next())

@@ -1,4 +1,4 @@
-//! JSON as RFC 8259 has it, read plainly: every member, in order, without limits on depth or numbers.
+//! A plain parser of JSON (RFC 8259): every member, in order, without limits on depth or numbers.
 
 pub enum Json {
     Null,

@@ -1,4 +1,4 @@
-//! What a header and a payload say, by the rules of DESIGN.md written out over plain JSON.
+//! Reads a header and a payload by the rules of the crate, written out over plain JSON.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -129,7 +129,8 @@ pub fn read_claims(json: Json) -> Option<Claims> {
     })
 }
 
-/// A whole number; anything else is none. But a reader that has to look at it cannot pass over what it cannot hold.
+/// A whole number. Anything else is none, but a reader that needs the value must not skip one that
+/// is too large.
 fn generation(json: &Json) -> Option<Option<u64>> {
     let held = match json {
         Json::Number(text) => serde_json::from_str::<f64>(text).is_ok(),

@@ -1,4 +1,4 @@
-//! Tokens written by hand: any header, any payload, a right signature.
+//! Tokens written by hand: any header, any payload, a valid signature.
 
 use std::sync::LazyLock;
 

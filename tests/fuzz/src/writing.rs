@@ -1,12 +1,11 @@
-//! Headers, payloads and key sets from a fuzzer's choices.
+//! Writes headers, payloads and key sets from choices of the fuzzer.
 
 use std::sync::LazyLock;
 
 use arbitrary::{Result as Choice, Unstructured};
 use serde_json::{Map, Value};
 
-/// JSON of somebody who knows what a token holds, and errs now and then: seldom enough that many tokens have no more than
-/// one fault, and a good part none.
+/// JSON of a plausible token with rare faults. Many tokens have at most one, and a good part none.
 struct Writer<'a, 'b> {
     choices: &'a mut Unstructured<'b>,
     out: String,

@@ -1,11 +1,12 @@
-//! What a request pays whose token was verified before: the layer and `Claims<T>`, over a bare axum router; how that grows
-//! with a second thread; and what the memory of tokens takes under a flood of them.
+//! Measures a request whose token is in the cache: the layer and `Claims<T>`, over a bare axum
+//! router. Also measures a second thread, and the memory of the cache under a flood of tokens.
 //!
-//! Subjects are interleaved in one process, batch by batch, and compared by their 10th percentiles. Absolute times mean
-//! little; the ratios hold.
+//! Subjects take turns in one process, batch by batch, so a machine whose speed drifts favours
+//! none. Compare the ratios of their 10th percentiles; absolute times mean little.
 //!
-//! `cargo bench --bench seen_before`, with `-- cost`, `threads` or `flood` for a part of it. `-- count bare|ours|set|anew N` makes
-//! `N` requests with one token and nothing else, for a tool that counts instructions.
+//! `cargo bench --bench cache_hit`, with `-- cost`, `threads` or `flood` for a part of it. `--
+//! count bare|ours|set|fresh N` makes `N` requests with one token, for a tool that counts
+//! instructions.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -87,7 +88,7 @@ fn layer(signing: &SigningKey) -> JwtAuthLayer {
         .cache(64 * MEBIBYTE)
 }
 
-/// As `axum::serve` does; without the state the layer would be applied anew for every request.
+/// As `axum::serve` does. Without the state the layer would be applied again for every request.
 fn bare() -> Router {
     Router::new().route("/me", get(bare_handler)).with_state(())
 }
@@ -152,8 +153,8 @@ fn cost(algorithm: Algorithm, set: &Arc<RevocationSet>, many: u64, rounds: usize
     );
 }
 
-/// What `threads` threads do, each with a clone of the router as each connection has: requests a second, and requests a
-/// second of the processor's time, which other processes take nothing from.
+/// Runs `threads` threads, each with a clone of the router as each connection has. Returns requests
+/// a second, and requests a second of processor time, which excludes other processes.
 fn throughput(
     router: &Router,
     tokens: &[HeaderValue],
@@ -245,7 +246,8 @@ fn resident() -> usize {
     1024 * kibibytes.unwrap_or(0)
 }
 
-/// Distinct tokens in turn, decoded, with a hot set among them: memory, and how often the hot ones hit.
+/// Sends distinct, decoded tokens in turn, with a hot set among them. Prints the memory and the hit
+/// rate of the hot set.
 fn flood(count: u64) {
     const BOUND: usize = 16 * MEBIBYTE;
     const HOT: u64 = 500;
@@ -306,7 +308,7 @@ fn count(subject: &str, requests: u64) {
     let mut router = match subject {
         "bare" => bare(),
         "ours" => ours(&signing),
-        "anew" => {
+        "fresh" => {
             let router = Router::new().route("/me", get(handler));
             router.layer(layer(&signing).without_cache()).with_state(())
         }

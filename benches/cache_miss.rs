@@ -1,9 +1,10 @@
-//! What a request pays whose token was never seen before: the layer and `Claims<T>`, over a bare axum router.
+//! Measures a request whose token is not in the cache: the layer and `Claims<T>`, over a bare axum
+//! router.
 //!
-//! Subjects are interleaved in one process, batch by batch, and compared by their 10th percentiles, so that a machine
-//! whose speed drifts does not favour one. Absolute times mean little; the ratios hold.
+//! Subjects take turns in one process, batch by batch, so a machine whose speed drifts favours
+//! none. Compare the ratios of their 10th percentiles; absolute times mean little.
 //!
-//! `cargo bench --bench first_sight`
+//! `cargo bench --bench cache_miss`
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -127,14 +128,14 @@ fn measure(algorithm: Algorithm, theirs: jsonwebtoken::Algorithm, rounds: usize)
         .issuer("https://id.example.com")
         .audience("api")
         .without_cache();
-    // Far too many for the cache, so that nearly all are kept, and evicted before they come again.
+    // Far too many for the cache: nearly all are stored, and evicted before they are sent again.
     let tokens = headers(&signing, if rounds < 100 { 100 } else { 5000 });
     let mut next = 0;
     let mut kept = Router::new()
         .route("/me", get(handler))
         .layer(layer.clone().cache(1 << 20))
         .with_state(());
-    // As `axum::serve` does; without it the layer would be applied anew for every request.
+    // As `axum::serve` does. Without it the layer would be applied again for every request.
     let mut bare = Router::new().route("/me", get(bare_handler)).with_state(());
     let mut ours = Router::new()
         .route("/me", get(handler))

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# The quick check, for each commit: format, clippy, unit tests and the fast test binaries with all
+# features. It needs Rust and a C compiler, but no root, network or npm. `tests/all.sh` is the whole
+# check.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export CARGO_PROFILE_DEV_DEBUG=0
+
+step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
+
+# The whole check also runs the slow ones: embedded_crash, embedded_faults and properties.
+fast=(
+    allocations attack_list attacks cache embedded_attacks guards hyper memory_store openid
+    own_subjects prose provider_sessions readiness remote_keys revocation revocation_set
+    revoked_sessions rfc_vectors session_routes session_store sessions structure
+)
+
+step "format"
+cargo fmt --check
+step "clippy"
+cargo clippy --locked --all-targets --all-features -- -D warnings
+step "tests"
+cargo test --locked --all-features --lib "${fast[@]/#/--test=}"
+step "passed"
