@@ -1,4 +1,4 @@
-//! An acknowledged revocation lasts as long as promised, also after the file is reopened.
+//! An acknowledged revocation stays in force as long as documented, also after a restart.
 #![cfg(feature = "embedded")]
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
@@ -21,7 +21,7 @@ fn at(seconds: u64) -> NumericDate {
     NumericDate::from_seconds(START.saturating_add(seconds)).unwrap()
 }
 
-/// A token of `mallory`, issued by somebody else: it carries no generation.
+/// A token of `mallory` from another issuer, without a generation.
 fn foreign(issued: u64, expires: u64) -> TokenIdentity<'static> {
     let token = TokenIdentity::new(at(expires)).subject("mallory");
     token.issuer(ISSUER.unwrap()).issued_at(at(issued))
@@ -36,7 +36,7 @@ const BLOCK: Revocation<'static> = Revocation::Block {
     subject: "mallory",
 };
 
-/// A store in a directory of its own, which is removed when the test ends.
+/// The directory of a store, which is removed when the test ends, and a clock.
 struct World {
     directory: PathBuf,
     clock: ManualClock,
@@ -163,7 +163,7 @@ async fn g05_lifting_a_block_revives_nothing_when_the_clock_steps_back_and_after
     }
 }
 
-/// Ends all that a subject has whose generation cannot rise any more.
+/// Ends the sessions of a subject whose generation is the highest number.
 async fn end_the_last_generation<S: SessionStore>(store: &S, block: bool) {
     let sid = SessionId::from_bytes([7; 16]);
     let mut session = Session::new(sid, &mallory(), u64::MAX, at(0));

@@ -1,4 +1,5 @@
-//! A process that logs in, renews and revokes is killed at random moments. Nothing it was told is done is lost.
+//! Kills a process at random moments while it logs in, refreshes and revokes. No acknowledged call
+//! is lost.
 #![cfg(all(feature = "embedded", unix))]
 #![expect(
     clippy::unwrap_used,
@@ -37,7 +38,7 @@ fn sid(number: u64) -> SessionId {
     SessionId::from_bytes(bytes)
 }
 
-/// The subject of a round and a task, whom nobody else logs out.
+/// A subject that only one task of one round logs out.
 fn subject(number: u64) -> String {
     format!("subject {number}")
 }
@@ -50,7 +51,7 @@ fn session(number: u64, subject: &str) -> Session {
     session
 }
 
-/// What a session is after its renewals. So it shows if one was done by halves.
+/// The session after its refreshes. Each refresh changes several fields, so a partial one shows.
 fn renewed(mut session: Session, counter: u64) -> Session {
     session.counter = counter;
     session.rotated_at = at(counter);
@@ -89,7 +90,7 @@ impl Random {
     }
 }
 
-/// One of several that work at the same time. It says what it was told is done.
+/// One of the concurrent tasks. It prints each acknowledged call.
 async fn work(store: EmbeddedStore, base: u64) {
     let mut random = Random(base);
     let name = subject(base);
@@ -134,7 +135,7 @@ async fn work(store: EmbeddedStore, base: u64) {
     }
 }
 
-/// Not a test: what is killed.
+/// Not a test: the process that the test kills.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child() {
     let Some(path) = std::env::var_os(PATH) else {
@@ -167,7 +168,7 @@ struct Known {
 
 impl Known {
     fn hear(&mut self, line: &str) {
-        // The harness writes lines of its own, and what was killed half of one.
+        // The test harness prints other lines, and the last line may be incomplete.
         let Some(line) = line.split_once('@').map(|(_, line)| line) else {
             return;
         };
@@ -198,7 +199,7 @@ impl Known {
             assert_eq!(found.is_none(), revoked, "{number} {acknowledged:?}");
             let counter = match (acknowledged, &found) {
                 (Acknowledged::Ended(_), None) => continue,
-                // It may have been ended just before the kill.
+                // The end may be on disk, but not printed before the kill.
                 (Acknowledged::Live(_), None) => continue,
                 (Acknowledged::Ended(_), Some(_)) => panic!("{number}: an end was lost"),
                 (Acknowledged::Live(counter), Some(_)) => *counter,

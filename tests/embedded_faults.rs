@@ -1,4 +1,4 @@
-//! Damaged, moved and linked files, and clocks that jump: what an embedded store does then.
+//! What an embedded store does with damaged, moved and linked files, and with clocks that jump.
 #![cfg(all(feature = "embedded", unix))]
 #![expect(
     clippy::unwrap_used,
@@ -39,7 +39,7 @@ fn sid(number: u64) -> SessionId {
     SessionId::from_bytes(bytes)
 }
 
-/// A session of `name` that logs in `after` seconds after the start.
+/// A session of the subject `name` that begins `after` seconds after the start.
 fn session(number: u64, name: &str, after: u64) -> Session {
     let mut session = Session::new(sid(number), &Subject::new(None, name), 0, at(after));
     session.idle_expires_at = at(after + 100_000);
@@ -81,7 +81,7 @@ impl Temporary {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("tower-jwt-auth-faults-{}-{number}", std::process::id());
-        // Thousands of opens: in memory where there is a directory for that.
+        // The tests open thousands of files: this is faster in memory.
         let memory = PathBuf::from("/dev/shm");
         let base = memory.is_dir().then_some(memory);
         let path = base.unwrap_or_else(std::env::temp_dir).join(name);
@@ -116,9 +116,9 @@ impl Random {
     }
 }
 
-// The clock.
+// A wrong clock.
 
-/// Revokes one thing of each kind, and says whether all of it is still revoked.
+/// Sessions that were revoked in each way.
 struct Revoked(Vec<Session>);
 
 impl Revoked {
@@ -191,7 +191,7 @@ async fn one_wrong_reading_of_the_clock_costs_nothing() {
     assert!(!is_revoked(&store, &later), "a year later");
 }
 
-/// What was revoked and dropped stays revoked by its `exp`, and nothing that expires after it does.
+/// Tokens with a dropped revocation stay revoked by their `exp`. Tokens that expire later pass.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_stays_ahead_revokes_only_up_to_what_was_dropped() {
     let directory = Temporary::new();
@@ -230,8 +230,8 @@ async fn a_clock_that_stays_ahead_revokes_only_up_to_what_was_dropped() {
     }
 }
 
-/// A revocation that was dropped years before its time costs the tokens that expire before it, and
-/// no others.
+/// A revocation that was dropped years too early rejects the tokens that expire before it, and no
+/// others.
 #[tokio::test(flavor = "multi_thread")]
 async fn dropping_a_far_revocation_revokes_up_to_its_expiry() {
     let directory = Temporary::new();
@@ -282,7 +282,7 @@ async fn opening_while_the_clock_is_ahead_forgets_no_revocation() {
     revoked.check(&store, "after a write");
 }
 
-/// Sessions that a clock dropped too early still have access tokens out.
+/// A session that was dropped too early may still have a valid access token.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_everywhere_reaches_the_tokens_of_sessions_that_were_dropped() {
     let directory = Temporary::new();
@@ -311,12 +311,12 @@ async fn a_logout_everywhere_reaches_the_tokens_of_sessions_that_were_dropped() 
     }
 }
 
-// Damage.
+// Damaged files.
 
-/// Where threads of stores panicked, and how often.
+/// How often threads of stores panicked, by source line.
 static PANICS: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
 
-/// One test at a time may count them.
+/// Held by the test that counts panics.
 static COUNTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 async fn count_panics() -> tokio::sync::MutexGuard<'static, ()> {
@@ -346,10 +346,10 @@ fn panics() -> usize {
     PANICS.lock().unwrap().values().sum()
 }
 
-/// What a store must still say after it was opened.
+/// What was written to a store.
 struct Content {
     rows: u64,
-    /// Somebody who was blocked last.
+    /// The subject that the last commit blocked.
     last: Option<&'static str>,
 }
 
@@ -386,13 +386,13 @@ impl Content {
             call.await.unwrap();
         }
         store.close().await;
-        // So that what is searched for below is live, not an older copy.
+        // Removes older copies of rows: the tests search the file for live ones.
         let mut database = redb::Database::open(path).unwrap();
         database.compact().unwrap();
         Self { rows, last: None }
     }
 
-    /// What is missing or wrong. An error is an answer.
+    /// What is missing or wrong. An error is neither.
     async fn losses(&self, store: &EmbeddedStore) -> Vec<String> {
         let mut losses = Vec::new();
         for number in 0..self.rows {
@@ -491,7 +491,7 @@ impl Outcomes {
     }
 }
 
-/// Where the names of live rows lie in the file, and the bytes around them.
+/// The offsets of the names in live rows, and of the bytes around them.
 fn live_bytes(whole: &[u8], rows: u64) -> Vec<usize> {
     let mut live = Vec::new();
     let mut add = |pattern: &[u8]| {
@@ -543,7 +543,7 @@ async fn no_flipped_bit_loses_anything_in_silence() {
     anywhere.check("anywhere");
 }
 
-/// Whole pages: zeros, ones, noise, or what another page holds.
+/// Overwrites whole pages with zeros, ones, noise, or the bytes of another page.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_overwritten_page_loses_anything_in_silence() {
     let _counting = count_panics().await;
@@ -575,7 +575,7 @@ async fn no_overwritten_page_loses_anything_in_silence() {
     outcomes.check("pages");
 }
 
-/// Pages are checked at open; what is read later is checked then.
+/// `open` verifies the checksums of pages. Each later read verifies the checksum of the row.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_is_damaged_while_the_file_is_open_is_corrupt_when_read() {
     let directory = Temporary::new();
@@ -584,7 +584,7 @@ async fn a_row_that_is_damaged_while_the_file_is_open_is_corrupt_when_read() {
     let store = options(&ManualClock::at(START)).cache(0).open(&path).await;
     let store = store.unwrap();
     let mut whole = fs::read(&path).unwrap();
-    // The name of the subject, in each row and each index.
+    // The name of the subject, in each row and index.
     let name = b"of all";
     for place in 0..whole.len() - name.len() {
         if whole[place..].starts_with(name) {
@@ -596,7 +596,7 @@ async fn a_row_that_is_damaged_while_the_file_is_open_is_corrupt_when_read() {
     assert!(matches!(error, EmbeddedStoreError::Corrupt), "{error:?}");
 }
 
-/// Bits of the whole header, after a clean close and after a crash.
+/// Flips bits of the whole header, after a clean close and after a crash.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_flipped_bit_of_the_header_loses_anything_in_silence() {
     let _counting = count_panics().await;
@@ -604,7 +604,7 @@ async fn no_flipped_bit_of_the_header_loses_anything_in_silence() {
     let path = directory.join("sessions");
     let content = Content::write(&path, 2).await;
     let store = open(&path).await;
-    // The last commit is what an older header would lose.
+    // An older header would lose the last commit.
     store.block(&Subject::new(None, "last")).await.unwrap();
     let content = Content {
         last: Some("last"),
@@ -644,7 +644,7 @@ async fn a_truncated_file_is_corrupt_and_no_panic() {
             "{length}: {error:?}"
         );
     }
-    // And one with something behind it.
+    // Longer files too.
     for more in [1, 4095, 4096, 4097, 10_000] {
         let mut longer = whole.clone();
         longer.resize(whole.len() + more, 0);
@@ -661,7 +661,7 @@ async fn a_truncated_file_is_corrupt_and_no_panic() {
     assert_eq!(panics(), before, "{places}");
 }
 
-// What lies at the path.
+// Other things at the path.
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -744,7 +744,7 @@ async fn others_lose_access_to_a_file_that_was_open_to_them() {
     }
 }
 
-// A file that goes while it is open.
+// A file that disappears while it is open.
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_gone_acknowledges_nothing() {
@@ -790,7 +790,7 @@ async fn a_file_that_is_gone_acknowledges_nothing() {
         assert!(store.find(live.sid).await.unwrap().is_some(), "{number}");
         assert!(!is_revoked(&store, &live), "{number}");
         if number == 1 {
-            // Moved back, it is the store's file again.
+            // After it is moved back, writes work again.
             fs::rename(&aside, &path).unwrap();
             store.block(&other).await.unwrap();
             assert_eq!(store.peek(&token.subject("other")), Some(true));

@@ -1,4 +1,4 @@
-//! Why the file has no answer.
+//! Why a call of the embedded store fails.
 
 use std::error::Error;
 use std::fmt;
@@ -7,62 +7,72 @@ use std::sync::Arc;
 
 use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionError};
 
-/// Why an [`EmbeddedStore`](super::EmbeddedStore) cannot be opened, or does not answer. Its text holds no id.
+/// Why an [`EmbeddedStore`](super::EmbeddedStore) cannot be opened, or why a call fails.
 ///
-/// Unless it is [`Corrupt`](Self::Corrupt), nothing that was acknowledged is lost. In an open store
-/// look-ups of revocations go on.
+/// Only [`Corrupt`](Self::Corrupt) means that acknowledged data may be lost. After any other error
+/// the contents of the file are intact. In an open store, look-ups of revocations still work after
+/// every error. The text of an error contains no ID. Cheap to clone.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EmbeddedStoreError {
-    /// The file is open already: in another process, or in this one.
+    /// The file is already open, in another process or in this one.
     InUse,
-    /// The file is something else. It was not touched.
+    /// The file is not a store. It is unchanged.
     ForeignFile,
-    /// The file was written by a later version of this crate, or of redb. It was not touched.
+    /// A later version of this crate or of redb wrote the file. It is unchanged.
     NewerFormat,
-    /// The file was written by an earlier version of this crate, which kept less in it. It was not
-    /// changed. Move it away: everybody must log in again.
+    /// An earlier version of this crate wrote the file, with less data in it. It is unchanged. Move
+    /// it away: all users must log in again.
     OlderFormat,
-    /// Bytes of the file were changed or lost. Restore it from a backup, or move it away: then
-    /// everybody must log in again, and nothing is revoked or blocked.
+    /// Bytes of the file were changed or lost. Restore it from a backup, or move it away. Without
+    /// the file all users must log in again, and no revocation or block is in force.
     Corrupt,
-    /// There is no space left on the disk. Nothing has changed; it is tried anew at the next call.
+    /// The disk is full. The call changed nothing. The next call tries again.
     DiskFull(Arc<io::Error>),
-    /// The file or its directory cannot be read or written. It is tried anew at the next call.
+    /// The file or its directory cannot be read or written. The next call tries again.
     Io(Arc<io::Error>),
-    /// So many revocations still count that the set in memory holds no more. Nothing has changed; see
-    /// [`EmbeddedStoreOptions::capacity`](super::EmbeddedStoreOptions::capacity).
+    /// The file has more unexpired revocations than the
+    /// [capacity](super::EmbeddedStoreOptions::capacity). The call changed nothing.
     SetFull,
-    /// A name or an id is longer than 4,096 bytes. Nothing has changed.
+    /// A name or an ID is longer than 4,096 bytes. The call changed nothing.
     TooLong,
-    /// The file was deleted, moved or replaced while it was open. Nothing is acknowledged any more;
-    /// look-ups of revocations and sessions go on. Put the file back, or restart the service.
+    /// The file was deleted, moved or replaced while it was open. The store acknowledges no more
+    /// writes. Look-ups of revocations and sessions still work. Put the file back, or restart the
+    /// service.
     FileGone,
     /// The store was closed.
     Closed,
-    /// Anything else that redb reports.
+    /// Any other error of redb.
     Database(Arc<redb::Error>),
 }
 
 impl fmt::Display for EmbeddedStoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::InUse => "the store's file is in use: it can be open once, in one process",
-            Self::ForeignFile => "the file is no store of sessions",
-            Self::NewerFormat => "the store's file was written by a newer version",
-            Self::OlderFormat => {
-                "the store's file was written by an older version: move it away, and all must log in again"
+            Self::InUse => {
+                "the store's file is already open: close it first, or use a clone of that store"
             }
-            Self::Corrupt => "the store's file is corrupt: restore it from a backup, or move it away",
-            Self::DiskFull(_) => "there is no space left for the store's file",
+            Self::ForeignFile => "the file is not a store: choose another path",
+            Self::NewerFormat => {
+                "a newer version wrote the store's file: update this crate, or move the file away"
+            }
+            Self::OlderFormat => {
+                "an older version wrote the store's file: move it away, \
+                 and all users must log in again"
+            }
+            Self::Corrupt => {
+                "the store's file is corrupt: restore it from a backup, or move it away"
+            }
+            Self::DiskFull(_) => "the disk of the store's file is full: free some space",
             Self::Io(_) => "the store's file cannot be read or written",
-            Self::SetFull => "the set of revocations is full",
-            Self::TooLong => "a name or an id is too long for the store",
+            Self::SetFull => "the revocation set is full: raise the store's capacity",
+            Self::TooLong => "a name or an ID is longer than 4,096 bytes",
             Self::FileGone => {
-                "the store's file was deleted, moved or replaced: put it back, or restart the service"
+                "the store's file was deleted, moved or replaced: put it back, \
+                 or restart the service"
             }
             Self::Closed => "the store was closed",
-            Self::Database(_) => "the store's database failed",
+            Self::Database(_) => "the database of the store failed",
         })
     }
 }
@@ -83,7 +93,7 @@ impl From<io::Error> for EmbeddedStoreError {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
             | io::ErrorKind::FileTooLarge => Self::DiskFull(Arc::new(error)),
-            // Something points behind the end of the file.
+            // A page refers to bytes behind the end of the file.
             io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => Self::Corrupt,
             _ => Self::Io(Arc::new(error)),
         }
@@ -95,7 +105,7 @@ impl From<redb::Error> for EmbeddedStoreError {
         match error {
             redb::Error::DatabaseAlreadyOpen => Self::InUse,
             redb::Error::Io(error) => error.into(),
-            // A format that this version of redb does not know is told by this text alone.
+            // redb reports a format that it does not know with this text only.
             redb::Error::Corrupted(text) if text.starts_with("Expected file format version") => {
                 Self::NewerFormat
             }

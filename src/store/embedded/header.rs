@@ -1,31 +1,123 @@
-//! What redb's header must be, looked at before redb does: it panics where it is not.
+//! Checks the header of a redb file before redb reads it, because redb panics at a damaged one.
 //!
-//! The first 320 bytes of a file of redb 2 (`design.md` there): the magic number, flags, the
-//! layout, and two slots of 128 bytes for commits, each with a checksum. A flag says which slot
-//! counts. No checksum covers that flag, so what is written behind the header names that commit
-//! again.
+//! The header is the first 320 bytes of a file of redb 2 (see `design.md` in its repository): the
+//! magic number, flags, the layout, and two commit slots of 128 bytes. Each slot has a checksum. A
+//! flag says which slot is the primary one. No checksum covers that flag. So the store writes a
+//! mark behind the header: the transaction ID of the primary slot, and a checksum of it.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::error::EmbeddedStoreError as Error;
 
-/// The header of redb.
-pub(super) const REDB: usize = 320;
-/// With the mark behind it, in bytes that redb leaves alone: its first page is at 4,096.
-pub(super) const ALL: usize = REDB + MARK;
-const MARK: usize = 16;
+/// The header of redb, in bytes.
+const LENGTH: usize = 320;
+/// The header and the mark, in bytes. redb does not use the bytes of the mark: its first page
+/// begins at 4,096.
+pub(super) const MARKED_LENGTH: usize = LENGTH + MARK_LENGTH;
+const MARK_LENGTH: usize = 16;
 
-const PAGE: u64 = 4096;
-/// Pages of a region before its data. Files that this crate has redb make have these two.
-const REGION_HEADER: u64 = 130;
-const REGION_DATA: u64 = 1 << 20;
+const PAGE_SIZE: u64 = 4096;
+/// The pages of a region before its data, in the files that this crate creates.
+const REGION_HEADER_PAGES: u64 = 130;
+/// The data pages of a region, in the files that this crate creates.
+const REGION_DATA_PAGES: u64 = 1 << 20;
 
-const SECOND_SLOT_COUNTS: u8 = 1;
-const TWO_PHASES: u8 = 4;
+const SECOND_SLOT_IS_PRIMARY: u8 = 1;
+const TWO_PHASE_COMMIT: u8 = 4;
 const VERSION: u8 = 3;
 
-/// The part of a slot that its checksum covers.
-const COVERED: usize = 112;
+/// The bytes of a slot that its checksum covers.
+const SLOT_PAYLOAD: usize = 112;
+
+/// Checks the first bytes of a file of that length.
+pub(super) fn check(bytes: &[u8], file_length: u64) -> Result<(), Error> {
+    let Slots {
+        flags,
+        primary,
+        secondary,
+    } = Slots::read(bytes).ok_or(Error::Corrupt)?;
+    match (primary.version(), secondary.version()) {
+        (Some(VERSION), Some(VERSION)) => {}
+        (Some(one), Some(two)) if one > VERSION && two > VERSION => return Err(Error::NewerFormat),
+        // This crate never created such files.
+        (Some(one), Some(two)) if one < VERSION && two < VERSION => return Err(Error::ForeignFile),
+        _ => return Err(Error::Corrupt),
+    }
+    let is_valid = has_layout_for(bytes, file_length) == Some(true)
+        && flags & TWO_PHASE_COMMIT != 0
+        && primary.has_valid_checksum()
+        // A commit that becomes primary writes the flag and the mark at once, the flag first. A
+        // slot that is newer than the mark belongs to a commit that a crash interrupted.
+        && read_mark(bytes).is_none_or(|marked| Some(marked) <= primary.transaction());
+    is_valid.then_some(()).ok_or(Error::Corrupt)
+}
+
+/// Appends the mark to a header. `None`: the bytes are not a header.
+pub(super) fn with_mark(header: &[u8]) -> Option<Vec<u8>> {
+    if header.len() != LENGTH {
+        return None;
+    }
+    let transaction = Slots::read(header)?.primary.transaction()?.to_le_bytes();
+    let checksum = xxh3_64(&transaction).to_le_bytes();
+    Some([header, &transaction, &checksum].concat())
+}
+
+/// The primary transaction at the last write of the header.
+fn read_mark(bytes: &[u8]) -> Option<u64> {
+    let (transaction, checksum) = bytes.get(LENGTH..MARKED_LENGTH)?.split_at_checked(8)?;
+    (xxh3_64(transaction).to_le_bytes() == *checksum).then(|| read_u64(transaction, 0))?
+}
+
+/// Whether the file is as long as its layout says, or longer by pages that redb can add.
+fn has_layout_for(bytes: &[u8], file_length: u64) -> Option<bool> {
+    let page_size = read_u32(bytes, 12)?;
+    let (region_header, region_data) = (read_u32(bytes, 16)?, read_u32(bytes, 20)?);
+    if (page_size, region_header, region_data)
+        != (PAGE_SIZE, REGION_HEADER_PAGES, REGION_DATA_PAGES)
+    {
+        return Some(false);
+    }
+    let region = REGION_HEADER_PAGES.checked_add(REGION_DATA_PAGES)?;
+    let (full_regions, partial) = (read_u32(bytes, 24)?, read_u32(bytes, 28)?);
+    let partial = match partial {
+        0 => 0,
+        pages => pages.checked_add(REGION_HEADER_PAGES)?,
+    };
+    let pages = full_regions.checked_mul(region)?.checked_add(partial)?;
+    let present = file_length.checked_sub(PAGE_SIZE)?;
+    let rest = (present / PAGE_SIZE).checked_rem(region)?;
+    Some(
+        pages > 0
+            && partial < region
+            && present % PAGE_SIZE == 0
+            && present / PAGE_SIZE >= pages
+            && (rest == 0 || rest > REGION_HEADER_PAGES),
+    )
+}
+
+/// The flags and commit slots of a header.
+struct Slots<'a> {
+    flags: u8,
+    primary: Slot<'a>,
+    secondary: Slot<'a>,
+}
+
+impl<'a> Slots<'a> {
+    fn read(header: &'a [u8]) -> Option<Self> {
+        let flags = *header.get(9)?;
+        let first = Slot(header.get(64..192)?);
+        let second = Slot(header.get(192..LENGTH)?);
+        let (primary, secondary) = match flags & SECOND_SLOT_IS_PRIMARY {
+            0 => (first, second),
+            _ => (second, first),
+        };
+        Some(Self {
+            flags,
+            primary,
+            secondary,
+        })
+    }
+}
 
 struct Slot<'a>(&'a [u8]);
 
@@ -35,94 +127,24 @@ impl Slot<'_> {
     }
 
     fn transaction(&self) -> Option<u64> {
-        number(self.0, 104)
+        read_u64(self.0, 104)
     }
 
-    fn is_whole(&self) -> bool {
+    fn has_valid_checksum(&self) -> bool {
         self.0
-            .split_at_checked(COVERED)
-            .is_some_and(|(covered, checksum)| xxh3_128(covered).to_le_bytes() == *checksum)
+            .split_at_checked(SLOT_PAYLOAD)
+            .is_some_and(|(payload, checksum)| xxh3_128(payload).to_le_bytes() == *checksum)
     }
 }
 
-fn number(bytes: &[u8], at: usize) -> Option<u64> {
+fn read_u64(bytes: &[u8], at: usize) -> Option<u64> {
     let (bytes, _) = bytes.get(at..)?.split_first_chunk()?;
     Some(u64::from_le_bytes(*bytes))
 }
 
-fn short(bytes: &[u8], at: usize) -> Option<u64> {
+fn read_u32(bytes: &[u8], at: usize) -> Option<u64> {
     let (bytes, _) = bytes.get(at..)?.split_first_chunk()?;
     Some(u32::from_le_bytes(*bytes).into())
-}
-
-/// The flags, the slot that counts, and the other.
-fn parts(header: &[u8]) -> Option<(u8, Slot<'_>, Slot<'_>)> {
-    let flags = *header.get(9)?;
-    let slots = (Slot(header.get(64..192)?), Slot(header.get(192..REDB)?));
-    Some(match flags & SECOND_SLOT_COUNTS {
-        0 => (flags, slots.0, slots.1),
-        _ => (flags, slots.1, slots.0),
-    })
-}
-
-/// The header with a mark behind it that says which commit counts. `None`: it is no header.
-pub(super) fn marked(header: &[u8]) -> Option<Vec<u8>> {
-    if header.len() != REDB {
-        return None;
-    }
-    let transaction = parts(header)?.1.transaction()?.to_le_bytes();
-    let checksum = xxh3_64(&transaction).to_le_bytes();
-    Some([header, &transaction, &checksum].concat())
-}
-
-/// The commit that counted when the header was written last.
-fn mark(bytes: &[u8]) -> Option<u64> {
-    let (transaction, checksum) = bytes.get(REDB..ALL)?.split_at_checked(8)?;
-    (xxh3_64(transaction).to_le_bytes() == *checksum).then(|| number(transaction, 0))?
-}
-
-/// Looks at what a file of that length begins with.
-pub(super) fn check(bytes: &[u8], length: u64) -> Result<(), Error> {
-    let (flags, counts, other) = parts(bytes).ok_or(Error::Corrupt)?;
-    match (counts.version(), other.version()) {
-        (Some(VERSION), Some(VERSION)) => {}
-        (Some(one), Some(two)) if one > VERSION && two > VERSION => return Err(Error::NewerFormat),
-        // This crate never had redb make these.
-        (Some(one), Some(two)) if one < VERSION && two < VERSION => return Err(Error::ForeignFile),
-        _ => return Err(Error::Corrupt),
-    }
-    let is_fitting = has_layout_for(bytes, length) == Some(true)
-        && flags & TWO_PHASES != 0
-        && counts.is_whole()
-        // A commit that counts writes the flag and the mark at once, the flag first. A slot that is
-        // newer without a mark is of a commit that a crash cut short.
-        && mark(bytes).is_none_or(|marked| Some(marked) <= counts.transaction());
-    is_fitting.then_some(()).ok_or(Error::Corrupt)
-}
-
-/// Whether the file is as long as its layout says, or longer by pages that redb can take in.
-fn has_layout_for(bytes: &[u8], length: u64) -> Option<bool> {
-    if (short(bytes, 12)?, short(bytes, 16)?, short(bytes, 20)?)
-        != (PAGE, REGION_HEADER, REGION_DATA)
-    {
-        return Some(false);
-    }
-    let region = REGION_HEADER.checked_add(REGION_DATA)?;
-    let (full, partial) = (short(bytes, 24)?, short(bytes, 28)?);
-    let partial = match partial {
-        0 => 0,
-        pages => pages.checked_add(REGION_HEADER)?,
-    };
-    let pages = full.checked_mul(region)?.checked_add(partial)?;
-    let there = length.checked_sub(PAGE)?;
-    let rest = (there / PAGE).checked_rem(region)?;
-    Some(
-        pages > 0
-            && partial < region
-            && there % PAGE == 0
-            && there / PAGE >= pages
-            && (rest == 0 || rest > REGION_HEADER),
-    )
 }
 
 #[cfg(test)]
@@ -132,29 +154,35 @@ mod tests {
 
     use super::*;
 
-    /// These constants are those of the redb that is linked.
-    #[test]
-    fn the_header_of_a_new_file_is_fine() {
-        #[derive(Clone, Debug)]
-        struct Shared(std::sync::Arc<InMemoryBackend>);
-        impl StorageBackend for Shared {
-            fn len(&self) -> std::io::Result<u64> {
-                self.0.len()
-            }
-            fn read(&self, offset: u64, len: usize) -> std::io::Result<Vec<u8>> {
-                self.0.read(offset, len)
-            }
-            fn set_len(&self, len: u64) -> std::io::Result<()> {
-                self.0.set_len(len)
-            }
-            fn sync_data(&self, eventual: bool) -> std::io::Result<()> {
-                self.0.sync_data(eventual)
-            }
-            fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
-                self.0.write(offset, data)
-            }
+    #[derive(Clone, Debug)]
+    struct SharedBackend(std::sync::Arc<InMemoryBackend>);
+
+    impl StorageBackend for SharedBackend {
+        fn len(&self) -> std::io::Result<u64> {
+            self.0.len()
         }
-        let backend = Shared(InMemoryBackend::new().into());
+
+        fn read(&self, offset: u64, len: usize) -> std::io::Result<Vec<u8>> {
+            self.0.read(offset, len)
+        }
+
+        fn set_len(&self, len: u64) -> std::io::Result<()> {
+            self.0.set_len(len)
+        }
+
+        fn sync_data(&self, eventual: bool) -> std::io::Result<()> {
+            self.0.sync_data(eventual)
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+            self.0.write(offset, data)
+        }
+    }
+
+    /// The constants above must match the linked version of redb.
+    #[test]
+    fn the_header_of_a_new_file_is_valid() {
+        let backend = SharedBackend(InMemoryBackend::new().into());
         let database = Database::builder()
             .create_with_file_format_v3(true)
             .create_with_backend(backend.clone())
@@ -164,25 +192,25 @@ mod tests {
         const TABLE: TableDefinition<'_, u8, u8> = TableDefinition::new("table");
         transaction.open_table(TABLE).unwrap().insert(1, 1).unwrap();
         transaction.commit().unwrap();
-        let look = || backend.read(0, ALL).unwrap();
-        check(&look(), backend.len().unwrap()).unwrap();
+        let read_header = || backend.read(0, MARKED_LENGTH).unwrap();
+        check(&read_header(), backend.len().unwrap()).unwrap();
         drop(database);
-        let header = look();
+        let header = read_header();
         let length = backend.len().unwrap();
         check(&header, length).unwrap();
-        let marked = marked(&header[..REDB]).unwrap();
+        let marked = with_mark(&header[..LENGTH]).unwrap();
         check(&marked, length).unwrap();
-        assert_eq!(mark(&header), None);
+        assert_eq!(read_mark(&header), None);
         for shorter in [0, 1, 4096, 8192, length - 4096, length - 1] {
             assert!(check(&marked, shorter).is_err(), "{shorter}");
         }
-        for end in 0..REDB {
+        for end in 0..LENGTH {
             assert!(check(&marked[..end], length).is_err(), "{end}");
         }
         let mut other = marked;
-        other[9] ^= SECOND_SLOT_COUNTS;
-        assert!(check(&other, length).is_err(), "the mark tells");
-        other.truncate(REDB);
-        assert!(check(&other, length).is_ok(), "a commit cut short");
+        other[9] ^= SECOND_SLOT_IS_PRIMARY;
+        assert!(check(&other, length).is_err(), "older than the mark");
+        other.truncate(LENGTH);
+        assert!(check(&other, length).is_ok(), "an interrupted commit");
     }
 }

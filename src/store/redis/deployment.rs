@@ -1,8 +1,7 @@
 //! Where Redis is, and how a connection to it is opened.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -15,6 +14,7 @@ use ::redis::{
 use tokio::time::{sleep, timeout};
 
 use super::error::RedisStoreError;
+use super::sentinel::Sentinels;
 
 /// The Redis deployment: a server, the master that Sentinels name, or a Cluster.
 ///
@@ -42,7 +42,7 @@ impl Kind {
                 Connection::Server(opened.await?)
             }
             Self::Sentinel(sentinels) => {
-                let (client, address) = sentinels.find_master().await?;
+                let (client, address) = sentinels.find_master(&config).await?;
                 master = Some(address);
                 let opened = client.get_multiplexed_async_connection_with_config(&config);
                 Connection::Server(opened.await?)
@@ -68,10 +68,7 @@ impl From<Client> for RedisDeployment {
 /// The client's server type must be the master.
 impl From<SentinelClient> for RedisDeployment {
     fn from(client: SentinelClient) -> Self {
-        Self(Arc::new(Kind::Sentinel(Sentinels {
-            client: tokio::sync::Mutex::new(client),
-            master: Mutex::default(),
-        })))
+        Self(Arc::new(Kind::Sentinel(Sentinels::new(client))))
     }
 }
 
@@ -112,72 +109,19 @@ impl RedisDeployment {
             return std::future::pending().await;
         };
         let config = config(call_timeout);
-        let mut connection = None;
         loop {
             sleep(interval).await;
-            if sentinels.list_master(&mut connection, &config).await.ok() != Some(true) {
-                let found = timeout(connect_timeout(call_timeout), sentinels.find_master());
-                // If no Sentinel answers, the master that answers is still the master.
-                let _ = found.await;
-            }
+            // If no Sentinel answers, the node stays with its master.
+            let _ = timeout(connect_timeout(call_timeout), sentinels.refresh(&config)).await;
         }
     }
 
     /// Whether the Sentinels have named another master than this one.
     pub(super) fn is_replaced(&self, master: Option<&ConnectionAddr>) -> bool {
         match &*self.0 {
-            Kind::Sentinel(sentinels) => lock(&sentinels.master).as_ref() != master,
+            Kind::Sentinel(sentinels) => sentinels.master().as_ref() != master,
             Kind::Server(_) | Kind::Cluster(_) => false,
         }
-    }
-}
-
-/// The Sentinels' client, and the master that it found last.
-struct Sentinels {
-    client: tokio::sync::Mutex<SentinelClient>,
-    master: Mutex<Option<ConnectionAddr>>,
-}
-
-impl Sentinels {
-    async fn find_master(&self) -> RedisResult<(Client, ConnectionAddr)> {
-        let mut client = self.client.lock().await;
-        let found = client.async_get_client().await?;
-        let address = found.get_connection_info().addr().clone();
-        *lock(&self.master) = Some(address.clone());
-        Ok((found, address))
-    }
-
-    /// Whether the first Sentinel that answers lists the master that was found last. Costs one
-    /// command, where `find_master` opens connections.
-    async fn list_master(
-        &self,
-        connection: &mut Option<MultiplexedConnection>,
-        config: &AsyncConnectionConfig,
-    ) -> RedisResult<bool> {
-        let mut sentinel = match connection.take() {
-            Some(sentinel) => sentinel,
-            None => {
-                let client = self.client.lock().await.async_get_sentinel_client().await?;
-                client
-                    .get_multiplexed_async_connection_with_config(config)
-                    .await?
-            }
-        };
-        let mut command = ::redis::cmd("SENTINEL");
-        command.arg("MASTERS");
-        let masters: Vec<HashMap<String, String>> = command.query_async(&mut sentinel).await?;
-        // Only a connection that answered is used again.
-        *connection = Some(sentinel);
-        let master = lock(&self.master).clone();
-        let (Some(ConnectionAddr::Tcp(host, port))
-        | Some(ConnectionAddr::TcpTls { host, port, .. })) = master
-        else {
-            return Ok(false);
-        };
-        let port = port.to_string();
-        Ok(masters
-            .iter()
-            .any(|listed| listed.get("ip") == Some(&host) && listed.get("port") == Some(&port)))
     }
 }
 
@@ -189,10 +133,6 @@ fn config(call_timeout: Duration) -> AsyncConnectionConfig {
 
 fn connect_timeout(call_timeout: Duration) -> Duration {
     call_timeout.saturating_mul(CALLS_PER_CONNECT)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A new connection.

@@ -154,7 +154,7 @@
 //! | --- | --- |
 //! | a database other than 0 | `+select` |
 //! | without [`replicas`](RedisStoreOptions::replicas) | `+wait` is not needed |
-//! | under Sentinel | `+role` on the servers; `+role +sentinel\|masters` on the Sentinels |
+//! | under Sentinel | `+role` on the servers; `+role +sentinel\|masters +sentinel\|get-master-addr-by-name` on the Sentinels |
 //! | Redis 7.2 or later | `+client\|setinfo` is optional: without it each connection leaves an entry in `ACL LOG` |
 //! | a Cluster | `+cluster\|slots +ping +asking`, and `+readonly` if the client reads from replicas |
 //!
@@ -190,6 +190,7 @@ mod random_id;
 mod reply;
 mod script;
 mod script_client;
+mod sentinel;
 mod session_hash;
 mod sessions;
 mod store;

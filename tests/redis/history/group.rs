@@ -182,19 +182,18 @@ impl Group {
             }
     }
 
-    /// The master that most Sentinels name.
+    /// The master that all Sentinels name. A node may ask any of them.
     fn named(&self) -> Option<u16> {
         let mut command = cmd("SENTINEL");
         command.arg("GET-MASTER-ADDR-BY-NAME").arg("main");
-        let asked = self.sentinels.iter().filter_map(|one| {
-            tokio::task::block_in_place(|| ask::<(String, u16)>(one.port, &command))
-        });
-        let ports: Vec<u16> = asked.map(|(_, port)| port).collect();
-        let names = |port: &u16| ports.iter().filter(|other| *other == port).count();
-        ports
+        let mut asked = self
+            .sentinels
             .iter()
-            .copied()
-            .find(|port| names(port) * 2 > ports.len())
+            .map(|one| tokio::task::block_in_place(|| ask::<(String, u16)>(one.port, &command)));
+        let (_, first) = asked.next()??;
+        asked
+            .all(|other| other.is_some_and(|(_, port)| port == first))
+            .then_some(first)
     }
 
     /// The server that has the keys, once there is one.
@@ -314,6 +313,12 @@ impl Group {
         while is_used() && began.elapsed() < Duration::from_secs(3) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        let clients: Option<String> = self.ask(master, cmd("CLIENT").arg("LIST"));
+        eprintln!(
+            "LEFT after {:?} {}",
+            began.elapsed(),
+            clients.unwrap_or_default()
+        );
     }
 
     /// All servers run, and the replicas have all.

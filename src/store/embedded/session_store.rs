@@ -1,0 +1,75 @@
+//! The sessions of an embedded store.
+
+use std::sync::Arc;
+
+use super::change::QualifiedName;
+use super::error::EmbeddedStoreError as Error;
+use super::store::EmbeddedStore;
+use crate::claims::NumericDate;
+use crate::session::{
+    CreationOutcome, Rotation, RotationOutcome, Session, SessionId, SessionStore, Subject,
+    SubjectState,
+};
+
+/// Every call fails if the file fails. A failed call has not changed anything acknowledged.
+impl SessionStore for EmbeddedStore {
+    async fn subject(&self, subject: &Subject<'_>) -> Result<SubjectState, Error> {
+        let name = QualifiedName::of(subject);
+        self.read(move |snapshot| snapshot.subject(&name.subject()))
+            .await
+    }
+
+    async fn create(&self, session: &Session) -> Result<CreationOutcome, Error> {
+        let session = session.clone();
+        self.write(move |tables| tables.create(&session)).await
+    }
+
+    async fn find(&self, sid: SessionId) -> Result<Option<Session>, Error> {
+        self.read(move |snapshot| snapshot.find(sid)).await
+    }
+
+    async fn rotate(&self, sid: SessionId, rotation: &Rotation) -> Result<RotationOutcome, Error> {
+        let rotation = rotation.clone();
+        self.write(move |tables| tables.rotate(sid, &rotation))
+            .await
+    }
+
+    async fn end(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+        revoke_until: NumericDate,
+    ) -> Result<Option<Session>, Error> {
+        let issuer = issuer.map(str::to_owned);
+        let inner = Arc::clone(&self.inner);
+        self.write(move |tables| tables.end(sid, issuer.as_deref(), revoke_until, &inner.index))
+            .await
+    }
+
+    async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, Error> {
+        let name = QualifiedName::of(subject);
+        let inner = Arc::clone(&self.inner);
+        self.write(move |tables| tables.raise_generation(&name.subject(), inner.now()))
+            .await
+    }
+
+    async fn block(&self, subject: &Subject<'_>) -> Result<(), Error> {
+        let name = QualifiedName::of(subject);
+        let inner = Arc::clone(&self.inner);
+        self.write(move |tables| tables.block(&name.subject(), inner.now()))
+            .await
+    }
+
+    async fn unblock(&self, subject: &Subject<'_>) -> Result<(), Error> {
+        let name = QualifiedName::of(subject);
+        let inner = Arc::clone(&self.inner);
+        self.write(move |tables| tables.unblock(&name.subject(), inner.now()))
+            .await
+    }
+
+    async fn list(&self, subject: &Subject<'_>, now: NumericDate) -> Result<Vec<Session>, Error> {
+        let name = QualifiedName::of(subject);
+        self.read(move |snapshot| snapshot.list(&name.subject(), now))
+            .await
+    }
+}

@@ -1,0 +1,116 @@
+//! Calls that change one session.
+
+use super::failure::Failure;
+use super::write::{Tables, expiry_second};
+use crate::claims::NumericDate;
+use crate::session::{
+    CreationOutcome, Rotation, RotationOutcome, RotationRejection, Session, SessionId,
+};
+use crate::store::embedded::change::{Change, QualifiedName};
+use crate::store::embedded::index::RevocationIndex;
+use crate::store::embedded::row::session::SessionRow;
+use crate::store::embedded::row::subject::{SubjectRow, subject_key};
+
+impl Tables<'_> {
+    pub(in crate::store::embedded) fn create(
+        &mut self,
+        session: &Session,
+    ) -> Result<CreationOutcome, Failure> {
+        let key = subject_key(&session.owner()).map_err(Failure::Call)?;
+        let row = SessionRow {
+            indexed_expiry: expiry_second(session),
+            session: session.clone(),
+        };
+        let value = row.encode().map_err(Failure::Call)?;
+        let SubjectRow { state, .. } = self.subject(&key)?;
+        if state.blocked {
+            return Ok(CreationOutcome::Blocked);
+        }
+        if state.generation != session.generation {
+            return Ok(CreationOutcome::LoggedOut);
+        }
+        // Only a caller's mistake uses the ID of another session.
+        if let Some(before) = self.session(session.sid)? {
+            self.remove_session(&before)?;
+        }
+        self.insert_session(&key, &row, &value)?;
+        Ok(CreationOutcome::Created)
+    }
+
+    pub(in crate::store::embedded) fn rotate(
+        &mut self,
+        sid: SessionId,
+        rotation: &Rotation,
+    ) -> Result<RotationOutcome, Failure> {
+        let Some(mut row) = self.session(sid)? else {
+            return Ok(RotationOutcome::Rejected(RotationRejection::Ended));
+        };
+        let key = subject_key(&row.session.owner()).map_err(Failure::Call)?;
+        let SubjectRow { state, .. } = self.subject(&key)?;
+        let before = row.session.clone();
+        let outcome = row.session.rotate(rotation, state);
+        match outcome {
+            RotationOutcome::ReuseDetected(_) => {
+                self.end_session(&row, row.session.access_expires_at)?;
+            }
+            RotationOutcome::Rotated(_)
+            | RotationOutcome::WithinGrace(_)
+            | RotationOutcome::LostWrites(_) => {
+                if row.session != before {
+                    let value = row.encode().map_err(Failure::Call)?;
+                    self.is_modified = true;
+                    self.sessions.insert(sid.to_bytes(), &*value)?;
+                }
+            }
+            RotationOutcome::Rejected(_) => {}
+        }
+        Ok(outcome)
+    }
+
+    /// `index` has the revocations of earlier commits.
+    pub(in crate::store::embedded) fn end(
+        &mut self,
+        sid: SessionId,
+        issuer: Option<&str>,
+        revoke_until: NumericDate,
+        index: &RevocationIndex,
+    ) -> Result<Option<Session>, Failure> {
+        match self.session(sid)? {
+            Some(row) if row.session.issuer.as_deref() == issuer => {
+                self.end_session(&row, row.session.access_expires_at)?;
+                Ok(Some(row.session))
+            }
+            Some(_) => Ok(None),
+            None => {
+                let ended = QualifiedName::new(issuer, &sid.to_string());
+                let is_same = |change: &Change| match change {
+                    Change::Session { name, .. } => *name == ended,
+                    _ => false,
+                };
+                // A second logout must not extend the revocation of the first.
+                if !index.is_session_revoked(&ended) && !self.changes.iter().any(is_same) {
+                    self.insert_revocation(Change::Session {
+                        name: ended,
+                        until: revoke_until,
+                    })?;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Removes a session. Revokes it until `until`, or until its last access token expires if that
+    /// is later.
+    pub(super) fn end_session(
+        &mut self,
+        row: &SessionRow,
+        until: NumericDate,
+    ) -> Result<(), Failure> {
+        let session = &row.session;
+        self.insert_revocation(Change::Session {
+            name: QualifiedName::new(session.issuer.as_deref(), &session.sid.to_string()),
+            until: until.max(session.access_expires_at),
+        })?;
+        self.remove_session(row)
+    }
+}
