@@ -313,12 +313,6 @@ impl Group {
         while is_used() && began.elapsed() < Duration::from_secs(3) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let clients: Option<String> = self.ask(master, cmd("CLIENT").arg("LIST"));
-        eprintln!(
-            "LEFT after {:?} {}",
-            began.elapsed(),
-            clients.unwrap_or_default()
-        );
     }
 
     /// All servers run, and the replicas have all.
