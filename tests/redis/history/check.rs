@@ -62,6 +62,7 @@ pub(crate) async fn check(mode: Mode, seed: u64, arguments: &Arguments) -> Outco
     run.read_ballast().await;
     let mut tasks = vec![
         tokio::spawn(Arc::clone(&run).watch_stalls()),
+        tokio::spawn(Arc::clone(&run).watch_failovers(group.epoch())),
         tokio::spawn(looks::keep_visiting(Arc::clone(&run))),
     ];
     for worker in 0..run.frame.workers {

@@ -196,6 +196,18 @@ impl Group {
             .then_some(first)
     }
 
+    /// A look at the epoch of the first Sentinel's configuration: each failover raises it.
+    pub(crate) fn epoch(&self) -> impl Fn() -> Option<u64> + Send + Sync + use<> {
+        let port = self.sentinels.first().map(|one| one.port);
+        move || {
+            let mut command = cmd("SENTINEL");
+            command.arg("MASTER").arg("main");
+            let asked: Vec<String> = tokio::task::block_in_place(|| ask(port?, &command))?;
+            let index = asked.iter().position(|found| found == "config-epoch")?;
+            asked.get(index + 1)?.parse().ok()
+        }
+    }
+
     /// The server that has the keys, once there is one.
     pub(crate) async fn master(&self) -> usize {
         let began = Instant::now();

@@ -352,6 +352,17 @@ impl Model {
     pub(crate) fn begin_loss(&mut self, keeps_replicated: bool) {
         self.settle();
         self.world.begin_loss(keeps_replicated);
+        self.put_at_risk(keeps_replicated);
+    }
+
+    /// Sentinels have replaced a master unasked: it was silent, as a busy machine makes it. Until
+    /// `end` nodes may still use it.
+    pub(crate) fn add_loss(&mut self, end: Instant) {
+        self.world.add_loss(end);
+        self.put_at_risk(false);
+    }
+
+    fn put_at_risk(&mut self, keeps_replicated: bool) {
         for cause in &mut self.causes {
             if keeps_replicated && cause.is_replicated {
                 continue;

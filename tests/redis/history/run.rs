@@ -174,6 +174,24 @@ impl Run {
         }
     }
 
+    /// Notes failovers that no fault has made: a machine that stalls makes a master silent.
+    pub(crate) async fn watch_failovers(
+        self: Arc<Self>,
+        epoch: impl Fn() -> Option<u64> + Send + Sync,
+    ) {
+        let mut before = epoch();
+        while before.is_some() && !self.has_stopped() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let Some(now) = epoch() else { continue };
+            if before != Some(now) && !self.model().world.is_losing() {
+                self.model()
+                    .add_loss(Instant::now() + Duration::from_secs(3));
+                self.record.count("note", "failovers of a busy machine");
+            }
+            before = Some(now);
+        }
+    }
+
     /// Revokes the ballast on the first node.
     pub(crate) async fn lay_ballast(&self) {
         const PARTS: usize = 40;

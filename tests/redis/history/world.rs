@@ -118,6 +118,20 @@ impl World {
         self.end_fault(None);
     }
 
+    /// Whether a loss goes on.
+    pub(crate) fn is_losing(&self) -> bool {
+        self.losses.iter().any(|loss| loss.end.is_none())
+    }
+
+    /// A loss that nobody made has been noticed. Until `end` it may go on.
+    pub(crate) fn add_loss(&mut self, end: Instant) {
+        self.losses.push(Loss {
+            end: Some(end),
+            keeps_replicated: false,
+        });
+        self.clean_since = end;
+    }
+
     /// Whether what was begun then may have been lost since.
     pub(crate) fn lost_since(&self, then: Instant) -> bool {
         self.losses.iter().any(|loss| loss.is_since(then))
