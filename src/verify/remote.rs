@@ -121,13 +121,15 @@ impl CurrentKeys {
         Some(self.0.deref().as_ref()?.fetched.number())
     }
 
-    pub(super) fn selector(&self) -> Option<(&KeySelector, KeysVersion)> {
+    /// The keys, and their version as the source at this position.
+    pub(super) fn selector(&self, source: usize) -> Option<(&KeySelector, KeysVersion)> {
         let keys = self.0.deref().as_ref()?;
-        Some((&keys.selector, KeysVersion(keys.fetched.version())))
+        let number = keys.fetched.version();
+        Some((&keys.selector, KeysVersion { source, number }))
     }
 
-    pub(super) fn version(&self) -> Option<KeysVersion> {
-        self.selector().map(|(_, version)| version)
+    pub(super) fn version(&self, source: usize) -> Option<KeysVersion> {
+        self.selector(source).map(|(_, version)| version)
     }
 }
 

@@ -7,13 +7,16 @@ use std::time::Duration;
 use super::cached::{CachedToken, VerifiedTokens};
 use super::error::{VerifyError, VerifyErrorKind};
 #[cfg(feature = "jwks")]
-use super::remote::KeyRequest;
+use super::remote::{KeyRequest, RemoteKeySelector};
 use super::rules::ClaimRules;
-#[cfg(feature = "jwks")]
-use super::selector::names_public_key;
 use super::selector::{KeySelector, KeysVersion};
+#[cfg(feature = "jwks")]
+use super::selector::{names_public_algorithm, names_public_key};
+use super::sources::KeySource;
+use super::tenants;
 use super::token::{VerifiedHeader, VerifiedToken};
-use super::trust::{IssuerTrust, KeySource, Trust};
+use super::trust::Trust;
+use super::trusted_issuer::IssuerTrust;
 use crate::claims::{RegisteredMembers, StoredClaims, read_registered};
 use crate::clock::ClockSource;
 use crate::token::{Segments, base64url};
@@ -149,7 +152,7 @@ impl Verifier {
             return Ok(self.verify_uncached(token, now, false)?.0);
         };
         if let Some(cached) = slot.find()
-            && self.keys_version(&cached.token, now)? == Some(cached.keys)
+            && self.keys_version(&cached, now)? == Some(cached.keys)
         {
             if !cached.validity.contains(now) {
                 self.rules.check_times(cached.token.times(), now)?;
@@ -186,6 +189,12 @@ impl Verifier {
             .map_err(|not_verified| not_verified.unless_rejected_by(&issuer_check))?;
         issuer_check?;
         let members = members?;
+        // Most issuers have no tenants, and most keys no issuer of their own.
+        if trust.tenants().is_some() || header.key_issuer().is_some() {
+            let payload = payload.as_deref().unwrap_or_default();
+            let issuer = members.issuer.as_deref();
+            tenants::check(trust.tenants(), header.key_issuer(), issuer, payload)?;
+        }
         let times = self.rules.check(&members, trust.audiences(), now)?;
         let claims = StoredClaims::new(&members, times, payload.as_deref().unwrap_or_default());
         let token = VerifiedToken::new(header, payload?, claims, is_cached);
@@ -209,18 +218,30 @@ impl Verifier {
     /// The version of the keys that count now for a cached token.
     fn keys_version(
         &self,
-        token: &VerifiedToken,
+        cached: &CachedToken,
         #[cfg_attr(
             not(feature = "jwks"),
             expect(unused_variables, reason = "fixed keys do not age")
         )]
         now: Duration,
     ) -> Result<Option<KeysVersion>, NotVerified> {
-        match self.trust.of_issuer(token.issuer()).map(IssuerTrust::keys) {
+        let issuer = cached.token.issuer();
+        match self.trust.of_issuer(issuer).map(IssuerTrust::keys) {
             None => Ok(None),
             Some(KeySource::Fixed(_)) => Ok(Some(KeysVersion::default())),
             #[cfg(feature = "jwks")]
-            Some(KeySource::Remote(remote)) => Ok(remote.current(&self.clock, now)?.version()),
+            Some(KeySource::Remote(remote)) => Ok(remote.current(&self.clock, now)?.version(0)),
+            Some(KeySource::Several(sources)) => {
+                let source = cached.keys.source;
+                #[cfg(feature = "jwks")]
+                if let Some(remote) = &sources.remote
+                    && source == sources.fixed.len()
+                {
+                    return Ok(remote.current(&self.clock, now)?.version(source));
+                }
+                let is_fixed = source < sources.fixed.len();
+                Ok(is_fixed.then(|| KeysVersion::of_fixed(source)))
+            }
         }
     }
 
@@ -242,22 +263,49 @@ impl Verifier {
                 Ok((header, KeysVersion::default()))
             }
             #[cfg(feature = "jwks")]
-            KeySource::Remote(remote) => {
-                let current = remote.current(&self.clock, now)?;
-                let (selector, version) =
-                    current.selector().ok_or(VerifyErrorKind::KeysUnavailable)?;
-                match self.check_signature_with(selector, segments) {
-                    Ok(header) => Ok((header, version)),
-                    Err(error)
-                        if error.kind() == VerifyErrorKind::NoFittingKey
-                            && names_public_key(segments.header)
-                            && base64url::decode(segments.signature).is_ok() =>
-                    {
-                        Err(remote.request_after(&current).into())
+            KeySource::Remote(remote) => self.check_signature_by(remote, 0, segments, now),
+            KeySource::Several(sources) => {
+                for (source, selector) in sources.fixed.iter().enumerate() {
+                    match self.check_signature_with(selector, segments) {
+                        Err(error) if error.kind() == VerifyErrorKind::NoFittingKey => (),
+                        result => return Ok((result?, KeysVersion::of_fixed(source))),
                     }
-                    Err(error) => Err(error.into()),
                 }
+                #[cfg(feature = "jwks")]
+                if let Some(remote) = &sources.remote
+                    && names_public_algorithm(segments.header)
+                {
+                    return self.check_signature_by(remote, sources.fixed.len(), segments, now);
+                }
+                Err(VerifyErrorKind::NoFittingKey.into())
             }
+        }
+    }
+
+    /// As [`check_signature`](Self::check_signature), by keys that may have to be fetched first.
+    #[cfg(feature = "jwks")]
+    #[inline]
+    fn check_signature_by(
+        &self,
+        remote: &RemoteKeySelector,
+        source: usize,
+        segments: &Segments<'_>,
+        now: Duration,
+    ) -> Result<(Arc<VerifiedHeader>, KeysVersion), NotVerified> {
+        let current = remote.current(&self.clock, now)?;
+        let (selector, version) = current
+            .selector(source)
+            .ok_or(VerifyErrorKind::KeysUnavailable)?;
+        match self.check_signature_with(selector, segments) {
+            Ok(header) => Ok((header, version)),
+            Err(error)
+                if error.kind() == VerifyErrorKind::NoFittingKey
+                    && names_public_key(segments.header)
+                    && base64url::decode(segments.signature).is_ok() =>
+            {
+                Err(remote.request_after(&current).into())
+            }
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -12,6 +12,8 @@ mod issuer;
 mod keeping;
 #[cfg(feature = "tracing")]
 mod logged;
+mod several;
+mod tenants;
 mod tls;
 
 use std::time::Duration;
