@@ -246,10 +246,19 @@ async fn a_partner_does_not_become_our_admin() {
 async fn one_of_several_issuers_byte_for_byte() {
     let (ours, partner) = (TestIssuer::new(), TestIssuer::new());
     let token = || ours.token("alice").claim("iss", "https://id.example.com");
-    let status = async |guard| ask(&with_partner(&ours, &partner, guard), token()).await.status;
-    let both = Require::issuer("https://else.example").or(Require::issuer("https://id.example.com"));
+    let status = async |guard| {
+        ask(&with_partner(&ours, &partner, guard), token())
+            .await
+            .status
+    };
+    let both =
+        Require::issuer("https://else.example").or(Require::issuer("https://id.example.com"));
     assert_eq!(status(both).await, StatusCode::OK);
-    for name in ["https://id.example.com/", "https://ID.example.com", "https://id.example"] {
+    for name in [
+        "https://id.example.com/",
+        "https://ID.example.com",
+        "https://id.example",
+    ] {
         assert_eq!(status(Require::issuer(name)).await, StatusCode::FORBIDDEN);
     }
 }

@@ -4,10 +4,10 @@ use std::error::Error;
 use std::fmt;
 
 #[cfg(feature = "jwks")]
+use std::sync::Arc;
+#[cfg(feature = "jwks")]
 use std::time::Duration;
 
-#[cfg(feature = "jwks")]
-use crate::keys::remote::FetchError;
 use crate::token::{HeaderFault, ShapeFault};
 
 /// Why a token is refused. Holds nothing of the token.
@@ -200,7 +200,7 @@ impl VerifyError {
 
 #[cfg(feature = "jwks")]
 impl VerifyError {
-    pub(super) fn outage(retry_after: Duration, error: FetchError) -> Self {
+    pub(super) fn outage(retry_after: Duration, error: Arc<dyn Error + Send + Sync>) -> Self {
         Self {
             kind: VerifyErrorKind::KeysUnavailable,
             cause: Some(Cause::Outage(Outage { retry_after, error })),
@@ -294,7 +294,7 @@ impl Error for VerifyError {
         match self.cause.as_ref()? {
             Cause::Place(place) => Some(place),
             #[cfg(feature = "jwks")]
-            Cause::Outage(outage) => Some(&outage.error),
+            Cause::Outage(outage) => Some(&*outage.error),
         }
     }
 }
@@ -310,7 +310,7 @@ enum Cause {
 #[derive(Clone, Debug)]
 struct Outage {
     retry_after: Duration,
-    error: FetchError,
+    error: Arc<dyn Error + Send + Sync>,
 }
 
 /// The position of the error in the payload. The parser's own message may quote a claim.

@@ -47,6 +47,10 @@ mod cached;
 mod error;
 #[cfg(feature = "jwks")]
 mod remote;
+#[cfg(feature = "jwks")]
+mod resolved;
+#[cfg(feature = "jwks")]
+mod resolver;
 mod rules;
 mod selector;
 mod settings;
@@ -58,6 +62,9 @@ mod trusted_issuer;
 mod verifier;
 
 pub use error::{Stage, VerifyError, VerifyErrorKind};
+#[cfg(feature = "jwks")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
+pub use resolver::{IssuerResolution, IssuerResolver, ResolutionError};
 pub use sources::Keys;
 pub use token::VerifiedToken;
 pub use trust::Trust;

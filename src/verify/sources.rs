@@ -66,7 +66,10 @@ impl Keys {
             #[cfg(feature = "jwks")]
             KeySource::Remote(selector) => selector.clear_headers(),
             KeySource::Several(sources) => {
-                sources.fixed.iter_mut().for_each(KeySelector::clear_headers);
+                sources
+                    .fixed
+                    .iter_mut()
+                    .for_each(KeySelector::clear_headers);
                 #[cfg(feature = "jwks")]
                 if let Some(remote) = &mut sources.remote {
                     remote.clear_headers();

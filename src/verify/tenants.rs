@@ -37,7 +37,9 @@ impl Tenants {
         let (host, _) = address.split_once('/')?;
         let is_segment = prefix.ends_with('/') && (suffix.is_empty() || suffix.starts_with('/'));
         let is_path = !pattern.contains(['?', '#']);
-        let is_only_slot = ![prefix, suffix].iter().any(|part| part.contains(['{', '}']));
+        let is_only_slot = ![prefix, suffix]
+            .iter()
+            .any(|part| part.contains(['{', '}']));
         (!host.is_empty() && is_segment && is_path && is_only_slot).then(|| Self {
             prefix: prefix.into(),
             suffix: suffix.into(),
@@ -222,7 +224,18 @@ mod tests {
             assert!(tenant(name), "{name}");
         }
         for name in [
-            "", ".", "..", "a/b", "a b", "é", "a%2f", "{tenantid}", "a\0", "a?", "a:b", "a@b",
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a b",
+            "é",
+            "a%2f",
+            "{tenantid}",
+            "a\0",
+            "a?",
+            "a:b",
+            "a@b",
         ] {
             assert!(!tenant(name), "{name}");
         }

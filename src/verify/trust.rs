@@ -3,6 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 
+#[cfg(feature = "jwks")]
+use super::resolved::ResolvedIssuers;
+#[cfg(feature = "jwks")]
+use super::resolver::IssuerResolution;
 use super::sources::Keys;
 use super::trusted_issuer::{IssuerTrust, TrustedIssuer};
 #[cfg(feature = "jwks")]
@@ -26,14 +30,26 @@ enum TrustKind {
 struct TrustedIssuers {
     by_name: HashMap<Box<str>, IssuerTrust>,
     by_pattern: Vec<IssuerTrust>,
+    /// The issuers that are known only at run time.
+    #[cfg(feature = "jwks")]
+    resolved: Option<ResolvedIssuers>,
 }
 
 impl Trust {
-    /// The keys for a token with this `iss`. `None` if its issuer is not trusted.
+    /// The keys for a token with this `iss`. `None` if its issuer is not configured.
     pub(super) fn of_issuer(&self, issuer: Option<&str>) -> Option<&IssuerTrust> {
         match &self.0 {
             TrustKind::AnyIssuer(trust) => Some(trust),
             TrustKind::Issuers(issuers) => issuers.find(issuer?),
+        }
+    }
+
+    /// The issuers that are known only at run time.
+    #[cfg(feature = "jwks")]
+    pub(super) fn resolved(&self) -> Option<&ResolvedIssuers> {
+        match &self.0 {
+            TrustKind::AnyIssuer(_) => None,
+            TrustKind::Issuers(issuers) => issuers.resolved.as_ref(),
         }
     }
 
@@ -45,7 +61,7 @@ impl Trust {
     /// The name of the one issuer, if it is the only one and has no audiences of its own.
     pub(crate) fn sole_issuer(&self) -> Option<&str> {
         match &self.0 {
-            TrustKind::Issuers(issuers) if issuers.all().count() == 1 => issuers
+            TrustKind::Issuers(issuers) if issuers.is_one() => issuers
                 .by_name
                 .iter()
                 .find(|(_, trust)| trust.audiences().names.is_empty())
@@ -54,7 +70,8 @@ impl Trust {
         }
     }
 
-    /// Whether every issuer whose keys are fetched has audiences of its own.
+    /// Whether every configured issuer whose keys are fetched has audiences of its own. Those that
+    /// a resolver approves are held to it when their tokens are verified.
     pub(super) fn has_audiences_where_remote(&self) -> bool {
         match &self.0 {
             TrustKind::AnyIssuer(trust) => trust.has_audiences_where_remote(),
@@ -70,6 +87,10 @@ impl Trust {
             TrustKind::AnyIssuer(trust) => trust.clear_headers(),
             TrustKind::Issuers(issuers) => {
                 issuers.all_mut().for_each(IssuerTrust::clear_headers);
+                #[cfg(feature = "jwks")]
+                if let Some(resolved) = &mut issuers.resolved {
+                    resolved.clear();
+                }
             }
         }
     }
@@ -110,6 +131,15 @@ impl TrustedIssuers {
             "two patterns of trusted issuers match the same name"
         );
         self.by_pattern.push(trust);
+    }
+
+    /// Whether there is one issuer, and never another.
+    fn is_one(&self) -> bool {
+        #[cfg(feature = "jwks")]
+        if self.resolved.is_some() {
+            return false;
+        }
+        self.all().count() == 1
     }
 
     fn all(&self) -> impl Iterator<Item = &IssuerTrust> {
@@ -184,6 +214,25 @@ impl From<Vec<TrustedIssuer>> for Trust {
     fn from(issuers: Vec<TrustedIssuer>) -> Self {
         assert!(!issuers.is_empty(), "no trusted issuer");
         let mut trusted = TrustedIssuers::default();
+        for issuer in issuers {
+            trusted.add(issuer);
+        }
+        Self(TrustKind::Issuers(trusted))
+    }
+}
+
+/// # Panics
+///
+/// As for a list of [`TrustedIssuer`]s, if there are some. Here the list may be empty.
+#[cfg(feature = "jwks")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
+impl From<IssuerResolution> for Trust {
+    fn from(resolution: IssuerResolution) -> Self {
+        let (resolved, issuers) = ResolvedIssuers::new(resolution);
+        let mut trusted = TrustedIssuers {
+            resolved: Some(resolved),
+            ..TrustedIssuers::default()
+        };
         for issuer in issuers {
             trusted.add(issuer);
         }

@@ -16,7 +16,7 @@ use super::sources::KeySource;
 use super::tenants;
 use super::token::{VerifiedHeader, VerifiedToken};
 use super::trust::Trust;
-use super::trusted_issuer::IssuerTrust;
+use super::trusted_issuer::{FoundTrust, IssuerTrust};
 use crate::claims::{RegisteredMembers, StoredClaims, read_registered};
 use crate::clock::ClockSource;
 use crate::token::{Segments, base64url};
@@ -57,7 +57,7 @@ pub struct Verifier {
 /// Why a token is not verified, or not yet.
 pub(crate) enum NotVerified {
     Rejected(VerifyError),
-    /// Keys have to be fetched first.
+    /// Keys have to be fetched first, or the issuer has to be resolved.
     #[cfg(feature = "jwks")]
     KeysRequired(KeyRequest),
 }
@@ -103,10 +103,10 @@ impl<E: Into<VerifyError>> From<E> for NotVerified {
 }
 
 impl Verifier {
-    /// How often a token may wait for keys and still not find its own: one fetch was under way
-    /// already, and one is for this token.
+    /// How often a token may wait and still not find its key: for its issuer, for a fetch that was
+    /// under way already, and for its own fetch.
     #[cfg(feature = "jwks")]
-    const MAX_FETCHES: usize = 3;
+    const MAX_WAITS: usize = 4;
 
     /// Verifies a token in compact serialization (RFC 7515 §3.1).
     ///
@@ -121,7 +121,8 @@ impl Verifier {
     /// As [`verify`](Verifier::verify), but fetches the issuer's keys first if none are there, or
     /// none has the token's `kid`.
     ///
-    /// It needs a tokio runtime with its timer enabled, and waits for at most 6 seconds per fetch.
+    /// It waits for an [`IssuerResolver`](super::IssuerResolver) too. It needs a tokio runtime with
+    /// its timer enabled, and waits for at most 6 seconds per fetch.
     /// A token whose key is known waits for nothing.
     ///
     /// # Errors
@@ -135,7 +136,7 @@ impl Verifier {
         token: impl AsRef<[u8]>,
     ) -> Result<VerifiedToken, VerifyError> {
         let token = token.as_ref();
-        for _ in 0..Self::MAX_FETCHES {
+        for _ in 0..Self::MAX_WAITS {
             match self.try_verify(token) {
                 Ok(token) => return Ok(token),
                 Err(NotVerified::Rejected(error)) => return Err(error),
@@ -179,13 +180,13 @@ impl Verifier {
         let segments = Segments::split(token, self.max_token_length).map_err(VerifyError::from)?;
         let payload = decode_payload(segments.payload);
         let members = payload.as_deref().map_err(Clone::clone).and_then(read);
-        let trust = self.trust_for(members.as_ref())?;
+        let trust = self.trust_for(members.as_ref(), now)?;
         let issuer_check = members
             .as_ref()
             .map_err(Clone::clone)
             .and_then(|members| self.rules.check_issuer(members));
         let (header, keys) = self
-            .check_signature(trust, &segments, now)
+            .check_signature(&trust, &segments, now)
             .map_err(|not_verified| not_verified.unless_rejected_by(&issuer_check))?;
         issuer_check?;
         let members = members?;
@@ -198,21 +199,44 @@ impl Verifier {
         let times = self.rules.check(&members, trust.audiences(), now)?;
         let claims = StoredClaims::new(&members, times, payload.as_deref().unwrap_or_default());
         let token = VerifiedToken::new(header, payload?, claims, is_cached);
-        Ok((token, keys))
+        Ok((token, keys.of_answer(trust.answer())))
     }
 
     /// The issuer's keys and audiences. Without trusted issuers they are the same for every token.
     fn trust_for(
         &self,
         members: Result<&RegisteredMembers<'_>, &VerifyError>,
-    ) -> Result<&IssuerTrust, VerifyError> {
+        now: Duration,
+    ) -> Result<FoundTrust<'_>, NotVerified> {
         let issuer = members.ok().and_then(|members| members.issuer.as_deref());
-        let trust = self.trust.of_issuer(issuer);
+        let trust = self.find_trust(issuer, now)?;
         trust.ok_or_else(|| match (members, issuer) {
-            (Err(error), _) => error.clone(),
+            (Err(error), _) => error.clone().into(),
             (Ok(_), Some(_)) => VerifyErrorKind::UnknownIssuer.into(),
             (Ok(_), None) => VerifyErrorKind::MissingIssuer.into(),
         })
+    }
+
+    /// The trust in an issuer. `None` if it is not trusted.
+    #[inline]
+    fn find_trust(
+        &self,
+        issuer: Option<&str>,
+        #[cfg_attr(
+            not(feature = "jwks"),
+            expect(unused_variables, reason = "configured issuers do not age")
+        )]
+        now: Duration,
+    ) -> Result<Option<FoundTrust<'_>>, NotVerified> {
+        if let Some(trust) = self.trust.of_issuer(issuer) {
+            return Ok(Some(FoundTrust::Configured(trust)));
+        }
+        #[cfg(feature = "jwks")]
+        if let (Some(resolved), Some(issuer)) = (self.trust.resolved(), issuer) {
+            let approved = resolved.find(issuer, &self.clock, now)?;
+            return Ok(approved.map(FoundTrust::Resolved));
+        }
+        Ok(None)
     }
 
     /// The version of the keys that count now for a cached token.
@@ -225,24 +249,28 @@ impl Verifier {
         )]
         now: Duration,
     ) -> Result<Option<KeysVersion>, NotVerified> {
-        let issuer = cached.token.issuer();
-        match self.trust.of_issuer(issuer).map(IssuerTrust::keys) {
-            None => Ok(None),
-            Some(KeySource::Fixed(_)) => Ok(Some(KeysVersion::default())),
+        let Some(trust) = self.find_trust(cached.token.issuer(), now)? else {
+            return Ok(None);
+        };
+        let version = match trust.keys() {
+            KeySource::Fixed(_) => Some(KeysVersion::default()),
             #[cfg(feature = "jwks")]
-            Some(KeySource::Remote(remote)) => Ok(remote.current(&self.clock, now)?.version(0)),
-            Some(KeySource::Several(sources)) => {
+            KeySource::Remote(remote) => remote.current(&self.clock, now)?.version(0),
+            KeySource::Several(sources) => {
                 let source = cached.keys.source;
-                #[cfg(feature = "jwks")]
-                if let Some(remote) = &sources.remote
-                    && source == sources.fixed.len()
-                {
-                    return Ok(remote.current(&self.clock, now)?.version(source));
+                match sources.fixed.get(source) {
+                    Some(_) => Some(KeysVersion::of_fixed(source)),
+                    #[cfg(feature = "jwks")]
+                    None => match &sources.remote {
+                        Some(remote) => remote.current(&self.clock, now)?.version(source),
+                        None => None,
+                    },
+                    #[cfg(not(feature = "jwks"))]
+                    None => None,
                 }
-                let is_fixed = source < sources.fixed.len();
-                Ok(is_fixed.then(|| KeysVersion::of_fixed(source)))
             }
-        }
+        };
+        Ok(version.map(|version| version.of_answer(trust.answer())))
     }
 
     /// Finds the key and verifies the signature. The version of the keys is read before the key is

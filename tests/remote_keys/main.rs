@@ -12,6 +12,7 @@ mod issuer;
 mod keeping;
 #[cfg(feature = "tracing")]
 mod logged;
+mod resolved;
 mod several;
 mod tenants;
 mod tls;

@@ -44,7 +44,9 @@ async fn a_secret_and_published_keys_verify_side_by_side() {
         // What a fixed key can verify or reject fetches nothing.
         let forged = SigningKey::hs256([8; 32]).unwrap();
         assert_eq!(status(&app, &token(&forged, name)).await, 401);
-        let other = SigningKey::hs512([7; 64]).unwrap().with_key_id("new");
+        let other = SigningKey::from_secret(Algorithm::HS512, [7; 64])
+            .unwrap()
+            .with_key_id("new");
         assert_eq!(status(&app, &token(&other, name)).await, 401);
         assert_eq!(issuer.connections(), before);
         for _ in 0..3 {
@@ -97,8 +99,8 @@ async fn only_a_change_of_its_own_source_invalidates_a_cached_token() {
     let issuer = Issuer::start().await;
     issuer.publish([&new]);
     let published = RemoteKeys::discover(issuer.name()).clock(clock.clone());
-    let trusted = TrustedIssuer::new(issuer.name(), old.verifying_key())
-        .keys(published.build().unwrap());
+    let trusted =
+        TrustedIssuer::new(issuer.name(), old.verifying_key()).keys(published.build().unwrap());
     let verifier = Verifier::new(trusted).audience("api").clock(clock.clone());
     let tokens = [token(&old, issuer.name()), token(&new, issuer.name())];
     let mut before = Vec::new();
@@ -142,7 +144,9 @@ fn fixed_sources_of_different_algorithms() {
     verifier.verify(token(&new, "id")).unwrap();
     let claims = json!({ "iss": "id", "aud": "api", "exp": NOW + 300 });
     let stranger = SigningKey::generate(Algorithm::ES384).unwrap();
-    let error = verifier.verify(stranger.sign(&claims).unwrap()).unwrap_err();
+    let error = verifier
+        .verify(stranger.sign(&claims).unwrap())
+        .unwrap_err();
     assert_eq!(error.kind(), VerifyErrorKind::NoFittingKey);
 }
 
@@ -177,5 +181,5 @@ fn a_lone_public_key_next_to_fetched_ones() {
 #[should_panic(expected = "the keys are those of another issuer")]
 fn keys_discovered_by_another_name() {
     let keys = RemoteKeys::discover("https://id.example").build().unwrap();
-    let _ = TrustedIssuer::new("id", public()).keys(keys);
+    let _ = TrustedIssuer::new("id", secret().verifying_key()).keys(keys);
 }

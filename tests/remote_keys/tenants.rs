@@ -116,7 +116,10 @@ fn any_tenant_is_still_the_tenant_in_the_issuer() {
         assert_eq!(kind(&verifier, &token(&key, &named(tenant), tenant)), None);
     }
     let crossed = token(&key, &named(OTHERS), OURS);
-    assert_eq!(kind(&verifier, &crossed), Some(VerifyErrorKind::WrongTenant));
+    assert_eq!(
+        kind(&verifier, &crossed),
+        Some(VerifyErrorKind::WrongTenant)
+    );
     for name in ["", ".", "..", "a/b", "é"] {
         let token = token(&key, &named(name), name);
         let expected = Some(VerifyErrorKind::UnknownIssuer);
@@ -203,14 +206,21 @@ fn a_key_verifies_only_tokens_of_its_own_issuer() {
         "https://sts.windows.net/{tenantid}/".to_owned(),
     ];
     let jwks = keys.iter().zip(&issuers);
-    let jwks: Vec<_> = jwks.map(|(key, issuer)| jwk(key, issuer.as_str())).collect();
+    let jwks: Vec<_> = jwks
+        .map(|(key, issuer)| jwk(key, issuer.as_str()))
+        .collect();
     let set = || KeySet::from_jwks(document(&jwks)).unwrap().keys;
     let by_name = || TrustedIssuer::new(named(OURS), set());
     let verifiers = [
         verifier(TrustedIssuer::tenants(PATTERN, set()).tenant(OURS)),
         verifier(by_name()),
-        Verifier::new([by_name(), TrustedIssuer::new("other", set())]).audience("api").clock(clock()),
-        Verifier::new(set()).issuer(named(OURS)).audience("api").clock(clock()),
+        Verifier::new([by_name(), TrustedIssuer::new("other", set())])
+            .audience("api")
+            .clock(clock()),
+        Verifier::new(set())
+            .issuer(named(OURS))
+            .audience("api")
+            .clock(clock()),
         Verifier::new(set()).audience("api").clock(clock()),
     ];
     let wrong = Some(VerifyErrorKind::WrongKeyIssuer);
@@ -230,9 +240,14 @@ fn a_key_verifies_only_tokens_of_its_own_issuer() {
         let none = kind(verifier, &token(any, &named(OURS), Value::Null));
         assert_eq!(none, Some(VerifyErrorKind::WrongTenant));
     }
-    let without = any.sign(&json!({ "aud": "api", "tid": OURS, "exp": NOW + 300 })).unwrap();
+    let without = any
+        .sign(&json!({ "aud": "api", "tid": OURS, "exp": NOW + 300 }))
+        .unwrap();
     let any_issuer = verifiers.last().unwrap();
-    assert_eq!(kind(any_issuer, &without), Some(VerifyErrorKind::MissingIssuer));
+    assert_eq!(
+        kind(any_issuer, &without),
+        Some(VerifyErrorKind::MissingIssuer)
+    );
 }
 
 #[test]
@@ -262,7 +277,9 @@ async fn a_key_that_moves_to_another_issuer_invalidates_cached_tokens() {
     let keys = RemoteKeys::jwks(format!("{}/jwks", issuer.name()));
     let keys = keys.clock(clock.clone()).build().unwrap();
     let trusted = TrustedIssuer::tenants(PATTERN, keys).tenant(OURS);
-    let layer = JwtAuthLayer::new(trusted).audience("api").clock(clock.clone());
+    let layer = JwtAuthLayer::new(trusted)
+        .audience("api")
+        .clock(clock.clone());
     let app = app(&layer);
     let good = token(&key, &named(OURS), OURS);
     for _ in 0..3 {
@@ -286,13 +303,17 @@ fn tenants_must_be_chosen() {
 #[test]
 #[should_panic(expected = "without `any_tenant`")]
 fn any_tenant_is_not_a_list() {
-    let _ = TrustedIssuer::tenants(PATTERN, a_key()).any_tenant().tenant(OURS);
+    let _ = TrustedIssuer::tenants(PATTERN, a_key())
+        .any_tenant()
+        .tenant(OURS);
 }
 
 #[test]
 #[should_panic(expected = "without `tenant`")]
 fn a_list_is_not_any_tenant() {
-    let _ = TrustedIssuer::tenants(PATTERN, a_key()).tenant(OURS).any_tenant();
+    let _ = TrustedIssuer::tenants(PATTERN, a_key())
+        .tenant(OURS)
+        .any_tenant();
 }
 
 #[test]
