@@ -552,3 +552,46 @@ fn debug_shows_no_secret_and_no_claim() {
     )));
     drop(service);
 }
+
+#[tokio::test]
+async fn a_claim_must_equal_a_value() {
+    let issuer = TestIssuer::new();
+    let guard = || Require::claim("client_id", "app").and(Require::claim("email_verified", true));
+    let app = Router::new()
+        .route("/", get(async || "in"))
+        .route_layer(guard())
+        .layer(issuer.layer());
+    let ask = async |token: TestToken| {
+        let request = Request::get("/").header("Authorization", token.bearer());
+        send(&app, request.body(Body::empty()).unwrap()).await
+    };
+    let token = || {
+        issuer
+            .token("alice")
+            .claim("client_id", "app")
+            .claim("email_verified", true)
+    };
+    assert_eq!(ask(token()).await.status, StatusCode::OK);
+    for token in [
+        token().claim("client_id", "other"),
+        token().claim("client_id", json!(["app"])),
+        token().without("client_id"),
+        token().claim("email_verified", false),
+        token().claim("email_verified", "true"),
+        token().claim("email_verified", Value::Null),
+    ] {
+        ask(token).await.forbidden(None);
+    }
+    assert_eq!(
+        format!("{:?}", Require::claim("azp", "app")).contains("app"),
+        false
+    );
+}
+
+#[test]
+fn a_required_claim_is_a_plain_value() {
+    for value in [Value::Null, json!([1]), json!({})] {
+        assert!(std::panic::catch_unwind(|| Require::claim("a", value)).is_err());
+    }
+    assert!(std::panic::catch_unwind(|| Require::claim("", "a")).is_err());
+}

@@ -1,6 +1,7 @@
 //! Conditions: the user's closures on claims.
 
 use std::error::Error;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -81,3 +82,21 @@ where
         Err(error) => Box::pin(std::future::ready(Err(ConditionError::Claims(error)))),
     })
 }
+
+/// Why an asynchronous condition was not evaluated.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum AsyncConditionError {
+    TimedOut,
+    NoRuntime,
+}
+
+impl fmt::Display for AsyncConditionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TimedOut => "the condition did not finish within the deadline",
+            Self::NoRuntime => "there is no tokio runtime to enforce the deadline",
+        })
+    }
+}
+
+impl Error for AsyncConditionError {}

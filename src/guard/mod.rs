@@ -42,6 +42,7 @@
 //! several guards, all must pass.
 
 mod builder_error;
+mod claim;
 mod condition;
 mod require;
 mod scopes;

@@ -1,17 +1,19 @@
 //! What a token must contain.
 
-use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::builder_error::report;
+use super::claim::RequiredClaim;
 use super::condition::{
-    AsyncCheck, Check, ConditionError, ConditionResult, Outcome, on_claims, on_claims_async,
+    AsyncCheck, AsyncConditionError, Check, ConditionError, ConditionResult, Outcome, on_claims,
+    on_claims_async,
 };
 use super::scopes::Scopes;
 use crate::middleware::{AuthError, AuthErrorKind};
@@ -47,6 +49,7 @@ pub struct Require {
 enum Condition {
     Scopes(Scopes),
     Issuers(Arc<[Box<str>]>),
+    Claim(Arc<RequiredClaim>),
     Check(Check),
     AsyncCheck(AsyncCheck),
     All(Arc<[Condition; 2]>),
@@ -163,6 +166,34 @@ impl Require {
             report("the issuer is empty");
         }
         Self::new(Condition::Issuers(names))
+    }
+
+    /// The claim `name` must be there and equal `value`: a string, a number or a boolean.
+    ///
+    /// ```
+    /// use tower_jwt_auth::Require;
+    ///
+    /// // Cognito's access tokens have no `aud`.
+    /// let app = Require::claim("client_id", "7f1c2d").and(Require::claim("token_use", "access"));
+    /// ```
+    ///
+    /// Strings are compared byte for byte. `true` is not `"true"`, and an array does not equal a
+    /// value in it: see [`Require::claims`]. A claim that occurs twice never equals.
+    ///
+    /// # Panics
+    ///
+    /// If `name` is empty, or `value` is `null`, an array or an object.
+    #[must_use]
+    #[track_caller]
+    pub fn claim(name: impl AsRef<str>, value: impl Into<Value>) -> Self {
+        let (name, value) = (name.as_ref(), value.into());
+        if name.is_empty() {
+            report("the name of the claim is empty");
+        }
+        if matches!(value, Value::Null | Value::Array(_) | Value::Object(_)) {
+            report("the value of a required claim is a string, a number or a boolean");
+        }
+        Self::new(Condition::Claim(Arc::new(RequiredClaim::new(name, value))))
     }
 
     /// The claims must deserialise to `T` and meet the condition. It returns `bool` or
@@ -288,7 +319,7 @@ impl Condition {
     /// Whether it contains an asynchronous condition.
     fn is_async(&self) -> bool {
         match self {
-            Self::Scopes(_) | Self::Issuers(_) | Self::Check(_) => false,
+            Self::Scopes(_) | Self::Issuers(_) | Self::Claim(_) | Self::Check(_) => false,
             Self::AsyncCheck(_) => true,
             Self::All(conditions) | Self::Any(conditions) => conditions.iter().any(Self::is_async),
         }
@@ -300,6 +331,7 @@ impl Condition {
             Self::Issuers(names) => Ok(token
                 .issuer()
                 .is_some_and(|issuer| names.iter().any(|name| **name == *issuer))),
+            Self::Claim(claim) => Ok(claim.is_in(token.payload())),
             Self::Check(check) => check(token),
             // Unreachable: `is_async` was false.
             Self::AsyncCheck(_) => Ok(false),
@@ -330,7 +362,9 @@ impl Condition {
                     Ok(first_alternative(first.check_async(token).await)?
                         || second.check_async(token).await?)
                 }
-                Self::Scopes(_) | Self::Issuers(_) | Self::Check(_) => self.check(token),
+                Self::Scopes(_) | Self::Issuers(_) | Self::Claim(_) | Self::Check(_) => {
+                    self.check(token)
+                }
             }
         })
     }
@@ -351,7 +385,7 @@ impl Condition {
                     }
                 }
             }
-            Self::Issuers(_) | Self::Check(_) | Self::AsyncCheck(_) => {}
+            Self::Issuers(_) | Self::Claim(_) | Self::Check(_) | Self::AsyncCheck(_) => {}
             Self::All(conditions) | Self::Any(conditions) => {
                 for condition in conditions.iter() {
                     condition.scope_names(names);
@@ -380,24 +414,6 @@ fn first_alternative(result: ConditionResult) -> ConditionResult {
     }
 }
 
-/// Why an asynchronous condition was not evaluated.
-#[derive(Clone, Copy, Debug)]
-enum AsyncConditionError {
-    TimedOut,
-    NoRuntime,
-}
-
-impl fmt::Display for AsyncConditionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TimedOut => "the condition did not finish within the deadline",
-            Self::NoRuntime => "there is no tokio runtime to enforce the deadline",
-        })
-    }
-}
-
-impl Error for AsyncConditionError {}
-
 impl Require {
     /// Decides on a request. `Ok(None)`: the layer allows requests without a token.
     pub(crate) fn authorize(&self, token: Result<Option<&VerifiedToken>, AuthError>) -> Decision {
@@ -409,7 +425,7 @@ impl Require {
     }
 }
 
-/// Shows the scopes and the issuers.
+/// Shows the scopes, the issuers and the names of claims.
 impl fmt::Debug for Require {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Require")
@@ -424,6 +440,7 @@ impl fmt::Debug for Condition {
         match self {
             Self::Scopes(scopes) => scopes.fmt(f),
             Self::Issuers(names) => f.debug_tuple("Issuers").field(names).finish(),
+            Self::Claim(claim) => claim.fmt(f),
             Self::Check(_) => f.write_str("Check"),
             Self::AsyncCheck(_) => f.write_str("AsyncCheck"),
             Self::All(conditions) => f.debug_tuple("All").field(conditions).finish(),
