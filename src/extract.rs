@@ -24,7 +24,12 @@ use crate::verify::VerifiedToken;
 /// | no token, and the layer allows this | 401 | `None` |
 /// | no [`JwtAuthLayer`](crate::JwtAuthLayer) | 500 | 500 |
 ///
-/// Make claims optional (`Option`) if an issuer may omit them.
+/// Make claims optional (`Option`) if an issuer may omit them. The log of a 401 names your type and
+/// the claim that it cannot read (`claims_mismatch`).
+///
+/// `T` is [`Deserialize`](serde::Deserialize), `Send`, `Sync` and owned. Otherwise the compiler
+/// says that the handler does not implement `Handler`, and not why. Put `#[axum::debug_handler]`
+/// (feature `macros` of axum) on the handler: then it names the missing trait of `T`.
 ///
 /// The claims are in an [`Arc`]. Borrow or clone a field, or take them with
 /// [`into_inner`](Claims::into_inner). Requests with the same token may share them, so do not store

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::numeric_date::NumericDate;
+use super::subject::SubjectReader;
 
 /// When a token is valid.
 #[derive(Clone, Copy)]
@@ -36,14 +38,32 @@ pub(crate) struct RegisteredMembers<'a> {
 }
 
 impl RegisteredMembers<'_> {
-    /// `None` without `exp`.
-    pub(crate) fn times(&self) -> Option<Times> {
+    /// `None` without `exp`, unless tokens without it expire at `max_age` after `iat`.
+    pub(crate) fn times(&self, max_age: Option<Duration>) -> Option<Times> {
+        let implied = || Some(self.issued_at?.later_by(max_age?));
         Some(Times {
-            expires_at: self.expires_at?,
+            expires_at: self.expires_at.or_else(implied)?,
             not_before: self.not_before,
             issued_at: self.issued_at,
         })
     }
+}
+
+/// What a verifier accepts beyond RFC 7519.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Allowances {
+    /// `null` in a registered claim is the same as its absence.
+    pub(crate) null_claims: bool,
+    /// A whole number in `sub` is the same as its decimal string.
+    pub(crate) integer_subject: bool,
+}
+
+/// Why a payload cannot be read.
+#[derive(Debug)]
+pub(crate) struct PayloadError {
+    /// The claim that is at fault, if it has a meaning here.
+    pub(crate) claim: Option<&'static str>,
+    pub(crate) error: serde_json::Error,
 }
 
 #[cfg_attr(test, derive(Debug))]
@@ -124,6 +144,7 @@ impl<'de> Deserialize<'de> for Generation {
 }
 
 /// The members of a claims set that have a meaning here.
+#[derive(Clone, Copy)]
 pub(super) enum Member {
     Issuer,
     Subject,
@@ -156,6 +177,28 @@ impl Member {
             _ => Self::Other,
         }
     }
+
+    fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Issuer => "iss",
+            Self::Subject => "sub",
+            Self::Audience => "aud",
+            Self::ExpiresAt => "exp",
+            Self::NotBefore => "nbf",
+            Self::IssuedAt => "iat",
+            Self::TokenIdentity => "jti",
+            Self::SessionId => "sid",
+            Self::Generation => "generation",
+            Self::Events => "events",
+            Self::Confirmation => "cnf",
+            Self::Other => return None,
+        })
+    }
+
+    /// A bit of its own.
+    fn bit(self) -> u16 {
+        1_u16.wrapping_shl(self as u32)
+    }
 }
 
 impl<'de> Deserialize<'de> for Member {
@@ -181,75 +224,112 @@ impl<'de> Deserialize<'de> for Member {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for RegisteredMembers<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
+impl<'a> RegisteredMembers<'a> {
+    /// Reads any payload that does not nest too deeply.
+    pub(super) fn read(payload: &'a str, allowed: Allowances) -> Result<Self, PayloadError> {
+        let mut reader = serde_json::Deserializer::from_str(payload);
+        let mut current = None;
+        let members = MembersReader {
+            allowed,
+            current: &mut current,
+        };
+        let members = reader
+            .deserialize_map(members)
+            .and_then(|members| reader.end().map(|()| members));
+        members.map_err(|error| PayloadError {
+            claim: current.and_then(Member::name),
+            error,
+        })
+    }
+}
 
-        impl<'de> Visitor<'de> for Members {
-            type Value = RegisteredMembers<'de>;
+/// Reads a claims set.
+struct MembersReader<'c> {
+    allowed: Allowances,
+    /// The member that is being read.
+    current: &'c mut Option<Member>,
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a claims set")
-            }
+impl<'de> Visitor<'de> for MembersReader<'_> {
+    type Value = RegisteredMembers<'de>;
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = RegisteredMembers::default();
-                while let Some(member) = map.next_key()? {
-                    match member {
-                        Member::Issuer => text(&mut map, &mut members.issuer)?,
-                        Member::Subject => text(&mut map, &mut members.subject)?,
-                        Member::Audience => once(&mut map, &mut members.audience)?,
-                        Member::ExpiresAt => once(&mut map, &mut members.expires_at)?,
-                        Member::NotBefore => once(&mut map, &mut members.not_before)?,
-                        Member::IssuedAt => once(&mut map, &mut members.issued_at)?,
-                        Member::TokenIdentity => text(&mut map, &mut members.token_id)?,
-                        Member::SessionId => text(&mut map, &mut members.session_id)?,
-                        Member::Generation => once(&mut map, &mut members.generation)?,
-                        Member::Events => {
-                            members.events = true;
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                        Member::Confirmation => {
-                            let mut methods = None;
-                            once(&mut map, &mut methods)?;
-                            if let Some(Methods(methods)) = methods {
-                                set(&mut members.confirmation, methods)?;
-                            }
-                        }
-                        Member::Other => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a claims set")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = RegisteredMembers::default();
+        let mut seen = 0;
+        while let Some(member) = map.next_key::<Member>()? {
+            *self.current = Some(member);
+            if !matches!(member, Member::Other | Member::Events) {
+                if seen & member.bit() != 0 {
+                    return Err(A::Error::custom("a claim comes twice"));
                 }
-                Ok(members)
+                seen |= member.bit();
+            }
+            members.read_member(member, &mut map, self.allowed)?;
+            *self.current = None;
+        }
+        Ok(members)
+    }
+}
+
+impl<'de> RegisteredMembers<'de> {
+    fn read_member<A: MapAccess<'de>>(
+        &mut self,
+        member: Member,
+        map: &mut A,
+        allowed: Allowances,
+    ) -> Result<(), A::Error> {
+        match member {
+            Member::Issuer => self.issuer = text(map, allowed)?,
+            Member::Subject if allowed.integer_subject => {
+                self.subject = map.next_value_seed(SubjectReader {
+                    null_allowed: allowed.null_claims,
+                })?;
+            }
+            Member::Subject => self.subject = text(map, allowed)?,
+            Member::Audience => self.audience = value(map, allowed)?,
+            Member::ExpiresAt => self.expires_at = value(map, allowed)?,
+            Member::NotBefore => self.not_before = value(map, allowed)?,
+            Member::IssuedAt => self.issued_at = value(map, allowed)?,
+            Member::TokenIdentity => self.token_id = text(map, allowed)?,
+            Member::SessionId => self.session_id = text(map, allowed)?,
+            Member::Generation => self.generation = Some(map.next_value()?),
+            Member::Events => {
+                self.events = true;
+                map.next_value::<IgnoredAny>()?;
+            }
+            Member::Confirmation => {
+                let Methods(methods) = map.next_value()?;
+                self.confirmation = Some(methods);
+            }
+            Member::Other => {
+                map.next_value::<IgnoredAny>()?;
             }
         }
-
-        deserializer.deserialize_map(Members)
+        Ok(())
     }
 }
 
-fn set<T, E: serde::de::Error>(member: &mut Option<T>, value: T) -> Result<(), E> {
-    match member.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(E::custom("a claim comes twice")),
-    }
-}
-
-fn once<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
+fn value<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
     map: &mut A,
-    member: &mut Option<T>,
-) -> Result<(), A::Error> {
-    let value = map.next_value()?;
-    set(member, value)
+    allowed: Allowances,
+) -> Result<Option<T>, A::Error> {
+    if allowed.null_claims {
+        map.next_value()
+    } else {
+        map.next_value().map(Some)
+    }
 }
 
 fn text<'de, A: MapAccess<'de>>(
     map: &mut A,
-    member: &mut Option<Cow<'de, str>>,
-) -> Result<(), A::Error> {
-    let Text(value) = map.next_value()?;
-    set(member, value)
+    allowed: Allowances,
+) -> Result<Option<Cow<'de, str>>, A::Error> {
+    let value = value(map, allowed)?;
+    Ok(value.map(|Text(text)| text))
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for AudienceMember<'a> {
@@ -320,7 +400,7 @@ mod tests {
     fn a_generation_is_a_whole_number_or_none() {
         let read = |value: &str| {
             let payload = format!(r#"{{"generation":{value}}}"#);
-            serde_json::from_str::<RegisteredMembers<'_>>(&payload)
+            RegisteredMembers::read(&payload, Allowances::default())
                 .ok()
                 .map(|members| members.generation)
         };
@@ -352,10 +432,88 @@ mod tests {
             r#"{"cnf":{},"cnf":{}}"#,
             r#"{"generation":1,"generation":"a"}"#,
         ] {
+            for null_claims in [false, true] {
+                let allowed = Allowances {
+                    null_claims,
+                    integer_subject: true,
+                };
+                assert!(
+                    RegisteredMembers::read(payload, allowed).is_err(),
+                    "{payload}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_null_claim_counts_as_seen() {
+        let allowed = Allowances {
+            null_claims: true,
+            ..Allowances::default()
+        };
+        let payload = r#"{"iss":null,"sub":null,"aud":null,"exp":null,"nbf":null,"jti":null}"#;
+        let members = RegisteredMembers::read(payload, allowed).unwrap();
+        assert!(members.issuer.is_none() && members.expires_at.is_none());
+        for payload in [
+            r#"{"sub":null,"sub":"a"}"#,
+            r#"{"exp":1,"exp":null}"#,
+            r#"{"aud":null,"aud":null}"#,
+            r#"{"cnf":null}"#,
+            r#"{"aud":[null]}"#,
+        ] {
             assert!(
-                serde_json::from_str::<RegisteredMembers<'_>>(payload).is_err(),
+                RegisteredMembers::read(payload, allowed).is_err(),
                 "{payload}"
             );
+        }
+    }
+
+    #[test]
+    fn a_subject_may_be_a_whole_number_as_written() {
+        let allowed = Allowances {
+            integer_subject: true,
+            ..Allowances::default()
+        };
+        let read = |value: &str| {
+            let payload = format!(r#"{{"sub":{value}}}"#);
+            let members = RegisteredMembers::read(&payload, allowed).ok()?;
+            members.subject.map(Cow::into_owned)
+        };
+        for number in ["0", "1", "42", "9223372036854775807", "9999999999999999999"] {
+            assert_eq!(read(number).as_deref(), Some(number));
+        }
+        assert_eq!(read(r#""42""#).as_deref(), Some("42"));
+        assert_eq!(read(r#""\u0034""#).as_deref(), Some("4"));
+        for other in [
+            "-1",
+            "-0",
+            "1.0",
+            "1e3",
+            "10000000000000000000",
+            "18446744073709551616",
+            "01",
+            "null",
+            "true",
+            "[1]",
+            "{}",
+        ] {
+            assert_eq!(read(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_claim() {
+        for (payload, claim) in [
+            (r#"{"exp":"soon"}"#, Some("exp")),
+            (r#"{"iss":"a","sub":1}"#, Some("sub")),
+            (r#"{"x":1,"aud":[1]}"#, Some("aud")),
+            (r#"{"exp":1,"exp":1}"#, Some("exp")),
+            (r#"{"exp":1,"x":tru}"#, None),
+            (r#"{"exp":1"#, None),
+            ("[]", None),
+        ] {
+            let error = RegisteredMembers::read(payload, Allowances::default()).unwrap_err();
+            assert_eq!(error.claim, claim, "{payload}");
         }
     }
 }

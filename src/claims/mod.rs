@@ -8,11 +8,12 @@ mod plain;
 mod read;
 mod registered;
 mod stored;
+mod subject;
 
 pub use audience::Audience;
 pub use numeric_date::NumericDate;
 pub use registered::{NoRandomness, RegisteredClaims};
 
-pub(crate) use members::{RegisteredMembers, Times};
+pub(crate) use members::{Allowances, PayloadError, RegisteredMembers, Times};
 pub(crate) use read::read_registered;
 pub(crate) use stored::StoredClaims;

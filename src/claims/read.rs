@@ -2,12 +2,15 @@
 
 use serde::de::Error as _;
 
-use super::members::RegisteredMembers;
+use super::members::{Allowances, PayloadError, RegisteredMembers};
 use super::plain;
 use crate::json;
 
 /// The registered claims of a payload, read strictly.
-pub(crate) fn read_registered(payload: &str) -> Result<RegisteredMembers<'_>, serde_json::Error> {
+pub(crate) fn read_registered(
+    payload: &str,
+    allowed: Allowances,
+) -> Result<RegisteredMembers<'_>, PayloadError> {
     let mut members = RegisteredMembers::default();
     // What is plain is not deep.
     if plain::read(payload, &mut members).is_some() {
@@ -16,7 +19,8 @@ pub(crate) fn read_registered(payload: &str) -> Result<RegisteredMembers<'_>, se
     if !json::is_shallow(payload.as_bytes()) {
         // Its own error says where.
         let error = serde_json::from_str::<serde_json::Value>(payload).err();
-        return Err(error.unwrap_or_else(|| serde_json::Error::custom("nested too deeply")));
+        let error = error.unwrap_or_else(|| serde_json::Error::custom("nested too deeply"));
+        return Err(PayloadError { claim: None, error });
     }
-    serde_json::from_str(payload)
+    RegisteredMembers::read(payload, allowed)
 }

@@ -13,7 +13,7 @@ use super::error::{AuthError, AuthErrorKind};
 use super::respond::ProblemJson;
 use super::responder::Responder;
 use super::revocation::Revocations;
-use super::source::{Found, RequestHead, TokenSource};
+use super::source::{Found, RequestHead, SearchedSources, TokenSource};
 use crate::revocation::NoRevocation;
 use crate::verify::{NotVerified, Verifier};
 
@@ -21,6 +21,8 @@ use crate::verify::{NotVerified, Verifier};
 pub(super) struct Authenticator<R, V> {
     pub(super) verifier: Arc<Verifier>,
     sources: Vec<TokenSource>,
+    /// The names of the sources, for errors.
+    searched: Arc<SearchedSources>,
     /// For responses to requests without a token.
     anonymous: CacheDirective,
     pub(super) optional: bool,
@@ -66,6 +68,7 @@ impl Authenticator<ProblemJson, NoRevocation> {
         Self {
             verifier: Arc::new(verifier),
             anonymous: anonymous(&sources),
+            searched: Arc::new(SearchedSources::new(&sources)),
             sources,
             optional: false,
             csrf: CsrfRules::default(),
@@ -109,7 +112,7 @@ impl<R, V> Authenticator<R, V> {
             };
         }
         if !self.optional {
-            return Err(AuthErrorKind::MissingToken.into());
+            return Err(AuthError::missing_token(Arc::clone(&self.searched) as _).into());
         }
         Ok(Authenticated {
             token: None,
@@ -119,6 +122,7 @@ impl<R, V> Authenticator<R, V> {
 
     pub(super) fn set_sources(&mut self, sources: Vec<TokenSource>) {
         self.anonymous = anonymous(&sources);
+        self.searched = Arc::new(SearchedSources::new(&sources));
         self.sources = sources;
     }
 
@@ -134,6 +138,7 @@ impl<R, V> Authenticator<R, V> {
         Authenticator {
             verifier: self.verifier,
             sources: self.sources,
+            searched: self.searched,
             anonymous: self.anonymous,
             optional: self.optional,
             csrf: self.csrf,
@@ -146,6 +151,7 @@ impl<R, V> Authenticator<R, V> {
         Authenticator {
             verifier: self.verifier,
             sources: self.sources,
+            searched: self.searched,
             anonymous: self.anonymous,
             optional: self.optional,
             csrf: self.csrf,
@@ -168,6 +174,7 @@ impl<R, V> Clone for Authenticator<R, V> {
         Self {
             verifier: Arc::clone(&self.verifier),
             sources: self.sources.clone(),
+            searched: Arc::clone(&self.searched),
             anonymous: self.anonymous.clone(),
             optional: self.optional,
             csrf: self.csrf.clone(),

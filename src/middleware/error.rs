@@ -8,9 +8,12 @@ use http::StatusCode;
 
 use crate::verify::{VerifyError, VerifyErrorKind};
 
-/// Why a request is rejected. It holds nothing of the request.
+/// Why a request is rejected. It holds no value of the request.
 ///
 /// The layer inserts it into the extensions of the response, where outer layers find it.
+///
+/// Its chain of [sources](Error::source) says what is configured, and which claim is at fault by
+/// name. It is for logs: do not send it to clients.
 #[derive(Clone, Debug)]
 pub struct AuthError {
     kind: AuthErrorKind,
@@ -29,7 +32,7 @@ enum Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthErrorKind {
-    /// No source has a token: 401.
+    /// No source has a token: 401. The error's source says where the layer looked.
     MissingToken,
     /// `Authorization: Bearer` is not followed by a `b64token` (RFC 6750 §2.1): 400.
     MalformedCredentials,
@@ -157,6 +160,24 @@ impl AuthError {
         Self {
             source: Some(Source::Other(reason)),
             ..Self::from(AuthErrorKind::Unavailable)
+        }
+    }
+
+    /// `searched` says where the token was looked for.
+    pub(super) fn missing_token(searched: Arc<dyn Error + Send + Sync>) -> Self {
+        Self {
+            source: Some(Source::Other(searched)),
+            ..Self::from(AuthErrorKind::MissingToken)
+        }
+    }
+
+    /// What is configured where the request has something else, or which claim is at fault. For
+    /// logs, not for clients.
+    #[cfg(feature = "tracing")]
+    pub(super) fn reason(&self) -> Option<&(dyn Error + 'static)> {
+        match self.source.as_ref()? {
+            Source::Token(error) => error.source(),
+            Source::Other(error) => Some(&**error),
         }
     }
 

@@ -14,7 +14,7 @@ use super::service::JwtAuth;
 use super::source::TokenSource;
 use crate::clock::Clock;
 use crate::revocation::{FailurePolicy, NoRevocation, RevocationStore};
-use crate::verify::{Trust, Verifier};
+use crate::verify::{IntoTrust, Verifier};
 
 /// Authenticates every request by a JSON Web Token.
 ///
@@ -47,7 +47,8 @@ impl JwtAuthLayer {
     /// - the keys that an issuer publishes (`keys::remote::RemoteKeys`, feature `jwks`);
     /// - [`TrustedIssuer`](crate::TrustedIssuer)s.
     #[must_use]
-    pub fn new(trust: impl Into<Trust>) -> Self {
+    #[track_caller]
+    pub fn new(trust: impl IntoTrust) -> Self {
         Self::with_verifier(Verifier::new(trust))
     }
 
@@ -132,6 +133,51 @@ impl<R, V> JwtAuthLayer<R, V> {
     #[track_caller]
     pub fn typ(self, typ: impl Into<String>) -> Self {
         let verifier = self.verifier().typ(typ);
+        self.set_verifier(verifier)
+    }
+
+    /// As [`Verifier::rfc9068`]: requires a whole access token of RFC 9068.
+    ///
+    /// # Panics
+    ///
+    /// As [`Verifier::rfc9068`].
+    #[must_use]
+    #[track_caller]
+    pub fn rfc9068(self) -> Self {
+        let verifier = self.verifier().rfc9068();
+        self.set_verifier(verifier)
+    }
+
+    /// As [`Verifier::allow_null_claims`].
+    #[must_use]
+    pub fn allow_null_claims(self) -> Self {
+        let verifier = self.verifier().allow_null_claims();
+        self.set_verifier(verifier)
+    }
+
+    /// As [`Verifier::allow_integer_subject`]: `1` and `"1"` are then the same subject.
+    #[must_use]
+    pub fn allow_integer_subject(self) -> Self {
+        let verifier = self.verifier().allow_integer_subject();
+        self.set_verifier(verifier)
+    }
+
+    /// As [`Verifier::allow_missing_expiry`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Verifier::allow_missing_expiry`].
+    #[must_use]
+    #[track_caller]
+    pub fn allow_missing_expiry(self, max_age: Duration) -> Self {
+        let verifier = self.verifier().allow_missing_expiry(max_age);
+        self.set_verifier(verifier)
+    }
+
+    /// As [`Verifier::allow_padding`].
+    #[must_use]
+    pub fn allow_padding(self) -> Self {
+        let verifier = self.verifier().allow_padding();
         self.set_verifier(verifier)
     }
 
@@ -303,14 +349,19 @@ impl<S, R, V> Layer<S> for JwtAuthLayer<R, V> {
 
     /// # Panics
     ///
-    /// If keys are fetched from an issuer and no audience is configured: a token that this issuer
-    /// made for any other service would be accepted. [`any_audience`](JwtAuthLayer::any_audience)
-    /// allows it.
+    /// - If keys are fetched from an issuer and no audience is configured: a token that this issuer
+    ///   made for any other service would be accepted. [`any_audience`](JwtAuthLayer::any_audience)
+    ///   allows it.
+    /// - After [`rfc9068`](JwtAuthLayer::rfc9068), if the issuer or the audience is not configured.
     #[track_caller]
     fn layer(&self, inner: S) -> JwtAuth<S, R, V> {
         assert!(
             self.authenticator.verifier.names_audience(),
             "keys of other issuers need an audience: call `audience`, or `any_audience`"
+        );
+        assert!(
+            !self.authenticator.verifier.lacks_names_for_rfc9068(),
+            "RFC 9068 needs an issuer and an audience: call `issuer` and `audience`"
         );
         let copies = self
             .copies

@@ -1,7 +1,5 @@
 //! Completes the responses to rejected requests.
 
-#[cfg(feature = "tracing")]
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
@@ -160,22 +158,16 @@ pub(super) fn replace<B>(old: Response<B>, mut new: Response<B>) -> Response<B> 
 #[cfg(feature = "tracing")]
 fn report(error: &AuthError) {
     let kind = error.kind().name();
+    let reason = error.reason().map(tracing::field::display);
     match error.kind() {
         AuthErrorKind::MissingLayer => tracing::error!(kind, "{error}"),
-        AuthErrorKind::Misconfigured => {
-            let reason = error.source().map(tracing::field::display);
-            tracing::error!(kind, reason, "{error}");
-        }
+        AuthErrorKind::Misconfigured => tracing::error!(kind, reason, "{error}"),
         AuthErrorKind::Unavailable => tracing::warn!(kind, "{error}"),
         // A trusted issuer and this service disagree about the claims.
         AuthErrorKind::InvalidToken(VerifyErrorKind::ClaimsMismatch) => {
-            let place = error
-                .source()
-                .and_then(Error::source)
-                .map(tracing::field::display);
-            tracing::warn!(kind, place, "{error}");
+            tracing::warn!(kind, reason, "{error}");
         }
-        _ => tracing::debug!(kind, "{error}"),
+        _ => tracing::debug!(kind, reason, "{error}"),
     }
 }
 

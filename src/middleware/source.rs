@@ -1,6 +1,7 @@
 //! Finds the token in a request.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
@@ -308,6 +309,37 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &[u8]) -> Found<'a> {
     match found {
         None | Some([]) => Found::Nothing,
         Some(token) => Found::Token(Cow::Borrowed(token)),
+    }
+}
+
+/// Where a token was looked for.
+#[derive(Debug)]
+pub(super) struct SearchedSources(String);
+
+impl SearchedSources {
+    pub(super) fn new(sources: &[TokenSource]) -> Self {
+        let names: Vec<_> = sources.iter().map(TokenSource::name).collect();
+        Self(names.join(", "))
+    }
+}
+
+impl fmt::Display for SearchedSources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "looked for in: {}", self.0)
+    }
+}
+
+impl Error for SearchedSources {}
+
+impl TokenSource {
+    /// What an operator calls it.
+    fn name(&self) -> String {
+        match &self.0 {
+            Kind::Bearer => "`Authorization: Bearer`".to_owned(),
+            Kind::Cookie(name) => format!("the cookie `{}`", name.as_str()),
+            Kind::Header(name) => format!("the header `{name}`"),
+            Kind::Custom { .. } => "a custom source".to_owned(),
+        }
     }
 }
 

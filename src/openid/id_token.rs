@@ -13,7 +13,7 @@ use super::error::{OpenIdError, OpenIdErrorKind};
 use super::provider_token::{other_claims, verifier_for, verify};
 use crate::claims::NumericDate;
 use crate::clock::Clock;
-use crate::verify::{Trust, VerifiedToken, Verifier, VerifyError};
+use crate::verify::{IntoTrust, VerifiedToken, Verifier, VerifyError};
 
 /// Verifies the ID tokens of one provider for one client, by OpenID Connect Core 1.0 §3.1.3.7.
 ///
@@ -84,8 +84,8 @@ impl IdTokenVerifier {
     /// - If `client_id` is empty.
     #[must_use]
     #[track_caller]
-    pub fn new(trust: impl Into<Trust>, client_id: impl Into<String>) -> Self {
-        let (trust, client_id) = (trust.into(), client_id.into());
+    pub fn new(trust: impl IntoTrust, client_id: impl Into<String>) -> Self {
+        let (trust, client_id) = (trust.into_trust(), client_id.into());
         Self {
             issuer: trust.sole_issuer().unwrap_or_default().into(),
             client_id: client_id.as_str().into(),

@@ -13,7 +13,7 @@ use super::provider_token::{other_claims, verifier_for, verify};
 use crate::claims::NumericDate;
 use crate::clock::Clock;
 use crate::revocation::Revocation;
-use crate::verify::{Trust, VerifiedToken, Verifier};
+use crate::verify::{IntoTrust, VerifiedToken, Verifier};
 
 /// Verifies the logout tokens of one provider for one client, by OpenID Connect Back-Channel Logout
 /// 1.0 §2.6.
@@ -134,9 +134,9 @@ impl LogoutTokenVerifier {
     /// - If `client_id` is empty.
     #[must_use]
     #[track_caller]
-    pub fn new(trust: impl Into<Trust>, client_id: impl Into<String>) -> Self {
+    pub fn new(trust: impl IntoTrust, client_id: impl Into<String>) -> Self {
         Self {
-            verifier: verifier_for(trust.into(), client_id.into()).for_logout_tokens(),
+            verifier: verifier_for(trust.into_trust(), client_id.into()).for_logout_tokens(),
             max_age: Self::DEFAULT_MAX_AGE,
         }
     }
@@ -144,7 +144,7 @@ impl LogoutTokenVerifier {
     /// Requires `typ: logout+jwt`. Not every provider writes it (§2.4 recommends it).
     #[must_use]
     pub fn require_typ(mut self) -> Self {
-        self.verifier = self.verifier.typ("logout+jwt");
+        self.verifier = self.verifier.requiring_logout_type();
         self
     }
 

@@ -58,6 +58,13 @@ impl<S: SessionStore> Sessions<S> {
             Ok(Value::Object(registered)) => claims.extend(registered),
             _ => return Err(SessionErrorKind::InvalidClaims.into()),
         }
+        if let Some(client_id) = self.settings.client_id.as_deref()
+            && claims
+                .insert("client_id".to_owned(), client_id.into())
+                .is_some()
+        {
+            return Err(SessionErrorKind::InvalidClaims.into());
+        }
         if !is_readable(&claims) {
             return Err(SessionErrorKind::InvalidClaims.into());
         }

@@ -87,6 +87,24 @@ impl<S: SessionStore> Sessions<S> {
         self.change(|settings| settings.audience.push(audience))
     }
 
+    /// Sets `client_id` of access tokens: the name of your application (RFC 8693 §4.3). Absent by
+    /// default.
+    ///
+    /// With an issuer and an audience too, the access tokens are those of RFC 9068, which
+    /// [`JwtAuthLayer::rfc9068`](crate::JwtAuthLayer::rfc9068) requires. The
+    /// [claims](Sessions::claims) must not contain `client_id` then.
+    ///
+    /// # Panics
+    ///
+    /// If it is empty.
+    #[must_use]
+    #[track_caller]
+    pub fn client_id(self, client_id: impl Into<String>) -> Self {
+        let client_id = client_id.into();
+        assert!(!client_id.is_empty(), "the client_id is empty");
+        self.change(|settings| settings.client_id = Some(client_id.into()))
+    }
+
     /// Sets the function that supplies your application's claims. Without it, access tokens have
     /// only the registered claims.
     ///

@@ -58,6 +58,29 @@ impl<'a> Segments<'a> {
     }
 }
 
+impl<'a> Segments<'a> {
+    /// Removes correct padding (RFC 4648 §3.2) from the segments. What is signed stays as it is.
+    ///
+    /// Wrong padding stays too: then the segment is not base64url.
+    pub(crate) fn without_padding(self) -> Self {
+        Self {
+            header: unpadded(self.header),
+            payload: unpadded(self.payload),
+            signature: unpadded(self.signature),
+            ..self
+        }
+    }
+}
+
+fn unpadded(segment: &[u8]) -> &[u8] {
+    let text = segment
+        .strip_suffix(b"==")
+        .or_else(|| segment.strip_suffix(b"="));
+    // A padded segment is whole groups of four, and the last group has at least two digits.
+    text.filter(|_| segment.len().is_multiple_of(4))
+        .unwrap_or(segment)
+}
+
 #[inline]
 fn split_at_dot(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (before, from_dot) = bytes.split_at_checked(memchr(b'.', bytes)?)?;
@@ -75,6 +98,25 @@ mod tests {
         assert_eq!(segments.payload, b"bbb");
         assert_eq!(segments.signature, b"c");
         assert_eq!(segments.signing_input, b"aa.bbb");
+    }
+
+    #[test]
+    fn only_correct_padding_is_removed() {
+        for (segment, text) in [
+            ("QQ==", "QQ"),
+            ("QUI=", "QUI"),
+            ("QUJD", "QUJD"),
+            ("QUJDRA==", "QUJDRA"),
+            ("QQ", "QQ"),
+            ("QQ=", "QQ="),
+            ("QUI==", "QUI=="),
+            ("Q===", "Q="),
+            ("=", "="),
+            ("====", "=="),
+            ("QQ==QQ==", "QQ==QQ"),
+        ] {
+            assert_eq!(unpadded(segment.as_bytes()), text.as_bytes(), "{segment}");
+        }
     }
 
     #[test]

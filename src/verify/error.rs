@@ -3,14 +3,19 @@
 use std::error::Error;
 use std::fmt;
 
-#[cfg(feature = "jwks")]
 use std::sync::Arc;
 #[cfg(feature = "jwks")]
 use std::time::Duration;
 
+use super::mismatch::Mismatch;
+use super::names::Names;
+use crate::claims::PayloadError;
 use crate::token::{HeaderFault, ShapeFault};
 
-/// Why a token is refused. Holds nothing of the token.
+/// Why a token is refused. Holds no value of the token.
+///
+/// Its [source](Error::source) says what is configured, or which claim is at fault by name. It is
+/// for logs: do not send it to clients.
 #[derive(Clone, Debug)]
 pub struct VerifyError {
     kind: VerifyErrorKind,
@@ -60,6 +65,8 @@ pub enum VerifyErrorKind {
     MalformedClaims,
     /// `exp` is missing.
     MissingExpiry,
+    /// Another required claim is missing. The error's source names it.
+    MissingClaim,
     /// `exp` has passed.
     Expired,
     /// `nbf` lies in the future.
@@ -148,6 +155,7 @@ impl VerifyErrorKind {
             Self::BadSignature => "bad_signature",
             Self::MalformedClaims => "malformed_claims",
             Self::MissingExpiry => "missing_expiry",
+            Self::MissingClaim => "missing_claim",
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::IssuedInFuture => "issued_in_future",
@@ -187,13 +195,51 @@ impl VerifyError {
         self.kind
     }
 
-    pub(super) fn decoding(kind: VerifyErrorKind, error: &serde_json::Error) -> Self {
+    pub(super) fn malformed_claims(error: &PayloadError) -> Self {
+        Self::because(
+            VerifyErrorKind::MalformedClaims,
+            Cause::Place(Place {
+                claim: error.claim,
+                line: error.error.line(),
+                column: error.error.column(),
+            }),
+        )
+    }
+
+    pub(super) fn mismatch(mismatch: Mismatch) -> Self {
+        Self::because(
+            VerifyErrorKind::ClaimsMismatch,
+            Cause::Mismatch(Arc::new(mismatch)),
+        )
+    }
+
+    /// `member` has none of the configured values.
+    pub(super) fn expected(kind: VerifyErrorKind, member: &'static str, names: Names) -> Self {
+        Self::because(kind, Cause::Expected(Expected { member, names }))
+    }
+
+    /// `names` is empty if a resolver alone knows the issuers.
+    #[cold]
+    pub(super) fn unknown_issuer(names: Names) -> Self {
+        let kind = VerifyErrorKind::UnknownIssuer;
+        if names.is_empty() {
+            kind.into()
+        } else {
+            Self::expected(kind, "iss", names)
+        }
+    }
+
+    pub(super) fn missing(claim: &'static str) -> Self {
+        Self::because(
+            VerifyErrorKind::MissingClaim,
+            Cause::Missing(Missing(claim)),
+        )
+    }
+
+    fn because(kind: VerifyErrorKind, cause: Cause) -> Self {
         Self {
             kind,
-            cause: Some(Cause::Place(Place {
-                line: error.line(),
-                column: error.column(),
-            })),
+            cause: Some(cause),
         }
     }
 }
@@ -263,6 +309,7 @@ impl fmt::Display for VerifyErrorKind {
             Self::BadSignature => "the signature does not verify",
             Self::MalformedClaims => "the claims are malformed",
             Self::MissingExpiry => "exp is missing",
+            Self::MissingClaim => "a required claim is missing",
             Self::Expired => "exp has passed",
             Self::NotYetValid => "nbf lies in the future",
             Self::IssuedInFuture => "iat lies in the future",
@@ -293,6 +340,9 @@ impl Error for VerifyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self.cause.as_ref()? {
             Cause::Place(place) => Some(place),
+            Cause::Mismatch(mismatch) => Some(&**mismatch),
+            Cause::Expected(expected) => Some(expected),
+            Cause::Missing(missing) => Some(missing),
             #[cfg(feature = "jwks")]
             Cause::Outage(outage) => Some(&*outage.error),
         }
@@ -302,6 +352,9 @@ impl Error for VerifyError {
 #[derive(Clone, Debug)]
 enum Cause {
     Place(Place),
+    Mismatch(Arc<Mismatch>),
+    Expected(Expected),
+    Missing(Missing),
     #[cfg(feature = "jwks")]
     Outage(Outage),
 }
@@ -316,12 +369,27 @@ struct Outage {
 /// The position of the error in the payload. The parser's own message may quote a claim.
 #[derive(Clone, Copy, Debug)]
 struct Place {
+    claim: Option<&'static str>,
     line: usize,
     column: usize,
 }
 
+/// What is configured.
+#[derive(Clone, Debug)]
+struct Expected {
+    member: &'static str,
+    names: Names,
+}
+
+/// A required claim.
+#[derive(Clone, Copy, Debug)]
+struct Missing(&'static str);
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(claim) = self.claim {
+            write!(f, "`{claim}`, ")?;
+        }
         write!(
             f,
             "at line {}, column {} of the payload",
@@ -330,4 +398,22 @@ impl fmt::Display for Place {
     }
 }
 
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { member, names } = self;
+        if names.is_empty() {
+            return write!(f, "no `{member}` is configured");
+        }
+        write!(f, "expected `{member}`: {names}")
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is required", self.0)
+    }
+}
+
 impl Error for Place {}
+impl Error for Expected {}
+impl Error for Missing {}

@@ -40,17 +40,37 @@
 //!    an `aud` is rejected if none is configured (RFC 7519 §4.1.3). `"aud": []` is the same as no
 //!    `aud`.
 //!
+//! [`Verifier::rfc9068`] requires a whole access token of RFC 9068 in one call.
+//!
+//! # What may be relaxed
+//!
+//! Some issuers do not keep to RFC 7519 and RFC 7515. Each method below accepts one deviation. All
+//! are off by default.
+//!
+//! | the issuer | call |
+//! | --- | --- |
+//! | writes `"sub": 42` | [`Verifier::allow_integer_subject`] |
+//! | writes `null` for a claim that it does not set | [`Verifier::allow_null_claims`] |
+//! | omits `exp` | [`Verifier::allow_missing_expiry`] |
+//! | pads base64url with `=` | [`Verifier::allow_padding`] |
+//! | writes another `typ` | [`Verifier::typ`], once for each |
+//!
+//! # The cache
+//!
 //! The [cache](Verifier::cache) keeps verified tokens. On a hit only what may have changed is
 //! checked: the times, and whether the issuer's keys are the same.
 
 mod cached;
 mod error;
+mod mismatch;
+mod names;
 #[cfg(feature = "jwks")]
 mod remote;
 #[cfg(feature = "jwks")]
 mod resolved;
 #[cfg(feature = "jwks")]
 mod resolver;
+mod rfc9068;
 mod rules;
 mod selector;
 mod settings;
@@ -67,7 +87,7 @@ pub use error::{Stage, VerifyError, VerifyErrorKind};
 pub use resolver::{IssuerResolution, IssuerResolver, ResolutionError};
 pub use sources::Keys;
 pub use token::VerifiedToken;
-pub use trust::Trust;
+pub use trust::{IntoTrust, Trust};
 pub use trusted_issuer::TrustedIssuer;
 pub use verifier::Verifier;
 

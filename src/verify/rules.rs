@@ -3,8 +3,13 @@
 use std::time::Duration;
 
 use super::error::{VerifyError, VerifyErrorKind};
-use crate::claims::{NumericDate, RegisteredMembers, Times};
+use super::names::Names;
+use super::rfc9068;
+use crate::claims::{Allowances, NumericDate, RegisteredMembers, Times};
 use crate::token::is_media_type;
+
+/// `typ` of access tokens (RFC 9068 §2.1).
+const ACCESS_TOKEN: &str = "at+jwt";
 
 /// The kind of token that is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,15 +24,33 @@ pub(super) enum Profile {
     Logout,
 }
 
+impl Profile {
+    /// The `typ` of these tokens, next to `JWT` and none.
+    fn token_type(self) -> Option<&'static str> {
+        match self {
+            Self::Access | Self::ExpiredAccess => Some(ACCESS_TOKEN),
+            Self::Id => None,
+            Self::Logout => Some("logout+jwt"),
+        }
+    }
+}
+
 /// The rules for `typ` and the claims.
 #[derive(Clone, Debug)]
 pub(super) struct ClaimRules {
     pub(super) profile: Profile,
-    /// The one `typ` to accept, instead of those of the profile, without `application/`.
-    token_type: Option<Box<str>>,
-    pub(super) issuers: Vec<Box<str>>,
-    pub(super) audiences: Vec<Box<str>>,
+    /// The values of `typ` to accept, instead of those of the profile, without `application/`.
+    token_types: Names,
+    pub(super) issuers: Names,
+    pub(super) audiences: Names,
     pub(super) any_audience: bool,
+    /// Whether a token must be an access token of RFC 9068.
+    pub(super) is_rfc9068: bool,
+    pub(super) allowed: Allowances,
+    /// Whether segments may have padding.
+    pub(super) padding_allowed: bool,
+    /// How long after `iat` a token without `exp` expires. `None`: it is rejected.
+    pub(super) max_age: Option<Duration>,
     /// The members of `cnf` that something else checks.
     pub(super) confirmations: Vec<Box<str>>,
     pub(super) leeway: Duration,
@@ -37,7 +60,7 @@ pub(super) struct ClaimRules {
 #[derive(Clone, Debug)]
 pub(super) struct IssuerAudiences {
     /// Empty: those of [`ClaimRules`] count.
-    pub(super) names: Vec<Box<str>>,
+    pub(super) names: Names,
     /// Whether a token must name an audience although none is configured.
     pub(super) are_required: bool,
 }
@@ -60,38 +83,74 @@ impl ClaimRules {
     pub(super) fn new(leeway: Duration) -> Self {
         Self {
             profile: Profile::Access,
-            token_type: None,
-            issuers: Vec::new(),
-            audiences: Vec::new(),
+            token_types: Names::default(),
+            issuers: Names::default(),
+            audiences: Names::default(),
             any_audience: false,
+            is_rfc9068: false,
+            allowed: Allowances::default(),
+            padding_allowed: false,
+            max_age: None,
             confirmations: Vec::new(),
             leeway,
         }
     }
 
+    /// Adds a value of `typ` to accept.
     #[track_caller]
-    pub(super) fn require_type(&mut self, typ: &str) {
+    pub(super) fn accept_type(&mut self, typ: &str) {
         let subtype = match typ.split_once('/') {
             Some((application, rest)) if application.eq_ignore_ascii_case("application") => rest,
             _ => typ,
         };
         assert!(!subtype.is_empty(), "the typ is empty");
-        self.token_type = Some(subtype.into());
+        self.token_types.push(subtype.into());
     }
 
-    pub(super) fn allow_type(&self, typ: Option<&str>) -> bool {
-        let Some(typ) = typ else {
-            return self.token_type.is_none();
-        };
-        if let Some(required) = &self.token_type {
-            return is_media_type(typ, required);
+    /// Requires an access token of RFC 9068.
+    #[track_caller]
+    pub(super) fn require_rfc9068(&mut self) {
+        let mut others = self.token_types.iter();
+        assert!(
+            others.all(|typ| typ.eq_ignore_ascii_case(ACCESS_TOKEN)),
+            "RFC 9068 has one typ: do not call `typ`"
+        );
+        if self.token_types.is_empty() {
+            self.accept_type(ACCESS_TOKEN);
         }
-        is_media_type(typ, "jwt")
-            || match self.profile {
-                Profile::Access | Profile::ExpiredAccess => is_media_type(typ, "at+jwt"),
-                Profile::Id => false,
-                Profile::Logout => is_media_type(typ, "logout+jwt"),
-            }
+        self.is_rfc9068 = true;
+    }
+
+    pub(super) fn check_type(&self, typ: Option<&str>) -> Result<(), VerifyError> {
+        if self.allow_type(typ) {
+            Ok(())
+        } else {
+            Err(self.wrong_type())
+        }
+    }
+
+    fn allow_type(&self, typ: Option<&str>) -> bool {
+        let Some(typ) = typ else {
+            return self.token_types.is_empty();
+        };
+        if !self.token_types.is_empty() {
+            return self.token_types.iter().any(|one| is_media_type(typ, one));
+        }
+        let own = self.profile.token_type();
+        is_media_type(typ, "jwt") || own.is_some_and(|own| is_media_type(typ, own))
+    }
+
+    #[cold]
+    fn wrong_type(&self) -> VerifyError {
+        let kind = VerifyErrorKind::WrongType;
+        if !self.token_types.is_empty() {
+            return VerifyError::expected(kind, "typ", self.token_types.clone());
+        }
+        let mut names = Names::default();
+        for name in ["none", "JWT"].into_iter().chain(self.profile.token_type()) {
+            names.push(name.into());
+        }
+        VerifyError::expected(kind, "typ", names)
     }
 
     /// Checks everything but the issuer.
@@ -99,6 +158,7 @@ impl ClaimRules {
         &self,
         members: &RegisteredMembers<'_>,
         issuer: &IssuerAudiences,
+        payload: &str,
         now: Duration,
     ) -> Result<Times, VerifyError> {
         if members.events && self.profile != Profile::Logout {
@@ -110,14 +170,32 @@ impl ClaimRules {
                 return Err(VerifyErrorKind::SenderConstrained.into());
             }
         }
-        let times = members.times().ok_or(VerifyErrorKind::MissingExpiry)?;
+        let times = members
+            .times(self.max_age)
+            .ok_or_else(|| self.missing_times())?;
         self.check_times(times, now)?;
         self.check_audience(members, issuer)?;
+        if self.is_rfc9068 {
+            rfc9068::check(members, payload)?;
+        }
         Ok(times)
     }
 
-    pub(super) fn check_issuer(&self, members: &RegisteredMembers<'_>) -> Result<(), VerifyError> {
-        if self.issuers.is_empty() {
+    /// The error for a token without `exp`.
+    fn missing_times(&self) -> VerifyError {
+        match self.max_age {
+            None => VerifyErrorKind::MissingExpiry.into(),
+            Some(_) => VerifyError::missing("iat"),
+        }
+    }
+
+    /// `is_chosen`: `iss` has chosen the keys already.
+    pub(super) fn check_issuer(
+        &self,
+        members: &RegisteredMembers<'_>,
+        is_chosen: bool,
+    ) -> Result<(), VerifyError> {
+        if self.issuers.is_empty() && (is_chosen || !self.is_rfc9068) {
             return Ok(());
         }
         let issuer = members
@@ -127,7 +205,11 @@ impl ClaimRules {
         if self.issuers.iter().any(|trusted| **trusted == *issuer) {
             Ok(())
         } else {
-            Err(VerifyErrorKind::WrongIssuer.into())
+            Err(VerifyError::expected(
+                VerifyErrorKind::WrongIssuer,
+                "iss",
+                self.issuers.clone(),
+            ))
         }
     }
 
@@ -172,10 +254,11 @@ impl ClaimRules {
         members: &RegisteredMembers<'_>,
         issuer: &IssuerAudiences,
     ) -> Result<(), VerifyError> {
-        let accepted = match &*issuer.names {
-            [] => &*self.audiences,
-            names => names,
+        let configured = match &*issuer.names {
+            [] => &self.audiences,
+            _ => &issuer.names,
         };
+        let accepted = &**configured;
         // An empty array names nobody. It differs from no `aud` only where an audience is required.
         let audience = members
             .audience
@@ -195,7 +278,11 @@ impl ClaimRules {
                 if audience.names().any(is_accepted) {
                     Ok(())
                 } else {
-                    Err(VerifyErrorKind::WrongAudience.into())
+                    Err(VerifyError::expected(
+                        VerifyErrorKind::WrongAudience,
+                        "aud",
+                        configured.clone(),
+                    ))
                 }
             }
         }

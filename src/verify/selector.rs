@@ -89,9 +89,7 @@ impl KeySelector {
             return Ok(selection);
         }
         let header = JoseHeader::decode(segment)?;
-        if !rules.allow_type(header.token_type.as_deref()) {
-            return Err(VerifyErrorKind::WrongType.into());
-        }
+        rules.check_type(header.token_type.as_deref())?;
         let algorithm = Algorithm::named(&header.algorithm).ok_or(VerifyErrorKind::NoFittingKey)?;
         let index = self
             .keys

@@ -4,9 +4,18 @@ use std::time::Duration;
 
 use super::cached::VerifiedTokens;
 use super::rules::{ClaimRules, Profile};
-use super::trust::Trust;
+use super::trust::IntoTrust;
 use super::verifier::Verifier;
 use crate::clock::{Clock, ClockSource};
+use crate::token::is_media_type;
+
+/// The `typ` of tokens that are signed by the same issuers, and are no access tokens.
+const NO_ACCESS_TOKENS: [&str; 4] = [
+    "logout+jwt",
+    "dpop+jwt",
+    "secevent+jwt",
+    "token-introspection+jwt",
+];
 
 impl Verifier {
     /// 30 seconds: more than the clocks of synchronized servers differ by.
@@ -24,9 +33,10 @@ impl Verifier {
     /// Trusts a key, a [`KeySet`](crate::keys::KeySet), or
     /// [`TrustedIssuer`](super::TrustedIssuer)s.
     #[must_use]
-    pub fn new(trust: impl Into<Trust>) -> Self {
+    #[track_caller]
+    pub fn new(trust: impl IntoTrust) -> Self {
         Self {
-            trust: trust.into(),
+            trust: trust.into_trust(),
             rules: ClaimRules::new(Self::DEFAULT_LEEWAY),
             max_token_length: Self::DEFAULT_MAX_TOKEN_LENGTH,
             clock: ClockSource::default(),
@@ -101,18 +111,117 @@ impl Verifier {
         self.changed()
     }
 
-    /// Requires the header's `typ` to be `typ`, for example `at+jwt` (RFC 9068).
+    /// Requires the header's `typ` to be `typ`, for example `at+jwt`.
     ///
-    /// Case does not matter, nor does the prefix `application/` (RFC 7515 §4.1.9). By default `typ`
-    /// may be absent, `JWT` or `at+jwt`.
+    /// May be called more than once: a token must have one of the values. Case does not matter, nor
+    /// does the prefix `application/` (RFC 7515 §4.1.9). By default `typ` may be absent, `JWT` or
+    /// `at+jwt`. For whole access tokens of RFC 9068, call [`rfc9068`](Verifier::rfc9068) instead.
     ///
     /// # Panics
     ///
-    /// If `typ` is empty.
+    /// - If `typ` is empty.
+    /// - If it is the type of a token that is no access token: `logout+jwt`, `dpop+jwt`,
+    ///   `secevent+jwt` or `token-introspection+jwt`.
+    /// - After [`rfc9068`](Verifier::rfc9068).
     #[must_use]
     #[track_caller]
     pub fn typ(mut self, typ: impl Into<String>) -> Self {
-        self.rules.require_type(&typ.into());
+        let typ = typ.into();
+        assert!(
+            !self.rules.is_rfc9068,
+            "RFC 9068 has one typ: do not call `typ`"
+        );
+        for other in NO_ACCESS_TOKENS {
+            assert!(
+                !is_media_type(&typ, other),
+                "`{other}` is not the typ of an access token"
+            );
+        }
+        self.rules.accept_type(&typ);
+        self.changed()
+    }
+
+    /// Requires a whole access token of RFC 9068, the JWT profile for OAuth 2.0 access tokens.
+    ///
+    /// - `typ` is `at+jwt` or `application/at+jwt` (§4).
+    /// - `iss`, `exp`, `aud`, `sub`, `client_id`, `iat` and `jti` are there (§2.2).
+    /// - `iss` and `aud` are configured ones (§4): call [`issuer`](Verifier::issuer) and
+    ///   [`audience`](Verifier::audience), or trust a [`TrustedIssuer`](super::TrustedIssuer).
+    ///   Without an issuer every token is rejected.
+    ///
+    /// [`Sessions`](crate::session::Sessions) issues such tokens, once it has an issuer, an
+    /// audience and a [`client_id`](crate::session::Sessions::client_id).
+    ///
+    /// ```
+    /// use tower_jwt_auth::Verifier;
+    /// # let keys = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32]).unwrap();
+    ///
+    /// let verifier = Verifier::new(keys)
+    ///     .issuer("https://id.example.com").audience("https://api.example.com")
+    ///     .rfc9068();
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// After [`typ`](Verifier::typ) with another value than `at+jwt`.
+    #[must_use]
+    #[track_caller]
+    pub fn rfc9068(mut self) -> Self {
+        self.rules.require_rfc9068();
+        self.changed()
+    }
+
+    /// Accepts `null` in a registered claim as its absence: `iss`, `sub`, `aud`, `exp`, `nbf`,
+    /// `iat`, `jti` and `sid`. A claim that is required stays required.
+    ///
+    /// By default such a token is rejected: RFC 7519 has no `null` there, so it is most often a
+    /// fault of the issuer.
+    #[must_use]
+    pub fn allow_null_claims(mut self) -> Self {
+        self.rules.allowed.null_claims = true;
+        self.changed()
+    }
+
+    /// Accepts a whole number in `sub`. [`subject`](super::VerifiedToken::subject) is then its
+    /// decimal digits.
+    ///
+    /// **`1` and `"1"` are then the same subject**, also for revocation. Call this only if the
+    /// issuer never uses both for different users. A number has at most 19 digits and no sign,
+    /// fraction or exponent. Your own type of claims still sees a number.
+    ///
+    /// By default such a token is rejected (RFC 7519 §4.1.2).
+    #[must_use]
+    pub fn allow_integer_subject(mut self) -> Self {
+        self.rules.allowed.integer_subject = true;
+        self.changed()
+    }
+
+    /// Accepts tokens without `exp`: they expire at `max_age` after `iat`.
+    ///
+    /// That date counts everywhere: in [`expires_at`](super::VerifiedToken::expires_at), in the
+    /// cache and for revocation. A token without `exp` needs an `iat`. One with `exp` expires then.
+    ///
+    /// By default such a token is rejected, because a stolen one would stay valid for ever.
+    ///
+    /// # Panics
+    ///
+    /// If `max_age` is zero.
+    #[must_use]
+    #[track_caller]
+    pub fn allow_missing_expiry(mut self, max_age: Duration) -> Self {
+        assert!(!max_age.is_zero(), "the maximum age is zero");
+        self.rules.max_age = Some(max_age);
+        self.changed()
+    }
+
+    /// Accepts segments with correct padding: `=` at their end (RFC 4648 §3.2). AWS Application
+    /// Load Balancers send them.
+    ///
+    /// A token then has several spellings, with and without padding. Revocation is not affected:
+    /// it does not compare spellings. By default padding is rejected (RFC 7515 §2).
+    #[must_use]
+    pub fn allow_padding(mut self) -> Self {
+        self.rules.padding_allowed = true;
         self.changed()
     }
 
@@ -154,6 +263,12 @@ impl Verifier {
     pub(crate) fn for_id_tokens(mut self) -> Self {
         self.rules.profile = Profile::Id;
         self.changed().without_cache()
+    }
+
+    /// Requires `typ: logout+jwt`.
+    pub(crate) fn requiring_logout_type(mut self) -> Self {
+        self.rules.accept_type("logout+jwt");
+        self.changed()
     }
 
     /// Accepts logout tokens instead of access tokens. The caller checks `events`.
@@ -213,6 +328,15 @@ impl Verifier {
         self.trust.clear_headers();
         self.cache = self.cache.emptied();
         self
+    }
+
+    /// Whether RFC 9068 is required, and the issuer or the audience is not configured.
+    pub(crate) fn lacks_names_for_rfc9068(&self) -> bool {
+        let has_issuer = self.trust.names_issuers() || !self.rules.issuers.is_empty();
+        let has_audience = self.rules.any_audience
+            || !self.rules.audiences.is_empty()
+            || self.trust.has_audiences();
+        self.rules.is_rfc9068 && !(has_issuer && has_audience)
     }
 
     /// Whether it is configured for whom tokens of fetched keys must be (RFC 9068 §4).

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::error::{VerifyError, VerifyErrorKind};
+use crate::claims::PayloadError;
 
 /// Where the name of a tenant is in the pattern of a name, as Microsoft Entra ID writes it.
 pub(super) const SLOT: &str = "{tenantid}";
@@ -94,10 +95,15 @@ impl Tenants {
         is_tenant(tenant).then_some(tenant)
     }
 
+    /// The pattern.
+    pub(super) fn pattern(&self) -> String {
+        format!("{}{SLOT}{}", self.prefix, self.suffix)
+    }
+
     /// Whether a name could match both patterns, whatever tenants are allowed.
     pub(super) fn overlap(&self, other: &Self) -> bool {
         let segments = |tenants: &Self| {
-            let name = format!("{}{SLOT}{}", tenants.prefix, tenants.suffix);
+            let name = tenants.pattern();
             name.split('/').map(str::to_owned).collect::<Vec<_>>()
         };
         let (ours, theirs) = (segments(self), segments(other));
@@ -129,8 +135,10 @@ struct TenantClaim<'a> {
 
 /// The tenant that a verified payload names.
 fn tenant_of(payload: &str) -> Result<Cow<'_, str>, VerifyError> {
-    let claim: TenantClaim<'_> = serde_json::from_str(payload)
-        .map_err(|error| VerifyError::decoding(VerifyErrorKind::MalformedClaims, &error))?;
+    let claim: TenantClaim<'_> = serde_json::from_str(payload).map_err(|error| {
+        let claim = error.is_data().then_some("tid");
+        VerifyError::malformed_claims(&PayloadError { claim, error })
+    })?;
     claim
         .tid
         .filter(|tenant| is_tenant(tenant))

@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use serde::de::DeserializeOwned;
 
-use super::error::{VerifyError, VerifyErrorKind};
+use super::error::VerifyError;
+use super::mismatch::Mismatch;
 use crate::claims::{NumericDate, StoredClaims, Times};
 use crate::keys::Algorithm;
 use crate::token::JoseHeader;
@@ -128,8 +129,8 @@ impl VerifiedToken {
     ///
     /// # Errors
     ///
-    /// [`VerifyErrorKind::ClaimsMismatch`] if the payload does not decode as `T`. The error's
-    /// source says where.
+    /// [`ClaimsMismatch`](super::VerifyErrorKind::ClaimsMismatch) if the payload does not decode as
+    /// `T`. The error's source names the type and the claim.
     pub fn claims<T>(&self) -> Result<Arc<T>, VerifyError>
     where
         T: DeserializeOwned + Send + Sync + 'static,
@@ -141,7 +142,7 @@ impl VerifiedToken {
         }
         let claims: Arc<T> = serde_json::from_str(&self.0.payload)
             .map(Arc::new)
-            .map_err(|error| VerifyError::decoding(VerifyErrorKind::ClaimsMismatch, &error))?;
+            .map_err(|error| VerifyError::mismatch(Mismatch::of::<T>(&self.0.payload, &error)))?;
         // A second type is parsed each time, and so is a large one in the cache.
         if size_of::<T>() <= self.0.decoded_limit {
             let _ = self.0.decoded.set(Arc::clone(&claims) as _);
@@ -162,6 +163,9 @@ impl VerifiedToken {
     }
 
     /// `sub`: the subject (§4.1.2).
+    ///
+    /// The digits of a number, after
+    /// [`allow_integer_subject`](super::Verifier::allow_integer_subject).
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.0.claims.subject(&self.0.payload)
@@ -173,6 +177,9 @@ impl VerifiedToken {
     }
 
     /// `exp`: when the token expires (§4.1.4), without the leeway.
+    ///
+    /// For a token without `exp`, the date that
+    /// [`allow_missing_expiry`](super::Verifier::allow_missing_expiry) implies.
     #[must_use]
     pub fn expires_at(&self) -> NumericDate {
         self.times().expires_at

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use super::names::Names;
 #[cfg(feature = "jwks")]
 use super::resolved::ResolvedIssuers;
 #[cfg(feature = "jwks")]
@@ -58,6 +59,14 @@ impl Trust {
         matches!(self.0, TrustKind::Issuers(_))
     }
 
+    /// Some names of the configured issuers, for an error.
+    pub(super) fn issuer_names(&self) -> Names {
+        match &self.0 {
+            TrustKind::AnyIssuer(_) => Names::default(),
+            TrustKind::Issuers(issuers) => issuers.names(),
+        }
+    }
+
     /// The name of the one issuer, if it is the only one and has no audiences of its own.
     pub(crate) fn sole_issuer(&self) -> Option<&str> {
         match &self.0 {
@@ -78,6 +87,16 @@ impl Trust {
             TrustKind::Issuers(issuers) => {
                 issuers.all().all(IssuerTrust::has_audiences_where_remote)
             }
+        }
+    }
+
+    /// Whether every configured issuer has audiences of its own.
+    pub(super) fn has_audiences(&self) -> bool {
+        match &self.0 {
+            TrustKind::AnyIssuer(_) => false,
+            TrustKind::Issuers(issuers) => issuers
+                .all()
+                .all(|trust| !trust.audiences().names.is_empty()),
         }
     }
 
@@ -108,6 +127,14 @@ impl TrustedIssuers {
             patterns.find(|trust| trust.tenants().is_some_and(|all| all.include(issuer)))
         };
         self.by_name.get(issuer).or_else(of_pattern)
+    }
+
+    /// No more names than an error shows, so that a foreign token costs little.
+    fn names(&self) -> Names {
+        let patterns = self.by_pattern.iter().filter_map(IssuerTrust::tenants);
+        let names = self.by_name.keys().cloned();
+        let all = names.chain(patterns.map(|tenants| tenants.pattern().into()));
+        all.take(Names::MAX_SHOWN.saturating_add(1)).collect()
     }
 
     /// # Panics
@@ -151,48 +178,96 @@ impl TrustedIssuers {
     }
 }
 
+/// What a [`Verifier`](super::Verifier) or a [`JwtAuthLayer`](crate::JwtAuthLayer) can be made of.
+///
+/// A secret or a key of another crate is not enough. Make a [`VerifyingKey`] of it, which has one
+/// algorithm:
+///
+/// ```compile_fail,E0277
+/// let layer = tower_jwt_auth::JwtAuthLayer::new("secret");
+/// ```
+///
+/// ```text
+/// error[E0277]: `&str` is not a key or an issuer to trust
+///   |
+///   |     JwtAuthLayer::new("secret");
+///   |                       ^^^^^^^^ expected a `VerifyingKey`, `KeySet`, `RemoteKeys`, […]
+///   |
+///   = note: a secret: `VerifyingKey::hs256(secret)?`
+///   = note: a PEM file: `VerifyingKey::from_pem(Algorithm::RS256, pem)?`
+///   = note: a key of `jsonwebtoken`: `VerifyingKey::from_decoding_key(Algorithm::RS256, &key)?`
+/// ```
+///
+/// ```
+/// use tower_jwt_auth::{JwtAuthLayer, keys::VerifyingKey};
+///
+/// # let secret = [7; 32];
+/// let layer = JwtAuthLayer::new(VerifyingKey::hs256(secret)?);
+/// # Ok::<_, tower_jwt_auth::keys::KeyError>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a key or an issuer to trust",
+    label = "expected a `VerifyingKey`, `KeySet`, `RemoteKeys`, `TrustedIssuer` or several of those",
+    note = "a secret: `VerifyingKey::hs256(secret)?`",
+    note = "a PEM file: `VerifyingKey::from_pem(Algorithm::RS256, pem)?`",
+    note = "a key of `jsonwebtoken`: `VerifyingKey::from_decoding_key(Algorithm::RS256, &key)?`",
+    note = "a JWKS document: `KeySet::from_jwks(json)?`",
+    note = "a provider: `RemoteKeys::discover(issuer).build()?`"
+)]
+pub trait IntoTrust {
+    /// What to trust.
+    fn into_trust(self) -> Trust;
+}
+
+impl IntoTrust for Trust {
+    fn into_trust(self) -> Trust {
+        self
+    }
+}
+
 /// Keys discovered by an issuer's name verify tokens of that issuer only.
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
-impl From<RemoteKeys> for Trust {
-    fn from(keys: RemoteKeys) -> Self {
-        match keys.issuer().map(str::to_owned) {
-            Some(issuer) => TrustedIssuer::new(issuer, keys).into(),
-            None => Self::any_issuer(keys.into()),
+impl IntoTrust for RemoteKeys {
+    fn into_trust(self) -> Trust {
+        match self.issuer().map(str::to_owned) {
+            Some(issuer) => TrustedIssuer::new(issuer, self).into_trust(),
+            None => Trust::any_issuer(self.into()),
         }
     }
 }
 
-impl From<VerifyingKey> for Trust {
-    fn from(key: VerifyingKey) -> Self {
-        Self::any_issuer(key.into())
+impl IntoTrust for VerifyingKey {
+    fn into_trust(self) -> Trust {
+        Trust::any_issuer(self.into())
     }
 }
 
-impl From<KeySet> for Trust {
-    fn from(keys: KeySet) -> Self {
-        Self::any_issuer(keys.into())
+impl IntoTrust for KeySet {
+    fn into_trust(self) -> Trust {
+        Trust::any_issuer(self.into())
     }
 }
 
-impl From<&VerifyingKey> for Trust {
-    fn from(key: &VerifyingKey) -> Self {
-        key.clone().into()
+impl IntoTrust for &VerifyingKey {
+    fn into_trust(self) -> Trust {
+        self.clone().into_trust()
     }
 }
 
-impl From<&KeySet> for Trust {
-    fn from(keys: &KeySet) -> Self {
-        keys.clone().into()
+impl IntoTrust for &KeySet {
+    fn into_trust(self) -> Trust {
+        self.clone().into_trust()
     }
 }
 
 /// # Panics
 ///
 /// If it stands for [tenants](TrustedIssuer::tenants) that are not chosen.
-impl From<TrustedIssuer> for Trust {
-    fn from(issuer: TrustedIssuer) -> Self {
-        vec![issuer].into()
+impl IntoTrust for TrustedIssuer {
+    #[track_caller]
+    fn into_trust(self) -> Trust {
+        vec![self].into_trust()
     }
 }
 
@@ -200,9 +275,10 @@ impl From<TrustedIssuer> for Trust {
 ///
 /// If the array is empty, a name could be that of two of its issuers, or
 /// [tenants](TrustedIssuer::tenants) are not chosen.
-impl<const N: usize> From<[TrustedIssuer; N]> for Trust {
-    fn from(issuers: [TrustedIssuer; N]) -> Self {
-        Vec::from(issuers).into()
+impl<const N: usize> IntoTrust for [TrustedIssuer; N] {
+    #[track_caller]
+    fn into_trust(self) -> Trust {
+        Vec::from(self).into_trust()
     }
 }
 
@@ -210,14 +286,15 @@ impl<const N: usize> From<[TrustedIssuer; N]> for Trust {
 ///
 /// If the list is empty, a name could be that of two of its issuers, or
 /// [tenants](TrustedIssuer::tenants) are not chosen.
-impl From<Vec<TrustedIssuer>> for Trust {
-    fn from(issuers: Vec<TrustedIssuer>) -> Self {
-        assert!(!issuers.is_empty(), "no trusted issuer");
+impl IntoTrust for Vec<TrustedIssuer> {
+    #[track_caller]
+    fn into_trust(self) -> Trust {
+        assert!(!self.is_empty(), "no trusted issuer");
         let mut trusted = TrustedIssuers::default();
-        for issuer in issuers {
+        for issuer in self {
             trusted.add(issuer);
         }
-        Self(TrustKind::Issuers(trusted))
+        Trust(TrustKind::Issuers(trusted))
     }
 }
 
@@ -226,9 +303,10 @@ impl From<Vec<TrustedIssuer>> for Trust {
 /// As for a list of [`TrustedIssuer`]s, if there are some. Here the list may be empty.
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
-impl From<IssuerResolution> for Trust {
-    fn from(resolution: IssuerResolution) -> Self {
-        let (resolved, issuers) = ResolvedIssuers::new(resolution);
+impl IntoTrust for IssuerResolution {
+    #[track_caller]
+    fn into_trust(self) -> Trust {
+        let (resolved, issuers) = ResolvedIssuers::new(self);
         let mut trusted = TrustedIssuers {
             resolved: Some(resolved),
             ..TrustedIssuers::default()
@@ -236,7 +314,7 @@ impl From<IssuerResolution> for Trust {
         for issuer in issuers {
             trusted.add(issuer);
         }
-        Self(TrustKind::Issuers(trusted))
+        Trust(TrustKind::Issuers(trusted))
     }
 }
 

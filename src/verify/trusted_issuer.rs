@@ -4,6 +4,7 @@ use std::ops::Deref;
 #[cfg(feature = "jwks")]
 use std::sync::Arc;
 
+use super::names::Names;
 #[cfg(feature = "jwks")]
 use super::resolved::ApprovedIssuer;
 use super::rules::IssuerAudiences;
@@ -22,7 +23,7 @@ pub(super) struct IssuerTrust {
 impl IssuerTrust {
     pub(super) fn new(keys: Keys, tenants: Option<Tenants>) -> Self {
         let audiences = IssuerAudiences {
-            names: Vec::new(),
+            names: Names::default(),
             are_required: keys.are_remote(),
         };
         Self {

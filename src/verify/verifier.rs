@@ -17,7 +17,7 @@ use super::tenants;
 use super::token::{VerifiedHeader, VerifiedToken};
 use super::trust::Trust;
 use super::trusted_issuer::{FoundTrust, IssuerTrust};
-use crate::claims::{RegisteredMembers, StoredClaims, read_registered};
+use crate::claims::{Allowances, RegisteredMembers, StoredClaims, read_registered};
 use crate::clock::ClockSource;
 use crate::token::{Segments, base64url};
 
@@ -177,27 +177,34 @@ impl Verifier {
         now: Duration,
         is_cached: bool,
     ) -> Result<(VerifiedToken, KeysVersion), NotVerified> {
-        let segments = Segments::split(token, self.max_token_length).map_err(VerifyError::from)?;
+        let mut segments =
+            Segments::split(token, self.max_token_length).map_err(VerifyError::from)?;
+        if self.rules.padding_allowed {
+            segments = segments.without_padding();
+        }
         let payload = decode_payload(segments.payload);
-        let members = payload.as_deref().map_err(Clone::clone).and_then(read);
+        let members = payload
+            .as_deref()
+            .map_err(Clone::clone)
+            .and_then(|payload| read(payload, self.rules.allowed));
         let trust = self.trust_for(members.as_ref(), now)?;
         let issuer_check = members
             .as_ref()
             .map_err(Clone::clone)
-            .and_then(|members| self.rules.check_issuer(members));
+            .and_then(|members| self.rules.check_issuer(members, self.trust.names_issuers()));
         let (header, keys) = self
             .check_signature(&trust, &segments, now)
             .map_err(|not_verified| not_verified.unless_rejected_by(&issuer_check))?;
         issuer_check?;
         let members = members?;
+        let text = payload.as_deref().unwrap_or_default();
         // Most issuers have no tenants, and most keys no issuer of their own.
         if trust.tenants().is_some() || header.key_issuer().is_some() {
-            let payload = payload.as_deref().unwrap_or_default();
             let issuer = members.issuer.as_deref();
-            tenants::check(trust.tenants(), header.key_issuer(), issuer, payload)?;
+            tenants::check(trust.tenants(), header.key_issuer(), issuer, text)?;
         }
-        let times = self.rules.check(&members, trust.audiences(), now)?;
-        let claims = StoredClaims::new(&members, times, payload.as_deref().unwrap_or_default());
+        let times = self.rules.check(&members, trust.audiences(), text, now)?;
+        let claims = StoredClaims::new(&members, times, text);
         let token = VerifiedToken::new(header, payload?, claims, is_cached);
         Ok((token, keys.of_answer(trust.answer())))
     }
@@ -212,7 +219,7 @@ impl Verifier {
         let trust = self.find_trust(issuer, now)?;
         trust.ok_or_else(|| match (members, issuer) {
             (Err(error), _) => error.clone().into(),
-            (Ok(_), Some(_)) => VerifyErrorKind::UnknownIssuer.into(),
+            (Ok(_), Some(_)) => VerifyError::unknown_issuer(self.trust.issuer_names()).into(),
             (Ok(_), None) => VerifyErrorKind::MissingIssuer.into(),
         })
     }
@@ -376,9 +383,8 @@ fn decode_payload(segment: &[u8]) -> Result<String, VerifyError> {
     String::from_utf8(bytes).map_err(|_| VerifyErrorKind::MalformedClaims.into())
 }
 
-fn read(payload: &str) -> Result<RegisteredMembers<'_>, VerifyError> {
-    read_registered(payload)
-        .map_err(|error| VerifyError::decoding(VerifyErrorKind::MalformedClaims, &error))
+fn read(payload: &str, allowed: Allowances) -> Result<RegisteredMembers<'_>, VerifyError> {
+    read_registered(payload, allowed).map_err(|error| VerifyError::malformed_claims(&error))
 }
 
 impl fmt::Debug for Verifier {

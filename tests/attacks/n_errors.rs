@@ -20,7 +20,7 @@ use tower_jwt_auth::keys::{
     Algorithm, JwksOptions, KeyError, KeySet, SigningKey, TokenHeader, VerifyingKey,
 };
 use tower_jwt_auth::middleware::{EmptyBody, ProblemJson, Respond};
-use tower_jwt_auth::verify::{Keys, Trust};
+use tower_jwt_auth::verify::{IntoTrust, Keys};
 use tower_jwt_auth::{
     AuthError, AuthErrorKind, Claims, JwtAuthLayer, TokenSource, TrustedIssuer, VerifiedToken,
     Verifier, VerifyErrorKind,
@@ -729,9 +729,9 @@ async fn n03_nothing_shows_what_it_holds() {
         shown(&VerifyingKey::from_jwk(&secret_jwk).unwrap()),
         shown(&set),
         shown(&Keys::from(set.clone())),
-        shown(&Trust::from(set.clone())),
-        shown(&Trust::from(key())),
-        shown(&Trust::from([TrustedIssuer::new("id", key())])),
+        shown(&set.clone().into_trust()),
+        shown(&key().into_trust()),
+        shown(&[TrustedIssuer::new("id", key())].into_trust()),
         shown(&TrustedIssuer::new("id", set)),
         shown(&jwks),
         shown(&jwks.keys),

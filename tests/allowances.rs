@@ -1,0 +1,264 @@
+//! The deviations from the RFCs that a verifier accepts only if it is told to.
+#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+
+use std::time::Duration;
+
+use base64_simd::{URL_SAFE, URL_SAFE_NO_PAD};
+use serde_json::value::RawValue;
+use tower_jwt_auth::VerifyErrorKind::{self, *};
+use tower_jwt_auth::clock::ManualClock;
+use tower_jwt_auth::keys::{SigningKey, TokenHeader};
+use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
+use tower_jwt_auth::store::MemoryStore;
+use tower_jwt_auth::{VerifiedToken, Verifier};
+
+const SECRET: [u8; 32] = [7; 32];
+const NOW: u64 = 1_900_000_000;
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn key() -> SigningKey {
+    SigningKey::hs256(SECRET).unwrap()
+}
+
+/// A token with exactly this payload.
+fn token(payload: &str) -> String {
+    let payload = RawValue::from_string(payload.to_owned()).unwrap();
+    key().sign(&payload).unwrap()
+}
+
+fn verifier() -> Verifier {
+    Verifier::new(key().verifying_key()).clock(ManualClock::at(NOW))
+}
+
+fn kind(verifier: &Verifier, token: &str) -> Result<VerifiedToken, VerifyErrorKind> {
+    verifier.verify(token).map_err(|error| error.kind())
+}
+
+#[track_caller]
+fn rejected(verifier: &Verifier, payload: &str, why: VerifyErrorKind) {
+    assert_eq!(
+        kind(verifier, &token(payload)).err(),
+        Some(why),
+        "{payload}"
+    );
+}
+
+#[track_caller]
+fn accepted(verifier: &Verifier, payload: &str) -> VerifiedToken {
+    kind(verifier, &token(payload)).unwrap_or_else(|kind| panic!("{kind:?}: {payload}"))
+}
+
+#[test]
+fn a_token_may_have_one_of_several_types() {
+    let verifier = verifier().typ("at+jwt").typ("application/access+jwt");
+    let of_type = |typ: &str| {
+        let header = TokenHeader::new().typ(typ);
+        let claims = serde_json::json!({ "exp": NOW + 60 });
+        key().sign_with(&header, &claims).unwrap()
+    };
+    for typ in [
+        "at+jwt",
+        "application/AT+JWT",
+        "access+jwt",
+        "application/access+jwt",
+    ] {
+        assert!(verifier.verify(of_type(typ)).is_ok(), "{typ}");
+    }
+    for typ in ["JWT", "id+jwt", "", "logout+jwt"] {
+        assert_eq!(
+            kind(&verifier, &of_type(typ)).err(),
+            Some(WrongType),
+            "{typ}"
+        );
+    }
+    let without = TokenHeader::new().without_typ();
+    let claims = serde_json::json!({ "exp": NOW + 60 });
+    let without = key().sign_with(&without, &claims).unwrap();
+    assert_eq!(kind(&verifier, &without).err(), Some(WrongType));
+}
+
+#[test]
+fn types_of_other_tokens_are_never_accepted() {
+    for typ in [
+        "logout+jwt",
+        "application/LOGOUT+jwt",
+        "dpop+jwt",
+        "secevent+jwt",
+        "token-introspection+jwt",
+    ] {
+        let set = std::panic::catch_unwind(|| verifier().typ(typ));
+        assert!(set.is_err(), "{typ}");
+    }
+}
+
+#[test]
+fn null_counts_as_absent_only_if_allowed() {
+    let payload = r#"{"iss":null,"sub":null,"aud":null,"nbf":null,"iat":null,"jti":null,"sid":null,"exp":1900000060}"#;
+    rejected(&verifier(), payload, MalformedClaims);
+    let lax = verifier().allow_null_claims();
+    let token = accepted(&lax, payload);
+    assert_eq!(
+        (token.issuer(), token.subject(), token.token_id()),
+        (None, None, None)
+    );
+    assert_eq!(token.audience().count(), 0);
+
+    rejected(&lax, r#"{"exp":null}"#, MissingExpiry);
+    let strict = lax.clone().issuer("a").audience("b");
+    rejected(
+        &strict,
+        r#"{"iss":null,"aud":"b","exp":1900000060}"#,
+        MissingIssuer,
+    );
+    rejected(
+        &strict,
+        r#"{"iss":"a","aud":null,"exp":1900000060}"#,
+        MissingAudience,
+    );
+    // A key binding or an event that cannot be read is no reason to accept a token.
+    rejected(&lax, r#"{"cnf":null,"exp":1900000060}"#, MalformedClaims);
+    rejected(&lax, r#"{"events":null,"exp":1900000060}"#, LogoutToken);
+    rejected(
+        &lax,
+        r#"{"sub":null,"sub":"a","exp":1900000060}"#,
+        MalformedClaims,
+    );
+    rejected(&lax, r#"{"sub":1,"exp":1900000060}"#, MalformedClaims);
+}
+
+#[test]
+fn an_integer_subject_is_its_decimal_string_only_if_allowed() {
+    let payload = r#"{"sub":42,"exp":1900000060}"#;
+    rejected(&verifier(), payload, MalformedClaims);
+    let lax = verifier().allow_integer_subject();
+    assert_eq!(accepted(&lax, payload).subject(), Some("42"));
+    // The second time it is in the cache.
+    assert_eq!(accepted(&lax, payload).subject(), Some("42"));
+    assert_eq!(
+        accepted(&lax, r#"{"sub":"42","exp":1900000060}"#).subject(),
+        Some("42")
+    );
+    let large = r#"{"sub":9999999999999999999,"exp":1900000060}"#;
+    assert_eq!(accepted(&lax, large).subject(), Some("9999999999999999999"));
+    for subject in [
+        "-1",
+        "1.0",
+        "1e2",
+        "10000000000000000000",
+        "null",
+        "true",
+        "[1]",
+        "{}",
+    ] {
+        let payload = format!(r#"{{"sub":{subject},"exp":1900000060}}"#);
+        rejected(&lax, &payload, MalformedClaims);
+    }
+    let both = lax.allow_null_claims();
+    assert_eq!(
+        accepted(&both, r#"{"sub":null,"exp":1900000060}"#).subject(),
+        None
+    );
+    assert_eq!(accepted(&both, payload).subject(), Some("42"));
+    // Other claims stay strings.
+    rejected(&both, r#"{"jti":1,"exp":1900000060}"#, MalformedClaims);
+}
+
+#[test]
+fn a_token_without_exp_expires_by_iat_only_if_allowed() {
+    let payload = format!(r#"{{"sub":"a","iat":{NOW}}}"#);
+    rejected(&verifier(), &payload, MissingExpiry);
+
+    for is_cached in [true, false] {
+        let clock = ManualClock::at(NOW);
+        let mut lax = verifier().clock(clock.clone()).allow_missing_expiry(HOUR);
+        if !is_cached {
+            lax = lax.without_cache();
+        }
+        let token = accepted(&lax, &payload);
+        assert_eq!(token.expires_at().seconds(), NOW + 3600);
+        clock.advance(HOUR + Verifier::DEFAULT_LEEWAY - Duration::from_secs(1));
+        accepted(&lax, &payload);
+        clock.advance(Duration::from_secs(1));
+        rejected(&lax, &payload, Expired);
+    }
+
+    let lax = verifier().allow_missing_expiry(HOUR);
+    rejected(&lax, r#"{"sub":"a"}"#, MissingClaim);
+    rejected(&lax, &format!(r#"{{"iat":{}}}"#, NOW + 60), IssuedInFuture);
+    // `exp` counts if it is there.
+    rejected(&lax, &format!(r#"{{"iat":{NOW},"exp":1}}"#), Expired);
+    let late = accepted(&lax, &format!(r#"{{"iat":{NOW},"exp":{}}}"#, NOW + 9000));
+    assert_eq!(late.expires_at().seconds(), NOW + 9000);
+    // A `null` is no date.
+    rejected(
+        &lax,
+        &format!(r#"{{"iat":{NOW},"exp":null}}"#),
+        MalformedClaims,
+    );
+    let both = lax.allow_null_claims();
+    accepted(&both, &format!(r#"{{"iat":{NOW},"exp":null}}"#));
+    rejected(&both, r#"{"iat":null}"#, MissingClaim);
+}
+
+#[tokio::test]
+async fn a_token_without_exp_can_be_revoked() {
+    let clock = ManualClock::at(NOW);
+    let store = MemoryStore::with_clock(clock.clone());
+    let lax = verifier().clock(clock.clone()).allow_missing_expiry(HOUR);
+    let token = accepted(&lax, &format!(r#"{{"jti":"a","iat":{NOW}}}"#));
+    let token = TokenIdentity::from(&token);
+    store
+        .revoke(&Revocation::of_token(&token).unwrap())
+        .unwrap();
+    clock.advance(HOUR);
+    store.prune();
+    assert!(store.is_revoked(&token).await.unwrap());
+}
+
+/// A token whose segments have padding, as AWS writes them.
+fn padded(payload: &str) -> [String; 3] {
+    let header = URL_SAFE.encode_to_string(r#"{"alg":"HS256" }"#);
+    let payload = URL_SAFE.encode_to_string(payload);
+    let input = format!("{header}.{payload}");
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &SECRET);
+    let signature = aws_lc_rs::hmac::sign(&key, input.as_bytes());
+    [header, payload, URL_SAFE.encode_to_string(signature)]
+}
+
+#[test]
+fn padded_segments_are_accepted_only_if_allowed() {
+    let [header, payload, signature] = padded(r#"{"exp":1900000060 }"#);
+    assert!(
+        [&header, &payload, &signature]
+            .iter()
+            .all(|part| part.ends_with('='))
+    );
+    let whole = format!("{header}.{payload}.{signature}");
+    assert!(verifier().verify(&whole).is_err());
+    let lax = verifier().allow_padding();
+    assert!(lax.verify(&whole).is_ok());
+    assert!(lax.verify(&whole).is_ok());
+    assert!(lax.verify(token(r#"{"exp":1900000060}"#)).is_ok());
+
+    // The signature is of the padded text.
+    let bare = whole.replace('=', "");
+    assert_eq!(kind(&lax, &bare).err(), Some(BadSignature));
+    for (wrong, why) in [
+        (format!("{header}=.{payload}.{signature}"), MalformedHeader),
+        (format!("{header}.{payload}=.{signature}"), BadSignature),
+        (format!("{header}.{payload}.{signature}="), Malformed),
+        (format!("{header}.{payload}.{signature}===="), Malformed),
+        (format!("{header}.{payload}.="), Malformed),
+    ] {
+        assert_eq!(kind(&lax, &wrong).err(), Some(why), "{wrong}");
+    }
+    // Stray bits are no padding.
+    let stray = URL_SAFE_NO_PAD
+        .encode_to_string([0_u8; 32])
+        .replace('A', "B")
+        + "=";
+    assert_eq!(
+        kind(&lax, &format!("{header}.{payload}.{stray}")).err(),
+        Some(Malformed)
+    );
+}

@@ -1,0 +1,188 @@
+//! What the log says of a rejection: what is configured, and which claim is at fault, by name.
+#![cfg(all(feature = "axum", feature = "testing", feature = "tracing"))]
+#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "support/answer.rs"]
+mod answer;
+#[path = "support/log.rs"]
+mod log;
+
+use answer::send;
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use http::{HeaderValue, Request};
+use log::Log;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tower_jwt_auth::testing::{TestIssuer, TestToken};
+use tower_jwt_auth::{Claims, JwtAuthLayer, TokenSource, TrustedIssuer};
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "only decoded")]
+struct User {
+    name: String,
+    age: Option<u8>,
+}
+
+fn layer(issuer: &TestIssuer) -> JwtAuthLayer {
+    JwtAuthLayer::new(issuer.key())
+        .clock(issuer.clock().clone())
+        .issuer(TestIssuer::NAME)
+        .audience("api-1")
+        .audience("api-2")
+}
+
+/// The reason in the log for a rejected request. Neither log nor response has a claim's value.
+async fn reason(layer: JwtAuthLayer, token: Option<HeaderValue>) -> String {
+    let app = Router::new()
+        .route("/", get(async |_: Claims<User>| {}))
+        .layer(layer);
+    let mut request = Request::get("/").body(Body::empty()).unwrap();
+    if let Some(token) = token {
+        request.headers_mut().insert("Authorization", token);
+    }
+    let log = Log::start();
+    let answer = send(&app, request).await;
+    let lines = log.take().join("\n");
+    assert_eq!(answer.status, 401, "{lines}");
+    assert!(!lines.contains("secret"), "{lines}");
+    let response = format!("{:?} {}", answer.headers, answer.body);
+    for told in ["secret", "api-1", TestIssuer::NAME, "expected", "User"] {
+        assert!(!response.contains(told), "{response}");
+    }
+    let (_, reason) = lines
+        .split_once(" reason=")
+        .unwrap_or_else(|| panic!("{lines}"));
+    reason.to_owned()
+}
+
+async fn of(change: impl FnOnce(TestToken) -> TestToken) -> String {
+    let issuer = TestIssuer::new().audience("api-1");
+    let token = change(issuer.token("secret-subject").claim("name", "secret-name"));
+    reason(layer(&issuer), Some(token.bearer())).await
+}
+
+#[tokio::test]
+async fn a_wrong_issuer_and_audience_name_the_configured_ones() {
+    assert_eq!(
+        of(|token| token.claim("iss", "https://secret.test")).await,
+        r#"expected `iss`: "https://issuer.test""#
+    );
+    assert_eq!(
+        of(|token| token.claim("aud", "secret-audience")).await,
+        r#"expected `aud`: "api-1" or "api-2""#
+    );
+    let issuer = TestIssuer::new();
+    let token = issuer
+        .token("a")
+        .claim("iss", "https://secret.test")
+        .bearer();
+    let named = ["b", "a"].map(|name| TrustedIssuer::new(name, issuer.key()));
+    let named = JwtAuthLayer::new(named).clock(issuer.clock().clone());
+    let reason = reason(named, Some(token)).await;
+    assert!(
+        [r#""a" or "b""#, r#""b" or "a""#]
+            .map(|names| format!("expected `iss`: {names}"))
+            .contains(&reason),
+        "{reason}"
+    );
+}
+
+#[tokio::test]
+async fn an_issuer_has_its_own_audiences() {
+    let issuer = TestIssuer::new();
+    let trusted = TrustedIssuer::new(TestIssuer::NAME, issuer.key()).audience("api-1");
+    let layer = JwtAuthLayer::new(trusted)
+        .audience("other")
+        .clock(issuer.clock().clone());
+    let token = issuer.token("a").claim("aud", "other").bearer();
+    assert_eq!(
+        reason(layer, Some(token)).await,
+        r#"expected `aud`: "api-1""#
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_type_names_the_accepted_ones() {
+    assert_eq!(
+        of(|token| token.typ("secret+jwt")).await,
+        r#"expected `typ`: "none" or "JWT" or "at+jwt""#
+    );
+    let issuer = TestIssuer::new().audience("api-1");
+    let token = || Some(issuer.token("a").typ("secret").bearer());
+    assert_eq!(
+        reason(layer(&issuer).typ("application/x+jwt").typ("y"), token()).await,
+        r#"expected `typ`: "x+jwt" or "y""#
+    );
+    assert_eq!(
+        reason(layer(&issuer).rfc9068(), token()).await,
+        r#"expected `typ`: "at+jwt""#
+    );
+}
+
+#[tokio::test]
+async fn a_malformed_claim_is_named() {
+    for (claim, value) in [
+        ("exp", json!("secret")),
+        ("aud", json!({ "secret": 1 })),
+        ("sub", json!(["secret"])),
+        ("cnf", json!("secret")),
+    ] {
+        let reason = of(|token| token.claim(claim, value)).await;
+        assert!(
+            reason.starts_with(&format!("`{claim}`, at line 1, column ")),
+            "{reason}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_mismatch_names_the_type_and_the_claim() {
+    let missing = of(|token| token.without("name")).await;
+    assert!(
+        missing.starts_with("`rejections::User` needs the claim `name`, at line 1"),
+        "{missing}"
+    );
+    for (claim, value) in [
+        ("age", json!("secret")),
+        ("age", json!(-1)),
+        ("name", Value::Null),
+    ] {
+        let reason = of(|token| token.claim(claim, value)).await;
+        let told = format!("`rejections::User` cannot read the claim {claim:?}, at line 1");
+        assert!(reason.starts_with(&told), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_token_names_where_it_was_looked_for() {
+    let issuer = TestIssuer::new().audience("api-1");
+    assert_eq!(
+        reason(layer(&issuer), None).await,
+        "looked for in: `Authorization: Bearer`"
+    );
+    let sources = [
+        TokenSource::bearer(),
+        TokenSource::cookie("__Host-access"),
+        TokenSource::header("x-token"),
+        TokenSource::custom(|_| None),
+    ];
+    assert_eq!(
+        reason(layer(&issuer).sources(sources), None).await,
+        "looked for in: `Authorization: Bearer`, the cookie `__Host-access`, the header \
+         `x-token`, a custom source"
+    );
+}
+
+#[tokio::test]
+async fn many_names_do_not_fill_the_log() {
+    let issuer = TestIssuer::new().audience("secret");
+    let mut layer = JwtAuthLayer::new(issuer.key()).clock(issuer.clock().clone());
+    for number in 0..100 {
+        layer = layer.audience(format!("api-{number}\n"));
+    }
+    let reason = reason(layer, Some(issuer.token("a").bearer())).await;
+    assert!(reason.ends_with(r#" or "api-7\n" or others"#), "{reason}");
+}
