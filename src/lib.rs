@@ -75,13 +75,16 @@
 //!
 //! # Why is my token rejected?
 //!
-//! The response says "invalid" or "expired", and nothing more. The reason is [`AuthError::kind`]. It is in
-//! the response's extensions. With feature `tracing` it is also an event at `DEBUG` with target
-//! `tower_jwt_auth`. The example `gate` shows the reason for any token and key:
+//! The response says "invalid" or "expired", and nothing more. The reason is [`AuthError::kind`].
+//! It is in the response's extensions. With feature `tracing` it is also an event at `DEBUG` with
+//! target `tower_jwt_auth`. Its field `reason` says what is configured, or which claim is at fault
+//! by name. The values of a token's claims never appear.
+//!
+//! The program `gate` shows each check for any token and key:
 //!
 //! ```text
-//! cargo run --example gate -- --jwks keys.json --issuer https://id.example.com --audience api
-//! --explain
+//! cargo install tower-jwt-auth --features gate
+//! gate --discover https://id.example.com --audience api < token
 //! ```
 //!
 //! | kind | check |
@@ -91,11 +94,13 @@
 //! | `bad_signature` | the secret: is it the issuer's, byte for byte, or base64 that must be decoded first? |
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |
 //! | `wrong_issuer`, `wrong_audience` | a trailing slash, the scheme, upper case: they are compared byte for byte |
-//! | `missing_expiry` | a token without `exp` would never expire: have the issuer add it |
-//! | `malformed_claims` | `exp` in milliseconds or as a string, a duplicate claim; the error's source says where |
+//! | `unknown_issuer` | the same: none of the trusted issuers has this name |
+//! | `missing_expiry` | a token without `exp` would never expire: have the issuer add it, or [allow it](Verifier::allow_missing_expiry) |
+//! | `missing_claim` | RFC 9068 requires the claim that the reason names: see [`rfc9068`](JwtAuthLayer::rfc9068) |
+//! | `malformed_claims` | `exp` in milliseconds or as a string, a duplicate claim; `null` or a number in `sub` [may be allowed](verify#what-may-be-relaxed) |
 //! | `issued_in_future`, `not_yet_valid`, `expired` | both clocks; [`leeway`](JwtAuthLayer::leeway) is 30 seconds |
 //! | `wrong_type` | `typ`: ID tokens, refresh tokens and logout tokens are not access tokens |
-//! | `claims_mismatch` | the handler's type: a field is missing in the token, or has another type there |
+//! | `claims_mismatch` | the handler's type, which the reason names with the claim: it is missing in the token, or has another type there |
 //! | `missing_token` | the scheme (`Bearer`), the cookie's name, a proxy that removes `Authorization` |
 //! | `missing_token_id` | with a revocation store a token needs a `jti`: see [`token_id_optional`](JwtAuthLayer::token_id_optional) |
 //! | `revoked` | the store: the token, its session or its subject was revoked |
@@ -115,6 +120,7 @@
 //! | `redis` | [`store`]: sessions and revocations shared by many nodes, in Redis or Valkey, by `redis` | no |
 //! | `jwks` | `keys::remote`: keys that issuers publish, by `reqwest` and `rustls` | no |
 //! | `testing` | the module `testing`: tokens, time and failures for your tests | no |
+//! | `gate` | the program `gate`, and its dependencies: for `cargo install` only | no |
 //!
 //! Features are additive: enabling one does not change what the rest does.
 //!

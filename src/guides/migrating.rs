@@ -9,7 +9,7 @@
 //! | `aud` | a token that has one is refused unless you name yours | [`audience`](crate::JwtAuthLayer::audience) |
 //! | `jti` | required once a revocation store is set | [`token_id_optional`](crate::JwtAuthLayer::token_id_optional) |
 //!
-//! `cargo run --example gate -- --help` explains for a given token why it is refused.
+//! `gate --help` (feature `gate`) explains for a given token why it is refused.
 //!
 //! # From `jsonwebtoken` by hand
 //!

@@ -32,6 +32,6 @@ if ! cmp -s "$here/requirements.txt" "$work/venv/requirements.txt"; then
 fi
 
 source tests/support/executable.sh
-cargo build --locked --example gate
+cargo build --locked --features gate --bin gate
 mint=$(executable interop_mint)
-exec python3 "$here/check.py" "$work" "$target/debug/examples/gate" "$mint"
+exec python3 "$here/check.py" "$work" "$target/debug/gate" "$mint"

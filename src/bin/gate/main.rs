@@ -1,0 +1,45 @@
+//! Says which check rejects a token, and why. It verifies one token, or those of each request.
+//!
+//! ```text
+//! gate --discover https://id.example.com --audience api < token
+//! gate --jwks keys.json --issuer https://id.example.com --audience api --port 3000 --explain
+//! ```
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it talks to a person"
+)]
+
+mod check;
+mod options;
+mod serve;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use options::{HELP, Options, TokenInput};
+
+async fn run() -> Result<ExitCode, Box<dyn Error>> {
+    let Some(options) = Options::from_arguments()? else {
+        print!("{HELP}");
+        return Ok(ExitCode::SUCCESS);
+    };
+    match options.input {
+        TokenInput::Requests { port } => {
+            serve::serve(options, port).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        TokenInput::Text => check::check(options).await,
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("gate: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
