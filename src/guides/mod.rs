@@ -5,6 +5,7 @@
 //! | decide where sessions and revocations live | [`choosing_a_store`] |
 //! | log users in to a browser app with cookies | [`browser_cookies`] |
 //! | serve mobile apps, or other services | [`mobile_and_machine_clients`] |
+//! | accept tokens of Auth0, Entra, Cognito, Keycloak or another provider | [`providers`] |
 //! | let users log in with Google, Keycloak or another provider | [`social_login`] |
 //! | protect a WebSocket | [`websockets`] |
 //! | protect a gRPC service | [`grpc`] |
@@ -28,6 +29,7 @@ pub mod migrating;
 pub mod mobile_and_machine_clients;
 pub mod observability;
 pub mod production;
+pub mod providers;
 pub mod social_login;
 pub mod testing_your_service;
 pub mod websockets;
