@@ -95,6 +95,7 @@
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |
 //! | `wrong_issuer`, `wrong_audience` | a trailing slash, the scheme, upper case: they are compared byte for byte |
 //! | `unknown_issuer` | the same: none of the trusted issuers has this name |
+//! | `wrong_tenant`, `wrong_key_issuer` | `tid`, `iss` and the `issuer` of the key must agree: see [`TrustedIssuer::tenants`] |
 //! | `missing_expiry` | a token without `exp` would never expire: have the issuer add it, or [allow it](Verifier::allow_missing_expiry) |
 //! | `missing_claim` | RFC 9068 requires the claim that the reason names: see [`rfc9068`](JwtAuthLayer::rfc9068) |
 //! | `malformed_claims` | `exp` in milliseconds or as a string, a duplicate claim; `null` or a number in `sub` [may be allowed](verify#what-may-be-relaxed) |

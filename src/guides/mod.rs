@@ -7,6 +7,7 @@
 //! | serve mobile apps, or other services | [`mobile_and_machine_clients`] |
 //! | accept tokens of Auth0, Entra, Cognito, Keycloak or another provider | [`providers`] |
 //! | let users log in with Google, Keycloak or another provider | [`social_login`] |
+//! | trust several issuers, many tenants, or my customers' issuers | [`several_issuers`] |
 //! | protect a WebSocket | [`websockets`] |
 //! | protect a gRPC service | [`grpc`] |
 //! | count refusals, and see the user in traces | [`observability`] |
@@ -30,6 +31,7 @@ pub mod mobile_and_machine_clients;
 pub mod observability;
 pub mod production;
 pub mod providers;
+pub mod several_issuers;
 pub mod social_login;
 pub mod testing_your_service;
 pub mod websockets;

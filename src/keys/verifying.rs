@@ -250,8 +250,8 @@ impl VerifyingKey {
         jwk::public_json(self.algorithm, self.key_id(), self.issuer(), public)
     }
 
-    /// Whether it is the same public key with the same key ID and issuer. Always false if the public
-    /// components are unknown, as for a secret.
+    /// Whether it is the same public key with the same key ID and issuer. Always false if the
+    /// public components are unknown, as for a secret.
     #[cfg(feature = "jwks")]
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         self.algorithm == other.algorithm

@@ -90,7 +90,7 @@ impl<R: IssuerResolver> AnyResolver for R {
 ///   call for that issuer is made a second later.
 /// - Nothing is fetched for an issuer that the resolver did not approve.
 /// - An approved issuer needs an audience: its own, or one of the verifier or the layer.
-/// - When an issuer is no longer approved, its cached tokens are rejected too.
+/// - When the resolver no longer approves an issuer, its cached tokens are rejected too.
 /// - An answer that is older than its lifetime is asked for again in the background, once a request
 ///   needs it. Until then, and while the resolver fails, it is used for [`max_stale`] at most.
 ///
@@ -118,7 +118,8 @@ impl IssuerResolution {
     /// 1,000 issuers. Each may hold fetched keys and a task that refreshes them.
     pub const DEFAULT_MAX_ISSUERS: usize = 1000;
 
-    /// 5 minutes, as an access token lives: an issuer that you remove is rejected after that.
+    /// 5 minutes, as an access token lives. After that, an issuer that you removed is noticed at
+    /// its next token.
     pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
     /// 1 minute: an issuer that was used too early waits no longer than that.

@@ -9,7 +9,7 @@ use super::selector::KeySelector;
 use crate::keys::remote::RemoteKeys;
 use crate::keys::{KeySet, VerifyingKey};
 
-/// The keys of one issuer: a key, or a [`KeySet`].
+/// The keys of one issuer: a key, a [`KeySet`], or keys that the issuer publishes.
 ///
 /// A lone key serves every token of its algorithm, whatever its `kid`. In a set the `kid` must
 /// match.
@@ -24,7 +24,8 @@ pub(super) enum KeySource {
     Several(Box<KeySources>),
 }
 
-/// Several sources, in the order in which they are asked. No two have keys for the same token.
+/// Several sources, in the order in which they are asked. No two fixed ones share an algorithm.
+/// Nothing secret is fetched, so an HMAC algorithm is in one source at most.
 #[derive(Clone, Default)]
 pub(super) struct KeySources {
     pub(super) fixed: Vec<KeySelector>,
@@ -82,7 +83,7 @@ impl Keys {
     ///
     /// # Panics
     ///
-    /// If both could have a key for the same token.
+    /// If it is certain that both have keys for the same tokens, or both are fetched.
     #[track_caller]
     pub(super) fn and(self, more: Self) -> Self {
         let mut sources = KeySources::default();
@@ -116,7 +117,7 @@ impl KeySources {
         );
     }
 
-    /// Checks that no two sources have keys for the same token.
+    /// Checks that no source hides another one.
     #[track_caller]
     fn check(&self) {
         for (index, selector) in self.fixed.iter().enumerate() {

@@ -14,7 +14,8 @@ use super::trusted_issuer::{IssuerTrust, TrustedIssuer};
 use crate::keys::remote::RemoteKeys;
 use crate::keys::{KeySet, VerifyingKey};
 
-/// What a [`Verifier`](super::Verifier) trusts: a key, a [`KeySet`], or [`TrustedIssuer`]s.
+/// What a [`Verifier`](super::Verifier) trusts: a key, a [`KeySet`], or [`TrustedIssuer`]s. With
+/// feature `jwks` also `RemoteKeys` and an `IssuerResolution`.
 #[derive(Clone)]
 pub struct Trust(TrustKind);
 

@@ -250,10 +250,6 @@ impl Verifier {
     fn keys_version(
         &self,
         cached: &CachedToken,
-        #[cfg_attr(
-            not(feature = "jwks"),
-            expect(unused_variables, reason = "fixed keys do not age")
-        )]
         now: Duration,
     ) -> Result<Option<KeysVersion>, NotVerified> {
         let Some(trust) = self.find_trust(cached.token.issuer(), now)? else {

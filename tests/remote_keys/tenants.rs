@@ -25,7 +25,7 @@ fn token(key: &SigningKey, issuer: &str, tid: impl Into<Value>) -> String {
     });
     match tid.into() {
         Value::Null => (),
-        tid => claims["tid"] = tid,
+        tid => drop(claims.as_object_mut().unwrap().insert("tid".into(), tid)),
     }
     key.sign(&claims).unwrap()
 }
@@ -34,7 +34,8 @@ fn token(key: &SigningKey, issuer: &str, tid: impl Into<Value>) -> String {
 fn jwk(key: &SigningKey, issuer: impl Into<Value>) -> String {
     let jwk = key.verifying_key().to_jwk().unwrap();
     let mut jwk: Value = serde_json::from_str(&jwk).unwrap();
-    jwk["issuer"] = issuer.into();
+    let members = jwk.as_object_mut().unwrap();
+    members.insert("issuer".into(), issuer.into());
     jwk.to_string()
 }
 
