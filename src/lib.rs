@@ -91,6 +91,7 @@
 //! | `bad_signature` | the secret: is it the issuer's, byte for byte, or base64 that must be decoded first? |
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |
 //! | `wrong_issuer`, `wrong_audience` | a trailing slash, the scheme, upper case: they are compared byte for byte |
+//! | `wrong_tenant`, `wrong_key_issuer` | `tid`, `iss` and the `issuer` of the key must agree: see [`TrustedIssuer::tenants`] |
 //! | `missing_expiry` | a token without `exp` would never expire: have the issuer add it |
 //! | `malformed_claims` | `exp` in milliseconds or as a string, a duplicate claim; the error's source says where |
 //! | `issued_in_future`, `not_yet_valid`, `expired` | both clocks; [`leeway`](JwtAuthLayer::leeway) is 30 seconds |

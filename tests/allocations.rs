@@ -197,3 +197,49 @@ fn a_token_that_is_too_long_costs_nothing() {
         assert_eq!(cost.count_total, 0);
     }
 }
+
+/// An issuer that a resolver has approved costs no allocation more than a configured one.
+#[cfg(feature = "jwks")]
+#[test]
+fn a_resolved_issuer_allocates_nothing_more() {
+    use std::convert::Infallible;
+    use tower_jwt_auth::TrustedIssuer;
+    use tower_jwt_auth::keys::VerifyingKey;
+    use tower_jwt_auth::verify::{IssuerResolution, IssuerResolver};
+
+    struct Approving(VerifyingKey);
+
+    impl IssuerResolver for Approving {
+        type Error = Infallible;
+
+        async fn resolve(&self, issuer: &str) -> Result<Option<TrustedIssuer>, Infallible> {
+            Ok(Some(TrustedIssuer::new(issuer, self.0.clone())))
+        }
+    }
+
+    let key = SigningKey::hs256([7; 32]).unwrap();
+    let token = tokens(&key, 1).remove(0);
+    let name = "https://id.example.com";
+    let verifiers = [
+        Verifier::new(TrustedIssuer::new(name, key.verifying_key())),
+        Verifier::new(IssuerResolution::new(Approving(key.verifying_key()))),
+    ];
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().unwrap();
+    let counts = verifiers.map(|verifier| {
+        let cached = verifier.audience("api");
+        let uncached = cached.clone().without_cache();
+        for verifier in [&cached, &uncached] {
+            let first = runtime.block_on(verifier.fetch_and_verify(&token));
+            first.unwrap();
+        }
+        let least = |verifier: &Verifier| {
+            let count = || allocation_counter::measure(|| drop(verifier.verify(&token).unwrap()));
+            (0..10).map(|_| count().count_total).min().unwrap()
+        };
+        (least(&cached), least(&uncached))
+    });
+    let [configured, resolved] = counts;
+    assert_eq!(configured, resolved);
+    assert_eq!(resolved.0, 0);
+}

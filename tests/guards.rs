@@ -31,8 +31,8 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_jwt_auth::keys::Algorithm;
 use tower_jwt_auth::testing::{TestIssuer, TestToken};
 use tower_jwt_auth::{
-    Allowed, AuthError, AuthErrorKind, Claims, JwtAuthLayer, Permission, Require, VerifiedToken,
-    VerifyErrorKind,
+    Allowed, AuthError, AuthErrorKind, Claims, JwtAuthLayer, Permission, Require, TrustedIssuer,
+    VerifiedToken, VerifyErrorKind,
 };
 
 #[derive(Deserialize)]
@@ -179,6 +179,87 @@ async fn a_condition_on_the_token() {
         StatusCode::OK
     );
     ask(&app, issuer.token("bob")).await.forbidden(None);
+}
+
+/// A router that trusts our issuer and a partner.
+fn with_partner(ours: &TestIssuer, partner: &TestIssuer, guard: Require) -> Router {
+    let trusted = [
+        TrustedIssuer::new("https://id.example.com", ours.key()),
+        TrustedIssuer::new("https://id.partner.example", partner.key()),
+    ];
+    let layer = JwtAuthLayer::new(trusted).any_audience();
+    guarded_behind(layer.clock(ours.clock().clone()), guard)
+}
+
+#[tokio::test]
+async fn a_partner_does_not_become_our_admin() {
+    let (ours, partner) = (TestIssuer::new(), TestIssuer::new());
+    let admin = || Require::scope("admin").at(["roles"]);
+    let our_name = "https://id.example.com";
+    let of = |issuer: &TestIssuer, name: &str, role: &str| {
+        let token = issuer.token("alice").claim("iss", name);
+        token.claim("roles", json!([role]))
+    };
+    let our_admin = || of(&ours, our_name, "admin");
+    let our_user = || of(&ours, our_name, "user");
+    let partner_name = "https://id.partner.example";
+    let their_admin = || of(&partner, partner_name, "admin");
+
+    // The role alone is whatever a partner writes into its tokens.
+    let app = with_partner(&ours, &partner, admin());
+    assert_eq!(ask(&app, their_admin()).await.status, StatusCode::OK);
+
+    let issuer = || Require::issuer(our_name);
+    let member = || Require::claims_async(|_: Arc<Roles>| async { true });
+    for guard in [
+        issuer().and(admin()),
+        admin().and(issuer()),
+        issuer().and(role("admin")),
+        issuer().and(admin()).and(member()),
+        Require::any_issuer(["https://else.example", our_name]).and(admin()),
+    ] {
+        let app = with_partner(&ours, &partner, guard);
+        assert_eq!(ask(&app, our_admin()).await.status, StatusCode::OK);
+        assert_eq!(ask(&app, our_user()).await.status, StatusCode::FORBIDDEN);
+        let answer = ask(&app, their_admin()).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+        // Its keys are not ours.
+        let forged = of(&partner, our_name, "admin");
+        assert_eq!(ask(&app, forged).await.status, StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
+async fn one_of_several_issuers_byte_for_byte() {
+    let (ours, partner) = (TestIssuer::new(), TestIssuer::new());
+    let token = || ours.token("alice").claim("iss", "https://id.example.com");
+    let status = async |guard| {
+        ask(&with_partner(&ours, &partner, guard), token())
+            .await
+            .status
+    };
+    let both =
+        Require::issuer("https://else.example").or(Require::issuer("https://id.example.com"));
+    assert_eq!(status(both).await, StatusCode::OK);
+    for name in [
+        "https://id.example.com/",
+        "https://ID.example.com",
+        "https://id.example",
+    ] {
+        assert_eq!(status(Require::issuer(name)).await, StatusCode::FORBIDDEN);
+    }
+}
+
+#[test]
+#[should_panic(expected = "no issuer is required")]
+fn one_of_no_issuers() {
+    let _ = Require::any_issuer(Vec::<&str>::new());
+}
+
+#[test]
+#[should_panic(expected = "the issuer is empty")]
+fn an_issuer_without_a_name() {
+    let _ = Require::issuer("");
 }
 
 #[tokio::test]

@@ -34,6 +34,9 @@
 //! | a condition fails, or exceeds its deadline | 503 |
 //! | no layer, or an invalid `Permission` | 500 |
 //!
+//! **With several issuers, a role alone proves nothing.** Each issuer writes its own roles and
+//! scopes. Combine them with [`Require::issuer`].
+//!
 //! Rejections of guards use the layer's [`Respond`](crate::middleware::Respond) too. Guards only
 //! read the token: its claims stay available to further guards and extractors. If a route has
 //! several guards, all must pass.

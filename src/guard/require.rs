@@ -46,6 +46,7 @@ pub struct Require {
 #[derive(Clone)]
 enum Condition {
     Scopes(Scopes),
+    Issuers(Arc<[Box<str>]>),
     Check(Check),
     AsyncCheck(AsyncCheck),
     All(Arc<[Condition; 2]>),
@@ -122,6 +123,46 @@ impl Require {
             ),
         }
         self
+    }
+
+    /// The token must be from this issuer: its `iss` equals `name`, byte for byte.
+    ///
+    /// Use it if the layer trusts several [issuers](crate::TrustedIssuer). Scopes and roles mean
+    /// something only together with their issuer: a partner that writes `"roles": ["admin"]` into
+    /// its tokens must not open your admin page.
+    ///
+    /// ```
+    /// use tower_jwt_auth::Require;
+    ///
+    /// let admin = Require::scope("admin").at(["roles"]);
+    /// let our_admin = Require::issuer("https://id.example.com").and(admin);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `name` is empty.
+    #[must_use]
+    #[track_caller]
+    pub fn issuer(name: impl AsRef<str>) -> Self {
+        Self::any_issuer([name])
+    }
+
+    /// The token must be from one of these issuers. See [`Require::issuer`].
+    ///
+    /// # Panics
+    ///
+    /// If `names` is empty, or contains an empty name.
+    #[must_use]
+    #[track_caller]
+    pub fn any_issuer<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Self {
+        let names: Arc<[Box<str>]> = names.into_iter().map(|name| name.as_ref().into()).collect();
+        if names.is_empty() {
+            report("no issuer is required");
+        }
+        if names.iter().any(|name| name.is_empty()) {
+            report("the issuer is empty");
+        }
+        Self::new(Condition::Issuers(names))
     }
 
     /// The claims must deserialise to `T` and meet the condition. It returns `bool` or
@@ -247,7 +288,7 @@ impl Condition {
     /// Whether it contains an asynchronous condition.
     fn is_async(&self) -> bool {
         match self {
-            Self::Scopes(_) | Self::Check(_) => false,
+            Self::Scopes(_) | Self::Issuers(_) | Self::Check(_) => false,
             Self::AsyncCheck(_) => true,
             Self::All(conditions) | Self::Any(conditions) => conditions.iter().any(Self::is_async),
         }
@@ -256,6 +297,9 @@ impl Condition {
     fn check(&self, token: &VerifiedToken) -> ConditionResult {
         match self {
             Self::Scopes(scopes) => Ok(scopes.are_granted_by(token.payload())),
+            Self::Issuers(names) => Ok(token
+                .issuer()
+                .is_some_and(|issuer| names.iter().any(|name| **name == *issuer))),
             Self::Check(check) => check(token),
             // Unreachable: `is_async` was false.
             Self::AsyncCheck(_) => Ok(false),
@@ -286,7 +330,7 @@ impl Condition {
                     Ok(first_alternative(first.check_async(token).await)?
                         || second.check_async(token).await?)
                 }
-                Self::Scopes(_) | Self::Check(_) => self.check(token),
+                Self::Scopes(_) | Self::Issuers(_) | Self::Check(_) => self.check(token),
             }
         })
     }
@@ -307,7 +351,7 @@ impl Condition {
                     }
                 }
             }
-            Self::Check(_) | Self::AsyncCheck(_) => {}
+            Self::Issuers(_) | Self::Check(_) | Self::AsyncCheck(_) => {}
             Self::All(conditions) | Self::Any(conditions) => {
                 for condition in conditions.iter() {
                     condition.scope_names(names);
@@ -365,7 +409,7 @@ impl Require {
     }
 }
 
-/// Shows the scopes.
+/// Shows the scopes and the issuers.
 impl fmt::Debug for Require {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Require")
@@ -379,6 +423,7 @@ impl fmt::Debug for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scopes(scopes) => scopes.fmt(f),
+            Self::Issuers(names) => f.debug_tuple("Issuers").field(names).finish(),
             Self::Check(_) => f.write_str("Check"),
             Self::AsyncCheck(_) => f.write_str("AsyncCheck"),
             Self::All(conditions) => f.debug_tuple("All").field(conditions).finish(),

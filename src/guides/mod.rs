@@ -6,6 +6,7 @@
 //! | log users in to a browser app with cookies | [`browser_cookies`] |
 //! | serve mobile apps, or other services | [`mobile_and_machine_clients`] |
 //! | let users log in with Google, Keycloak or another provider | [`social_login`] |
+//! | trust several issuers, many tenants, or my customers' issuers | [`several_issuers`] |
 //! | protect a WebSocket | [`websockets`] |
 //! | protect a gRPC service | [`grpc`] |
 //! | count refusals, and see the user in traces | [`observability`] |
@@ -28,6 +29,7 @@ pub mod migrating;
 pub mod mobile_and_machine_clients;
 pub mod observability;
 pub mod production;
+pub mod several_issuers;
 pub mod social_login;
 pub mod testing_your_service;
 pub mod websockets;

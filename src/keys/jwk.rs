@@ -22,6 +22,8 @@ pub(crate) struct Jwk {
     #[serde(rename = "use")]
     usage: Option<String>,
     key_ops: Option<Vec<String>>,
+    /// The one issuer whose tokens the key may sign. Microsoft Entra ID publishes this member.
+    pub(super) issuer: Option<String>,
     k: Option<String>,
     n: Option<String>,
     e: Option<String>,
@@ -216,6 +218,7 @@ impl Jwk {
 pub(crate) fn public_json(
     algorithm: Algorithm,
     key_id: Option<&str>,
+    issuer: Option<&str>,
     public: &PublicKeyComponents,
 ) -> Option<String> {
     #[derive(Default, Serialize)]
@@ -227,6 +230,8 @@ pub(crate) fn public_json(
         r#use: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         kid: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        issuer: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         n: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -242,6 +247,7 @@ pub(crate) fn public_json(
         alg: algorithm.name(),
         r#use: "sig",
         kid: key_id,
+        issuer,
         ..PublicJwk::default()
     };
     let text = |bytes: &[u8]| Some(base64url::encode(bytes));

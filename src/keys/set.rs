@@ -130,6 +130,21 @@ impl KeySet {
         self.len() == other.len() && pairs().all(|(one, other)| one.is_same_as(other))
     }
 
+    /// Whether both have keys for one algorithm.
+    pub(crate) fn shares_algorithm_with(&self, other: &Self) -> bool {
+        let has = |key: &VerifyingKey| {
+            let mut others = other.iter();
+            others.any(|other| other.algorithm() == key.algorithm())
+        };
+        self.iter().any(has)
+    }
+
+    /// Whether it is one public key that verifies tokens with any `kid`.
+    #[cfg(feature = "jwks")]
+    pub(crate) fn is_public_ignoring_key_id(&self) -> bool {
+        self.0.ignores_key_id && self.iter().any(|key| key.algorithm().is_asymmetric())
+    }
+
     pub(crate) fn key(&self, index: usize) -> Option<&VerifyingKey> {
         self.0.keys.get(index)
     }

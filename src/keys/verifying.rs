@@ -29,6 +29,7 @@ use super::secret;
 pub struct VerifyingKey {
     algorithm: Algorithm,
     key_id: Option<Arc<str>>,
+    issuer: Option<Arc<str>>,
     verify: Arc<dyn VerifySignature>,
     public: Option<Arc<PublicKeyComponents>>,
 }
@@ -112,7 +113,7 @@ impl VerifyingKey {
     /// A public JWK or a secret (`kty: oct`), as JSON.
     ///
     /// The algorithm is `alg` if present, otherwise that of `crv`, and RS256 for RSA. The key ID is
-    /// the `kid`.
+    /// the `kid`. A member [`issuer`](VerifyingKey::issuer) limits whose tokens the key verifies.
     ///
     /// # Errors
     ///
@@ -146,9 +147,11 @@ impl VerifyingKey {
     ) -> Result<Self, KeyError> {
         let algorithm = jwk.algorithm(named, defaults)?;
         let key_id = jwk.kid.as_deref().map(Arc::from);
-        jwk.with_public(algorithm, |encoded| {
+        let mut key = jwk.with_public(algorithm, |encoded| {
             Self::from_encoded(algorithm, key_id, encoded)
-        })
+        })?;
+        key.issuer = jwk.issuer.as_deref().map(Arc::from);
+        Ok(key)
     }
 
     /// A key parsed by `jsonwebtoken`.
@@ -190,6 +193,7 @@ impl VerifyingKey {
         Self {
             algorithm,
             key_id,
+            issuer: None,
             verify,
             public,
         }
@@ -215,6 +219,19 @@ impl VerifyingKey {
         self.key_id.as_deref()
     }
 
+    /// The member `issuer` of the key's JWK. The key verifies only tokens whose `iss` equals it.
+    ///
+    /// Microsoft Entra ID publishes it. `{tenantid}` in it stands for the `tid` of the token.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// [`issuer`](Self::issuer), to share.
+    pub(crate) fn shared_issuer(&self) -> Option<Arc<str>> {
+        self.issuer.clone()
+    }
+
     /// The public key as a JWK (RFC 7517) with `alg`, `use: sig` and `kid`, to publish it.
     ///
     /// `None` for a secret, and for a key created from a compressed EC point.
@@ -230,20 +247,21 @@ impl VerifyingKey {
     #[must_use]
     pub fn to_jwk(&self) -> Option<String> {
         let public = self.public.as_deref()?;
-        jwk::public_json(self.algorithm, self.key_id(), public)
+        jwk::public_json(self.algorithm, self.key_id(), self.issuer(), public)
     }
 
-    /// Whether it is the same public key with the same key ID. Always false if the public
-    /// components are unknown, as for a secret.
+    /// Whether it is the same public key with the same key ID and issuer. Always false if the
+    /// public components are unknown, as for a secret.
     #[cfg(feature = "jwks")]
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         self.algorithm == other.algorithm
             && self.key_id == other.key_id
+            && self.issuer == other.issuer
             && self.public.is_some()
             && self.public == other.public
     }
 
-    /// Equal for keys that verify the same signatures, whatever their key IDs.
+    /// Equal for keys that verify the same tokens, whatever their key IDs.
     pub(super) fn identity(&self) -> Identity {
         // A token always contains a dot, so this message is never one.
         const MESSAGE: &[u8] = b"which key is this?";
@@ -254,7 +272,7 @@ impl VerifyingKey {
                 None => ComparableKey::Unknown(address(&self.verify)),
             },
         };
-        Identity(self.algorithm, key)
+        Identity(self.algorithm, self.issuer.clone(), key)
     }
 
     /// Whether `signature` is this key's signature of `message`.
@@ -263,9 +281,9 @@ impl VerifyingKey {
     }
 }
 
-/// An algorithm and a key, comparable. Never expose it: for a secret it contains a MAC.
+/// An algorithm, an issuer and a key, comparable. Never expose it: for a secret it contains a MAC.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct Identity(Algorithm, ComparableKey);
+pub(super) struct Identity(Algorithm, Option<Arc<str>>, ComparableKey);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum ComparableKey {

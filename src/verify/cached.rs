@@ -21,7 +21,7 @@ pub(super) struct VerifiedTokens {
 #[derive(Clone)]
 pub(super) struct CachedToken {
     pub(super) token: VerifiedToken,
-    /// The version of the keys that verified it.
+    /// The keys that verified it.
     pub(super) keys: KeysVersion,
     pub(super) validity: Validity,
 }
@@ -240,7 +240,10 @@ mod tests {
             let slot = verifier.cache.slot(token.as_bytes()).unwrap();
             slot.keep(CachedToken {
                 token: stale.clone(),
-                keys: KeysVersion(9),
+                keys: KeysVersion {
+                    number: 9,
+                    ..KeysVersion::default()
+                },
                 validity: verifier.rules.validity(stale.times()),
             });
             // Hot, so that copies of it are about.

@@ -4,10 +4,10 @@ use std::error::Error;
 use std::fmt;
 
 #[cfg(feature = "jwks")]
+use std::sync::Arc;
+#[cfg(feature = "jwks")]
 use std::time::Duration;
 
-#[cfg(feature = "jwks")]
-use crate::keys::remote::FetchError;
 use crate::token::{HeaderFault, ShapeFault};
 
 /// Why a token is refused. Holds nothing of the token.
@@ -47,6 +47,8 @@ pub enum VerifyErrorKind {
     NoFittingKey,
     /// The token has no `kid`, and several keys have its `alg`.
     SeveralFittingKeys,
+    /// The member `issuer` of the key's JWK names another issuer than `iss`.
+    WrongKeyIssuer,
     /// The issuer's keys cannot be fetched now: an outage, not a fault of the token.
     KeysUnavailable,
 
@@ -72,6 +74,8 @@ pub enum VerifyErrorKind {
     WrongIssuer,
     /// `iss` is none of the trusted issuers.
     UnknownIssuer,
+    /// `tid` is missing, or is not the tenant in `iss`.
+    WrongTenant,
     /// `aud` is missing.
     MissingAudience,
     /// `aud` names none of the required audiences.
@@ -114,7 +118,10 @@ impl VerifyErrorKind {
             | Self::Compressed
             | Self::Nested
             | Self::WrongType => Stage::Header,
-            Self::NoFittingKey | Self::SeveralFittingKeys | Self::KeysUnavailable => Stage::Key,
+            Self::NoFittingKey
+            | Self::SeveralFittingKeys
+            | Self::WrongKeyIssuer
+            | Self::KeysUnavailable => Stage::Key,
             Self::BadSignature => Stage::Signature,
             _ => Stage::Claims,
         }
@@ -136,6 +143,7 @@ impl VerifyErrorKind {
             Self::WrongType => "wrong_type",
             Self::NoFittingKey => "no_fitting_key",
             Self::SeveralFittingKeys => "several_fitting_keys",
+            Self::WrongKeyIssuer => "wrong_key_issuer",
             Self::KeysUnavailable => "keys_unavailable",
             Self::BadSignature => "bad_signature",
             Self::MalformedClaims => "malformed_claims",
@@ -147,6 +155,7 @@ impl VerifyErrorKind {
             Self::MissingIssuer => "missing_issuer",
             Self::WrongIssuer => "wrong_issuer",
             Self::UnknownIssuer => "unknown_issuer",
+            Self::WrongTenant => "wrong_tenant",
             Self::MissingAudience => "missing_audience",
             Self::WrongAudience => "wrong_audience",
             Self::UnexpectedAudience => "unexpected_audience",
@@ -191,7 +200,7 @@ impl VerifyError {
 
 #[cfg(feature = "jwks")]
 impl VerifyError {
-    pub(super) fn outage(retry_after: Duration, error: FetchError) -> Self {
+    pub(super) fn outage(retry_after: Duration, error: Arc<dyn Error + Send + Sync>) -> Self {
         Self {
             kind: VerifyErrorKind::KeysUnavailable,
             cause: Some(Cause::Outage(Outage { retry_after, error })),
@@ -249,6 +258,7 @@ impl fmt::Display for VerifyErrorKind {
             Self::WrongType => "the typ of the token is not the required one",
             Self::NoFittingKey => "no key has the token's alg and kid",
             Self::SeveralFittingKeys => "the token has no kid, and several keys have its alg",
+            Self::WrongKeyIssuer => "the key belongs to another issuer than iss",
             Self::KeysUnavailable => "the issuer's keys are not available",
             Self::BadSignature => "the signature does not verify",
             Self::MalformedClaims => "the claims are malformed",
@@ -260,6 +270,7 @@ impl fmt::Display for VerifyErrorKind {
             Self::MissingIssuer => "iss is missing",
             Self::WrongIssuer => "iss is not the required one",
             Self::UnknownIssuer => "iss is none of the trusted issuers",
+            Self::WrongTenant => "tid is missing, or is not the tenant in iss",
             Self::MissingAudience => "aud is missing",
             Self::WrongAudience => "aud names none of the required audiences",
             Self::UnexpectedAudience => {
@@ -283,7 +294,7 @@ impl Error for VerifyError {
         match self.cause.as_ref()? {
             Cause::Place(place) => Some(place),
             #[cfg(feature = "jwks")]
-            Cause::Outage(outage) => Some(&outage.error),
+            Cause::Outage(outage) => Some(&*outage.error),
         }
     }
 }
@@ -299,7 +310,7 @@ enum Cause {
 #[derive(Clone, Debug)]
 struct Outage {
     retry_after: Duration,
-    error: FetchError,
+    error: Arc<dyn Error + Send + Sync>,
 }
 
 /// The position of the error in the payload. The parser's own message may quote a claim.

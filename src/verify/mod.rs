@@ -33,7 +33,10 @@
 //!    Neither is a bearer access token.
 //! 7. **Times**: `exp` is required, and `now < exp + leeway`. `nbf` and `iat` are not in the
 //!    future, and `exp` is not before `iat`.
-//! 8. **Issuer and audience**: required once configured, and compared byte for byte. A token with
+//! 8. **Tenant**: `tid` is the tenant in `iss`, for issuers [by
+//!    pattern](TrustedIssuer::tenants). A key whose JWK has a member `issuer` verifies only tokens
+//!    of that issuer.
+//! 9. **Issuer and audience**: required once configured, and compared byte for byte. A token with
 //!    an `aud` is rejected if none is configured (RFC 7519 §4.1.3). `"aud": []` is the same as no
 //!    `aud`.
 //!
@@ -44,16 +47,28 @@ mod cached;
 mod error;
 #[cfg(feature = "jwks")]
 mod remote;
+#[cfg(feature = "jwks")]
+mod resolved;
+#[cfg(feature = "jwks")]
+mod resolver;
 mod rules;
 mod selector;
 mod settings;
+mod sources;
+mod tenants;
 mod token;
 mod trust;
+mod trusted_issuer;
 mod verifier;
 
 pub use error::{Stage, VerifyError, VerifyErrorKind};
+#[cfg(feature = "jwks")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
+pub use resolver::{IssuerResolution, IssuerResolver, ResolutionError};
+pub use sources::Keys;
 pub use token::VerifiedToken;
-pub use trust::{Keys, Trust, TrustedIssuer};
+pub use trust::Trust;
+pub use trusted_issuer::TrustedIssuer;
 pub use verifier::Verifier;
 
 pub(crate) use verifier::NotVerified;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwapOption, Guard};
 
 use super::error::{VerifyError, VerifyErrorKind};
+use super::resolved::IssuerRequest;
 use super::selector::{KeySelector, KeysVersion};
 use crate::clock::ClockSource;
 use crate::keys::remote::{FetchedKeys, KeyRequestError, RemoteKeys, RequiredKeys};
@@ -28,10 +29,15 @@ struct FetchedSelector {
 /// The keys that count while one token is verified.
 pub(super) struct CurrentKeys(Guard<Option<Arc<FetchedSelector>>>);
 
-/// A fetch that a token needs before it can be verified.
-pub(crate) struct KeyRequest {
-    keys: RemoteKeys,
-    required: RequiredKeys,
+/// What a token needs before it can be verified.
+pub(crate) enum KeyRequest {
+    /// A fetch.
+    Fetch {
+        keys: RemoteKeys,
+        required: RequiredKeys,
+    },
+    /// The keys of an issuer that is known only at run time.
+    Issuer(IssuerRequest),
 }
 
 impl RemoteKeySelector {
@@ -109,7 +115,7 @@ impl RemoteKeySelector {
     }
 
     fn request(&self, required: RequiredKeys) -> KeyRequest {
-        KeyRequest {
+        KeyRequest::Fetch {
             keys: self.keys.clone(),
             required,
         }
@@ -121,36 +127,47 @@ impl CurrentKeys {
         Some(self.0.deref().as_ref()?.fetched.number())
     }
 
-    pub(super) fn selector(&self) -> Option<(&KeySelector, KeysVersion)> {
+    /// The keys, and their version as the source at this position.
+    pub(super) fn selector(&self, source: usize) -> Option<(&KeySelector, KeysVersion)> {
         let keys = self.0.deref().as_ref()?;
-        Some((&keys.selector, KeysVersion(keys.fetched.version())))
+        let number = keys.fetched.version();
+        let version = KeysVersion {
+            source,
+            number,
+            ..KeysVersion::default()
+        };
+        Some((&keys.selector, version))
     }
 
-    pub(super) fn version(&self) -> Option<KeysVersion> {
-        self.selector().map(|(_, version)| version)
+    pub(super) fn version(&self, source: usize) -> Option<KeysVersion> {
+        self.selector(source).map(|(_, version)| version)
     }
 }
 
 impl KeyRequest {
     /// The error for a caller that does not wait.
     pub(super) fn error(&self) -> VerifyError {
-        match self.required {
-            RequiredKeys::Usable => VerifyErrorKind::KeysUnavailable,
-            RequiredKeys::NewerThan(_) => VerifyErrorKind::NoFittingKey,
+        match self {
+            Self::Fetch {
+                required: RequiredKeys::NewerThan(_),
+                ..
+            } => VerifyErrorKind::NoFittingKey,
+            Self::Fetch { .. } | Self::Issuer(_) => VerifyErrorKind::KeysUnavailable,
         }
         .into()
     }
 
     pub(super) async fn wait(self) -> Result<(), VerifyError> {
-        self.keys
-            .wait_for(self.required)
-            .await
-            .map_err(|why| match why {
-                KeyRequestError::UnknownKey => VerifyErrorKind::NoFittingKey.into(),
-                KeyRequestError::Outage { retry_after, error } => {
-                    VerifyError::outage(retry_after, error)
-                }
-            })
+        let (keys, required) = match self {
+            Self::Fetch { keys, required } => (keys, required),
+            Self::Issuer(request) => return request.wait().await,
+        };
+        keys.wait_for(required).await.map_err(|why| match why {
+            KeyRequestError::UnknownKey => VerifyErrorKind::NoFittingKey.into(),
+            KeyRequestError::Outage { retry_after, error } => {
+                VerifyError::outage(retry_after, Arc::new(error))
+            }
+        })
     }
 }
 

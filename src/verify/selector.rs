@@ -9,9 +9,31 @@ use super::token::VerifiedHeader;
 use crate::keys::{Algorithm, KeyLookupError, KeySet, VerifyingKey};
 use crate::token::JoseHeader;
 
-/// Counts the changes of an issuer's keys. Keys that never change have the default.
+/// Which keys verified a token. The keys of a source that never change have the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct KeysVersion(pub(crate) u64);
+pub(super) struct KeysVersion {
+    /// The position among the sources of the issuer.
+    pub(super) source: usize,
+    /// Counts the changes of that source.
+    pub(super) number: u64,
+    /// The number of the resolver's answer. 0 if the issuer was configured.
+    pub(super) answer: u64,
+}
+
+impl KeysVersion {
+    /// The version of a source that never changes.
+    pub(super) fn of_fixed(source: usize) -> Self {
+        Self {
+            source,
+            ..Self::default()
+        }
+    }
+
+    /// As keys of an issuer that a resolver approved.
+    pub(super) fn of_answer(self, answer: u64) -> Self {
+        Self { answer, ..self }
+    }
+}
 
 /// Keys that do not change, with the headers of tokens that they verified.
 #[derive(Clone)]
@@ -47,6 +69,10 @@ impl KeySelector {
         }
     }
 
+    pub(super) fn keys(&self) -> &KeySet {
+        &self.keys
+    }
+
     pub(super) fn clear_headers(&mut self) {
         for slot in &mut self.headers {
             slot.take();
@@ -74,10 +100,11 @@ impl KeySelector {
                 KeyLookupError::NotFound => VerifyErrorKind::NoFittingKey,
                 KeyLookupError::Ambiguous => VerifyErrorKind::SeveralFittingKeys,
             })?;
+        let key = self.keys.key(index).ok_or(VerifyErrorKind::NoFittingKey)?;
         Ok(Selection {
-            key: self.keys.key(index).ok_or(VerifyErrorKind::NoFittingKey)?,
+            key,
             index,
-            header: Arc::new(VerifiedHeader::new(algorithm, header)),
+            header: Arc::new(VerifiedHeader::new(algorithm, header, key.shared_issuer())),
         })
     }
 
@@ -108,10 +135,19 @@ impl KeySelector {
 /// Whether a header names a key that another key set might hold: by a `kid`, for a public key.
 #[cfg(feature = "jwks")]
 pub(super) fn names_public_key(segment: &[u8]) -> bool {
-    JoseHeader::decode(segment).is_ok_and(|header| {
-        let algorithm = Algorithm::named(&header.algorithm);
-        header.key_id.is_some() && algorithm.is_some_and(Algorithm::is_asymmetric)
-    })
+    JoseHeader::decode(segment)
+        .is_ok_and(|header| header.key_id.is_some() && is_for_public_key(&header))
+}
+
+/// Whether a header names an algorithm of public keys. Nothing else is ever fetched.
+#[cfg(feature = "jwks")]
+pub(super) fn names_public_algorithm(segment: &[u8]) -> bool {
+    JoseHeader::decode(segment).is_ok_and(|header| is_for_public_key(&header))
+}
+
+#[cfg(feature = "jwks")]
+fn is_for_public_key(header: &JoseHeader) -> bool {
+    Algorithm::named(&header.algorithm).is_some_and(Algorithm::is_asymmetric)
 }
 
 impl fmt::Debug for KeySelector {

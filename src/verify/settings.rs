@@ -22,7 +22,8 @@ impl Verifier {
     pub const DEFAULT_CACHE: usize = 16 * 1024 * 1024;
 
     /// Trusts a key, a [`KeySet`](crate::keys::KeySet), or
-    /// [`TrustedIssuer`](super::TrustedIssuer)s.
+    /// [`TrustedIssuer`](super::TrustedIssuer)s. With feature `jwks` also
+    /// `RemoteKeys` and an `IssuerResolution`.
     #[must_use]
     pub fn new(trust: impl Into<Trust>) -> Self {
         Self {

@@ -33,20 +33,36 @@ pub(super) struct VerifiedHeader {
     algorithm: Algorithm,
     key_id: Option<Box<str>>,
     typ: Option<Box<str>>,
+    /// The member `issuer` of the key's JWK.
+    key_issuer: Option<Arc<str>>,
 }
 
 impl VerifiedHeader {
-    pub(super) fn new(algorithm: Algorithm, header: JoseHeader) -> Self {
+    pub(super) fn new(
+        algorithm: Algorithm,
+        header: JoseHeader,
+        key_issuer: Option<Arc<str>>,
+    ) -> Self {
         Self {
             algorithm,
             key_id: header.key_id.map(Into::into),
             typ: header.token_type.map(Into::into),
+            key_issuer,
         }
+    }
+
+    #[inline]
+    pub(super) fn key_issuer(&self) -> Option<&str> {
+        self.key_issuer.as_deref()
     }
 
     /// Its size in bytes, as if no other token shared it.
     fn size(&self) -> usize {
-        let texts = [&self.key_id, &self.typ];
+        let texts = [
+            self.key_id.as_deref(),
+            self.typ.as_deref(),
+            self.key_issuer(),
+        ];
         texts
             .into_iter()
             .flatten()

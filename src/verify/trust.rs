@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::fmt;
 
 #[cfg(feature = "jwks")]
-use super::remote::RemoteKeySelector;
-use super::rules::IssuerAudiences;
-use super::selector::KeySelector;
+use super::resolved::ResolvedIssuers;
+#[cfg(feature = "jwks")]
+use super::resolver::IssuerResolution;
+use super::sources::Keys;
+use super::trusted_issuer::{IssuerTrust, TrustedIssuer};
 #[cfg(feature = "jwks")]
 use crate::keys::remote::RemoteKeys;
 use crate::keys::{KeySet, VerifyingKey};
 
-/// What a [`Verifier`](super::Verifier) trusts: a key, a [`KeySet`], or [`TrustedIssuer`]s.
+/// What a [`Verifier`](super::Verifier) trusts: a key, a [`KeySet`], or [`TrustedIssuer`]s. With
+/// feature `jwks` also `RemoteKeys` and an `IssuerResolution`.
 #[derive(Clone)]
 pub struct Trust(TrustKind);
 
@@ -20,36 +23,34 @@ enum TrustKind {
     /// Tokens of any `iss`, unless the verifier requires one.
     AnyIssuer(IssuerTrust),
     /// `iss` chooses the keys.
-    Issuers(HashMap<Box<str>, IssuerTrust>),
+    Issuers(TrustedIssuers),
 }
 
-/// The keys of one issuer, and the audiences its tokens must name.
-#[derive(Clone, Debug)]
-pub(super) struct IssuerTrust {
-    keys: Keys,
-    audiences: IssuerAudiences,
-}
-
-/// The keys of one issuer: a key, or a [`KeySet`].
-///
-/// A lone key serves every token of its algorithm, whatever its `kid`. In a set the `kid` must
-/// match.
-#[derive(Clone)]
-pub struct Keys(KeySource);
-
-#[derive(Clone)]
-pub(super) enum KeySource {
-    Fixed(KeySelector),
+/// Issuers, found by `iss`.
+#[derive(Clone, Debug, Default)]
+struct TrustedIssuers {
+    by_name: HashMap<Box<str>, IssuerTrust>,
+    by_pattern: Vec<IssuerTrust>,
+    /// The issuers that are known only at run time.
     #[cfg(feature = "jwks")]
-    Remote(RemoteKeySelector),
+    resolved: Option<ResolvedIssuers>,
 }
 
 impl Trust {
-    /// The keys for a token with this `iss`. `None` if its issuer is not trusted.
+    /// The keys for a token with this `iss`. `None` if its issuer is not configured.
     pub(super) fn of_issuer(&self, issuer: Option<&str>) -> Option<&IssuerTrust> {
         match &self.0 {
             TrustKind::AnyIssuer(trust) => Some(trust),
-            TrustKind::Issuers(issuers) => issuers.get(issuer?),
+            TrustKind::Issuers(issuers) => issuers.find(issuer?),
+        }
+    }
+
+    /// The issuers that are known only at run time.
+    #[cfg(feature = "jwks")]
+    pub(super) fn resolved(&self) -> Option<&ResolvedIssuers> {
+        match &self.0 {
+            TrustKind::AnyIssuer(_) => None,
+            TrustKind::Issuers(issuers) => issuers.resolved.as_ref(),
         }
     }
 
@@ -61,93 +62,93 @@ impl Trust {
     /// The name of the one issuer, if it is the only one and has no audiences of its own.
     pub(crate) fn sole_issuer(&self) -> Option<&str> {
         match &self.0 {
-            TrustKind::Issuers(issuers) if issuers.len() == 1 => issuers
+            TrustKind::Issuers(issuers) if issuers.is_one() => issuers
+                .by_name
                 .iter()
-                .find(|(_, trust)| trust.audiences.names.is_empty())
+                .find(|(_, trust)| trust.audiences().names.is_empty())
                 .map(|(name, _)| &**name),
             _ => None,
         }
     }
 
-    /// Whether every issuer whose keys are fetched has audiences of its own.
+    /// Whether every configured issuer whose keys are fetched has audiences of its own. Those that
+    /// a resolver approves are held to it when their tokens are verified.
     pub(super) fn has_audiences_where_remote(&self) -> bool {
-        let has =
-            |trust: &IssuerTrust| !trust.keys.are_remote() || !trust.audiences.names.is_empty();
         match &self.0 {
-            TrustKind::AnyIssuer(trust) => has(trust),
-            TrustKind::Issuers(issuers) => issuers.values().all(has),
+            TrustKind::AnyIssuer(trust) => trust.has_audiences_where_remote(),
+            TrustKind::Issuers(issuers) => {
+                issuers.all().all(IssuerTrust::has_audiences_where_remote)
+            }
         }
     }
 
     /// Drops the cached headers: they passed checks under other settings.
     pub(super) fn clear_headers(&mut self) {
         match &mut self.0 {
-            TrustKind::AnyIssuer(trust) => trust.keys.clear_headers(),
+            TrustKind::AnyIssuer(trust) => trust.clear_headers(),
             TrustKind::Issuers(issuers) => {
-                for trust in issuers.values_mut() {
-                    trust.keys.clear_headers();
+                issuers.all_mut().for_each(IssuerTrust::clear_headers);
+                #[cfg(feature = "jwks")]
+                if let Some(resolved) = &mut issuers.resolved {
+                    resolved.clear();
                 }
             }
         }
     }
 
     fn any_issuer(keys: Keys) -> Self {
-        Self(TrustKind::AnyIssuer(IssuerTrust::new(keys)))
+        Self(TrustKind::AnyIssuer(IssuerTrust::new(keys, None)))
     }
 }
 
-impl IssuerTrust {
-    fn new(keys: Keys) -> Self {
-        let audiences = IssuerAudiences {
-            names: Vec::new(),
-            are_required: keys.are_remote(),
+impl TrustedIssuers {
+    /// The trust in the issuer of this name. An exact name wins over a pattern.
+    fn find(&self, issuer: &str) -> Option<&IssuerTrust> {
+        let of_pattern = || {
+            let mut patterns = self.by_pattern.iter();
+            patterns.find(|trust| trust.tenants().is_some_and(|all| all.include(issuer)))
         };
-        Self { keys, audiences }
+        self.by_name.get(issuer).or_else(of_pattern)
     }
 
-    pub(super) fn keys(&self) -> &KeySource {
-        &self.keys.0
+    /// # Panics
+    ///
+    /// If a name could be that of two issuers, or the tenants are not chosen.
+    #[track_caller]
+    fn add(&mut self, issuer: TrustedIssuer) {
+        let TrustedIssuer { name, trust } = issuer;
+        let Some(tenants) = trust.tenants() else {
+            let earlier = self.by_name.insert(name, trust);
+            assert!(earlier.is_none(), "two trusted issuers have the same name");
+            return;
+        };
+        assert!(
+            tenants.are_chosen(),
+            "the tenants of an issuer are not chosen: call `tenant` for each, or `any_tenant`"
+        );
+        let mut others = self.by_pattern.iter().filter_map(IssuerTrust::tenants);
+        assert!(
+            !others.any(|other| other.overlap(tenants)),
+            "two patterns of trusted issuers match the same name"
+        );
+        self.by_pattern.push(trust);
     }
 
-    pub(super) fn audiences(&self) -> &IssuerAudiences {
-        &self.audiences
-    }
-}
-
-impl Keys {
-    /// Whether they are fetched from the issuer.
-    fn are_remote(&self) -> bool {
-        !matches!(self.0, KeySource::Fixed(_))
-    }
-
-    fn clear_headers(&mut self) {
-        match &mut self.0 {
-            KeySource::Fixed(selector) => selector.clear_headers(),
-            #[cfg(feature = "jwks")]
-            KeySource::Remote(selector) => selector.clear_headers(),
+    /// Whether there is one issuer, and never another.
+    fn is_one(&self) -> bool {
+        #[cfg(feature = "jwks")]
+        if self.resolved.is_some() {
+            return false;
         }
+        self.all().count() == 1
     }
-}
 
-impl From<VerifyingKey> for Keys {
-    fn from(key: VerifyingKey) -> Self {
-        Self(KeySource::Fixed(KeySelector::new(KeySet::ignoring_key_id(
-            key,
-        ))))
+    fn all(&self) -> impl Iterator<Item = &IssuerTrust> {
+        self.by_name.values().chain(&self.by_pattern)
     }
-}
 
-impl From<KeySet> for Keys {
-    fn from(keys: KeySet) -> Self {
-        Self(KeySource::Fixed(KeySelector::new(keys)))
-    }
-}
-
-#[cfg(feature = "jwks")]
-#[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
-impl From<RemoteKeys> for Keys {
-    fn from(keys: RemoteKeys) -> Self {
-        Self(KeySource::Remote(RemoteKeySelector::new(keys)))
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut IssuerTrust> {
+        self.by_name.values_mut().chain(&mut self.by_pattern)
     }
 }
 
@@ -187,6 +188,9 @@ impl From<&KeySet> for Trust {
     }
 }
 
+/// # Panics
+///
+/// If it stands for [tenants](TrustedIssuer::tenants) that are not chosen.
 impl From<TrustedIssuer> for Trust {
     fn from(issuer: TrustedIssuer) -> Self {
         vec![issuer].into()
@@ -195,7 +199,8 @@ impl From<TrustedIssuer> for Trust {
 
 /// # Panics
 ///
-/// If the array is empty, or two issuers have the same name.
+/// If the array is empty, a name could be that of two of its issuers, or
+/// [tenants](TrustedIssuer::tenants) are not chosen.
 impl<const N: usize> From<[TrustedIssuer; N]> for Trust {
     fn from(issuers: [TrustedIssuer; N]) -> Self {
         Vec::from(issuers).into()
@@ -204,103 +209,43 @@ impl<const N: usize> From<[TrustedIssuer; N]> for Trust {
 
 /// # Panics
 ///
-/// If the list is empty, or two issuers have the same name.
+/// If the list is empty, a name could be that of two of its issuers, or
+/// [tenants](TrustedIssuer::tenants) are not chosen.
 impl From<Vec<TrustedIssuer>> for Trust {
     fn from(issuers: Vec<TrustedIssuer>) -> Self {
         assert!(!issuers.is_empty(), "no trusted issuer");
-        let mut by_name = HashMap::new();
+        let mut trusted = TrustedIssuers::default();
         for issuer in issuers {
-            let earlier = by_name.insert(issuer.name, issuer.trust);
-            assert!(earlier.is_none(), "two trusted issuers have the same name");
+            trusted.add(issuer);
         }
-        Self(TrustKind::Issuers(by_name))
+        Self(TrustKind::Issuers(trusted))
+    }
+}
+
+/// # Panics
+///
+/// As for a list of [`TrustedIssuer`]s, if there are some. Here the list may be empty.
+#[cfg(feature = "jwks")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
+impl From<IssuerResolution> for Trust {
+    fn from(resolution: IssuerResolution) -> Self {
+        let (resolved, issuers) = ResolvedIssuers::new(resolution);
+        let mut trusted = TrustedIssuers {
+            resolved: Some(resolved),
+            ..TrustedIssuers::default()
+        };
+        for issuer in issuers {
+            trusted.add(issuer);
+        }
+        Self(TrustKind::Issuers(trusted))
     }
 }
 
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            TrustKind::AnyIssuer(trust) => trust.keys.fmt(f),
+            TrustKind::AnyIssuer(trust) => trust.fmt(f),
             TrustKind::Issuers(issuers) => issuers.fmt(f),
         }
-    }
-}
-
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            KeySource::Fixed(selector) => selector.fmt(f),
-            #[cfg(feature = "jwks")]
-            KeySource::Remote(selector) => selector.fmt(f),
-        }
-    }
-}
-
-/// An issuer with its own keys. Its tokens are verified with those and no others (RFC 8725 §3.8).
-///
-/// ```
-/// use tower_jwt_auth::{TrustedIssuer, Verifier};
-/// use tower_jwt_auth::keys::VerifyingKey;
-///
-/// # let (ours, partners) = (VerifyingKey::hs256([1; 32])?, VerifyingKey::hs256([2; 32])?);
-/// let verifier = Verifier::new([
-///     TrustedIssuer::new("https://id.example.com", ours),
-///     TrustedIssuer::new("https://id.partner.example", partners).audience("our-api"),
-/// ]);
-/// # Ok::<_, tower_jwt_auth::keys::KeyError>(())
-/// ```
-///
-/// **With several issuers, `sub` alone names nobody.** A subject is unique within its issuer only
-/// (RFC 7519 §4.1.2), and a partner chooses its own: its `u1` is not your `u1`. The same holds for
-/// `sid`. A handler behind such a layer must look at
-/// [`issuer`](crate::VerifiedToken::issuer) and [`subject`](crate::VerifiedToken::subject)
-/// together. To act on your own sessions, take the subject from
-/// [`Sessions::subject_of`](crate::session::Sessions::subject_of), which refuses other issuers.
-#[derive(Clone, Debug)]
-pub struct TrustedIssuer {
-    name: Box<str>,
-    trust: IssuerTrust,
-}
-
-impl TrustedIssuer {
-    /// Trusts tokens whose `iss` is `name`, byte for byte, if one of `keys` signed them.
-    ///
-    /// # Panics
-    ///
-    /// If `name` is empty, or `keys` were discovered by the name of another issuer.
-    #[must_use]
-    #[track_caller]
-    pub fn new(name: impl Into<String>, keys: impl Into<Keys>) -> Self {
-        let name = name.into();
-        assert!(!name.is_empty(), "the issuer is empty");
-        let keys = keys.into();
-        #[cfg(feature = "jwks")]
-        if let KeySource::Remote(selector) = &keys.0 {
-            assert!(
-                selector.issuer().is_none_or(|issuer| issuer == name),
-                "the keys are those of another issuer"
-            );
-        }
-        Self {
-            name: name.into(),
-            trust: IssuerTrust::new(keys),
-        }
-    }
-
-    /// Requires `aud` to be or to contain `audience`, byte for byte.
-    ///
-    /// This replaces the verifier's audiences for this issuer. May be called more than once: a
-    /// token must name one of the values.
-    ///
-    /// # Panics
-    ///
-    /// If `audience` is empty.
-    #[must_use]
-    #[track_caller]
-    pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        let audience = audience.into();
-        assert!(!audience.is_empty(), "the audience is empty");
-        self.trust.audiences.names.push(audience.into());
-        self
     }
 }

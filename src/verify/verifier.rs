@@ -7,13 +7,16 @@ use std::time::Duration;
 use super::cached::{CachedToken, VerifiedTokens};
 use super::error::{VerifyError, VerifyErrorKind};
 #[cfg(feature = "jwks")]
-use super::remote::KeyRequest;
+use super::remote::{KeyRequest, RemoteKeySelector};
 use super::rules::ClaimRules;
-#[cfg(feature = "jwks")]
-use super::selector::names_public_key;
 use super::selector::{KeySelector, KeysVersion};
+#[cfg(feature = "jwks")]
+use super::selector::{names_public_algorithm, names_public_key};
+use super::sources::KeySource;
+use super::tenants;
 use super::token::{VerifiedHeader, VerifiedToken};
-use super::trust::{IssuerTrust, KeySource, Trust};
+use super::trust::Trust;
+use super::trusted_issuer::{FoundTrust, IssuerTrust};
 use crate::claims::{RegisteredMembers, StoredClaims, read_registered};
 use crate::clock::ClockSource;
 use crate::token::{Segments, base64url};
@@ -54,7 +57,7 @@ pub struct Verifier {
 /// Why a token is not verified, or not yet.
 pub(crate) enum NotVerified {
     Rejected(VerifyError),
-    /// Keys have to be fetched first.
+    /// Keys have to be fetched first, or the issuer has to be resolved.
     #[cfg(feature = "jwks")]
     KeysRequired(KeyRequest),
 }
@@ -100,10 +103,10 @@ impl<E: Into<VerifyError>> From<E> for NotVerified {
 }
 
 impl Verifier {
-    /// How often a token may wait for keys and still not find its own: one fetch was under way
-    /// already, and one is for this token.
+    /// How often a token may wait and still not find its key: for its issuer, for a fetch that was
+    /// under way already, and for its own fetch.
     #[cfg(feature = "jwks")]
-    const MAX_FETCHES: usize = 3;
+    const MAX_WAITS: usize = 4;
 
     /// Verifies a token in compact serialization (RFC 7515 §3.1).
     ///
@@ -118,7 +121,8 @@ impl Verifier {
     /// As [`verify`](Verifier::verify), but fetches the issuer's keys first if none are there, or
     /// none has the token's `kid`.
     ///
-    /// It needs a tokio runtime with its timer enabled, and waits for at most 6 seconds per fetch.
+    /// It waits for an [`IssuerResolver`](super::IssuerResolver) too. It needs a tokio runtime with
+    /// its timer enabled, and waits for at most 6 seconds per fetch.
     /// A token whose key is known waits for nothing.
     ///
     /// # Errors
@@ -132,7 +136,7 @@ impl Verifier {
         token: impl AsRef<[u8]>,
     ) -> Result<VerifiedToken, VerifyError> {
         let token = token.as_ref();
-        for _ in 0..Self::MAX_FETCHES {
+        for _ in 0..Self::MAX_WAITS {
             match self.try_verify(token) {
                 Ok(token) => return Ok(token),
                 Err(NotVerified::Rejected(error)) => return Err(error),
@@ -149,7 +153,7 @@ impl Verifier {
             return Ok(self.verify_uncached(token, now, false)?.0);
         };
         if let Some(cached) = slot.find()
-            && self.keys_version(&cached.token, now)? == Some(cached.keys)
+            && self.keys_version(&cached, now)? == Some(cached.keys)
         {
             if !cached.validity.contains(now) {
                 self.rules.check_times(cached.token.times(), now)?;
@@ -176,52 +180,93 @@ impl Verifier {
         let segments = Segments::split(token, self.max_token_length).map_err(VerifyError::from)?;
         let payload = decode_payload(segments.payload);
         let members = payload.as_deref().map_err(Clone::clone).and_then(read);
-        let trust = self.trust_for(members.as_ref())?;
+        let trust = self.trust_for(members.as_ref(), now)?;
         let issuer_check = members
             .as_ref()
             .map_err(Clone::clone)
             .and_then(|members| self.rules.check_issuer(members));
         let (header, keys) = self
-            .check_signature(trust, &segments, now)
+            .check_signature(&trust, &segments, now)
             .map_err(|not_verified| not_verified.unless_rejected_by(&issuer_check))?;
         issuer_check?;
         let members = members?;
+        // Most issuers have no tenants, and most keys no issuer of their own.
+        if trust.tenants().is_some() || header.key_issuer().is_some() {
+            let payload = payload.as_deref().unwrap_or_default();
+            let issuer = members.issuer.as_deref();
+            tenants::check(trust.tenants(), header.key_issuer(), issuer, payload)?;
+        }
         let times = self.rules.check(&members, trust.audiences(), now)?;
         let claims = StoredClaims::new(&members, times, payload.as_deref().unwrap_or_default());
         let token = VerifiedToken::new(header, payload?, claims, is_cached);
-        Ok((token, keys))
+        Ok((token, keys.of_answer(trust.answer())))
     }
 
     /// The issuer's keys and audiences. Without trusted issuers they are the same for every token.
     fn trust_for(
         &self,
         members: Result<&RegisteredMembers<'_>, &VerifyError>,
-    ) -> Result<&IssuerTrust, VerifyError> {
+        now: Duration,
+    ) -> Result<FoundTrust<'_>, NotVerified> {
         let issuer = members.ok().and_then(|members| members.issuer.as_deref());
-        let trust = self.trust.of_issuer(issuer);
+        let trust = self.find_trust(issuer, now)?;
         trust.ok_or_else(|| match (members, issuer) {
-            (Err(error), _) => error.clone(),
+            (Err(error), _) => error.clone().into(),
             (Ok(_), Some(_)) => VerifyErrorKind::UnknownIssuer.into(),
             (Ok(_), None) => VerifyErrorKind::MissingIssuer.into(),
         })
     }
 
+    /// The trust in an issuer. `None` if it is not trusted.
+    #[inline]
+    fn find_trust(
+        &self,
+        issuer: Option<&str>,
+        #[cfg_attr(
+            not(feature = "jwks"),
+            expect(unused_variables, reason = "configured issuers do not age")
+        )]
+        now: Duration,
+    ) -> Result<Option<FoundTrust<'_>>, NotVerified> {
+        if let Some(trust) = self.trust.of_issuer(issuer) {
+            return Ok(Some(FoundTrust::Configured(trust)));
+        }
+        #[cfg(feature = "jwks")]
+        if let (Some(resolved), Some(issuer)) = (self.trust.resolved(), issuer) {
+            let approved = resolved.find(issuer, &self.clock, now)?;
+            return Ok(approved.map(FoundTrust::Resolved));
+        }
+        Ok(None)
+    }
+
     /// The version of the keys that count now for a cached token.
     fn keys_version(
         &self,
-        token: &VerifiedToken,
-        #[cfg_attr(
-            not(feature = "jwks"),
-            expect(unused_variables, reason = "fixed keys do not age")
-        )]
+        cached: &CachedToken,
         now: Duration,
     ) -> Result<Option<KeysVersion>, NotVerified> {
-        match self.trust.of_issuer(token.issuer()).map(IssuerTrust::keys) {
-            None => Ok(None),
-            Some(KeySource::Fixed(_)) => Ok(Some(KeysVersion::default())),
+        let Some(trust) = self.find_trust(cached.token.issuer(), now)? else {
+            return Ok(None);
+        };
+        let version = match trust.keys() {
+            KeySource::Fixed(_) => Some(KeysVersion::default()),
             #[cfg(feature = "jwks")]
-            Some(KeySource::Remote(remote)) => Ok(remote.current(&self.clock, now)?.version()),
-        }
+            KeySource::Remote(remote) => remote.current(&self.clock, now)?.version(0),
+            KeySource::Several(sources) => {
+                let source = cached.keys.source;
+                match sources.fixed.get(source) {
+                    Some(_) => Some(KeysVersion::of_fixed(source)),
+                    #[cfg(feature = "jwks")]
+                    None => match &sources.remote {
+                        Some(remote) => remote.current(&self.clock, now)?.version(source),
+                        None => None,
+                    },
+                    #[cfg(not(feature = "jwks"))]
+                    None => None,
+                }
+            }
+        };
+        Ok(version.map(|version| version.of_answer(trust.answer())))
     }
 
     /// Finds the key and verifies the signature. The version of the keys is read before the key is
@@ -242,22 +287,49 @@ impl Verifier {
                 Ok((header, KeysVersion::default()))
             }
             #[cfg(feature = "jwks")]
-            KeySource::Remote(remote) => {
-                let current = remote.current(&self.clock, now)?;
-                let (selector, version) =
-                    current.selector().ok_or(VerifyErrorKind::KeysUnavailable)?;
-                match self.check_signature_with(selector, segments) {
-                    Ok(header) => Ok((header, version)),
-                    Err(error)
-                        if error.kind() == VerifyErrorKind::NoFittingKey
-                            && names_public_key(segments.header)
-                            && base64url::decode(segments.signature).is_ok() =>
-                    {
-                        Err(remote.request_after(&current).into())
+            KeySource::Remote(remote) => self.check_signature_by(remote, 0, segments, now),
+            KeySource::Several(sources) => {
+                for (source, selector) in sources.fixed.iter().enumerate() {
+                    match self.check_signature_with(selector, segments) {
+                        Err(error) if error.kind() == VerifyErrorKind::NoFittingKey => (),
+                        result => return Ok((result?, KeysVersion::of_fixed(source))),
                     }
-                    Err(error) => Err(error.into()),
                 }
+                #[cfg(feature = "jwks")]
+                if let Some(remote) = &sources.remote
+                    && names_public_algorithm(segments.header)
+                {
+                    return self.check_signature_by(remote, sources.fixed.len(), segments, now);
+                }
+                Err(VerifyErrorKind::NoFittingKey.into())
             }
+        }
+    }
+
+    /// As [`check_signature`](Self::check_signature), by keys that may have to be fetched first.
+    #[cfg(feature = "jwks")]
+    #[inline]
+    fn check_signature_by(
+        &self,
+        remote: &RemoteKeySelector,
+        source: usize,
+        segments: &Segments<'_>,
+        now: Duration,
+    ) -> Result<(Arc<VerifiedHeader>, KeysVersion), NotVerified> {
+        let current = remote.current(&self.clock, now)?;
+        let (selector, version) = current
+            .selector(source)
+            .ok_or(VerifyErrorKind::KeysUnavailable)?;
+        match self.check_signature_with(selector, segments) {
+            Ok(header) => Ok((header, version)),
+            Err(error)
+                if error.kind() == VerifyErrorKind::NoFittingKey
+                    && names_public_key(segments.header)
+                    && base64url::decode(segments.signature).is_ok() =>
+            {
+                Err(remote.request_after(&current).into())
+            }
+            Err(error) => Err(error.into()),
         }
     }
 

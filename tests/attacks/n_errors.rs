@@ -150,6 +150,16 @@ fn cases() -> Vec<Case> {
     };
     let issuers =
         || JwtAuthLayer::new([TrustedIssuer::new("https://id.example", key())]).clock(clock());
+    let tenants = || {
+        let tenants = TrustedIssuer::tenants("https://id.example/{tenantid}", key());
+        JwtAuthLayer::new(tenants.any_tenant()).clock(clock())
+    };
+    let of_issuer = || {
+        let k = base64url(SECRET);
+        let jwk = json!({ "kty": "oct", "alg": "HS256", "k": k, "issuer": "canary-issuer" });
+        let key = VerifyingKey::from_jwk(jwk.to_string()).unwrap();
+        JwtAuthLayer::new(key).clock(clock())
+    };
     let bearer = || ("authorization", format!("Bearer {}", token(json!({}))));
     let cookie = || {
         let cookie = format!("access={}", token(json!({})));
@@ -246,6 +256,12 @@ fn cases() -> Vec<Case> {
         (Kind::MissingIssuer, issuers(), without("iss")),
         (Kind::WrongIssuer, layer().issuer("id"), token(json!({}))),
         (Kind::UnknownIssuer, issuers(), token(json!({}))),
+        (
+            Kind::WrongTenant,
+            tenants(),
+            token(json!({ "iss": "https://id.example/canary-a", "tid": "canary-b" })),
+        ),
+        (Kind::WrongKeyIssuer, of_issuer(), token(json!({}))),
         (
             Kind::MissingAudience,
             layer().audience("api"),
@@ -426,8 +442,8 @@ fn n01_every_kind_is_among_the_cases() {
     let mut names: Vec<_> = cases().iter().map(|case| case.kind.name()).collect();
     names.sort_unstable();
     names.dedup();
-    // All that there are: 27 for the token, and 5 more.
-    assert_eq!(names.len(), 32, "{names:?}");
+    // All that there are: 29 for the token, and 5 more.
+    assert_eq!(names.len(), 34, "{names:?}");
 }
 
 #[tokio::test]

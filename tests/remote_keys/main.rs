@@ -15,6 +15,9 @@ mod keeping;
 mod log;
 #[cfg(feature = "tracing")]
 mod logged;
+mod resolved;
+mod several;
+mod tenants;
 mod tls;
 
 use std::time::Duration;

@@ -41,6 +41,10 @@ impl RemoteKeys {
     /// any reachable `https` host, also in your network. Limit the hosts with
     /// [`jwks_origins`](RemoteKeysBuilder::jwks_origins).
     ///
+    /// A name with `{tenantid}` is that of [many tenants](crate::TrustedIssuer::tenants). Its
+    /// metadata are fetched for the tenant `common`, where Microsoft Entra ID publishes the keys of
+    /// all. The metadata must contain `{tenantid}` too.
+    ///
     /// Loopback, link-local (169.254.169.254) and unspecified addresses are never fetched, unless
     /// the issuer has such an address itself. Host names are not resolved for this check.
     pub fn discover(issuer: impl Into<String>) -> RemoteKeysBuilder {
@@ -171,7 +175,7 @@ impl RemoteKeysBuilder {
         let location = match self.location {
             RequestedLocation::Jwks(uri) => KeyLocation::Jwks(parse(&uri)?),
             RequestedLocation::Issuer(name) => {
-                let issuer = parse(&name)?;
+                let issuer = parse(&name.replace("{tenantid}", "common"))?;
                 // OpenID Connect Discovery 1.0 §4.3 and RFC 8414 §2.
                 if issuer.query().is_some() {
                     return Err(RemoteKeysError::InvalidUrl);

@@ -50,14 +50,14 @@ impl KeyLifetimes {
 /// A time by two clocks. The wall clock may be set back. The monotonic clock stops while the
 /// machine sleeps.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Timestamp {
+pub(crate) struct Timestamp {
     /// Since the epoch.
     wall: Duration,
     monotonic: Instant,
 }
 
 impl Timestamp {
-    pub(super) fn at(now: Duration) -> Self {
+    pub(crate) fn at(now: Duration) -> Self {
         Self {
             wall: now,
             monotonic: Instant::now(),
@@ -65,7 +65,7 @@ impl Timestamp {
     }
 
     /// The time since then, by the clock that shows more.
-    pub(super) fn age(self, now: Duration) -> Duration {
+    pub(crate) fn age(self, now: Duration) -> Duration {
         now.saturating_sub(self.wall).max(self.elapsed())
     }
 

@@ -90,5 +90,5 @@ pub use error::{FetchError, FetchErrorKind};
 pub use fetch::{Fetch, HttpFetch, HttpFetchError};
 pub use remote_keys::{RemoteKeys, RemoteKeysState};
 
-pub(crate) use fetched::FetchedKeys;
+pub(crate) use fetched::{FetchedKeys, Timestamp};
 pub(crate) use refresh::{KeyRequestError, RequiredKeys};

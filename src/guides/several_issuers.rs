@@ -1,0 +1,119 @@
+//! Several issuers: a partner, an issuer that changes its keys, tenants, and customers' own.
+//!
+//! Each issuer has its own keys, and `iss` chooses them. A [`TrustedIssuer`](crate::TrustedIssuer)
+//! is one issuer, or all tenants of a provider.
+//!
+//! # A partner next to your own issuer
+//!
+//! A role means something only together with its issuer. Without the first guard, a partner that
+//! writes `"roles": ["admin"]` into its tokens opens your admin page.
+//!
+#![cfg_attr(feature = "axum", doc = "```")]
+#![cfg_attr(not(feature = "axum"), doc = "```text")]
+//! use axum::{Router, routing::get};
+//! use tower_jwt_auth::keys::VerifyingKey;
+//! use tower_jwt_auth::{JwtAuthLayer, Require, TrustedIssuer};
+//!
+//! # fn app(ours: VerifyingKey, partner: VerifyingKey) -> Router {
+//! let auth = JwtAuthLayer::new([
+//!     TrustedIssuer::new("https://id.example.com", ours),
+//!     TrustedIssuer::new("https://id.partner.example", partner),
+//! ])
+//! .audience("api");
+//! let admin = Require::issuer("https://id.example.com")
+//!     .and(Require::scope("admin").at(["roles"]));
+//! Router::new()
+//!     .route("/admin", get(|| async { "admin" }))
+//!     .route_layer(admin)
+//!     .layer(auth)
+//! # }
+//! ```
+//!
+//! # Supabase: from a shared secret to published keys
+//!
+//! Old tokens are signed with the secret (HS256), new ones with keys that the project publishes
+//! (ES256). Trust both until the last old token has expired, then drop the secret.
+//!
+#![cfg_attr(feature = "jwks", doc = "```no_run")]
+#![cfg_attr(not(feature = "jwks"), doc = "```text")]
+//! use tower_jwt_auth::keys::{VerifyingKey, remote::RemoteKeys};
+//! use tower_jwt_auth::{JwtAuthLayer, TrustedIssuer};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let issuer = "https://project.supabase.co/auth/v1";
+//! let secret = VerifyingKey::hs256(std::env::var("SUPABASE_JWT_SECRET")?)?;
+//! let published = RemoteKeys::discover(issuer).build()?;
+//! let auth = JwtAuthLayer::new(TrustedIssuer::new(issuer, secret).keys(published))
+//!     .audience("authenticated");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! While the published keys are unavailable, old tokens are still accepted.
+//!
+//! # Microsoft Entra ID: many tenants
+//!
+//! Each tenant is an issuer with a name of its own, and all share their keys. List the tenants of
+//! your customers.
+//!
+#![cfg_attr(feature = "jwks", doc = "```no_run")]
+#![cfg_attr(not(feature = "jwks"), doc = "```text")]
+//! use tower_jwt_auth::keys::remote::RemoteKeys;
+//! use tower_jwt_auth::{JwtAuthLayer, TrustedIssuer};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let pattern = "https://login.microsoftonline.com/{tenantid}/v2.0";
+//! let keys = RemoteKeys::discover(pattern).build()?;
+//! let entra = TrustedIssuer::tenants(pattern, keys)
+//!     .tenant("72f988bf-86f1-41af-91ab-2d7cd011db47")
+//!     .tenant("9188040d-6c67-4c5b-b112-36a304b66dad");
+//! let auth = JwtAuthLayer::new(entra).audience("6731de76-14a6-49ae-97bc-6eba6914391e");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - A token is accepted if its `iss` is that of a listed tenant, and its `tid` is the same tenant.
+//! - Microsoft's keys name their issuer too. Such a key verifies only tokens of that issuer.
+//! - [`any_tenant`](crate::TrustedIssuer::any_tenant) accepts every tenant. Anybody can create one:
+//!   then your handlers must check it.
+//! - `sub` is unique within its issuer only. Use it together with
+//!   [`issuer`](crate::VerifiedToken::issuer).
+//! - v1.0 tokens have `https://sts.windows.net/{tenantid}/` as issuer. For those, fetch the keys
+//!   from `https://login.microsoftonline.com/common/discovery/keys` with
+//!   [`RemoteKeys::jwks`](crate::keys::remote::RemoteKeys::jwks).
+//!
+//! # Customers that bring an issuer each
+//!
+//! Your database knows which issuers are trusted. An
+//! [`IssuerResolver`](crate::verify::IssuerResolver) looks them up, and its answers are remembered.
+//!
+#![cfg_attr(feature = "jwks", doc = "```")]
+#![cfg_attr(not(feature = "jwks"), doc = "```text")]
+//! use std::{collections::HashMap, io};
+//! use tower_jwt_auth::keys::remote::RemoteKeys;
+//! use tower_jwt_auth::verify::{IssuerResolution, IssuerResolver};
+//! use tower_jwt_auth::{JwtAuthLayer, TrustedIssuer};
+//!
+//! /// Updated when a customer signs up or leaves.
+//! struct Customers(HashMap<String, RemoteKeys>);
+//!
+//! impl IssuerResolver for Customers {
+//!     type Error = io::Error;
+//!
+//!     async fn resolve(&self, issuer: &str) -> Result<Option<TrustedIssuer>, io::Error> {
+//!         // `issuer` is not verified: look it up, and do not fetch it.
+//!         let keys = self.0.get(issuer);
+//!         Ok(keys.map(|keys| TrustedIssuer::new(issuer, keys.clone())))
+//!     }
+//! }
+//!
+//! # let customers = Customers(HashMap::new());
+//! let auth = JwtAuthLayer::new(IssuerResolution::new(customers)).audience("api");
+//! ```
+//!
+//! | if | then |
+//! | --- | --- |
+//! | a customer leaves | its tokens are rejected after 5 minutes, 10 at most; cached ones too |
+//! | a customer signs up after its first token was rejected | its tokens are accepted within a minute |
+//! | the resolver fails or hangs | known issuers work for 5 more minutes, new ones get 503 |
+//! | an attacker sends a million names | the memory stays bounded, and known issuers are not affected |

@@ -1,0 +1,303 @@
+//! One issuer, its keys and its audiences.
+
+use std::ops::Deref;
+#[cfg(feature = "jwks")]
+use std::sync::Arc;
+
+#[cfg(feature = "jwks")]
+use super::resolved::ApprovedIssuer;
+use super::rules::IssuerAudiences;
+use super::sources::{KeySource, Keys};
+use super::tenants::{SLOT, Tenants};
+
+/// The keys of one issuer, and the audiences its tokens must name.
+#[derive(Clone, Debug)]
+pub(super) struct IssuerTrust {
+    keys: Keys,
+    audiences: IssuerAudiences,
+    /// The tenants, if it stands for many issuers.
+    tenants: Option<Box<Tenants>>,
+}
+
+impl IssuerTrust {
+    pub(super) fn new(keys: Keys, tenants: Option<Tenants>) -> Self {
+        let audiences = IssuerAudiences {
+            names: Vec::new(),
+            are_required: keys.are_remote(),
+        };
+        Self {
+            keys,
+            audiences,
+            tenants: tenants.map(Box::new),
+        }
+    }
+
+    #[inline]
+    pub(super) fn keys(&self) -> &KeySource {
+        self.keys.source()
+    }
+
+    #[inline]
+    pub(super) fn tenants(&self) -> Option<&Tenants> {
+        self.tenants.as_deref()
+    }
+
+    pub(super) fn audiences(&self) -> &IssuerAudiences {
+        &self.audiences
+    }
+
+    /// Whether it has audiences of its own, if its keys are fetched.
+    pub(super) fn has_audiences_where_remote(&self) -> bool {
+        !self.keys.are_remote() || !self.audiences.names.is_empty()
+    }
+
+    /// Requires an audience, also if the keys are fixed: tokens of other issuers are for somebody.
+    #[cfg(feature = "jwks")]
+    pub(super) fn require_audience(&mut self) {
+        self.audiences.are_required = true;
+    }
+
+    pub(super) fn clear_headers(&mut self) {
+        self.keys.clear_headers();
+    }
+}
+
+/// The trust in the issuer of one token.
+pub(super) enum FoundTrust<'a> {
+    Configured(&'a IssuerTrust),
+    #[cfg(feature = "jwks")]
+    Resolved(Arc<ApprovedIssuer>),
+}
+
+impl FoundTrust<'_> {
+    /// The number of the resolver's answer. 0 if the issuer is configured.
+    #[inline]
+    pub(super) fn answer(&self) -> u64 {
+        match self {
+            Self::Configured(_) => 0,
+            #[cfg(feature = "jwks")]
+            Self::Resolved(approved) => approved.number(),
+        }
+    }
+}
+
+impl Deref for FoundTrust<'_> {
+    type Target = IssuerTrust;
+
+    #[inline]
+    fn deref(&self) -> &IssuerTrust {
+        match self {
+            Self::Configured(trust) => trust,
+            #[cfg(feature = "jwks")]
+            Self::Resolved(approved) => approved.trust(),
+        }
+    }
+}
+
+/// An issuer with its own keys. Its tokens are verified with those and no others (RFC 8725 §3.8).
+///
+/// ```
+/// use tower_jwt_auth::{TrustedIssuer, Verifier};
+/// use tower_jwt_auth::keys::VerifyingKey;
+///
+/// # let (ours, partners) = (VerifyingKey::hs256([1; 32])?, VerifyingKey::hs256([2; 32])?);
+/// let verifier = Verifier::new([
+///     TrustedIssuer::new("https://id.example.com", ours),
+///     TrustedIssuer::new("https://id.partner.example", partners).audience("our-api"),
+/// ]);
+/// # Ok::<_, tower_jwt_auth::keys::KeyError>(())
+/// ```
+///
+/// **With several issuers, `sub` alone names nobody.** A subject is unique within its issuer only
+/// (RFC 7519 §4.1.2), and a partner chooses its own: its `u1` is not your `u1`. The same holds for
+/// `sid`. A handler behind such a layer must look at
+/// [`issuer`](crate::VerifiedToken::issuer) and [`subject`](crate::VerifiedToken::subject)
+/// together. To act on your own sessions, take the subject from
+/// [`Sessions::subject_of`](crate::session::Sessions::subject_of), which refuses other issuers.
+#[derive(Clone, Debug)]
+pub struct TrustedIssuer {
+    pub(super) name: Box<str>,
+    pub(super) trust: IssuerTrust,
+}
+
+impl TrustedIssuer {
+    /// Trusts tokens whose `iss` is `name`, byte for byte, if one of `keys` signed them.
+    ///
+    /// # Panics
+    ///
+    /// If `name` is empty or contains `{tenantid}`, or `keys` were discovered by the name of
+    /// another issuer.
+    #[must_use]
+    #[track_caller]
+    pub fn new(name: impl Into<String>, keys: impl Into<Keys>) -> Self {
+        let name = name.into();
+        assert!(!name.is_empty(), "the issuer is empty");
+        assert!(
+            !name.contains(SLOT),
+            "the issuer is the pattern of many names: call `TrustedIssuer::tenants`"
+        );
+        Self::named(name, keys.into(), None)
+    }
+
+    /// Trusts the issuers of many tenants, which share `keys`. `{tenantid}` in `pattern` stands for
+    /// the tenant.
+    ///
+    /// You need it for a multi-tenant application of Microsoft Entra ID. Choose the tenants with
+    /// [`tenant`](Self::tenant) or [`any_tenant`](Self::any_tenant).
+    ///
+    /// ```
+    /// # #[cfg(feature = "jwks")] {
+    /// use tower_jwt_auth::{TrustedIssuer, Verifier, keys::remote::RemoteKeys};
+    ///
+    /// let pattern = "https://login.microsoftonline.com/{tenantid}/v2.0";
+    /// let keys = RemoteKeys::discover(pattern).build()?;
+    /// let entra = TrustedIssuer::tenants(pattern, keys)
+    ///     .tenant("72f988bf-86f1-41af-91ab-2d7cd011db47")
+    ///     .audience("6731de76-14a6-49ae-97bc-6eba6914391e");
+    /// let verifier = Verifier::new(entra);
+    /// # }
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// - The tenant is one segment of the path: 1 to 253 ASCII letters, digits, `-`, `.` and `_`.
+    /// - The claim `tid` must be the tenant in `iss`, byte for byte.
+    /// - A token of a tenant that you did not choose is rejected before any key is fetched.
+    /// - An issuer that is trusted by its exact name keeps its own keys and audiences.
+    ///
+    /// # Panics
+    ///
+    /// If `pattern` is not a URL with `{tenantid}` as exactly one segment of its path, or `keys`
+    /// were discovered by another name.
+    #[must_use]
+    #[track_caller]
+    pub fn tenants(pattern: impl Into<String>, keys: impl Into<Keys>) -> Self {
+        let pattern = pattern.into();
+        let tenants = Tenants::of_pattern(&pattern);
+        assert!(
+            tenants.is_some(),
+            "the pattern is not a URL with `{{tenantid}}` as exactly one segment of its path"
+        );
+        Self::named(pattern, keys.into(), tenants)
+    }
+
+    #[track_caller]
+    fn named(name: String, keys: Keys, tenants: Option<Tenants>) -> Self {
+        let issuer = Self {
+            name: name.into(),
+            trust: IssuerTrust::new(keys, tenants),
+        };
+        issuer.check_keys();
+        issuer
+    }
+
+    /// Whether it is one issuer, of this name.
+    #[cfg(feature = "jwks")]
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        *self.name == *name && self.trust.tenants.is_none()
+    }
+
+    #[track_caller]
+    fn check_keys(&self) {
+        #[cfg(feature = "jwks")]
+        assert!(
+            self.trust
+                .keys
+                .discovered_issuer()
+                .is_none_or(|issuer| *issuer == *self.name),
+            "the keys are those of another issuer"
+        );
+    }
+
+    /// Adds another source of keys, while an issuer moves from one to the other.
+    ///
+    /// Supabase does this: old tokens are signed with a shared secret, new ones with keys that it
+    /// publishes.
+    ///
+    /// ```
+    /// # #[cfg(feature = "jwks")] {
+    /// use tower_jwt_auth::{TrustedIssuer, keys::VerifyingKey, keys::remote::RemoteKeys};
+    ///
+    /// # let secret = [7; 32];
+    /// let issuer = "https://project.supabase.co/auth/v1";
+    /// let published = RemoteKeys::discover(issuer).build()?;
+    /// let trusted = TrustedIssuer::new(issuer, VerifyingKey::hs256(secret)?).keys(published);
+    /// # }
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// - A token's `alg` and `kid` choose its key, in the fixed sources first. Such a token causes
+    ///   no fetch, and is accepted while the published keys are unavailable.
+    /// - The other source is not tried if the signature does not verify.
+    /// - A token without `kid` is verified by a fixed key, if one matches its `alg`.
+    /// - A change of the published keys does not invalidate cached tokens of a fixed source.
+    ///
+    /// # Panics
+    ///
+    /// - If two fixed sources have keys for the same algorithm: put those into one
+    ///   [`KeySet`](crate::keys::KeySet).
+    /// - If two sources are fetched, or `more` were discovered by the name of another issuer.
+    /// - If a lone public key is next to fetched keys: it would serve every `kid`. Put it into a
+    ///   [`KeySet`](crate::keys::KeySet), with its key ID.
+    #[must_use]
+    #[track_caller]
+    pub fn keys(mut self, more: impl Into<Keys>) -> Self {
+        self.trust.keys = self.trust.keys.and(more.into());
+        self.trust.audiences.are_required = self.trust.keys.are_remote();
+        self.check_keys();
+        self
+    }
+
+    /// Trusts one tenant of [`tenants`](Self::tenants). May be called more than once.
+    ///
+    /// # Panics
+    ///
+    /// - If this is not an issuer of tenants, or after [`any_tenant`](Self::any_tenant).
+    /// - If `tenant` is not a segment of 1 to 253 ASCII letters, digits, `-`, `.` and `_`.
+    #[must_use]
+    #[track_caller]
+    pub fn tenant(mut self, tenant: impl AsRef<str>) -> Self {
+        let tenants = self.trust.tenants.as_deref_mut();
+        assert!(
+            tenants.and_then(|all| all.allow(tenant.as_ref())).is_some(),
+            "call `tenant` on `TrustedIssuer::tenants` without `any_tenant`, with a name of ASCII \
+             letters, digits, `-`, `.` and `_`"
+        );
+        self
+    }
+
+    /// Trusts every tenant of [`tenants`](Self::tenants), also those that nobody told you about.
+    ///
+    /// Anybody can create a tenant of Microsoft Entra ID. Your handlers must check which tenant a
+    /// token is of: see [`issuer`](crate::VerifiedToken::issuer).
+    ///
+    /// # Panics
+    ///
+    /// If this is not an issuer of tenants, or after [`tenant`](Self::tenant).
+    #[must_use]
+    #[track_caller]
+    pub fn any_tenant(mut self) -> Self {
+        let tenants = self.trust.tenants.as_deref_mut();
+        assert!(
+            tenants.and_then(Tenants::allow_any).is_some(),
+            "call `any_tenant` on `TrustedIssuer::tenants`, without `tenant`"
+        );
+        self
+    }
+
+    /// Requires `aud` to be or to contain `audience`, byte for byte.
+    ///
+    /// This replaces the verifier's audiences for this issuer. May be called more than once: a
+    /// token must name one of the values.
+    ///
+    /// # Panics
+    ///
+    /// If `audience` is empty.
+    #[must_use]
+    #[track_caller]
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        let audience = audience.into();
+        assert!(!audience.is_empty(), "the audience is empty");
+        self.trust.audiences.names.push(audience.into());
+        self
+    }
+}
