@@ -6,12 +6,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::algorithm::{Algorithm, Family};
+use super::certificate;
 use super::encoding::{
     EncodedSigningKey, EncodedVerifyingKey, PublicKeyComponents, RsaPrivateComponents,
 };
 use super::error::KeyError;
 use crate::json::is_shallow;
-use crate::token::base64url;
+use crate::token::{Thumbprints, base64url};
 
 #[derive(Deserialize)]
 pub(crate) struct Jwk {
@@ -33,6 +34,8 @@ pub(crate) struct Jwk {
     dp: Option<String>,
     dq: Option<String>,
     qi: Option<String>,
+    #[serde(skip)]
+    pub(crate) thumbprints: Option<Thumbprints>,
 }
 
 /// The algorithms of keys without `alg`.
@@ -61,7 +64,11 @@ impl Jwk {
             return Err(KeyError::Unreadable);
         }
         // The parser's error may quote the key.
-        serde_json::from_slice(json).map_err(|_| KeyError::Unreadable)
+        let jwk: Self = serde_json::from_slice(json).map_err(|_| KeyError::Unreadable)?;
+        Ok(Self {
+            thumbprints: certificate::thumbprints(json),
+            ..jwk
+        })
     }
 
     pub(crate) fn is_symmetric(&self) -> bool {

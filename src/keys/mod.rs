@@ -34,6 +34,7 @@
 
 mod algorithm;
 mod backend;
+mod certificate;
 mod der;
 mod encoding;
 mod error;

@@ -7,12 +7,18 @@ use std::sync::Arc;
 
 use super::algorithm::Algorithm;
 use super::verifying::VerifyingKey;
+use crate::token::Thumbprints;
 
 /// The keys of one issuer. Cheap to clone.
 ///
 /// A key is found by the `kid` and `alg` of the token. Keys are never tried in turn. A token
 /// without `kid` is verified only if exactly one key matches its `alg`, whatever its key IDs. A key
 /// without key ID verifies only tokens without `kid`.
+///
+/// A token without `kid` may name the key's certificate instead: by `x5t#S256` or `x5t` (RFC 7515
+/// §4.1.7, §4.1.8), as AD FS does. If keys of the set have thumbprints, such a token needs a key
+/// with its thumbprint. Otherwise it is a token without `kid`. A thumbprint only chooses among the
+/// keys that match its `alg`; no certificate is trusted for it.
 ///
 /// ```
 /// use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};
@@ -28,17 +34,38 @@ pub struct KeySet(Arc<Inner>);
 
 struct Inner {
     keys: Vec<VerifyingKey>,
-    by_id: HashMap<Arc<str>, Vec<usize>>,
-    /// The keys without those that differ only in their key IDs.
-    distinct: Vec<usize>,
+    by_id: HashMap<Arc<str>, KeysByAlgorithm>,
+    /// Every key, whatever its key ID.
+    all: KeysByAlgorithm,
+    has_thumbprints: bool,
     ignores_key_id: bool,
+}
+
+/// The indexes of keys. Keys that differ only in their key IDs are listed once.
+#[derive(Default)]
+struct KeysByAlgorithm(Vec<(Algorithm, Vec<usize>)>);
+
+impl KeysByAlgorithm {
+    fn add(&mut self, algorithm: Algorithm, index: usize) {
+        match self.0.iter_mut().find(|(name, _)| *name == algorithm) {
+            Some((_, indexes)) => indexes.push(index),
+            None => self.0.push((algorithm, vec![index])),
+        }
+    }
+
+    fn of(&self, algorithm: Algorithm) -> &[usize] {
+        let found = self.0.iter().find(|(name, _)| *name == algorithm);
+        found
+            .map(|(_, indexes)| indexes.as_slice())
+            .unwrap_or_default()
+    }
 }
 
 /// Why a set does not have a key for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyLookupError {
     NotFound,
-    /// The token does not have a `kid`, and several keys match.
+    /// Several keys match.
     Ambiguous,
 }
 
@@ -59,12 +86,18 @@ impl KeySet {
         let mut distinct = Vec::with_capacity(keys.len());
         for key in &keys {
             let name = (key.key_id(), key.algorithm());
+            let identity = key.identity();
             match seen.entry(name) {
                 Entry::Vacant(entry) => {
-                    entry.insert(key.identity());
+                    entry.insert((identity, HashSet::from([key.thumbprints()])));
                     distinct.push(key.clone());
                 }
-                Entry::Occupied(entry) if *entry.get() == key.identity() => (),
+                Entry::Occupied(mut entry) if entry.get().0 == identity => {
+                    // A key keeps its name when its certificate is renewed.
+                    if entry.get_mut().1.insert(key.thumbprints()) {
+                        distinct.push(key.clone());
+                    }
+                }
                 Entry::Occupied(_) => return Err(KeySetError::Duplicate),
             }
         }
@@ -85,23 +118,27 @@ impl KeySet {
     }
 
     fn with_key_id_rule(keys: Vec<VerifyingKey>, ignores_key_id: bool) -> Self {
-        let mut by_id: HashMap<Arc<str>, Vec<usize>> = HashMap::new();
+        let mut by_id: HashMap<Arc<str>, KeysByAlgorithm> = HashMap::new();
+        let mut all = KeysByAlgorithm::default();
+        let (mut seen, mut seen_by_id) = (HashSet::new(), HashSet::new());
         for (index, key) in keys.iter().enumerate() {
-            if let Some(key_id) = key.key_id() {
-                by_id.entry(Arc::from(key_id)).or_default().push(index);
+            let (algorithm, identity) = (key.algorithm(), key.identity());
+            if let Some(key_id) = key.key_id()
+                && seen_by_id.insert((key_id, identity.clone()))
+            {
+                let named = by_id.entry(Arc::from(key_id)).or_default();
+                named.add(algorithm, index);
+            }
+            if seen.insert(identity) {
+                all.add(algorithm, index);
             }
         }
-        let mut seen = HashSet::new();
-        let distinct = (0..)
-            .zip(&keys)
-            .filter(|(_, key)| seen.insert(key.identity()))
-            .map(|(index, _)| index)
-            .collect();
         Self(Arc::new(Inner {
-            keys,
             by_id,
-            distinct,
+            all,
+            has_thumbprints: keys.iter().any(|key| key.thumbprints().is_some()),
             ignores_key_id,
+            keys,
         }))
     }
 
@@ -134,39 +171,59 @@ impl KeySet {
         self.0.keys.get(index)
     }
 
+    /// Whether a token's thumbprint can choose a key of the set.
+    pub(crate) fn has_thumbprints(&self) -> bool {
+        self.0.has_thumbprints && !self.0.ignores_key_id
+    }
+
     /// The index of the key for a token with this header.
+    ///
+    /// A thumbprint chooses only if there is no `kid`.
     pub(crate) fn find(
         &self,
         algorithm: Algorithm,
         key_id: Option<&str>,
+        thumbprints: Option<&Thumbprints>,
     ) -> Result<usize, KeyLookupError> {
-        let has_algorithm = |index: &usize| {
-            self.key(*index)
-                .is_some_and(|key| key.algorithm() == algorithm)
-        };
-        match key_id.filter(|_| !self.0.ignores_key_id) {
-            Some(key_id) => {
-                let named = self
-                    .0
-                    .by_id
-                    .get(key_id)
-                    .map(Vec::as_slice)
-                    .unwrap_or_default();
-                named
-                    .iter()
-                    .copied()
-                    .find(has_algorithm)
-                    .ok_or(KeyLookupError::NotFound)
+        match (key_id.filter(|_| !self.0.ignores_key_id), thumbprints) {
+            (Some(key_id), _) => {
+                let named = self.0.by_id.get(key_id);
+                only(named.map(|keys| keys.of(algorithm)).unwrap_or_default())
             }
-            None => {
-                let mut matching = self.0.distinct.iter().copied().filter(has_algorithm);
-                match (matching.next(), matching.next()) {
-                    (None, _) => Err(KeyLookupError::NotFound),
-                    (Some(index), None) => Ok(index),
-                    (Some(_), Some(_)) => Err(KeyLookupError::Ambiguous),
-                }
+            (None, Some(thumbprints)) if self.has_thumbprints() => {
+                self.find_by_thumbprint(algorithm, thumbprints)
             }
+            (None, _) => only(self.0.all.of(algorithm)),
         }
+    }
+
+    /// One certificate may be listed more than once, but it has one key.
+    fn find_by_thumbprint(
+        &self,
+        algorithm: Algorithm,
+        wanted: &Thumbprints,
+    ) -> Result<usize, KeyLookupError> {
+        let mut matching = self.0.keys.iter().enumerate().filter(|(_, key)| {
+            key.algorithm() == algorithm
+                && key
+                    .thumbprints()
+                    .is_some_and(|thumbprints| thumbprints.match_those_of(wanted))
+        });
+        let (index, key) = matching.next().ok_or(KeyLookupError::NotFound)?;
+        let identity = key.identity();
+        if matching.all(|(_, other)| other.identity() == identity) {
+            Ok(index)
+        } else {
+            Err(KeyLookupError::Ambiguous)
+        }
+    }
+}
+
+fn only(indexes: &[usize]) -> Result<usize, KeyLookupError> {
+    match indexes {
+        [] => Err(KeyLookupError::NotFound),
+        [index] => Ok(*index),
+        _ => Err(KeyLookupError::Ambiguous),
     }
 }
 

@@ -11,6 +11,7 @@ use super::encoding::{self, EncodedVerifyingKey, PublicKeyComponents};
 use super::error::KeyError;
 use super::jwk::{self, Defaults, Jwk};
 use super::secret;
+use crate::token::Thumbprints;
 
 /// A key that verifies tokens of one [`Algorithm`]. Parsed and checked when it is created; cheap to
 /// clone.
@@ -31,6 +32,8 @@ pub struct VerifyingKey {
     key_id: Option<Arc<str>>,
     verify: Arc<dyn VerifySignature>,
     public: Option<Arc<PublicKeyComponents>>,
+    /// Of its certificate, if a JWK names one.
+    thumbprints: Option<Arc<Thumbprints>>,
 }
 
 impl VerifyingKey {
@@ -114,6 +117,10 @@ impl VerifyingKey {
     /// The algorithm is `alg` if present, otherwise that of `crv`, and RS256 for RSA. The key ID is
     /// the `kid`.
     ///
+    /// The thumbprints are those of the first certificate of `x5c`, otherwise the members `x5t` and
+    /// `x5t#S256`. Beside a readable `x5c` these members are ignored: some issuers publish
+    /// the digest's hexadecimal digits there. The certificate itself is not checked.
+    ///
     /// # Errors
     ///
     /// [`KeyError`] if this is not a JWK, is private, is not for signatures, or is too weak.
@@ -146,8 +153,12 @@ impl VerifyingKey {
     ) -> Result<Self, KeyError> {
         let algorithm = jwk.algorithm(named, defaults)?;
         let key_id = jwk.kid.as_deref().map(Arc::from);
-        jwk.with_public(algorithm, |encoded| {
+        let key = jwk.with_public(algorithm, |encoded| {
             Self::from_encoded(algorithm, key_id, encoded)
+        })?;
+        Ok(Self {
+            thumbprints: jwk.thumbprints.clone().map(Arc::new),
+            ..key
         })
     }
 
@@ -192,6 +203,7 @@ impl VerifyingKey {
             key_id,
             verify,
             public,
+            thumbprints: None,
         }
     }
 
@@ -215,6 +227,10 @@ impl VerifyingKey {
         self.key_id.as_deref()
     }
 
+    pub(super) fn thumbprints(&self) -> Option<&Thumbprints> {
+        self.thumbprints.as_deref()
+    }
+
     /// The public key as a JWK (RFC 7517) with `alg`, `use: sig` and `kid`, to publish it.
     ///
     /// `None` for a secret, and for a key created from a compressed EC point.
@@ -233,12 +249,13 @@ impl VerifyingKey {
         jwk::public_json(self.algorithm, self.key_id(), public)
     }
 
-    /// Whether it is the same public key with the same key ID. Always false if the public
+    /// Whether it is the same public key with the same key ID and thumbprints. Always false if the public
     /// components are unknown, as for a secret.
     #[cfg(feature = "jwks")]
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         self.algorithm == other.algorithm
             && self.key_id == other.key_id
+            && self.thumbprints == other.thumbprints
             && self.public.is_some()
             && self.public == other.public
     }

@@ -69,7 +69,11 @@ impl KeySelector {
         let algorithm = Algorithm::named(&header.algorithm).ok_or(VerifyErrorKind::NoFittingKey)?;
         let index = self
             .keys
-            .find(algorithm, header.key_id.as_deref())
+            .find(
+                algorithm,
+                header.key_id.as_deref(),
+                header.thumbprints.as_ref(),
+            )
             .map_err(|no| match no {
                 KeyLookupError::NotFound => VerifyErrorKind::NoFittingKey,
                 KeyLookupError::Ambiguous => VerifyErrorKind::SeveralFittingKeys,
@@ -103,15 +107,18 @@ impl KeySelector {
         }
         selection.header
     }
-}
 
-/// Whether a header names a key that another key set might hold: by a `kid`, for a public key.
-#[cfg(feature = "jwks")]
-pub(super) fn names_public_key(segment: &[u8]) -> bool {
-    JoseHeader::decode(segment).is_ok_and(|header| {
-        let algorithm = Algorithm::named(&header.algorithm);
-        header.key_id.is_some() && algorithm.is_some_and(Algorithm::is_asymmetric)
-    })
+    /// Whether a header names a key that newer keys of the issuer might hold: by a `kid`, or by a
+    /// thumbprint if the issuer publishes thumbprints. Such a key is public.
+    #[cfg(feature = "jwks")]
+    pub(super) fn may_come(&self, segment: &[u8]) -> bool {
+        JoseHeader::decode(segment).is_ok_and(|header| {
+            let is_named = header.key_id.is_some()
+                || header.thumbprints.is_some() && self.keys.has_thumbprints();
+            let algorithm = Algorithm::named(&header.algorithm);
+            is_named && algorithm.is_some_and(Algorithm::is_asymmetric)
+        })
+    }
 }
 
 impl fmt::Debug for KeySelector {

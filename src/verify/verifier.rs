@@ -9,8 +9,6 @@ use super::error::{VerifyError, VerifyErrorKind};
 #[cfg(feature = "jwks")]
 use super::remote::KeyRequest;
 use super::rules::ClaimRules;
-#[cfg(feature = "jwks")]
-use super::selector::names_public_key;
 use super::selector::{KeySelector, KeysVersion};
 use super::token::{VerifiedHeader, VerifiedToken};
 use super::trust::{IssuerTrust, KeySource, Trust};
@@ -250,7 +248,7 @@ impl Verifier {
                     Ok(header) => Ok((header, version)),
                     Err(error)
                         if error.kind() == VerifyErrorKind::NoFittingKey
-                            && names_public_key(segments.header)
+                            && selector.may_come(segments.header)
                             && base64url::decode(segments.signature).is_ok() =>
                     {
                         Err(remote.request_after(&current).into())

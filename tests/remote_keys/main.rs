@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod choosing;
 mod hostile;
 mod issuer;
 mod keeping;

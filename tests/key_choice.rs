@@ -1,0 +1,298 @@
+//! Which key of a set verifies a token.
+#![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
+use rcgen::{CertificateParams, KeyPair};
+use serde_json::{Value, json};
+use tower_jwt_auth::clock::ManualClock;
+use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey, TokenHeader};
+use tower_jwt_auth::{Verifier, VerifyErrorKind};
+
+const NOW: u64 = 1_800_000_000;
+
+fn base64url(bytes: impl AsRef<[u8]>) -> String {
+    base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes)
+}
+
+/// An ES256 key with its certificate.
+struct Certified {
+    key: SigningKey,
+    certificate: Vec<u8>,
+}
+
+impl Certified {
+    fn new() -> Self {
+        let pair = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(["id.example.com".to_owned()]).unwrap();
+        let certificate = params.self_signed(&pair).unwrap().der().to_vec();
+        let key = SigningKey::from_der(Algorithm::ES256, pair.serialize_der()).unwrap();
+        Self { key, certificate }
+    }
+
+    fn sha1(&self) -> String {
+        base64url(digest(&SHA1_FOR_LEGACY_USE_ONLY, &self.certificate))
+    }
+
+    fn sha256(&self) -> String {
+        base64url(digest(&SHA256, &self.certificate))
+    }
+
+    fn x5c(&self) -> Value {
+        json!([base64_simd::STANDARD.encode_to_string(&self.certificate)])
+    }
+
+    /// Its JWK with further members.
+    fn jwk(&self, more: Value) -> Value {
+        jwk(&self.key, more)
+    }
+
+    /// A token with these members in the header.
+    fn token(&self, members: Value) -> String {
+        token(&self.key, members)
+    }
+}
+
+fn jwk(key: &SigningKey, more: Value) -> Value {
+    let mut jwk: Value = serde_json::from_str(&key.verifying_key().to_jwk().unwrap()).unwrap();
+    let members = jwk.as_object_mut().unwrap();
+    for (name, value) in more.as_object().unwrap() {
+        match value {
+            Value::Null => drop(members.remove(name)),
+            value => drop(members.insert(name.clone(), value.clone())),
+        }
+    }
+    jwk
+}
+
+fn token(key: &SigningKey, members: Value) -> String {
+    let members = members.as_object().unwrap();
+    let header = members
+        .iter()
+        .fold(TokenHeader::new(), |header, (name, value)| {
+            header.member(name, value.clone())
+        });
+    let claims = json!({ "sub": "me", "exp": NOW + 300 });
+    key.sign_with(&header, &claims).unwrap()
+}
+
+fn set(jwks: &[Value]) -> KeySet {
+    let jwks = KeySet::from_jwks(json!({ "keys": jwks }).to_string()).unwrap();
+    jwks.keys
+}
+
+/// Without cache, so that each token chooses its key.
+fn verifier(keys: KeySet) -> Verifier {
+    Verifier::new(keys)
+        .clock(ManualClock::at(NOW))
+        .without_cache()
+}
+
+fn kind(verifier: &Verifier, token: &str) -> Result<(), VerifyErrorKind> {
+    let verified = verifier.verify(token);
+    verified.map(|_| ()).map_err(|error| error.kind())
+}
+
+const NO_FITTING_KEY: Result<(), VerifyErrorKind> = Err(VerifyErrorKind::NoFittingKey);
+const SEVERAL: Result<(), VerifyErrorKind> = Err(VerifyErrorKind::SeveralFittingKeys);
+const BAD_SIGNATURE: Result<(), VerifyErrorKind> = Err(VerifyErrorKind::BadSignature);
+
+#[test]
+fn a_token_without_kid_chooses_its_key_by_thumbprint() {
+    let (one, two) = (Certified::new(), Certified::new());
+    let published =
+        |key: &Certified| key.jwk(json!({ "x5t": key.sha1(), "x5t#S256": key.sha256() }));
+    let certified = |key: &Certified| key.jwk(json!({ "x5c": key.x5c() }));
+    let legacy = |key: &Certified| key.jwk(json!({ "kid": key.sha1(), "x5t": key.sha1() }));
+    for keys in [
+        set(&[certified(&one), certified(&two)]),
+        set(&[published(&one), certified(&two)]),
+        set(&[legacy(&one), legacy(&two)]),
+    ] {
+        let verifier = verifier(keys);
+        for key in [&one, &two, &one] {
+            assert_eq!(
+                kind(&verifier, &key.token(json!({ "x5t": key.sha1() }))),
+                Ok(())
+            );
+        }
+        // Several keys have its `alg`.
+        assert_eq!(kind(&verifier, &one.token(json!({}))), SEVERAL);
+        // It names the key of another.
+        let forged = one.token(json!({ "x5t": two.sha1() }));
+        assert_eq!(kind(&verifier, &forged), BAD_SIGNATURE);
+    }
+    let verifier = verifier(set(&[certified(&one), certified(&two)]));
+    for key in [&one, &two] {
+        let (sha1, sha256) = (key.sha1(), key.sha256());
+        let both = json!({ "x5t": sha1, "x5t#S256": sha256 });
+        assert_eq!(kind(&verifier, &key.token(both)), Ok(()));
+        assert_eq!(
+            kind(&verifier, &key.token(json!({ "x5t#S256": sha256 }))),
+            Ok(())
+        );
+    }
+    // Two thumbprints of two certificates.
+    for members in [
+        json!({ "x5t": one.sha1(), "x5t#S256": two.sha256() }),
+        json!({ "x5t": two.sha1(), "x5t#S256": one.sha256() }),
+    ] {
+        assert_eq!(kind(&verifier, &one.token(members)), NO_FITTING_KEY);
+    }
+}
+
+#[test]
+fn an_unknown_thumbprint_has_no_key_even_if_one_key_fits() {
+    let (key, other) = (Certified::new(), Certified::new());
+    let verifier = verifier(set(&[key.jwk(json!({ "x5c": key.x5c() }))]));
+    let sha1 = key.sha1();
+    for thumbprint in [
+        other.sha1(),
+        format!("{sha1}="),
+        format!(" {sha1}"),
+        sha1.to_lowercase(),
+        sha1[1..].to_owned(),
+        sha1.repeat(100),
+        "A".into(),
+        "\0".into(),
+        key.sha256(),
+    ] {
+        let members = json!({ "x5t": thumbprint });
+        assert_eq!(
+            kind(&verifier, &key.token(members)),
+            NO_FITTING_KEY,
+            "{thumbprint}"
+        );
+    }
+    assert_eq!(kind(&verifier, &key.token(json!({ "x5t": sha1 }))), Ok(()));
+    // Without a thumbprint the one key of its `alg` serves it, as an empty or mistyped one does.
+    for members in [json!({}), json!({ "x5t": "" }), json!({ "x5t": 5 })] {
+        assert_eq!(kind(&verifier, &key.token(members)), Ok(()));
+    }
+}
+
+#[test]
+fn a_set_without_thumbprints_treats_the_token_as_one_without_kid() {
+    let (one, two) = (Certified::new(), Certified::new());
+    let named = |key: &Certified, kid: &str| key.jwk(json!({ "kid": kid }));
+    let alone = verifier(set(&[named(&one, "1")]));
+    let token = one.token(json!({ "x5t": two.sha1() }));
+    assert_eq!(kind(&alone, &token), Ok(()));
+    let both = verifier(set(&[named(&one, "1"), named(&two, "2")]));
+    assert_eq!(kind(&both, &token), SEVERAL);
+}
+
+#[test]
+fn kid_decides_beside_a_thumbprint() {
+    let (mut one, two) = (Certified::new(), Certified::new());
+    one.key = one.key.with_key_id("1");
+    let keys = set(&[
+        one.jwk(json!({ "x5c": one.x5c() })),
+        two.jwk(json!({ "kid": "2", "x5c": two.x5c() })),
+    ]);
+    let verifier = verifier(keys);
+    assert_eq!(
+        kind(&verifier, &one.token(json!({ "x5t": two.sha1() }))),
+        Ok(())
+    );
+    one.key = one.key.with_key_id("3");
+    let unknown = one.token(json!({ "x5t": one.sha1() }));
+    assert_eq!(kind(&verifier, &unknown), NO_FITTING_KEY);
+}
+
+/// A certificate's thumbprint is no way around the algorithm of the key.
+#[test]
+fn a_thumbprint_does_not_choose_a_key_of_another_algorithm() {
+    let key = Certified::new();
+    let verifier = verifier(set(&[key.jwk(json!({ "x5c": key.x5c() }))]));
+    let secret = SigningKey::hs256([7; 32]).unwrap();
+    let confused = token(&secret, json!({ "x5t": key.sha1() }));
+    assert_eq!(kind(&verifier, &confused), NO_FITTING_KEY);
+}
+
+#[test]
+fn a_renewed_certificate_of_the_same_key_chooses_it_too() {
+    let (key, old) = (Certified::new(), Certified::new());
+    let other = Certified::new();
+    let document = [
+        key.jwk(json!({ "kid": "1", "x5t": old.sha1() })),
+        key.jwk(json!({ "kid": "1", "x5c": key.x5c() })),
+        key.jwk(json!({ "kid": "2", "x5t": key.sha1() })),
+        other.jwk(json!({ "kid": "3", "x5c": other.x5c() })),
+    ];
+    let verifier = verifier(set(&document));
+    for thumbprint in [old.sha1(), key.sha1()] {
+        assert_eq!(
+            kind(&verifier, &key.token(json!({ "x5t": thumbprint }))),
+            Ok(())
+        );
+    }
+}
+
+#[test]
+fn two_keys_of_one_thumbprint_are_several_keys() {
+    let (one, two) = (Certified::new(), Certified::new());
+    let verifier = verifier(set(&[
+        one.jwk(json!({ "kid": "1", "x5t": one.sha1() })),
+        two.jwk(json!({ "kid": "2", "x5t": one.sha1() })),
+    ]));
+    assert_eq!(
+        kind(&verifier, &one.token(json!({ "x5t": one.sha1() }))),
+        SEVERAL
+    );
+}
+
+#[test]
+fn the_certificate_counts_where_a_published_thumbprint_contradicts_it() {
+    let (key, other) = (Certified::new(), Certified::new());
+    let hexadecimal: String = digest(&SHA1_FOR_LEGACY_USE_ONLY, &key.certificate)
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect();
+    let (own, wrong) = (base64url(hexadecimal), other.sha1());
+    for published in [own, wrong] {
+        let jwk = key.jwk(json!({ "kid": "1", "x5c": key.x5c(), "x5t": published }));
+        let verifier = verifier(set(&[jwk]));
+        assert_eq!(
+            kind(&verifier, &key.token(json!({ "x5t": key.sha1() }))),
+            Ok(())
+        );
+        let token = key.token(json!({ "x5t": published }));
+        assert_eq!(kind(&verifier, &token), NO_FITTING_KEY);
+    }
+}
+
+#[test]
+fn an_unreadable_certificate_leaves_the_key_usable() {
+    let key = Certified::new();
+    let der = base64_simd::STANDARD.encode_to_string(&key.certificate);
+    for x5c in [
+        json!([]),
+        json!(5),
+        json!(der),
+        json!([5]),
+        json!([[der]]),
+        json!([""]),
+        json!(["AAAA"]),
+        json!(["not base64"]),
+        json!([format!("{der}AAAA")]),
+        json!([&der[4..]]),
+        json!(["A".repeat(1 << 20)]),
+        json!(["MIAAAA=="]),
+    ] {
+        let verifier = verifier(set(&[key.jwk(json!({ "kid": "1", "x5c": x5c }))]));
+        // No thumbprint: it is a token without `kid`.
+        assert_eq!(kind(&verifier, &key.token(json!({ "x5t": "any" }))), Ok(()));
+        let jwk = key.jwk(json!({ "kid": "1", "x5c": x5c, "x5t": key.sha1() }));
+        let verifier = self::verifier(set(&[jwk]));
+        assert_eq!(
+            kind(&verifier, &key.token(json!({ "x5t": key.sha1() }))),
+            Ok(())
+        );
+        assert_eq!(
+            kind(&verifier, &key.token(json!({ "x5t": "any" }))),
+            NO_FITTING_KEY
+        );
+    }
+}

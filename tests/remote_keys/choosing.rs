@@ -1,0 +1,72 @@
+//! Which of the fetched keys verifies a token, and when they are fetched again for it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tower_jwt_auth::keys::remote::RemoteKeys;
+use tower_jwt_auth::keys::{Algorithm, SigningKey, SkipReason, TokenHeader};
+
+use crate::issuer::{Answer, Issuer};
+use crate::{NOW, built, clock, of, status};
+
+fn unnamed() -> SigningKey {
+    SigningKey::generate(Algorithm::ES256).unwrap()
+}
+
+fn jwk(key: &SigningKey, more: &Value) -> Value {
+    let mut jwk: Value = serde_json::from_str(&key.verifying_key().to_jwk().unwrap()).unwrap();
+    for (name, value) in more.as_object().unwrap() {
+        jwk[name] = value.clone();
+    }
+    jwk
+}
+
+fn publish(issuer: &Issuer, keys: &[Value]) {
+    let document = json!({ "keys": keys }).to_string();
+    issuer.answer("/jwks", Answer::Text(document));
+}
+
+fn token(issuer: &Issuer, key: &SigningKey, thumbprint: Option<&str>) -> String {
+    let header = match thumbprint {
+        Some(thumbprint) => TokenHeader::new().member("x5t", thumbprint),
+        None => TokenHeader::new(),
+    };
+    let claims = json!({ "iss": issuer.name(), "aud": "api", "sub": "me", "exp": NOW + 100_000 });
+    key.sign_with(&header, &claims).unwrap()
+}
+
+#[tokio::test]
+async fn an_unknown_thumbprint_fetches_once_per_cooldown() {
+    let (old, new, clock) = (unnamed(), unnamed(), clock());
+    let issuer = Issuer::start().await;
+    let [old_jwk, new_jwk] =
+        [(&old, "old"), (&new, "new")].map(|(key, name)| jwk(key, &json!({ "x5t": name })));
+    publish(&issuer, std::slice::from_ref(&old_jwk));
+    let (_keys, app) = of(&issuer, &clock);
+    assert_eq!(status(&app, &token(&issuer, &old, Some("old"))).await, 200);
+    assert_eq!(issuer.hits("/jwks"), 1);
+    publish(&issuer, &[old_jwk, new_jwk]);
+    assert_eq!(status(&app, &token(&issuer, &new, Some("new"))).await, 200);
+    assert_eq!(issuer.hits("/jwks"), 2);
+    for number in 0..50 {
+        let unknown = token(&issuer, &new, Some(&format!("unknown {number}")));
+        assert_eq!(status(&app, &unknown).await, 401);
+    }
+    assert_eq!(issuer.hits("/jwks"), 2);
+    clock.advance(Duration::from_secs(31));
+    assert_eq!(status(&app, &token(&issuer, &new, Some("other"))).await, 401);
+    assert_eq!(issuer.hits("/jwks"), 3);
+}
+
+/// It is a token without `kid`, and those never fetch.
+#[tokio::test]
+async fn a_thumbprint_fetches_nothing_if_the_issuer_publishes_none() {
+    let (key, clock) = (unnamed(), clock());
+    let issuer = Issuer::start().await;
+    publish(&issuer, &[jwk(&key, &json!({ "kid": "1" }))]);
+    let (_keys, app) = of(&issuer, &clock);
+    assert_eq!(status(&app, &token(&issuer, &key, Some("any"))).await, 200);
+    let other = SigningKey::generate(Algorithm::EdDSA).unwrap();
+    assert_eq!(status(&app, &token(&issuer, &other, Some("any"))).await, 401);
+    assert_eq!(issuer.hits("/jwks"), 1);
+}
