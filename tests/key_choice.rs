@@ -6,7 +6,9 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use tower_jwt_auth::clock::ManualClock;
-use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey, TokenHeader};
+use tower_jwt_auth::keys::{
+    Algorithm, JwksOptions, KeySet, KeySetError, SigningKey, SkipReason, TokenHeader,
+};
 use tower_jwt_auth::{Verifier, VerifyErrorKind};
 
 const NOW: u64 = 1_800_000_000;
@@ -295,4 +297,131 @@ fn an_unreadable_certificate_leaves_the_key_usable() {
             NO_FITTING_KEY
         );
     }
+}
+
+/// ES256 keys with the key ID `a`, and a document of them and of others.
+fn with_same_id(count: usize, others: &[Value]) -> (Vec<SigningKey>, KeySet) {
+    let keys: Vec<_> = std::iter::repeat_with(|| {
+        let key = SigningKey::generate(Algorithm::ES256).unwrap();
+        key.with_key_id("a")
+    })
+    .take(count)
+    .collect();
+    let jwks: Vec<_> = keys.iter().map(|key| jwk(key, json!({}))).collect();
+    let keys_and_others = [&jwks[..], others].concat();
+    (keys, set(&keys_and_others))
+}
+
+fn key(algorithm: Algorithm, kid: &str) -> SigningKey {
+    SigningKey::generate(algorithm).unwrap().with_key_id(kid)
+}
+
+#[test]
+fn keys_with_one_kid_reject_their_tokens_and_no_others() {
+    let (other_id, other_algorithm) = (key(Algorithm::ES256, "b"), key(Algorithm::EdDSA, "a"));
+    let others = [&other_id, &other_algorithm].map(|key| jwk(key, json!({})));
+    let (same, keys) = with_same_id(2, &others);
+    let verifier = verifier(keys);
+    for key in &same {
+        assert_eq!(kind(&verifier, &token(key, json!({}))), SEVERAL);
+    }
+    for key in [&other_id, &other_algorithm] {
+        assert_eq!(kind(&verifier, &token(key, json!({}))), Ok(()));
+    }
+    // Without any other key too: it is the token's fault, not an outage.
+    let (same, keys) = with_same_id(2, &[]);
+    let verifier = self::verifier(keys);
+    assert_eq!(kind(&verifier, &token(&same[0], json!({}))), SEVERAL);
+}
+
+#[test]
+fn the_report_names_keys_with_one_kid() {
+    let (one, two) = (key(Algorithm::ES256, "a"), key(Algorithm::ES256, "a"));
+    let document = json!({ "keys": [jwk(&one, json!({})), jwk(&two, json!({}))] });
+    let read = KeySet::from_jwks(document.to_string()).unwrap();
+    let report: Vec<_> = read
+        .skipped
+        .iter()
+        .map(|key| (key.index, key.reason))
+        .collect();
+    let duplicate = SkipReason::Duplicate;
+    assert_eq!(report, [(0, duplicate), (1, duplicate)]);
+    assert!(
+        read.skipped[0]
+            .to_string()
+            .contains("try_keys_with_same_id")
+    );
+}
+
+#[test]
+fn each_of_four_keys_with_one_kid_is_tried_if_you_say_so() {
+    let other_id = key(Algorithm::ES256, "b");
+    let (same, keys) = with_same_id(4, &[jwk(&other_id, json!({}))]);
+    let verifier = verifier(keys.try_keys_with_same_id());
+    let stranger = key(Algorithm::ES256, "a");
+    // More than once, so that no header is remembered for one of them.
+    for _ in 0..3 {
+        for key in same.iter().chain([&other_id]) {
+            assert_eq!(kind(&verifier, &token(key, json!({}))), Ok(()));
+        }
+        for key in same.iter().rev() {
+            assert_eq!(kind(&verifier, &token(key, json!({}))), Ok(()));
+        }
+        assert_eq!(kind(&verifier, &token(&stranger, json!({}))), BAD_SIGNATURE);
+    }
+    // Neither a token without `kid` nor one with another name tries them.
+    let unnamed = SigningKey::generate(Algorithm::ES256).unwrap();
+    assert_eq!(kind(&verifier, &token(&unnamed, json!({}))), SEVERAL);
+    let unknown = key(Algorithm::ES256, "c");
+    assert_eq!(kind(&verifier, &token(&unknown, json!({}))), NO_FITTING_KEY);
+    let other_algorithm = key(Algorithm::EdDSA, "a");
+    assert_eq!(
+        kind(&verifier, &token(&other_algorithm, json!({}))),
+        NO_FITTING_KEY
+    );
+}
+
+#[test]
+fn more_than_four_keys_with_one_kid_are_not_tried() {
+    let (same, keys) = with_same_id(5, &[]);
+    let verifier = verifier(keys.try_keys_with_same_id());
+    for key in &same {
+        assert_eq!(kind(&verifier, &token(key, json!({}))), SEVERAL);
+    }
+}
+
+/// One key that is listed often is one key.
+#[test]
+fn ten_thousand_keys_with_one_kid_are_bounded() {
+    let other_id = key(Algorithm::EdDSA, "b");
+    let secret = |number: u32| {
+        let mut secret = [9; 32];
+        secret[..4].copy_from_slice(&number.to_be_bytes());
+        json!({ "kty": "oct", "alg": "HS256", "kid": "a", "k": base64url(secret) })
+    };
+    let mut jwks: Vec<_> = (0..10_000).map(secret).collect();
+    jwks.push(jwk(&other_id, json!({})));
+    let document = json!({ "keys": jwks }).to_string();
+    let jwks = JwksOptions::new().allow_secrets().read(document).unwrap();
+    assert_eq!(jwks.skipped.len(), 10_000);
+    let verifier = verifier(jwks.keys.try_keys_with_same_id());
+    let mut bytes = [9; 32];
+    bytes[..4].fill(0);
+    let same = SigningKey::hs256(bytes).unwrap().with_key_id("a");
+    assert_eq!(kind(&verifier, &token(&same, json!({}))), SEVERAL);
+    assert_eq!(kind(&verifier, &token(&other_id, json!({}))), Ok(()));
+    let same = jwk(&other_id, json!({}));
+    let often = verifier_of(&vec![same; 10_000]);
+    assert_eq!(kind(&often, &token(&other_id, json!({}))), Ok(()));
+}
+
+fn verifier_of(jwks: &[Value]) -> Verifier {
+    verifier(set(jwks))
+}
+
+#[test]
+fn explicit_keys_with_one_kid_stay_a_configuration_error() {
+    let keys = [key(Algorithm::ES256, "a"), key(Algorithm::ES256, "a")];
+    let keys = keys.map(|key| key.verifying_key());
+    assert_eq!(KeySet::new(keys).unwrap_err(), KeySetError::Duplicate);
 }

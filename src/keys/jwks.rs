@@ -1,6 +1,5 @@
 //! A JWK Set document (RFC 7517 §5).
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::Deserialize;
@@ -17,9 +16,9 @@ use crate::json::is_shallow_within;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Jwks {
-    /// The usable keys.
+    /// The usable keys, and those skipped as [`SkipReason::Duplicate`].
     pub keys: KeySet,
-    /// The unusable keys, in the order of the document.
+    /// The unusable keys and the reasons, in the order of the document.
     pub skipped: Vec<SkippedKey>,
 }
 
@@ -43,8 +42,11 @@ pub enum SkipReason {
     Key(KeyError),
     /// The key is a secret (`kty: oct`) or a private key, in a document that should be public.
     Secret,
-    /// A different key of the document has the same `kid` and `alg`. Both are skipped, because a
-    /// token cannot tell them apart. Duplicates of the same key are merged.
+    /// A different key of the document has the same `kid` and `alg`. Tokens that name them are
+    /// rejected, because they cannot tell them apart.
+    ///
+    /// The keys are in the set, so that [`KeySet::try_keys_with_same_id`] can try up to four of
+    /// them. Duplicates of the same key are merged.
     Duplicate,
 }
 
@@ -60,7 +62,9 @@ impl fmt::Display for SkipReason {
         match self {
             Self::Key(error) => error.fmt(f),
             Self::Secret => f.write_str("it is secret or private"),
-            Self::Duplicate => f.write_str("a different one has the same kid and alg"),
+            Self::Duplicate => f.write_str(
+                "a different one has the same kid and alg: try_keys_with_same_id tries up to four",
+            ),
         }
     }
 }
@@ -85,6 +89,7 @@ pub struct JwksOptions {
     rsa: Algorithm,
     ed25519: Algorithm,
     secrets_allowed: bool,
+    tries_keys_with_same_id: bool,
     max_keys: usize,
 }
 
@@ -95,6 +100,7 @@ impl Default for JwksOptions {
             rsa,
             ed25519,
             secrets_allowed: false,
+            tries_keys_with_same_id: false,
             max_keys: usize::MAX,
         }
     }
@@ -151,13 +157,15 @@ impl JwksOptions {
         self
     }
 
-    /// For a fetched document: always skips secrets, and limits the number of keys.
+    /// For a fetched document: always skips secrets, and limits the number of keys. Keys with the
+    /// same ID may be tried.
     #[cfg(feature = "jwks")]
-    pub(crate) fn untrusted(mut self) -> Self {
+    pub(crate) fn untrusted(mut self, tries_keys_with_same_id: bool) -> Self {
         /// Large providers publish about ten. Parsing this many takes a few milliseconds.
         const MAX_KEYS: usize = 512;
 
         self.secrets_allowed = false;
+        self.tries_keys_with_same_id = tries_keys_with_same_id;
         self.max_keys = MAX_KEYS;
         self
     }
@@ -189,27 +197,20 @@ impl JwksOptions {
             }
         }
 
-        let mut identities: HashMap<(Option<String>, Algorithm), HashSet<_>> = HashMap::new();
-        let name = |key: &VerifyingKey| (key.key_id().map(str::to_owned), key.algorithm());
-        for (_, key) in &usable {
-            let keys = identities.entry(name(key)).or_default();
-            keys.insert(key.identity());
+        let Ok(mut keys) = KeySet::of_document(usable.iter().map(|(_, key)| key.clone())) else {
+            return Err(JwksError::NoUsableKey(skipped));
+        };
+        if self.tries_keys_with_same_id {
+            keys = keys.try_keys_with_same_id();
         }
-        let (unique, ambiguous): (Vec<_>, Vec<_>) = usable.into_iter().partition(|(_, key)| {
-            let keys = identities.get(&name(key));
-            keys.is_none_or(|keys| keys.len() == 1)
-        });
-        skipped.extend(ambiguous.into_iter().map(|(index, key)| SkippedKey {
-            index,
+        let ambiguous = usable.iter().filter(|(_, key)| keys.is_ambiguous(key));
+        skipped.extend(ambiguous.map(|(index, key)| SkippedKey {
+            index: *index,
             key_id: key.key_id().map(str::to_owned),
             reason: SkipReason::Duplicate,
         }));
         skipped.sort_by_key(|key| key.index);
-
-        match KeySet::new(unique.into_iter().map(|(_, key)| key)) {
-            Ok(keys) => Ok(Jwks { keys, skipped }),
-            Err(_) => Err(JwksError::NoUsableKey(skipped)),
-        }
+        Ok(Jwks { keys, skipped })
     }
 
     fn read_key(self, jwk: &[u8]) -> Result<VerifyingKey, (Option<String>, SkipReason)> {

@@ -1,6 +1,5 @@
 //! Several keys, found by `kid` and `alg`.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +10,8 @@ use crate::token::Thumbprints;
 
 /// The keys of one issuer. Cheap to clone.
 ///
-/// A key is found by the `kid` and `alg` of the token. Keys are never tried in turn. A token
+/// A key is found by the `kid` and `alg` of the token. Keys are not tried in turn, unless you
+/// [say so](KeySet::try_keys_with_same_id) for keys with the same `kid` and `alg`. A token
 /// without `kid` is verified only if exactly one key matches its `alg`, whatever its key IDs. A key
 /// without key ID verifies only tokens without `kid`.
 ///
@@ -32,17 +32,21 @@ use crate::token::Thumbprints;
 #[derive(Clone)]
 pub struct KeySet(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     keys: Vec<VerifyingKey>,
     by_id: HashMap<Arc<str>, KeysByAlgorithm>,
+    /// The keys without key ID.
+    unnamed: KeysByAlgorithm,
     /// Every key, whatever its key ID.
     all: KeysByAlgorithm,
     has_thumbprints: bool,
     ignores_key_id: bool,
+    tries_keys_with_same_id: bool,
 }
 
 /// The indexes of keys. Keys that differ only in their key IDs are listed once.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct KeysByAlgorithm(Vec<(Algorithm, Vec<usize>)>);
 
 impl KeysByAlgorithm {
@@ -61,6 +65,13 @@ impl KeysByAlgorithm {
     }
 }
 
+/// The keys for a token, by index. There are several only with the same key ID and algorithm.
+#[derive(Clone, Copy)]
+pub(crate) struct FoundKeys<'a> {
+    pub(crate) first: usize,
+    pub(crate) others: &'a [usize],
+}
+
 /// Why a set does not have a key for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyLookupError {
@@ -76,30 +87,31 @@ impl KeySet {
     ///
     /// - [`KeySetError::Empty`] if `keys` is empty.
     /// - [`KeySetError::Duplicate`] if two different keys have the same algorithm and the same key
-    ///   ID, or neither has one. A token could not tell them apart.
+    ///   ID, or neither has one nor a thumbprint. A token could not tell them apart.
     pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, KeySetError> {
-        let keys: Vec<_> = keys.into_iter().collect();
-        if keys.is_empty() {
-            return Err(KeySetError::Empty);
+        let set = Self::of_document(keys)?;
+        if set.iter().any(|key| set.is_ambiguous(key)) {
+            return Err(KeySetError::Duplicate);
         }
-        let mut seen = HashMap::new();
-        let mut distinct = Vec::with_capacity(keys.len());
-        for key in &keys {
-            let name = (key.key_id(), key.algorithm());
-            let identity = key.identity();
-            match seen.entry(name) {
-                Entry::Vacant(entry) => {
-                    entry.insert((identity, HashSet::from([key.thumbprints()])));
-                    distinct.push(key.clone());
-                }
-                Entry::Occupied(mut entry) if entry.get().0 == identity => {
-                    // A key keeps its name when its certificate is renewed.
-                    if entry.get_mut().1.insert(key.thumbprints()) {
-                        distinct.push(key.clone());
-                    }
-                }
-                Entry::Occupied(_) => return Err(KeySetError::Duplicate),
+        Ok(set)
+    }
+
+    /// As [`KeySet::new`], but different keys may have the same name. A token that names them has
+    /// no key, unless they are tried.
+    pub(super) fn of_document(
+        keys: impl IntoIterator<Item = VerifyingKey>,
+    ) -> Result<Self, KeySetError> {
+        let mut distinct = Vec::new();
+        let mut seen = HashSet::new();
+        for key in keys {
+            let name = key.key_id().map(str::to_owned);
+            // A key keeps its name when its certificate is renewed.
+            if seen.insert((name, key.identity(), key.thumbprints().cloned())) {
+                distinct.push(key);
             }
+        }
+        if distinct.is_empty() {
+            return Err(KeySetError::Empty);
         }
         Ok(Self::of_distinct(distinct))
     }
@@ -119,14 +131,15 @@ impl KeySet {
 
     fn with_key_id_rule(keys: Vec<VerifyingKey>, ignores_key_id: bool) -> Self {
         let mut by_id: HashMap<Arc<str>, KeysByAlgorithm> = HashMap::new();
-        let mut all = KeysByAlgorithm::default();
-        let (mut seen, mut seen_by_id) = (HashSet::new(), HashSet::new());
+        let (mut unnamed, mut all) = (KeysByAlgorithm::default(), KeysByAlgorithm::default());
+        let (mut seen, mut seen_by_name) = (HashSet::new(), HashSet::new());
         for (index, key) in keys.iter().enumerate() {
             let (algorithm, identity) = (key.algorithm(), key.identity());
-            if let Some(key_id) = key.key_id()
-                && seen_by_id.insert((key_id, identity.clone()))
-            {
-                let named = by_id.entry(Arc::from(key_id)).or_default();
+            if seen_by_name.insert((key.key_id(), identity.clone())) {
+                let named = match key.key_id() {
+                    Some(key_id) => by_id.entry(Arc::from(key_id)).or_default(),
+                    None => &mut unnamed,
+                };
                 named.add(algorithm, index);
             }
             if seen.insert(identity) {
@@ -135,12 +148,44 @@ impl KeySet {
         }
         Self(Arc::new(Inner {
             by_id,
+            unnamed,
             all,
             has_thumbprints: keys.iter().any(|key| key.thumbprints().is_some()),
             ignores_key_id,
+            tries_keys_with_same_id: false,
             keys,
         }))
     }
+
+    /// Tries each of the keys with the token's `kid` and `alg`, if there are at most four.
+    ///
+    /// Use it for an issuer that gives a new key the `kid` of the old one while both sign. Some do
+    /// during a rotation. A set from a JWK Set document contains such keys.
+    ///
+    /// Off by default: RFC 7515 §4.1.4 lets `kid` choose one key. The cost is up to four
+    /// signature checks and a parsed header for each token that names such a `kid`, also for each
+    /// forged one. Tokens with another `kid` cost the same as without this option.
+    ///
+    /// Without it, and with more than four such keys, such a token is rejected with
+    /// [`SeveralFittingKeys`](crate::VerifyErrorKind::SeveralFittingKeys).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};
+    /// # let key = SigningKey::generate(Algorithm::ES256)?.with_key_id("2026");
+    /// # let json = KeySet::new([key.verifying_key()])?.to_jwks();
+    /// let keys = KeySet::from_jwks(json)?.keys.try_keys_with_same_id();
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn try_keys_with_same_id(mut self) -> Self {
+        Arc::make_mut(&mut self.0).tries_keys_with_same_id = true;
+        self
+    }
+
+    /// The maximum number of keys that are tried for one token.
+    const MAX_TRIED: usize = 4;
 
     /// The number of keys.
     #[must_use]
@@ -176,7 +221,7 @@ impl KeySet {
         self.0.has_thumbprints && !self.0.ignores_key_id
     }
 
-    /// The index of the key for a token with this header.
+    /// The keys for a token with this header.
     ///
     /// A thumbprint chooses only if there is no `kid`.
     pub(crate) fn find(
@@ -184,16 +229,41 @@ impl KeySet {
         algorithm: Algorithm,
         key_id: Option<&str>,
         thumbprints: Option<&Thumbprints>,
-    ) -> Result<usize, KeyLookupError> {
+    ) -> Result<FoundKeys<'_>, KeyLookupError> {
         match (key_id.filter(|_| !self.0.ignores_key_id), thumbprints) {
-            (Some(key_id), _) => {
-                let named = self.0.by_id.get(key_id);
-                only(named.map(|keys| keys.of(algorithm)).unwrap_or_default())
-            }
+            (Some(key_id), _) => match self.named(key_id, algorithm) {
+                [first, others @ ..] if self.may_try(others) => Ok(FoundKeys {
+                    first: *first,
+                    others,
+                }),
+                named => only(named),
+            },
             (None, Some(thumbprints)) if self.has_thumbprints() => {
                 self.find_by_thumbprint(algorithm, thumbprints)
             }
             (None, _) => only(self.0.all.of(algorithm)),
+        }
+    }
+
+    fn named(&self, key_id: &str, algorithm: Algorithm) -> &[usize] {
+        let named = self.0.by_id.get(key_id);
+        named.map(|keys| keys.of(algorithm)).unwrap_or_default()
+    }
+
+    /// Whether keys may be tried after another one with their name.
+    fn may_try(&self, others: &[usize]) -> bool {
+        self.0.tries_keys_with_same_id && others.len() < Self::MAX_TRIED
+    }
+
+    /// Whether tokens that name the key are rejected, because other keys have its name.
+    pub(super) fn is_ambiguous(&self, key: &VerifyingKey) -> bool {
+        match key.key_id() {
+            Some(key_id) => match self.named(key_id, key.algorithm()) {
+                [] | [_] => false,
+                [_, others @ ..] => !self.may_try(others),
+            },
+            // A token may still name the certificate.
+            None => key.thumbprints().is_none() && self.0.unnamed.of(key.algorithm()).len() > 1,
         }
     }
 
@@ -202,7 +272,7 @@ impl KeySet {
         &self,
         algorithm: Algorithm,
         wanted: &Thumbprints,
-    ) -> Result<usize, KeyLookupError> {
+    ) -> Result<FoundKeys<'_>, KeyLookupError> {
         let mut matching = self.0.keys.iter().enumerate().filter(|(_, key)| {
             key.algorithm() == algorithm
                 && key
@@ -212,17 +282,26 @@ impl KeySet {
         let (index, key) = matching.next().ok_or(KeyLookupError::NotFound)?;
         let identity = key.identity();
         if matching.all(|(_, other)| other.identity() == identity) {
-            Ok(index)
+            Ok(FoundKeys::one(index))
         } else {
             Err(KeyLookupError::Ambiguous)
         }
     }
 }
 
-fn only(indexes: &[usize]) -> Result<usize, KeyLookupError> {
+impl FoundKeys<'_> {
+    fn one(index: usize) -> Self {
+        Self {
+            first: index,
+            others: &[],
+        }
+    }
+}
+
+fn only(indexes: &[usize]) -> Result<FoundKeys<'_>, KeyLookupError> {
     match indexes {
         [] => Err(KeyLookupError::NotFound),
-        [index] => Ok(*index),
+        [index] => Ok(FoundKeys::one(*index)),
         _ => Err(KeyLookupError::Ambiguous),
     }
 }

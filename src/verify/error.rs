@@ -45,7 +45,8 @@ pub enum VerifyErrorKind {
     /// No key has the token's `alg`, or in a set no key has its `kid` and `alg`. `none` never has a
     /// key.
     NoFittingKey,
-    /// The token has no `kid`, and several keys have its `alg`.
+    /// The token has no `kid`, and several keys have its `alg`. Or several keys have its `kid` and
+    /// `alg`.
     SeveralFittingKeys,
     /// The issuer's keys cannot be fetched now: an outage, not a fault of the token.
     KeysUnavailable,
@@ -248,7 +249,9 @@ impl fmt::Display for VerifyErrorKind {
             Self::Nested => "the token holds another token",
             Self::WrongType => "the typ of the token is not the required one",
             Self::NoFittingKey => "no key has the token's alg and kid",
-            Self::SeveralFittingKeys => "the token has no kid, and several keys have its alg",
+            Self::SeveralFittingKeys => {
+                "several keys have the token's alg, and its kid if it has one"
+            }
             Self::KeysUnavailable => "the issuer's keys are not available",
             Self::BadSignature => "the signature does not verify",
             Self::MalformedClaims => "the claims are malformed",

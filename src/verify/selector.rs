@@ -28,10 +28,13 @@ struct CachedHeader {
     header: Arc<VerifiedHeader>,
 }
 
-/// The key for a token.
+/// The key for a token, or the keys to try.
 pub(super) struct Selection<'a> {
-    pub(super) key: &'a VerifyingKey,
+    key: &'a VerifyingKey,
     index: usize,
+    /// Nearly always empty.
+    others: &'a [usize],
+    keys: &'a KeySet,
     header: Arc<VerifiedHeader>,
 }
 
@@ -67,7 +70,7 @@ impl KeySelector {
             return Err(VerifyErrorKind::WrongType.into());
         }
         let algorithm = Algorithm::named(&header.algorithm).ok_or(VerifyErrorKind::NoFittingKey)?;
-        let index = self
+        let found = self
             .keys
             .find(
                 algorithm,
@@ -79,8 +82,10 @@ impl KeySelector {
                 KeyLookupError::Ambiguous => VerifyErrorKind::SeveralFittingKeys,
             })?;
         Ok(Selection {
-            key: self.keys.key(index).ok_or(VerifyErrorKind::NoFittingKey)?,
-            index,
+            key: (self.keys.key(found.first)).ok_or(VerifyErrorKind::NoFittingKey)?,
+            index: found.first,
+            others: found.others,
+            keys: &self.keys,
             header: Arc::new(VerifiedHeader::new(algorithm, header)),
         })
     }
@@ -93,13 +98,18 @@ impl KeySelector {
         Some(Selection {
             key: self.keys.key(index)?,
             index,
+            others: &[],
+            keys: &self.keys,
             header: Arc::clone(&self.headers.get(index)?.get()?.header),
         })
     }
 
-    /// Caches the header of a selection whose signature was verified.
+    /// Caches the header of a selection whose signature was verified. One that chooses several keys
+    /// is not cached, because a slot is for one key.
     pub(super) fn keep(&self, selection: Selection<'_>, segment: &[u8]) -> Arc<VerifiedHeader> {
-        if let Some(slot) = self.headers.get(selection.index) {
+        if selection.others.is_empty()
+            && let Some(slot) = self.headers.get(selection.index)
+        {
             slot.get_or_init(|| CachedHeader {
                 segment: segment.into(),
                 header: Arc::clone(&selection.header),
@@ -118,6 +128,19 @@ impl KeySelector {
             let algorithm = Algorithm::named(&header.algorithm);
             is_named && algorithm.is_some_and(Algorithm::is_asymmetric)
         })
+    }
+}
+
+impl Selection<'_> {
+    pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.key.verifies(message, signature)
+            || !self.others.is_empty() && self.others_verify(message, signature)
+    }
+
+    #[cold]
+    fn others_verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        let mut others = self.others.iter().filter_map(|index| self.keys.key(*index));
+        others.any(|key| key.verifies(message, signature))
     }
 }
 

@@ -275,7 +275,7 @@ impl Verifier {
         let verify = |buffer: &mut [u8]| {
             let signature = base64url::decode_into(segments.signature, buffer)
                 .map_err(|_| VerifyErrorKind::Malformed)?;
-            if selection.key.verifies(segments.signing_input, signature) {
+            if selection.verifies(segments.signing_input, signature) {
                 Ok(())
             } else {
                 Err(VerifyErrorKind::BadSignature)

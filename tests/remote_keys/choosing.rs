@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tower_jwt_auth::keys::remote::RemoteKeys;
-use tower_jwt_auth::keys::{Algorithm, SigningKey, SkipReason, TokenHeader};
+use tower_jwt_auth::keys::{Algorithm, JwksOptions, SigningKey, SkipReason, TokenHeader};
 
 use crate::issuer::{Answer, Issuer};
 use crate::{NOW, built, clock, of, status};
@@ -54,7 +54,10 @@ async fn an_unknown_thumbprint_fetches_once_per_cooldown() {
     }
     assert_eq!(issuer.hits("/jwks"), 2);
     clock.advance(Duration::from_secs(31));
-    assert_eq!(status(&app, &token(&issuer, &new, Some("other"))).await, 401);
+    assert_eq!(
+        status(&app, &token(&issuer, &new, Some("other"))).await,
+        401
+    );
     assert_eq!(issuer.hits("/jwks"), 3);
 }
 
@@ -67,6 +70,61 @@ async fn a_thumbprint_fetches_nothing_if_the_issuer_publishes_none() {
     let (_keys, app) = of(&issuer, &clock);
     assert_eq!(status(&app, &token(&issuer, &key, Some("any"))).await, 200);
     let other = SigningKey::generate(Algorithm::EdDSA).unwrap();
-    assert_eq!(status(&app, &token(&issuer, &other, Some("any"))).await, 401);
+    assert_eq!(
+        status(&app, &token(&issuer, &other, Some("any"))).await,
+        401
+    );
     assert_eq!(issuer.hits("/jwks"), 1);
+}
+
+#[tokio::test]
+async fn keys_with_one_kid_leave_the_others_usable() {
+    let clock = clock();
+    let [one, two, other] = ["a", "a", "b"].map(|kid| unnamed().with_key_id(kid));
+    let issuer = Issuer::start().await;
+    issuer.publish([&one, &two, &other]);
+    let (keys, app) = of(&issuer, &clock);
+    let tokens = [&one, &two].map(|key| token(&issuer, key, None));
+    assert_eq!(status(&app, &token(&issuer, &other, None)).await, 200);
+    for token in &tokens {
+        assert_eq!(status(&app, token).await, 401);
+    }
+    let reasons: Vec<_> = keys.state().skipped.iter().map(|key| key.reason).collect();
+    assert_eq!(reasons, [SkipReason::Duplicate; 2]);
+
+    let trying = RemoteKeys::discover(issuer.name()).try_keys_with_same_id();
+    let (keys, app) = built(trying, &clock);
+    for token in tokens.iter().chain(&tokens) {
+        assert_eq!(status(&app, token).await, 200);
+    }
+    assert_eq!(keys.state().skipped, []);
+
+    // Nothing but keys that cannot be told apart is no outage.
+    issuer.publish([&one, &two]);
+    let (_keys, app) = of(&issuer, &clock);
+    assert_eq!(status(&app, &tokens[0]).await, 401);
+}
+
+/// The option holds for whatever `options` says before or after.
+#[tokio::test]
+async fn five_keys_with_one_kid_are_not_tried() {
+    let issuer = Issuer::start().await;
+    let keys: Vec<_> = (0..5).map(|_| unnamed().with_key_id("a")).collect();
+    issuer.publish(&keys);
+    let trying = RemoteKeys::discover(issuer.name())
+        .try_keys_with_same_id()
+        .options(JwksOptions::new());
+    let (state, app) = built(trying, &clock());
+    for key in &keys {
+        assert_eq!(status(&app, &token(&issuer, key, None)).await, 401);
+    }
+    assert_eq!(state.state().skipped.len(), 5);
+    issuer.publish(&keys[..4]);
+    let trying = RemoteKeys::discover(issuer.name())
+        .try_keys_with_same_id()
+        .options(JwksOptions::new());
+    let (_keys, app) = built(trying, &clock());
+    for key in &keys[..4] {
+        assert_eq!(status(&app, &token(&issuer, key, None)).await, 200);
+    }
 }

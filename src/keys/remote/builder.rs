@@ -18,6 +18,7 @@ pub struct RemoteKeysBuilder {
     location: RequestedLocation,
     fetch: Option<Box<dyn AnyFetch>>,
     options: JwksOptions,
+    tries_keys_with_same_id: bool,
     http_allowed: bool,
     jwks_origins: Option<Vec<String>>,
     lifetimes: KeyLifetimes,
@@ -61,7 +62,8 @@ impl RemoteKeysBuilder {
         Self {
             location,
             fetch: None,
-            options: JwksOptions::new().untrusted(),
+            options: JwksOptions::new(),
+            tries_keys_with_same_id: false,
             http_allowed: false,
             jwks_origins: None,
             lifetimes: KeyLifetimes::default(),
@@ -77,7 +79,16 @@ impl RemoteKeysBuilder {
 
     /// Sets the algorithms of keys without `alg`. Secrets are always skipped.
     pub fn options(mut self, options: JwksOptions) -> Self {
-        self.options = options.untrusted();
+        self.options = options;
+        self
+    }
+
+    /// Tries each of the keys with the token's `kid` and `alg`, if there are at most four.
+    ///
+    /// Off by default. Use it for an issuer that gives a new key the `kid` of the old one, see
+    /// [`KeySet::try_keys_with_same_id`](crate::keys::KeySet::try_keys_with_same_id) for the cost.
+    pub fn try_keys_with_same_id(mut self) -> Self {
+        self.tries_keys_with_same_id = true;
         self
     }
 
@@ -200,7 +211,7 @@ impl RemoteKeysBuilder {
             location,
             jwks_origins,
             fetch,
-            options: self.options,
+            options: self.options.untrusted(self.tries_keys_with_same_id),
             http_allowed: self.http_allowed,
             discovered: Mutex::new(None),
         };
