@@ -395,7 +395,7 @@ fn more_than_four_keys_with_one_kid_are_not_tried() {
 fn ten_thousand_keys_with_one_kid_are_bounded() {
     let other_id = key(Algorithm::EdDSA, "b");
     let secret = |number: u32| {
-        let mut secret = [9; 32];
+        let mut secret = [0xa9; 32];
         secret[..4].copy_from_slice(&number.to_be_bytes());
         json!({ "kty": "oct", "alg": "HS256", "kid": "a", "k": base64url(secret) })
     };
@@ -405,7 +405,7 @@ fn ten_thousand_keys_with_one_kid_are_bounded() {
     let jwks = JwksOptions::new().allow_secrets().read(document).unwrap();
     assert_eq!(jwks.skipped.len(), 10_000);
     let verifier = verifier(jwks.keys.try_keys_with_same_id());
-    let mut bytes = [9; 32];
+    let mut bytes = [0xa9; 32];
     bytes[..4].fill(0);
     let same = SigningKey::hs256(bytes).unwrap().with_key_id("a");
     assert_eq!(kind(&verifier, &token(&same, json!({}))), SEVERAL);
@@ -424,4 +424,99 @@ fn explicit_keys_with_one_kid_stay_a_configuration_error() {
     let keys = [key(Algorithm::ES256, "a"), key(Algorithm::ES256, "a")];
     let keys = keys.map(|key| key.verifying_key());
     assert_eq!(KeySet::new(keys).unwrap_err(), KeySetError::Duplicate);
+}
+
+/// The same Ed25519 key, signing under both names.
+fn ed25519() -> [SigningKey; 2] {
+    let pair = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    [Algorithm::EdDSA, Algorithm::Ed25519].map(|algorithm| {
+        SigningKey::from_der(algorithm, pair.serialize_der())
+            .unwrap()
+            .with_key_id("a")
+    })
+}
+
+#[test]
+fn an_ed25519_key_without_alg_has_both_names_if_you_say_so() {
+    let [old, new] = ed25519();
+    let bare = jwk(&old, json!({ "alg": null }));
+    let document = json!({ "keys": [bare] }).to_string();
+    let by_default = verifier(KeySet::from_jwks(&document).unwrap().keys);
+    assert_eq!(kind(&by_default, &token(&old, json!({}))), Ok(()));
+    assert_eq!(kind(&by_default, &token(&new, json!({}))), NO_FITTING_KEY);
+    for options in [
+        JwksOptions::new().both_ed25519_names(),
+        JwksOptions::new()
+            .ed25519_algorithm(Algorithm::Ed25519)
+            .both_ed25519_names(),
+    ] {
+        let read = options.read(&document).unwrap();
+        assert_eq!((read.keys.len(), read.skipped.len()), (1, 0));
+        let both = verifier(read.keys);
+        for key in [&old, &new, &old, &new] {
+            assert_eq!(kind(&both, &token(key, json!({}))), Ok(()));
+        }
+        let [stranger, _] = ed25519();
+        assert_eq!(kind(&both, &token(&stranger, json!({}))), BAD_SIGNATURE);
+        // Keys with `alg`, and of another kind, keep their one name.
+        let named = json!({ "keys": [jwk(&old, json!({}))] }).to_string();
+        let named = verifier(options.read(named).unwrap().keys);
+        assert_eq!(kind(&named, &token(&new, json!({}))), NO_FITTING_KEY);
+        let other = key(Algorithm::ES256, "a");
+        let document = json!({ "keys": [jwk(&other, json!({ "alg": null })) ] }).to_string();
+        let other_kind = verifier(options.read(document).unwrap().keys);
+        assert_eq!(kind(&other_kind, &token(&other, json!({}))), Ok(()));
+        assert_eq!(kind(&other_kind, &token(&new, json!({}))), NO_FITTING_KEY);
+    }
+}
+
+#[test]
+fn a_verifying_key_has_both_ed25519_names_if_you_say_so() {
+    let [old, new] = ed25519();
+    for key in [&old, &new] {
+        let verifying = key.verifying_key().with_both_ed25519_names();
+        let lone = Verifier::new(&verifying).clock(ManualClock::at(NOW));
+        let set = verifier(KeySet::new([verifying]).unwrap());
+        for key in [&old, &new] {
+            assert_eq!(kind(&lone, &token(key, json!({}))), Ok(()));
+            assert_eq!(kind(&set, &token(key, json!({}))), Ok(()));
+        }
+        let one_name = verifier(KeySet::new([key.verifying_key()]).unwrap());
+        let accepted = [&old, &new].map(|key| kind(&one_name, &token(key, json!({}))).is_ok());
+        assert_eq!(accepted.iter().filter(|accepted| **accepted).count(), 1);
+    }
+}
+
+#[test]
+fn both_names_of_one_ed25519_key_are_one_key() {
+    let [old, new] = ed25519();
+    let bare = jwk(&old, json!({ "alg": null }));
+    let named = jwk(&new, json!({}));
+    for jwks in [[&bare, &named], [&named, &bare]] {
+        let document = json!({ "keys": jwks }).to_string();
+        let read = JwksOptions::new()
+            .both_ed25519_names()
+            .read(document)
+            .unwrap();
+        assert_eq!(read.skipped, []);
+        let verifier = verifier(read.keys);
+        for key in [&old, &new] {
+            assert_eq!(kind(&verifier, &token(key, json!({}))), Ok(()));
+        }
+    }
+    // Another key under the second name cannot be told apart.
+    let [_, stranger] = ed25519();
+    let keys = [
+        old.verifying_key().with_both_ed25519_names(),
+        stranger.verifying_key(),
+    ];
+    assert_eq!(KeySet::new(keys).unwrap_err(), KeySetError::Duplicate);
+}
+
+#[test]
+#[should_panic(expected = "not an Ed25519 key")]
+fn other_keys_do_not_have_both_ed25519_names() {
+    let _ = key(Algorithm::ES256, "a")
+        .verifying_key()
+        .with_both_ed25519_names();
 }

@@ -75,6 +75,11 @@ impl Jwk {
         self.kty == "oct"
     }
 
+    /// Whether it has `alg`.
+    pub(crate) fn names_algorithm(&self) -> bool {
+        self.alg.is_some()
+    }
+
     /// Whether it contains any private member, or a secret in a key that is not symmetric.
     pub(crate) fn is_private(&self) -> bool {
         let parts = [&self.d, &self.p, &self.q, &self.dp, &self.dq, &self.qi];

@@ -88,6 +88,7 @@ impl fmt::Display for SkipReason {
 pub struct JwksOptions {
     rsa: Algorithm,
     ed25519: Algorithm,
+    has_both_ed25519_names: bool,
     secrets_allowed: bool,
     tries_keys_with_same_id: bool,
     max_keys: usize,
@@ -99,6 +100,7 @@ impl Default for JwksOptions {
         Self {
             rsa,
             ed25519,
+            has_both_ed25519_names: false,
             secrets_allowed: false,
             tries_keys_with_same_id: false,
             max_keys: usize::MAX,
@@ -146,6 +148,16 @@ impl JwksOptions {
             "the algorithm does not use Ed25519 keys"
         );
         self.ed25519 = algorithm;
+        self
+    }
+
+    /// Lets Ed25519 keys without `alg` verify tokens with `alg: EdDSA` and with `alg: Ed25519`, as
+    /// [`VerifyingKey::with_both_ed25519_names`].
+    ///
+    /// Use it if the issuer may change the name. Keys with `alg` keep it.
+    #[must_use]
+    pub fn both_ed25519_names(mut self) -> Self {
+        self.has_both_ed25519_names = true;
         self
     }
 
@@ -222,8 +234,13 @@ impl JwksOptions {
             rsa: self.rsa,
             ed25519: self.ed25519,
         };
-        VerifyingKey::from_parsed_jwk(&jwk, None, defaults)
-            .map_err(|error| (jwk.kid, SkipReason::Key(error)))
+        let has_both_names = self.has_both_ed25519_names && !jwk.names_algorithm();
+        match VerifyingKey::from_parsed_jwk(&jwk, None, defaults) {
+            Ok(key) if has_both_names && key.algorithm().family() == self.ed25519.family() => {
+                Ok(key.with_both_ed25519_names())
+            }
+            read => read.map_err(|error| (jwk.kid, SkipReason::Key(error))),
+        }
     }
 }
 

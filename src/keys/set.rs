@@ -105,8 +105,13 @@ impl KeySet {
         let mut seen = HashSet::new();
         for key in keys {
             let name = key.key_id().map(str::to_owned);
-            // A key keeps its name when its certificate is renewed.
-            if seen.insert((name, key.identity(), key.thumbprints().cloned())) {
+            let mut is_new = false;
+            for algorithm in key.algorithms() {
+                let identity = key.identity_for(algorithm);
+                // A key keeps its name when its certificate is renewed.
+                is_new |= seen.insert((name.clone(), identity, key.thumbprints().cloned()));
+            }
+            if is_new {
                 distinct.push(key);
             }
         }
@@ -133,8 +138,12 @@ impl KeySet {
         let mut by_id: HashMap<Arc<str>, KeysByAlgorithm> = HashMap::new();
         let (mut unnamed, mut all) = (KeysByAlgorithm::default(), KeysByAlgorithm::default());
         let (mut seen, mut seen_by_name) = (HashSet::new(), HashSet::new());
-        for (index, key) in keys.iter().enumerate() {
-            let (algorithm, identity) = (key.algorithm(), key.identity());
+        let entries = keys.iter().enumerate().flat_map(|(index, key)| {
+            let algorithms = key.algorithms();
+            algorithms.map(move |algorithm| (index, key, algorithm))
+        });
+        for (index, key, algorithm) in entries {
+            let identity = key.identity_for(algorithm);
             if seen_by_name.insert((key.key_id(), identity.clone())) {
                 let named = match key.key_id() {
                     Some(key_id) => by_id.entry(Arc::from(key_id)).or_default(),
@@ -257,14 +266,14 @@ impl KeySet {
 
     /// Whether tokens that name the key are rejected, because other keys have its name.
     pub(super) fn is_ambiguous(&self, key: &VerifyingKey) -> bool {
-        match key.key_id() {
-            Some(key_id) => match self.named(key_id, key.algorithm()) {
+        key.algorithms().any(|algorithm| match key.key_id() {
+            Some(key_id) => match self.named(key_id, algorithm) {
                 [] | [_] => false,
                 [_, others @ ..] => !self.may_try(others),
             },
             // A token may still name the certificate.
-            None => key.thumbprints().is_none() && self.0.unnamed.of(key.algorithm()).len() > 1,
-        }
+            None => key.thumbprints().is_none() && self.0.unnamed.of(algorithm).len() > 1,
+        })
     }
 
     /// One certificate may be listed more than once, but it has one key.
@@ -274,14 +283,14 @@ impl KeySet {
         wanted: &Thumbprints,
     ) -> Result<FoundKeys<'_>, KeyLookupError> {
         let mut matching = self.0.keys.iter().enumerate().filter(|(_, key)| {
-            key.algorithm() == algorithm
+            key.algorithms().any(|name| name == algorithm)
                 && key
                     .thumbprints()
                     .is_some_and(|thumbprints| thumbprints.match_those_of(wanted))
         });
         let (index, key) = matching.next().ok_or(KeyLookupError::NotFound)?;
-        let identity = key.identity();
-        if matching.all(|(_, other)| other.identity() == identity) {
+        let identity = key.identity_for(algorithm);
+        if matching.all(|(_, other)| other.identity_for(algorithm) == identity) {
             Ok(FoundKeys::one(index))
         } else {
             Err(KeyLookupError::Ambiguous)

@@ -34,6 +34,7 @@ pub struct VerifyingKey {
     public: Option<Arc<PublicKeyComponents>>,
     /// Of its certificate, if a JWK names one.
     thumbprints: Option<Arc<Thumbprints>>,
+    has_both_ed25519_names: bool,
 }
 
 impl VerifyingKey {
@@ -204,6 +205,7 @@ impl VerifyingKey {
             verify,
             public,
             thumbprints: None,
+            has_both_ed25519_names: false,
         }
     }
 
@@ -213,6 +215,45 @@ impl VerifyingKey {
     pub fn with_key_id(mut self, key_id: impl Into<String>) -> Self {
         self.key_id = Some(Arc::from(key_id.into()));
         self
+    }
+
+    /// Verifies tokens with `alg: EdDSA` (RFC 8037) and with `alg: Ed25519` (RFC 9864): two names
+    /// of the same signatures.
+    ///
+    /// Use it while an issuer changes from one name to the other. Off by default, because a key has
+    /// one algorithm (RFC 8725 §3.1).
+    ///
+    /// ```
+    /// use tower_jwt_auth::keys::{Algorithm, SigningKey};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Ed25519)?;
+    /// let verifying = key.verifying_key().with_both_ed25519_names();
+    /// # Ok::<_, tower_jwt_auth::keys::KeyError>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If this is not an Ed25519 key.
+    #[must_use]
+    #[track_caller]
+    pub fn with_both_ed25519_names(mut self) -> Self {
+        assert_eq!(
+            self.algorithm.family(),
+            Family::Ed,
+            "the key is not an Ed25519 key"
+        );
+        self.has_both_ed25519_names = true;
+        self
+    }
+
+    /// The algorithms of the tokens it verifies.
+    pub(super) fn algorithms(&self) -> impl Iterator<Item = Algorithm> + use<> {
+        let other = match self.algorithm {
+            Algorithm::EdDSA => Algorithm::Ed25519,
+            _ => Algorithm::EdDSA,
+        };
+        let other = self.has_both_ed25519_names.then_some(other);
+        std::iter::once(self.algorithm).chain(other)
     }
 
     /// The algorithm of the key.
@@ -256,12 +297,14 @@ impl VerifyingKey {
         self.algorithm == other.algorithm
             && self.key_id == other.key_id
             && self.thumbprints == other.thumbprints
+            && self.has_both_ed25519_names == other.has_both_ed25519_names
             && self.public.is_some()
             && self.public == other.public
     }
 
-    /// Equal for keys that verify the same signatures, whatever their key IDs.
-    pub(super) fn identity(&self) -> Identity {
+    /// Equal for keys that verify the same signatures of tokens with `algorithm`, whatever their key
+    /// IDs.
+    pub(super) fn identity_for(&self, algorithm: Algorithm) -> Identity {
         // A token always contains a dot, so this message is never one.
         const MESSAGE: &[u8] = b"which key is this?";
         let key = match &self.public {
@@ -271,7 +314,7 @@ impl VerifyingKey {
                 None => ComparableKey::Unknown(address(&self.verify)),
             },
         };
-        Identity(self.algorithm, key)
+        Identity(algorithm, key)
     }
 
     /// Whether `signature` is this key's signature of `message`.
@@ -280,7 +323,7 @@ impl VerifyingKey {
     }
 }
 
-/// An algorithm and a key, comparable. Never expose it: for a secret it contains a MAC.
+/// An algorithm of tokens and a key, comparable. Never expose it: for a secret it contains a MAC.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Identity(Algorithm, ComparableKey);
 

@@ -101,8 +101,9 @@ async fn keys_with_one_kid_leave_the_others_usable() {
 
     // Nothing but keys that cannot be told apart is no outage.
     issuer.publish([&one, &two]);
-    let (_keys, app) = of(&issuer, &clock);
+    let (keys, app) = of(&issuer, &clock);
     assert_eq!(status(&app, &tokens[0]).await, 401);
+    assert_eq!(keys.state().skipped.len(), 2);
 }
 
 /// The option holds for whatever `options` says before or after.
@@ -126,5 +127,29 @@ async fn five_keys_with_one_kid_are_not_tried() {
     let (_keys, app) = built(trying, &clock());
     for key in &keys[..4] {
         assert_eq!(status(&app, &token(&issuer, key, None)).await, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_fetched_ed25519_key_without_alg_has_both_names_if_you_say_so() {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let [old, new] = [Algorithm::EdDSA, Algorithm::Ed25519].map(|algorithm| {
+        let key = SigningKey::from_der(algorithm, key.serialize_der()).unwrap();
+        key.with_key_id("a")
+    });
+    let issuer = Issuer::start().await;
+    let mut bare = jwk(&old, &json!({}));
+    bare.as_object_mut().unwrap().remove("alg");
+    publish(&issuer, &[bare]);
+    let tokens = [&old, &new].map(|key| token(&issuer, key, None));
+    let both = RemoteKeys::discover(issuer.name()).options(JwksOptions::new().both_ed25519_names());
+    for (keys, expected) in [
+        (RemoteKeys::discover(issuer.name()), [200, 401]),
+        (both, [200, 200]),
+    ] {
+        let (_keys, app) = built(keys, &clock());
+        for (token, expected) in tokens.iter().zip(expected) {
+            assert_eq!(status(&app, token).await, expected);
+        }
     }
 }

@@ -78,6 +78,17 @@ impl RemoteKeysBuilder {
     }
 
     /// Sets the algorithms of keys without `alg`. Secrets are always skipped.
+    ///
+    /// For an issuer whose Ed25519 key has no `alg`, and whose tokens have `EdDSA` or `Ed25519`:
+    ///
+    /// ```no_run
+    /// use tower_jwt_auth::keys::{JwksOptions, remote::RemoteKeys};
+    ///
+    /// let keys = RemoteKeys::discover("https://id.example.com")
+    ///     .options(JwksOptions::new().both_ed25519_names())
+    ///     .build()?;
+    /// # Ok::<_, tower_jwt_auth::keys::remote::RemoteKeysError>(())
+    /// ```
     pub fn options(mut self, options: JwksOptions) -> Self {
         self.options = options;
         self
