@@ -27,7 +27,7 @@ impl Scene {
             issuer: Issuer::start().await,
             key: key("1"),
             clock: clock(),
-            http: HttpFetch::new().unwrap(),
+            http: HttpFetch::new(),
         }
     }
 

@@ -5,9 +5,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::endpoint::{KeyEndpoint, KeyLocation};
-use super::fetch::{AnyFetch, Fetch, HttpFetch, HttpFetchError};
+use super::fetch::{AnyFetch, Fetch};
 use super::fetched::KeyLifetimes;
-use super::location::{self, WebOrigin};
+use super::http_fetch::HttpFetch;
+use super::location::{self, AddressError, WebOrigin};
 use super::remote_keys::RemoteKeys;
 use crate::clock::{Clock, ClockSource};
 use crate::keys::JwksOptions;
@@ -185,36 +186,36 @@ impl RemoteKeysBuilder {
     ///
     /// # Errors
     ///
-    /// [`RemoteKeysError`] if an address is invalid or not allowed, or TLS cannot be set up.
+    /// [`RemoteKeysError`] if an address is invalid or not allowed.
     pub fn build(self) -> Result<RemoteKeys, RemoteKeysError> {
-        let parse = |text: &str| {
-            location::parse(text, self.http_allowed).ok_or(RemoteKeysError::InvalidUrl)
-        };
+        let parse =
+            |text: &str| location::parse(text, self.http_allowed).map_err(RemoteKeysError::Address);
         let location = match self.location {
             RequestedLocation::Jwks(uri) => KeyLocation::Jwks(parse(&uri)?),
             RequestedLocation::Issuer(name) => {
                 let issuer = parse(&name)?;
                 // OpenID Connect Discovery 1.0 §4.3 and RFC 8414 §2.
                 if issuer.query().is_some() {
-                    return Err(RemoteKeysError::InvalidUrl);
+                    return Err(RemoteKeysError::Address(AddressError::Query));
                 }
                 KeyLocation::Issuer {
-                    metadata: location::metadata_of(&issuer).ok_or(RemoteKeysError::InvalidUrl)?,
+                    metadata: location::metadata_of(&issuer)
+                        .ok_or(RemoteKeysError::Address(AddressError::NotAUrl))?,
                     name: name.into(),
                 }
             }
         };
         let fetch = match self.fetch {
             Some(fetch) => fetch,
-            None => Box::new(HttpFetch::new().map_err(RemoteKeysError::Client)?),
+            None => Box::new(HttpFetch::new()),
         };
         let jwks_origins = match self.jwks_origins {
             Some(origins) => Some(
                 origins
                     .iter()
                     .map(|origin| WebOrigin::parse(origin, self.http_allowed))
-                    .collect::<Option<_>>()
-                    .ok_or(RemoteKeysError::InvalidUrl)?,
+                    .collect::<Result<_, _>>()
+                    .map_err(RemoteKeysError::Origin)?,
             ),
             None => None,
         };
@@ -242,34 +243,22 @@ impl fmt::Debug for RemoteKeysBuilder {
 }
 
 /// Why remote keys cannot be built.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RemoteKeysError {
-    /// An address is not allowed.
-    ///
-    /// - It is not an `https` URL, or has a user or a fragment.
-    /// - It is an issuer with a query.
-    /// - It is one of the [origins](RemoteKeysBuilder::jwks_origins) and is more than scheme, host
-    ///   and port.
-    InvalidUrl,
-    /// The HTTP client cannot be set up.
-    Client(HttpFetchError),
+    /// The issuer or the address of the keys may not be fetched.
+    Address(AddressError),
+    /// One of the [origins](RemoteKeysBuilder::jwks_origins) may not be fetched, or is no origin.
+    Origin(AddressError),
 }
 
 impl fmt::Display for RemoteKeysError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::InvalidUrl => "the address of the keys is invalid or not allowed: use https",
-            Self::Client(_) => "the HTTP client cannot be set up",
-        })
-    }
-}
-
-impl std::error::Error for RemoteKeysError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::InvalidUrl => None,
-            Self::Client(error) => Some(error),
+            Self::Address(error) => write!(f, "the address of the keys is refused: {error}"),
+            Self::Origin(error) => write!(f, "one of jwks_origins is refused: {error}"),
         }
     }
 }
+
+impl std::error::Error for RemoteKeysError {}

@@ -81,13 +81,16 @@ mod error;
 mod events;
 mod fetch;
 mod fetched;
+mod http_fetch;
 mod location;
 mod refresh;
 mod remote_keys;
 
 pub use builder::{RemoteKeysBuilder, RemoteKeysError};
-pub use error::{FetchError, FetchErrorKind};
-pub use fetch::{Fetch, HttpFetch, HttpFetchError};
+pub use error::{FetchError, FetchErrorKind, ForbiddenJwksUri, IssuerMismatch};
+pub use fetch::Fetch;
+pub use http_fetch::{HttpFetch, HttpFetchError};
+pub use location::AddressError;
 pub use remote_keys::{RemoteKeys, RemoteKeysState};
 
 pub(crate) use fetched::FetchedKeys;
