@@ -92,6 +92,10 @@ impl Jwk {
         named: Option<Algorithm>,
         defaults: Defaults,
     ) -> Result<Algorithm, KeyError> {
+        // An encryption key often has an `alg` that this crate does not know.
+        if self.usage.as_deref() == Some("enc") {
+            return Err(KeyError::ForEncryption);
+        }
         let own = match &self.alg {
             Some(name) => Some(Algorithm::named(name).ok_or(KeyError::Unsupported)?),
             None => None,

@@ -10,6 +10,8 @@ use super::backend::{self, VerifySignature};
 use super::encoding::{self, EncodedVerifyingKey, PublicKeyComponents};
 use super::error::KeyError;
 use super::jwk::{self, Defaults, Jwk};
+use super::key_type;
+use super::pem::Pem;
 use super::secret;
 use crate::token::Thumbprints;
 
@@ -90,10 +92,17 @@ impl VerifyingKey {
     /// [`KeyError`] if the text does not contain exactly one public key, or the key does not match
     /// the algorithm.
     pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        Self::from_decoding_key(
-            algorithm,
-            &encoding::public_from_pem(algorithm, pem.as_ref())?,
-        )
+        let pem = Pem::read(pem.as_ref()).map_err(|error| match error {
+            KeyError::Encrypted => KeyError::UnexpectedPrivateKey,
+            other => other,
+        })?;
+        if pem.is_private() {
+            return Err(KeyError::UnexpectedPrivateKey);
+        }
+        if !pem.is_public() {
+            return Err(KeyError::Unreadable);
+        }
+        Self::from_der(algorithm, pem.der)
     }
 
     /// A public key in DER: SubjectPublicKeyInfo (RFC 5280), PKCS#1 for RSA, or a certificate as in
@@ -104,7 +113,8 @@ impl VerifyingKey {
     /// [`KeyError`] if this is not a public key, or does not match the algorithm.
     pub fn from_der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         let der = encoding::whole(der.as_ref())?;
-        match encoding::public_from_spki(algorithm, der) {
+        key_type::check_public(algorithm, der)?;
+        match encoding::public_from_der(algorithm, der) {
             Ok(key) => Self::from_decoding_key(algorithm, &key),
             Err(KeyError::Unreadable) if algorithm.family() == Family::Rsa => {
                 Self::from_encoded(algorithm, None, &EncodedVerifyingKey::RsaDer(der))
@@ -184,7 +194,7 @@ impl VerifyingKey {
     ) -> Result<Self, KeyError> {
         if let EncodedVerifyingKey::Secret(bytes) = encoded {
             if algorithm.family() != Family::Hmac {
-                return Err(KeyError::WrongKeyType(algorithm));
+                return Err(encoded.is_not_for(algorithm));
             }
             secret::check(algorithm, bytes)?;
         }
