@@ -23,6 +23,8 @@ pub struct Jwks {
 }
 
 /// An unusable key of a document.
+///
+/// Its text names the position, the `kid` in at most 64 escaped characters, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SkippedKey {
@@ -52,8 +54,14 @@ pub enum SkipReason {
 
 impl fmt::Display for SkippedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = self.reason;
-        write!(f, "key {} of the set is skipped: {reason}", self.index)
+        const MAX_CHARACTERS: usize = 64;
+
+        write!(f, "key {} of the set", self.index)?;
+        if let Some(key_id) = &self.key_id {
+            let key_id: String = key_id.chars().take(MAX_CHARACTERS).collect();
+            write!(f, " (kid {key_id:?})")?;
+        }
+        write!(f, " is skipped: {}", self.reason)
     }
 }
 
@@ -226,7 +234,7 @@ impl JwksOptions {
     }
 
     fn read_key(self, jwk: &[u8]) -> Result<VerifyingKey, (Option<String>, SkipReason)> {
-        let jwk = Jwk::from_json(jwk).map_err(|error| (None, SkipReason::Key(error)))?;
+        let jwk = Jwk::from_json(jwk).map_err(|error| (key_id(jwk), SkipReason::Key(error)))?;
         if !self.secrets_allowed && (jwk.is_symmetric() || jwk.is_private()) {
             return Err((jwk.kid, SkipReason::Secret));
         }
@@ -242,6 +250,18 @@ impl JwksOptions {
             read => read.map_err(|error| (jwk.kid, SkipReason::Key(error))),
         }
     }
+}
+
+/// The `kid` of a JWK that cannot be read otherwise.
+fn key_id(jwk: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        kid: String,
+    }
+
+    let is_object = jwk.trim_ascii_start().first() == Some(&b'{');
+    let named: Named = is_object.then(|| serde_json::from_slice(jwk).ok())??;
+    Some(named.kid)
 }
 
 /// The raw elements of the array `keys`. An invalid key does not make the other keys unusable.

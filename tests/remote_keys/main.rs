@@ -13,6 +13,7 @@ mod issuer;
 mod keeping;
 #[cfg(feature = "tracing")]
 mod logged;
+mod reported;
 mod tls;
 
 use std::time::Duration;

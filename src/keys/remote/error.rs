@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::Uri;
 
 use super::location::{self, AddressError};
+use crate::keys::{JwksError, SkippedKey};
 
 /// Why a fetch failed. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -125,6 +126,24 @@ impl FetchError {
     #[must_use]
     pub fn url(&self) -> Option<&str> {
         self.address.as_deref().map(|address| &*address.shown)
+    }
+
+    /// Why the keys of a document without a usable key are unusable. Otherwise empty.
+    ///
+    /// ```
+    /// # fn log(error: &tower_jwt_auth::keys::remote::FetchError) {
+    /// for skipped in error.skipped() {
+    ///     eprintln!("key {}: {}", skipped.index, skipped.reason);
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn skipped(&self) -> &[SkippedKey] {
+        let source = self.source.as_deref();
+        match source.and_then(|source| source.downcast_ref()) {
+            Some(JwksError::NoUsableKey(skipped)) => skipped,
+            _ => &[],
+        }
     }
 
     pub(super) fn because(

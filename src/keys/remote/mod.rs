@@ -73,6 +73,7 @@
 //! - Each failed fetch is one `WARN`. After the first few, an outage logs at most one every 30
 //!   seconds. Unknown `kid`s cause at most one per cooldown.
 //! - Skipped keys are logged when they differ from those of the last document, at most 16 of them.
+//!   Those of a document without a usable key are logged too.
 //! - URLs are logged without their query. Text from outside is truncated and escaped to one line.
 
 mod builder;
