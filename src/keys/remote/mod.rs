@@ -73,6 +73,7 @@
 //! - Each failed fetch is one `WARN`. After the first few, an outage logs at most one every 30
 //!   seconds. Unknown `kid`s cause at most one per cooldown.
 //! - Skipped keys are logged when they differ from those of the last document, at most 16 of them.
+//!   Those of a document without a usable key are logged too.
 //! - URLs are logged without their query. Text from outside is truncated and escaped to one line.
 
 mod builder;
@@ -81,13 +82,16 @@ mod error;
 mod events;
 mod fetch;
 mod fetched;
+mod http_fetch;
 mod location;
 mod refresh;
 mod remote_keys;
 
 pub use builder::{RemoteKeysBuilder, RemoteKeysError};
-pub use error::{FetchError, FetchErrorKind};
-pub use fetch::{Fetch, HttpFetch, HttpFetchError};
+pub use error::{FetchError, FetchErrorKind, ForbiddenJwksUri, IssuerMismatch};
+pub use fetch::Fetch;
+pub use http_fetch::{HttpFetch, HttpFetchError};
+pub use location::AddressError;
 pub use remote_keys::{RemoteKeys, RemoteKeysState};
 
 pub(crate) use fetched::{FetchedKeys, Timestamp};
