@@ -390,6 +390,24 @@ fn more_than_four_keys_with_one_kid_are_not_tried() {
     }
 }
 
+/// Otherwise the issuer of a token would depend on the key that happens to verify it.
+#[test]
+fn keys_of_different_issuers_with_one_kid_are_not_tried() {
+    let (one, two) = (key(Algorithm::ES256, "a"), key(Algorithm::ES256, "a"));
+    for (issuer, expected) in [
+        ("https://b.example", SEVERAL),
+        ("https://a.example", Ok(())),
+    ] {
+        let keys = set(&[
+            jwk(&one, json!({ "issuer": "https://a.example" })),
+            jwk(&two, json!({ "issuer": issuer })),
+        ]);
+        let verifier = verifier(keys.try_keys_with_same_id());
+        let token = two.sign(&json!({ "iss": "https://a.example", "exp": 4_000_000_000_u64 }));
+        assert_eq!(kind(&verifier, &token.unwrap()), expected, "{issuer}");
+    }
+}
+
 /// One key that is listed often is one key.
 #[test]
 fn ten_thousand_keys_with_one_kid_are_bounded() {
