@@ -18,8 +18,8 @@ fn metadata(issuer: &Issuer, name: &str, jwks_uri: &str) {
 
 #[test]
 fn a_refused_address_names_the_rule_and_the_option() {
-    let discover = RemoteKeys::discover::<&str>;
-    let jwks = RemoteKeys::jwks::<&str>;
+    let discover = |issuer: &str| RemoteKeys::discover(issuer);
+    let jwks = |uri: &str| RemoteKeys::jwks(uri);
     for (builder, rule, part) in [
         (
             discover("http://id.example.com"),
