@@ -54,8 +54,8 @@ fn a_key_after_ec_parameters_is_the_same_key() {
 
 #[test]
 fn a_sec1_key_that_cannot_be_parsed_says_how_to_convert_it() {
-    // Neither the curve nor the public key.
-    let bare = [&[0x30, 37, 2, 1, 1, 4, 32][..], &[7; 32]].concat();
+    // No private key is zero.
+    let bare = [&[0x30, 37, 2, 1, 1, 4, 32][..], &[0; 32]].concat();
     let body = base64_simd::STANDARD.encode_to_string(bare);
     let pem = format!("-----BEGIN EC PRIVATE KEY-----\n{body}\n-----END EC PRIVATE KEY-----\n");
     let error = signing(Algorithm::ES256, &pem);

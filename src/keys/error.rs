@@ -45,7 +45,7 @@ pub enum KeyError {
     LiteralLineBreaks,
     /// The private key is encrypted.
     Encrypted,
-    /// The `EC PRIVATE KEY` (SEC1) cannot be parsed. It may lack its curve or its public key.
+    /// The `EC PRIVATE KEY` (SEC1) cannot be parsed. Its curve may be written out as numbers.
     UnreadableSec1,
     /// The key is public where a private key is required.
     UnexpectedPublicKey,

@@ -316,8 +316,8 @@ impl VerifyingKey {
         jwk::public_json(self.algorithm, self.key_id(), self.issuer(), public)
     }
 
-    /// Whether it is the same public key with the same key ID, issuer and thumbprints. Always false
-    /// if the public components are unknown, as for a secret.
+    /// Whether it is the same public key with the same key ID, issuer, thumbprints and names. Always
+    /// false if the public components are unknown, as for a secret.
     #[cfg(feature = "jwks")]
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         self.algorithm == other.algorithm
@@ -329,8 +329,7 @@ impl VerifyingKey {
             && self.public == other.public
     }
 
-    /// Equal for keys that verify the same signatures of tokens with `algorithm`, whatever their key
-    /// IDs.
+    /// Equal for keys that verify the same signatures of tokens with `algorithm`, with any key ID.
     pub(super) fn identity_for(&self, algorithm: Algorithm) -> Identity {
         // A token always contains a dot, so this message is never one.
         const MESSAGE: &[u8] = b"which key is this?";

@@ -15,8 +15,8 @@ impl Thumbprints {
     /// Reads the members of a JSON object. `None` if it has neither, or one of the wrong type.
     pub(crate) fn read(json: &[u8]) -> Option<Self> {
         let read: Self = serde_json::from_slice(json).ok()?;
-        let is_text = |text: &Box<str>| !text.is_empty();
-        let (sha1, sha256) = (read.sha1.filter(is_text), read.sha256.filter(is_text));
+        let sha1 = read.sha1.filter(|text| !text.is_empty());
+        let sha256 = read.sha256.filter(|text| !text.is_empty());
         (sha1.is_some() || sha256.is_some()).then_some(Self { sha1, sha256 })
     }
 

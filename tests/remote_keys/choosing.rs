@@ -15,9 +15,8 @@ fn unnamed() -> SigningKey {
 
 fn jwk(key: &SigningKey, more: &Value) -> Value {
     let mut jwk: Value = serde_json::from_str(&key.verifying_key().to_jwk().unwrap()).unwrap();
-    for (name, value) in more.as_object().unwrap() {
-        jwk[name] = value.clone();
-    }
+    let more = more.as_object().unwrap().clone();
+    jwk.as_object_mut().unwrap().extend(more);
     jwk
 }
 

@@ -20,8 +20,8 @@ pub(super) const FETCH_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Fetches a document by GET.
 ///
-/// [`HttpFetch`](super::HttpFetch) implements it. Implement it yourself if you need a private CA, a client
-/// certificate or your own proxy settings.
+/// [`HttpFetch`](super::HttpFetch) implements it. Implement it yourself if you need a private CA, a
+/// client certificate or your own proxy settings.
 ///
 /// An implementation must not follow redirects, and should stop reading after 1 MiB. The status,
 /// the size and the content of the response are checked afterwards. A fetch is cancelled after 5
