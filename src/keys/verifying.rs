@@ -316,8 +316,8 @@ impl VerifyingKey {
         jwk::public_json(self.algorithm, self.key_id(), self.issuer(), public)
     }
 
-    /// Whether it is the same public key with the same key ID, issuer, thumbprints and names. Always
-    /// false if the public components are unknown, as for a secret.
+    /// Whether it is the same public key with the same key ID, issuer, thumbprints and names.
+    /// Always false if the public components are unknown, as for a secret.
     #[cfg(feature = "jwks")]
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         self.algorithm == other.algorithm
@@ -349,8 +349,8 @@ impl VerifyingKey {
     }
 }
 
-/// An algorithm of tokens, an issuer and a key, comparable. Never expose it: for a secret it contains
-/// a MAC.
+/// An algorithm of tokens, an issuer and a key, comparable. Never expose it: for a secret it
+/// contains a MAC.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Identity(Algorithm, Option<Arc<str>>, ComparableKey);
 
