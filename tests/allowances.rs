@@ -1,5 +1,9 @@
 //! The deviations from the RFCs that a verifier accepts only if it is told to.
-#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics fails"
+)]
 
 use std::time::Duration;
 

@@ -1,6 +1,10 @@
 //! Drives the program `gate`.
 #![cfg(all(feature = "gate", feature = "testing"))]
-#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics fails"
+)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,6 +1,10 @@
 //! What the log says of a rejection: what is configured, and which claim is at fault, by name.
 #![cfg(all(feature = "axum", feature = "testing", feature = "tracing"))]
-#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics fails"
+)]
 
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/answer.rs"]

@@ -1,4 +1,4 @@
-//! Refresh token rotation: the rules that every store applies.
+//! Refresh token rotation: the rules for stores. Redis applies them in `rotate_session.lua`.
 
 use std::time::Duration;
 

@@ -25,7 +25,8 @@
 //! 2. **Header**: no member occurs twice; `crit`, `b64` and `zip` are rejected. `typ` is absent,
 //!    `JWT` or `at+jwt` (RFC 9068 §4), or what [`Verifier::typ`] requires. Case and the prefix
 //!    `application/` do not matter. `jwk`, `jku`, `x5u` and `x5c` are ignored.
-//! 3. **Key**: found by `kid` and `alg`, never by trial (see [`KeySet`](crate::keys::KeySet)).
+//! 3. **Key**: found by `kid` and `alg`, not by trial unless you say so. Without `kid`, `x5t#S256`
+//!    or `x5t` may choose it (see [`KeySet`](crate::keys::KeySet)).
 //! 4. **Signature**.
 //! 5. **Claims**: no registered claim occurs twice or has the wrong type, and nothing nests deeper
 //!    than 127 levels.
@@ -62,8 +63,10 @@
 
 mod cached;
 mod error;
+mod found_trust;
 mod mismatch;
 mod names;
+mod not_verified;
 #[cfg(feature = "jwks")]
 mod remote;
 #[cfg(feature = "jwks")]
@@ -91,4 +94,4 @@ pub use trust::{IntoTrust, Trust};
 pub use trusted_issuer::TrustedIssuer;
 pub use verifier::Verifier;
 
-pub(crate) use verifier::NotVerified;
+pub(crate) use not_verified::NotVerified;

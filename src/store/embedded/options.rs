@@ -67,8 +67,8 @@ impl EmbeddedStoreOptions {
     /// Sets how long after its `exp` a token is still accepted. 5 minutes by default, the most that
     /// a verifier allows.
     ///
-    /// It must not be less than the leeway of your verifiers. Otherwise the store drops revocations
-    /// of tokens that a verifier still accepts.
+    /// Set at least the leeway of your verifiers. With less, revoked tokens stay revoked, but a
+    /// valid token can be rejected during its leeway, because it lies behind the horizon.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.index.leeway = leeway;
         self

@@ -136,6 +136,16 @@
 //!
 //! Redis 7.0 or later, or Valkey.
 //!
+//! # Upgrades and a new secret
+//!
+//! Nodes with different versions of this crate can share a deployment, unless the changelog names a
+//! change of the format. A node ignores kinds of entries that only a later version knows.
+//!
+//! The secret cannot be changed in place: nodes with another secret fail with
+//! [`OtherSecret`](RedisStoreError::OtherSecret). To change it, start all nodes with a new secret,
+//! a new [`prefix`](RedisStoreOptions::prefix) and new signing keys. All users must log in again,
+//! and tokens that were revoked under the old prefix do not verify with the new keys.
+//!
 //! # What the server must allow
 //!
 //! The store needs these commands on its keys, and nothing else. With the prefix `jwt`:

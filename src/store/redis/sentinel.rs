@@ -94,7 +94,7 @@ impl Inner {
         command.arg("GET-MASTER-ADDR-BY-NAME").arg(&name);
         let (host, port) = command.query_async(&mut sentinel).await?;
         // After the address, so that an address is never older than its epoch says.
-        let epoch = epoch_of(&name, masters(&mut sentinel).await?).ok_or_else(unlisted)?;
+        let epoch = epoch_of(&name, &masters(&mut sentinel).await?).ok_or_else(unlisted)?;
         // The connection and the name are used again only if the Sentinel answers.
         (self.sentinel, self.name) = (Some(sentinel), Some(name));
         if epoch < self.epoch {
@@ -132,7 +132,7 @@ fn unlisted() -> RedisError {
     ))
 }
 
-fn epoch_of(name: &str, masters: Masters) -> Option<u64> {
+fn epoch_of(name: &str, masters: &[HashMap<String, String>]) -> Option<u64> {
     let mut masters = masters.iter();
     let listed = masters.find(|listed| listed.get("name").is_some_and(|one| one == name))?;
     listed.get("config-epoch")?.parse().ok()
