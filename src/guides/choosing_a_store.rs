@@ -60,7 +60,7 @@
 //! | lost write | effect |
 //! | --- | --- |
 //! | a login | The session does not exist. The access token works until it expires; then the user logs in again. |
-//! | a renewal | The refresh token is ahead of the store, which accepts it. You get the event [`LostWrites`](crate::session::SessionEventKind::LostWrites). |
+//! | a renewal | The refresh token is newer than the store's record, because the store has lost a refresh; it is accepted. You get the event [`LostWrites`](crate::session::SessionEventKind::LostWrites). |
 //! | a logout, a revocation, a block | Living nodes that made or read it write it back. It is lost only if they all died too. |
 //!
 //! With `appendfsync always` nothing is lost while the disk stays. See

@@ -11,8 +11,8 @@
 //!
 //! # Keys
 //!
-//! - [ ] Secrets come from the configuration, never from the source code. `generate` is for tests:
-//!   each node and each restart has another key.
+//! - [ ] Secrets come from the configuration, never from the source code. Use `generate` only if
+//!   tokens may become invalid at a restart, and with one node.
 //! - [ ] The signing key, [`RefreshKeys`](crate::session::RefreshKeys) and the secret of
 //!   [`RedisStoreOptions`](crate::store::RedisStoreOptions) are three different secrets. All nodes
 //!   have the same three.
@@ -59,7 +59,7 @@
 //! # Operations
 //!
 //! - [ ] You count refusals by kind, and alert on `unavailable`, `misconfigured`, `missing_layer`
-//!   and on stolen refresh tokens: see [observability](super::observability).
+//!   and on reuse of refresh tokens: see [observability](super::observability).
 //! - [ ] A test asks every route without a token and expects 401, so that no new route is
 //!   forgotten: see below.
 //! - [ ] You have restarted the store under load on a test system.

@@ -11,8 +11,8 @@ use super::verifying::VerifyingKey;
 /// The keys of one issuer. Cheap to clone.
 ///
 /// A key is found by the `kid` and `alg` of the token. Keys are never tried in turn. A token
-/// without `kid` is verified only if exactly one key matches its `alg`, whatever its key IDs. A key
-/// without key ID verifies only tokens without `kid`.
+/// without `kid` is verified only if exactly one key matches its `alg`, whatever that key's ID is.
+/// A key without key ID verifies only tokens without `kid`.
 ///
 /// ```
 /// use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};

@@ -71,9 +71,9 @@ pub enum Revocation<'a> {
     /// All tokens of a subject, until the block is
     /// [lifted](super::RevocationSet::lift_block).
     ///
-    /// To block a subject and raise its generation, block first. After the block is
-    /// [lifted](super::RevocationSet::lift_block_by_generation), the subject can then log in within
-    /// the same second.
+    /// To block a subject and raise its generation, block first. Otherwise a token issued between
+    /// the two calls has the new generation. It would be valid again after the block is [lifted by
+    /// generation](super::RevocationSet::lift_block_by_generation).
     Block {
         /// `iss`.
         issuer: Option<&'a str>,

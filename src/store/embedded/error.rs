@@ -22,12 +22,13 @@ pub enum EmbeddedStoreError {
     /// A later version of this crate or of redb wrote the file. It is unchanged.
     NewerFormat,
     /// An earlier version of this crate wrote the file, with less data in it. It is unchanged. Move
-    /// it away: all users must log in again.
+    /// it away. Without the file all users must log in again, and no revocation or block is in
+    /// force.
     OlderFormat,
     /// Bytes of the file were changed or lost. Restore it from a backup, or move it away. Without
     /// the file all users must log in again, and no revocation or block is in force.
     Corrupt,
-    /// The disk is full. The call changed nothing. The next call tries again.
+    /// The disk is full. The next call tries again.
     DiskFull(Arc<io::Error>),
     /// The file or its directory cannot be read or written. The next call tries again.
     Io(Arc<io::Error>),
@@ -58,7 +59,7 @@ impl fmt::Display for EmbeddedStoreError {
             }
             Self::OlderFormat => {
                 "an older version wrote the store's file: move it away, \
-                 and all users must log in again"
+                 and all users must log in again; no revocation or block is then in force"
             }
             Self::Corrupt => {
                 "the store's file is corrupt: restore it from a backup, or move it away"

@@ -78,7 +78,7 @@ impl EmbeddedStoreOptions {
     /// [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by default. A shorter one has no effect.
     ///
     /// After a block is lifted, the tokens issued before stay revoked for this long. A token that
-    /// lives longer can become valid again.
+    /// lives longer can become valid again after that.
     pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
         self.index.longest_lifetime = lifetime;
         self
