@@ -11,7 +11,7 @@ use crate::claims::NumericDate;
 /// tokens without `iss`, not all issuers.
 ///
 /// Every revocation except a block expires: at the latest `exp` of the revoked tokens, plus leeway.
-/// If you pass an earlier time, revoked tokens become valid again.
+/// If you pass an earlier time, revoked tokens may become valid again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Revocation<'a> {

@@ -33,7 +33,7 @@
 //! A request waits for at most 6 seconds, and at most 4096 requests wait at once.
 //!
 //! Two clocks measure the age of keys: the system clock and the timer of the runtime. The larger
-//! value is valid. Setting the system clock back does not make keys fresh again.
+//! value is used. Setting the system clock back does not make keys fresh again.
 //!
 //! # Where keys are fetched
 //!

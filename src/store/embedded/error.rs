@@ -10,8 +10,9 @@ use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionErro
 /// Why an [`EmbeddedStore`](super::EmbeddedStore) cannot be opened, or why a call fails.
 ///
 /// Only [`Corrupt`](Self::Corrupt) means that acknowledged data may be lost. After any other error
-/// the contents of the file are intact. In an open store, look-ups of revocations still work after
-/// every error. The text of an error contains no ID. Cheap to clone.
+/// the acknowledged data is intact. After `SetFull` and `TooLong` the call has changed nothing;
+/// after any other error its change may have happened. In an open store, look-ups of revocations
+/// still work after every error. The text of an error contains no ID. Cheap to clone.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EmbeddedStoreError {
@@ -37,9 +38,9 @@ pub enum EmbeddedStoreError {
     SetFull,
     /// A name or an ID is longer than 4,096 bytes. The call changed nothing.
     TooLong,
-    /// The file was deleted, moved or replaced while it was open. The store acknowledges no more
-    /// writes. Look-ups of revocations and sessions still work. Put the file back, or restart the
-    /// service.
+    /// The file was deleted, moved or replaced while it was open. Until it is back, the store
+    /// acknowledges no writes. Look-ups of revocations and sessions still work. Put the file back,
+    /// or restart the service.
     FileGone,
     /// The store was closed.
     Closed,

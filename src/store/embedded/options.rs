@@ -67,8 +67,9 @@ impl EmbeddedStoreOptions {
     /// Sets how long after its `exp` a token is still accepted. 5 minutes by default, the most that
     /// a verifier allows.
     ///
-    /// Set at least the leeway of your verifiers. With less, revoked tokens stay revoked, but a valid
-    /// token can be rejected during its leeway, because it lies behind the horizon.
+    /// Set at least the leeway of your verifiers. With less, revoked tokens stay revoked, but a
+    /// valid token can be rejected during its leeway. The store may have dropped revocations of
+    /// that time already, so it rejects all tokens that expired then.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.index.leeway = leeway;
         self

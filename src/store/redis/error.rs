@@ -14,8 +14,8 @@ pub enum RedisStoreError {
     /// The server took too long. A write may have happened.
     Timeout,
     /// The node is stale: it sent the newest heartbeat it has read back more than
-    /// [`max_staleness`](super::RedisStoreOptions::max_staleness) ago. The source is the last
-    /// failure, for example a command that the server's ACL does not allow.
+    /// [`max_staleness`](super::RedisStoreOptions::max_staleness) ago, or has read back none. The
+    /// source is the last failure, for example a command that the server's ACL does not allow.
     Stale(Option<Arc<RedisStoreError>>),
     /// There are more revocations than the node's [capacity](super::RedisStoreOptions::capacity).
     /// Look-ups of unrevoked tokens fail with this error.

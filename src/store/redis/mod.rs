@@ -30,10 +30,10 @@
 //! has read everything written before it. It is stale if the newest heartbeat it has read back was
 //! sent more than `max_staleness` ago.
 //!
-//! A stale node never says that a token is not revoked: the layer's
-//! [policy](crate::revocation::FailurePolicy) decides, 503 by default. It still rejects the tokens
-//! that it knows to be revoked. The wall clock and the monotonic clock measure the age; the larger
-//! value is valid.
+//! On a stale node look-ups of unrevoked tokens fail. The layer's
+//! [policy](crate::revocation::FailurePolicy) then applies: 503 by default. The node still rejects
+//! the tokens that it knows to be revoked. Both the wall clock and the monotonic clock measure the
+//! age. The node uses the larger value.
 //!
 //! # When a server loses data
 //!
@@ -72,12 +72,13 @@
 //! | a replica is promoted | what it had not received; [`replicas`](RedisStoreOptions::replicas) waits for it |
 //! | a master without its replicas continues | what it accepts until it notices; `min-replicas-to-write 1` prevents it |
 //!
-//! In the last case nodes on the old master's side do not hear what the new master accepts. With
-//! `min-replicas-to-write` they become stale after `min-replicas-max-lag` and `max_staleness`.
+//! In the last case nodes that are still connected to the old master do not read what the new
+//! master accepts. With `min-replicas-to-write` they become stale after `min-replicas-max-lag` and
+//! `max_staleness`.
 //!
-//! Under Sentinel, a replaced master runs on as a master for up to ten seconds. Each node asks the
-//! Sentinels five times per `max_staleness` and leaves a master that they have replaced. If no
-//! Sentinel answers, the node stays with its master.
+//! Under Sentinel, a replaced master continues to accept writes for up to ten seconds. Each node
+//! asks the Sentinels five times per `max_staleness` and leaves a master that they have replaced.
+//! If no Sentinel answers, the node stays with its master.
 //!
 //! What follows from a loss:
 //!
@@ -116,22 +117,22 @@
 //! All keys have one prefix, `{jwt}` by default. It is their hash tag, so a Cluster keeps them in
 //! one slot.
 //!
-//! | key | contents | until |
+//! | key | contents | deleted |
 //! | --- | --- | --- |
 //! | `{jwt}:revoked` | a sorted set of tokens, sessions and cutoffs by their end | each a few minutes after its end |
-//! | `{jwt}:subjects` | a hash of users that were blocked or logged out everywhere | for ever |
+//! | `{jwt}:subjects` | a hash of users that were blocked or logged out everywhere | never |
 //! | `{jwt}:stream` | revocations and heartbeats | one to two minutes, or three to six times `max_staleness` if that is longer |
-//! | `{jwt}:session:…` | a hash for each session | a few minutes after its end |
+//! | `{jwt}:session:…` | a hash for each session | at logout, or a few minutes after it expires |
 //! | `{jwt}:sessions:…` | a sorted set of a user's sessions | a few minutes after the last one's end |
-//! | `{jwt}:last` | a hash: the end of the stream, and where it is trimmed | for ever |
-//! | `{jwt}:secret` | a check value of the nodes' secret | for ever |
+//! | `{jwt}:last` | a hash: the end of the stream, and where it is trimmed | never |
+//! | `{jwt}:secret` | a check value of the nodes' secret | never |
 //!
 //! `revoked` and `subjects` each contain a placeholder with an empty name. If it is missing, the
 //! store knows that the key was deleted.
 //!
-//! The first three store IDs as keyed fingerprints of 64 bits, encrypted by AES. Sessions store
-//! their subject, issuer and label in plain text. Entries of another program are skipped. A key of
-//! another type is an outage.
+//! `revoked`, `subjects` and `stream` store IDs as keyed fingerprints of 64 bits, encrypted by AES.
+//! Sessions store their subject, issuer and label in plain text. Entries of another program are
+//! skipped. If one of the keys has another Redis type, calls fail.
 //!
 //! The ends of sessions and revocations come from the nodes' clocks. The
 //! [grace](crate::session::Sessions::grace) of a rotation comes from the server's clock: keep the
@@ -142,7 +143,7 @@
 //! # Upgrades and a new secret
 //!
 //! Nodes with different versions of this crate can share a deployment, unless the changelog names a
-//! change of the format. A node ignores kinds of entries that only a later version knows.
+//! change of the format. A node ignores entries of a kind that only a later version writes.
 //!
 //! The secret cannot be changed in place: nodes with another secret fail with
 //! [`OtherSecret`](RedisStoreError::OtherSecret). To change it, start all nodes with a new secret, a
