@@ -86,8 +86,8 @@
 //!
 //! | kind | check |
 //! | --- | --- |
-//! | `no_fitting_key` | `alg` and `kid` of the token and the key. A key has one algorithm; in a set the `kid` must match, if the token has one |
-//! | `several_fitting_keys` | the token has no `kid`: have the issuer add it |
+//! | `no_fitting_key` | `alg` and `kid` of the token and the key. A key has one algorithm; in a set the `kid` must match, or without `kid` the `x5t` |
+//! | `several_fitting_keys` | the token has no `kid`: have the issuer add it. Or keys share a `kid`: see [`try_keys_with_same_id`](keys::KeySet::try_keys_with_same_id) |
 //! | `bad_signature` | the secret: is it the issuer's, byte for byte, or base64 that must be decoded first? |
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |
 //! | `wrong_issuer`, `wrong_audience` | a trailing slash, the scheme, upper case: they are compared byte for byte |

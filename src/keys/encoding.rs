@@ -9,6 +9,7 @@ use jsonwebtoken::{AlgorithmFamily, DecodingKey, DecodingKeyKind, EncodingKey};
 use super::algorithm::{Algorithm, Family};
 use super::der::{element, is_one_sequence};
 use super::error::KeyError;
+use super::key_type;
 
 /// A public key or secret in an encoding that every back-end can parse.
 pub(crate) enum EncodedVerifyingKey<'a> {
@@ -43,8 +44,31 @@ impl<'a> EncodedVerifyingKey<'a> {
                 Self::EcPoint(point_of(point)?)
             }
             (Family::Ed, AlgorithmFamily::Ed, SecretOrDer(key)) => Self::Ed25519(ed25519_of(key)?),
-            _ => return Err(KeyError::WrongKeyType(algorithm)),
+            (_, found, _) => {
+                let found = type_of(found);
+                return Err(KeyError::WrongKeyType { algorithm, found });
+            }
         })
+    }
+
+    /// The error for an algorithm that needs another type of key.
+    pub(crate) fn is_not_for(&self, algorithm: Algorithm) -> KeyError {
+        let found = match self {
+            Self::Secret(_) => key_type::SECRET,
+            Self::RsaDer(_) | Self::RsaComponents { .. } => key_type::RSA,
+            Self::EcPoint(_) => key_type::EC,
+            Self::Ed25519(_) => key_type::ED25519,
+        };
+        KeyError::WrongKeyType { algorithm, found }
+    }
+}
+
+fn type_of(family: AlgorithmFamily) -> &'static str {
+    match family {
+        AlgorithmFamily::Hmac => key_type::SECRET,
+        AlgorithmFamily::Rsa => key_type::RSA,
+        AlgorithmFamily::Ec => key_type::EC,
+        AlgorithmFamily::Ed => key_type::ED25519,
     }
 }
 
@@ -158,8 +182,23 @@ impl<'a> EncodedSigningKey<'a> {
             (Family::Rsa, AlgorithmFamily::Rsa)
             | (Family::Ec, AlgorithmFamily::Ec)
             | (Family::Ed, AlgorithmFamily::Ed) => Self::Der(whole(key.as_bytes())?),
-            _ => return Err(KeyError::WrongKeyType(algorithm)),
+            (_, found) => {
+                let found = type_of(found);
+                return Err(KeyError::WrongKeyType { algorithm, found });
+            }
         })
+    }
+
+    /// The error for an algorithm that needs another type of key.
+    pub(crate) fn is_not_for(&self, algorithm: Algorithm) -> KeyError {
+        let found = match self {
+            Self::Secret(_) => key_type::SECRET,
+            Self::Der(_) => "an encoded key",
+            Self::RsaComponents(_) => key_type::RSA,
+            Self::EcScalar { .. } => key_type::EC,
+            Self::Ed25519Seed { .. } => key_type::ED25519,
+        };
+        KeyError::WrongKeyType { algorithm, found }
     }
 }
 
@@ -196,72 +235,17 @@ fn ed25519_of(key: &[u8]) -> Result<&[u8], KeyError> {
     }
 }
 
-/// Parses the only public key of a PEM text.
-pub(crate) fn public_from_pem(algorithm: Algorithm, pem: &[u8]) -> Result<DecodingKey, KeyError> {
-    if label(pem)?.ends_with(b"PRIVATE KEY") {
-        return Err(KeyError::UnexpectedPrivateKey);
-    }
-    whole(&body(pem)?)?;
+/// Parses a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) or a certificate.
+pub(crate) fn public_from_der(algorithm: Algorithm, der: &[u8]) -> Result<DecodingKey, KeyError> {
     let read = match algorithm.family() {
-        Family::Hmac => return Err(KeyError::WrongKeyType(algorithm)),
+        Family::Hmac => return Err(KeyError::Unreadable),
         Family::Rsa => DecodingKey::from_rsa_pem,
         Family::Ec => DecodingKey::from_ec_pem,
         Family::Ed => DecodingKey::from_ed_pem,
     };
-    // The parser's error may quote the text.
-    read(pem).map_err(|_| KeyError::Unreadable)
-}
-
-/// Parses a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7).
-pub(crate) fn public_from_spki(algorithm: Algorithm, der: &[u8]) -> Result<DecodingKey, KeyError> {
-    // `jsonwebtoken` parses a SubjectPublicKeyInfo only as PEM.
+    // `jsonwebtoken` parses them only as PEM.
     let body = base64_simd::STANDARD.encode_to_string(der);
     let pem = format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n");
-    public_from_pem(algorithm, pem.as_bytes())
-}
-
-/// Parses the only private key of a PEM text.
-pub(crate) fn private_from_pem(algorithm: Algorithm, pem: &[u8]) -> Result<EncodingKey, KeyError> {
-    label(pem)?;
-    whole(&body(pem)?)?;
-    let read = match algorithm.family() {
-        Family::Hmac => return Err(KeyError::WrongKeyType(algorithm)),
-        Family::Rsa => EncodingKey::from_rsa_pem,
-        Family::Ec => EncodingKey::from_ec_pem,
-        Family::Ed => EncodingKey::from_ed_pem,
-    };
-    read(pem).map_err(|_| KeyError::Unreadable)
-}
-
-/// The decoded base64 text between the BEGIN and END lines.
-fn body(pem: &[u8]) -> Result<Vec<u8>, KeyError> {
-    const DASHES: &[u8] = b"-----";
-    let mut dashes = memchr::memmem::find_iter(pem, DASHES).skip(1);
-    let (Some(begin), Some(end)) = (dashes.next(), dashes.next()) else {
-        return Err(KeyError::Unreadable);
-    };
-    let begin = begin.saturating_add(DASHES.len());
-    let text = pem.get(begin..end).ok_or(KeyError::Unreadable)?;
-    let text: Vec<u8> = text
-        .iter()
-        .copied()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .collect();
-    let der = base64_simd::STANDARD.decode_to_vec(text);
-    der.map_err(|_| KeyError::Unreadable)
-}
-
-/// The label after the only `-----BEGIN `.
-fn label(pem: &[u8]) -> Result<&[u8], KeyError> {
-    const BEGIN: &[u8] = b"-----BEGIN ";
-    let mut begins = memchr::memmem::find_iter(pem, BEGIN);
-    let begin = begins.next().ok_or(KeyError::Unreadable)?;
-    if begins.next().is_some() {
-        return Err(KeyError::MultipleKeys);
-    }
-    let after = pem
-        .get(begin.saturating_add(BEGIN.len())..)
-        .unwrap_or_default();
-    let end = memchr::memmem::find(after, b"-----").ok_or(KeyError::Unreadable)?;
-    after.get(..end).ok_or(KeyError::Unreadable)
+    // The parser's error may quote the text.
+    read(pem.as_bytes()).map_err(|_| KeyError::Unreadable)
 }

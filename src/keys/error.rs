@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::algorithm::Algorithm;
+use super::key_type::needed;
 
 /// Why a key is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,12 @@ pub enum KeyError {
     /// They are not detected.
     SecretIsKey,
     /// The algorithm needs another type of key.
-    WrongKeyType(Algorithm),
+    WrongKeyType {
+        /// The algorithm.
+        algorithm: Algorithm,
+        /// The type of the key: `an RSA key`, `an EC key on P-384`.
+        found: &'static str,
+    },
     /// The key cannot be parsed in this format, or is invalid for the curve of its algorithm.
     ///
     /// For a JWK: it is not a JSON object, lacks `kty`, or has a duplicate member or one of the
@@ -34,6 +40,17 @@ pub enum KeyError {
     Unreadable,
     /// The PEM text contains more than one key.
     MultipleKeys,
+    /// The PEM text contains `\n` as two characters instead of line breaks. Environment variables
+    /// often do.
+    LiteralLineBreaks,
+    /// The private key is encrypted.
+    Encrypted,
+    /// The `EC PRIVATE KEY` (SEC1) cannot be parsed. Its curve may be written out as numbers.
+    UnreadableSec1,
+    /// The key is public where a private key is required.
+    UnexpectedPublicKey,
+    /// A certificate where a private key is required. It contains only the public key.
+    UnexpectedCertificate,
     /// The key is private where a public key is required. Use `SigningKey::verifying_key` to get
     /// the public key.
     UnexpectedPrivateKey,
@@ -53,6 +70,8 @@ pub enum KeyError {
     MissingAlgorithm,
     /// A required member of the JWK is missing, is not base64url, or has the wrong length.
     InvalidMember(&'static str),
+    /// The JWK is for encryption: its `use` is `enc`.
+    ForEncryption,
     /// The JWK's `use` or `key_ops` does not allow signatures.
     NotForSignatures,
     /// No crypto back-end is enabled: the features `aws_lc_rs` and `rust_crypto` are off.
@@ -72,15 +91,28 @@ impl fmt::Display for KeyError {
             Self::SecretIsKey => f.write_str(
                 "the secret is an encoded key (PEM, DER, JWK, XML, OpenSSH, EC point): use random bytes",
             ),
-            Self::WrongKeyType(algorithm) => {
-                write!(f, "{algorithm} needs another type of key")
+            Self::WrongKeyType { algorithm, found } => {
+                write!(f, "{algorithm} needs {}, and this is {found}", needed(*algorithm))
             }
             Self::Unreadable => f.write_str(
                 "the key cannot be parsed in this format, or is invalid for the curve of its algorithm",
             ),
             Self::MultipleKeys => f.write_str("the PEM text contains more than one key: pass only one"),
+            Self::LiteralLineBreaks => f.write_str(
+                r#"the PEM text contains \n as two characters: call replace("\\n", "\n") on it first"#,
+            ),
+            Self::Encrypted => f.write_str(
+                "the private key is encrypted: decrypt it with `openssl pkcs8 -topk8 -nocrypt`",
+            ),
+            Self::UnreadableSec1 => f.write_str(
+                "the EC PRIVATE KEY cannot be parsed: convert it with `openssl pkcs8 -topk8 -nocrypt`",
+            ),
+            Self::UnexpectedPublicKey => f.write_str("the key is public: pass the private key"),
+            Self::UnexpectedCertificate => {
+                f.write_str("this is a certificate: pass the private key that belongs to it")
+            }
             Self::UnexpectedPrivateKey => {
-                f.write_str("the key is private: pass the public key")
+                f.write_str("the key is private: pass the public key, see `openssl pkey -pubout`")
             }
             Self::WeakRsa => f.write_str("the RSA key has fewer than 2048 bits: use a longer one"),
             Self::LargeRsa => f.write_str("the RSA key has more than 8192 bits: use a shorter one"),
@@ -96,6 +128,7 @@ impl fmt::Display for KeyError {
             Self::InvalidMember(name) => {
                 write!(f, "the JWK's member {name} is missing or invalid")
             }
+            Self::ForEncryption => f.write_str("the JWK is for encryption: its use is enc"),
             Self::NotForSignatures => f.write_str("the JWK's use or key_ops does not allow signatures"),
             Self::NoBackend => {
                 f.write_str("no crypto back-end is enabled: enable feature aws_lc_rs or rust_crypto")

@@ -6,12 +6,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::algorithm::{Algorithm, Family};
+use super::certificate;
 use super::encoding::{
     EncodedSigningKey, EncodedVerifyingKey, PublicKeyComponents, RsaPrivateComponents,
 };
 use super::error::KeyError;
 use crate::json::is_shallow;
-use crate::token::base64url;
+use crate::token::{Thumbprints, base64url};
 
 #[derive(Deserialize)]
 pub(crate) struct Jwk {
@@ -35,6 +36,8 @@ pub(crate) struct Jwk {
     dp: Option<String>,
     dq: Option<String>,
     qi: Option<String>,
+    #[serde(skip)]
+    pub(crate) thumbprints: Option<Thumbprints>,
 }
 
 /// The algorithms of keys without `alg`.
@@ -63,11 +66,20 @@ impl Jwk {
             return Err(KeyError::Unreadable);
         }
         // The parser's error may quote the key.
-        serde_json::from_slice(json).map_err(|_| KeyError::Unreadable)
+        let jwk: Self = serde_json::from_slice(json).map_err(|_| KeyError::Unreadable)?;
+        Ok(Self {
+            thumbprints: certificate::thumbprints(json),
+            ..jwk
+        })
     }
 
     pub(crate) fn is_symmetric(&self) -> bool {
         self.kty == "oct"
+    }
+
+    /// Whether it has `alg`.
+    pub(crate) fn names_algorithm(&self) -> bool {
+        self.alg.is_some()
     }
 
     /// Whether it contains any private member, or a secret in a key that is not symmetric.
@@ -82,6 +94,10 @@ impl Jwk {
         named: Option<Algorithm>,
         defaults: Defaults,
     ) -> Result<Algorithm, KeyError> {
+        // An encryption key often has an `alg` that this crate does not know.
+        if self.usage.as_deref() == Some("enc") {
+            return Err(KeyError::ForEncryption);
+        }
         let own = match &self.alg {
             Some(name) => Some(Algorithm::named(name).ok_or(KeyError::Unsupported)?),
             None => None,

@@ -1,6 +1,5 @@
 //! A JWK Set document (RFC 7517 §5).
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::Deserialize;
@@ -17,13 +16,15 @@ use crate::json::is_shallow_within;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Jwks {
-    /// The usable keys.
+    /// The usable keys, and those skipped as [`SkipReason::Duplicate`].
     pub keys: KeySet,
-    /// The unusable keys, in the order of the document.
+    /// The unusable keys and the reasons, in the order of the document.
     pub skipped: Vec<SkippedKey>,
 }
 
 /// An unusable key of a document.
+///
+/// Its text names the position, the `kid` in at most 64 escaped characters, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SkippedKey {
@@ -43,15 +44,24 @@ pub enum SkipReason {
     Key(KeyError),
     /// The key is a secret (`kty: oct`) or a private key, in a document that should be public.
     Secret,
-    /// A different key of the document has the same `kid` and `alg`. Both are skipped, because a
-    /// token cannot tell them apart. Duplicates of the same key are merged.
+    /// A different key of the document has the same `kid` and `alg`. Tokens that name them are
+    /// rejected, because they cannot tell them apart.
+    ///
+    /// The keys are in the set, so that [`KeySet::try_keys_with_same_id`] can try up to four of
+    /// them. Duplicates of the same key are merged.
     Duplicate,
 }
 
 impl fmt::Display for SkippedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = self.reason;
-        write!(f, "key {} of the set is skipped: {reason}", self.index)
+        const MAX_CHARACTERS: usize = 64;
+
+        write!(f, "key {} of the set", self.index)?;
+        if let Some(key_id) = &self.key_id {
+            let key_id: String = key_id.chars().take(MAX_CHARACTERS).collect();
+            write!(f, " (kid {key_id:?})")?;
+        }
+        write!(f, " is skipped: {}", self.reason)
     }
 }
 
@@ -60,7 +70,9 @@ impl fmt::Display for SkipReason {
         match self {
             Self::Key(error) => error.fmt(f),
             Self::Secret => f.write_str("it is secret or private"),
-            Self::Duplicate => f.write_str("a different one has the same kid and alg"),
+            Self::Duplicate => f.write_str(
+                "a different one has the same kid and alg: try_keys_with_same_id tries up to four",
+            ),
         }
     }
 }
@@ -84,7 +96,9 @@ impl fmt::Display for SkipReason {
 pub struct JwksOptions {
     rsa: Algorithm,
     ed25519: Algorithm,
+    has_both_ed25519_names: bool,
     secrets_allowed: bool,
+    tries_keys_with_same_id: bool,
     max_keys: usize,
 }
 
@@ -94,7 +108,9 @@ impl Default for JwksOptions {
         Self {
             rsa,
             ed25519,
+            has_both_ed25519_names: false,
             secrets_allowed: false,
+            tries_keys_with_same_id: false,
             max_keys: usize::MAX,
         }
     }
@@ -143,6 +159,16 @@ impl JwksOptions {
         self
     }
 
+    /// Lets Ed25519 keys without `alg` verify tokens with `alg: EdDSA` and with `alg: Ed25519`, as
+    /// [`VerifyingKey::with_both_ed25519_names`].
+    ///
+    /// Use it if the issuer may change the name. Keys with `alg` keep it.
+    #[must_use]
+    pub fn both_ed25519_names(mut self) -> Self {
+        self.has_both_ed25519_names = true;
+        self
+    }
+
     /// Reads `kty: oct` keys too, and the public half of private keys. Use this only for your own
     /// secret file.
     #[must_use]
@@ -151,13 +177,15 @@ impl JwksOptions {
         self
     }
 
-    /// For a fetched document: always skips secrets, and limits the number of keys.
+    /// For a fetched document: always skips secrets, and limits the number of keys. Keys with the
+    /// same ID may be tried.
     #[cfg(feature = "jwks")]
-    pub(crate) fn untrusted(mut self) -> Self {
+    pub(crate) fn untrusted(mut self, tries_keys_with_same_id: bool) -> Self {
         /// Large providers publish about ten. Parsing this many takes a few milliseconds.
         const MAX_KEYS: usize = 512;
 
         self.secrets_allowed = false;
+        self.tries_keys_with_same_id = tries_keys_with_same_id;
         self.max_keys = MAX_KEYS;
         self
     }
@@ -189,31 +217,24 @@ impl JwksOptions {
             }
         }
 
-        let mut identities: HashMap<(Option<String>, Algorithm), HashSet<_>> = HashMap::new();
-        let name = |key: &VerifyingKey| (key.key_id().map(str::to_owned), key.algorithm());
-        for (_, key) in &usable {
-            let keys = identities.entry(name(key)).or_default();
-            keys.insert(key.identity());
+        let Ok(mut keys) = KeySet::of_document(usable.iter().map(|(_, key)| key.clone())) else {
+            return Err(JwksError::NoUsableKey(skipped));
+        };
+        if self.tries_keys_with_same_id {
+            keys = keys.try_keys_with_same_id();
         }
-        let (unique, ambiguous): (Vec<_>, Vec<_>) = usable.into_iter().partition(|(_, key)| {
-            let keys = identities.get(&name(key));
-            keys.is_none_or(|keys| keys.len() == 1)
-        });
-        skipped.extend(ambiguous.into_iter().map(|(index, key)| SkippedKey {
-            index,
+        let ambiguous = usable.iter().filter(|(_, key)| keys.is_ambiguous(key));
+        skipped.extend(ambiguous.map(|(index, key)| SkippedKey {
+            index: *index,
             key_id: key.key_id().map(str::to_owned),
             reason: SkipReason::Duplicate,
         }));
         skipped.sort_by_key(|key| key.index);
-
-        match KeySet::new(unique.into_iter().map(|(_, key)| key)) {
-            Ok(keys) => Ok(Jwks { keys, skipped }),
-            Err(_) => Err(JwksError::NoUsableKey(skipped)),
-        }
+        Ok(Jwks { keys, skipped })
     }
 
     fn read_key(self, jwk: &[u8]) -> Result<VerifyingKey, (Option<String>, SkipReason)> {
-        let jwk = Jwk::from_json(jwk).map_err(|error| (None, SkipReason::Key(error)))?;
+        let jwk = Jwk::from_json(jwk).map_err(|error| (key_id(jwk), SkipReason::Key(error)))?;
         if !self.secrets_allowed && (jwk.is_symmetric() || jwk.is_private()) {
             return Err((jwk.kid, SkipReason::Secret));
         }
@@ -221,9 +242,26 @@ impl JwksOptions {
             rsa: self.rsa,
             ed25519: self.ed25519,
         };
-        VerifyingKey::from_parsed_jwk(&jwk, None, defaults)
-            .map_err(|error| (jwk.kid, SkipReason::Key(error)))
+        let has_both_names = self.has_both_ed25519_names && !jwk.names_algorithm();
+        match VerifyingKey::from_parsed_jwk(&jwk, None, defaults) {
+            Ok(key) if has_both_names && key.algorithm().family() == self.ed25519.family() => {
+                Ok(key.with_both_ed25519_names())
+            }
+            read => read.map_err(|error| (jwk.kid, SkipReason::Key(error))),
+        }
     }
+}
+
+/// The `kid` of a JWK that cannot be read otherwise.
+fn key_id(jwk: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        kid: String,
+    }
+
+    let is_object = jwk.trim_ascii_start().first() == Some(&b'{');
+    let named: Named = is_object.then(|| serde_json::from_slice(jwk).ok())??;
+    Some(named.kid)
 }
 
 /// The raw elements of the array `keys`. An invalid key does not make the other keys unusable.

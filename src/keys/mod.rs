@@ -27,18 +27,21 @@
 //! | from | verifying | signing |
 //! | --- | --- | --- |
 //! | a secret | [`VerifyingKey::hs256`], [`from_secret`](VerifyingKey::from_secret) | [`SigningKey::hs256`], [`from_secret`](SigningKey::from_secret) |
-//! | PEM | `PUBLIC KEY`, `RSA PUBLIC KEY`, `CERTIFICATE` | `PRIVATE KEY`, `RSA PRIVATE KEY` |
+//! | PEM | `PUBLIC KEY`, `RSA PUBLIC KEY`, `CERTIFICATE` | `PRIVATE KEY`, `RSA PRIVATE KEY`, `EC PRIVATE KEY` |
 //! | DER | SubjectPublicKeyInfo, PKCS#1 | PKCS#8, PKCS#1, SEC1 |
 //! | JWK | [`VerifyingKey::from_jwk`], [`KeySet::from_jwks`] for a document | [`SigningKey::from_jwk`] |
 //! | `jsonwebtoken` | [`VerifyingKey::from_decoding_key`] | [`SigningKey::from_encoding_key`] |
 
 mod algorithm;
 mod backend;
+mod certificate;
 mod der;
 mod encoding;
 mod error;
 mod jwk;
 mod jwks;
+mod key_type;
+mod pem;
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
 pub mod remote;

@@ -1,18 +1,24 @@
 //! Several keys, found by `kid` and `alg`.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
 use super::algorithm::Algorithm;
 use super::verifying::VerifyingKey;
+use crate::token::Thumbprints;
 
 /// The keys of one issuer. Cheap to clone.
 ///
-/// A key is found by the `kid` and `alg` of the token. Keys are never tried in turn. A token
-/// without `kid` is verified only if exactly one key matches its `alg`, whatever that key's ID is.
-/// A key without key ID verifies only tokens without `kid`.
+/// A key is found by the `kid` and `alg` of the token. Keys are not tried in turn, unless you [say
+/// so](KeySet::try_keys_with_same_id) for keys with the same `kid` and `alg`. A token without `kid`
+/// is verified only if exactly one key matches its `alg`, whatever that key's ID is. A key without
+/// key ID verifies only tokens without `kid`.
+///
+/// A token without `kid` may name the key's certificate instead: by `x5t#S256` or `x5t` (RFC 7515
+/// §4.1.7, §4.1.8), as AD FS does. If keys of the set have thumbprints, such a token needs a key
+/// with its thumbprint. Otherwise it is a token without `kid`. A thumbprint only chooses among the
+/// keys that match its `alg`; no certificate is trusted for it.
 ///
 /// ```
 /// use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};
@@ -26,19 +32,51 @@ use super::verifying::VerifyingKey;
 #[derive(Clone)]
 pub struct KeySet(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     keys: Vec<VerifyingKey>,
-    by_id: HashMap<Arc<str>, Vec<usize>>,
-    /// The keys without those that differ only in their key IDs.
-    distinct: Vec<usize>,
+    by_id: HashMap<Arc<str>, KeysByAlgorithm>,
+    /// The keys without key ID.
+    unnamed: KeysByAlgorithm,
+    /// Every key, whatever its key ID.
+    all: KeysByAlgorithm,
+    has_thumbprints: bool,
     ignores_key_id: bool,
+    tries_keys_with_same_id: bool,
+}
+
+/// The indexes of keys. Keys that differ only in their key IDs are listed once.
+#[derive(Clone, Default)]
+struct KeysByAlgorithm(Vec<(Algorithm, Vec<usize>)>);
+
+impl KeysByAlgorithm {
+    fn add(&mut self, algorithm: Algorithm, index: usize) {
+        match self.0.iter_mut().find(|(name, _)| *name == algorithm) {
+            Some((_, indexes)) => indexes.push(index),
+            None => self.0.push((algorithm, vec![index])),
+        }
+    }
+
+    fn of(&self, algorithm: Algorithm) -> &[usize] {
+        let found = self.0.iter().find(|(name, _)| *name == algorithm);
+        found
+            .map(|(_, indexes)| indexes.as_slice())
+            .unwrap_or_default()
+    }
+}
+
+/// The keys for a token, by index. There are several only with the same key ID and algorithm.
+#[derive(Clone, Copy)]
+pub(crate) struct FoundKeys<'a> {
+    pub(crate) first: usize,
+    pub(crate) others: &'a [usize],
 }
 
 /// Why a set does not have a key for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyLookupError {
     NotFound,
-    /// The token does not have a `kid`, and several keys match.
+    /// Several keys match.
     Ambiguous,
 }
 
@@ -49,24 +87,36 @@ impl KeySet {
     ///
     /// - [`KeySetError::Empty`] if `keys` is empty.
     /// - [`KeySetError::Duplicate`] if two different keys have the same algorithm and the same key
-    ///   ID, or neither has one. A token could not tell them apart.
+    ///   ID, or neither has one nor a thumbprint. A token could not tell them apart.
     pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, KeySetError> {
-        let keys: Vec<_> = keys.into_iter().collect();
-        if keys.is_empty() {
-            return Err(KeySetError::Empty);
+        let set = Self::of_document(keys)?;
+        if set.iter().any(|key| set.is_ambiguous(key)) {
+            return Err(KeySetError::Duplicate);
         }
-        let mut seen = HashMap::new();
-        let mut distinct = Vec::with_capacity(keys.len());
-        for key in &keys {
-            let name = (key.key_id(), key.algorithm());
-            match seen.entry(name) {
-                Entry::Vacant(entry) => {
-                    entry.insert(key.identity());
-                    distinct.push(key.clone());
-                }
-                Entry::Occupied(entry) if *entry.get() == key.identity() => (),
-                Entry::Occupied(_) => return Err(KeySetError::Duplicate),
+        Ok(set)
+    }
+
+    /// As [`KeySet::new`], but different keys may have the same name. A token that names them has
+    /// no key, unless they are tried.
+    pub(super) fn of_document(
+        keys: impl IntoIterator<Item = VerifyingKey>,
+    ) -> Result<Self, KeySetError> {
+        let mut distinct = Vec::new();
+        let mut seen = HashSet::new();
+        for key in keys {
+            let name = key.key_id().map(str::to_owned);
+            let mut is_new = false;
+            for algorithm in key.algorithms() {
+                let identity = key.identity_for(algorithm);
+                // A key keeps its name when its certificate is renewed.
+                is_new |= seen.insert((name.clone(), identity, key.thumbprints().cloned()));
             }
+            if is_new {
+                distinct.push(key);
+            }
+        }
+        if distinct.is_empty() {
+            return Err(KeySetError::Empty);
         }
         Ok(Self::of_distinct(distinct))
     }
@@ -85,25 +135,66 @@ impl KeySet {
     }
 
     fn with_key_id_rule(keys: Vec<VerifyingKey>, ignores_key_id: bool) -> Self {
-        let mut by_id: HashMap<Arc<str>, Vec<usize>> = HashMap::new();
-        for (index, key) in keys.iter().enumerate() {
-            if let Some(key_id) = key.key_id() {
-                by_id.entry(Arc::from(key_id)).or_default().push(index);
+        let mut by_id: HashMap<Arc<str>, KeysByAlgorithm> = HashMap::new();
+        let (mut unnamed, mut all) = (KeysByAlgorithm::default(), KeysByAlgorithm::default());
+        let (mut seen, mut seen_by_name) = (HashSet::new(), HashSet::new());
+        let entries = keys.iter().enumerate().flat_map(|(index, key)| {
+            let algorithms = key.algorithms();
+            algorithms.map(move |algorithm| (index, key, algorithm))
+        });
+        for (index, key, algorithm) in entries {
+            let identity = key.identity_for(algorithm);
+            if seen_by_name.insert((key.key_id(), identity.clone())) {
+                let named = match key.key_id() {
+                    Some(key_id) => by_id.entry(Arc::from(key_id)).or_default(),
+                    None => &mut unnamed,
+                };
+                named.add(algorithm, index);
+            }
+            if seen.insert(identity) {
+                all.add(algorithm, index);
             }
         }
-        let mut seen = HashSet::new();
-        let distinct = (0..)
-            .zip(&keys)
-            .filter(|(_, key)| seen.insert(key.identity()))
-            .map(|(index, _)| index)
-            .collect();
         Self(Arc::new(Inner {
-            keys,
             by_id,
-            distinct,
+            unnamed,
+            all,
+            has_thumbprints: keys.iter().any(|key| key.thumbprints().is_some()),
             ignores_key_id,
+            tries_keys_with_same_id: false,
+            keys,
         }))
     }
+
+    /// Tries each of the keys with the token's `kid` and `alg`, if there are at most four.
+    ///
+    /// Use it for an issuer that gives a new key the `kid` of the old one while both sign. Some do
+    /// during a rotation. A set from a JWK Set document contains such keys.
+    ///
+    /// Off by default: RFC 7515 §4.1.4 lets `kid` choose one key. The cost is up to four
+    /// signature checks and a parsed header for each token that names such a `kid`, also for each
+    /// forged one. Tokens with another `kid` cost the same as without this option.
+    ///
+    /// Without it, and with more than four such keys, such a token is rejected with
+    /// [`SeveralFittingKeys`](crate::VerifyErrorKind::SeveralFittingKeys).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};
+    /// # let key = SigningKey::generate(Algorithm::ES256)?.with_key_id("2026");
+    /// # let json = KeySet::new([key.verifying_key()])?.to_jwks();
+    /// let keys = KeySet::from_jwks(json)?.keys.try_keys_with_same_id();
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn try_keys_with_same_id(mut self) -> Self {
+        Arc::make_mut(&mut self.0).tries_keys_with_same_id = true;
+        self
+    }
+
+    /// The maximum number of keys that are tried for one token.
+    const MAX_TRIED: usize = 4;
 
     /// The number of keys.
     #[must_use]
@@ -149,39 +240,97 @@ impl KeySet {
         self.0.keys.get(index)
     }
 
-    /// The index of the key for a token with this header.
+    /// Whether a token's thumbprint can choose a key of the set.
+    pub(crate) fn has_thumbprints(&self) -> bool {
+        self.0.has_thumbprints && !self.0.ignores_key_id
+    }
+
+    /// The keys for a token with this header.
+    ///
+    /// A thumbprint chooses only if there is no `kid`.
     pub(crate) fn find(
         &self,
         algorithm: Algorithm,
         key_id: Option<&str>,
-    ) -> Result<usize, KeyLookupError> {
-        let has_algorithm = |index: &usize| {
-            self.key(*index)
-                .is_some_and(|key| key.algorithm() == algorithm)
-        };
-        match key_id.filter(|_| !self.0.ignores_key_id) {
-            Some(key_id) => {
-                let named = self
-                    .0
-                    .by_id
-                    .get(key_id)
-                    .map(Vec::as_slice)
-                    .unwrap_or_default();
-                named
-                    .iter()
-                    .copied()
-                    .find(has_algorithm)
-                    .ok_or(KeyLookupError::NotFound)
+        thumbprints: Option<&Thumbprints>,
+    ) -> Result<FoundKeys<'_>, KeyLookupError> {
+        match (key_id.filter(|_| !self.0.ignores_key_id), thumbprints) {
+            (Some(key_id), _) => match self.named(key_id, algorithm) {
+                [first, others @ ..] if self.may_try(*first, others) => Ok(FoundKeys {
+                    first: *first,
+                    others,
+                }),
+                named => only(named),
+            },
+            (None, Some(thumbprints)) if self.has_thumbprints() => {
+                self.find_by_thumbprint(algorithm, thumbprints)
             }
-            None => {
-                let mut matching = self.0.distinct.iter().copied().filter(has_algorithm);
-                match (matching.next(), matching.next()) {
-                    (None, _) => Err(KeyLookupError::NotFound),
-                    (Some(index), None) => Ok(index),
-                    (Some(_), Some(_)) => Err(KeyLookupError::Ambiguous),
-                }
-            }
+            (None, _) => only(self.0.all.of(algorithm)),
         }
+    }
+
+    fn named(&self, key_id: &str, algorithm: Algorithm) -> &[usize] {
+        let named = self.0.by_id.get(key_id);
+        named.map(|keys| keys.of(algorithm)).unwrap_or_default()
+    }
+
+    /// Whether keys may be tried after another one with their name. All belong to one issuer, so
+    /// that a token's issuer does not depend on which key verifies it.
+    fn may_try(&self, first: usize, others: &[usize]) -> bool {
+        let issuer = |index: usize| self.key(index).and_then(VerifyingKey::issuer);
+        self.0.tries_keys_with_same_id
+            && others.len() < Self::MAX_TRIED
+            && others.iter().all(|other| issuer(*other) == issuer(first))
+    }
+
+    /// Whether tokens that name the key are rejected, because other keys have its name.
+    pub(super) fn is_ambiguous(&self, key: &VerifyingKey) -> bool {
+        key.algorithms().any(|algorithm| match key.key_id() {
+            Some(key_id) => match self.named(key_id, algorithm) {
+                [] | [_] => false,
+                [first, others @ ..] => !self.may_try(*first, others),
+            },
+            // A token may still name the certificate.
+            None => key.thumbprints().is_none() && self.0.unnamed.of(algorithm).len() > 1,
+        })
+    }
+
+    /// One certificate may be listed more than once, but it has one key.
+    fn find_by_thumbprint(
+        &self,
+        algorithm: Algorithm,
+        wanted: &Thumbprints,
+    ) -> Result<FoundKeys<'_>, KeyLookupError> {
+        let mut matching = self.0.keys.iter().enumerate().filter(|(_, key)| {
+            key.algorithms().any(|name| name == algorithm)
+                && key
+                    .thumbprints()
+                    .is_some_and(|thumbprints| thumbprints.match_those_of(wanted))
+        });
+        let (index, key) = matching.next().ok_or(KeyLookupError::NotFound)?;
+        let identity = key.identity_for(algorithm);
+        if matching.all(|(_, other)| other.identity_for(algorithm) == identity) {
+            Ok(FoundKeys::one(index))
+        } else {
+            Err(KeyLookupError::Ambiguous)
+        }
+    }
+}
+
+impl FoundKeys<'_> {
+    fn one(index: usize) -> Self {
+        Self {
+            first: index,
+            others: &[],
+        }
+    }
+}
+
+fn only(indexes: &[usize]) -> Result<FoundKeys<'_>, KeyLookupError> {
+    match indexes {
+        [] => Err(KeyLookupError::NotFound),
+        [index] => Ok(FoundKeys::one(*index)),
+        _ => Err(KeyLookupError::Ambiguous),
     }
 }
 

@@ -12,6 +12,8 @@ use super::backend::{self, Sign, Signer, VerifySignature};
 use super::encoding::{self, EncodedSigningKey, PublicKeyComponents};
 use super::error::KeyError;
 use super::jwk::{Defaults, Jwk};
+use super::key_type;
+use super::pem::Pem;
 use super::secret;
 use super::verifying::VerifyingKey;
 use crate::token::base64url;
@@ -73,19 +75,24 @@ impl SigningKey {
         Ok(Self::new(algorithm, backend::generate(algorithm)?))
     }
 
-    /// A private key in PEM: `PRIVATE KEY` (PKCS#8) or `RSA PRIVATE KEY` (PKCS#1).
+    /// A private key in PEM: `PRIVATE KEY` (PKCS#8), `RSA PRIVATE KEY` (PKCS#1) or `EC PRIVATE KEY`
+    /// (SEC1). `EC PARAMETERS` before it are skipped.
     ///
-    /// For `EC PRIVATE KEY`, run `openssl pkcs8 -topk8 -nocrypt` first.
+    /// Decrypt an encrypted key with `openssl pkcs8 -topk8 -nocrypt` first.
     ///
     /// # Errors
     ///
     /// [`KeyError`] if the text does not contain exactly one private key, or the key does not match
     /// the algorithm.
     pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        Self::from_encoding_key(
-            algorithm,
-            &encoding::private_from_pem(algorithm, pem.as_ref())?,
-        )
+        let pem = Pem::read(pem.as_ref())?;
+        if !pem.is_private() && !pem.is_public() {
+            return Err(KeyError::Unreadable);
+        }
+        match Self::from_der(algorithm, &pem.der) {
+            Err(KeyError::Unreadable) if pem.is_sec1() => Err(KeyError::UnreadableSec1),
+            read => read,
+        }
     }
 
     /// A private key in DER: PKCS#8, PKCS#1 for RSA, SEC1 for EC.
@@ -95,6 +102,7 @@ impl SigningKey {
     /// [`KeyError`] if this is not a private key, or does not match the algorithm.
     pub fn from_der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         let der = encoding::whole(der.as_ref())?;
+        key_type::check_private(algorithm, der)?;
         Self::from_encoded(algorithm, &EncodedSigningKey::Der(der))
     }
 
@@ -148,7 +156,7 @@ impl SigningKey {
     ) -> Result<Self, KeyError> {
         if let EncodedSigningKey::Secret(bytes) = encoded {
             if algorithm.family() != Family::Hmac {
-                return Err(KeyError::WrongKeyType(algorithm));
+                return Err(encoded.is_not_for(algorithm));
             }
             secret::check(algorithm, bytes)?;
         }

@@ -10,7 +10,10 @@ use super::backend::{self, VerifySignature};
 use super::encoding::{self, EncodedVerifyingKey, PublicKeyComponents};
 use super::error::KeyError;
 use super::jwk::{self, Defaults, Jwk};
+use super::key_type;
+use super::pem::Pem;
 use super::secret;
+use crate::token::Thumbprints;
 
 /// A key that verifies tokens of one [`Algorithm`]. Parsed and checked when it is created; cheap to
 /// clone.
@@ -32,6 +35,9 @@ pub struct VerifyingKey {
     issuer: Option<Arc<str>>,
     verify: Arc<dyn VerifySignature>,
     public: Option<Arc<PublicKeyComponents>>,
+    /// Of its certificate, if a JWK names one.
+    thumbprints: Option<Arc<Thumbprints>>,
+    has_both_ed25519_names: bool,
 }
 
 impl VerifyingKey {
@@ -87,10 +93,17 @@ impl VerifyingKey {
     /// [`KeyError`] if the text does not contain exactly one public key, or the key does not match
     /// the algorithm.
     pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        Self::from_decoding_key(
-            algorithm,
-            &encoding::public_from_pem(algorithm, pem.as_ref())?,
-        )
+        let pem = Pem::read(pem.as_ref()).map_err(|error| match error {
+            KeyError::Encrypted => KeyError::UnexpectedPrivateKey,
+            other => other,
+        })?;
+        if pem.is_private() {
+            return Err(KeyError::UnexpectedPrivateKey);
+        }
+        if !pem.is_public() {
+            return Err(KeyError::Unreadable);
+        }
+        Self::from_der(algorithm, pem.der)
     }
 
     /// A public key in DER: SubjectPublicKeyInfo (RFC 5280), PKCS#1 for RSA, or a certificate as in
@@ -101,7 +114,8 @@ impl VerifyingKey {
     /// [`KeyError`] if this is not a public key, or does not match the algorithm.
     pub fn from_der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         let der = encoding::whole(der.as_ref())?;
-        match encoding::public_from_spki(algorithm, der) {
+        key_type::check_public(algorithm, der)?;
+        match encoding::public_from_der(algorithm, der) {
             Ok(key) => Self::from_decoding_key(algorithm, &key),
             Err(KeyError::Unreadable) if algorithm.family() == Family::Rsa => {
                 Self::from_encoded(algorithm, None, &EncodedVerifyingKey::RsaDer(der))
@@ -114,6 +128,10 @@ impl VerifyingKey {
     ///
     /// The algorithm is `alg` if present, otherwise that of `crv`, and RS256 for RSA. The key ID is
     /// the `kid`. A member [`issuer`](VerifyingKey::issuer) limits whose tokens the key verifies.
+    ///
+    /// The thumbprints are those of the first certificate of `x5c`, otherwise the members `x5t` and
+    /// `x5t#S256`. Beside a readable `x5c` these members are ignored: some issuers publish
+    /// the digest's hexadecimal digits there. The certificate itself is not checked.
     ///
     /// # Errors
     ///
@@ -147,11 +165,14 @@ impl VerifyingKey {
     ) -> Result<Self, KeyError> {
         let algorithm = jwk.algorithm(named, defaults)?;
         let key_id = jwk.kid.as_deref().map(Arc::from);
-        let mut key = jwk.with_public(algorithm, |encoded| {
+        let key = jwk.with_public(algorithm, |encoded| {
             Self::from_encoded(algorithm, key_id, encoded)
         })?;
-        key.issuer = jwk.issuer.as_deref().map(Arc::from);
-        Ok(key)
+        Ok(Self {
+            issuer: jwk.issuer.as_deref().map(Arc::from),
+            thumbprints: jwk.thumbprints.clone().map(Arc::new),
+            ..key
+        })
     }
 
     /// A key parsed by `jsonwebtoken`.
@@ -175,7 +196,7 @@ impl VerifyingKey {
     ) -> Result<Self, KeyError> {
         if let EncodedVerifyingKey::Secret(bytes) = encoded {
             if algorithm.family() != Family::Hmac {
-                return Err(KeyError::WrongKeyType(algorithm));
+                return Err(encoded.is_not_for(algorithm));
             }
             secret::check(algorithm, bytes)?;
         }
@@ -196,6 +217,8 @@ impl VerifyingKey {
             issuer: None,
             verify,
             public,
+            thumbprints: None,
+            has_both_ed25519_names: false,
         }
     }
 
@@ -205,6 +228,45 @@ impl VerifyingKey {
     pub fn with_key_id(mut self, key_id: impl Into<String>) -> Self {
         self.key_id = Some(Arc::from(key_id.into()));
         self
+    }
+
+    /// Verifies tokens with `alg: EdDSA` (RFC 8037) and with `alg: Ed25519` (RFC 9864): two names
+    /// of the same signatures.
+    ///
+    /// Use it while an issuer changes from one name to the other. Off by default, because a key has
+    /// one algorithm (RFC 8725 §3.1).
+    ///
+    /// ```
+    /// use tower_jwt_auth::keys::{Algorithm, SigningKey};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Ed25519)?;
+    /// let verifying = key.verifying_key().with_both_ed25519_names();
+    /// # Ok::<_, tower_jwt_auth::keys::KeyError>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If this is not an Ed25519 key.
+    #[must_use]
+    #[track_caller]
+    pub fn with_both_ed25519_names(mut self) -> Self {
+        assert_eq!(
+            self.algorithm.family(),
+            Family::Ed,
+            "the key is not an Ed25519 key"
+        );
+        self.has_both_ed25519_names = true;
+        self
+    }
+
+    /// The algorithms of the tokens it verifies.
+    pub(super) fn algorithms(&self) -> impl Iterator<Item = Algorithm> + use<> {
+        let other = match self.algorithm {
+            Algorithm::EdDSA => Algorithm::Ed25519,
+            _ => Algorithm::EdDSA,
+        };
+        let other = self.has_both_ed25519_names.then_some(other);
+        std::iter::once(self.algorithm).chain(other)
     }
 
     /// The algorithm of the key.
@@ -232,6 +294,10 @@ impl VerifyingKey {
         self.issuer.clone()
     }
 
+    pub(super) fn thumbprints(&self) -> Option<&Thumbprints> {
+        self.thumbprints.as_deref()
+    }
+
     /// The public key as a JWK (RFC 7517) with `alg`, `use: sig` and `kid`, to publish it.
     ///
     /// `None` for a secret, and for a key created from a compressed EC point.
@@ -250,19 +316,21 @@ impl VerifyingKey {
         jwk::public_json(self.algorithm, self.key_id(), self.issuer(), public)
     }
 
-    /// Whether it is the same public key with the same key ID and issuer. Always false if the
-    /// public components are unknown, as for a secret.
+    /// Whether it is the same public key with the same key ID, issuer, thumbprints and names.
+    /// Always false if the public components are unknown, as for a secret.
     #[cfg(feature = "jwks")]
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         self.algorithm == other.algorithm
             && self.key_id == other.key_id
             && self.issuer == other.issuer
+            && self.thumbprints == other.thumbprints
+            && self.has_both_ed25519_names == other.has_both_ed25519_names
             && self.public.is_some()
             && self.public == other.public
     }
 
-    /// Equal for keys that verify the same tokens, whatever their key IDs.
-    pub(super) fn identity(&self) -> Identity {
+    /// Equal for keys that verify the same signatures of tokens with `algorithm`, with any key ID.
+    pub(super) fn identity_for(&self, algorithm: Algorithm) -> Identity {
         // A token always contains a dot, so this message is never one.
         const MESSAGE: &[u8] = b"which key is this?";
         let key = match &self.public {
@@ -272,7 +340,7 @@ impl VerifyingKey {
                 None => ComparableKey::Unknown(address(&self.verify)),
             },
         };
-        Identity(self.algorithm, self.issuer.clone(), key)
+        Identity(algorithm, self.issuer.clone(), key)
     }
 
     /// Whether `signature` is this key's signature of `message`.
@@ -281,7 +349,8 @@ impl VerifyingKey {
     }
 }
 
-/// An algorithm, an issuer and a key, comparable. Never expose it: for a secret it contains a MAC.
+/// An algorithm of tokens, an issuer and a key, comparable. Never expose it: for a secret it
+/// contains a MAC.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Identity(Algorithm, Option<Arc<str>>, ComparableKey);
 

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::base64url;
+use super::thumbprints::Thumbprints;
 use crate::json::is_shallow;
 
 /// The members of a header that have a meaning here.
@@ -19,6 +20,8 @@ pub(crate) struct JoseHeader {
     pub(crate) algorithm: String,
     /// `kid`
     pub(crate) key_id: Option<String>,
+    /// `x5t` and `x5t#S256`, if there is no `kid`.
+    pub(crate) thumbprints: Option<Thumbprints>,
     /// `typ`
     pub(crate) token_type: Option<String>,
 }
@@ -50,7 +53,11 @@ impl JoseHeader {
         }
         let members: Members<'_> =
             serde_json::from_str(json).map_err(|_| HeaderFault::Malformed)?;
-        members.into_header()
+        let mut header = members.into_header()?;
+        if header.key_id.is_none() {
+            header.thumbprints = Thumbprints::read(json.as_bytes());
+        }
+        Ok(header)
     }
 }
 
@@ -82,6 +89,7 @@ impl Members<'_> {
         Ok(JoseHeader {
             algorithm: self.alg.ok_or(HeaderFault::Malformed)?.into_owned(),
             key_id: self.kid.map(Cow::into_owned),
+            thumbprints: None,
             token_type: self.typ.map(Cow::into_owned),
         })
     }

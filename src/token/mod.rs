@@ -2,8 +2,10 @@
 
 pub(crate) mod base64url;
 mod header;
+mod thumbprints;
 
 pub(crate) use header::{HeaderFault, JoseHeader, is_media_type};
+pub(crate) use thumbprints::Thumbprints;
 
 use memchr::memchr;
 

@@ -45,7 +45,8 @@ pub enum VerifyErrorKind {
     /// No key has the token's `alg`, or in a set no key has its `kid` and `alg`. `none` never has a
     /// key.
     NoFittingKey,
-    /// The token has no `kid`, and several keys have its `alg`.
+    /// The token has no `kid`, and several keys have its `alg`. Or several keys have its `kid` and
+    /// `alg`.
     SeveralFittingKeys,
     /// The member `issuer` of the key's JWK names another issuer than `iss`.
     WrongKeyIssuer,
@@ -257,7 +258,9 @@ impl fmt::Display for VerifyErrorKind {
             Self::Nested => "the token holds another token",
             Self::WrongType => "the typ of the token is not the required one",
             Self::NoFittingKey => "no key has the token's alg and kid",
-            Self::SeveralFittingKeys => "the token has no kid, and several keys have its alg",
+            Self::SeveralFittingKeys => {
+                "several keys have the token's alg, and its kid if it has one"
+            }
             Self::WrongKeyIssuer => "the key belongs to another issuer than iss",
             Self::KeysUnavailable => "the issuer's keys are not available",
             Self::BadSignature => "the signature does not verify",

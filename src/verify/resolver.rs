@@ -118,8 +118,8 @@ impl IssuerResolution {
     /// 1,000 issuers. Each may hold fetched keys and a task that refreshes them.
     pub const DEFAULT_MAX_ISSUERS: usize = 1000;
 
-    /// 5 minutes, as an access token lives. After that, an issuer that you removed is noticed at its
-    /// next token.
+    /// 5 minutes, as an access token lives. After that, an issuer that you removed is noticed at
+    /// its next token.
     pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
     /// 1 minute: if you approve an issuer after its first token was rejected, it waits no longer

@@ -50,10 +50,13 @@ struct CachedHeader {
     header: Arc<VerifiedHeader>,
 }
 
-/// The key for a token.
+/// The key for a token, or the keys to try.
 pub(super) struct Selection<'a> {
-    pub(super) key: &'a VerifyingKey,
+    key: &'a VerifyingKey,
     index: usize,
+    /// Nearly always empty.
+    others: &'a [usize],
+    keys: &'a KeySet,
     header: Arc<VerifiedHeader>,
 }
 
@@ -93,17 +96,23 @@ impl KeySelector {
             return Err(VerifyErrorKind::WrongType.into());
         }
         let algorithm = Algorithm::named(&header.algorithm).ok_or(VerifyErrorKind::NoFittingKey)?;
-        let index = self
+        let found = self
             .keys
-            .find(algorithm, header.key_id.as_deref())
+            .find(
+                algorithm,
+                header.key_id.as_deref(),
+                header.thumbprints.as_ref(),
+            )
             .map_err(|no| match no {
                 KeyLookupError::NotFound => VerifyErrorKind::NoFittingKey,
                 KeyLookupError::Ambiguous => VerifyErrorKind::SeveralFittingKeys,
             })?;
-        let key = self.keys.key(index).ok_or(VerifyErrorKind::NoFittingKey)?;
+        let key = (self.keys.key(found.first)).ok_or(VerifyErrorKind::NoFittingKey)?;
         Ok(Selection {
             key,
-            index,
+            index: found.first,
+            others: found.others,
+            keys: &self.keys,
             header: Arc::new(VerifiedHeader::new(algorithm, header, key.shared_issuer())),
         })
     }
@@ -116,13 +125,18 @@ impl KeySelector {
         Some(Selection {
             key: self.keys.key(index)?,
             index,
+            others: &[],
+            keys: &self.keys,
             header: Arc::clone(&self.headers.get(index)?.get()?.header),
         })
     }
 
-    /// Caches the header of a selection whose signature was verified.
+    /// Caches the header of a selection whose signature was verified. One that chooses several keys
+    /// is not cached, because a slot is for one key.
     pub(super) fn keep(&self, selection: Selection<'_>, segment: &[u8]) -> Arc<VerifiedHeader> {
-        if let Some(slot) = self.headers.get(selection.index) {
+        if selection.others.is_empty()
+            && let Some(slot) = self.headers.get(selection.index)
+        {
             slot.get_or_init(|| CachedHeader {
                 segment: segment.into(),
                 header: Arc::clone(&selection.header),
@@ -130,24 +144,39 @@ impl KeySelector {
         }
         selection.header
     }
-}
 
-/// Whether a header names a key that another key set might hold: by a `kid`, for a public key.
-#[cfg(feature = "jwks")]
-pub(super) fn names_public_key(segment: &[u8]) -> bool {
-    JoseHeader::decode(segment)
-        .is_ok_and(|header| header.key_id.is_some() && is_for_public_key(&header))
+    /// Whether a header names a key that newer keys of the issuer might hold: by a `kid`, or by a
+    /// thumbprint if the issuer publishes thumbprints. Such a key is public.
+    #[cfg(feature = "jwks")]
+    pub(super) fn may_come(&self, segment: &[u8]) -> bool {
+        JoseHeader::decode(segment).is_ok_and(|header| {
+            let is_named = header.key_id.is_some()
+                || header.thumbprints.is_some() && self.keys.has_thumbprints();
+            let algorithm = Algorithm::named(&header.algorithm);
+            is_named && algorithm.is_some_and(Algorithm::is_asymmetric)
+        })
+    }
 }
 
 /// Whether a header names an algorithm of public keys. Nothing else is ever fetched.
 #[cfg(feature = "jwks")]
 pub(super) fn names_public_algorithm(segment: &[u8]) -> bool {
-    JoseHeader::decode(segment).is_ok_and(|header| is_for_public_key(&header))
+    JoseHeader::decode(segment).is_ok_and(|header| {
+        Algorithm::named(&header.algorithm).is_some_and(Algorithm::is_asymmetric)
+    })
 }
 
-#[cfg(feature = "jwks")]
-fn is_for_public_key(header: &JoseHeader) -> bool {
-    Algorithm::named(&header.algorithm).is_some_and(Algorithm::is_asymmetric)
+impl Selection<'_> {
+    pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.key.verifies(message, signature)
+            || !self.others.is_empty() && self.others_verify(message, signature)
+    }
+
+    #[cold]
+    fn others_verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        let mut others = self.others.iter().filter_map(|index| self.keys.key(*index));
+        others.any(|key| key.verifies(message, signature))
+    }
 }
 
 impl fmt::Debug for KeySelector {

@@ -9,9 +9,9 @@ use super::error::{VerifyError, VerifyErrorKind};
 #[cfg(feature = "jwks")]
 use super::remote::{KeyRequest, RemoteKeySelector};
 use super::rules::ClaimRules;
-use super::selector::{KeySelector, KeysVersion};
 #[cfg(feature = "jwks")]
-use super::selector::{names_public_algorithm, names_public_key};
+use super::selector::names_public_algorithm;
+use super::selector::{KeySelector, KeysVersion};
 use super::sources::KeySource;
 use super::tenants;
 use super::token::{VerifiedHeader, VerifiedToken};
@@ -323,7 +323,7 @@ impl Verifier {
             Ok(header) => Ok((header, version)),
             Err(error)
                 if error.kind() == VerifyErrorKind::NoFittingKey
-                    && names_public_key(segments.header)
+                    && selector.may_come(segments.header)
                     && base64url::decode(segments.signature).is_ok() =>
             {
                 Err(remote.request_after(&current).into())
@@ -348,7 +348,7 @@ impl Verifier {
         let verify = |buffer: &mut [u8]| {
             let signature = base64url::decode_into(segments.signature, buffer)
                 .map_err(|_| VerifyErrorKind::Malformed)?;
-            if selection.key.verifies(segments.signing_input, signature) {
+            if selection.verifies(segments.signing_input, signature) {
                 Ok(())
             } else {
                 Err(VerifyErrorKind::BadSignature)

@@ -187,6 +187,17 @@ async fn skipped_keys_are_named_once_and_again_when_they_change() {
     time.advance(Duration::from_secs(601));
     assert_eq!(status(&app, &good).await, 200);
     assert_eq!(skipped().len(), 1);
+    // A document without a usable key names them beside the failure.
+    issuer.answer("/jwks", Answer::Text(format!(r#"{{"keys":[{encrypts}]}}"#)));
+    time.advance(Duration::from_secs(601));
+    assert_eq!(status(&app, &good).await, 200);
+    let lines = logged(&log);
+    assert!(
+        lines.iter().any(|line| line.starts_with("WARN")),
+        "{lines:?}"
+    );
+    let named = |line: &&String| line.starts_with("INFO") && line.contains("encryption");
+    assert_eq!(lines.iter().filter(named).count(), 1, "{lines:?}");
     // However many there are.
     let many: Vec<_> = (0..400).map(|_| encrypts).collect();
     publish(&many);

@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod choosing;
 mod hostile;
 mod issuer;
 mod keeping;
@@ -15,6 +16,7 @@ mod keeping;
 mod log;
 #[cfg(feature = "tracing")]
 mod logged;
+mod reported;
 mod resolved;
 mod several;
 mod tenants;

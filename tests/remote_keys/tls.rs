@@ -4,6 +4,7 @@ use std::net::TcpListener as StdListener;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, Uri};
@@ -222,4 +223,57 @@ fn addresses_of_this_machine_are_not_asked_for_at_a_proxy() {
     let said = run("tls::a_certificate_for_another_host_or_of_yesterday_is_refused");
     assert!(said.contains("1 failed"), "{said}");
     assert!(proxy.accept().is_ok(), "nobody came");
+}
+
+/// The variable with the path of the root certificates. `rustls-native-certs` reads it too.
+const ROOTS: &str = "SSL_CERT_FILE";
+
+/// Set in a process that `run_without_roots` started.
+const IS_WITHOUT_ROOTS: &str = "TEST_WITHOUT_ROOTS";
+
+/// Root certificates are found by the environment: another process runs a test without any.
+fn run_without_roots(test: &str) {
+    let roots =
+        std::env::temp_dir().join(format!("no-roots-{}-{}", std::process::id(), test.len()));
+    std::fs::write(&roots, "").unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test])
+        .env(ROOTS, &roots)
+        .env(IS_WITHOUT_ROOTS, "yes")
+        .env_remove("SSL_CERT_DIR")
+        .output()
+        .unwrap();
+    std::fs::remove_file(roots).unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("1 passed"), "{said}");
+}
+
+#[test]
+fn an_issuer_by_http_needs_no_root_certificates() {
+    run_without_roots("keys_are_found_by_the_name_of_the_issuer");
+}
+
+#[test]
+fn https_without_root_certificates_is_an_outage() {
+    run_without_roots("tls::roots_that_come_later_end_the_outage");
+}
+
+#[tokio::test]
+async fn roots_that_come_later_end_the_outage() {
+    // Another test runs this one in a process of its own.
+    if std::env::var_os(IS_WITHOUT_ROOTS).is_none() {
+        return;
+    }
+    let (key, ca, clock) = (key("1"), ca(), clock());
+    let server = Server::start(&ca, "127.0.0.1", 4000, &key, false).await;
+    let (keys, app) = built(RemoteKeys::discover(&server.name), &clock);
+    assert_eq!(status(&app, &token(&key, &server.name)).await, 503);
+    let error = keys.state().last_error.unwrap();
+    assert_eq!(error.kind(), FetchErrorKind::TlsUnavailable);
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("ca-certificates"), "{cause}");
+
+    std::fs::write(std::env::var_os(ROOTS).unwrap(), ca.pem()).unwrap();
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(status(&app, &token(&key, &server.name)).await, 200);
 }

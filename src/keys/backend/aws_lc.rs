@@ -95,7 +95,7 @@ pub(crate) fn verifier(
             ed25519_bounds(key)?;
             parse(&aws::ED25519, key)?
         }
-        _ => return Err(KeyError::WrongKeyType(algorithm)),
+        _ => return Err(encoded.is_not_for(algorithm)),
     };
     Ok(Arc::new(key))
 }
@@ -154,7 +154,7 @@ pub(crate) fn signer(
             let key = Ed25519KeyPair::from_seed_and_public_key(seed, public);
             ed25519(algorithm, key.map_err(|_| KeyError::Unreadable)?)
         }
-        _ => Err(KeyError::WrongKeyType(algorithm)),
+        _ => Err(encoded.is_not_for(algorithm)),
     }
 }
 

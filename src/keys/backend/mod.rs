@@ -11,6 +11,7 @@
 mod aws_lc;
 #[cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 mod bounds;
+mod digest;
 #[cfg(not(any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 mod none;
 // If both are enabled, only the tests use this one.
@@ -21,6 +22,7 @@ mod signature;
 #[cfg(all(test, feature = "aws_lc_rs", feature = "rust_crypto"))]
 mod tests;
 
+pub(super) use digest::{sha1, sha256};
 pub(super) use signature::{Sign, Signer, VerifySignature};
 
 #[cfg(feature = "aws_lc_rs")]

@@ -80,7 +80,7 @@ pub(crate) fn verifier(
         }
         (Primitive::Ec { verifier, .. }, EncodedVerifyingKey::EcPoint(point)) => verifier(point),
         (Primitive::Ed25519, EncodedVerifyingKey::Ed25519(key)) => ed25519_verifier(key),
-        _ => Err(KeyError::WrongKeyType(algorithm)),
+        _ => Err(encoded.is_not_for(algorithm)),
     }
 }
 
@@ -111,7 +111,7 @@ pub(crate) fn signer(
             }
             ed25519_signer(key)
         }
-        _ => Err(KeyError::WrongKeyType(algorithm)),
+        _ => Err(encoded.is_not_for(algorithm)),
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::endpoint::{KeyEndpoint, KeyLocation};
-use super::fetch::{AnyFetch, Fetch, HttpFetch, HttpFetchError};
+use super::fetch::{AnyFetch, Fetch};
 use super::fetched::KeyLifetimes;
-use super::location::{self, WebOrigin};
+use super::http_fetch::HttpFetch;
+use super::location::{self, AddressError, WebOrigin};
 use super::remote_keys::RemoteKeys;
 use crate::clock::{Clock, ClockSource};
 use crate::keys::JwksOptions;
@@ -18,6 +19,7 @@ pub struct RemoteKeysBuilder {
     location: RequestedLocation,
     fetch: Option<Box<dyn AnyFetch>>,
     options: JwksOptions,
+    tries_keys_with_same_id: bool,
     http_allowed: bool,
     jwks_origins: Option<Vec<String>>,
     lifetimes: KeyLifetimes,
@@ -65,7 +67,8 @@ impl RemoteKeysBuilder {
         Self {
             location,
             fetch: None,
-            options: JwksOptions::new().untrusted(),
+            options: JwksOptions::new(),
+            tries_keys_with_same_id: false,
             http_allowed: false,
             jwks_origins: None,
             lifetimes: KeyLifetimes::default(),
@@ -80,8 +83,28 @@ impl RemoteKeysBuilder {
     }
 
     /// Sets the algorithms of keys without `alg`. Secrets are always skipped.
+    ///
+    /// For an issuer whose Ed25519 key has no `alg`, and whose tokens have `EdDSA` or `Ed25519`:
+    ///
+    /// ```no_run
+    /// use tower_jwt_auth::keys::{JwksOptions, remote::RemoteKeys};
+    ///
+    /// let keys = RemoteKeys::discover("https://id.example.com")
+    ///     .options(JwksOptions::new().both_ed25519_names())
+    ///     .build()?;
+    /// # Ok::<_, tower_jwt_auth::keys::remote::RemoteKeysError>(())
+    /// ```
     pub fn options(mut self, options: JwksOptions) -> Self {
-        self.options = options.untrusted();
+        self.options = options;
+        self
+    }
+
+    /// Tries each of the keys with the token's `kid` and `alg`, if there are at most four.
+    ///
+    /// Off by default. Use it for an issuer that gives a new key the `kid` of the old one, see
+    /// [`KeySet::try_keys_with_same_id`](crate::keys::KeySet::try_keys_with_same_id) for the cost.
+    pub fn try_keys_with_same_id(mut self) -> Self {
+        self.tries_keys_with_same_id = true;
         self
     }
 
@@ -168,36 +191,36 @@ impl RemoteKeysBuilder {
     ///
     /// # Errors
     ///
-    /// [`RemoteKeysError`] if an address is invalid or not allowed, or TLS cannot be set up.
+    /// [`RemoteKeysError`] if an address is invalid or not allowed.
     pub fn build(self) -> Result<RemoteKeys, RemoteKeysError> {
-        let parse = |text: &str| {
-            location::parse(text, self.http_allowed).ok_or(RemoteKeysError::InvalidUrl)
-        };
+        let parse =
+            |text: &str| location::parse(text, self.http_allowed).map_err(RemoteKeysError::Address);
         let location = match self.location {
             RequestedLocation::Jwks(uri) => KeyLocation::Jwks(parse(&uri)?),
             RequestedLocation::Issuer(name) => {
                 let issuer = parse(&name.replace("{tenantid}", "common"))?;
                 // OpenID Connect Discovery 1.0 §4.3 and RFC 8414 §2.
                 if issuer.query().is_some() {
-                    return Err(RemoteKeysError::InvalidUrl);
+                    return Err(RemoteKeysError::Address(AddressError::Query));
                 }
                 KeyLocation::Issuer {
-                    metadata: location::metadata_of(&issuer).ok_or(RemoteKeysError::InvalidUrl)?,
+                    metadata: location::metadata_of(&issuer)
+                        .ok_or(RemoteKeysError::Address(AddressError::NotAUrl))?,
                     name: name.into(),
                 }
             }
         };
         let fetch = match self.fetch {
             Some(fetch) => fetch,
-            None => Box::new(HttpFetch::new().map_err(RemoteKeysError::Client)?),
+            None => Box::new(HttpFetch::new()),
         };
         let jwks_origins = match self.jwks_origins {
             Some(origins) => Some(
                 origins
                     .iter()
                     .map(|origin| WebOrigin::parse(origin, self.http_allowed))
-                    .collect::<Option<_>>()
-                    .ok_or(RemoteKeysError::InvalidUrl)?,
+                    .collect::<Result<_, _>>()
+                    .map_err(RemoteKeysError::Origin)?,
             ),
             None => None,
         };
@@ -205,7 +228,7 @@ impl RemoteKeysBuilder {
             location,
             jwks_origins,
             fetch,
-            options: self.options,
+            options: self.options.untrusted(self.tries_keys_with_same_id),
             http_allowed: self.http_allowed,
             discovered: Mutex::new(None),
         };
@@ -225,34 +248,22 @@ impl fmt::Debug for RemoteKeysBuilder {
 }
 
 /// Why remote keys cannot be built.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RemoteKeysError {
-    /// An address is not allowed.
-    ///
-    /// - It is not an `https` URL, or has a user or a fragment.
-    /// - It is an issuer with a query.
-    /// - It is one of the [origins](RemoteKeysBuilder::jwks_origins) and is more than scheme, host
-    ///   and port.
-    InvalidUrl,
-    /// The HTTP client cannot be set up.
-    Client(HttpFetchError),
+    /// The issuer or the address of the keys may not be fetched.
+    Address(AddressError),
+    /// One of the [origins](RemoteKeysBuilder::jwks_origins) may not be fetched, or is no origin.
+    Origin(AddressError),
 }
 
 impl fmt::Display for RemoteKeysError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::InvalidUrl => "the address of the keys is invalid or not allowed: use https",
-            Self::Client(_) => "the HTTP client cannot be set up",
-        })
-    }
-}
-
-impl std::error::Error for RemoteKeysError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::InvalidUrl => None,
-            Self::Client(error) => Some(error),
+            Self::Address(error) => write!(f, "the address of the keys is refused: {error}"),
+            Self::Origin(error) => write!(f, "one of jwks_origins is refused: {error}"),
         }
     }
 }
+
+impl std::error::Error for RemoteKeysError {}

@@ -7,9 +7,9 @@ use http::Uri;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
-use super::error::{FetchError, FetchErrorKind};
+use super::error::{FetchError, FetchErrorKind, ForbiddenJwksUri, IssuerMismatch};
 use super::fetch::{AnyFetch, FETCH_DEADLINE};
-use super::location::{self, WebOrigin};
+use super::location::{self, AddressError, WebOrigin};
 use crate::json::is_shallow;
 use crate::keys::{Jwks, JwksOptions};
 
@@ -151,17 +151,35 @@ impl KeyEndpoint {
         let metadata: Metadata = serde_json::from_slice(body)
             .map_err(|error| FetchError::because(FetchErrorKind::InvalidMetadata, error))?;
         if metadata.issuer != issuer {
-            return Err(FetchErrorKind::IssuerMismatch.into());
+            let mismatch = IssuerMismatch {
+                configured: issuer.to_owned(),
+                found: metadata.issuer,
+            };
+            return Err(FetchError::because(
+                FetchErrorKind::IssuerMismatch,
+                mismatch,
+            ));
         }
-        let is_local = location::is_http(openid);
-        location::parse(&metadata.jwks_uri, self.http_allowed)
-            // A remote issuer must not send requests to this machine.
-            .filter(|uri| is_local || self.http_allowed || !location::is_http(uri))
-            .filter(|uri| {
-                !location::is_of_this_machine(uri) || location::is_of_this_machine(openid)
-            })
-            .filter(|uri| self.allows(uri, openid))
-            .ok_or_else(|| FetchErrorKind::ForbiddenJwksUri.into())
+        self.allowed(&metadata.jwks_uri, openid).map_err(|reason| {
+            let uri = location::shown_text(&metadata.jwks_uri);
+            let forbidden = ForbiddenJwksUri { uri, reason };
+            FetchError::because(FetchErrorKind::ForbiddenJwksUri, forbidden)
+        })
+    }
+
+    fn allowed(&self, jwks_uri: &str, openid: &Uri) -> Result<Uri, AddressError> {
+        let uri = location::parse(jwks_uri, self.http_allowed)?;
+        // A remote issuer must not send requests to this machine.
+        if location::is_http(&uri) && !self.http_allowed && !location::is_http(openid) {
+            return Err(AddressError::LocalHttp);
+        }
+        if location::is_of_this_machine(&uri) && !location::is_of_this_machine(openid) {
+            return Err(AddressError::ThisMachine);
+        }
+        if !self.allows(&uri, openid) {
+            return Err(AddressError::OtherOrigin);
+        }
+        Ok(uri)
     }
 
     fn allows(&self, uri: &Uri, openid: &Uri) -> bool {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use http::Uri;
 
-use super::location;
+use super::location::{self, AddressError};
+use crate::keys::{JwksError, SkippedKey};
 
 /// Why a fetch failed. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -43,6 +44,9 @@ pub enum FetchErrorKind {
     Timeout,
     /// There was no response. The source contains the reason.
     Transport,
+    /// TLS cannot be set up, as on a machine without root certificates. The source contains the
+    /// reason.
+    TlsUnavailable,
     /// The status was not 200. Redirects are not followed.
     Status(u16),
     /// The response is longer than 1 MiB.
@@ -51,13 +55,14 @@ pub enum FetchErrorKind {
     /// Discovery 1.0 §3, RFC 8414 §2).
     InvalidMetadata,
     /// The metadata name another issuer than the one you configured (OpenID Connect Discovery 1.0
-    /// §4.3).
+    /// §4.3). The source is an [`IssuerMismatch`] with both names.
     IssuerMismatch,
     /// The metadata's `jwks_uri` may not be fetched. It is not an allowed address, or not on one of
-    /// the allowed [origins](super::RemoteKeysBuilder::jwks_origins).
+    /// the allowed [origins](super::RemoteKeysBuilder::jwks_origins). The source is a
+    /// [`ForbiddenJwksUri`] with the reason.
     ForbiddenJwksUri,
-    /// The document is not a JWK Set, or does not have a usable key. The source contains the
-    /// reason.
+    /// The document is not a JWK Set, or does not have a usable key. The source is a
+    /// [`JwksError`](crate::keys::JwksError).
     NoUsableKeys,
     /// There is no tokio runtime in which to fetch.
     NoRuntime,
@@ -66,6 +71,49 @@ pub enum FetchErrorKind {
     /// Too many requests are already waiting for the keys.
     TooManyWaiting,
 }
+
+/// The [source](Error::source) of a [`FetchErrorKind::IssuerMismatch`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IssuerMismatch {
+    /// The issuer you configured.
+    pub configured: String,
+    /// The `issuer` in the metadata. It is untrusted text of any length.
+    pub found: String,
+}
+
+impl fmt::Display for IssuerMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MAX_CHARACTERS: usize = 200;
+
+        let found: String = self.found.chars().take(MAX_CHARACTERS).collect();
+        let configured = &self.configured;
+        write!(
+            f,
+            "the metadata name {found:?}, you configured {configured:?}"
+        )
+    }
+}
+
+impl Error for IssuerMismatch {}
+
+/// The [source](Error::source) of a [`FetchErrorKind::ForbiddenJwksUri`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ForbiddenJwksUri {
+    /// The `jwks_uri` in the metadata, without query and credentials, and of bounded length.
+    pub uri: String,
+    /// The rule that it breaks.
+    pub reason: AddressError,
+}
+
+impl fmt::Display for ForbiddenJwksUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.uri, self.reason)
+    }
+}
+
+impl Error for ForbiddenJwksUri {}
 
 impl FetchError {
     /// The kind of the error.
@@ -78,6 +126,24 @@ impl FetchError {
     #[must_use]
     pub fn url(&self) -> Option<&str> {
         self.address.as_deref().map(|address| &*address.shown)
+    }
+
+    /// Why the keys of a document without a usable key are unusable. Otherwise empty.
+    ///
+    /// ```
+    /// # fn log(error: &tower_jwt_auth::keys::remote::FetchError) {
+    /// for skipped in error.skipped() {
+    ///     eprintln!("key {}: {}", skipped.index, skipped.reason);
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn skipped(&self) -> &[SkippedKey] {
+        let source = self.source.as_deref();
+        match source.and_then(|source| source.downcast_ref()) {
+            Some(JwksError::NoUsableKey(skipped)) => skipped,
+            _ => &[],
+        }
     }
 
     pub(super) fn because(
@@ -147,6 +213,7 @@ impl fmt::Display for FetchError {
         f.write_str(match self.kind {
             FetchErrorKind::Timeout => "the issuer's keys did not arrive within 5 seconds",
             FetchErrorKind::Transport => "the issuer's keys could not be fetched",
+            FetchErrorKind::TlsUnavailable => "the issuer's keys need TLS, which cannot be set up",
             FetchErrorKind::Status(status) => {
                 return write!(f, "the issuer answered with status {status}");
             }

@@ -16,22 +16,18 @@ use crate::keys::SkippedKey;
 pub(super) enum FetchEvent {
     /// URL, number of keys, and the skipped keys if they differ from the last document's.
     Fetched(String, usize, Vec<SkippedKey>),
-    /// The error, and whether older keys are still served.
-    Failed(FetchError, bool),
+    /// The error, whether older keys are still served, and the skipped keys as above.
+    Failed(FetchError, bool, Vec<SkippedKey>),
 }
 
 #[cfg(feature = "tracing")]
 pub(super) fn report(endpoint: &KeyEndpoint, event: FetchEvent) {
-    /// A document may have hundreds of unusable keys.
-    const MAX_SKIPPED: usize = 16;
-    const MAX_CHARACTERS: usize = 64;
-
     let issuer = match &endpoint.location {
         KeyLocation::Issuer { name, .. } => Some(&**name),
         KeyLocation::Jwks(_) => None,
     };
     match event {
-        FetchEvent::Failed(error, has_keys) => {
+        FetchEvent::Failed(error, has_keys, skipped) => {
             let reason = error.chain();
             let url = error.url();
             tracing::warn!(
@@ -41,30 +37,37 @@ pub(super) fn report(endpoint: &KeyEndpoint, event: FetchEvent) {
                 has_keys,
                 "an issuer's keys could not be fetched"
             );
+            report_skipped(issuer, url, &skipped);
         }
         FetchEvent::Fetched(url, keys, skipped) => {
             tracing::debug!(issuer, url, keys, "an issuer's keys were fetched");
-            for key in skipped.iter().take(MAX_SKIPPED) {
-                let kid = key.key_id.as_deref();
-                let kid = kid.map(|kid| on_one_line(kid, MAX_CHARACTERS));
-                let (index, reason) = (key.index, tracing::field::display(key.reason));
-                tracing::info!(
-                    issuer,
-                    url,
-                    index,
-                    kid,
-                    reason,
-                    "a key of an issuer is skipped"
-                );
-            }
-            if let Some(more) = skipped
-                .len()
-                .checked_sub(MAX_SKIPPED)
-                .filter(|more| *more > 0)
-            {
-                tracing::info!(issuer, more, "further keys of an issuer are skipped");
-            }
+            report_skipped(issuer, Some(&url), &skipped);
         }
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn report_skipped(issuer: Option<&str>, url: Option<&str>, skipped: &[SkippedKey]) {
+    /// A document may have hundreds of unusable keys.
+    const MAX_SKIPPED: usize = 16;
+    const MAX_CHARACTERS: usize = 64;
+
+    for key in skipped.iter().take(MAX_SKIPPED) {
+        let kid = key.key_id.as_deref();
+        let kid = kid.map(|kid| on_one_line(kid, MAX_CHARACTERS));
+        let (index, reason) = (key.index, tracing::field::display(key.reason));
+        tracing::info!(
+            issuer,
+            url,
+            index,
+            kid,
+            reason,
+            "a key of an issuer is skipped"
+        );
+    }
+    let more = skipped.len().saturating_sub(MAX_SKIPPED);
+    if more > 0 {
+        tracing::info!(issuer, url, more, "further keys of an issuer are skipped");
     }
 }
 

@@ -1,32 +1,27 @@
-//! Fetches a document by HTTP.
+//! The interface to the HTTP client, and the checks of its responses.
 
 use std::error::Error;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Response, Uri};
 
 use super::error::{FetchError, FetchErrorKind};
-use super::location;
+use super::http_fetch::HttpFetchError;
 
 /// The maximum size of a document: 1 MiB. Documents of large providers have about ten thousand
 /// bytes.
 pub(super) const MAX_BYTES: usize = 1024 * 1024;
-
-/// RFC 7517 §8.5.2. Kubernetes requires the first type. Most issuers and all metadata use the
-/// second.
-const ACCEPT: &str = "application/jwk-set+json, application/json;q=0.9";
 
 /// The maximum time for metadata and keys together.
 pub(super) const FETCH_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Fetches a document by GET.
 ///
-/// [`HttpFetch`] implements it. Implement it yourself if you need a private CA, a client
-/// certificate or your own proxy settings.
+/// [`HttpFetch`](super::HttpFetch) implements it. Implement it yourself if you need a private CA, a
+/// client certificate or your own proxy settings.
 ///
 /// An implementation must not follow redirects, and should stop reading after 1 MiB. The status,
 /// the size and the content of the response are checked afterwards. A fetch is cancelled after 5
@@ -120,12 +115,12 @@ async fn checked<F: Fetch>(fetch: &F, uri: &Uri) -> Result<Response<Bytes>, Fetc
     Ok(response)
 }
 
-/// The kind of a client's error, if it is an [`HttpFetchError`].
+/// The kind of a client's error, if an [`HttpFetchError`] is in it.
 fn kind_of(error: &(dyn Error + 'static)) -> FetchErrorKind {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(HttpFetchError(failure)) = error.downcast_ref() {
-            return failure.kind();
+        if let Some(error) = error.downcast_ref::<HttpFetchError>() {
+            return error.kind();
         }
         next = error.source();
     }
@@ -170,133 +165,6 @@ fn max_age<B>(response: &Response<B>) -> Option<Duration> {
 fn delta_seconds(digits: &str) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| digits.parse().unwrap_or(u64::MAX))
-}
-
-/// An HTTP client with TLS by rustls. It does not follow redirects and reads at most 1 MiB within 5
-/// seconds.
-///
-/// It uses the proxy of the environment (`HTTPS_PROXY`, `NO_PROXY`). TLS is end-to-end through the
-/// proxy. Loopback addresses, which may use `http`, are requested directly.
-#[derive(Clone, Debug)]
-pub struct HttpFetch {
-    client: reqwest::Client,
-    /// For loopback addresses, without proxy.
-    direct: reqwest::Client,
-}
-
-/// Why the client cannot be set up, or why a request failed.
-#[derive(Debug)]
-pub struct HttpFetchError(Failure);
-
-#[derive(Debug)]
-enum Failure {
-    Client(reqwest::Error),
-    TooLong,
-}
-
-impl Failure {
-    /// The URL is reported next to the error, without its query.
-    fn client(error: reqwest::Error) -> Self {
-        Self::Client(error.without_url())
-    }
-
-    fn kind(&self) -> FetchErrorKind {
-        match self {
-            Self::TooLong => FetchErrorKind::TooLong,
-            Self::Client(error) if error.is_timeout() => FetchErrorKind::Timeout,
-            Self::Client(_) => FetchErrorKind::Transport,
-        }
-    }
-}
-
-impl HttpFetch {
-    /// A client with the root certificates of the platform.
-    ///
-    /// # Errors
-    ///
-    /// [`HttpFetchError`] if TLS cannot be set up.
-    pub fn new() -> Result<Self, HttpFetchError> {
-        let build = |builder: reqwest::ClientBuilder| {
-            builder
-                .redirect(reqwest::redirect::Policy::none())
-                .timeout(FETCH_DEADLINE)
-                // Another crate may enable these. A small compressed body can expand to a huge one.
-                .no_gzip()
-                .no_brotli()
-                .no_deflate()
-                .no_zstd()
-                // A connection belongs to the runtime that opened it. The next fetch may use
-                // another runtime.
-                .pool_max_idle_per_host(0)
-                .user_agent(concat!("tower-jwt-auth/", env!("CARGO_PKG_VERSION")))
-                .build()
-                .map_err(|error| HttpFetchError(Failure::client(error)))
-        };
-        Ok(Self {
-            client: build(reqwest::Client::builder())?,
-            direct: build(reqwest::Client::builder().no_proxy())?,
-        })
-    }
-}
-
-impl Fetch for HttpFetch {
-    type Error = HttpFetchError;
-
-    async fn fetch(&self, uri: &Uri) -> Result<Response<Bytes>, HttpFetchError> {
-        self.read(uri).await.map_err(HttpFetchError)
-    }
-}
-
-impl HttpFetch {
-    async fn read(&self, uri: &Uri) -> Result<Response<Bytes>, Failure> {
-        let client = match uri.host() {
-            Some(host) if location::is_loopback(host) => &self.direct,
-            _ => &self.client,
-        };
-        let request = client
-            .get(uri.to_string())
-            .header(http::header::ACCEPT, ACCEPT);
-        let mut response = request.send().await.map_err(Failure::client)?;
-        let mut answer = Response::new(());
-        *answer.status_mut() = response.status();
-        *answer.headers_mut() = response.headers().clone();
-        let mut body = BytesMut::new();
-        // The body of an error response is not needed.
-        if response.status() == http::StatusCode::OK {
-            let most = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
-            if response
-                .content_length()
-                .is_some_and(|length| length > most)
-            {
-                return Err(Failure::TooLong);
-            }
-            while let Some(chunk) = response.chunk().await.map_err(Failure::client)? {
-                if body.len().saturating_add(chunk.len()) > MAX_BYTES {
-                    return Err(Failure::TooLong);
-                }
-                body.extend_from_slice(&chunk);
-            }
-        }
-        Ok(answer.map(|()| body.freeze()))
-    }
-}
-
-impl fmt::Display for HttpFetchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Failure::Client(_) => "the HTTP client failed",
-            Failure::TooLong => "the response is longer than 1 MiB",
-        })
-    }
-}
-
-impl Error for HttpFetchError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.0 {
-            Failure::Client(error) => Some(error),
-            Failure::TooLong => None,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,27 +1,101 @@
 //! Checks which addresses may be fetched.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use http::Uri;
 use http::uri::{PathAndQuery, Scheme};
 
+/// Why an address may not be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// It is not an absolute URL.
+    NotAUrl,
+    /// It does not have a host.
+    NoHost,
+    /// It contains a user or a password. Send credentials with your own [`Fetch`](super::Fetch).
+    Credentials,
+    /// It has a fragment.
+    Fragment,
+    /// It is an issuer with a query (OpenID Connect Discovery 1.0 §2, RFC 8414 §2). For the address
+    /// of a JWK Set document, use [`RemoteKeys::jwks`](super::RemoteKeys::jwks).
+    Query,
+    /// The scheme is neither `https` nor `http`.
+    Scheme,
+    /// It is an `http` address of another machine.
+    /// [`allow_http`](super::RemoteKeysBuilder::allow_http) allows it.
+    Http,
+    /// It is one of the [origins](super::RemoteKeysBuilder::jwks_origins) and is more than scheme,
+    /// host and port.
+    NotAnOrigin,
+    /// The metadata of a remote issuer name an `http` address of this machine.
+    LocalHttp,
+    /// The metadata of a remote issuer name a loopback, link-local or unspecified address.
+    ThisMachine,
+    /// The metadata name an origin that is not the issuer's.
+    /// [`jwks_origins`](super::RemoteKeysBuilder::jwks_origins) allows others.
+    OtherOrigin,
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAUrl => "it is not an absolute URL such as https://id.example.com",
+            Self::NoHost => "it has no host",
+            Self::Credentials => "it contains a user or a password: implement Fetch to send them",
+            Self::Fragment => "it has a fragment: remove the # and what follows",
+            Self::Query => "an issuer has no query: use RemoteKeys::jwks for the address of keys",
+            Self::Scheme => "its scheme is neither https nor http",
+            Self::Http => "it uses http and is not a loopback address: use https or allow_http",
+            Self::NotAnOrigin => "an origin has only scheme, host and port",
+            Self::LocalHttp => "a remote issuer may not name an http address of this machine",
+            Self::ThisMachine => {
+                "a remote issuer may not name a loopback, link-local or unspecified address"
+            }
+            Self::OtherOrigin => "its origin is neither the issuer's nor in jwks_origins",
+        })
+    }
+}
+
+impl std::error::Error for AddressError {}
+
 /// Parses an absolute URL with `https`. `http` is allowed for loopback addresses, or if configured.
-pub(super) fn parse(text: &str, http_allowed: bool) -> Option<Uri> {
+pub(super) fn parse(text: &str, http_allowed: bool) -> Result<Uri, AddressError> {
     // `Uri` silently drops a fragment.
     if text.contains('#') {
-        return None;
+        return Err(AddressError::Fragment);
     }
-    let uri: Uri = text.parse().ok()?;
-    let authority = uri.authority()?;
-    if authority.as_str().contains('@') || authority.host().is_empty() {
-        return None;
+    let uri: Uri = text.parse().map_err(|_| invalid(text))?;
+    let authority = uri.authority().ok_or_else(|| invalid(text))?;
+    if authority.as_str().contains('@') {
+        return Err(AddressError::Credentials);
     }
-    let is_safe = match uri.scheme() {
-        Some(scheme) if *scheme == Scheme::HTTPS => true,
-        Some(scheme) if *scheme == Scheme::HTTP => http_allowed || is_loopback(authority.host()),
-        _ => false,
-    };
-    is_safe.then_some(uri)
+    if authority.host().is_empty() {
+        return Err(AddressError::NoHost);
+    }
+    match uri.scheme() {
+        Some(scheme) if *scheme == Scheme::HTTPS => Ok(uri),
+        Some(scheme) if *scheme == Scheme::HTTP => {
+            if http_allowed || is_loopback(authority.host()) {
+                Ok(uri)
+            } else {
+                Err(AddressError::Http)
+            }
+        }
+        Some(_) => Err(AddressError::Scheme),
+        None => Err(AddressError::NotAUrl),
+    }
+}
+
+/// Why a text is not a URL with an authority.
+fn invalid(text: &str) -> AddressError {
+    match text.split_once("://") {
+        Some((_, rest)) if rest.is_empty() || rest.starts_with(['/', ':', '?']) => {
+            AddressError::NoHost
+        }
+        _ => AddressError::NotAUrl,
+    }
 }
 
 /// Whether the host is a loopback address.
@@ -72,11 +146,28 @@ impl WebOrigin {
     }
 
     /// Parses a text that is only an origin.
-    pub(super) fn parse(text: &str, http_allowed: bool) -> Option<Self> {
+    pub(super) fn parse(text: &str, http_allowed: bool) -> Result<Self, AddressError> {
         let uri = parse(text, http_allowed)?;
-        let is_bare = uri.path() == "/" && uri.query().is_none() && !text.contains('*');
-        is_bare.then(|| Self::of(&uri))?
+        if uri.path() != "/" || uri.query().is_some() || text.contains('*') {
+            return Err(AddressError::NotAnOrigin);
+        }
+        Self::of(&uri).ok_or(AddressError::NotAUrl)
     }
+}
+
+/// A URL from outside, on one line of bounded length. The query and credentials may contain
+/// secrets, so they are removed.
+pub(super) fn shown_text(text: &str) -> String {
+    const MAX_CHARACTERS: usize = 200;
+
+    let end = text.find(['?', '#']).unwrap_or(text.len());
+    let shown = text.get(..end).unwrap_or_default();
+    let shown = match shown.rsplit_once('@') {
+        Some((_, after)) => format!("[credentials]@{after}"),
+        None => shown.to_owned(),
+    };
+    let shown: String = shown.chars().take(MAX_CHARACTERS).collect();
+    shown.escape_debug().to_string()
 }
 
 /// The URL without its query, which may contain a secret.
@@ -122,30 +213,33 @@ mod tests {
             "http://127.9.9.9/jwks",
             "http://[::1]:1/jwks",
         ] {
-            assert!(parse(text, false).is_some(), "{text}");
+            assert!(parse(text, false).is_ok(), "{text}");
         }
-        for text in [
-            "",
-            "/jwks",
-            "id.example.com",
-            "http://id.example.com",
-            "http://localhost.example.com",
-            "http://127.0.0.1.example.com",
-            "http://10.0.0.1/",
-            "http://169.254.169.254/latest",
-            "file:///etc/passwd",
-            "data:text/plain,x",
-            "https://user@id.example.com/",
-            "https://user:secret@id.example.com/",
-            "https://id.example.com/#x",
-            "ftp://id.example.com/",
-            "https://",
-            "https:///x",
+        use AddressError::{Credentials, Fragment, Http, NoHost, NotAUrl, Scheme};
+        for (text, expected) in [
+            ("", NotAUrl),
+            ("/jwks", NotAUrl),
+            ("id.example.com", NotAUrl),
+            ("https://a b", NotAUrl),
+            ("http://id.example.com", Http),
+            ("http://localhost.example.com", Http),
+            ("http://127.0.0.1.example.com", Http),
+            ("http://10.0.0.1/", Http),
+            ("http://169.254.169.254/latest", Http),
+            ("file:///etc/passwd", NoHost),
+            ("data:text/plain,x", NotAUrl),
+            ("https://user@id.example.com/", Credentials),
+            ("https://user:secret@id.example.com/", Credentials),
+            ("https://id.example.com/#x", Fragment),
+            ("ftp://id.example.com/", Scheme),
+            ("https://", NoHost),
+            ("https:///x", NoHost),
+            ("https://:443/x", NoHost),
         ] {
-            assert!(parse(text, false).is_none(), "{text}");
+            assert_eq!(parse(text, false), Err(expected), "{text}");
         }
-        assert!(parse("http://id.example.com", true).is_some());
-        assert!(parse("ftp://id.example.com", true).is_none());
+        assert!(parse("http://id.example.com", true).is_ok());
+        assert_eq!(parse("ftp://id.example.com", true), Err(Scheme));
     }
 
     #[test]

@@ -18,10 +18,11 @@
 //!   lifetime is 10 minutes, or the `Cache-Control` `max-age` between 1 minute and 1 hour. With
 //!   `no-cache` or `no-store` it is 1 minute. A withdrawn key stops verifying within that lifetime,
 //!   or up to [`max_stale`](RemoteKeysBuilder::max_stale) later if fetches fail.
-//! - When a token has an unknown `kid`, and its structure, algorithm and issuer are valid. Such a
-//!   fetch happens at most once per [cooldown](RemoteKeysBuilder::cooldown) of 30 seconds, whether
-//!   it succeeds or fails. During the cooldown such tokens are rejected at once. Requests with
-//!   known keys never wait.
+//! - When a token has an unknown `kid`, and its structure, algorithm and issuer are valid. Without
+//!   `kid`, an unknown `x5t` or `x5t#S256` has the same effect, if the issuer publishes
+//!   thumbprints. Such a fetch happens at most once per [cooldown](RemoteKeysBuilder::cooldown) of
+//!   30 seconds, whether it succeeds or fails. During the cooldown such tokens are rejected at
+//!   once. Requests with known keys never wait.
 //!
 //! There is one fetch at a time, and all waiting requests share it. If it fails:
 //!
@@ -55,8 +56,11 @@
 //! | status | 200 |
 //! | content type | any |
 //!
-//! Unusable keys are skipped and [reported](RemoteKeys::state). The limits also apply to your own
-//! client ([`Fetch`]), which must not follow redirects.
+//! Unusable keys are skipped and [reported](RemoteKeys::state) with position, `kid` and reason. The
+//! limits also apply to your own client ([`Fetch`]), which must not follow redirects.
+//!
+//! The root certificates of the machine are loaded at the first fetch by `https`. If that fails, it
+//! is a failed fetch.
 //!
 //! The metadata may name any host for the keys. Limit the hosts with
 //! [`jwks_origins`](RemoteKeysBuilder::jwks_origins).
@@ -74,6 +78,7 @@
 //! - Each failed fetch is one `WARN`. After the first few, an outage logs at most one every 30
 //!   seconds. Unknown `kid`s cause at most one per cooldown.
 //! - Skipped keys are logged when they differ from those of the last document, at most 16 of them.
+//!   Those of a document without a usable key are logged too.
 //! - URLs are logged without their query. Text from outside is truncated and escaped to one line.
 
 mod builder;
@@ -82,13 +87,16 @@ mod error;
 mod events;
 mod fetch;
 mod fetched;
+mod http_fetch;
 mod location;
 mod refresh;
 mod remote_keys;
 
 pub use builder::{RemoteKeysBuilder, RemoteKeysError};
-pub use error::{FetchError, FetchErrorKind};
-pub use fetch::{Fetch, HttpFetch, HttpFetchError};
+pub use error::{FetchError, FetchErrorKind, ForbiddenJwksUri, IssuerMismatch};
+pub use fetch::Fetch;
+pub use http_fetch::{HttpFetch, HttpFetchError};
+pub use location::AddressError;
 pub use remote_keys::{RemoteKeys, RemoteKeysState};
 
 pub(crate) use fetched::{FetchedKeys, Timestamp};

@@ -77,6 +77,8 @@ pub(super) struct RefreshControl {
     pub(super) last_key_request: Option<Timestamp>,
     pub(super) failure: Option<Failure>,
     pub(super) skipped: Vec<SkippedKey>,
+    /// The address of the last document, without its query.
+    pub(super) url: Option<String>,
 }
 
 /// The only task that may fetch.
@@ -102,6 +104,15 @@ impl RefreshControl {
         self.failure
             .as_ref()
             .is_none_or(|failure| failure.may_retry(now))
+    }
+
+    /// Stores the unusable keys of a document. Returns them unless they are those of the last one.
+    fn note_skipped(&mut self, skipped: Vec<SkippedKey>) -> Vec<SkippedKey> {
+        if self.skipped == skipped {
+            return Vec::new();
+        }
+        self.skipped.clone_from(&skipped);
+        skipped
     }
 
     fn is_refreshed_by(&self, number: u64) -> bool {
@@ -276,14 +287,10 @@ impl Refresh {
         let FetchedDocument { url, jwks, max_age } = document;
         let lifetime = self.lifetimes.lifetime(max_age);
         let number = self.newest.load(Ordering::Relaxed).wrapping_add(1);
-        let newly_skipped = if control.skipped == jwks.skipped {
-            Vec::new()
-        } else {
-            jwks.skipped.clone()
-        };
+        let newly_skipped = control.note_skipped(jwks.skipped);
+        control.url = Some(url.clone());
         let event = FetchEvent::Fetched(url, jwks.keys.len(), newly_skipped);
         control.failure = None;
-        control.skipped = jwks.skipped;
         let version = match &*self.current.load() {
             Some(before) => before.version_of(&jwks.keys),
             None => 0,
@@ -311,7 +318,11 @@ impl Refresh {
         if let Some(keys) = &*current {
             keys.note_failed_renewal();
         }
-        let event = FetchEvent::Failed(error.clone(), current.is_some());
+        let newly_skipped = match error.skipped() {
+            [] => Vec::new(),
+            skipped => control.note_skipped(skipped.to_vec()),
+        };
+        let event = FetchEvent::Failed(error.clone(), current.is_some(), newly_skipped);
         control.failure = Some(Failure {
             error,
             count,

@@ -67,6 +67,8 @@ impl RemoteKeys {
         RemoteKeysState {
             age: fetched.as_ref().map(|fetched| fetched.age(now)),
             keys: fetched.map(|fetched| fetched.keys().clone()),
+            issuer: self.issuer().map(str::to_owned),
+            url: control.url.clone(),
             skipped: control.skipped.clone(),
             last_error: control
                 .failure
@@ -228,13 +230,19 @@ impl Drop for WaitingRequest<'_> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RemoteKeysState {
+    /// The issuer, if the keys were discovered by it.
+    pub issuer: Option<String>,
+    /// The URL of the current keys, without its query. That of a failed fetch is
+    /// [`FetchError::url`].
+    pub url: Option<String>,
     /// The current keys, of any age.
     pub keys: Option<KeySet>,
     /// The time since they were fetched.
     pub age: Option<Duration>,
-    /// The unusable keys of the last document.
+    /// The unusable keys of the last JWK Set document, and the reasons. Also of a document that has
+    /// no usable key.
     pub skipped: Vec<SkippedKey>,
-    /// The error of the last fetch, if it failed.
+    /// The error of the last fetch, if it failed: its [kind](FetchError::kind), address and source.
     pub last_error: Option<FetchError>,
     /// The number of fetches so far.
     pub fetches: u64,

@@ -146,9 +146,9 @@
 //! change of the format. A node ignores entries of a kind that only a later version writes.
 //!
 //! The secret cannot be changed in place: nodes with another secret fail with
-//! [`OtherSecret`](RedisStoreError::OtherSecret). To change it, start all nodes with a new secret, a
-//! new [`prefix`](RedisStoreOptions::prefix) and new signing keys. All users must log in again, and
-//! tokens that were revoked under the old prefix do not verify with the new keys.
+//! [`OtherSecret`](RedisStoreError::OtherSecret). To change it, start all nodes with a new secret,
+//! a new [`prefix`](RedisStoreOptions::prefix) and new signing keys. All users must log in again,
+//! and tokens that were revoked under the old prefix do not verify with the new keys.
 //!
 //! # What the server must allow
 //!
