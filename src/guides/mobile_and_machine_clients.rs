@@ -43,9 +43,10 @@
 //!     if form.password != "correct horse" {
 //!         return Err(StatusCode::FORBIDDEN.into_response());
 //!     }
-//!     // Only now, so that nobody learns who is blocked without the password. The label is shown in
-//!     // the user's list of sessions.
-//!     let pending = pending.map_err(IntoResponse::into_response)?.label(form.device);
+//!     // Only now, so that nobody learns who is blocked without the password.
+//!     let pending = pending.map_err(IntoResponse::into_response)?;
+//!     // The label is shown in the user's list of sessions.
+//!     let pending = pending.label(form.device);
 //!     let tokens = sessions.complete(pending).await.map_err(IntoResponse::into_response)?;
 //!     Ok(([(CACHE_CONTROL, "no-store")], Json(tokens)).into_response())
 //! }
