@@ -104,11 +104,15 @@
 //! ```
 //! use tower_jwt_auth::session::{SessionEventKind, SessionStore, Sessions};
 //!
-//! fn observed<S: SessionStore>(sessions: Sessions<S>) -> Sessions<S> { sessions.on_event(|event|
-//! match event.kind { // Two clients may have the same refresh token, or one retried too late. Tell
-//! the user. SessionEventKind::ReuseDetected => tracing::warn!(sid = ?event.sid, "refresh token
-//! reuse"), // The store has lost writes. SessionEventKind::LostWrites => tracing::error!(sid =
-//! ?event.sid, "writes lost"), kind => tracing::info!(kind = kind.name(), "session"), }) }
+//! fn observed<S: SessionStore>(sessions: Sessions<S>) -> Sessions<S> {
+//!     sessions.on_event(|event| match event.kind {
+//!         // Two clients may have the same refresh token, or one retried too late. Tell the user.
+//!         SessionEventKind::ReuseDetected => tracing::warn!(sid = ?event.sid, "refresh token reuse"),
+//!         // The store has lost writes.
+//!         SessionEventKind::LostWrites => tracing::error!(sid = ?event.sid, "writes lost"),
+//!         kind => tracing::info!(kind = kind.name(), "session"),
+//!     })
+//! }
 //! ```
 //!
 //! # Events of this crate

@@ -26,8 +26,9 @@
 //! 2. **Header**: no member occurs twice; `crit`, `b64` and `zip` are rejected. `typ` is absent,
 //!    `JWT` or `at+jwt` (RFC 9068 §4), or what [`Verifier::typ`] requires. Case and the prefix
 //!    `application/` do not matter. `jwk`, `jku`, `x5u` and `x5c` are ignored.
-//! 3. **Key**: found by `kid` and `alg`, not by trial unless you say so. Without `kid`, `x5t#S256`
-//!    or `x5t` may choose it (see [`KeySet`](crate::keys::KeySet)).
+//! 3. **Key**: found by `kid` and `alg`, and never by trial, unless you enable that for [keys with
+//!    the same `kid`](crate::keys::KeySet::try_keys_with_same_id). Without `kid`, `x5t#S256` or
+//!    `x5t` may choose it (see [`KeySet`](crate::keys::KeySet)).
 //! 4. **Signature**.
 //! 5. **Claims**: no registered claim occurs twice or has the wrong type, and nothing nests deeper
 //!    than 127 levels.
