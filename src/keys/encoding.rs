@@ -9,7 +9,7 @@ use jsonwebtoken::{AlgorithmFamily, DecodingKey, DecodingKeyKind, EncodingKey};
 use super::algorithm::{Algorithm, Family};
 use super::der::{element, is_one_sequence};
 use super::error::KeyError;
-use super::key_type;
+use super::key_name;
 
 /// A public key or secret in an encoding that every back-end can parse.
 pub(crate) enum EncodedVerifyingKey<'a> {
@@ -54,10 +54,10 @@ impl<'a> EncodedVerifyingKey<'a> {
     /// The error for an algorithm that needs another type of key.
     pub(crate) fn is_not_for(&self, algorithm: Algorithm) -> KeyError {
         let found = match self {
-            Self::Secret(_) => key_type::SECRET,
-            Self::RsaDer(_) | Self::RsaComponents { .. } => key_type::RSA,
-            Self::EcPoint(_) => key_type::EC,
-            Self::Ed25519(_) => key_type::ED25519,
+            Self::Secret(_) => key_name::SECRET,
+            Self::RsaDer(_) | Self::RsaComponents { .. } => key_name::RSA,
+            Self::EcPoint(_) => key_name::EC,
+            Self::Ed25519(_) => key_name::ED25519,
         };
         KeyError::WrongKeyType { algorithm, found }
     }
@@ -65,10 +65,10 @@ impl<'a> EncodedVerifyingKey<'a> {
 
 fn type_of(family: AlgorithmFamily) -> &'static str {
     match family {
-        AlgorithmFamily::Hmac => key_type::SECRET,
-        AlgorithmFamily::Rsa => key_type::RSA,
-        AlgorithmFamily::Ec => key_type::EC,
-        AlgorithmFamily::Ed => key_type::ED25519,
+        AlgorithmFamily::Hmac => key_name::SECRET,
+        AlgorithmFamily::Rsa => key_name::RSA,
+        AlgorithmFamily::Ec => key_name::EC,
+        AlgorithmFamily::Ed => key_name::ED25519,
     }
 }
 
@@ -192,11 +192,11 @@ impl<'a> EncodedSigningKey<'a> {
     /// The error for an algorithm that needs another type of key.
     pub(crate) fn is_not_for(&self, algorithm: Algorithm) -> KeyError {
         let found = match self {
-            Self::Secret(_) => key_type::SECRET,
+            Self::Secret(_) => key_name::SECRET,
             Self::Der(_) => "an encoded key",
-            Self::RsaComponents(_) => key_type::RSA,
-            Self::EcScalar { .. } => key_type::EC,
-            Self::Ed25519Seed { .. } => key_type::ED25519,
+            Self::RsaComponents(_) => key_name::RSA,
+            Self::EcScalar { .. } => key_name::EC,
+            Self::Ed25519Seed { .. } => key_name::ED25519,
         };
         KeyError::WrongKeyType { algorithm, found }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::algorithm::Algorithm;
-use super::key_type::needed;
+use super::key_name::needed;
 
 /// Why a key is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

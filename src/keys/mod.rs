@@ -40,6 +40,7 @@ mod encoding;
 mod error;
 mod jwk;
 mod jwks;
+mod key_name;
 mod key_type;
 mod pem;
 #[cfg(feature = "jwks")]

@@ -48,6 +48,8 @@
 
 mod cached;
 mod error;
+mod found_trust;
+mod not_verified;
 #[cfg(feature = "jwks")]
 mod remote;
 #[cfg(feature = "jwks")]
@@ -74,4 +76,4 @@ pub use trust::Trust;
 pub use trusted_issuer::TrustedIssuer;
 pub use verifier::Verifier;
 
-pub(crate) use verifier::NotVerified;
+pub(crate) use not_verified::NotVerified;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use arc_swap::{ArcSwapOption, Guard};
 
 use super::error::{VerifyError, VerifyErrorKind};
-use super::resolved::IssuerRequest;
 use super::selector::{KeySelector, KeysVersion};
 use crate::clock::ClockSource;
 use crate::keys::remote::{FetchedKeys, KeyRequestError, RemoteKeys, RequiredKeys};
@@ -29,15 +28,10 @@ struct FetchedSelector {
 /// The keys that count while one token is verified.
 pub(super) struct CurrentKeys(Guard<Option<Arc<FetchedSelector>>>);
 
-/// What a token needs before it can be verified.
-pub(crate) enum KeyRequest {
-    /// A fetch.
-    Fetch {
-        keys: RemoteKeys,
-        required: RequiredKeys,
-    },
-    /// The keys of an issuer that is known only at run time.
-    Issuer(IssuerRequest),
+/// A fetch that a token needs before it can be verified.
+pub(crate) struct KeyFetch {
+    keys: RemoteKeys,
+    required: RequiredKeys,
 }
 
 impl RemoteKeySelector {
@@ -62,7 +56,7 @@ impl RemoteKeySelector {
         &self,
         clock: &ClockSource,
         now: Duration,
-    ) -> Result<CurrentKeys, KeyRequest> {
+    ) -> Result<CurrentKeys, KeyFetch> {
         let is_same_clock = clock.is_system() && self.keys.has_system_clock();
         let now = if is_same_clock { now } else { self.keys.now() };
         match self.fresh_at(now) {
@@ -81,7 +75,7 @@ impl RemoteKeySelector {
     }
 
     #[cold]
-    fn renewed_at(&self, now: Duration) -> Result<CurrentKeys, KeyRequest> {
+    fn renewed_at(&self, now: Duration) -> Result<CurrentKeys, KeyFetch> {
         let newest = self.keys.newest();
         let mut current = CurrentKeys(self.current.load());
         if current.number() != Some(newest) {
@@ -107,15 +101,15 @@ impl RemoteKeySelector {
     }
 
     /// For a token whose `kid` is not among `current`: it may be in the keys that come next.
-    pub(super) fn request_after(&self, current: &CurrentKeys) -> KeyRequest {
+    pub(super) fn request_after(&self, current: &CurrentKeys) -> KeyFetch {
         self.request(match current.number() {
             Some(number) => RequiredKeys::NewerThan(number),
             None => RequiredKeys::Usable,
         })
     }
 
-    fn request(&self, required: RequiredKeys) -> KeyRequest {
-        KeyRequest::Fetch {
+    fn request(&self, required: RequiredKeys) -> KeyFetch {
+        KeyFetch {
             keys: self.keys.clone(),
             required,
         }
@@ -144,25 +138,19 @@ impl CurrentKeys {
     }
 }
 
-impl KeyRequest {
+impl KeyFetch {
     /// The error for a caller that does not wait.
     pub(super) fn error(&self) -> VerifyError {
-        match self {
-            Self::Fetch {
-                required: RequiredKeys::NewerThan(_),
-                ..
-            } => VerifyErrorKind::NoFittingKey,
-            Self::Fetch { .. } | Self::Issuer(_) => VerifyErrorKind::KeysUnavailable,
+        match self.required {
+            RequiredKeys::Usable => VerifyErrorKind::KeysUnavailable,
+            RequiredKeys::NewerThan(_) => VerifyErrorKind::NoFittingKey,
         }
         .into()
     }
 
     pub(super) async fn wait(self) -> Result<(), VerifyError> {
-        let (keys, required) = match self {
-            Self::Fetch { keys, required } => (keys, required),
-            Self::Issuer(request) => return request.wait().await,
-        };
-        keys.wait_for(required).await.map_err(|why| match why {
+        let waited = self.keys.wait_for(self.required).await;
+        waited.map_err(|why| match why {
             KeyRequestError::UnknownKey => VerifyErrorKind::NoFittingKey.into(),
             KeyRequestError::Outage { retry_after, error } => {
                 VerifyError::outage(retry_after, Arc::new(error))

@@ -17,12 +17,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::error::VerifyError;
-use super::remote::KeyRequest;
 use super::resolver::{
     AnyResolver, IssuerResolution, ResolutionError, ResolutionLimits, ResolverError,
 };
 use super::trusted_issuer::{IssuerTrust, TrustedIssuer};
-use super::verifier::NotVerified;
 use crate::clock::ClockSource;
 use crate::keys::remote::Timestamp;
 
@@ -99,6 +97,14 @@ pub(crate) struct IssuerRequest {
     clock: ClockSource,
 }
 
+/// Why an issuer is neither approved nor refused.
+pub(super) enum Unresolved {
+    /// The resolver has to be asked first.
+    Pending(IssuerRequest),
+    /// The resolver has failed a moment ago.
+    Failed(VerifyError),
+}
+
 impl ResolvedIssuers {
     /// Also returns the issuers that are known without the resolver.
     pub(super) fn new(resolution: IssuerResolution) -> (Self, Vec<TrustedIssuer>) {
@@ -124,7 +130,7 @@ impl ResolvedIssuers {
         name: &str,
         clock: &ClockSource,
         now: Duration,
-    ) -> Result<Option<Arc<ApprovedIssuer>>, NotVerified> {
+    ) -> Result<Option<Arc<ApprovedIssuer>>, Unresolved> {
         if name.len() > MAX_NAME {
             return Ok(None);
         }
@@ -144,13 +150,12 @@ impl ResolvedIssuers {
             Some(Refusal {
                 failure: Some(error),
                 ..
-            }) => Err(outage(error).into()),
-            None => Err(KeyRequest::Issuer(IssuerRequest {
+            }) => Err(Unresolved::Failed(outage(error))),
+            None => Err(Unresolved::Pending(IssuerRequest {
                 answers: Arc::clone(answers),
                 name: name.into(),
                 clock: clock.clone(),
-            })
-            .into()),
+            })),
         }
     }
 }

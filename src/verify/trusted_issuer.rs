@@ -1,11 +1,5 @@
 //! One issuer, its keys and its audiences.
 
-use std::ops::Deref;
-#[cfg(feature = "jwks")]
-use std::sync::Arc;
-
-#[cfg(feature = "jwks")]
-use super::resolved::ApprovedIssuer;
 use super::rules::IssuerAudiences;
 use super::sources::{KeySource, Keys};
 use super::tenants::{SLOT, Tenants};
@@ -59,38 +53,6 @@ impl IssuerTrust {
 
     pub(super) fn clear_headers(&mut self) {
         self.keys.clear_headers();
-    }
-}
-
-/// The trust in the issuer of one token.
-pub(super) enum FoundTrust<'a> {
-    Configured(&'a IssuerTrust),
-    #[cfg(feature = "jwks")]
-    Resolved(Arc<ApprovedIssuer>),
-}
-
-impl FoundTrust<'_> {
-    /// The number of the resolver's answer. 0 if the issuer is configured.
-    #[inline]
-    pub(super) fn answer(&self) -> u64 {
-        match self {
-            Self::Configured(_) => 0,
-            #[cfg(feature = "jwks")]
-            Self::Resolved(approved) => approved.number(),
-        }
-    }
-}
-
-impl Deref for FoundTrust<'_> {
-    type Target = IssuerTrust;
-
-    #[inline]
-    fn deref(&self) -> &IssuerTrust {
-        match self {
-            Self::Configured(trust) => trust,
-            #[cfg(feature = "jwks")]
-            Self::Resolved(approved) => approved.trust(),
-        }
     }
 }
 

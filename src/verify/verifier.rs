@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use super::cached::{CachedToken, VerifiedTokens};
 use super::error::{VerifyError, VerifyErrorKind};
+use super::found_trust::FoundTrust;
+use super::not_verified::NotVerified;
 #[cfg(feature = "jwks")]
-use super::remote::{KeyRequest, RemoteKeySelector};
+use super::remote::RemoteKeySelector;
 use super::rules::ClaimRules;
 #[cfg(feature = "jwks")]
 use super::selector::names_public_algorithm;
@@ -16,7 +18,7 @@ use super::sources::KeySource;
 use super::tenants;
 use super::token::{VerifiedHeader, VerifiedToken};
 use super::trust::Trust;
-use super::trusted_issuer::{FoundTrust, IssuerTrust};
+use super::trusted_issuer::IssuerTrust;
 use crate::claims::{RegisteredMembers, StoredClaims, read_registered};
 use crate::clock::ClockSource;
 use crate::token::{Segments, base64url};
@@ -52,54 +54,6 @@ pub struct Verifier {
     pub(super) max_token_length: usize,
     pub(super) clock: ClockSource,
     pub(super) cache: VerifiedTokens,
-}
-
-/// Why a token is not verified, or not yet.
-pub(crate) enum NotVerified {
-    Rejected(VerifyError),
-    /// Keys have to be fetched first, or the issuer has to be resolved.
-    #[cfg(feature = "jwks")]
-    KeysRequired(KeyRequest),
-}
-
-impl NotVerified {
-    /// The error for a caller that does not wait.
-    fn error(self) -> VerifyError {
-        match self {
-            Self::Rejected(error) => error,
-            #[cfg(feature = "jwks")]
-            Self::KeysRequired(request) => request.error(),
-        }
-    }
-
-    /// A token of another issuer than the one required makes nobody fetch anything.
-    fn unless_rejected_by(
-        self,
-        #[cfg_attr(
-            not(feature = "jwks"),
-            expect(unused_variables, reason = "without remote keys nothing is fetched")
-        )]
-        issuer_check: &Result<(), VerifyError>,
-    ) -> Self {
-        match self {
-            #[cfg(feature = "jwks")]
-            Self::KeysRequired(_) if issuer_check.is_err() => VerifyErrorKind::NoFittingKey.into(),
-            other => other,
-        }
-    }
-}
-
-#[cfg(feature = "jwks")]
-impl From<KeyRequest> for NotVerified {
-    fn from(request: KeyRequest) -> Self {
-        Self::KeysRequired(request)
-    }
-}
-
-impl<E: Into<VerifyError>> From<E> for NotVerified {
-    fn from(error: E) -> Self {
-        Self::Rejected(error.into())
-    }
 }
 
 impl Verifier {

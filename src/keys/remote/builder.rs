@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::checked_fetch::AnyFetch;
 use super::endpoint::{KeyEndpoint, KeyLocation};
-use super::fetch::{AnyFetch, Fetch};
+use super::fetch::Fetch;
 use super::fetched::KeyLifetimes;
 use super::http_fetch::HttpFetch;
 use super::location::{self, AddressError, WebOrigin};

@@ -7,8 +7,9 @@ use http::Uri;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
+use super::checked_fetch::AnyFetch;
 use super::error::{FetchError, FetchErrorKind, ForbiddenJwksUri, IssuerMismatch};
-use super::fetch::{AnyFetch, FETCH_DEADLINE};
+use super::fetch::FETCH_DEADLINE;
 use super::location::{self, AddressError, WebOrigin};
 use crate::json::is_shallow;
 use crate::keys::{Jwks, JwksOptions};

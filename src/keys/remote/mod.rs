@@ -82,6 +82,7 @@
 //! - URLs are logged without their query. Text from outside is truncated and escaped to one line.
 
 mod builder;
+mod checked_fetch;
 mod endpoint;
 mod error;
 mod events;

@@ -1,0 +1,91 @@
+//! Why a token is not verified, or not yet.
+
+use super::error::{VerifyError, VerifyErrorKind};
+#[cfg(feature = "jwks")]
+use super::remote::KeyFetch;
+#[cfg(feature = "jwks")]
+use super::resolved::{IssuerRequest, Unresolved};
+
+/// Why a token is not verified, or not yet.
+pub(crate) enum NotVerified {
+    Rejected(VerifyError),
+    /// Keys have to be fetched first, or the issuer has to be resolved.
+    #[cfg(feature = "jwks")]
+    KeysRequired(KeyRequest),
+}
+
+impl NotVerified {
+    /// The error for a caller that does not wait.
+    pub(super) fn error(self) -> VerifyError {
+        match self {
+            Self::Rejected(error) => error,
+            #[cfg(feature = "jwks")]
+            Self::KeysRequired(request) => request.error(),
+        }
+    }
+
+    /// A token of another issuer than the one required makes nobody fetch anything.
+    pub(super) fn unless_rejected_by(
+        self,
+        #[cfg_attr(
+            not(feature = "jwks"),
+            expect(unused_variables, reason = "without remote keys nothing is fetched")
+        )]
+        issuer_check: &Result<(), VerifyError>,
+    ) -> Self {
+        match self {
+            #[cfg(feature = "jwks")]
+            Self::KeysRequired(_) if issuer_check.is_err() => VerifyErrorKind::NoFittingKey.into(),
+            other => other,
+        }
+    }
+}
+
+impl<E: Into<VerifyError>> From<E> for NotVerified {
+    fn from(error: E) -> Self {
+        Self::Rejected(error.into())
+    }
+}
+
+/// What a token needs before it can be verified.
+#[cfg(feature = "jwks")]
+pub(crate) enum KeyRequest {
+    Fetch(KeyFetch),
+    /// The keys of an issuer that is known only at run time.
+    Issuer(IssuerRequest),
+}
+
+#[cfg(feature = "jwks")]
+impl KeyRequest {
+    /// The error for a caller that does not wait.
+    fn error(&self) -> VerifyError {
+        match self {
+            Self::Fetch(fetch) => fetch.error(),
+            Self::Issuer(_) => VerifyErrorKind::KeysUnavailable.into(),
+        }
+    }
+
+    pub(super) async fn wait(self) -> Result<(), VerifyError> {
+        match self {
+            Self::Fetch(fetch) => fetch.wait().await,
+            Self::Issuer(request) => request.wait().await,
+        }
+    }
+}
+
+#[cfg(feature = "jwks")]
+impl From<KeyFetch> for NotVerified {
+    fn from(fetch: KeyFetch) -> Self {
+        Self::KeysRequired(KeyRequest::Fetch(fetch))
+    }
+}
+
+#[cfg(feature = "jwks")]
+impl From<Unresolved> for NotVerified {
+    fn from(unresolved: Unresolved) -> Self {
+        match unresolved {
+            Unresolved::Pending(request) => Self::KeysRequired(KeyRequest::Issuer(request)),
+            Unresolved::Failed(error) => Self::Rejected(error),
+        }
+    }
+}
