@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use crate::verify::{VerifyError, VerifyErrorKind};
 
-/// Why a request is rejected. It holds nothing of the request.
+/// Why a request is rejected. It contains no part of the request.
 ///
 /// The layer inserts it into the extensions of the response, where outer layers find it.
 #[derive(Clone, Debug)]

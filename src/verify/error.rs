@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::token::{HeaderFault, ShapeFault};
 
-/// Why a token is refused. Holds nothing of the token.
+/// Why a token is rejected. Contains no part of the token.
 #[derive(Clone, Debug)]
 pub struct VerifyError {
     kind: VerifyErrorKind,
@@ -61,13 +61,13 @@ pub enum VerifyErrorKind {
     MalformedClaims,
     /// `exp` is missing.
     MissingExpiry,
-    /// `exp` has passed.
+    /// `exp` has passed, and the leeway too.
     Expired,
-    /// `nbf` lies in the future.
+    /// `nbf` is further in the future than the leeway.
     NotYetValid,
-    /// `iat` lies in the future.
+    /// `iat` is further in the future than the leeway.
     IssuedInFuture,
-    /// `exp` lies before `iat`.
+    /// `exp` is before `iat`.
     ExpiresBeforeIssued,
     /// `iss` is missing.
     MissingIssuer,
