@@ -23,8 +23,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{Query, Request, State};
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, SET_COOKIE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, SET_COOKIE,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -140,6 +142,9 @@ struct PendingLogin {
     registered: RegisteredClaims,
 }
 
+/// A shared cache must not store a response that sets cookies.
+const NO_STORE: (HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
+
 async fn login(State(service): App, headers: HeaderMap) -> Result<Response, Failure> {
     // A browser that comes from another site does not send the refresh cookie: the user must click.
     if headers
@@ -168,7 +173,8 @@ async fn login(State(service): App, headers: HeaderMap) -> Result<Response, Fail
     let header = TokenHeader::new().typ("login+jwt");
     let pending = service.login_key.sign_with(&header, &pending)?;
     let cookie = service.login_cookie.set(&pending, PATIENCE)?;
-    Ok(([(SET_COOKIE, cookie)], Redirect::to(url.as_str())).into_response())
+    let headers = [(SET_COOKIE, cookie), NO_STORE];
+    Ok((headers, Redirect::to(url.as_str())).into_response())
 }
 
 /// The authorization response.
@@ -191,7 +197,7 @@ async fn callback(
         return Err(Failure::refused("this login did not begin in this browser"));
     }
     // Even if the login fails, its state must not be used again.
-    let forget = [(SET_COOKIE, service.login_cookie.clear()?)];
+    let forget = [(SET_COOKIE, service.login_cookie.clear()?), NO_STORE];
     let ended = finish(&service, &pending, callback).await;
     Ok((AppendHeaders(forget), ended).into_response())
 }

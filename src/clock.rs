@@ -1,7 +1,7 @@
 //! The source of time: the system clock, or a clock that a test moves.
 //!
-//! Every part with a notion of time has a `clock` setter. Nothing else in the crate reads the time.
-//! Give the layer, [`Sessions`](crate::session::Sessions) and the store the same clock.
+//! Every type that checks dates takes a clock. Deadlines use the runtime's timer. Give the layer,
+//! [`Sessions`](crate::session::Sessions) and the store the same clock.
 //!
 //! ```
 //! use std::time::Duration;

@@ -32,8 +32,8 @@ use http::HeaderValue;
 /// | `SameSite` | `Lax` by default | [`same_site`](TokenCookie::same_site) |
 /// | `Domain` | absent by default | [`domain`](TokenCookie::domain) |
 ///
-/// Some prefixes of the name require attributes. Browsers reject a cookie without them, and compare
-/// the prefix in any case. This type enforces the same rules:
+/// Some prefixes of the name require attributes. Browsers reject a cookie without them, and ignore
+/// the case of the prefix. This type enforces the same rules:
 ///
 /// | prefix | requires | protects from |
 /// | --- | --- | --- |

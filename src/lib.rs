@@ -76,9 +76,9 @@
 //! # Why is my token rejected?
 //!
 //! The response says "invalid" or "expired", and nothing more. The reason is [`AuthError::kind`].
-//! It is in the response's extensions. With feature `tracing` it is also an event at `DEBUG` with
-//! target `tower_jwt_auth`. Its field `reason` says what is configured, or which claim is at fault
-//! by name. The values of a token's claims never appear.
+//! It is in the response's extensions. With feature `tracing` it is also an
+//! [event](#events). Its field `reason` says what is configured, or names the claim at fault. The
+//! values of a token's claims never appear.
 //!
 //! The program `gate` shows each check for any token and key:
 //!
@@ -109,6 +109,22 @@
 //! | `unavailable` | the revocation store, a guard's condition or the issuer of the keys; the error's source says why |
 //! | `cross_site` | `Origin` or `Sec-Fetch-Site` of a request with a cookie: see [`csrf`] |
 //!
+//! # Events
+//!
+//! With feature `tracing`, which is on by default. The target is the path of a module, so it begins
+//! with `tower_jwt_auth`. To see every rejection, set `RUST_LOG=tower_jwt_auth=debug`.
+//!
+//! | level | events |
+//! | --- | --- |
+//! | `DEBUG` | a rejected request; a login, a logout or another change of a session; a logout token of a provider; fetched keys |
+//! | `INFO` | a skipped key of an issuer |
+//! | `WARN` | an outage of a store, of a guard's condition, of the claims function or of an issuer's keys |
+//! | `WARN` | reuse of a refresh token; writes that the session store has lost |
+//! | `WARN` | claims that do not decode as the handler's type |
+//! | `WARN` | a risky setting: a layer without a store accepts the tokens of sessions, cookies are not `Secure`, Redis may evict keys |
+//! | `ERROR` | a handler without a layer around it; a `Permission` that is built wrongly |
+//! | `ERROR` | a session request with a fault of the service, such as claims with a reserved name; logout tokens whose sessions could not be ended |
+//!
 //! # Features
 //!
 //! | feature | effect | default |
@@ -116,22 +132,23 @@
 //! | `axum` | extractors, and `AuthError` as a rejection, through `axum-core` | yes |
 //! | `aws_lc_rs` | signatures by `aws-lc-rs` | yes |
 //! | `rust_crypto` | signatures by RustCrypto, in Rust alone, unless `aws_lc_rs` is on | no |
-//! | `tracing` | one event for each rejected request, without secrets | yes |
+//! | `tracing` | [events](#events) for rejected requests, outages and sessions, without secrets | yes |
 //! | `embedded` | [`store`]: sessions and revocations in one file, by `redb` | no |
 //! | `redis` | [`store`]: sessions and revocations shared by many nodes, in Redis or Valkey, by `redis` | no |
 //! | `jwks` | `keys::remote`: keys that issuers publish, by `reqwest` and `rustls` | no |
 //! | `testing` | the module `testing`: tokens, time and failures for your tests | no |
 //! | `gate` | the program `gate`, and its dependencies: for `cargo install` only | no |
 //!
-//! Features are additive: enabling one does not change what the rest does.
+//! Features are additive. Only `aws_lc_rs` changes something else: it replaces `rust_crypto` as the
+//! [crypto back-end](#which-crypto-back-end).
 //!
 //! # Which crypto back-end
 //!
 //! Enable at least one: without a back-end, making a key fails with
-//! [`KeyError::NoBackend`](keys::KeyError::NoBackend). With both, `aws_lc_rs` is used, so a
-//! dependency that enables the other changes nothing. Both support every
-//! [`Algorithm`](keys::Algorithm), and reject the same weak keys. The process-wide provider of
-//! `jsonwebtoken` is not used.
+//! [`KeyError::NoBackend`](keys::KeyError::NoBackend). With both, `aws_lc_rs` is used. A dependency
+//! that enables `rust_crypto` changes nothing; one that enables `aws_lc_rs` changes your back-end.
+//! Both support every [`Algorithm`](keys::Algorithm), and reject the same weak keys. The
+//! process-wide provider of `jsonwebtoken` is not used.
 //!
 //! Prefer `aws_lc_rs`, above all to sign with RSA. The private operations of the crate `rsa` are
 //! not constant-time ([RUSTSEC-2023-0071](https://rustsec.org/advisories/RUSTSEC-2023-0071.html)).
@@ -139,8 +156,10 @@
 //! `rust_crypto` for targets that `aws-lc-rs`, which contains C, does not support:
 //!
 //! ```toml
-//! tower-jwt-auth = { version = "0.1", default-features = false, features = ["axum", "rust_crypto",
-//! "tracing"] }
+//! [dependencies.tower-jwt-auth]
+//! version = "0.1"
+//! default-features = false
+//! features = ["axum", "rust_crypto", "tracing"]
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Tests may be long: they list cases.

@@ -1,6 +1,6 @@
 //! Which key of a set verifies a token.
 #![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "tests")]
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use rcgen::{CertificateParams, KeyPair};

@@ -1,6 +1,6 @@
 //! What a key that is refused says: what is wrong, and what helps.
 #![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use serde_json::json;
 use tower_jwt_auth::keys::{Algorithm, KeyError, SigningKey, VerifyingKey};

@@ -10,9 +10,10 @@ step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
 
 # The whole check also runs the slow ones: embedded_crash, embedded_faults and properties.
 fast=(
-    allocations attack_list attacks cache embedded_attacks guards hyper memory_store openid
-    own_subjects prose provider_sessions readiness remote_keys revocation revocation_set
-    revoked_sessions rfc_vectors session_routes session_store sessions structure
+    allocations allowances attack_list attacks cache embedded_attacks gate guards hyper
+    memory_store openid own_subjects prose provider_sessions providers readiness rejections
+    remote_keys revocation revocation_set revoked_sessions rfc9068 rfc_vectors session_routes
+    session_store sessions structure
 )
 
 step "format"

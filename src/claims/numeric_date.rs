@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// A date in a claim: seconds since 1970-01-01T00:00:00Z (RFC 7519 §2), with or without a fraction.
 ///
 /// The earliest date is the epoch, the latest is the end of the year 9999. A later date is an
-/// error: it is most often in milliseconds, which would make a token valid for ages.
+/// error. It is usually in milliseconds by mistake; such a token would practically never expire.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NumericDate(Duration);
 

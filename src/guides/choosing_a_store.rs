@@ -30,17 +30,18 @@
 //!
 //! The store acknowledges a change once it is on disk. The file is locked: a second process gets
 //! [`InUse`](crate::store::EmbeddedStoreError::InUse). During a deployment the new process must
-//! wait until the old one has closed the file. Look-ups read memory, so a slow disk delays logins
-//! and renewals, never other requests.
+//! wait until the old one has closed the file. Look-ups read memory, so a slow disk delays logins,
+//! renewals and logouts, but no other request.
 //!
 //! # In Redis
 //!
 #![doc = include_str!("../../docs/pictures/store_redis.svg")]
 //!
-//! Each node holds all revocations in memory and follows a stream. A logout on one node holds on
-//! the others within milliseconds, and no request waits for Redis. A node that has not heard from
-//! Redis for 5 seconds ([`max_staleness`](crate::store::RedisStoreOptions::max_staleness)) answers
-//! 503 by default, since it cannot know what was revoked meanwhile.
+//! Each node holds all revocations in memory and follows a stream. A logout on one node is
+//! effective on the others within milliseconds, and no request waits for Redis. A node that has not
+//! read back its heartbeat for 5 seconds
+//! ([`max_staleness`](crate::store::RedisStoreOptions::max_staleness)) answers 503 by default,
+//! because other nodes may have revoked tokens meanwhile.
 //!
 //! # What survives
 //!
@@ -60,11 +61,13 @@
 //! | lost write | effect |
 //! | --- | --- |
 //! | a login | The session does not exist. The access token works until it expires; then the user logs in again. |
-//! | a renewal | The refresh token is ahead of the store, which accepts it. You get the event [`LostWrites`](crate::session::SessionEventKind::LostWrites). |
+//! | a renewal | The refresh token is newer than the store's record, because the store has lost a refresh; it is accepted. You get the event [`LostWrites`](crate::session::SessionEventKind::LostWrites). |
 //! | a logout, a revocation, a block | Living nodes that made or read it write it back. It is lost only if they all died too. |
 //!
-//! With `appendfsync always` nothing is lost while the disk stays. See
-//! [the settings](crate::store::redis#what-redis-may-lose) for replicas and Sentinel.
+//! A session whose logout was lost [may be refreshed
+//! later](crate::store::redis#what-redis-may-lose), in a rare case. With `appendfsync always`
+//! nothing is lost as long as the disk survives. The same section has the settings for replicas and
+//! Sentinel.
 //!
 //! # A service for any store
 //!

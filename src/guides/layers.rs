@@ -25,7 +25,7 @@
 //! use tower_jwt_auth::{Claims, JwtAuthLayer, Require};
 //!
 //! async fn me(Claims(claims): Claims<serde_json::Value>) -> String {
-//!     claims["sub"].to_string()
+//!     claims["sub"].as_str().unwrap_or_default().to_owned()
 //! }
 //!
 //! fn cors() -> CorsLayer {
@@ -81,7 +81,7 @@
 //!
 //! | mistake | what you see |
 //! | --- | --- |
-//! | `Require` outside `JwtAuthLayer` | 500 to every request, and an event at `ERROR` |
+//! | `Require` outside `JwtAuthLayer` | 500 to every request, and an [event](crate#events) at `ERROR` |
 //! | `CorsLayer` inside `JwtAuthLayer` | preflights get 401; the browser reports a CORS error |
 //! | a route added after `.layer(auth)` | the route is open; a handler with `Claims` gets 500 |
 //! | a layer that changes the body, inside `JwtAuthLayer` in one `ServiceBuilder` | "`ProblemJson` cannot answer with a body of type …" |

@@ -9,7 +9,8 @@
 //! | `aud` | a token that has one is refused unless you name yours | [`audience`](crate::JwtAuthLayer::audience) |
 //! | `jti` | required once a revocation store is set | [`token_id_optional`](crate::JwtAuthLayer::token_id_optional) |
 //!
-//! `gate --help` (feature `gate`) explains for a given token why it is refused.
+//! The program `gate` says why it rejects a token. [How to install and call
+//! it](crate#why-is-my-token-rejected).
 //!
 //! # From `jsonwebtoken` by hand
 //!
@@ -109,7 +110,7 @@
 //! # From `axum-login`
 //!
 //! `axum-login` keeps a session on the server and loads the user for each request. Here the access
-//! token carries what a request needs, and the store is asked at login and renewal.
+//! token carries what a request needs, and your user database is asked only at login and renewal.
 //!
 //! Before:
 //!
@@ -137,8 +138,8 @@
 //! ```
 //! use std::{error::Error, io};
 //! use axum::extract::{Form, State};
-//! use axum::http::{StatusCode, header::SET_COOKIE};
-//! use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+//! use axum::http::{StatusCode, header::{CACHE_CONTROL, SET_COOKIE}};
+//! use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
 //! use axum::{Router, routing::{get, post}};
 //! use serde::{Deserialize, Serialize};
 //! use tower_jwt_auth::csrf::CsrfLayer;
@@ -160,6 +161,11 @@
 //!
 //! async fn me(Claims(user): Claims<User>) -> String { user.name.clone() }
 //!
+//! async fn login_page() -> Html<&'static str> {
+//!     Html("<form method=post><input name=name><input name=password type=password>
+//!         <button>Log in</button></form>")
+//! }
+//!
 //! async fn login<S: SessionStore>(
 //!     State(routes): State<SessionRoutes<S>>,
 //!     Form(form): Form<Credentials>,
@@ -169,12 +175,13 @@
 //!     if form.password != "correct horse" {
 //!         return Err(StatusCode::FORBIDDEN.into_response());
 //!     }
+//!     // Only now, so that nobody learns who is blocked without the password.
 //!     let pending = pending.map_err(IntoResponse::into_response)?;
 //!     let tokens = sessions.complete(pending).await.map_err(IntoResponse::into_response)?;
 //!     let cookies = routes.cookies().set(&tokens);
 //!     let cookies = cookies.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
 //!     let cookies = AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)));
-//!     Ok((cookies, Redirect::to("/me")).into_response())
+//!     Ok(([(CACHE_CONTROL, "no-store")], cookies, Redirect::to("/me")).into_response())
 //! }
 //!
 //! /// Takes the place of `login_url`.
@@ -194,7 +201,7 @@
 //!     Ok(Router::new()
 //!         .route("/me", get(me).layer(Require::scope("notes:read")))
 //!         .layer(routes.auth_layer().respond(to_login))
-//!         .route("/login", post(login::<S>).layer(CsrfLayer::new()))
+//!         .route("/login", get(login_page).post(login::<S>).layer(CsrfLayer::new()))
 //!         .route("/refresh", post(routes.refresh()))
 //!         .route("/logout", post(routes.logout()))
 //!         .with_state(routes))
@@ -207,6 +214,8 @@
 //! # let answer = app.clone().oneshot(me).await.unwrap();
 //! # assert_eq!(answer.status(), StatusCode::SEE_OTHER);
 //! # assert_eq!(answer.headers()["location"], "/login");
+//! # let page = Request::get("/login").body(Body::empty()).unwrap();
+//! # assert_eq!(app.clone().oneshot(page).await.unwrap().status(), 200);
 //! # let login = Request::post("/login").header("Sec-Fetch-Site", "same-origin")
 //! #     .header("Content-Type", "application/x-www-form-urlencoded")
 //! #     .body(Body::from("name=alice&password=correct+horse")).unwrap();

@@ -43,8 +43,10 @@
 //!     if form.password != "correct horse" {
 //!         return Err(StatusCode::FORBIDDEN.into_response());
 //!     }
+//!     // Only now, so that nobody learns who is blocked without the password.
+//!     let pending = pending.map_err(IntoResponse::into_response)?;
 //!     // The label is shown in the user's list of sessions.
-//!     let pending = pending.map_err(IntoResponse::into_response)?.label(form.device);
+//!     let pending = pending.label(form.device);
 //!     let tokens = sessions.complete(pending).await.map_err(IntoResponse::into_response)?;
 //!     Ok(([(CACHE_CONTROL, "no-store")], Json(tokens)).into_response())
 //! }
@@ -102,7 +104,8 @@
 //! 2. Renew when `expires_in` has nearly passed, or after a 401. Let one renewal run at a time.
 //! 3. Store the new refresh token before it uses the new access token. The old one stops working
 //!    after the [grace](crate::session::Sessions::grace), 10 seconds by default.
-//! 4. After a 503 or a lost connection, repeat the renewal with the same refresh token at once.
+//! 4. After a 503 or a lost connection, repeat the renewal with the same refresh token after a
+//!    second, within the grace.
 //! 5. After a 401 from `/refresh`, ask the user to log in.
 //!
 //! # Services without a user

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | why requests are refused | [`AuthError`](crate::AuthError) in the extensions of the response |
 //! | who made a request | [`VerifiedToken`](crate::VerifiedToken) in the extensions of the request |
-//! | logins, logouts, stolen refresh tokens | [`Sessions::on_event`](crate::session::Sessions::on_event) |
+//! | logins, logouts, reuse of refresh tokens | [`Sessions::on_event`](crate::session::Sessions::on_event) |
 //! | whether a node follows Redis | [`RedisStore::state`](crate::store::RedisStore::state) |
 //! | whether the keys of an issuer are fresh | [`RemoteKeys::state`](crate::keys::remote::RemoteKeys::state) |
 //! | how full the revocation list is | [`MemoryStore::revocations`](crate::store::MemoryStore::revocations) |
@@ -106,7 +106,7 @@
 //!
 //! fn observed<S: SessionStore>(sessions: Sessions<S>) -> Sessions<S> {
 //!     sessions.on_event(|event| match event.kind {
-//!         // Two clients had the same refresh token. Tell the user.
+//!         // Two clients may have the same refresh token, or one retried too late. Tell the user.
 //!         SessionEventKind::ReuseDetected => tracing::warn!(sid = ?event.sid, "refresh token reuse"),
 //!         // The store has lost writes.
 //!         SessionEventKind::LostWrites => tracing::error!(sid = ?event.sid, "writes lost"),
@@ -117,13 +117,5 @@
 //!
 //! # Events of this crate
 //!
-//! With feature `tracing` (on by default). The target is the module's path, which begins with
-//! `tower_jwt_auth`.
-//!
-//! | level | when |
-//! | --- | --- |
-//! | `DEBUG` | a request is refused; a session changes |
-//! | `WARN` | a store or a condition fails; keys cannot be fetched; claims do not fit a handler's type |
-//! | `ERROR` | a handler has no layer around it, or a `Permission` is built wrongly |
-//!
-//! To see every refusal while you debug, set `RUST_LOG=tower_jwt_auth=debug`.
+//! The crate also writes events by `tracing`. [Their levels and targets](crate#events) are in the
+//! crate's documentation. Your hook can add what these lack, such as the session.

@@ -4,26 +4,27 @@
 //!
 //! - [ ] The layer names an issuer and an audience. Two services with one key then do not accept
 //!   each other's tokens.
-//! - [ ] Access tokens live minutes. 5 is the default of [`Sessions`](crate::session::Sessions).
+//! - [ ] Access tokens live a few minutes. 5 minutes is the default of
+//!   [`Sessions`](crate::session::Sessions).
 //! - [ ] Claims hold identifiers, no secrets: everyone who has a token can read it.
 //! - [ ] If the issuer writes `at+jwt`, the layer requires it with
 //!   [`typ`](crate::JwtAuthLayer::typ).
 //!
 //! # Keys
 //!
-//! - [ ] Secrets come from the configuration, never from the source code. `generate` is for tests:
-//!   each node and each restart has another key.
+//! - [ ] Secrets come from the configuration, never from the source code. Use `generate` only if
+//!   tokens may become invalid at a restart, and with one node.
 //! - [ ] The signing key, [`RefreshKeys`](crate::session::RefreshKeys) and the secret of
 //!   [`RedisStoreOptions`](crate::store::RedisStoreOptions) are three different secrets. All nodes
 //!   have the same three.
-//! - [ ] Prefer ES256 or EdDSA if another service verifies your tokens: it needs the public key
-//!   alone.
+//! - [ ] Prefer ES256 or EdDSA if another service verifies your tokens: it needs only the public
+//!   key.
 //! - [ ] Keys have a `kid`, and you have rotated one on a test system. Order: publish the new key,
 //!   wait for [`JwksRoute::DEFAULT_MAX_AGE`](crate::routes::JwksRoute::DEFAULT_MAX_AGE), sign with
 //!   it, keep the old one until its last token has expired. See
 //!   [`SigningKeySet`](crate::keys::SigningKeySet).
-//! - [ ] A leaked signing key is removed from every verifier at once. That ends all access tokens;
-//!   the sessions go on.
+//! - [ ] A leaked signing key is removed from every verifier at once. All its access tokens are
+//!   then rejected; the sessions continue.
 //!
 //! # Revocation
 //!
@@ -42,7 +43,8 @@
 //! - [ ] Everything is served by HTTPS, with `Strict-Transport-Security`.
 //! - [ ] Cookies have the prefix `__Host-`, as by default.
 //! - [ ] The login has a [`CsrfLayer`](crate::csrf::CsrfLayer), and `GET` changes nothing.
-//! - [ ] Trusted origins and CORS list the same few origins. None comes from the request.
+//! - [ ] Trusted origins and CORS list the same few origins, as constants: never the `Origin` of
+//!   the request.
 //! - [ ] Pages have a `Content-Security-Policy`. A script of an attacker cannot read the cookie,
 //!   but can use it.
 //!
@@ -59,7 +61,7 @@
 //! # Operations
 //!
 //! - [ ] You count refusals by kind, and alert on `unavailable`, `misconfigured`, `missing_layer`
-//!   and on stolen refresh tokens: see [observability](super::observability).
+//!   and on reuse of refresh tokens: see [observability](super::observability).
 //! - [ ] A test asks every route without a token and expects 401, so that no new route is
 //!   forgotten: see below.
 //! - [ ] You have restarted the store under load on a test system.

@@ -5,7 +5,7 @@
 //!
 //! | step | who | what |
 //! | --- | --- | --- |
-//! | 1 | `GET /login` | redirects to the provider with `state`, `nonce` and a PKCE challenge; keeps all three in a signed cookie |
+//! | 1 | `GET /login` | redirects to the provider with `state`, `nonce` and a PKCE challenge; keeps `state`, `nonce` and the PKCE verifier in a signed cookie |
 //! | 2 | the provider | asks for the password, redirects to `/callback` with a code |
 //! | 3 | `GET /callback` | compares `state`, exchanges the code for an ID token, verifies it with the `nonce` |
 //! | 4 | `GET /callback` | starts a session, sets its cookies |
@@ -19,7 +19,7 @@
 //! use std::sync::Arc;
 //! use std::time::{Duration, SystemTime};
 //! use axum::extract::{Query, State};
-//! use axum::http::{StatusCode, header::{CONTENT_TYPE, SET_COOKIE}};
+//! use axum::http::{HeaderValue, StatusCode, header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE}};
 //! use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 //! use axum::{Router, routing::{get, post}};
 //! use oauth2::{CsrfToken, PkceCodeChallenge};
@@ -78,7 +78,8 @@
 //!     let header = TokenHeader::new().typ("login+jwt");
 //!     let started = service.login_key.sign_with(&header, &started).map_err(internal)?;
 //!     let cookie = service.login_cookie.set(&started, PATIENCE).map_err(internal)?;
-//!     Ok(([(SET_COOKIE, cookie)], Redirect::to(&url)).into_response())
+//!     let headers = [(SET_COOKIE, cookie), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+//!     Ok((headers, Redirect::to(&url)).into_response())
 //! }
 //!
 //! #[derive(Deserialize)]
@@ -107,7 +108,7 @@
 //!     let [access, refresh] = service.routes.cookies().set(&tokens).map_err(internal)?;
 //!     let cookies = [access, refresh, service.login_cookie.clear().map_err(internal)?];
 //!     let cookies = AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)));
-//!     Ok((cookies, Redirect::to("/")).into_response())
+//!     Ok(([(CACHE_CONTROL, "no-store")], cookies, Redirect::to("/")).into_response())
 //! }
 //!
 //! #[derive(Deserialize)]

@@ -61,7 +61,7 @@
 //! }
 //!
 //! // #[tokio::test(start_paused = true)]
-//! async fn an_outage_is_no_logout() {
+//! async fn an_outage_is_not_a_logout() {
 //!     let issuer = TestIssuer::new();
 //!     // The store needs the issuer's clock too.
 //!     let store = FailingStore::new(MemoryStore::with_clock(issuer.clock().clone()));
@@ -84,7 +84,7 @@
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
 //! #     scopes_are_checked().await;
 //! #     tokens_expire().await;
-//! #     an_outage_is_no_logout().await;
+//! #     an_outage_is_not_a_logout().await;
 //! # }
 //! ```
 //!

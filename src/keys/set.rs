@@ -11,9 +11,9 @@ use crate::token::Thumbprints;
 /// The keys of one issuer. Cheap to clone.
 ///
 /// A key is found by the `kid` and `alg` of the token. Keys are not tried in turn, unless you
-/// [say so](KeySet::try_keys_with_same_id) for keys with the same `kid` and `alg`. A token
-/// without `kid` is verified only if exactly one key matches its `alg`, whatever its key IDs. A key
-/// without key ID verifies only tokens without `kid`.
+/// [enable that](KeySet::try_keys_with_same_id) for keys with the same `kid` and `alg`. A token
+/// without `kid` is verified only if exactly one key matches its `alg`, whatever that key's ID is.
+/// A key without key ID verifies only tokens without `kid`.
 ///
 /// A token without `kid` may name the key's certificate instead: by `x5t#S256` or `x5t` (RFC 7515
 /// §4.1.7, §4.1.8), as AD FS does. If keys of the set have thumbprints, such a token needs a key

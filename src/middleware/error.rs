@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use crate::verify::{VerifyError, VerifyErrorKind};
 
-/// Why a request is rejected. It holds no value of the request.
+/// Why a request is rejected. It contains no value of the request.
 ///
 /// The layer inserts it into the extensions of the response, where outer layers find it.
 ///

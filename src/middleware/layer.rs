@@ -297,9 +297,9 @@ impl<R, V> JwtAuthLayer<R, V> {
     /// tokens of [`Sessions`](crate::session::Sessions) have both. Pass
     /// [`NoRevocation`](crate::revocation::NoRevocation) if you accept that.
     ///
-    /// A store in memory answers without waiting. For any other store the request waits until the
-    /// [deadline](JwtAuthLayer::revocation_deadline). That needs a tokio runtime with its timer
-    /// enabled.
+    /// A store in memory answers without waiting. For any other store the request waits for the
+    /// answer, at most until the [deadline](JwtAuthLayer::revocation_deadline). That needs a tokio
+    /// runtime with its timer enabled.
     #[must_use]
     pub fn revocation<V2: RevocationStore>(self, store: V2) -> JwtAuthLayer<R, V2> {
         let authenticator = Arc::unwrap_or_clone(self.authenticator);
@@ -349,10 +349,11 @@ impl<S, R, V> Layer<S> for JwtAuthLayer<R, V> {
 
     /// # Panics
     ///
-    /// - If keys are fetched from an issuer and no audience is configured: a token that this issuer
-    ///   made for any other service would be accepted. [`any_audience`](JwtAuthLayer::any_audience)
-    ///   allows it.
-    /// - After [`rfc9068`](JwtAuthLayer::rfc9068), if the issuer or the audience is not configured.
+    /// - If keys are fetched from an issuer and no audience is configured. Every token with an
+    ///   `aud` would be rejected, and a token without one could be for any service. Call
+    ///   [`audience`](JwtAuthLayer::audience) or [`any_audience`](JwtAuthLayer::any_audience).
+    /// - After [`rfc9068`](JwtAuthLayer::rfc9068), if the issuer or the audience is not
+    ///   configured.
     #[track_caller]
     fn layer(&self, inner: S) -> JwtAuth<S, R, V> {
         assert!(

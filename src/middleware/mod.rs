@@ -21,8 +21,7 @@
 //!
 //! The body is `application/problem+json` (RFC 9457), or that of your [`Respond`]. No body or
 //! header contains a token, a claim or a library's text. The reason is an [`AuthError`] in the
-//! response's extensions. With feature `tracing` it is also an event. Its level is `DEBUG`, `WARN`
-//! if claims do not decode as the handler's type, or `ERROR` if a layer is missing.
+//! response's extensions. With feature `tracing` it is also an [event](crate#events).
 //!
 //! # Shared caches
 //!

@@ -11,7 +11,7 @@ use crate::claims::NumericDate;
 /// tokens without `iss`, not all issuers.
 ///
 /// Every revocation except a block expires: at the latest `exp` of the revoked tokens, plus leeway.
-/// If you pass an earlier time, revoked tokens become valid again.
+/// If you pass an earlier time, revoked tokens may become valid again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Revocation<'a> {
@@ -71,9 +71,9 @@ pub enum Revocation<'a> {
     /// All tokens of a subject, until the block is
     /// [lifted](super::RevocationSet::lift_block).
     ///
-    /// To block a subject and raise its generation, block first. After the block is
-    /// [lifted](super::RevocationSet::lift_block_by_generation), the subject can then log in within
-    /// the same second.
+    /// To block a subject and raise its generation, block first. Otherwise a token issued between
+    /// the two calls has the new generation. It would be valid again after the block is [lifted by
+    /// generation](super::RevocationSet::lift_block_by_generation).
     Block {
         /// `iss`.
         issuer: Option<&'a str>,

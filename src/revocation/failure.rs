@@ -12,7 +12,8 @@ pub enum FailurePolicy {
     /// tokens through.
     #[default]
     Reject,
-    /// Accept it and report it. During an outage, revoked tokens are accepted.
+    /// Accept it, and log a warning (feature `tracing`). During an outage, revoked tokens are
+    /// accepted.
     Allow,
     /// Accept it during the first part of an outage, for this long. Then reject it.
     ///

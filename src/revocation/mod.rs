@@ -1,9 +1,9 @@
 //! Revocation: reject a token before it expires.
 //!
 //! The layer asks a [`RevocationStore`] about every token that it has verified. You need one for
-//! logout, for blocked users, and to shut out a stolen token. This crate has
-//! [three stores](crate::store). Use [`RevocationSet`] to write a store of your own, or
-//! [`store_fn`] to ask a closure.
+//! logout, for blocked users, and to reject a stolen token. This crate has [three
+//! stores](crate::store). Use [`RevocationSet`] to write a store of your own, or [`store_fn`] to
+//! ask a closure.
 //!
 //! ```
 //! use tower_jwt_auth::JwtAuthLayer;
@@ -16,7 +16,7 @@
 //! let store = MemoryStore::new();
 //! let layer = JwtAuthLayer::new(VerifyingKey::hs256([7; 32])?).revocation(store.clone());
 //!
-//! // From now on the layer rejects every token with this issuer and `jti`.
+//! // From now on the layer rejects the token with this issuer, `jti` and `exp`.
 //! store.revoke(&Revocation::Token {
 //!     issuer: Some("https://id.example.com"),
 //!     jti: "6b1d5a9e",

@@ -179,7 +179,7 @@ impl RevocationSet {
     ///
     /// # Errors
     ///
-    /// If the set is full and has no entry to extend. All entries stay in force.
+    /// If the set is full and no existing entry can be extended. All entries stay in force.
     pub fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), RevocationSetFull> {
         let mut writer = self.writer();
         writer.prune_a_little();
@@ -225,7 +225,8 @@ impl RevocationSet {
     ///
     /// # Errors
     ///
-    /// If the set is full and has no entry for the generation. The block stays in force.
+    /// If the set is full and has no entry of the subject's generation to raise. The block stays in
+    /// force.
     pub fn lift_block_by_generation(
         &self,
         issuer: Option<&str>,

@@ -23,8 +23,11 @@ use super::token_identity::TokenIdentity;
 ///
 ///     async fn is_revoked(&self, token: &TokenIdentity<'_>) -> io::Result<bool> {
 ///         let Some(jti) = token.jti else { return Ok(false) };
-///         let name: String = jti.bytes().map(|byte| format!("{byte:02x}")).collect();
-///         std::path::Path::new("/var/lib/revoked").join(name).try_exists()
+///         let issuer = token.issuer.unwrap_or_default();
+///         // An id may contain `../`. The two parts are a directory and a file.
+///         let hex = |id: &str| id.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+///         let path = format!("/var/lib/revoked/iss-{}/jti-{}", hex(issuer), hex(jti));
+///         tokio::fs::try_exists(path).await
 ///     }
 /// }
 /// ```
@@ -99,9 +102,11 @@ pub struct StoreFn<F>(F);
 /// use std::{collections::HashSet, io, sync::Arc};
 /// use tower_jwt_auth::revocation::store_fn;
 ///
-/// let revoked = Arc::new(HashSet::from(["a".to_owned()]));
+/// // The pairs of `iss` and `jti`.
+/// let revoked = Arc::new(HashSet::from([("https://id.example.com", "6b1d5a9e")]));
 /// let store = store_fn(move |token| {
-///     let revoked = token.jti.is_some_and(|jti| revoked.contains(jti));
+///     let id = token.issuer.zip(token.jti);
+///     let revoked = id.is_some_and(|id| revoked.contains(&id));
 ///     async move { Ok::<_, io::Error>(revoked) }
 /// });
 /// # let key = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32]).unwrap();

@@ -59,9 +59,9 @@ use crate::revocation::{Revocation, RevocationSet, TokenIdentity};
 ///
 /// Each process remembers the tokens it has processed. If several processes share the work, a token
 /// can be replayed at another one within its [`max_age`](LogoutTokenVerifier::max_age), 5 minutes
-/// by default. It then ends again what it names:
+/// by default. Then `end_sessions` runs again:
 ///
-/// - A [`revocation`](LogoutToken::revocation) has no further effect.
+/// - A [`revocation`](LogoutToken::revocation) changes nothing the second time.
 /// - A function that ends all sessions of a subject also ends those that began since.
 #[derive(Clone)]
 pub struct BackChannelLogout(Arc<Inner>);

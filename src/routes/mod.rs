@@ -34,8 +34,9 @@
 //!         // Before the password check, so that a concurrent block takes effect.
 //!         let subject = routes.sessions().subject_named(&name);
 //!         let pending = routes.sessions().begin(&subject).await;
-//!         let pending = pending.map_err(IntoResponse::into_response)?;
 //!         if !check_password(&name).await { return Err(StatusCode::FORBIDDEN.into_response()) }
+//!         // Only now, so that nobody learns who is blocked without the password.
+//!         let pending = pending.map_err(IntoResponse::into_response)?;
 //!         let tokens = routes.sessions().complete(pending).await;
 //!         let tokens = tokens.map_err(IntoResponse::into_response)?;
 //!         let cookies = routes.cookies().set(&tokens);
@@ -45,8 +46,12 @@
 //!     }
 //! };
 //!
+//! async fn me(Claims(claims): Claims<Value>) -> String {
+//!     claims["sub"].as_str().unwrap_or_default().to_owned()
+//! }
+//!
 //! let app = Router::new()
-//!     .route("/me", get(async |Claims(claims): Claims<Value>| claims["sub"].to_string()))
+//!     .route("/me", get(me))
 //!     .layer(routes.auth_layer())
 //!     .route("/login", post(login).layer(CsrfLayer::new()))
 //!     .route("/refresh", post(routes.refresh()))
@@ -80,7 +85,7 @@
 //!
 //! Logout from this site ends every session that a token of the request names. It reads tokens from
 //! `Authorization`, the access cookie and the refresh cookie. Access tokens may have expired. A
-//! token that is not authentic is ignored, for example one of a retired key. If the store fails,
+//! token that is not authentic is ignored, for example one of a removed key. If the store fails,
 //! the answer is 503, and the cookies are not changed.
 
 mod back_channel_logout;

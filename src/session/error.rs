@@ -22,8 +22,8 @@ pub enum SessionErrorKind {
     Ended,
     /// The session was idle for too long, or has reached its maximum lifetime.
     Expired,
-    /// The refresh token was used before: one of its two holders has stolen it. The session has
-    /// ended.
+    /// The refresh token was used before. It may have been stolen, or the client retried too late.
+    /// The session has ended.
     ReuseDetected,
     /// The subject is blocked.
     Blocked,
@@ -46,8 +46,8 @@ pub enum SessionErrorKind {
     /// The store or the [claims function](super::Sessions::claims) failed. The store may still have
     /// applied the operation, so the refresh token may have been used.
     ///
-    /// Retry within the [grace](super::Sessions::grace). After it, the retry is treated as reuse,
-    /// and the session ends.
+    /// Retry within the [grace](super::Sessions::grace). After it, the retry may be treated as
+    /// reuse, and the session ends.
     Unavailable,
     /// The crypto back-end failed.
     Backend,

@@ -23,11 +23,11 @@ pub struct SessionEvent<'a> {
 pub enum SessionEventKind {
     /// A login.
     Started,
-    /// A refresh token was used after it had been rotated: one of its two holders has stolen it.
-    /// The session has ended.
+    /// A refresh token was used after it had been rotated. It may have been stolen, or the client
+    /// retried too late. The session has ended.
     ReuseDetected,
-    /// A refresh token was ahead of the store: the store has lost writes. The session continues.
-    /// Check the store's persistence and fail-over.
+    /// A refresh token was newer than the store's record: the store has lost a refresh. The session
+    /// continues. Check the store's persistence and fail-over.
     LostWrites,
     /// A logout.
     Ended,

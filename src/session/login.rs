@@ -51,7 +51,7 @@ impl<S: SessionStore> Sessions<S> {
     /// # Errors
     ///
     /// - [`SessionErrorKind::Blocked`].
-    /// - [`SessionErrorKind::Foreign`] if other sessions made `subject`.
+    /// - [`SessionErrorKind::Foreign`] if `subject` was made by a `Sessions` of another issuer.
     /// - [`SessionErrorKind::Unavailable`] if the store fails.
     pub async fn begin(&self, subject: &OwnSubject) -> Result<PendingLogin, SessionError> {
         let state = self.store.subject(&self.check_own(subject)?).await;
@@ -75,7 +75,7 @@ impl<S: SessionStore> Sessions<S> {
     /// - [`SessionErrorKind::UnknownSubject`], [`SessionErrorKind::InvalidClaims`] or
     ///   [`SessionErrorKind::TokenTooLong`] for what the [claims function](Sessions::claims)
     ///   returned.
-    /// - [`SessionErrorKind::Foreign`] if other sessions began the login.
+    /// - [`SessionErrorKind::Foreign`] if the login was begun by a `Sessions` of another issuer.
     /// - [`SessionErrorKind::Unavailable`] if the claims function or the store fails.
     pub async fn complete(&self, login: PendingLogin) -> Result<TokenPair, SessionError> {
         let subject = self.check_own(&login.subject)?;

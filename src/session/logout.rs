@@ -57,7 +57,7 @@ impl<S: SessionStore> Sessions<S> {
     /// # Errors
     ///
     /// - [`SessionErrorKind::Unavailable`] if the store fails: the session may not have ended.
-    /// - [`SessionErrorKind::Foreign`] if other sessions made `subject`.
+    /// - [`SessionErrorKind::Foreign`] if `subject` was made by a `Sessions` of another issuer.
     pub async fn end_session_of(
         &self,
         subject: &OwnSubject,
@@ -80,7 +80,7 @@ impl<S: SessionStore> Sessions<S> {
     /// # Errors
     ///
     /// - [`SessionErrorKind::Unavailable`] if the store fails: the sessions may not have ended.
-    /// - [`SessionErrorKind::Foreign`] if other sessions made `subject`.
+    /// - [`SessionErrorKind::Foreign`] if `subject` was made by a `Sessions` of another issuer.
     pub async fn logout_everywhere(&self, subject: &OwnSubject) -> Result<(), SessionError> {
         let subject = self.check_own(subject)?;
         let raised = self.store.raise_generation(&subject).await;
@@ -94,7 +94,7 @@ impl<S: SessionStore> Sessions<S> {
     /// # Errors
     ///
     /// - [`SessionErrorKind::Unavailable`] if the store fails: the subject may not be blocked.
-    /// - [`SessionErrorKind::Foreign`] if other sessions made `subject`.
+    /// - [`SessionErrorKind::Foreign`] if `subject` was made by a `Sessions` of another issuer.
     pub async fn block(&self, subject: &OwnSubject) -> Result<(), SessionError> {
         let subject = self.check_own(subject)?;
         let blocked = self.store.block(&subject).await;
@@ -109,7 +109,7 @@ impl<S: SessionStore> Sessions<S> {
     /// # Errors
     ///
     /// - [`SessionErrorKind::Unavailable`] if the store fails: the subject may still be blocked.
-    /// - [`SessionErrorKind::Foreign`] if other sessions made `subject`.
+    /// - [`SessionErrorKind::Foreign`] if `subject` was made by a `Sessions` of another issuer.
     pub async fn unblock(&self, subject: &OwnSubject) -> Result<(), SessionError> {
         let subject = self.check_own(subject)?;
         let unblocked = self.store.unblock(&subject).await;
@@ -123,7 +123,7 @@ impl<S: SessionStore> Sessions<S> {
     /// # Errors
     ///
     /// - [`SessionErrorKind::Unavailable`] if the store fails.
-    /// - [`SessionErrorKind::Foreign`] if other sessions made `subject`.
+    /// - [`SessionErrorKind::Foreign`] if `subject` was made by a `Sessions` of another issuer.
     pub async fn list(&self, subject: &OwnSubject) -> Result<Vec<Session>, SessionError> {
         let subject = self.check_own(subject)?;
         let listed = self.store.list(&subject, self.now()).await;

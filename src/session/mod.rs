@@ -38,24 +38,25 @@
 //! # Reuse detection
 //!
 //! Every refresh rotates the refresh token (RFC 9700 §4.14.2). The previous refresh token stays
-//! valid for a short [grace](Sessions::grace). A refresh token that is used later was copied. The
-//! session then ends with all its access tokens, both for the thief and for the user.
+//! valid for a short [grace](Sessions::grace). If it is used later, it may have been stolen, or the
+//! client retried too late. The session then ends with all its access tokens, for the user and for
+//! a possible thief.
 //!
 //! | refresh token | answer |
 //! | --- | --- |
 //! | the current one | a new pair |
 //! | the previous one, within the [grace](Sessions::grace) | the current refresh token, with a new access token |
 //! | the previous one after the grace, or an older one | [`ReuseDetected`](SessionErrorKind::ReuseDetected): the session has ended |
-//! | authentic and ahead of the store | a new pair, and the event [`LostWrites`](SessionEventKind::LostWrites) |
+//! | authentic and newer than the store's record, because the store has lost a refresh | a new pair, and the event [`LostWrites`](SessionEventKind::LostWrites) |
 //! | forged or malformed | [`InvalidToken`](SessionErrorKind::InvalidToken); nothing changes |
 //!
 //! After an [outage](SessionErrorKind::Unavailable) the client does not know whether its refresh
 //! token was used. It should retry with the same token within the grace, 10 seconds by default. A
 //! later retry may be treated as reuse, and the user must log in again.
 //!
-//! The next refresh token is a function of the session ID and a counter. Two concurrent refreshes
-//! therefore get the same refresh token. The [store](SessionStore) holds the counter, but no
-//! secret.
+//! The next refresh token is computed from the session ID, a counter and the refresh secret. Two
+//! concurrent refreshes therefore get the same refresh token. The [store](SessionStore) holds the
+//! counter, but no secret.
 //!
 //! # Subjects
 //!

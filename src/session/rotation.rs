@@ -31,11 +31,11 @@ pub enum RotationOutcome {
     /// The previous refresh token was presented within the grace. The current one stays current
     /// and is issued again.
     WithinGrace(Session),
-    /// The refresh token is ahead of the store: the store has lost writes. The token after the
-    /// presented one is now current.
+    /// The refresh token is newer than the store's record: the store has lost a refresh. The token
+    /// after the presented one is now current.
     LostWrites(Session),
-    /// A refresh token was presented that is no longer valid: it was copied. The session has ended
-    /// with its access tokens.
+    /// A refresh token was presented that is no longer valid. It may have been stolen, or the
+    /// client retried too late. The session has ended with its access tokens.
     ReuseDetected(Session),
     /// The session cannot be refreshed. Nothing has changed.
     Rejected(RotationRejection),

@@ -35,7 +35,8 @@ pub struct Sessions<S> {
 }
 
 impl<S: SessionStore> Sessions<S> {
-    /// 5 minutes: a role that you remove stays usable no longer than this.
+    /// 5 minutes: a role that you remove stays usable no longer than this and the leeway of the
+    /// layer.
     pub const DEFAULT_ACCESS_LIFETIME: Duration = Settings::ACCESS_LIFETIME;
 
     /// 14 days: a user who visits every two weeks stays logged in.
@@ -196,7 +197,8 @@ impl<S: SessionStore> Sessions<S> {
     /// [10 seconds](Self::DEFAULT_GRACE) by default.
     ///
     /// The grace covers two tabs that refresh at once, and a client that lost the response. A thief
-    /// who uses a stolen token within the grace is detected only at the next refresh.
+    /// who uses a stolen token within the grace is detected only when the old copy is used after
+    /// it.
     ///
     /// - Raise it, up to 300 seconds, if clients must survive a longer outage without a new login.
     ///   That weakens detection: during the grace a stolen token yields access tokens unnoticed.

@@ -12,7 +12,7 @@ use super::names::Names;
 use crate::claims::PayloadError;
 use crate::token::{HeaderFault, ShapeFault};
 
-/// Why a token is refused. Holds no value of the token.
+/// Why a token is rejected. Contains no value of the token.
 ///
 /// Its [source](Error::source) says what is configured, or which claim is at fault by name. It is
 /// for logs: do not send it to clients.
@@ -68,13 +68,13 @@ pub enum VerifyErrorKind {
     MissingExpiry,
     /// Another required claim is missing. The error's source names it.
     MissingClaim,
-    /// `exp` has passed.
+    /// `exp` has passed, and the leeway too.
     Expired,
-    /// `nbf` lies in the future.
+    /// `nbf` is further in the future than the leeway.
     NotYetValid,
-    /// `iat` lies in the future.
+    /// `iat` is further in the future than the leeway.
     IssuedInFuture,
-    /// `exp` lies before `iat`.
+    /// `exp` is before `iat`.
     ExpiresBeforeIssued,
     /// `iss` is missing.
     MissingIssuer,

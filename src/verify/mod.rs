@@ -19,21 +19,23 @@
 //! # What is checked
 //!
 //! In this order. Claims decide nothing until the signature is verified, except that `iss` chooses
-//! among [`TrustedIssuer`]s.
+//! the keys among [`TrustedIssuer`]s.
 //!
-//! 1. **Length**: at most 8 KiB. There are three segments, each strict base64url (RFC 7515 §2).
+//! 1. **Length**: at most 8 KiB by default. There are three segments, each strict base64url (RFC
+//!    7515 §2).
 //! 2. **Header**: no member occurs twice; `crit`, `b64` and `zip` are rejected. `typ` is absent,
 //!    `JWT` or `at+jwt` (RFC 9068 §4), or what [`Verifier::typ`] requires. Case and the prefix
 //!    `application/` do not matter. `jwk`, `jku`, `x5u` and `x5c` are ignored.
-//! 3. **Key**: found by `kid` and `alg`, not by trial unless you say so. Without `kid`, `x5t#S256`
-//!    or `x5t` may choose it (see [`KeySet`](crate::keys::KeySet)).
+//! 3. **Key**: found by `kid` and `alg`, and never by trial, unless you enable that for [keys with
+//!    the same `kid`](crate::keys::KeySet::try_keys_with_same_id). Without `kid`, `x5t#S256` or
+//!    `x5t` may choose it (see [`KeySet`](crate::keys::KeySet)).
 //! 4. **Signature**.
 //! 5. **Claims**: no registered claim occurs twice or has the wrong type, and nothing nests deeper
 //!    than 127 levels.
 //! 6. **Kind**: a token with `events` is a logout token, and one with `cnf` is sender-constrained.
 //!    Neither is a bearer access token.
-//! 7. **Times**: `exp` is required, and `now < exp + leeway`. `nbf` and `iat` are not in the
-//!    future, and `exp` is not before `iat`.
+//! 7. **Times**: `exp` is required, and `now < exp + leeway`. `nbf` and `iat` are not further in
+//!    the future than the leeway. `exp` is not before `iat`.
 //! 8. **Tenant**: `tid` is the tenant in `iss`, for issuers [by
 //!    pattern](TrustedIssuer::tenants). A key whose JWK has a member `issuer` verifies only tokens
 //!    of that issuer.
@@ -58,8 +60,8 @@
 //!
 //! # The cache
 //!
-//! The [cache](Verifier::cache) keeps verified tokens. On a hit only what may have changed is
-//! checked: the times, and whether the issuer's keys are the same.
+//! The [cache](Verifier::cache) keeps verified tokens. A hit checks only what may have changed: the
+//! times, and whether the issuer's keys are the same.
 
 mod cached;
 mod error;

@@ -1,6 +1,8 @@
 //! Why a token is not verified, or not yet.
 
-use super::error::{VerifyError, VerifyErrorKind};
+use super::error::VerifyError;
+#[cfg(feature = "jwks")]
+use super::error::VerifyErrorKind;
 #[cfg(feature = "jwks")]
 use super::remote::KeyFetch;
 #[cfg(feature = "jwks")]

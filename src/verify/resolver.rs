@@ -81,7 +81,7 @@ impl<R: IssuerResolver> AnyResolver for R {
     }
 }
 
-/// Trust in the issuers that an [`IssuerResolver`] approves. Its answers are remembered.
+/// Trust in the issuers that an [`IssuerResolver`] approves. It remembers the answers.
 ///
 /// - A token of an unknown issuer waits for the resolver. There is one call per issuer at a time.
 ///   [`Verifier::verify`](super::Verifier::verify) does not wait:
@@ -122,7 +122,8 @@ impl IssuerResolution {
     /// its next token.
     pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-    /// 1 minute: an issuer that was used too early waits no longer than that.
+    /// 1 minute: if you approve an issuer after its first token was rejected, it waits no longer
+    /// than that.
     pub const DEFAULT_REFUSAL_LIFETIME: Duration = Duration::from_secs(60);
 
     /// 5 minutes: known issuers survive the restart of a database.
@@ -156,8 +157,8 @@ impl IssuerResolution {
         self
     }
 
-    /// Sets how many approved issuers are remembered. 1,000 by default. Beyond that, an issuer that
-    /// is rarely used is forgotten: it is asked for again.
+    /// Sets how many approved issuers are remembered. 1,000 by default. Beyond that, it forgets an
+    /// issuer that is rarely used, and asks for it again.
     ///
     /// Rejected names are remembered apart from them, the last 4,096.
     ///
@@ -225,7 +226,7 @@ impl IssuerResolution {
     /// Sets how many unknown issuers may be asked for at once. 64 by default. Tokens of further
     /// ones get 503.
     ///
-    /// Calls for known issuers do not count: a flood of unknown names does not delay those.
+    /// Calls for known issuers are not limited, so a flood of unknown names does not delay them.
     ///
     /// # Panics
     ///

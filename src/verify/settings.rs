@@ -301,9 +301,9 @@ impl Verifier {
     /// `nbf`, `iat` and revocation are checked every time. Removing a key invalidates the cached
     /// tokens it verified.
     ///
-    /// For public keys, a hit saves a hundred times what a miss costs. For an HMAC secret the cache
-    /// pays once two of five requests are hits. [Turn it off](Verifier::without_cache) if your
-    /// service gets each token once.
+    /// With public keys, one hit saves about a hundred times the extra cost that the cache adds to
+    /// a miss. For an HMAC secret the cache pays once two of five requests are hits. [Turn it
+    /// off](Verifier::without_cache) if your service gets each token once.
     ///
     /// A token takes about 3 to 5 KiB. That includes its decoded claims, at the size of any JSON
     /// value. What a type of claims allocates beyond its JSON is not included: compiled patterns,

@@ -12,7 +12,7 @@ use crate::keys::{KeySet, VerifyingKey};
 /// The keys of one issuer: a key, a [`KeySet`], or keys that the issuer publishes.
 ///
 /// A lone key serves every token of its algorithm, whatever its `kid`. In a set the `kid` must
-/// match.
+/// match, if the token has one.
 #[derive(Clone)]
 pub struct Keys(KeySource);
 

@@ -209,8 +209,8 @@ impl VerifiedToken {
         self.0.claims.session_id(&self.0.payload)
     }
 
-    /// `generation`, a claim of this crate: how often the subject had been logged out everywhere
-    /// when the token was issued.
+    /// `generation`, a claim of this crate: how many times the subject had been logged out
+    /// everywhere or blocked when the token was issued.
     ///
     /// `None` if it is not a whole number: another issuer may use the name for something else.
     #[must_use]

@@ -71,12 +71,12 @@ impl IssuerTrust {
 /// # Ok::<_, tower_jwt_auth::keys::KeyError>(())
 /// ```
 ///
-/// **With several issuers, `sub` alone names nobody.** A subject is unique within its issuer only
-/// (RFC 7519 §4.1.2), and a partner chooses its own: its `u1` is not your `u1`. The same holds for
-/// `sid`. A handler behind such a layer must look at
-/// [`issuer`](crate::VerifiedToken::issuer) and [`subject`](crate::VerifiedToken::subject)
-/// together. To act on your own sessions, take the subject from
-/// [`Sessions::subject_of`](crate::session::Sessions::subject_of), which refuses other issuers.
+/// **With several issuers, `sub` alone identifies no user.** A subject is unique only within its
+/// issuer (RFC 7519 §4.1.2), and a partner chooses its own: its `u1` is not your `u1`. The same
+/// holds for `sid`. A handler behind such a layer must use [`issuer`](crate::VerifiedToken::issuer)
+/// and [`subject`](crate::VerifiedToken::subject) together. To act on your own sessions, take the
+/// subject from [`Sessions::subject_of`](crate::session::Sessions::subject_of), which refuses other
+/// issuers.
 #[derive(Clone, Debug)]
 pub struct TrustedIssuer {
     pub(super) name: Box<str>,
@@ -228,7 +228,7 @@ impl TrustedIssuer {
         self
     }
 
-    /// Trusts every tenant of [`tenants`](Self::tenants), also those that nobody told you about.
+    /// Trusts every tenant of [`tenants`](Self::tenants), including those that you do not know.
     ///
     /// Anybody can create a tenant of Microsoft Entra ID. Your handlers must check which tenant a
     /// token is of: see [`issuer`](crate::VerifiedToken::issuer).

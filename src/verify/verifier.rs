@@ -66,8 +66,7 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// [`VerifyError`] if the token is not to be trusted at this moment. It holds nothing of the
-    /// token.
+    /// [`VerifyError`] if the token is rejected. It contains no part of the token.
     pub fn verify(&self, token: impl AsRef<[u8]>) -> Result<VerifiedToken, VerifyError> {
         self.try_verify(token.as_ref()).map_err(NotVerified::error)
     }

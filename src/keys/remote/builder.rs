@@ -141,7 +141,8 @@ impl RemoteKeysBuilder {
 
     /// Sets the lifetime of fetched keys, unless `Cache-Control` of the response sets it.
     ///
-    /// 10 minutes by default: a withdrawn key verifies for at most that long.
+    /// 10 minutes by default: a withdrawn key verifies for at most that long, or up to
+    /// [`max_stale`](Self::max_stale) longer if fetches fail.
     ///
     /// # Panics
     ///

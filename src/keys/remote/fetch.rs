@@ -29,7 +29,7 @@ pub(super) const FETCH_DEADLINE: Duration = Duration::from_secs(5);
 /// With `reqwest` and a private CA:
 ///
 /// ```no_run
-/// use bytes::Bytes;
+/// use bytes::{Bytes, BytesMut};
 /// use http::{Response, Uri};
 /// use reqwest::{Certificate, Client, redirect};
 /// use tower_jwt_auth::{JwtAuthLayer, keys::remote::{Fetch, RemoteKeys}};
@@ -40,9 +40,14 @@ pub(super) const FETCH_DEADLINE: Duration = Duration::from_secs(5);
 ///     type Error = reqwest::Error;
 ///
 ///     async fn fetch(&self, uri: &Uri) -> Result<Response<Bytes>, reqwest::Error> {
-///         let response = self.0.get(uri.to_string()).send().await?;
+///         let mut response = self.0.get(uri.to_string()).send().await?;
 ///         let (status, headers) = (response.status(), response.headers().clone());
-///         let mut answer = Response::new(response.bytes().await?);
+///         let mut body = BytesMut::new();
+///         while let Some(chunk) = response.chunk().await? {
+///             body.extend_from_slice(&chunk);
+///             if body.len() > 1024 * 1024 { break } // It is rejected as too long.
+///         }
+///         let mut answer = Response::new(body.freeze());
 ///         *answer.status_mut() = status;
 ///         *answer.headers_mut() = headers; // for `Cache-Control`
 ///         Ok(answer)

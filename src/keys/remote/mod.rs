@@ -16,24 +16,25 @@
 //! - First when you build them inside a tokio runtime, otherwise at the first request.
 //! - Then in the background, after 80 % of their [lifetime](RemoteKeysBuilder::lifetime). The
 //!   lifetime is 10 minutes, or the `Cache-Control` `max-age` between 1 minute and 1 hour. With
-//!   `no-cache` or `no-store` it is 1 minute. A withdrawn key stops verifying within that lifetime.
+//!   `no-cache` or `no-store` it is 1 minute. A withdrawn key stops verifying within that lifetime,
+//!   or up to [`max_stale`](RemoteKeysBuilder::max_stale) later if fetches fail.
 //! - When a token has an unknown `kid`, and its structure, algorithm and issuer are valid. Without
-//!   `kid`, an unknown `x5t` or `x5t#S256` counts too, if the issuer publishes thumbprints. Such a
-//!   fetch happens at most once per [cooldown](RemoteKeysBuilder::cooldown) of 30 seconds, whether
-//!   it succeeds or fails. During the cooldown such tokens are rejected at once. Requests with
-//!   known keys never wait.
+//!   `kid`, an unknown `x5t` or `x5t#S256` has the same effect, if the issuer publishes
+//!   thumbprints. Such a fetch happens at most once per [cooldown](RemoteKeysBuilder::cooldown) of
+//!   30 seconds, whether it succeeds or fails. During the cooldown such tokens are rejected at
+//!   once. Requests with known keys never wait.
 //!
 //! There is one fetch at a time, and all waiting requests share it. If it fails:
 //!
 //! - The current keys are served for [one hour](RemoteKeysBuilder::max_stale) beyond their
 //!   lifetime.
 //! - Fetching is retried after 1, 2, 4 and up to 30 seconds.
-//! - Afterwards, and before the first success, requests get 503 with `Retry-After`.
+//! - When that hour is over, or if no fetch has succeeded yet, requests get 503 with `Retry-After`.
 //!
 //! A request waits for at most 6 seconds, and at most 4096 requests wait at once.
 //!
-//! The age of keys is the larger one of two clocks: the system clock and the timer of the runtime.
-//! Setting the system clock back does not make keys fresh again.
+//! Two clocks measure the age of keys: the system clock and the timer of the runtime. The larger
+//! value is used. Setting the system clock back does not make keys fresh again.
 //!
 //! # Where keys are fetched
 //!
@@ -66,7 +67,7 @@
 //!
 //! # What is logged
 //!
-//! With feature `tracing`, under the target `tower_jwt_auth::keys::remote`:
+//! With feature `tracing`, under targets that begin with `tower_jwt_auth::keys::remote`:
 //!
 //! | event | level | fields |
 //! | --- | --- | --- |

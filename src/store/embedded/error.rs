@@ -10,8 +10,9 @@ use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionErro
 /// Why an [`EmbeddedStore`](super::EmbeddedStore) cannot be opened, or why a call fails.
 ///
 /// Only [`Corrupt`](Self::Corrupt) means that acknowledged data may be lost. After any other error
-/// the contents of the file are intact. In an open store, look-ups of revocations still work after
-/// every error. The text of an error contains no ID. Cheap to clone.
+/// the acknowledged data is intact. After `SetFull` and `TooLong` the call has changed nothing;
+/// after any other error its change may have happened. In an open store, look-ups of revocations
+/// still work after every error. The text of an error contains no ID. Cheap to clone.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EmbeddedStoreError {
@@ -22,12 +23,13 @@ pub enum EmbeddedStoreError {
     /// A later version of this crate or of redb wrote the file. It is unchanged.
     NewerFormat,
     /// An earlier version of this crate wrote the file, with less data in it. It is unchanged. Move
-    /// it away: all users must log in again.
+    /// it away. Without the file all users must log in again, and no revocation or block is in
+    /// force.
     OlderFormat,
     /// Bytes of the file were changed or lost. Restore it from a backup, or move it away. Without
     /// the file all users must log in again, and no revocation or block is in force.
     Corrupt,
-    /// The disk is full. The call changed nothing. The next call tries again.
+    /// The disk is full. The next call tries again.
     DiskFull(Arc<io::Error>),
     /// The file or its directory cannot be read or written. The next call tries again.
     Io(Arc<io::Error>),
@@ -36,9 +38,9 @@ pub enum EmbeddedStoreError {
     SetFull,
     /// A name or an ID is longer than 4,096 bytes. The call changed nothing.
     TooLong,
-    /// The file was deleted, moved or replaced while it was open. The store acknowledges no more
-    /// writes. Look-ups of revocations and sessions still work. Put the file back, or restart the
-    /// service.
+    /// The file was deleted, moved or replaced while it was open. Until it is back, the store
+    /// acknowledges no writes. Look-ups of revocations and sessions still work. Put the file back,
+    /// or restart the service.
     FileGone,
     /// The store was closed.
     Closed,
@@ -58,7 +60,7 @@ impl fmt::Display for EmbeddedStoreError {
             }
             Self::OlderFormat => {
                 "an older version wrote the store's file: move it away, \
-                 and all users must log in again"
+                 and all users must log in again; no revocation or block is then in force"
             }
             Self::Corrupt => {
                 "the store's file is corrupt: restore it from a backup, or move it away"

@@ -26,14 +26,17 @@
 //! ```
 //!
 //! An acknowledged call is on disk: it survives a crash of the process or system, and a power
-//! failure. Concurrent calls share one sync.
+//! failure. Concurrent calls share a commit.
 //!
 //! One thread writes to the file and another reads from it. So the threads of the async runtime
-//! never wait for the disk. The store depends on no runtime, and outlives the one that opened it.
-//! Look-ups of revocations never touch the disk: `open` loads all of them into memory.
+//! never wait for the disk. The store does not need a runtime, and continues to work after the one
+//! that opened it. Look-ups of revocations never touch the disk: `open` loads all of them into
+//! memory.
 //!
-//! If the disk fails or is full, calls fail and change nothing. Look-ups of revocations still work,
-//! and the next call tries again. A call whose future you drop may still take effect.
+//! If the disk fails or is full, calls fail. Look-ups of revocations still work, and the next call
+//! tries again. After [`SetFull`](EmbeddedStoreError::SetFull) and
+//! [`TooLong`](EmbeddedStoreError::TooLong) nothing has changed. After any other error the change
+//! may have happened: repeat the call. A call whose future you drop may still take effect.
 //!
 //! # The file
 //!
@@ -74,12 +77,12 @@
 //! - Sessions that expire before the time of that clock are lost: their users must log in again.
 //! - Tokens that expire no later than a dropped revocation are rejected, because one of them may
 //!   have been revoked. No revoked token becomes valid.
-//! - If a subject was blocked meanwhile and its tokens have no generation, its tokens issued before
-//!   the time of that clock stay revoked. This lasts for the longest lifetime of a token after the
-//!   block is lifted.
+//! - After a block made with the wrong clock is lifted, tokens without a generation stay revoked if
+//!   issued before that clock's time, for
+//!   [`longest_lifetime`](EmbeddedStoreOptions::longest_lifetime).
 //!
-//! Tokens live for a day at most, so new tokens pass after a day. If a dropped revocation was for a
-//! token that expires in years, it takes years: keep the tokens of other issuers short-lived.
+//! Access tokens of [`Sessions`](crate::session::Sessions) live at most a day, so the effect ends
+//! after a day. It lasts longer if you revoked a longer-lived token of another issuer.
 //!
 //! # Figures
 //!

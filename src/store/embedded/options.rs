@@ -68,7 +68,8 @@ impl EmbeddedStoreOptions {
     /// a verifier allows.
     ///
     /// Set at least the leeway of your verifiers. With less, revoked tokens stay revoked, but a
-    /// valid token can be rejected during its leeway, because it lies behind the horizon.
+    /// valid token can be rejected during its leeway. The store may have dropped revocations of
+    /// that time already, so it rejects all tokens that expired then.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.index.leeway = leeway;
         self
@@ -78,7 +79,7 @@ impl EmbeddedStoreOptions {
     /// [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by default. A shorter one has no effect.
     ///
     /// After a block is lifted, the tokens issued before stay revoked for this long. A token that
-    /// lives longer can become valid again.
+    /// lives longer can become valid again after that.
     pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
         self.index.longest_lifetime = lifetime;
         self

@@ -67,8 +67,9 @@ impl EmbeddedStore {
     ///
     /// # Errors
     ///
-    /// If the file cannot be written, or the revocation set is full. Unless it is full, the
-    /// revocation may or may not be in force: repeat the call.
+    /// If the file cannot be written, or the revocation set is full. [`SetFull`](Error::SetFull)
+    /// and [`TooLong`](Error::TooLong): nothing has changed. Any other error: the revocation may be
+    /// in force; repeat the call.
     pub async fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), Error> {
         let revocation = Change::from(revocation);
         let inner = Arc::clone(&self.inner);

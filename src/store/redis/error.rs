@@ -13,12 +13,12 @@ pub enum RedisStoreError {
     Server(Arc<redis::RedisError>),
     /// The server took too long. A write may have happened.
     Timeout,
-    /// The node is stale: it has had no news for longer than
-    /// [`max_staleness`](super::RedisStoreOptions::max_staleness). The source is the last failure,
-    /// for example a command that the server's ACL does not allow.
+    /// The node is stale: it sent the newest heartbeat it has read back more than
+    /// [`max_staleness`](super::RedisStoreOptions::max_staleness) ago, or has read back none. The
+    /// source is the last failure, for example a command that the server's ACL does not allow.
     Stale(Option<Arc<RedisStoreError>>),
     /// There are more revocations than the node's [capacity](super::RedisStoreOptions::capacity).
-    /// The node then never says that a token is not revoked.
+    /// Look-ups of unrevoked tokens fail with this error.
     SetFull,
     /// The keys in Redis belong to nodes with another secret.
     OtherSecret,

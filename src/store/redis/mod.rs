@@ -26,14 +26,14 @@
 //! # Fresh and stale nodes
 //!
 //! Each node writes a heartbeat to the stream, five times per
-//! [`max_staleness`](RedisStoreOptions::max_staleness), and reads it there. At the time of its last
-//! heartbeat that it has read, it knew everything that Redis knew. If that was longer ago than
-//! `max_staleness`, the node is stale.
+//! [`max_staleness`](RedisStoreOptions::max_staleness). A node that reads back its own heartbeat
+//! has read everything written before it. It is stale if the newest heartbeat it has read back was
+//! sent more than `max_staleness` ago.
 //!
-//! A stale node never says that a token is not revoked: the layer's
-//! [policy](crate::revocation::FailurePolicy) decides, 503 by default. It still rejects the tokens
-//! that it knows to be revoked. The age is measured by the wall clock and the monotonic clock,
-//! whichever says more.
+//! On a stale node look-ups of unrevoked tokens fail. The layer's
+//! [policy](crate::revocation::FailurePolicy) then applies: 503 by default. The node still rejects
+//! the tokens that it knows to be revoked. Both the wall clock and the monotonic clock measure the
+//! age. The node uses the larger value.
 //!
 //! # When a server loses data
 //!
@@ -43,20 +43,21 @@
 //!
 //! - An entry does not continue the history that the node has read. Entries were trimmed or lost,
 //!   or another server has taken over.
-//! - A write of this node was acknowledged, and does not appear in the stream. Pages that are
-//!   written back are such writes. So is a call that changes nothing, such as a second block.
+//! - A write of this node was acknowledged, and does not appear in the stream. This also holds for
+//!   data that a node writes back, and for calls that change nothing: each writes an entry that
+//!   must appear.
 //! - The node read the whole state, and the entry that it wrote afterwards does not appear.
 //! - A key is gone: the server starts a new history.
 //!
 //! A call may run twice: after a lost connection the store repeats it, and so does the cluster
-//! client of the crate `redis`. If both runs hit the same history, the second finds the first. If
-//! not, their entries have different hashes, and the nodes notice.
+//! client of the crate `redis`. On the same history the second run recognises the first and changes
+//! nothing. On different histories their entries have different hashes, and the nodes notice.
 //!
 //! So a revocation that a living node has made or read survives the loss of the server's last
 //! writes, or of all data. Until it is written back, for a second or so, other nodes may accept
-//! such a token. The last change of a user wins. If two servers diverged, the stricter state wins:
-//! a block stays in force until it is lifted again, and a user logged out on both must log in
-//! again. A block lifted in that second may come back for this reason.
+//! such a token. If one record of a user continues the other, the newer applies. If two servers
+//! recorded different changes, the stricter result applies. A block lifted shortly before the loss
+//! may therefore return, and a user logged out on both servers must log in again.
 //!
 //! # What Redis may lose
 //!
@@ -71,30 +72,32 @@
 //! | a replica is promoted | what it had not received; [`replicas`](RedisStoreOptions::replicas) waits for it |
 //! | a master without its replicas continues | what it accepts until it notices; `min-replicas-to-write 1` prevents it |
 //!
-//! In the last case nodes on the old master's side do not hear what the new master accepts. With
-//! `min-replicas-to-write` they become stale after `min-replicas-max-lag` and `max_staleness`.
+//! In the last case nodes that are still connected to the old master do not read what the new
+//! master accepts. With `min-replicas-to-write` they become stale after `min-replicas-max-lag` and
+//! `max_staleness`.
 //!
-//! Under Sentinel, a replaced master runs on as a master for up to ten seconds. Each node asks the
-//! Sentinels five times per `max_staleness` and leaves a master that they have replaced. If no
-//! Sentinel answers, the node stays with its master.
+//! Under Sentinel, a replaced master continues to accept writes for up to ten seconds. Each node
+//! asks the Sentinels five times per `max_staleness` and leaves a master that they have replaced.
+//! If no Sentinel answers, the node stays with its master.
 //!
 //! What follows from a loss:
 //!
-//! - A refresh token of a lost rotation is ahead of the store. The store accepts it and sends the
-//!   event [`LostWrites`](crate::session::SessionEventKind::LostWrites).
+//! - A refresh token may be newer than the store's record, because the store has lost a refresh. It
+//!   is accepted, and you get the event
+//!   [`LostWrites`](crate::session::SessionEventKind::LostWrites).
 //! - A session whose login was lost has ended. Nodes do not write sessions back. A logout with one
 //!   of its tokens revokes its `sid` for a day, the longest lifetime of an access token.
-//! - A user whose last logout everywhere is so old that all tokens have expired starts with
-//!   generation 0.
+//! - If the record of a user's old logout everywhere is lost, the generation is 0 again. All older
+//!   tokens have expired by then.
 //!
-//! A session whose end was lost is there again. The nodes write back that it was revoked, and so it
-//! cannot be renewed. Once its access tokens have been dead for a few minutes, that is dropped: a
-//! refresh token that is first tried after that renews the session. A block, or a logout
-//! everywhere, that was written back refuses it for good.
+//! If Redis loses a logout, the session exists again. The nodes write back its revocation, so it
+//! cannot be refreshed. They drop this revocation a few minutes after the last access token
+//! expires. A refresh token first used after that is accepted, unless its user was blocked or
+//! logged out everywhere.
 //!
 //! Keys must not be evicted. The store accepts `maxmemory 0` with any policy, and otherwise only
 //! `maxmemory-policy noeviction`; both are the server's defaults. It reads `INFO memory` with each
-//! heartbeat. Under another policy no node is fresh, and each says why:
+//! heartbeat. Under another policy look-ups of unrevoked tokens fail with
 //! [`Eviction`](RedisStoreError::Eviction). `volatile-*` policies evict sessions and their lists.
 //! [`allow_eviction`](RedisStoreOptions::allow_eviction) accepts all policies.
 //!
@@ -114,21 +117,22 @@
 //! All keys have one prefix, `{jwt}` by default. It is their hash tag, so a Cluster keeps them in
 //! one slot.
 //!
-//! | key | contents | until |
+//! | key | contents | deleted |
 //! | --- | --- | --- |
 //! | `{jwt}:revoked` | a sorted set of tokens, sessions and cutoffs by their end | each a few minutes after its end |
-//! | `{jwt}:subjects` | a hash of users that were blocked or logged out everywhere | for ever |
+//! | `{jwt}:subjects` | a hash of users that were blocked or logged out everywhere | never |
 //! | `{jwt}:stream` | revocations and heartbeats | one to two minutes, or three to six times `max_staleness` if that is longer |
-//! | `{jwt}:session:…` | a hash for each session | a few minutes after its end |
+//! | `{jwt}:session:…` | a hash for each session | at logout, or a few minutes after it expires |
 //! | `{jwt}:sessions:…` | a sorted set of a user's sessions | a few minutes after the last one's end |
-//! | `{jwt}:last` | a hash: the end of the stream, and where it is trimmed | for ever |
-//! | `{jwt}:secret` | a check value of the nodes' secret | for ever |
+//! | `{jwt}:last` | a hash: the end of the stream, and where it is trimmed | never |
+//! | `{jwt}:secret` | a check value of the nodes' secret | never |
 //!
-//! The first two each have one empty member. If it is missing, the key was deleted.
+//! `revoked` and `subjects` each contain a placeholder with an empty name. If it is missing, the
+//! store knows that the key was deleted.
 //!
-//! The first three store IDs as keyed fingerprints of 64 bits, encrypted by AES. Sessions store
-//! their subject, issuer and label in plain text. Entries of another program are skipped. A key of
-//! another type is an outage.
+//! `revoked`, `subjects` and `stream` store IDs as keyed fingerprints of 64 bits, encrypted by AES.
+//! Sessions store their subject, issuer and label in plain text. Entries of another program are
+//! skipped. If one of the keys has another Redis type, calls fail.
 //!
 //! The ends of sessions and revocations come from the nodes' clocks. The
 //! [grace](crate::session::Sessions::grace) of a rotation comes from the server's clock: keep the
@@ -139,7 +143,7 @@
 //! # Upgrades and a new secret
 //!
 //! Nodes with different versions of this crate can share a deployment, unless the changelog names a
-//! change of the format. A node ignores kinds of entries that only a later version knows.
+//! change of the format. A node ignores entries of a kind that only a later version writes.
 //!
 //! The secret cannot be changed in place: nodes with another secret fail with
 //! [`OtherSecret`](RedisStoreError::OtherSecret). To change it, start all nodes with a new secret,
@@ -170,14 +174,15 @@
 //!
 //! If a command is missing, the node is not [ready](RedisStore::ready). The source of
 //! [`Stale`](RedisStoreError::Stale), and [`last_error`](RedisStoreState::last_error), hold the
-//! server's answer. That names no command if a script called it: `ACL LOG` on the server does.
+//! server's answer. If a script called the command, the answer does not name it. Look in `ACL LOG`
+//! on the server.
 //!
 //! # Runtimes
 //!
 //! Two tasks keep a node fresh. They run in the tokio runtime that called
 //! [`connect`](RedisStoreOptions::connect). If that runtime is gone, the node becomes stale. The
-//! next call that waits, on any clone, starts them again in its own runtime; so does a look-up by
-//! the layer once the node is stale. A runtime that still exists but is no longer driven, such as a
+//! next asynchronous call on any clone restarts them in its runtime. A look-up does this only when
+//! the node is stale. A runtime that still exists but is no longer driven, such as a
 //! `current_thread` runtime outside `block_on`, is not noticed.
 
 mod backoff;

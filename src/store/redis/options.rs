@@ -41,8 +41,8 @@ pub struct RedisStoreOptions {
 }
 
 impl RedisStoreOptions {
-    /// 5 seconds. A shorter outage of Redis rejects no request. A token revoked on another node
-    /// stays valid for at most this long on a node that is cut off.
+    /// 5 seconds. A shorter outage rejects no access token. A token revoked on another node stays
+    /// valid for at most this long on a node that is cut off.
     pub const DEFAULT_MAX_STALENESS: Duration = Duration::from_secs(5);
 
     /// 1 second: in your network Redis answers much faster.
@@ -96,21 +96,22 @@ impl RedisStoreOptions {
     }
 
     /// Sets the longest lifetime of a token. [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by
-    /// default. Lifted blocks and logouts everywhere are kept for this long.
+    /// default. A node keeps lifted blocks and logouts everywhere in memory for this long.
     pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
         self.longest_lifetime = lifetime;
         self
     }
 
     /// Sets the most revocations that this node holds. [10
-    /// million](RevocationSet::DEFAULT_CAPACITY) by default. With more, the node never says that a
-    /// token is not revoked.
+    /// million](RevocationSet::DEFAULT_CAPACITY) by default. With more, look-ups of unrevoked
+    /// tokens fail with an error.
     pub fn capacity(mut self, revocations: usize) -> Self {
         self.capacity = revocations;
         self
     }
 
-    /// Sets after how long without news a node becomes stale. 5 seconds by default.
+    /// Sets the age of the newest heartbeat read back at which a node becomes stale. 5 seconds by
+    /// default.
     ///
     /// It must be the same on all nodes: [`revoke_and_wait`](RedisStore::revoke_and_wait) waits
     /// this long for a silent node.
@@ -150,8 +151,8 @@ impl RedisStoreOptions {
     ///
     /// If a key is evicted, all revocations or all blocks are gone. Living nodes write back what
     /// they know, within a second or so. Until then revoked tokens pass and blocked users can log
-    /// in. After a restart of all nodes that stays so. Evicted sessions end. The store logs a
-    /// warning each time it reads the state.
+    /// in. If all nodes restart first, the data is lost permanently. Evicted sessions end. The
+    /// store logs a warning each time it reads the state.
     pub fn allow_eviction(mut self) -> Self {
         self.allows_eviction = true;
         self

@@ -127,7 +127,7 @@ impl RedisStore {
     ///
     /// A node that is silent for longer than
     /// [`max_staleness`](super::RedisStoreOptions::max_staleness) is not waited for: it is stale,
-    /// and accepts no token.
+    /// so the layer's [`FailurePolicy`](crate::revocation::FailurePolicy) applies.
     ///
     /// # Errors
     ///
@@ -305,16 +305,17 @@ impl RevocationStore for RedisStore {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RedisStoreState {
-    /// The age of this node's knowledge, usually about a second. `None` before it has any.
+    /// How long ago this node sent the newest heartbeat that it has read back, usually about a
+    /// second. `None` before the first.
     pub staleness: Option<Duration>,
-    /// Whether the node is fresh: only then does it say that a token is not revoked.
+    /// Whether the node is fresh. If not, look-ups of unrevoked tokens fail with an error.
     pub is_fresh: bool,
-    /// The number of living nodes, with this one.
+    /// The number of living nodes, including this one.
     pub nodes: usize,
-    /// How often this node has read the whole state: once at the start, and whenever the stream
-    /// broke.
+    /// How often this node has read the whole state: once at the start, and again whenever an entry
+    /// did not continue what it had read.
     pub loads: u64,
-    /// The number of users with a block or logout everywhere in force.
+    /// The number of users whose block or logout everywhere is in force.
     pub subjects: usize,
     /// The revocations and their memory.
     pub revocations: RevocationSetState,
