@@ -7,9 +7,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::error::{VerifyError, VerifyErrorKind};
-
-/// Where the name of a tenant is in the pattern of a name, as Microsoft Entra ID writes it.
-pub(super) const SLOT: &str = "{tenantid}";
+use crate::keys::TENANT_SLOT;
 
 /// The issuers that a pattern stands for.
 #[derive(Clone)]
@@ -32,7 +30,7 @@ enum AllowedTenants {
 impl Tenants {
     /// `None` if the slot is not exactly one whole segment of the path of a URL.
     pub(super) fn of_pattern(pattern: &str) -> Option<Self> {
-        let (prefix, suffix) = pattern.split_once(SLOT)?;
+        let (prefix, suffix) = pattern.split_once(TENANT_SLOT)?;
         let (_, address) = prefix.split_once("://")?;
         let (host, _) = address.split_once('/')?;
         let is_segment = prefix.ends_with('/') && (suffix.is_empty() || suffix.starts_with('/'));
@@ -97,12 +95,14 @@ impl Tenants {
     /// Whether a name could match both patterns, whatever tenants are allowed.
     pub(super) fn overlap(&self, other: &Self) -> bool {
         let segments = |tenants: &Self| {
-            let name = format!("{}{SLOT}{}", tenants.prefix, tenants.suffix);
+            let name = format!("{}{TENANT_SLOT}{}", tenants.prefix, tenants.suffix);
             name.split('/').map(str::to_owned).collect::<Vec<_>>()
         };
         let (ours, theirs) = (segments(self), segments(other));
         let matches = |(one, other): (&String, &String)| {
-            one == other || (one == SLOT && is_tenant(other)) || (other == SLOT && is_tenant(one))
+            one == other
+                || (one == TENANT_SLOT && is_tenant(other))
+                || (other == TENANT_SLOT && is_tenant(one))
         };
         ours.len() == theirs.len() && ours.iter().zip(&theirs).all(matches)
     }
@@ -147,14 +147,17 @@ pub(super) fn check(
     payload: &str,
 ) -> Result<(), VerifyError> {
     let issuer = issuer.ok_or(VerifyErrorKind::MissingIssuer)?;
-    if let Some(tenants) = tenants
-        && tenants.tenant_in(issuer) != Some(&*tenant_of(payload)?)
-    {
+    let key_has_slot = key_issuer.is_some_and(|name| name.contains(TENANT_SLOT));
+    let tenant = match tenants.is_some() || key_has_slot {
+        true => tenant_of(payload)?,
+        false => Cow::default(),
+    };
+    if tenants.is_some_and(|tenants| tenants.tenant_in(issuer) != Some(&*tenant)) {
         return Err(VerifyErrorKind::WrongTenant.into());
     }
     let is_of_issuer = match key_issuer {
         None => true,
-        Some(name) if name.contains(SLOT) => name.replace(SLOT, &tenant_of(payload)?) == issuer,
+        Some(name) if key_has_slot => name.replace(TENANT_SLOT, &tenant) == issuer,
         Some(name) => name == issuer,
     };
     if is_of_issuer {
