@@ -100,7 +100,7 @@ impl Inner {
         if epoch < self.epoch {
             return Err(RedisError::from((
                 ErrorKind::MasterNameNotFoundBySentinel,
-                "the Sentinel has not heard of the last failover",
+                "the Sentinel does not know of the last failover yet",
             )));
         }
         self.epoch = epoch;
