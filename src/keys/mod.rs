@@ -61,3 +61,4 @@ pub use signing_set::SigningKeySet;
 pub use verifying::VerifyingKey;
 
 pub(crate) use set::KeyLookupError;
+pub(crate) use verifying::TENANT_SLOT;

@@ -223,11 +223,9 @@ impl KeySet {
 
     /// Whether both have keys for one algorithm.
     pub(crate) fn shares_algorithm_with(&self, other: &Self) -> bool {
-        let has = |key: &VerifyingKey| {
-            let mut others = other.iter();
-            others.any(|other| other.algorithm() == key.algorithm())
-        };
-        self.iter().any(has)
+        let ours = || self.iter().flat_map(VerifyingKey::algorithms);
+        let mut theirs = other.iter().flat_map(VerifyingKey::algorithms);
+        theirs.any(|algorithm| ours().any(|our| our == algorithm))
     }
 
     /// Whether it is one public key that verifies tokens with any `kid`.

@@ -15,6 +15,9 @@ use super::pem::Pem;
 use super::secret;
 use crate::token::Thumbprints;
 
+/// The place of the tenant in the name of an issuer, as Microsoft Entra ID writes it.
+pub(crate) const TENANT_SLOT: &str = "{tenantid}";
+
 /// A key that verifies tokens of one [`Algorithm`]. Parsed and checked when it is created; cheap to
 /// clone.
 ///

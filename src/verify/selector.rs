@@ -146,7 +146,7 @@ impl KeySelector {
     /// Whether a header names a key that newer keys of the issuer might hold: by a `kid`, or by a
     /// thumbprint if the issuer publishes thumbprints. Such a key is public.
     #[cfg(feature = "jwks")]
-    pub(super) fn may_come(&self, segment: &[u8]) -> bool {
+    pub(super) fn may_be_published(&self, segment: &[u8]) -> bool {
         JoseHeader::decode(segment).is_ok_and(|header| {
             let is_named = header.key_id.is_some()
                 || header.thumbprints.is_some() && self.keys.has_thumbprints();

@@ -8,9 +8,7 @@ use serde::Deserialize;
 
 use super::error::{VerifyError, VerifyErrorKind};
 use crate::claims::PayloadError;
-
-/// Where the name of a tenant is in the pattern of a name, as Microsoft Entra ID writes it.
-pub(super) const SLOT: &str = "{tenantid}";
+use crate::keys::TENANT_SLOT;
 
 /// The issuers that a pattern stands for.
 #[derive(Clone)]
@@ -33,7 +31,7 @@ enum AllowedTenants {
 impl Tenants {
     /// `None` if the slot is not exactly one whole segment of the path of a URL.
     pub(super) fn of_pattern(pattern: &str) -> Option<Self> {
-        let (prefix, suffix) = pattern.split_once(SLOT)?;
+        let (prefix, suffix) = pattern.split_once(TENANT_SLOT)?;
         let (_, address) = prefix.split_once("://")?;
         let (host, _) = address.split_once('/')?;
         let is_segment = prefix.ends_with('/') && (suffix.is_empty() || suffix.starts_with('/'));
@@ -97,7 +95,7 @@ impl Tenants {
 
     /// The pattern.
     pub(super) fn pattern(&self) -> String {
-        format!("{}{SLOT}{}", self.prefix, self.suffix)
+        format!("{}{TENANT_SLOT}{}", self.prefix, self.suffix)
     }
 
     /// Whether a name could match both patterns, whatever tenants are allowed.
@@ -108,7 +106,9 @@ impl Tenants {
         };
         let (ours, theirs) = (segments(self), segments(other));
         let matches = |(one, other): (&String, &String)| {
-            one == other || (one == SLOT && is_tenant(other)) || (other == SLOT && is_tenant(one))
+            one == other
+                || (one == TENANT_SLOT && is_tenant(other))
+                || (other == TENANT_SLOT && is_tenant(one))
         };
         ours.len() == theirs.len() && ours.iter().zip(&theirs).all(matches)
     }
@@ -155,14 +155,17 @@ pub(super) fn check(
     payload: &str,
 ) -> Result<(), VerifyError> {
     let issuer = issuer.ok_or(VerifyErrorKind::MissingIssuer)?;
-    if let Some(tenants) = tenants
-        && tenants.tenant_in(issuer) != Some(&*tenant_of(payload)?)
-    {
+    let key_has_slot = key_issuer.is_some_and(|name| name.contains(TENANT_SLOT));
+    let tenant = match tenants.is_some() || key_has_slot {
+        true => tenant_of(payload)?,
+        false => Cow::default(),
+    };
+    if tenants.is_some_and(|tenants| tenants.tenant_in(issuer) != Some(&*tenant)) {
         return Err(VerifyErrorKind::WrongTenant.into());
     }
     let is_of_issuer = match key_issuer {
         None => true,
-        Some(name) if name.contains(SLOT) => name.replace(SLOT, &tenant_of(payload)?) == issuer,
+        Some(name) if key_has_slot => name.replace(TENANT_SLOT, &tenant) == issuer,
         Some(name) => name == issuer,
     };
     if is_of_issuer {

@@ -3,7 +3,8 @@
 use super::names::Names;
 use super::rules::IssuerAudiences;
 use super::sources::{KeySource, Keys};
-use super::tenants::{SLOT, Tenants};
+use super::tenants::Tenants;
+use crate::keys::TENANT_SLOT;
 
 /// The keys of one issuer, and the audiences its tokens must name.
 #[derive(Clone, Debug)]
@@ -96,7 +97,7 @@ impl TrustedIssuer {
         let name = name.into();
         assert!(!name.is_empty(), "the issuer is empty");
         assert!(
-            !name.contains(SLOT),
+            !name.contains(TENANT_SLOT),
             "the issuer is the pattern of many names: call `TrustedIssuer::tenants`"
         );
         Self::named(name, keys.into(), None)

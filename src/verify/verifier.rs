@@ -284,7 +284,7 @@ impl Verifier {
             Ok(header) => Ok((header, version)),
             Err(error)
                 if error.kind() == VerifyErrorKind::NoFittingKey
-                    && selector.may_come(segments.header)
+                    && selector.may_be_published(segments.header)
                     && base64url::decode(segments.signature).is_ok() =>
             {
                 Err(remote.request_after(&current).into())

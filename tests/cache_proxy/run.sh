@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks what a real nginx caches of answers to cookies, and to which users it serves them. The server
-# listens on a socket among temporary files.
+# Checks what a real nginx caches of answers to cookies, and to which users it serves them. The
+# server listens on a socket among temporary files.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 command -v nginx >/dev/null || {

@@ -6,8 +6,8 @@
 //
 // Clients register themselves (RFC 7591). A user logs in by entering a name, and is asked for
 // consent. Access tokens are JWTs (RFC 9068) for the audience https://api.example. The resource
-// (RFC 8707) is that with the algorithm appended: https://api.example/ES256. The scope `sid` puts the
-// session ID into them, for clients whose logout tokens have it.
+// (RFC 8707) is that with the algorithm appended: https://api.example/ES256. The scope `sid` puts
+// the session ID into them, for clients whose logout tokens have it.
 //
 // POST to `control`/rotate replaces all keys at once, unannounced: the old ones are gone, the new ones sign.
 import { generateKeyPair } from 'node:crypto';

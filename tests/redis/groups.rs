@@ -27,7 +27,10 @@ pub(crate) struct Sentinel {
 
 impl Sentinel {
     pub(crate) fn of(master: &Server) -> Self {
-        let port = free_port();
+        Self::at(free_port(), master)
+    }
+
+    fn at(port: u16, master: &Server) -> Self {
         let file = std::env::temp_dir().join(format!("tower-jwt-auth-sentinel-{port}"));
         let lines = format!(
             "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {} 2\n\
@@ -140,6 +143,51 @@ async fn nodes_leave_a_master_that_sentinels_have_replaced() {
             .contains("role:master"),
         "the old master was demoted before the nodes had to leave it"
     );
+}
+
+/// Their configuration then starts at epoch 0 again, below what the node knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_connects_after_all_sentinels_were_set_up_again() {
+    let mut watched = Watched::start().await;
+    let node = node(watched.client()).await;
+    let _: String = watched.ask_sentinel(0, &["FAILOVER", "main"]);
+    let old = watched.servers[0].port;
+    eventually("another master is named", || {
+        ![0, old].contains(&named_by(&watched))
+    })
+    .await;
+    tokio::time::sleep(STALENESS).await;
+    let port = named_by(&watched);
+    let ports: Vec<_> = watched.sentinels.iter().map(|one| one.port).collect();
+    watched.sentinels.clear();
+    let mut servers = watched.servers.iter();
+    let master = servers.find(|server| server.port == port).unwrap();
+    watched.sentinels = ports
+        .iter()
+        .map(|port| Sentinel::at(*port, master))
+        .collect();
+    eventually("the new sentinels answer", || named_by(&watched) == port).await;
+    // The node must look the master up again, and its old connection to a Sentinel is gone.
+    for _ in 0..3 {
+        let _: u64 = master.ask(cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal"));
+        tokio::time::sleep(STALENESS).await;
+    }
+    let known = master.ask::<u64>(cmd("XLEN").arg("{jwt}:stream"));
+    node.revoke(&Revocation::Token {
+        issuer: None,
+        jti: "after",
+        expires_at: in_seconds(600),
+    })
+    .await
+    .unwrap();
+    assert!(master.ask::<u64>(cmd("XLEN").arg("{jwt}:stream")) > known);
+    all_fresh(&[node]).await;
+}
+
+fn named_by(watched: &Watched) -> u16 {
+    let address = ["GET-MASTER-ADDR-BY-NAME", "main"];
+    let (_, port): (String, u16) = watched.ask_sentinel(0, &address);
+    port
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

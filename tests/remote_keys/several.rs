@@ -166,6 +166,14 @@ fn fixed_sources_with_one_algorithm() {
 }
 
 #[test]
+#[should_panic(expected = "keys for the same algorithm")]
+fn fixed_sources_with_two_names_of_one_algorithm() {
+    let key = |algorithm| SigningKey::generate(algorithm).unwrap().verifying_key();
+    let both = key(Algorithm::EdDSA).with_both_ed25519_names();
+    let _ = TrustedIssuer::new("id", both).keys(key(Algorithm::Ed25519));
+}
+
+#[test]
 #[should_panic(expected = "at most one source of fetched keys")]
 fn two_fetched_sources() {
     let _ = TrustedIssuer::new("id", remote()).keys(remote());

@@ -258,13 +258,16 @@ fn a_lone_key_keeps_its_issuer_and_publishes_it() {
     assert_eq!(public.issuer(), Some(&*named(OTHERS)));
     let copy = VerifyingKey::from_jwk(public.to_jwk().unwrap()).unwrap();
     assert_eq!(copy.issuer(), public.issuer());
-    let verifier = verifier(TrustedIssuer::new(named(OURS), copy));
+    let of_key = verifier(TrustedIssuer::new(named(OURS), copy));
     let wrong = Some(VerifyErrorKind::WrongKeyIssuer);
-    assert_eq!(kind(&verifier, &token(&key, &named(OURS), OURS)), wrong);
+    assert_eq!(kind(&of_key, &token(&key, &named(OURS), OURS)), wrong);
     assert!(VerifyingKey::from_jwk(jwk(&key, json!(["a"]))).is_err());
     // Nobody could tell which of the two a token means.
-    let two = [jwk(&key, "a"), jwk(&key, "b")];
-    assert!(KeySet::from_jwks(document(&two)).is_err());
+    let two = KeySet::from_jwks(document(&[jwk(&key, "a"), jwk(&key, "b")])).unwrap();
+    assert_eq!(two.skipped.len(), 2);
+    let verifier = verifier(TrustedIssuer::new("a", two.keys));
+    let several = Some(VerifyErrorKind::SeveralFittingKeys);
+    assert_eq!(kind(&verifier, &token(&key, "a", OURS)), several);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use super::location::{self, AddressError, WebOrigin};
 use super::remote_keys::RemoteKeys;
 use crate::clock::{Clock, ClockSource};
 use crate::keys::JwksOptions;
+use crate::keys::verifying::TENANT_SLOT;
 
 /// Configures [`RemoteKeys`].
 #[must_use = "keys are fetched once they are built"]
@@ -199,7 +200,7 @@ impl RemoteKeysBuilder {
         let location = match self.location {
             RequestedLocation::Jwks(uri) => KeyLocation::Jwks(parse(&uri)?),
             RequestedLocation::Issuer(name) => {
-                let issuer = parse(&name.replace("{tenantid}", "common"))?;
+                let issuer = parse(&name.replace(TENANT_SLOT, "common"))?;
                 // OpenID Connect Discovery 1.0 §4.3 and RFC 8414 §2.
                 if issuer.query().is_some() {
                     return Err(RemoteKeysError::Address(AddressError::Query));

@@ -24,7 +24,7 @@ pub struct RedisDeployment(Arc<Kind>);
 
 /// How many times the timeout of a call connecting may take. Where one of several machines is
 /// silent, the next one is tried only once the silent one has timed out.
-pub(super) const CALLS_PER_CONNECT: u32 = 5;
+const CALLS_PER_CONNECT: u32 = 5;
 
 enum Kind {
     Server(Client),
@@ -131,7 +131,8 @@ fn config(call_timeout: Duration) -> AsyncConnectionConfig {
         .set_response_timeout(Some(call_timeout))
 }
 
-fn connect_timeout(call_timeout: Duration) -> Duration {
+/// How long opening a connection may take.
+pub(super) fn connect_timeout(call_timeout: Duration) -> Duration {
     call_timeout.saturating_mul(CALLS_PER_CONNECT)
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
-use super::deployment::{CALLS_PER_CONNECT, Connection, Opened, RedisDeployment};
+use super::deployment::{Connection, Opened, RedisDeployment, connect_timeout};
 use super::error::RedisStoreError;
 
 /// One connection that all callers share.
@@ -40,7 +40,7 @@ struct Opening {
 impl Opening {
     /// Whether its runtime is gone or hangs: otherwise it would have timed out.
     fn is_dead(&self, call_timeout: Duration) -> bool {
-        let most = call_timeout.saturating_mul(CALLS_PER_CONNECT.saturating_add(1));
+        let most = connect_timeout(call_timeout).saturating_add(call_timeout);
         self.outcome.has_changed().is_err() || self.began.elapsed() > most
     }
 }

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::sentinel::SentinelClient;
 use ::redis::{AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, RedisError, RedisResult};
+use tokio::time::Instant;
 
 /// The Sentinels, and the master that they named last.
 pub(super) struct Sentinels {
@@ -19,9 +21,24 @@ struct Inner {
     sentinel: Option<MultiplexedConnection>,
     /// The name of the master. The client knows it too, but does not tell.
     name: Option<String>,
-    /// The newest configuration that a Sentinel has told. Sentinels agree within seconds: until
-    /// then an older one must not lead back to a master that was replaced.
+    newest: Option<Configuration>,
+}
+
+/// A configuration of the Sentinels: each failover raises its epoch.
+#[derive(Clone, Copy)]
+struct Configuration {
     epoch: u64,
+    told_at: Instant,
+}
+
+impl Configuration {
+    /// For how long an older configuration must not lead back to a master that was replaced.
+    /// Sentinels agree within seconds. Sentinels that were set up again start at epoch 0.
+    const MEMORY: Duration = Duration::from_secs(30);
+
+    fn outranks(&self, epoch: u64, now: Instant) -> bool {
+        epoch < self.epoch && now.saturating_duration_since(self.told_at) < Self::MEMORY
+    }
 }
 
 impl Sentinels {
@@ -31,7 +48,7 @@ impl Sentinels {
                 client,
                 sentinel: None,
                 name: None,
-                epoch: 0,
+                newest: None,
             }),
             master: Mutex::default(),
         }
@@ -50,7 +67,20 @@ impl Sentinels {
         let mut inner = self.inner.lock().await;
         let client = inner.client.async_get_client().await?;
         let info = client.get_connection_info().clone();
-        let address = inner.named_master(info.addr(), config).await?;
+        let last = self.master().clone();
+        let named = inner.named_master(info.addr(), config).await?;
+        let address = match named {
+            // The client learned the master from another Sentinel, if this one is away.
+            None => info.addr().clone(),
+            Some(named) => {
+                let is_same = last.as_ref() == Some(&named.address);
+                let newest = inner.newest.filter(|_| !is_same);
+                if newest.is_some_and(|newest| newest.outranks(named.epoch, Instant::now())) {
+                    return Err(older_configuration());
+                }
+                inner.follow(named)
+            }
+        };
         let client = Client::open(info.set_addr(address.clone()))?;
         *self.master() = Some(address.clone());
         Ok((client, address))
@@ -58,18 +88,34 @@ impl Sentinels {
 
     /// Asks one Sentinel for the master again. This costs two commands, where
     /// [`find_master`](Self::find_master) opens connections.
+    ///
+    /// A connection that works is never given up for an older configuration.
     pub(super) async fn refresh(&self, config: &AsyncConnectionConfig) -> RedisResult<()> {
+        let mut inner = self.inner.lock().await;
         let Some(last) = self.master().clone() else {
             return Ok(());
         };
-        let named = self.inner.lock().await.named_master(&last, config).await;
-        *self.master() = Some(named?);
+        if let Some(named) = inner.named_master(&last, config).await? {
+            let is_older = inner
+                .newest
+                .is_some_and(|newest| named.epoch < newest.epoch);
+            if is_older && named.address != last {
+                return Err(older_configuration());
+            }
+            *self.master() = Some(inner.follow(named));
+        }
         Ok(())
     }
 }
 
+/// What a Sentinel says of the master.
+struct NamedMaster {
+    address: ConnectionAddr,
+    epoch: u64,
+}
+
 impl Inner {
-    /// The address of the master, by the name of the master at `listed`.
+    /// The master by the name of the master at `listed`. `None` if no Sentinel can be reached.
     ///
     /// `SENTINEL MASTERS`, which the client uses, lists a replaced master until its replicas follow
     /// the new one. `SENTINEL GET-MASTER-ADDR-BY-NAME` names the new one at once.
@@ -77,34 +123,38 @@ impl Inner {
         &mut self,
         listed: &ConnectionAddr,
         config: &AsyncConnectionConfig,
-    ) -> RedisResult<ConnectionAddr> {
+    ) -> RedisResult<Option<NamedMaster>> {
         let sentinel = match self.sentinel.take() {
             Some(sentinel) => Ok(sentinel),
             None => self.connect(config).await,
         };
-        // The client learned the master from another Sentinel, if this one is away.
         let Ok(mut sentinel) = sentinel else {
-            return Ok(listed.clone());
+            return Ok(None);
         };
-        let name = match self.name.take() {
+        let name = match &self.name {
             Some(name) => name,
-            None => name_of(listed, masters(&mut sentinel).await?).ok_or_else(unlisted)?,
+            None => {
+                let name = name_of(listed, masters(&mut sentinel).await?);
+                self.name.insert(name.ok_or_else(unlisted)?)
+            }
         };
         let mut command = ::redis::cmd("SENTINEL");
-        command.arg("GET-MASTER-ADDR-BY-NAME").arg(&name);
+        command.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
         let (host, port) = command.query_async(&mut sentinel).await?;
         // After the address, so that an address is never older than its epoch says.
-        let epoch = epoch_of(&name, &masters(&mut sentinel).await?).ok_or_else(unlisted)?;
-        // The connection and the name are used again only if the Sentinel answers.
-        (self.sentinel, self.name) = (Some(sentinel), Some(name));
-        if epoch < self.epoch {
-            return Err(RedisError::from((
-                ErrorKind::MasterNameNotFoundBySentinel,
-                "the Sentinel has not heard of the last failover",
-            )));
-        }
-        self.epoch = epoch;
-        Ok(at(listed, host, port))
+        let epoch = epoch_of(name, &masters(&mut sentinel).await?).ok_or_else(unlisted)?;
+        // The connection is used again only if the Sentinel answers.
+        self.sentinel = Some(sentinel);
+        let address = at(listed, host, port);
+        Ok(Some(NamedMaster { address, epoch }))
+    }
+
+    fn follow(&mut self, named: NamedMaster) -> ConnectionAddr {
+        self.newest = Some(Configuration {
+            epoch: named.epoch,
+            told_at: Instant::now(),
+        });
+        named.address
     }
 
     async fn connect(
@@ -129,6 +179,13 @@ fn unlisted() -> RedisError {
     RedisError::from((
         ErrorKind::MasterNameNotFoundBySentinel,
         "the Sentinel does not list this master",
+    ))
+}
+
+fn older_configuration() -> RedisError {
+    RedisError::from((
+        ErrorKind::MasterNameNotFoundBySentinel,
+        "the Sentinel does not know of the last failover yet",
     ))
 }
 
@@ -165,5 +222,26 @@ fn at(address: &ConnectionAddr, host: String, port: u16) -> ConnectionAddr {
             tls_params: tls_params.clone(),
         },
         _ => ConnectionAddr::Tcp(host, port),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_configuration_is_refused_for_half_a_minute() {
+        let told_at = Instant::now();
+        let newest = Configuration { epoch: 5, told_at };
+        let after = |seconds| told_at + Duration::from_secs(seconds);
+        for (epoch, seconds, expected) in [
+            (4, 0, true),
+            (0, 29, true),
+            (0, 30, false),
+            (5, 0, false),
+            (6, 0, false),
+        ] {
+            assert_eq!(newest.outranks(epoch, after(seconds)), expected, "{epoch}");
+        }
     }
 }

@@ -163,6 +163,34 @@ impl<S: SessionStore> ContractTest<S> {
         revoked
     }
 
+    /// Access tokens with this session's ID, but of another issuer, are not revoked.
+    pub(super) async fn require_other_issuers_unaffected(&self, mut session: Session) {
+        for issuer in [ALICE_OF_OTHER_ISSUER.issuer, None] {
+            session.issuer = issuer.map(str::to_owned);
+            let revoked = self
+                .is_revoked_until(&session, session.access_expires_at)
+                .await;
+            self.require(!revoked, "tokens of another issuer are not revoked");
+        }
+    }
+
+    /// A session that was renewed at second 200 stays revoked until that access token expires.
+    pub(super) async fn require_revoked_until_latest(&self, session: &Session, what: &str) {
+        for seconds in [
+            200,
+            ACCESS_LIFETIME,
+            ACCESS_LIFETIME + 100,
+            ACCESS_LIFETIME + 199,
+        ] {
+            self.advance_to(seconds);
+            self.trigger_pruning().await;
+            let revoked = self
+                .is_revoked_until(session, at(ACCESS_LIFETIME + 200))
+                .await;
+            self.require(revoked, what);
+        }
+    }
+
     pub(super) async fn require_ended(&self, session: &Session, what: &str) {
         let revoked = self
             .is_revoked_until(session, session.access_expires_at)

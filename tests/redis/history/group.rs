@@ -314,8 +314,8 @@ impl Group {
         next
     }
 
-    /// Waits until no node uses a master that the Sentinels have replaced: it stays a master for ten
-    /// seconds. A node that is frozen cannot leave it.
+    /// Waits until no node uses a master that the Sentinels have replaced. It stays a master for
+    /// ten seconds. A frozen node cannot leave it.
     async fn is_left(&self, master: usize) {
         let began = Instant::now();
         let is_used = || {
