@@ -101,6 +101,9 @@ impl<R, V> Authenticator<R, V> {
                     token: Some(token),
                     caching,
                 }),
+                Err(_) if !source.may_hold(&token) => {
+                    Err(AuthErrorKind::MalformedCredentials.into())
+                }
                 Err(NotVerified::Rejected(error)) => Err(error.into()),
                 #[cfg(feature = "jwks")]
                 Err(NotVerified::KeysRequired(_)) => {

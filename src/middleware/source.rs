@@ -169,6 +169,13 @@ impl TokenSource {
         })
     }
 
+    /// Whether the syntax of the source allows this token. The credentials are malformed if not.
+    ///
+    /// A verified token needs no such check: it has the characters of base64url and dots.
+    pub(crate) fn may_hold(&self, token: &[u8]) -> bool {
+        !matches!(self.0, Kind::Bearer) || is_b64token(token)
+    }
+
     /// What shared caches must be told about a response to a token from this source.
     pub(super) fn caching(&self) -> CacheDirective {
         match self.0 {
@@ -244,7 +251,7 @@ fn one_header<'a>(
 }
 
 /// `"Bearer" 1*SP b64token`. A value that begins with the scheme and goes on otherwise is
-/// malformed, not another scheme. The verifier checks where `=` stands.
+/// malformed, not another scheme. [`TokenSource::may_hold`] checks the characters of the token.
 fn bearer(value: &[u8]) -> Found<'_> {
     const SCHEME: &[u8] = b"Bearer";
     // The usual spelling, or another case.
@@ -258,7 +265,7 @@ fn bearer(value: &[u8]) -> Found<'_> {
     };
     let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
     match rest.get(spaces..) {
-        Some(token) if spaces > 0 && is_b64token(token) => Found::Token(Cow::Borrowed(token)),
+        Some(token) if spaces > 0 && !token.is_empty() => Found::Token(Cow::Borrowed(token)),
         _ => Found::Malformed,
     }
 }
@@ -267,8 +274,7 @@ fn bearer(value: &[u8]) -> Found<'_> {
 fn is_b64token(token: &[u8]) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
     // Without an early return, so that the compiler checks many bytes at once.
-    let all_allowed = token.iter().fold(true, |all, byte| all & is_allowed(*byte));
-    all_allowed && !token.is_empty()
+    token.iter().fold(true, |all, byte| all & is_allowed(*byte))
 }
 
 /// Whether bearer credentials follow other credentials after a comma: something joined two headers.

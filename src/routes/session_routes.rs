@@ -237,8 +237,8 @@ impl<S: SessionStore> SessionRoutes<S> {
         let head = parts.head();
         let token = match source.find(head) {
             Found::Nothing => return Ok(None),
-            Found::Malformed | Found::Several => return Err(RouteError::Malformed),
-            Found::Token(token) => token,
+            Found::Token(token) if source.may_hold(&token) => token,
+            _ => return Err(RouteError::Malformed),
         };
         if source.is_ambient() {
             let checked = self.settings.csrf.check(head);
