@@ -212,7 +212,7 @@ impl TrustedIssuers {
     note = "a secret: `VerifyingKey::hs256(secret)?`",
     note = "a PEM file: `VerifyingKey::from_pem(Algorithm::RS256, pem)?`",
     note = "a key of `jsonwebtoken`: `VerifyingKey::from_decoding_key(Algorithm::RS256, &key)?`",
-    note = "a JWKS document: `KeySet::from_jwks(json)?`",
+    note = "a JWKS document: `KeySet::from_jwks(json)?.keys`",
     note = "a provider: `RemoteKeys::discover(issuer).build()?`"
 )]
 pub trait IntoTrust {
