@@ -272,7 +272,7 @@ impl IdTokenVerifier {
         let authenticated_at = authenticated_at
             .ok_or(OpenIdErrorKind::MissingAuthenticationTime)?
             .since_epoch();
-        let (leeway, now) = self.verifier.tolerance();
+        let (leeway, now) = self.verifier.leeway_and_now();
         let latest = authenticated_at
             .saturating_add(max_age)
             .saturating_add(leeway);

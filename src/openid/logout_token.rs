@@ -212,7 +212,7 @@ impl LogoutTokenVerifier {
         }
         let issued_at = token.issued_at();
         let issued_at = issued_at.ok_or(OpenIdErrorKind::MissingIssuedAt)?;
-        let (leeway, now) = self.verifier.tolerance();
+        let (leeway, now) = self.verifier.leeway_and_now();
         let remember_until = issued_at.later_by(self.max_age).later_by(leeway);
         if now >= remember_until.since_epoch() {
             return Err(OpenIdErrorKind::IssuedTooLongAgo.into());

@@ -18,7 +18,7 @@ use super::shared::Shared;
 use super::state::{RevocationSetFull, RevocationSetState};
 use super::token_identity::TokenIdentity;
 use super::writer::{Writer, WriterState};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, MAX_LEEWAY, SystemClock};
 use crate::per_thread::CachePadded;
 
 /// A set of revocations in memory, for look-ups at every request.
@@ -91,7 +91,7 @@ impl RevocationSet {
 
     /// 5 minutes: the most that a [`Verifier`](crate::Verifier::MAX_LEEWAY) allows. So the default
     /// is long enough for every verifier.
-    pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(300);
+    pub const DEFAULT_LEEWAY: Duration = MAX_LEEWAY;
 
     /// 24 hours. Few issuers issue access tokens that live longer. The cost is low: one row for
     /// each block that was lifted within a day.

@@ -6,7 +6,7 @@ use super::cached::VerifiedTokens;
 use super::rules::{ClaimRules, Profile};
 use super::trust::IntoTrust;
 use super::verifier::Verifier;
-use crate::clock::{Clock, ClockSource};
+use crate::clock::{Clock, ClockSource, MAX_LEEWAY};
 use crate::token::is_media_type;
 
 /// The `typ` of tokens that are signed by the same issuers, and are no access tokens.
@@ -22,7 +22,7 @@ impl Verifier {
     pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
 
     /// 5 minutes. A longer leeway would hide a broken clock and keep expired tokens valid.
-    pub const MAX_LEEWAY: Duration = Duration::from_secs(300);
+    pub const MAX_LEEWAY: Duration = MAX_LEEWAY;
 
     /// 8 KiB: most servers reject longer headers.
     pub const DEFAULT_MAX_TOKEN_LENGTH: usize = 8 * 1024;
@@ -283,8 +283,7 @@ impl Verifier {
         self.clock.clone()
     }
 
-    /// The leeway and the present time.
-    pub(crate) fn tolerance(&self) -> (Duration, Duration) {
+    pub(crate) fn leeway_and_now(&self) -> (Duration, Duration) {
         (self.rules.leeway, self.clock.since_epoch())
     }
 
@@ -298,8 +297,8 @@ impl Verifier {
     /// Sets the memory of the token cache, in bytes. 16 MiB by default, 0 turns it off.
     ///
     /// A cache hit costs no signature check and no parsing. The whole token is compared, and `exp`,
-    /// `nbf`, `iat` and revocation are checked every time. Removing a key invalidates the cached
-    /// tokens it verified.
+    /// `nbf`, `iat` and revocation are checked every time. A change of an issuer's fetched keys
+    /// invalidates the cached tokens that they verified.
     ///
     /// With public keys, one hit saves about a hundred times the extra cost that the cache adds to
     /// a miss. For an HMAC secret the cache pays once two of five requests are hits. [Turn it

@@ -30,7 +30,6 @@ pub struct RedisStoreOptions {
     cipher: FingerprintCipher,
     prefix: String,
     clock: Arc<dyn Clock>,
-    leeway: Duration,
     longest_lifetime: Duration,
     capacity: usize,
     max_staleness: Duration,
@@ -62,7 +61,6 @@ impl RedisStoreOptions {
             cipher: FingerprintCipher::new(secret.as_ref())?,
             prefix: "jwt".to_owned(),
             clock: Arc::new(SystemClock),
-            leeway: RevocationSet::DEFAULT_LEEWAY,
             longest_lifetime: RevocationSet::DEFAULT_LONGEST_LIFETIME,
             capacity: RevocationSet::DEFAULT_CAPACITY,
             max_staleness: Self::DEFAULT_MAX_STALENESS,
@@ -182,7 +180,6 @@ impl RedisStoreOptions {
         let set = RevocationSet::new()
             .fingerprint_key(self.cipher.fingerprint_key)
             .capacity(self.capacity)
-            .leeway(self.leeway)
             .longest_lifetime(self.longest_lifetime)
             .clock(Arc::clone(&self.clock));
         let settings = ScriptSettings {
