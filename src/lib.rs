@@ -131,7 +131,7 @@
 //! | --- | --- | --- |
 //! | `axum` | extractors, and `AuthError` as a rejection, through `axum-core` | yes |
 //! | `aws_lc_rs` | signatures by `aws-lc-rs` | yes |
-//! | `rust_crypto` | signatures by RustCrypto, in Rust alone, unless `aws_lc_rs` is on | no |
+//! | `rust_crypto` | signatures by RustCrypto, in Rust alone, unless `aws_lc_rs` is on; `redis` and `jwks` still bring `aws-lc-rs`, for TLS | no |
 //! | `tracing` | [events](#events) for rejected requests, outages and sessions, without secrets | yes |
 //! | `embedded` | [`store`]: sessions and revocations in one file, by `redb` | no |
 //! | `redis` | [`store`]: sessions and revocations shared by many nodes, in Redis or Valkey, by `redis` | no |
@@ -153,7 +153,8 @@
 //! Prefer `aws_lc_rs`, above all to sign with RSA. The private operations of the crate `rsa` are
 //! not constant-time ([RUSTSEC-2023-0071](https://rustsec.org/advisories/RUSTSEC-2023-0071.html)).
 //! An attacker who measures them may learn the key. Verification is not affected. Use
-//! `rust_crypto` for targets that `aws-lc-rs`, which contains C, does not support:
+//! `rust_crypto` for targets that `aws-lc-rs`, which contains C, does not support. Features `redis`
+//! and `jwks` need `aws-lc-rs` with either back-end, because `rustls` uses it for TLS.
 //!
 //! ```toml
 //! [dependencies.tower-jwt-auth]

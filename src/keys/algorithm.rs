@@ -40,7 +40,8 @@ pub enum Algorithm {
     /// EdDSA with Ed25519 under its fully specified name (RFC 9864).
     ///
     /// A key for `EdDSA` does not verify a token whose `alg` is `Ed25519`, and vice versa. To
-    /// accept both, add the key to a [`KeySet`](super::KeySet) under both names.
+    /// accept both, call
+    /// [`VerifyingKey::with_both_ed25519_names`](super::VerifyingKey::with_both_ed25519_names).
     Ed25519,
 }
 

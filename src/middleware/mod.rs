@@ -3,7 +3,8 @@
 //! You need [`JwtAuthLayer`] on every router whose handlers need a caller's identity.
 //!
 //! 1. The [sources](TokenSource) are read in order. The first with a token decides.
-//! 2. If that source is a cookie, the request must not come from [another site](csrf).
+//! 2. If browsers send that token on their own, from a cookie or [another
+//!    source](TokenSource::custom_ambient), the request must not come from [another site](csrf).
 //! 3. The token is [verified](crate::verify).
 //! 4. It is looked up in the [`RevocationStore`](crate::revocation::RevocationStore), if there is
 //!    one.

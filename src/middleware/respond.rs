@@ -1,4 +1,4 @@
-//! The responses to rejected requests.
+//! What a service can choose of the response to a rejected request: [`Respond`].
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;

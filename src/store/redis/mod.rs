@@ -179,7 +179,8 @@
 //!
 //! # Runtimes
 //!
-//! Two tasks keep a node fresh. They run in the tokio runtime that called
+//! Three tasks keep a node fresh: one reads the stream, one sends heartbeats, and one follows the
+//! Sentinels. They run in the tokio runtime that called
 //! [`connect`](RedisStoreOptions::connect). If that runtime is gone, the node becomes stale. The
 //! next asynchronous call on any clone restarts them in its runtime. A look-up does this only when
 //! the node is stale. A runtime that still exists but is no longer driven, such as a
