@@ -35,7 +35,7 @@ pub enum Algorithm {
     ES512,
     /// ECDSA on secp256k1 with SHA-256 (RFC 8812).
     ES256K,
-    /// EdDSA (RFC 8037), here always with Ed25519.
+    /// EdDSA (RFC 8037). This crate supports Ed25519 only.
     EdDSA,
     /// EdDSA with Ed25519 under its fully specified name (RFC 9864).
     ///

@@ -18,8 +18,8 @@
 //!
 //! # What is checked
 //!
-//! In this order. Claims decide nothing until the signature is verified. The exception are
-//! [`TrustedIssuer`]s: `iss` chooses their keys, so steps 5 and 6 come before step 2.
+//! In this order. Claims decide nothing until the signature is verified, with one exception:
+//! `iss` chooses the keys among [`TrustedIssuer`]s. For those, steps 5 and 6 come before step 2.
 //!
 //! 1. **Length**: at most 8 KiB by default. There are three segments, each strict base64url (RFC
 //!    7515 §2).
@@ -33,9 +33,8 @@
 //! 5. **Claims**: no registered claim occurs twice or has the wrong type, and nothing nests deeper
 //!    than 127 levels.
 //! 6. **Issuer**: required once configured, and compared byte for byte.
-//! 7. **Tenant**: `tid` is the tenant in `iss`, for issuers [by
-//!    pattern](TrustedIssuer::tenants). A key whose JWK has a member `issuer` verifies only tokens
-//!    of that issuer.
+//! 7. **Tenant**: for [multi-tenant issuers](TrustedIssuer::tenants), `tid` is the tenant in `iss`.
+//!    A key whose JWK has a member `issuer` verifies only tokens of that issuer.
 //! 8. **Kind**: a token with `events` is a logout token, and one with `cnf` is sender-constrained.
 //!    Neither is a bearer access token.
 //! 9. **Times**: `exp` is required, and `now < exp + leeway`. `nbf` and `iat` are not further in

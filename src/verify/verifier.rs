@@ -71,12 +71,12 @@ impl Verifier {
         self.try_verify(token.as_ref()).map_err(NotVerified::error)
     }
 
-    /// As [`verify`](Verifier::verify), but fetches the issuer's keys first if none are there, or
+    /// As [`verify`](Verifier::verify), but fetches the issuer's keys first if they are missing, or
     /// none has the token's `kid`.
     ///
     /// It waits for an [`IssuerResolver`](super::IssuerResolver) too. It needs a tokio runtime with
-    /// its timer enabled, and waits for at most 6 seconds per fetch.
-    /// A token whose key is known waits for nothing.
+    /// its timer enabled, and waits for at most 6 seconds per fetch. A token with a known key is
+    /// verified without waiting.
     ///
     /// # Errors
     ///
