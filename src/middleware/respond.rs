@@ -8,8 +8,8 @@ use super::error::AuthError;
 
 /// Makes the response to a rejected request, with the body type of your service.
 ///
-/// The layer adds missing headers: `WWW-Authenticate` if the status is [`AuthError::status`], and
-/// `Cache-Control: no-store`.
+/// The layer adds missing headers: `WWW-Authenticate`, if your response keeps the status
+/// [`AuthError::status`], and `Cache-Control: no-store`.
 ///
 /// ```
 /// use axum::{Json, response::{IntoResponse, Response}};
