@@ -40,11 +40,11 @@ pub struct RedisStoreOptions {
 }
 
 impl RedisStoreOptions {
-    /// 5 seconds. A shorter outage rejects no access token. A token revoked on another node stays
-    /// valid for at most this long on a node that is cut off.
+    /// 5 seconds. No access token is rejected during a shorter outage. A token revoked on another
+    /// node stays valid for at most this long on a node that is cut off.
     pub const DEFAULT_MAX_STALENESS: Duration = Duration::from_secs(5);
 
-    /// 1 second: in your network Redis answers much faster.
+    /// 1 second. On a local network, Redis usually answers much faster.
     pub const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(1);
 
     /// The defaults, with the secret that all nodes share: at least 32 bytes, used for nothing
@@ -94,13 +94,13 @@ impl RedisStoreOptions {
     }
 
     /// Sets the longest lifetime of a token. [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by
-    /// default. A node keeps lifted blocks and logouts everywhere in memory for this long.
+    /// default. For this long, a node remembers each lifted block and each logout everywhere.
     pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
         self.longest_lifetime = lifetime;
         self
     }
 
-    /// Sets the most revocations that this node holds. [10
+    /// Sets the maximum number of revocations that this node holds. [10
     /// million](RevocationSet::DEFAULT_CAPACITY) by default. With more, look-ups of unrevoked
     /// tokens fail with an error.
     pub fn capacity(mut self, revocations: usize) -> Self {
@@ -108,7 +108,7 @@ impl RedisStoreOptions {
         self
     }
 
-    /// Sets the age of the newest heartbeat read back at which a node becomes stale. 5 seconds by
+    /// Sets after how long without a heartbeat from Redis a node becomes stale. 5 seconds by
     /// default.
     ///
     /// It must be the same on all nodes: [`revoke_and_wait`](RedisStore::revoke_and_wait) waits
@@ -161,8 +161,8 @@ impl RedisStoreOptions {
     /// Redis need not be reachable at once. Until it is, and during long outages, the node is
     /// stale.
     ///
-    /// For `rediss` addresses the process needs a crypto provider of rustls. If it has none, that
-    /// of aws-lc-rs is installed.
+    /// For `rediss` addresses the process needs a crypto provider of rustls. If none is installed,
+    /// the store installs the one of `aws-lc-rs`.
     ///
     /// # Errors
     ///
