@@ -8,8 +8,9 @@
 //!    or is cancelled leaves nothing here and moves nothing.
 //! 3. **What may change is checked at every hit**: `exp`, `nbf` and `iat` against the clock.
 //!    Afterwards the revocation store is asked; it does not know of the cache.
-//! 4. **Removing a key invalidates the tokens it verified.** An entry holds the version of the keys
-//!    that verified it, and is valid for that version only. Keys too old to be used serve no hit.
+//! 4. **A change of an issuer's fetched keys invalidates all tokens they verified.** An entry holds
+//!    the version of the keys. `Verifier::keys_version` compares it at every hit. Keys too old to
+//!    be used serve no hit.
 //! 5. **A cache belongs to one configuration.** Every setter of a verifier starts with an empty
 //!    cache.
 //! 6. **It is bounded** by the size of token, payload and decoded claims, and by the token's

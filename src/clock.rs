@@ -78,6 +78,9 @@ impl Clock for ClockSource {
     }
 }
 
+/// The largest leeway of a verifier. Revocations stay known for this long after `exp`.
+pub(crate) const MAX_LEEWAY: Duration = Duration::from_secs(5 * 60);
+
 /// Time since the epoch of RFC 7519 `NumericDate`s, 1970-01-01T00:00:00Z.
 ///
 /// A clock before the epoch is broken. It counts as the end of time: every token has expired, so
@@ -95,10 +98,7 @@ pub(crate) fn since_epoch(clock: &dyn Clock) -> Duration {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the time"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "all other code reads a `Clock`")]
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }

@@ -1,8 +1,8 @@
 //! Cookies that hold a token (RFC 6265).
 //!
 //! You need [`TokenCookie`] if your own handler sets or deletes a token cookie. A layer reads it
-//! with [`TokenSource::cookie`](crate::TokenSource::cookie). For the two cookies of a session there
-//! is `routes::SessionCookies`.
+//! with [`TokenSource::cookie`](crate::TokenSource::cookie). For the two cookies of a session, use
+//! `routes::SessionCookies`.
 //!
 //! ```
 //! use std::time::Duration;
@@ -94,8 +94,8 @@ impl TokenCookie {
         })
     }
 
-    /// Sets `SameSite`. `Lax` by default, so a user who follows a link from another site is logged
-    /// in.
+    /// Sets `SameSite`. `Lax` by default, so a user who follows a link from another site stays
+    /// logged in.
     #[must_use]
     pub fn same_site(mut self, same_site: SameSite) -> Self {
         self.same_site = same_site;
@@ -193,7 +193,7 @@ impl TokenCookie {
     ///
     /// # Errors
     ///
-    /// None: a cookie without a token is never too large.
+    /// This never fails: a cookie without a token is never too large.
     pub fn clear(&self) -> Result<HeaderValue, CookieError> {
         self.header("", Duration::ZERO)
     }

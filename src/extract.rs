@@ -21,19 +21,20 @@ use crate::verify::VerifiedToken;
 /// | --- | --- | --- |
 /// | valid token | the claims | the claims |
 /// | claims that do not deserialise to `T` | 401 | 401 |
-/// | no token, and the layer allows this | 401 | `None` |
+/// | no token, and the layer is [`optional`](crate::JwtAuthLayer::optional) | 401 | `None` |
 /// | no [`JwtAuthLayer`](crate::JwtAuthLayer) | 500 | 500 |
 ///
-/// Make claims optional (`Option`) if an issuer may omit them. The log of a 401 names your type and
-/// the claim that it cannot read (`claims_mismatch`).
+/// Make claims optional (`Option`) if an issuer may omit them. With feature `tracing`, the event of
+/// such a 401 (`claims_mismatch`) names your type, and the claim that does not deserialize.
 ///
 /// `T` is [`Deserialize`](serde::Deserialize), `Send`, `Sync` and owned. Otherwise the compiler
-/// says that the handler does not implement `Handler`, and not why. Put `#[axum::debug_handler]`
-/// (feature `macros` of axum) on the handler: then it names the missing trait of `T`.
+/// reports that the handler does not implement `Handler`, without the reason. Put
+/// `#[axum::debug_handler]` (feature `macros` of axum) on the handler: then it names the missing
+/// trait of `T`.
 ///
 /// The claims are in an [`Arc`]. Borrow or clone a field, or take them with
-/// [`into_inner`](Claims::into_inner). Requests with the same token may share them, so do not store
-/// request data in a `Mutex` or an atomic number of `T`.
+/// [`into_inner`](Claims::into_inner). Requests with the same token may share the claims. So do not
+/// keep request data in a `Mutex` or an atomic inside `T`.
 ///
 /// ```
 /// use serde::Deserialize;
@@ -132,7 +133,8 @@ fn token(parts: &Parts) -> Result<Option<&VerifiedToken>, AuthError> {
 pub trait Permission: 'static {
     /// What the token must contain. Called for every request.
     ///
-    /// The builders of [`Require`] do not panic here. After an invalid argument, such as a scope
+    /// Here the builders of [`Require`] do not panic, although their docs say so. After an invalid
+    /// argument, such as a scope
     /// with a space, every request gets 500 ([`AuthErrorKind::Misconfigured`]).
     fn require() -> Require;
 }
@@ -188,8 +190,8 @@ where
     }
 }
 
-/// The response of [`ProblemJson`]. The layer replaces it with that of its own responder, and adds
-/// its challenge.
+/// The response of [`ProblemJson`]. The layer replaces this response with one from its
+/// [`Respond`](crate::middleware::Respond), and adds the `WWW-Authenticate` challenge.
 impl IntoResponse for AuthError {
     fn into_response(self) -> Response {
         let response: Response<Body> = ProblemJson.respond(&self);

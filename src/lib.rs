@@ -70,15 +70,15 @@
 //! # What a token does not hide
 //!
 //! A signed token is not encrypted. Every holder can read its claims: the user, a proxy that logs
-//! headers, the reader of a support ticket. The signature only prevents changes. Put an identifier
-//! into a token, not a secret, and nothing about a person that its holders must not know.
+//! headers, the reader of a support ticket. The signature only prevents changes. Put identifiers
+//! into a token. Do not put in secrets, or personal data that a holder must not see.
 //!
 //! # Why is my token rejected?
 //!
 //! The response says "invalid" or "expired", and nothing more. The reason is [`AuthError::kind`].
-//! It is in the response's extensions. With feature `tracing` it is also an
-//! [event](#events). Its field `reason` says what is configured, or names the claim at fault. The
-//! values of a token's claims never appear.
+//! It is in the response's extensions. With feature `tracing` it is also an [event](#events). The
+//! event's field `reason` shows the configured value, or names the claim that failed. The values of
+//! a token's claims never appear.
 //!
 //! The program `gate` shows each check for any token and key:
 //!
@@ -93,15 +93,17 @@
 //! | `several_fitting_keys` | the token has no `kid`: have the issuer add it. Or keys share a `kid`: see [`try_keys_with_same_id`](keys::KeySet::try_keys_with_same_id) |
 //! | `bad_signature` | the secret: is it the issuer's, byte for byte, or base64 that must be decoded first? |
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |
+//! | `missing_audience` | the token has no `aud`, and you call [`audience`](JwtAuthLayer::audience) or fetch keys: see [`any_audience`](JwtAuthLayer::any_audience) |
+//! | `missing_issuer` | the token has no `iss`, which trusted issuers, [`issuer`](JwtAuthLayer::issuer) and RFC 9068 need |
 //! | `wrong_issuer`, `wrong_audience` | a trailing slash, the scheme, upper case: they are compared byte for byte |
-//! | `unknown_issuer` | the same: none of the trusted issuers has this name |
+//! | `unknown_issuer` | none of the trusted issuers has this name; names are compared byte for byte |
 //! | `wrong_tenant`, `wrong_key_issuer` | `tid`, `iss` and the `issuer` of the key must agree: see [`TrustedIssuer::tenants`] |
 //! | `missing_expiry` | a token without `exp` would never expire: have the issuer add it, or [allow it](Verifier::allow_missing_expiry) |
 //! | `missing_claim` | RFC 9068 requires the claim that the reason names: see [`rfc9068`](JwtAuthLayer::rfc9068) |
 //! | `malformed_claims` | `exp` in milliseconds or as a string, a duplicate claim; `null` or a number in `sub` [may be allowed](verify#what-may-be-relaxed) |
-//! | `issued_in_future`, `not_yet_valid`, `expired` | both clocks; [`leeway`](JwtAuthLayer::leeway) is 30 seconds |
+//! | `issued_in_future`, `not_yet_valid`, `expired` | the issuer's clock and yours; the default [`leeway`](JwtAuthLayer::leeway) is 30 seconds |
 //! | `wrong_type` | `typ`: ID tokens, refresh tokens and logout tokens are not access tokens |
-//! | `claims_mismatch` | the handler's type, which the reason names with the claim: it is missing in the token, or has another type there |
+//! | `claims_mismatch` | the handler's claims type: the reason names the type, and the claim that is missing or has another JSON type |
 //! | `missing_token` | the scheme (`Bearer`), the cookie's name, a proxy that removes `Authorization` |
 //! | `missing_token_id` | with a revocation store a token needs a `jti`: see [`token_id_optional`](JwtAuthLayer::token_id_optional) |
 //! | `revoked` | the store: the token, its session or its subject was revoked |
@@ -111,8 +113,8 @@
 //!
 //! # Events
 //!
-//! With feature `tracing`, which is on by default. The target is the path of a module, so it begins
-//! with `tower_jwt_auth`. To see every rejection, set `RUST_LOG=tower_jwt_auth=debug`.
+//! The feature `tracing`, on by default, emits these events. The target is the path of a module, so
+//! it begins with `tower_jwt_auth`. To see every rejection, set `RUST_LOG=tower_jwt_auth=debug`.
 //!
 //! | level | events |
 //! | --- | --- |
@@ -131,7 +133,7 @@
 //! | --- | --- | --- |
 //! | `axum` | extractors, and `AuthError` as a rejection, through `axum-core` | yes |
 //! | `aws_lc_rs` | signatures by `aws-lc-rs` | yes |
-//! | `rust_crypto` | signatures by RustCrypto, in Rust alone, unless `aws_lc_rs` is on | no |
+//! | `rust_crypto` | signatures by RustCrypto, in pure Rust; ignored if `aws_lc_rs` is on | no |
 //! | `tracing` | [events](#events) for rejected requests, outages and sessions, without secrets | yes |
 //! | `embedded` | [`store`]: sessions and revocations in one file, by `redb` | no |
 //! | `redis` | [`store`]: sessions and revocations shared by many nodes, in Redis or Valkey, by `redis` | no |
@@ -153,7 +155,8 @@
 //! Prefer `aws_lc_rs`, above all to sign with RSA. The private operations of the crate `rsa` are
 //! not constant-time ([RUSTSEC-2023-0071](https://rustsec.org/advisories/RUSTSEC-2023-0071.html)).
 //! An attacker who measures them may learn the key. Verification is not affected. Use
-//! `rust_crypto` for targets that `aws-lc-rs`, which contains C, does not support:
+//! `rust_crypto` for targets that `aws-lc-rs`, which contains C, does not support. Features `redis`
+//! and `jwks` need `aws-lc-rs` with either back-end, because `rustls` uses it for TLS.
 //!
 //! ```toml
 //! [dependencies.tower-jwt-auth]

@@ -1,4 +1,5 @@
-//! Holds revocation in the memory store to its rules, directly and through the layer.
+//! Holds the memory store to the contract of session stores, and its revocation to its rules,
+//! directly and through the layer.
 #![cfg(all(feature = "axum", feature = "testing"))]
 #![expect(
     clippy::unwrap_used,
@@ -17,7 +18,7 @@ use tower::ServiceExt;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::revocation::{Revocation, RevocationSet, RevocationStore, TokenIdentity};
 use tower_jwt_auth::store::{MemoryStore, MemoryStoreFull};
-use tower_jwt_auth::testing::TestIssuer;
+use tower_jwt_auth::testing::{TestIssuer, session_store_contract};
 use tower_jwt_auth::{AuthError, AuthErrorKind, Verifier, VerifyErrorKind};
 
 struct World {
@@ -120,6 +121,11 @@ impl Subject<'_> {
 const REVOKED: Result<(), AuthErrorKind> = Err(AuthErrorKind::Revoked);
 const EXPIRED: Result<(), AuthErrorKind> =
     Err(AuthErrorKind::InvalidToken(VerifyErrorKind::Expired));
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keeps_the_session_store_contract() {
+    session_store_contract(async |clock| MemoryStore::with_clock(clock)).await;
+}
 
 #[tokio::test]
 async fn k01_a_token_by_its_id() {

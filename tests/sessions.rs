@@ -30,7 +30,7 @@ use tower_jwt_auth::session::{
     RefreshKeys, SessionErrorKind, SessionEventKind, SessionId, SessionStore, Sessions, TokenPair,
 };
 use tower_jwt_auth::store::MemoryStore;
-use tower_jwt_auth::testing::{FailingStore, session_store_contract};
+use tower_jwt_auth::testing::FailingStore;
 
 const NOW: u64 = 1_800_000_000;
 
@@ -161,11 +161,6 @@ impl Answer {
         let deleted = |cookie: &&&str| cookie.contains("Max-Age=0;");
         self.cookies().iter().filter(deleted).count()
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_store_in_memory_keeps_the_contract() {
-    session_store_contract(async |clock| memory(&clock)).await;
 }
 
 #[tokio::test]

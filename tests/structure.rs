@@ -1,4 +1,5 @@
-//! Holds `src/` to its structure: no long file, and no circle of files that use each other.
+//! Holds `src/` to its structure: no long file, no circle of files that use each other, and the
+//! modules in the order of `ARCHITECTURE.md`. Holds `tests/quick.sh` to the test targets.
 //! Clippy holds functions to `too-many-lines-threshold`. Run with `cargo test --test structure`.
 #![expect(
     clippy::unwrap_used,
@@ -53,6 +54,80 @@ fn no_files_use_each_other_in_a_circle() {
         println!("circle: {}", circle.join(" -> "));
     }
     assert!(circles.is_empty(), "{} circles", circles.len());
+}
+
+/// The table of modules in `ARCHITECTURE.md` lists what each module of the crate uses.
+#[test]
+fn modules_use_what_the_architecture_says() {
+    let architecture = read("ARCHITECTURE.md");
+    let (_, table) = architecture
+        .split_once("| module | holds | uses |")
+        .unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let mut listed = BTreeMap::new();
+    for row in table.lines().filter(|row| row.starts_with("| `")) {
+        let cells: Vec<_> = row.split('|').collect();
+        let names = |cell: &str| -> BTreeSet<_> {
+            let words = cell.split('`').skip(1).step_by(2);
+            words.map(str::to_owned).collect()
+        };
+        let uses = names(cells[3]);
+        for module in names(cells[1]) {
+            listed.insert(module, uses.clone());
+        }
+    }
+
+    let sources = source_files().into_iter().map(|file| {
+        let text = read(&file);
+        (file, text)
+    });
+    let the_crate = Crate::new(sources);
+    let mut actual = BTreeMap::<_, BTreeSet<String>>::new();
+    for (file, used) in the_crate.uses() {
+        let module = top_module(file);
+        let others = used.into_iter().map(top_module);
+        let uses = actual.entry(module.clone()).or_default();
+        uses.extend(others.filter(|other| *other != module));
+    }
+    // It only declares the others.
+    actual.remove("lib");
+    assert_eq!(listed, actual);
+}
+
+/// `store` for `src/store/memory.rs`, `clock` for `src/clock.rs`, `bin/gate` for the program.
+fn top_module(file: &str) -> String {
+    let path = file.trim_start_matches("src/").trim_end_matches(".rs");
+    let levels = if path.starts_with("bin/") { 2 } else { 1 };
+    path.split('/').take(levels).collect::<Vec<_>>().join("/")
+}
+
+/// Each target that `cargo test` runs is in one list of `tests/quick.sh`.
+#[test]
+fn the_quick_check_names_each_test_target() {
+    let script = read("tests/quick.sh");
+    let list = |name: &str| {
+        let (_, list) = script.split_once(&format!("\n{name}=(")).unwrap();
+        let (list, _) = list.split_once(')').unwrap();
+        list.split_whitespace().map(str::to_owned)
+    };
+    let listed: Vec<_> = list("fast").chain(list("slow")).collect();
+    let manifest = read("Cargo.toml");
+    let skipped: BTreeSet<_> = manifest
+        .split("\n[[test]]")
+        .skip(1)
+        .map(|target| target.split("\n[").next().unwrap())
+        .filter(|target| target.contains("\ntest = false"))
+        .map(|target| target.split('"').nth(1).unwrap())
+        .collect();
+    let targets: BTreeSet<_> = rust_files("tests")
+        .iter()
+        .map(|file| file.trim_start_matches("tests/").trim_end_matches(".rs"))
+        .map(|name| name.strip_suffix("/main").unwrap_or(name))
+        .filter(|name| !name.contains('/') && !skipped.contains(name))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(listed.len(), targets.len(), "a target is in both lists");
+    assert_eq!(BTreeSet::from_iter(listed), targets);
 }
 
 /// The files of `src/` that are not tests as a whole.

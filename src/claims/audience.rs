@@ -35,16 +35,16 @@ impl From<String> for Audience {
     }
 }
 
-/// An empty list names nobody. A verifier with an audience rejects such a token, one without
-/// accepts it.
+/// An empty list names nobody. A verifier rejects a token with an empty `aud` if it requires an
+/// audience.
 impl From<Vec<String>> for Audience {
     fn from(names: Vec<String>) -> Self {
         Self(names)
     }
 }
 
-/// An empty list names nobody. A verifier with an audience rejects such a token, one without
-/// accepts it.
+/// An empty list names nobody. A verifier rejects a token with an empty `aud` if it requires an
+/// audience.
 impl<S: Into<String>, const N: usize> From<[S; N]> for Audience {
     fn from(names: [S; N]) -> Self {
         Self::from_iter(names)

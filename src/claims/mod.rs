@@ -1,5 +1,5 @@
 //! The registered claims of RFC 7519 §4.1, `sid` (OpenID Connect Front-Channel Logout 1.0 §3), and
-//! `generation`.
+//! this crate's own claim `generation`.
 
 mod audience;
 mod members;

@@ -68,8 +68,8 @@ impl NumericDate {
     }
 }
 
-/// A time before the epoch becomes the epoch, one beyond [`NumericDate::MAX`] becomes that.
-/// The fraction of the second is dropped.
+/// Clamps the time to the range from the epoch to [`NumericDate::MAX`]. The fraction of the second
+/// is dropped.
 impl From<SystemTime> for NumericDate {
     fn from(time: SystemTime) -> Self {
         let since_epoch = time

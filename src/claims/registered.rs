@@ -10,7 +10,7 @@ use super::audience::Audience;
 use super::members;
 use super::numeric_date::NumericDate;
 
-/// The registered claims: to sign a token, or to extract with `Claims<RegisteredClaims>`.
+/// The registered claims. Sign a token with them, or extract them with `Claims<RegisteredClaims>`.
 ///
 /// To sign more claims, flatten it into your struct:
 ///

@@ -11,7 +11,7 @@ use crate::verify::{VerifiedToken, VerifyError};
 
 /// The result of a condition: `bool`, or `Result<bool, E>` for a condition that can fail.
 ///
-/// If it fails, the response is 503.
+/// If the condition returns an error, the response is 503.
 pub trait Outcome: sealed::Sealed {
     #[doc(hidden)]
     fn into_result(self) -> Result<bool, ConditionError>;

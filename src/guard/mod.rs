@@ -1,9 +1,9 @@
 //! Authorization: guards that check the scopes, roles and claims of a verified token.
 //!
-//! You need this module when a valid token is not enough for a route, behind a
-//! [`JwtAuthLayer`](crate::JwtAuthLayer). A [`Require`] describes what a token must contain. Use it
-//! as a layer to guard routes. Use it as a `Permission` (feature `axum`) for a handler that must
-//! not run without the check.
+//! You need this module when a route behind a [`JwtAuthLayer`](crate::JwtAuthLayer) requires more
+//! than a valid token. A [`Require`] describes what a token must contain. Use it as a layer to
+//! guard routes. Use it as a `Permission` (feature `axum`) for a handler that must not run without
+//! the check.
 //!
 #![cfg_attr(feature = "axum", doc = "```")]
 #![cfg_attr(not(feature = "axum"), doc = "```text")]
@@ -24,13 +24,13 @@
 //!     .layer(JwtAuthLayer::new(key));
 //! ```
 //!
-//! `route_layer` guards every route added before it: here `/notes` needs both.
+//! `route_layer` guards every route added before it. Here `/notes` must pass both guards.
 //!
 //! | request | response |
 //! | --- | --- |
 //! | token meets the requirement | that of the inner service |
 //! | token does not meet it | 403 `insufficient_scope` (RFC 6750 §3.1) with the required scopes |
-//! | no token, and the layer allows this | 401 as the layer answers it |
+//! | no token, and the layer is [`optional`](crate::JwtAuthLayer::optional) | the layer's 401 |
 //! | a condition fails, or exceeds its deadline | 503 |
 //! | no layer, or an invalid `Permission` | 500 |
 //!

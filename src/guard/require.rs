@@ -63,8 +63,8 @@ pub(crate) enum Decision {
 }
 
 impl Require {
-    /// 1 second: an asynchronous condition may query a database or another service. That takes
-    /// longer than a revocation check, and only some routes wait for it.
+    /// 1 second. A condition may query a database or another service, which takes longer than a
+    /// revocation check. Only guarded routes wait.
     pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(1);
 
     fn new(condition: Condition) -> Self {
@@ -111,7 +111,7 @@ impl Require {
 
     /// Reads the scopes at this path of the claims, such as `["realm_access", "roles"]`.
     ///
-    /// The value there is a space-separated string or an array of strings.
+    /// The value at this path is a space-separated string or an array of strings.
     ///
     /// # Panics
     ///
@@ -177,8 +177,8 @@ impl Require {
     /// let app = Require::claim("client_id", "7f1c2d").and(Require::claim("token_use", "access"));
     /// ```
     ///
-    /// Strings are compared byte for byte. `true` is not `"true"`, and an array does not equal a
-    /// value in it: see [`Require::claims`]. A claim that occurs twice never equals.
+    /// Strings are compared byte for byte. `true` is not `"true"`. An array never matches; use
+    /// [`Require::claims`] to search one. A claim that occurs twice never matches.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! Cookies for a browser app: on one origin, on two subdomains, and why not on two sites.
+//! Cookies for a browser app: one origin or two subdomains. Two sites need bearer tokens.
 //!
 //! A cookie with `HttpOnly` keeps the token out of reach of scripts. The price is cross-site
 //! request forgery: a page of another site can make the browser send the cookie. The layer
@@ -116,7 +116,7 @@
 //!
 //! `app.example.com` and `api.example.com` are two origins of one site. The browser sends the
 //! cookies of the API, `SameSite=Strict` ones too, if the page asks with
-//! `fetch(url, { credentials: "include" })`. Two settings let it through:
+//! `fetch(url, { credentials: "include" })`. The API needs two settings:
 //!
 //! - `trusted_origin` on [`SessionRoutes`](crate::routes::SessionRoutes), and on the `CsrfLayer` of
 //!   the login. It permits requests that change something.
@@ -173,13 +173,13 @@
 //! ```
 //!
 //! Keep the `__Host-` prefix. Then only the API's own host can set the cookies. Do not set
-//! `Domain`: every subdomain could read and replace the cookies, a forgotten one too.
+//! `Domain`: every subdomain, even a forgotten one, could read and replace the cookies.
 //!
 //! # Two sites
 //!
-//! A page on `example.com` cannot use cookies of `example.net`. Browsers withhold `SameSite=Lax`
-//! and `Strict` cookies from `fetch` to another site, and more and more block `SameSite=None`
-//! cookies as well. This crate does not set `SameSite=None`. Choose one of these:
+//! A page on `example.com` cannot use cookies of `example.net`. Browsers do not send `SameSite=Lax`
+//! and `Strict` cookies with `fetch` to another site. More and more browsers block `SameSite=None`
+//! cookies too. This crate does not set `SameSite=None`. Choose one of these:
 //!
 //! | way | effort |
 //! | --- | --- |

@@ -19,10 +19,10 @@
 //!
 #![doc = include_str!("../../docs/pictures/store_memory.svg")]
 //!
-//! Nothing to install or to configure. A restart ends all sessions and forgets all revocations.
-//! If the signing key outlives the process, a revoked access token is valid again after the
-//! restart, until it expires. Use a key from
-//! [`SigningKey::generate`](crate::keys::SigningKey::generate) to exclude that.
+//! Nothing to install or to configure. A restart ends all sessions and forgets all revocations. If
+//! the signing key outlives the process, a revoked access token is valid again after the restart,
+//! until it expires. To prevent this, use a new key from
+//! [`SigningKey::generate`](crate::keys::SigningKey::generate) at each start.
 //!
 //! # In a file
 //!
@@ -38,10 +38,10 @@
 #![doc = include_str!("../../docs/pictures/store_redis.svg")]
 //!
 //! Each node holds all revocations in memory and follows a stream. A logout on one node is
-//! effective on the others within milliseconds, and no request waits for Redis. A node that has not
-//! read back its heartbeat for 5 seconds
+//! effective on the others within milliseconds, and no request waits for Redis. A node that lags
+//! behind Redis by more than 5 seconds
 //! ([`max_staleness`](crate::store::RedisStoreOptions::max_staleness)) answers 503 by default,
-//! because other nodes may have revoked tokens meanwhile.
+//! because it may have missed revocations.
 //!
 //! # What survives
 //!
@@ -62,7 +62,7 @@
 //! | --- | --- |
 //! | a login | The session does not exist. The access token works until it expires; then the user logs in again. |
 //! | a renewal | The refresh token is newer than the store's record, because the store has lost a refresh; it is accepted. You get the event [`LostWrites`](crate::session::SessionEventKind::LostWrites). |
-//! | a logout, a revocation, a block | Living nodes that made or read it write it back. It is lost only if they all died too. |
+//! | a logout, a revocation, a block | Running nodes that made or read the revocation write it back. It is lost only if all of them stopped too. |
 //!
 //! A session whose logout was lost [may be refreshed
 //! later](crate::store::redis#what-redis-may-lose), in a rare case. With `appendfsync always`

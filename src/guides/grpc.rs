@@ -3,7 +3,7 @@
 //! A tonic server takes tower layers, and its metadata are HTTP headers. The client sends
 //! `authorization: Bearer <token>`, and the layer verifies it. One thing differs: a gRPC client
 //! reads the header `grpc-status`, and expects HTTP status 200. So give the layer a
-//! [`Respond`](crate::middleware::Respond) that maps each refusal to a gRPC code.
+//! [`Respond`](crate::middleware::Respond) that maps each error to a gRPC code.
 //!
 //! | refusal | HTTP status | gRPC code |
 //! | --- | --- | --- |
@@ -112,8 +112,8 @@
 //! - `Server::layer` guards every service of the server, reflection and health checks too. To leave
 //!   some open, wrap single services: `add_service(auth.named_layer(server))`, by
 //!   `tonic::service::LayerExt`.
-//! - A guard for one method reads the path: `Require` sees the token alone. Check the scope in the
-//!   method, as above with the subject.
+//! - `Require` sees only the token, not the path. To require a scope for one method, check it
+//!   in the method, as above with the subject.
 //! - tonic's interceptors run inside the layer, so they find the token in the extensions.
 //! - A stream can outlive its token. Stop it at
 //!   [`expires_at`](crate::VerifiedToken::expires_at), as [WebSockets](super::websockets) do.

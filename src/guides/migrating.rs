@@ -6,10 +6,10 @@
 //! | check | here | if your tokens do not comply |
 //! | --- | --- | --- |
 //! | `exp` | required | issue tokens with `exp` |
-//! | `aud` | a token that has one is refused unless you name yours | [`audience`](crate::JwtAuthLayer::audience) |
+//! | `aud` | a token with `aud` is rejected until you configure an audience | [`audience`](crate::JwtAuthLayer::audience) |
 //! | `jti` | required once a revocation store is set | [`token_id_optional`](crate::JwtAuthLayer::token_id_optional) |
 //!
-//! The program `gate` says why it rejects a token. [How to install and call
+//! The program `gate` says why it rejects a token. See [how to install and call
 //! it](crate#why-is-my-token-rejected).
 //!
 //! # From `jsonwebtoken` by hand
@@ -228,6 +228,6 @@
 //!
 //! - The page must renew: after a 401 (or the redirect) it calls `POST /refresh`, as
 //!   [browser cookies](super::browser_cookies) explains.
-//! - A change in the database is seen at the next renewal, at most 5 minutes later. To enforce it
-//!   now, call [`logout_everywhere`](crate::session::Sessions::logout_everywhere).
+//! - A change in the database is seen at the next renewal, at most 5 minutes later. To apply it at
+//!   once, call [`logout_everywhere`](crate::session::Sessions::logout_everywhere).
 //! - Data in the server's session, such as a shopping cart, stays in `tower-sessions`.

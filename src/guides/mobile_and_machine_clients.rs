@@ -10,9 +10,9 @@
 //!
 //! # Apps with a user
 //!
-//! Your login answers with a [`TokenPair`](crate::session::TokenPair), which serializes as
-//! RFC 6749 §5.1 has it. The handlers of [`routes`](crate::routes) accept and return tokens in the
-//! body, and set no cookies then.
+//! Your login answers with a [`TokenPair`](crate::session::TokenPair), which serializes to the JSON
+//! of RFC 6749 §5.1. The handlers of [`routes`](crate::routes) also accept a refresh token in the
+//! body. They then answer in the body and set no cookies.
 //!
 //! ```
 //! use std::error::Error;
@@ -111,7 +111,7 @@
 //! # Services without a user
 //!
 //! The calling service gets an access token from an authorization server, by the client credentials
-//! grant (RFC 6749 §4.4). Yours trusts that server's keys.
+//! grant (RFC 6749 §4.4). Your service trusts the keys of that server.
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};

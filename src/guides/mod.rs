@@ -10,7 +10,7 @@
 //! | trust several issuers, many tenants, or my customers' issuers | [`several_issuers`] |
 //! | protect a WebSocket | [`websockets`] |
 //! | protect a gRPC service | [`grpc`] |
-//! | count refusals, and see the user in traces | [`observability`] |
+//! | count rejected requests, and record the user in traces | [`observability`] |
 //! | test my service | [`testing_your_service`] |
 //! | replace `jsonwebtoken`, `jwt-authorizer` or `axum-login` | [`migrating`] |
 //! | go live | [`production`] |

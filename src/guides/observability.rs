@@ -1,4 +1,4 @@
-//! Metrics on refused requests, and the user's ID in spans.
+//! Metrics on rejected requests, and the user's ID in spans.
 //!
 //! | you want to know | look at |
 //! | --- | --- |
@@ -118,4 +118,4 @@
 //! # Events of this crate
 //!
 //! The crate also writes events by `tracing`. [Their levels and targets](crate#events) are in the
-//! crate's documentation. Your hook can add what these lack, such as the session.
+//! crate's documentation. Your hook can record more, such as the session ID.

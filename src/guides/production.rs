@@ -23,7 +23,7 @@
 //!   wait for [`JwksRoute::DEFAULT_MAX_AGE`](crate::routes::JwksRoute::DEFAULT_MAX_AGE), sign with
 //!   it, keep the old one until its last token has expired. See
 //!   [`SigningKeySet`](crate::keys::SigningKeySet).
-//! - [ ] A leaked signing key is removed from every verifier at once. All its access tokens are
+//! - [ ] You can remove a leaked signing key from every verifier at once. Its access tokens are
 //!   then rejected; the sessions continue.
 //!
 //! # Revocation
@@ -62,14 +62,13 @@
 //!
 //! - [ ] You count refusals by kind, and alert on `unavailable`, `misconfigured`, `missing_layer`
 //!   and on reuse of refresh tokens: see [observability](super::observability).
-//! - [ ] A test asks every route without a token and expects 401, so that no new route is
-//!   forgotten: see below.
+//! - [ ] A test requests every protected route without a token and expects 401, see below.
 //! - [ ] You have restarted the store under load on a test system.
 //!
 //! # Settings in one place
 //!
-//! The service does not start with a missing or weak secret. Its test asks every route without a
-//! token.
+//! This service does not start with a missing or weak secret. Its test requests every protected
+//! route without a token.
 //!
 //! ```
 //! use std::{error::Error, time::Duration};

@@ -1,4 +1,4 @@
-//! Providers: the lines that trust each, and what its tokens look like.
+//! How to trust the tokens of each provider, and what the tokens look like.
 //!
 //! | provider | `iss` | `aud` | client | scopes and roles |
 //! | --- | --- | --- | --- | --- |
@@ -24,14 +24,14 @@
 //! | [Zitadel](#zitadel) | the instance | the project | `client_id` | an object of roles |
 //! | [Authentik](#authentik) | `https://HOST/application/o/SLUG/` | the client | `azp` | `scope`, `groups` |
 //!
-//! Names in capitals are yours. Providers change, and administrators configure them: look at a
-//! token of yours with `gate`. It prints the header, the names of the claims and each check. The
-//! test `tests/providers.rs` runs these lines with tokens of these shapes.
+//! Replace the names in capitals with your own. Providers change, and administrators configure
+//! them: look at a token of yours with `gate`. It prints the header, the names of the claims and
+//! each check. The test `tests/providers.rs` runs these lines with tokens of these shapes.
 //!
 //! - `iss` and `aud` are compared byte for byte: a slash at the end counts.
 //! - Other claims are for a guard: [`Require::claim`](crate::Require::claim).
-//! - Where a provider has no `aud`, `any_audience` needs such a guard on every route. Otherwise
-//!   tokens for other applications of this issuer pass.
+//! - If a provider's tokens have no `aud`, call `any_audience`, and put such a guard on every
+//!   route. Otherwise tokens for other applications of this issuer pass.
 //!
 //! # Auth0
 //!
@@ -47,7 +47,7 @@
 //! - With the access token profile "RFC 9068" of the API, add `.rfc9068()`.
 //! - `scope` is a string. With RBAC, `permissions` is an array:
 //!   `Require::scope("read:notes").at(["permissions"])`.
-//! - Without an audience in the request, the access token is not a JWT for you.
+//! - If the authorization request names no audience, your API cannot verify the access token.
 //!
 //! # Okta
 //!
@@ -124,7 +124,8 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - The metadata are found by policy, not by issuer: so the keys are fetched by their URL.
+//! - The metadata URL depends on the policy, not the issuer. So the example fetches the keys by
+//!   their URL.
 //! - `tfp` (or `acr`) names the policy: `Require::claim("tfp", "B2C_1_signin")`.
 //!
 //! # Google
@@ -141,8 +142,8 @@
 //!
 //! - These are ID tokens: Google's access tokens are opaque. See [social
 //!   login](super::social_login) for the login itself.
-//! - `Require::claim("email_verified", true)`. `hd` is the Workspace domain, and is absent for
-//!   private accounts.
+//! - To require a verified e-mail address, use `Require::claim("email_verified", true)`. `hd` is
+//!   the Workspace domain, and is absent for private accounts.
 //!
 //! # Apple
 //!
@@ -206,7 +207,7 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - All projects share the keys: issuer and audience are what names yours.
+//! - All projects share the keys. Only issuer and audience identify your project.
 //!
 //! # Supabase
 //!
@@ -291,8 +292,8 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - All projects share issuer and keys: the audience is what names your service. For App Engine it
-//!   is `/projects/PROJECT_NUMBER/apps/PROJECT_ID`.
+//! - All projects share issuer and keys. Only the audience identifies your service. For App Engine
+//!   it is `/projects/PROJECT_NUMBER/apps/PROJECT_ID`.
 //!
 //! # AWS Application Load Balancer
 //!
@@ -357,8 +358,8 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - Access tokens have another issuer than the metadata: `access_token_issuer` there. So discovery
-//!   by name does not apply.
+//! - `iss` of access tokens is not the `issuer` of the metadata, but `access_token_issuer`. So
+//!   `discover` does not work.
 //!
 //! # Zitadel
 //!
@@ -371,7 +372,7 @@
 //! ```
 //!
 //! - Set the access token type of the application to JWT. By default it is opaque.
-//! - Roles are the names of the object `urn:zitadel:iam:org:project:roles`: use
+//! - The roles are the member names of the object `urn:zitadel:iam:org:project:roles`. Use
 //!   [`Require::claims`](crate::Require::claims).
 //!
 //! # Authentik

@@ -1,11 +1,12 @@
-//! Several issuers: a partner, an issuer that changes its keys, tenants, and customers' own.
+//! Several issuers: a partner, an issuer that changes its keys, tenants, and issuers of your
+//! customers.
 //!
 //! Each issuer has its own keys, and `iss` chooses them. A [`TrustedIssuer`](crate::TrustedIssuer)
 //! is one issuer, or all tenants of a provider.
 //!
 //! # A partner next to your own issuer
 //!
-//! A role means something only together with its issuer. Without the first guard, a partner that
+//! A role means something only together with its issuer. Without `Require::issuer`, a partner that
 //! writes `"roles": ["admin"]` into its tokens opens your admin page.
 //!
 #![cfg_attr(feature = "axum", doc = "```")]
@@ -74,8 +75,8 @@
 //!
 //! - A token is accepted if its `iss` is that of a listed tenant, and its `tid` is the same tenant.
 //! - Microsoft's keys name their issuer too. Such a key verifies only tokens of that issuer.
-//! - [`any_tenant`](crate::TrustedIssuer::any_tenant) accepts every tenant. Anybody can create one:
-//!   then your handlers must check it.
+//! - [`any_tenant`](crate::TrustedIssuer::any_tenant) accepts every tenant. Anybody can create a
+//!   tenant, so your handlers must check the tenant of each token.
 //! - `sub` is unique within its issuer only. Use it together with
 //!   [`issuer`](crate::VerifiedToken::issuer).
 //! - v1.0 tokens have `https://sts.windows.net/{tenantid}/` as issuer. For those, fetch the keys

@@ -1,7 +1,7 @@
 //! Login with an OpenID provider: Google, Keycloak, Auth0 and others.
 //!
-//! The provider says who the user is, in an ID token. Your service verifies it and starts a session
-//! of its own. From then on it works like any other login: the provider's tokens are not needed.
+//! The provider says who the user is, in an ID token. Your service verifies the ID token and starts
+//! its own session. After that, the session works like any other, without the provider's tokens.
 //!
 //! | step | who | what |
 //! | --- | --- | --- |

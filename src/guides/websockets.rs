@@ -137,5 +137,5 @@
 //!
 //! - The interval decides how long a revoked token keeps its connection: 10 seconds here. The
 //!   stores of this crate answer from memory, so checking more often costs little.
-//! - If a connection may outlive its token, because the client sends a new one as a message, verify
-//!   that with a [`Verifier`](crate::Verifier). Compare the subjects.
+//! - The client may send a new token as a message, to keep the connection open. Verify that token
+//!   with a [`Verifier`](crate::Verifier), and compare the subjects.

@@ -35,12 +35,13 @@ pub enum Algorithm {
     ES512,
     /// ECDSA on secp256k1 with SHA-256 (RFC 8812).
     ES256K,
-    /// EdDSA (RFC 8037), here always with Ed25519.
+    /// EdDSA (RFC 8037). This crate supports Ed25519 only.
     EdDSA,
     /// EdDSA with Ed25519 under its fully specified name (RFC 9864).
     ///
     /// A key for `EdDSA` does not verify a token whose `alg` is `Ed25519`, and vice versa. To
-    /// accept both, add the key to a [`KeySet`](super::KeySet) under both names.
+    /// accept both, call
+    /// [`VerifyingKey::with_both_ed25519_names`](super::VerifyingKey::with_both_ed25519_names).
     Ed25519,
 }
 

@@ -22,9 +22,9 @@ pub struct Jwks {
     pub skipped: Vec<SkippedKey>,
 }
 
-/// An unusable key of a document.
+/// A key of a document that is not used, or only by [`KeySet::try_keys_with_same_id`].
 ///
-/// Its text names the position, the `kid` in at most 64 escaped characters, and the reason.
+/// `Display` shows the position, the reason, and at most 64 escaped characters of the `kid`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SkippedKey {
@@ -44,8 +44,8 @@ pub enum SkipReason {
     Key(KeyError),
     /// The key is a secret (`kty: oct`) or a private key, in a document that should be public.
     Secret,
-    /// A different key of the document has the same `kid` and `alg`. Tokens that name them are
-    /// rejected, because they cannot tell them apart.
+    /// A different key of the document has the same `kid` and `alg`. A token with this `kid` and
+    /// `alg` is rejected, because the `kid` does not choose one key.
     ///
     /// The keys are in the set, so that [`KeySet::try_keys_with_same_id`] can try up to four of
     /// them. Duplicates of the same key are merged.
@@ -162,7 +162,7 @@ impl JwksOptions {
     /// Lets Ed25519 keys without `alg` verify tokens with `alg: EdDSA` and with `alg: Ed25519`, as
     /// [`VerifyingKey::with_both_ed25519_names`].
     ///
-    /// Use it if the issuer may change the name. Keys with `alg` keep it.
+    /// Use this if the issuer may change the name. A key with `alg` verifies only that `alg`.
     #[must_use]
     pub fn both_ed25519_names(mut self) -> Self {
         self.has_both_ed25519_names = true;

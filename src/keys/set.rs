@@ -16,9 +16,9 @@ use crate::token::Thumbprints;
 /// A key without key ID verifies only tokens without `kid`.
 ///
 /// A token without `kid` may name the key's certificate instead: by `x5t#S256` or `x5t` (RFC 7515
-/// §4.1.7, §4.1.8), as AD FS does. If keys of the set have thumbprints, such a token needs a key
-/// with its thumbprint. Otherwise it is a token without `kid`. A thumbprint only chooses among the
-/// keys that match its `alg`; no certificate is trusted for it.
+/// §4.1.7, §4.1.8), as AD FS does. If any key in the set has a thumbprint, the token's thumbprint
+/// must match a key. Otherwise the token's thumbprint is ignored. A thumbprint only chooses among
+/// keys that match the token's `alg`. It makes no certificate trusted.
 ///
 /// ```
 /// use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};
@@ -87,7 +87,8 @@ impl KeySet {
     ///
     /// - [`KeySetError::Empty`] if `keys` is empty.
     /// - [`KeySetError::Duplicate`] if two different keys have the same algorithm and the same key
-    ///   ID, or neither has one nor a thumbprint. A token could not tell them apart.
+    ///   ID. The same holds for two keys without key ID and thumbprint. A token could not choose
+    ///   one.
     pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, KeySetError> {
         let set = Self::of_document(keys)?;
         if set.iter().any(|key| set.is_ambiguous(key)) {
@@ -168,14 +169,14 @@ impl KeySet {
 
     /// Tries each of the keys with the token's `kid` and `alg`, if there are at most four.
     ///
-    /// Use it for an issuer that gives a new key the `kid` of the old one while both sign. Some do
-    /// during a rotation. A set from a JWK Set document contains such keys.
+    /// Use this for an issuer that reuses the `kid` of the old key during a rotation.
+    /// [`KeySet::from_jwks`] keeps such keys.
     ///
-    /// Off by default: RFC 7515 §4.1.4 lets `kid` choose one key. The cost is up to four
-    /// signature checks and a parsed header for each token that names such a `kid`, also for each
-    /// forged one. Tokens with another `kid` cost the same as without this option.
+    /// Off by default: RFC 7515 §4.1.4 lets `kid` choose one key. Each token with such a `kid`,
+    /// even a forged one, costs up to four signature checks and one header parse. Tokens with
+    /// another `kid` cost the same as without this option.
     ///
-    /// Without it, and with more than four such keys, such a token is rejected with
+    /// Without this option, or with more than four such keys, the token is rejected with
     /// [`SeveralFittingKeys`](crate::VerifyErrorKind::SeveralFittingKeys).
     ///
     /// ```

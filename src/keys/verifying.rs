@@ -87,9 +87,9 @@ impl VerifyingKey {
 
     /// A public key in PEM: `PUBLIC KEY`, `RSA PUBLIC KEY` or `CERTIFICATE`.
     ///
-    /// Only the key of a certificate is used: neither its validity nor its issuer is checked. A
-    /// certificate cannot be parsed if its issuer's key has another type than the certificate's
-    /// own. Extract the key with `openssl x509 -pubkey -noout` then.
+    /// Only the key of a certificate is used: neither its validity nor its issuer is checked. If a
+    /// certificate and its issuer have keys of different types, parsing fails. Then extract the key
+    /// with `openssl x509 -pubkey -noout`.
     ///
     /// # Errors
     ///
@@ -130,11 +130,12 @@ impl VerifyingKey {
     /// A public JWK or a secret (`kty: oct`), as JSON.
     ///
     /// The algorithm is `alg` if present, otherwise that of `crv`, and RS256 for RSA. The key ID is
-    /// the `kid`. A member [`issuer`](VerifyingKey::issuer) limits whose tokens the key verifies.
+    /// the `kid`. With a member [`issuer`](VerifyingKey::issuer), the key verifies only tokens of
+    /// that issuer.
     ///
     /// The thumbprints are those of the first certificate of `x5c`, otherwise the members `x5t` and
-    /// `x5t#S256`. Beside a readable `x5c` these members are ignored: some issuers publish
-    /// the digest's hexadecimal digits there. The certificate itself is not checked.
+    /// `x5t#S256`. If `x5c` is readable, `x5t` and `x5t#S256` are ignored, because some issuers
+    /// write them in hexadecimal. The certificate itself is not checked.
     ///
     /// # Errors
     ///

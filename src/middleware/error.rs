@@ -8,12 +8,12 @@ use http::StatusCode;
 
 use crate::verify::{VerifyError, VerifyErrorKind};
 
-/// Why a request is rejected. It contains no value of the request.
+/// Why a request is rejected. The error contains no data from the request.
 ///
 /// The layer inserts it into the extensions of the response, where outer layers find it.
 ///
-/// Its chain of [sources](Error::source) says what is configured, and which claim is at fault by
-/// name. It is for logs: do not send it to clients.
+/// Its chain of [sources](Error::source) shows the configured value, or names the claim that
+/// failed. It is for logs: do not send it to clients.
 #[derive(Clone, Debug)]
 pub struct AuthError {
     kind: AuthErrorKind,
@@ -40,7 +40,7 @@ pub enum AuthErrorKind {
     SeveralTokens,
     /// The token is invalid: 401.
     InvalidToken(VerifyErrorKind),
-    /// The token has no `jti`, so it could not be revoked alone: 401.
+    /// The token has no `jti`, so it cannot be revoked by itself: 401.
     MissingTokenId,
     /// The token was revoked: 401.
     Revoked,

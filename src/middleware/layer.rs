@@ -136,7 +136,7 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::rfc9068`]: requires a whole access token of RFC 9068.
+    /// As [`Verifier::rfc9068`]: requires an access token that conforms to RFC 9068.
     ///
     /// # Panics
     ///
@@ -247,7 +247,8 @@ impl<R, V> JwtAuthLayer<R, V> {
     ///
     /// # Panics
     ///
-    /// If `origin` is not an [`Origin`]. Parse text from outside first, and pass the result.
+    /// If `origin` is not an [`Origin`]. Parse configured or untrusted text into an [`Origin`]
+    /// first.
     #[must_use]
     #[track_caller]
     pub fn trusted_origin<O: TryInto<Origin, Error: fmt::Display>>(self, origin: O) -> Self {
@@ -278,7 +279,7 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.map(|authenticator| authenticator.challenge().set_resource_metadata(url.into()))
     }
 
-    /// Sets the responses to rejected requests, also those that an extractor rejects.
+    /// Sets the responses to rejected requests. This includes rejections by extractors and guards.
     /// [`ProblemJson`] by default.
     #[must_use]
     pub fn respond<R2>(self, responder: R2) -> JwtAuthLayer<R2, V> {
@@ -289,8 +290,8 @@ impl<R, V> JwtAuthLayer<R, V> {
     /// Looks up every verified token in `store`, and rejects a revoked one with 401. See
     /// [`revocation`](crate::revocation).
     ///
-    /// A token then needs a `jti`, because it could not be revoked alone without one
-    /// ([`token_id_optional`](JwtAuthLayer::token_id_optional)).
+    /// A token then needs a `jti`: without it, a single token cannot be revoked.
+    /// [`token_id_optional`](JwtAuthLayer::token_id_optional) lifts this rule.
     ///
     /// Without a store, a token stays valid until it expires, even after a logout. The layer logs
     /// one warning (feature `tracing`) for the first token with both `sid` and `generation`: only

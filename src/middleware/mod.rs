@@ -3,7 +3,8 @@
 //! You need [`JwtAuthLayer`] on every router whose handlers need a caller's identity.
 //!
 //! 1. The [sources](TokenSource) are read in order. The first with a token decides.
-//! 2. If that source is a cookie, the request must not come from [another site](csrf).
+//! 2. If browsers send that token on their own, from a cookie or [another
+//!    source](TokenSource::custom_ambient), the request must not come from [another site](csrf).
 //! 3. The token is [verified](crate::verify).
 //! 4. It is looked up in the [`RevocationStore`](crate::revocation::RevocationStore), if there is
 //!    one.
@@ -13,41 +14,45 @@
 //! | request | status | `WWW-Authenticate` (RFC 6750 §3) |
 //! | --- | --- | --- |
 //! | without a token | 401 | `Bearer realm="api"` |
-//! | with an invalid or revoked token | 401 | and `error="invalid_token"`, with one description for every reason but expiry |
+//! | with an invalid or revoked token | 401 | `realm`, `error="invalid_token"`, and a description: one for expiry, one for all other reasons |
 //! | with malformed credentials (RFC 6750 §2.1), or several tokens in one source | 400 | and `error="invalid_request"` |
 //! | with a cookie, from another site | 403 | none |
 //! | whose token does not satisfy a [guard](crate::guard) | 403 | and `error="insufficient_scope"`, with the scopes |
-//! | with a valid token, while the revocation store does not answer | 503 | none, but `Retry-After` |
+//! | while the revocation store, the issuer of the keys or the condition of a guard does not answer | 503 | none, but `Retry-After` |
+//! | for a handler without a layer, or with a misconfigured permission | 500 | none |
 //!
 //! The body is `application/problem+json` (RFC 9457), or that of your [`Respond`]. No body or
-//! header contains a token, a claim or a library's text. The reason is an [`AuthError`] in the
-//! response's extensions. With feature `tracing` it is also an [event](crate#events).
+//! header contains a token, a claim, or an error message of a dependency. The reason is an
+//! [`AuthError`] in the response's extensions. With feature `tracing` it is also an
+//! [event](crate#events).
 //!
 //! # Shared caches
 //!
-//! A shared cache stores a response to `Authorization` only if the response allows it (RFC 9111
-//! §3.5). Caches do not know that cookies and other sources identify a user. The layer tells them:
+//! A shared cache stores the response to a request with `Authorization` only if the response allows
+//! it (RFC 9111 §3.5). Caches do not know that cookies and other sources identify a user. The layer
+//! tells them:
 //!
 //! | response | what the layer adds |
 //! | --- | --- |
 //! | to a token from any source but `Authorization` | `private`, unless `Cache-Control` has `private`, `no-store`, `public` or `s-maxage` |
-//! | without a token, if it is optional | `Vary`, with the header that each other source reads |
+//! | without a token, if it is optional | `Vary`, with the header of each source except `Authorization` |
 //! | to a rejected request | `no-store`, or `private` as above if your [`Respond`] sets `Cache-Control` |
 //!
 //! `private` is added even with `must-revalidate` or `private="…"`. Set `public` or `s-maxage` only
-//! if everybody may see the page. The same holds for `CDN-Cache-Control`. Headers of one product,
-//! such as `Surrogate-Control` and `X-Accel-Expires`, are not changed: they override `private`
-//! there. If you use [`TokenSource::custom`], add what it reads to `Vary` yourself.
+//! if everybody may see the page. `CDN-Cache-Control` is treated the same way. Product-specific
+//! headers, such as `Surrogate-Control` and `X-Accel-Expires`, are not changed. In those products
+//! they override `private`. If you use [`TokenSource::custom`], add what it reads to `Vary`
+//! yourself.
 //!
-//! nginx ignores the rule on `Authorization`. If it caches, set `proxy_no_cache` and
-//! `proxy_cache_bypass` to `$http_authorization` there.
+//! nginx ignores the rule on `Authorization`. If nginx caches, set its `proxy_no_cache` and
+//! `proxy_cache_bypass` to `$http_authorization`.
 //!
 //! # Plain tower
 //!
 //! The layer wraps any service of `http::Request<B>`, with any request body. The [`Respond`] must
 //! make the response body. [`ProblemJson`] makes bodies that are `From<Bytes>`, such as hyper's
-//! `Full` and axum's `Body`. [`EmptyBody`] makes bodies that are `Default`. A closure makes any
-//! other.
+//! `Full` and axum's `Body`. [`EmptyBody`] makes bodies that are `Default`. For any other body,
+//! pass a closure.
 //!
 //! ```
 //! use std::convert::Infallible;

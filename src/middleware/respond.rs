@@ -1,4 +1,4 @@
-//! The responses to rejected requests.
+//! What a service can choose of the response to a rejected request: [`Respond`].
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -8,8 +8,8 @@ use super::error::AuthError;
 
 /// Makes the response to a rejected request, with the body type of your service.
 ///
-/// The layer adds missing headers: `WWW-Authenticate` if the status is [`AuthError::status`], and
-/// `Cache-Control: no-store`.
+/// The layer adds missing headers: `WWW-Authenticate`, if your response keeps the status
+/// [`AuthError::status`], and `Cache-Control: no-store`.
 ///
 /// ```
 /// use axum::{Json, response::{IntoResponse, Response}};

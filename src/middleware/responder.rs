@@ -1,4 +1,4 @@
-//! Completes the responses to rejected requests.
+//! Asks the [`Respond`] for the response to a rejected request, and adds missing headers.
 
 use std::fmt;
 use std::sync::Arc;

@@ -79,10 +79,10 @@ pub(crate) enum Found<'a> {
 
 impl TokenSource {
     /// `Authorization: Bearer <token>` (RFC 6750 §2.1). The scheme's case does not matter (RFC 9110
-    /// §11.1). Another scheme is not a token.
+    /// §11.1). A request with another scheme counts as one without a token.
     ///
     /// Credentials that are not a `b64token` are malformed: 400. A `b64token` has ASCII letters,
-    /// digits and `-._~+/=`. Other sources have no grammar: there such a token is invalid, 401.
+    /// digits and `-._~+/=`. In other sources, a token with other characters is invalid: 401.
     #[must_use]
     pub fn bearer() -> Self {
         Self(Kind::Bearer)
@@ -96,8 +96,8 @@ impl TokenSource {
     ///
     /// # Panics
     ///
-    /// If `name` is not a cookie name. Pass a name from outside to [`TokenCookie::new`] first, and
-    /// make the source from its result.
+    /// If `name` is not a cookie name. For a configured name, call [`TokenCookie::new`] and convert
+    /// the result with `TokenSource::from`.
     #[must_use]
     #[track_caller]
     pub fn cookie(name: &str) -> Self {
@@ -111,8 +111,8 @@ impl TokenSource {
     ///
     /// # Panics
     ///
-    /// If `name` is not a header name. If it is `authorization` or `cookie`, which have other
-    /// sources.
+    /// If `name` is not a header name, or is `authorization` or `cookie`, which have sources of
+    /// their own.
     #[must_use]
     #[track_caller]
     pub fn header(name: &str) -> Self {
@@ -124,8 +124,8 @@ impl TokenSource {
         }
     }
 
-    /// A closure that finds the token where clients put it on purpose, such as a header. An empty
-    /// string is not a token.
+    /// A closure that reads the token from a place that the client sets explicitly, such as a
+    /// header. An empty string is not a token.
     ///
     /// ```
     /// use std::borrow::Cow;
@@ -153,8 +153,8 @@ impl TokenSource {
         })
     }
 
-    /// A closure that finds the token where browsers put it by themselves, such as an encrypted
-    /// cookie.
+    /// A closure that reads the token from a place that browsers send automatically, such as an
+    /// encrypted cookie.
     ///
     /// The request is checked for [cross-site request forgery](super::csrf), as with
     /// [`TokenSource::cookie`].

@@ -17,8 +17,8 @@ pub struct OpenIdError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OpenIdErrorKind {
-    /// The token fails the checks of every token. [`VerifyErrorKind::KeysUnavailable`] is an
-    /// outage: the token may be valid.
+    /// The token fails one of the checks that apply to [all tokens](crate::verify).
+    /// [`VerifyErrorKind::KeysUnavailable`] is an outage: the token may be valid.
     Token(VerifyErrorKind),
     /// `sub` is missing or empty.
     MissingSubject,

@@ -17,7 +17,7 @@ use crate::verify::{IntoTrust, VerifiedToken, Verifier, VerifyError};
 
 /// Verifies the ID tokens of one provider for one client, by OpenID Connect Core 1.0 §3.1.3.7.
 ///
-/// In addition to the [checks of every token](crate::verify):
+/// In addition to the [checks that apply to all tokens](crate::verify):
 ///
 /// | claim | must be |
 /// | --- | --- |
@@ -27,8 +27,8 @@ use crate::verify::{IntoTrust, VerifiedToken, Verifier, VerifyError};
 /// | `azp` | absent, or the client ID |
 /// | `nonce` | the one of this login, so a token stolen from another login is rejected |
 ///
-/// `at_hash` is not checked. With the authorization code flow the access token comes in the same
-/// response from the provider (§3.1.3.8).
+/// `at_hash` is not checked. The authorization code flow does not need it: the access token comes
+/// directly from the provider (§3.1.3.8).
 ///
 /// ```
 /// use tower_jwt_auth::TrustedIssuer;
@@ -75,12 +75,11 @@ struct OtherClaims<'a> {
 impl IdTokenVerifier {
     /// Verifies the tokens that one provider makes for the client `client_id`.
     ///
-    /// `trust` is a [`TrustedIssuer`](crate::TrustedIssuer), or remote keys discovered by the
-    /// issuer's name.
+    /// `trust` is a [`TrustedIssuer`](crate::TrustedIssuer), or keys from `RemoteKeys::discover`.
     ///
     /// # Panics
     ///
-    /// - If `trust` is not exactly one issuer with a name, or if it has audiences.
+    /// - If `trust` is not exactly one named issuer, or if that issuer has audiences of its own.
     /// - If `client_id` is empty.
     #[must_use]
     #[track_caller]
@@ -272,7 +271,7 @@ impl IdTokenVerifier {
         let authenticated_at = authenticated_at
             .ok_or(OpenIdErrorKind::MissingAuthenticationTime)?
             .since_epoch();
-        let (leeway, now) = self.verifier.tolerance();
+        let (leeway, now) = self.verifier.leeway_and_now();
         let latest = authenticated_at
             .saturating_add(max_age)
             .saturating_add(leeway);

@@ -18,7 +18,7 @@ use crate::verify::{IntoTrust, VerifiedToken, Verifier};
 /// Verifies the logout tokens of one provider for one client, by OpenID Connect Back-Channel Logout
 /// 1.0 §2.6.
 ///
-/// In addition to the [checks of every token](crate::verify):
+/// In addition to the [checks that apply to all tokens](crate::verify):
 ///
 /// | claim | must be |
 /// | --- | --- |
@@ -125,12 +125,11 @@ impl LogoutTokenVerifier {
 
     /// Verifies the tokens that one provider makes for the client `client_id`.
     ///
-    /// `trust` is a [`TrustedIssuer`](crate::TrustedIssuer), or remote keys discovered by the
-    /// issuer's name.
+    /// `trust` is a [`TrustedIssuer`](crate::TrustedIssuer), or keys from `RemoteKeys::discover`.
     ///
     /// # Panics
     ///
-    /// - If `trust` is not exactly one issuer with a name, or if it has audiences.
+    /// - If `trust` is not exactly one named issuer, or if that issuer has audiences of its own.
     /// - If `client_id` is empty.
     #[must_use]
     #[track_caller]
@@ -212,7 +211,7 @@ impl LogoutTokenVerifier {
         }
         let issued_at = token.issued_at();
         let issued_at = issued_at.ok_or(OpenIdErrorKind::MissingIssuedAt)?;
-        let (leeway, now) = self.verifier.tolerance();
+        let (leeway, now) = self.verifier.leeway_and_now();
         let remember_until = issued_at.later_by(self.max_age).later_by(leeway);
         if now >= remember_until.since_epoch() {
             return Err(OpenIdErrorKind::IssuedTooLongAgo.into());

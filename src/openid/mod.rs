@@ -8,8 +8,8 @@
 //! | ID token (OpenID Connect Core 1.0 §2) | a user has logged in at the provider | [`IdTokenVerifier`] |
 //! | logout token (Back-Channel Logout 1.0 §2.4) | a user has logged out at the provider | [`LogoutTokenVerifier`]; `routes::BackChannelLogout` is the handler |
 //!
-//! [`ProviderSessions`] links your sessions to the logins at the provider. A logout there ends them
-//! here.
+//! [`ProviderSessions`] links your sessions to the logins at the provider. When the user logs out
+//! at the provider, your session ends too.
 //!
 //! ```
 //! use tower_jwt_auth::TrustedIssuer;
@@ -25,8 +25,8 @@
 //! ```
 //!
 //! Neither token is an access token. A layer always rejects a logout token. It rejects an ID token
-//! by its audience, which is the client ID. If your API uses the client ID as its audience too,
-//! require [`typ("at+jwt")`](crate::JwtAuthLayer::typ).
+//! by its audience, which is the client ID. If your API accepts the client ID as its audience, or
+//! any audience, require [`typ("at+jwt")`](crate::JwtAuthLayer::typ).
 
 mod error;
 mod id_token;

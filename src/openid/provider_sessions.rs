@@ -56,7 +56,7 @@ use crate::session::{
 /// | the logout token names | ends |
 /// | --- | --- |
 /// | `sid` | the sessions that began with this `sid` |
-/// | `sid` and `sub` | the sessions of this `sub` that began with this `sid`; also its sessions whose ID token had no `sid`, as below |
+/// | `sid` and `sub` | the sessions of this user that began with this `sid`; also the user's sessions without `sid`, by the rule for `sub` |
 /// | `sub` | all sessions of this `sub` whose ID token was issued no later than the logout token |
 pub struct ProviderSessions<S> {
     sessions: Sessions<S>,
@@ -131,7 +131,7 @@ impl<S: SessionStore> ProviderSessions<S> {
     /// How long a logout is remembered. An hour: no login completes with an older code or ID token.
     pub const LOGOUT_RETENTION: Duration = Duration::from_secs(60 * 60);
 
-    /// Links the logins of `sessions` to those at the provider.
+    /// Links the logins of `sessions` to the user's logins at the provider.
     #[must_use]
     pub fn new(sessions: Sessions<S>) -> Self {
         Self { sessions }

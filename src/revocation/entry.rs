@@ -10,8 +10,8 @@ use crate::claims::NumericDate;
 /// An id identifies a token, session or subject only together with its issuer. `issuer: None` means
 /// tokens without `iss`, not all issuers.
 ///
-/// Every revocation except a block expires: at the latest `exp` of the revoked tokens, plus leeway.
-/// If you pass an earlier time, revoked tokens may become valid again.
+/// Every revocation except a block expires once the last revoked token has expired, plus leeway. If
+/// you pass an earlier time, revoked tokens may become valid again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Revocation<'a> {
@@ -33,10 +33,10 @@ pub enum Revocation<'a> {
         /// The latest `exp` of an access token of the session.
         until: NumericDate,
     },
-    /// All tokens of a subject whose `generation` claim is lower. A token without the claim has
-    /// generation 0.
+    /// All tokens of a subject that have a lower `generation` claim than this one. A token without
+    /// the claim has generation 0.
     ///
-    /// A generation never decreases: of two, the higher applies.
+    /// A generation never decreases: if you revoke twice, the higher generation applies.
     Generation {
         /// `iss`.
         issuer: Option<&'a str>,
@@ -47,17 +47,17 @@ pub enum Revocation<'a> {
         /// The latest `exp` of a token with a lower generation.
         until: NumericDate,
     },
-    /// All tokens of a subject that were issued in this second or earlier. For issuers whose tokens
+    /// All tokens of a subject that were issued at `issued_at` or earlier. For issuers whose tokens
     /// have no generation.
     ///
-    /// Tokens without `iat` are revoked too. Of two cutoffs the later applies.
+    /// Tokens without `iat` are revoked too. If you set two cutoffs, the later one applies.
     ///
     /// A cutoff also applies to tokens with a generation, whatever the subject's
     /// [generation](Revocation::Generation) is. So a login in the same second gets a revoked token.
     ///
-    /// To log out a subject of your own sessions everywhere, use
-    /// [`Sessions::logout_everywhere`](crate::session::Sessions::logout_everywhere).
-    /// The subject can then log in again at once.
+    /// To log out one of your own users everywhere, use
+    /// [`Sessions::logout_everywhere`](crate::session::Sessions::logout_everywhere). The subject
+    /// can then log in again at once.
     Cutoff {
         /// `iss`.
         issuer: Option<&'a str>,
@@ -65,7 +65,7 @@ pub enum Revocation<'a> {
         subject: &'a str,
         /// The last second whose tokens are revoked. The fraction is ignored, here and in `iat`.
         issued_at: NumericDate,
-        /// The latest `exp` of a token issued in this second or earlier.
+        /// The latest `exp` of a token issued at `issued_at` or earlier.
         until: NumericDate,
     },
     /// All tokens of a subject, until the block is

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What the layer does with a request whose look-up failed: with an error, or by timeout.
+/// What the layer does with a request if its revocation look-up returns an error or times out.
 ///
 /// A token that the store reports as revoked is rejected under every policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub enum FailurePolicy {
     Allow,
     /// Accept it during the first part of an outage, for this long. Then reject it.
     ///
-    /// An outage begins with its first failure. It ends when the store has answered without a
-    /// failure for this long. So a store that fails again and again does not extend the time.
+    /// An outage begins with its first failure. It ends once the store has worked for the same
+    /// duration without a failure. An intermittent store therefore cannot extend the outage.
     AllowFor(Duration),
 }
 

@@ -18,7 +18,7 @@ use super::shared::Shared;
 use super::state::{RevocationSetFull, RevocationSetState};
 use super::token_identity::TokenIdentity;
 use super::writer::{Writer, WriterState};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, MAX_LEEWAY, SystemClock};
 use crate::per_thread::CachePadded;
 
 /// A set of revocations in memory, for look-ups at every request.
@@ -47,9 +47,9 @@ use crate::per_thread::CachePadded;
 /// # Entries
 ///
 /// The set stores a 64-bit fingerprint of each issuer and id. The fingerprint depends on a secret
-/// key: a random one, or the one you [set](RevocationSet::fingerprint_key). A valid token matches
-/// one of n entries with a probability of at most n / 2^63. With 10 million entries that is once in
-/// 10^12 look-ups.
+/// key: a random one, or the one you [set](RevocationSet::fingerprint_key). The set wrongly reports
+/// a valid token as revoked with a probability of at most n / 2^63, for n entries. With 10 million
+/// entries that is once in 10^12 look-ups.
 ///
 /// | entry | bytes |
 /// | --- | --- |
@@ -91,10 +91,10 @@ impl RevocationSet {
 
     /// 5 minutes: the most that a [`Verifier`](crate::Verifier::MAX_LEEWAY) allows. So the default
     /// is long enough for every verifier.
-    pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(300);
+    pub const DEFAULT_LEEWAY: Duration = MAX_LEEWAY;
 
-    /// 24 hours. Few issuers issue access tokens that live longer. The cost is low: one row for
-    /// each block that was lifted within a day.
+    /// 24 hours. Few issuers issue access tokens that live longer. The cost is low: one entry for
+    /// each block that was lifted within the last day.
     pub const DEFAULT_LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
     /// An empty set with a random fingerprint key.
@@ -121,11 +121,11 @@ impl RevocationSet {
         self
     }
 
-    /// Sets how long after its `exp` a token is still valid. The default is
-    /// [5 minutes](RevocationSet::DEFAULT_LEEWAY).
+    /// Sets how long a token is still accepted after its `exp`. The default is [5
+    /// minutes](RevocationSet::DEFAULT_LEEWAY).
     ///
-    /// Set at least the verifier's leeway. With less, revoked tokens stay revoked, but a valid
-    /// token can be rejected during its leeway, because it lies behind the horizon.
+    /// Set at least the verifier's leeway. With less, revoked tokens stay revoked. But a valid
+    /// token can be rejected during its leeway, see [Time](#time).
     #[must_use]
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.shared.leeway = leeway;
@@ -174,8 +174,9 @@ impl RevocationSet {
 
     /// Revokes a token, a session, or tokens of a subject.
     ///
-    /// You may repeat a revocation. Of two for the same session or subject, the later, higher or
-    /// longer one applies. Once this has returned, every look-up sees the revocation.
+    /// You may repeat a revocation. If you revoke the same session or subject twice, the later
+    /// cutoff, higher generation or later expiry applies. Once this has returned, every look-up
+    /// sees the revocation.
     ///
     /// # Errors
     ///
@@ -188,9 +189,9 @@ impl RevocationSet {
 
     /// Lifts the block of a subject. Returns whether the subject was blocked.
     ///
-    /// Tokens issued up to this second stay revoked: the set keeps a cutoff for the
-    /// [longest lifetime](RevocationSet::longest_lifetime) of a token. The cutoff applies to tokens
-    /// with a generation too, unless you use
+    /// Tokens issued until now stay revoked. For that, the set keeps a cutoff for the [longest
+    /// lifetime](RevocationSet::longest_lifetime) of a token. The cutoff applies to tokens with a
+    /// generation too, unless you use
     /// [`lift_block_by_generation`](RevocationSet::lift_block_by_generation).
     ///
     /// ```
@@ -217,15 +218,16 @@ impl RevocationSet {
         writer.lift_block(fingerprint, false)
     }
 
-    /// Lifts the block of a subject whose generation was raised to `generation` when it was
-    /// blocked, or later. Returns whether the subject was blocked.
+    /// Lifts the block of a subject. The subject's generation must have been raised to `generation`
+    /// together with the block, or after it. Returns whether the subject was blocked.
     ///
-    /// The generation then rejects older tokens. The cutoff applies only to tokens without a
-    /// generation, so the subject can log in within the same second.
+    /// The generation then rejects older tokens. The cutoff that
+    /// [`lift_block`](RevocationSet::lift_block) describes applies only to tokens without a
+    /// generation. So the subject can log in within the same second.
     ///
     /// # Errors
     ///
-    /// If the set is full and has no entry of the subject's generation to raise. The block stays in
+    /// If the set is full and needs a new entry for the subject's generation. The block stays in
     /// force.
     pub fn lift_block_by_generation(
         &self,
@@ -242,7 +244,7 @@ impl RevocationSet {
     /// Drops all expired entries. You need this only for a set without regular writes, because each
     /// write drops some.
     ///
-    /// Look-ups do not wait for this. Writers wait for one shard of the set at most.
+    /// Look-ups do not wait for this. Writers wait only briefly.
     pub fn prune(&self) {
         self.writer().prune_all_tokens();
         for shard in 0..SHARDS {

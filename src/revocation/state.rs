@@ -19,7 +19,7 @@ pub struct RevocationSetState {
     pub generations: usize,
     /// Subjects with a cutoff.
     pub cutoffs: usize,
-    /// Blocked subjects, and those whose lifted block still rejects older tokens.
+    /// Blocked subjects, and subjects whose older tokens stay revoked after the block was lifted.
     pub blocks: usize,
     /// The greatest number of entries of all kinds.
     pub capacity: usize,

@@ -96,7 +96,8 @@ impl RevocationStore for NoRevocation {
 #[derive(Clone, Copy)]
 pub struct StoreFn<F>(F);
 
-/// A [`RevocationStore`] that calls a closure. The future must own what it needs of the token.
+/// A [`RevocationStore`] that calls a closure. The future must not borrow from the token: copy the
+/// claims that it needs.
 ///
 /// ```
 /// use std::{collections::HashSet, io, sync::Arc};
@@ -143,7 +144,7 @@ impl<F> fmt::Debug for StoreFn<F> {
     }
 }
 
-/// A [`RevocationStore`] of any type, for a choice at run time.
+/// A type-erased [`RevocationStore`], so that you can choose the store at run time.
 ///
 /// ```
 /// use tower_jwt_auth::revocation::{BoxRevocationStore, NoRevocation};

@@ -112,7 +112,8 @@ impl BackChannelLogout {
     /// Creates the handler for the tokens that `verifier` accepts. `end_sessions` ends the sessions
     /// that a token names.
     ///
-    /// The provider gets its answer after `end_sessions` returns. A change must then be durable.
+    /// The provider gets its answer after `end_sessions` returns. So `end_sessions` must return
+    /// only when its changes are durable.
     pub fn new<F, A, E>(verifier: LogoutTokenVerifier, end_sessions: F) -> Self
     where
         F: Fn(LogoutToken) -> A + Send + Sync + 'static,

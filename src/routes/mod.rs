@@ -71,7 +71,7 @@
 //! | `POST /logout` from this site or a trusted origin | 204; both cookies are deleted |
 //! | `POST /logout` from another site, with an access token in `Authorization` | 204; cookies are not changed |
 //! | `POST /refresh` with a cookie, or any other `POST /logout`, from another site | 403 ([`csrf`](crate::csrf)) |
-//! | malformed JSON or `Authorization`; a refresh token in another kind of body; more than 4,096 bytes | 400 |
+//! | malformed JSON or `Authorization`; another body that contains `refresh_token`; more than 4,096 bytes | 400 |
 //! | the store or the claims function fails | 503 with `Retry-After: 1`; no cookie is deleted |
 //!
 //! Every answer has `Cache-Control: no-store`.
@@ -81,10 +81,10 @@
 //! treated as reuse, and the session ends.
 //!
 //! If a JSON body has a `refresh_token`, cookies are not read. Its other members are ignored. With
-//! every other body, such as `{}`, `null` or a form, the handlers read the cookies.
+//! every other valid body, such as `{}`, `null` or a form, the handlers read the cookies.
 //!
-//! Logout from this site ends every session that a token of the request names. It reads tokens from
-//! `Authorization`, the access cookie and the refresh cookie. Access tokens may have expired. A
+//! Logout from this site ends the session of every token in the request. It reads tokens from
+//! `Authorization`, the access cookie and the refresh cookie. Expired access tokens count too. A
 //! token that is not authentic is ignored, for example one of a removed key. If the store fails,
 //! the answer is 503, and the cookies are not changed.
 

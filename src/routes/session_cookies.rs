@@ -16,12 +16,12 @@ use crate::session::TokenPair;
 /// Both are `Secure` and `HttpOnly`, with `Path=/`.
 ///
 /// ```
-/// use tower_jwt_auth::cookie::TokenCookie;
+/// use tower_jwt_auth::cookie::{SameSite, TokenCookie};
 /// use tower_jwt_auth::routes::SessionCookies;
 ///
 /// let cookies = SessionCookies::new()?.with_cookies(
 ///     TokenCookie::new("__Host-shop-access")?,
-///     TokenCookie::new("__Host-shop-refresh")?,
+///     TokenCookie::new("__Host-shop-refresh")?.same_site(SameSite::Strict),
 /// )?;
 /// # let _ = cookies;
 /// # Ok::<_, tower_jwt_auth::cookie::CookieError>(())
@@ -37,7 +37,7 @@ impl SessionCookies {
     ///
     /// # Errors
     ///
-    /// None: both names are valid.
+    /// This never fails: both names are valid.
     pub fn new() -> Result<Self, CookieError> {
         Ok(Self {
             access: TokenCookie::new("__Host-access")?,
@@ -53,7 +53,7 @@ impl SessionCookies {
     ///
     /// # Errors
     ///
-    /// None: both names are valid.
+    /// This never fails: both names are valid.
     pub fn insecure_for_localhost() -> Result<Self, CookieError> {
         #[cfg(feature = "tracing")]
         tracing::warn!("session cookies are not Secure: for plain HTTP on localhost only");
@@ -107,7 +107,7 @@ impl SessionCookies {
     ///
     /// # Errors
     ///
-    /// None: a cookie without a token is never too large.
+    /// This never fails: a cookie without a token is never too large.
     pub fn clear(&self) -> Result<[HeaderValue; 2], CookieError> {
         Ok([self.access.clear()?, self.refresh.clear()?])
     }

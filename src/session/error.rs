@@ -76,15 +76,20 @@ impl SessionErrorKind {
     /// Whether the session can never be refreshed again, so its cookies should be deleted.
     #[must_use]
     pub fn is_final(self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Ended
-                | Self::Expired
-                | Self::ReuseDetected
-                | Self::Blocked
-                | Self::LoggedOut
-                | Self::UnknownSubject
-        )
+            | Self::Expired
+            | Self::ReuseDetected
+            | Self::Blocked
+            | Self::LoggedOut
+            | Self::UnknownSubject => true,
+            Self::InvalidToken
+            | Self::Foreign
+            | Self::InvalidClaims
+            | Self::TokenTooLong
+            | Self::Unavailable
+            | Self::Backend => false,
+        }
     }
 }
 

@@ -23,8 +23,8 @@ pub struct SessionEvent<'a> {
 pub enum SessionEventKind {
     /// A login.
     Started,
-    /// A refresh token was used after it had been rotated. It may have been stolen, or the client
-    /// retried too late. The session has ended.
+    /// The previous refresh token was used after its grace, or an older one. It may have been
+    /// stolen, or the client retried too late. The session has ended.
     ReuseDetected,
     /// A refresh token was newer than the store's record: the store has lost a refresh. The session
     /// continues. Check the store's persistence and fail-over.

@@ -77,7 +77,8 @@ impl<S: SessionStore> Sessions<S> {
 
     /// The session of an access token that these sessions issued.
     ///
-    /// It rejects what [`subject_of`](Sessions::subject_of) rejects, except a token without `sub`.
+    /// It makes the same checks as [`subject_of`](Sessions::subject_of), but does not require
+    /// `sub`.
     ///
     /// # Errors
     ///

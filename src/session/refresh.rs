@@ -14,8 +14,8 @@ impl<S: SessionStore> Sessions<S> {
     /// # Errors
     ///
     /// - [`SessionErrorKind::InvalidToken`] if the token is not authentic. Nothing changes.
-    /// - [`SessionErrorKind::ReuseDetected`] if the token was used before, and its
-    ///   [grace](Sessions::grace) is over. The session has ended.
+    /// - [`SessionErrorKind::ReuseDetected`] if the token is the previous one and its
+    ///   [grace](Sessions::grace) is over, or if it is older. The session has ended.
     /// - [`SessionErrorKind::Ended`], [`Expired`](SessionErrorKind::Expired),
     ///   [`Blocked`](SessionErrorKind::Blocked), [`LoggedOut`](SessionErrorKind::LoggedOut) or
     ///   [`UnknownSubject`](SessionErrorKind::UnknownSubject): the session cannot be refreshed any

@@ -92,8 +92,8 @@ impl<S: SessionStore> Sessions<S> {
     /// default.
     ///
     /// With an issuer and an audience too, the access tokens are those of RFC 9068, which
-    /// [`JwtAuthLayer::rfc9068`](crate::JwtAuthLayer::rfc9068) requires. The
-    /// [claims](Sessions::claims) must not contain `client_id` then.
+    /// [`JwtAuthLayer::rfc9068`](crate::JwtAuthLayer::rfc9068) requires. Then the
+    /// [claims](Sessions::claims) must not contain `client_id`.
     ///
     /// # Panics
     ///
@@ -109,8 +109,9 @@ impl<S: SessionStore> Sessions<S> {
     /// Sets the function that supplies your application's claims. Without it, access tokens have
     /// only the registered claims.
     ///
-    /// It is called at login and at every refresh, so a role you remove disappears with the next
-    /// access token. If it returns `Ok(None)`, the subject no longer exists, and its session ends.
+    /// It is called at login and at every refresh. So a role that you remove is missing from the
+    /// next access token. If it returns `Ok(None)`, the subject no longer exists, and its session
+    /// ends.
     ///
     /// ```
     /// # use tower_jwt_auth::{keys::SigningKey, session::{RefreshKeys, Sessions, SessionStore}};
@@ -167,8 +168,8 @@ impl<S: SessionStore> Sessions<S> {
         self.change(|settings| settings.access_lifetime = lifetime)
     }
 
-    /// Sets after what time without a refresh a session expires.
-    /// [14 days](Self::DEFAULT_IDLE_LIFETIME) by default.
+    /// Sets how long a session lasts without a refresh. [14 days](Self::DEFAULT_IDLE_LIFETIME) by
+    /// default.
     ///
     /// # Panics
     ///
@@ -196,9 +197,9 @@ impl<S: SessionStore> Sessions<S> {
     /// Sets how long the previous refresh token stays valid after a rotation.
     /// [10 seconds](Self::DEFAULT_GRACE) by default.
     ///
-    /// The grace covers two tabs that refresh at once, and a client that lost the response. A thief
-    /// who uses a stolen token within the grace is detected only when the old copy is used after
-    /// it.
+    /// The grace covers two tabs that refresh at once, and a client that lost the response. If a
+    /// thief uses a stolen token within the grace, reuse is detected only when that token is used
+    /// after the grace.
     ///
     /// - Raise it, up to 300 seconds, if clients must survive a longer outage without a new login.
     ///   That weakens detection: during the grace a stolen token yields access tokens unnoticed.

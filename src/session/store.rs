@@ -21,8 +21,8 @@ pub const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 ///
 /// An implementation must fulfil this contract:
 ///
-/// - Each method is atomic: of any two calls, one sees every effect of the other. An acknowledged
-///   change survives whatever the store's documentation says it survives.
+/// - Each method is atomic: of any two calls, one sees every effect of the other. Document what an
+///   acknowledged change survives, such as a crash, and keep that promise.
 /// - A method that fails has changed nothing, or has made its change completely.
 /// - [`create`](SessionStore::create) and [`rotate`](SessionStore::rotate) check the subject's
 ///   block and generation, and the session's expiry, in the same step in which they write.
@@ -33,8 +33,8 @@ pub const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 ///   [`Session::access_expires_at`].
 /// - A session that was revoked through another method of the store cannot be rotated either.
 /// - An expired session may be deleted 5 minutes after [`Session::access_expires_at`]. By then
-///   every verifier rejects its access tokens: 5 minutes is the largest leeway. Until then a logout
-///   everywhere must cover it.
+///   every verifier rejects its access tokens: 5 minutes is the largest leeway. Until then, a
+///   logout everywhere must revoke this session's tokens too.
 /// - A block and a raised generation are never deleted.
 ///
 /// With feature `testing`, `testing::session_store_contract` checks a store against this contract.

@@ -27,9 +27,9 @@ use crate::session::{
 ///
 /// A clock that jumps ahead makes the store drop entries too early:
 ///
-/// - Sessions that expire before the time of that clock are lost.
-/// - Tokens that expire no later than a dropped revocation are rejected, even after the clock is
-///   correct again. This lasts a day at most, unless a revoked token lives longer.
+/// - Sessions that have expired by the wrong clock are lost.
+/// - Valid tokens are rejected if they expire no later than a dropped revocation, even after the
+///   clock is correct again. This lasts a day at most, unless a revoked token lives longer.
 ///
 /// ```
 /// use tower_jwt_auth::{JwtAuthLayer, VerifiedToken};
@@ -77,7 +77,7 @@ impl MemoryStore {
         Self::with(RevocationSet::new().clock(clock.clone()), clock)
     }
 
-    /// A store with this set, for example one with another capacity.
+    /// A store that uses `set`, for example a set with another capacity.
     #[must_use]
     pub fn with(set: RevocationSet, clock: impl Clock) -> Self {
         Self(Arc::new(Inner {
@@ -94,7 +94,8 @@ impl MemoryStore {
     /// in this store:
     ///
     /// - Revoking a session ends it.
-    /// - A generation ends the sessions of lower generations.
+    /// - A [`Generation`](crate::revocation::Revocation::Generation) ends the subject's sessions
+    ///   with a lower generation.
     /// - A block rejects logins and refreshes.
     ///
     /// # Errors
@@ -183,8 +184,8 @@ impl MemoryStore {
 
     /// Lifts the block of a subject. Returns whether the subject was blocked.
     ///
-    /// For subjects of other issuers. For a subject of your own sessions use
-    /// [`unblock`](SessionStore::unblock). Tokens issued up to this second stay revoked: see
+    /// Use this for subjects of other issuers. For your own users call
+    /// [`unblock`](SessionStore::unblock). Tokens issued until now stay revoked: see
     /// [`RevocationSet::lift_block`].
     pub fn lift_block(&self, issuer: Option<&str>, subject: &str) -> bool {
         let mut sessions = self.sessions();
@@ -409,7 +410,7 @@ impl fmt::Debug for MemoryStore {
 pub enum MemoryStoreFull {
     /// The revocation set is full.
     Revocations(RevocationSetFull),
-    /// The store has its greatest number of sessions.
+    /// The store has reached its maximum number of sessions.
     Sessions,
 }
 

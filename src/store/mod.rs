@@ -5,11 +5,12 @@
 //!
 //! | store | what survives | use it for |
 //! | --- | --- | --- |
-//! | [`MemoryStore`] | nothing | tests, and services whose logins may end with a restart |
+//! | [`MemoryStore`] | nothing | tests, and services where a restart may log everybody out |
 //! | `EmbeddedStore` (feature `embedded`) | crashes of the process and the system, and power loss | one machine |
 //! | `RedisStore` (feature `redis`) | what the Redis server keeps, and revocations that a living node has read | several nodes |
 //!
-//! With the feature `testing` you can test your own store against the contract of both.
+//! The feature `testing` has a test suite for your own
+//! [`SessionStore`](crate::session::SessionStore).
 //!
 //! ```
 //! use tower_jwt_auth::JwtAuthLayer;

@@ -1,4 +1,4 @@
-//! Sessions and subjects in memory.
+//! The sessions and subjects of [`MemoryStore`](super::MemoryStore).
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

@@ -47,7 +47,8 @@ enum FailureMode {
 }
 
 impl<S> FailingStore<S> {
-    /// Behaves like `store` until you call another method.
+    /// Wraps `store`. It behaves like `store` until you call [`fail`](Self::fail),
+    /// [`hang`](Self::hang) or [`delay`](Self::delay).
     pub fn new(store: S) -> Self {
         Self {
             store: Arc::new(store),
@@ -55,12 +56,12 @@ impl<S> FailingStore<S> {
         }
     }
 
-    /// Calls fail at once.
+    /// Makes every call fail at once.
     pub fn fail(&self) {
         self.set(FailureMode::Failing);
     }
 
-    /// Calls never return, so the layer's deadline applies.
+    /// Makes every call hang, so the layer's deadline applies.
     ///
     /// To skip that wait, pause tokio's clock with `#[tokio::test(start_paused = true)]` (feature
     /// `test-util` of tokio).
@@ -68,7 +69,8 @@ impl<S> FailingStore<S> {
         self.set(FailureMode::Hanging);
     }
 
-    /// Calls are delayed by this time of tokio's clock. `tokio::time::pause` skips the wait.
+    /// Delays every call by this much, measured by tokio's clock. `tokio::time::pause` skips the
+    /// wait.
     pub fn delay(&self, by: Duration) {
         self.set(FailureMode::Delayed(by));
     }

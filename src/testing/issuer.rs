@@ -50,8 +50,8 @@ impl TestIssuer {
         Self::with_key(key)
     }
 
-    /// An issuer with your key: for another algorithm, or one the service under test already
-    /// trusts.
+    /// An issuer with your key. Use it for another algorithm, or for a key that the service under
+    /// test already trusts.
     #[must_use]
     pub fn with_key(key: SigningKey) -> Self {
         Self {
@@ -126,7 +126,7 @@ impl TestIssuer {
             .advance(Self::LIFETIME.saturating_add(Verifier::DEFAULT_LEEWAY));
     }
 
-    /// Starts a token for `subject`, issued now, with a unique `jti`: `test-1`, `test-2` and so on.
+    /// Builds a token for `subject`, issued now, with a unique `jti`: `test-1`, `test-2` and so on.
     pub fn token(&self, subject: impl Into<String>) -> TestToken {
         let number = self.issued.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let mut claims = RegisteredClaims::valid_for(Self::LIFETIME, self.clock.now())

@@ -1,9 +1,9 @@
 //! Test tools for services that use this crate: tokens, a clock and a store that fails on demand.
 //!
 //! You need this module to test your service without an identity provider and without waiting.
-//! Issue tokens with a [`TestIssuer`], advance its clock, and make a [`FailingStore`] fail. The
-//! service under test takes its layer as an argument, with any store. If you write your own store,
-//! run [`session_store_contract`] on it.
+//! Issue tokens with a [`TestIssuer`], advance its clock, and make a [`FailingStore`] fail. Write
+//! your service so that it takes the layer as an argument, generic over the store. If you write
+//! your own store, run [`session_store_contract`] on it.
 //!
 #![cfg_attr(feature = "axum", doc = "```")]
 #![cfg_attr(not(feature = "axum"), doc = "```text")]

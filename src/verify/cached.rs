@@ -21,8 +21,7 @@ pub(super) struct VerifiedTokens {
 #[derive(Clone)]
 pub(super) struct CachedToken {
     pub(super) token: VerifiedToken,
-    /// The keys that verified it.
-    pub(super) keys: KeysVersion,
+    pub(super) keys_version: KeysVersion,
     pub(super) validity: Validity,
 }
 
@@ -30,7 +29,7 @@ impl DeepClone for CachedToken {
     fn deep_clone(&self) -> Self {
         Self {
             token: self.token.deep_clone(),
-            keys: self.keys,
+            keys_version: self.keys_version,
             validity: self.validity,
         }
     }
@@ -240,7 +239,7 @@ mod tests {
             let slot = verifier.cache.slot(token.as_bytes()).unwrap();
             slot.keep(CachedToken {
                 token: stale.clone(),
-                keys: KeysVersion {
+                keys_version: KeysVersion {
                     number: 9,
                     ..KeysVersion::default()
                 },
@@ -252,7 +251,7 @@ mod tests {
             }
             let anew = verifier.verify(&token).unwrap();
             assert!(!std::ptr::eq(stale.payload(), anew.payload()));
-            assert_eq!(slot.find().unwrap().keys, KeysVersion::default());
+            assert_eq!(slot.find().unwrap().keys_version, KeysVersion::default());
         }
     }
 

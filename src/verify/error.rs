@@ -1,4 +1,4 @@
-//! Why a token is refused.
+//! Why a token is rejected.
 
 use std::error::Error;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::token::{HeaderFault, ShapeFault};
 
 /// Why a token is rejected. Contains no value of the token.
 ///
-/// Its [source](Error::source) says what is configured, or which claim is at fault by name. It is
+/// Its [source](Error::source) shows the configured value, or names the claim that failed. It is
 /// for logs: do not send it to clients.
 #[derive(Clone, Debug)]
 pub struct VerifyError {
@@ -190,7 +190,7 @@ impl Stage {
 }
 
 impl VerifyError {
-    /// Why the token is refused.
+    /// Why the token is rejected.
     #[must_use]
     pub fn kind(&self) -> VerifyErrorKind {
         self.kind

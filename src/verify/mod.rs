@@ -18,8 +18,8 @@
 //!
 //! # What is checked
 //!
-//! In this order. Claims decide nothing until the signature is verified, except that `iss` chooses
-//! the keys among [`TrustedIssuer`]s.
+//! In this order. Claims decide nothing until the signature is verified, with one exception:
+//! `iss` chooses the keys among [`TrustedIssuer`]s. For those, steps 5 and 6 come before step 2.
 //!
 //! 1. **Length**: at most 8 KiB by default. There are three segments, each strict base64url (RFC
 //!    7515 §2).
@@ -32,18 +32,18 @@
 //! 4. **Signature**.
 //! 5. **Claims**: no registered claim occurs twice or has the wrong type, and nothing nests deeper
 //!    than 127 levels.
-//! 6. **Kind**: a token with `events` is a logout token, and one with `cnf` is sender-constrained.
+//! 6. **Issuer**: required once configured, and compared byte for byte.
+//! 7. **Tenant**: for [multi-tenant issuers](TrustedIssuer::tenants), `tid` is the tenant in `iss`.
+//!    A key whose JWK has a member `issuer` verifies only tokens of that issuer.
+//! 8. **Kind**: a token with `events` is a logout token, and one with `cnf` is sender-constrained.
 //!    Neither is a bearer access token.
-//! 7. **Times**: `exp` is required, and `now < exp + leeway`. `nbf` and `iat` are not further in
+//! 9. **Times**: `exp` is required, and `now < exp + leeway`. `nbf` and `iat` are not further in
 //!    the future than the leeway. `exp` is not before `iat`.
-//! 8. **Tenant**: `tid` is the tenant in `iss`, for issuers [by
-//!    pattern](TrustedIssuer::tenants). A key whose JWK has a member `issuer` verifies only tokens
-//!    of that issuer.
-//! 9. **Issuer and audience**: required once configured, and compared byte for byte. A token with
-//!    an `aud` is rejected if none is configured (RFC 7519 §4.1.3). `"aud": []` is the same as no
-//!    `aud`.
-//!
-//! [`Verifier::rfc9068`] requires a whole access token of RFC 9068 in one call.
+//! 10. **Audience**: required once configured, and compared byte for byte. If none is configured, a
+//!     token with an `aud` is rejected (RFC 7519 §4.1.3). `"aud": []` is the same as no `aud`.
+//!     Tokens of other issuers, with fetched keys, need an `aud` unless you call
+//!     [`Verifier::any_audience`].
+//! 11. **Other required claims**: those of RFC 9068, if you call [`Verifier::rfc9068`].
 //!
 //! # What may be relaxed
 //!

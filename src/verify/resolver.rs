@@ -35,10 +35,11 @@ use super::trusted_issuer::TrustedIssuer;
 /// ```
 ///
 /// **`issuer` comes from a token that is not verified.** Anybody can send any name of up to 512
-/// bytes. Look it up among the issuers that you have approved. Never fetch from it otherwise.
+/// bytes. Look it up among the issuers that you have approved. Never fetch keys from an issuer that
+/// you have not approved.
 ///
 /// Keep [`RemoteKeys`](crate::keys::remote::RemoteKeys) in your resolver and return clones, which
-/// share the fetched keys. New ones are fetched again for every answer.
+/// share the fetched keys. A new `RemoteKeys` in each answer would fetch the keys again.
 pub trait IssuerResolver: Send + Sync + 'static {
     /// Why an issuer cannot be resolved now. Its `Display` text may be logged.
     type Error: Error + Send + Sync + 'static;
@@ -84,15 +85,16 @@ impl<R: IssuerResolver> AnyResolver for R {
 /// Trust in the issuers that an [`IssuerResolver`] approves. It remembers the answers.
 ///
 /// - A token of an unknown issuer waits for the resolver. There is one call per issuer at a time.
-///   [`Verifier::verify`](super::Verifier::verify) does not wait:
+///   [`Verifier::verify`](super::Verifier::verify) does not wait, but returns
 ///   [`KeysUnavailable`](super::VerifyErrorKind::KeysUnavailable).
 /// - If the resolver fails or exceeds the [deadline](Self::deadline), the response is 503. The next
 ///   call for that issuer is made a second later.
 /// - Nothing is fetched for an issuer that the resolver did not approve.
 /// - An approved issuer needs an audience: its own, or one of the verifier or the layer.
 /// - When the resolver no longer approves an issuer, its cached tokens are rejected too.
-/// - An answer that is older than its lifetime is asked for again in the background, once a request
-///   needs it. Until then, and while the resolver fails, it is used for [`max_stale`] at most.
+/// - When a request needs an answer that is past its lifetime, the resolver is asked again in the
+///   background. Meanwhile, and while the resolver fails, the old answer is used, for [`max_stale`]
+///   at most.
 ///
 /// A call runs in a task of the tokio runtime of the request, whose timer must be enabled.
 ///
@@ -118,18 +120,18 @@ impl IssuerResolution {
     /// 1,000 issuers. Each may hold fetched keys and a task that refreshes them.
     pub const DEFAULT_MAX_ISSUERS: usize = 1000;
 
-    /// 5 minutes, as an access token lives. After that, an issuer that you removed is noticed at
-    /// its next token.
+    /// 5 minutes, like a typical access token. After that, the next token of an issuer triggers a
+    /// new call, which notices that you removed it.
     pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-    /// 1 minute: if you approve an issuer after its first token was rejected, it waits no longer
-    /// than that.
+    /// 1 minute. If you approve an issuer after its first token was rejected, its tokens are
+    /// accepted within that time.
     pub const DEFAULT_REFUSAL_LIFETIME: Duration = Duration::from_secs(60);
 
     /// 5 minutes: known issuers survive the restart of a database.
     pub const DEFAULT_MAX_STALE: Duration = Duration::from_secs(5 * 60);
 
-    /// 2 seconds: a query of a database or another service.
+    /// 2 seconds: enough to query a database or another service.
     pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(2);
 
     /// 64 calls: more than a database should get from one node.
@@ -157,10 +159,10 @@ impl IssuerResolution {
         self
     }
 
-    /// Sets how many approved issuers are remembered. 1,000 by default. Beyond that, it forgets an
-    /// issuer that is rarely used, and asks for it again.
+    /// Sets how many approved issuers are remembered. 1,000 by default. Beyond that, rarely used
+    /// issuers are forgotten, and the resolver is asked again when they return.
     ///
-    /// Rejected names are remembered apart from them, the last 4,096.
+    /// The last 4,096 rejected names are remembered separately.
     ///
     /// # Panics
     ///
@@ -223,8 +225,8 @@ impl IssuerResolution {
         self
     }
 
-    /// Sets how many unknown issuers may be asked for at once. 64 by default. Tokens of further
-    /// ones get 503.
+    /// Sets how many unknown issuers may be resolved at once. 64 by default. Tokens of further
+    /// issuers get 503.
     ///
     /// Calls for known issuers are not limited, so a flood of unknown names does not delay them.
     ///
@@ -249,7 +251,7 @@ impl fmt::Debug for IssuerResolution {
     }
 }
 
-/// Why an issuer is not resolved, if the resolver itself did not say so. It is the
+/// Why an issuer could not be resolved, other than an error of the resolver itself. It is the
 /// [source](Error::source) of a [`VerifyError`](super::VerifyError).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! Chooses the key for a token by its header.
+//! Reads the header of a token, and asks [`KeySet::find`] for its key.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -82,7 +82,8 @@ impl KeySelector {
         }
     }
 
-    /// Checks the header and finds the one key for it.
+    /// Checks the header and finds its key. Finds several if the set has keys with the same `kid`
+    /// and `alg` and tries them.
     pub(super) fn select(
         &self,
         segment: &[u8],

@@ -6,7 +6,7 @@ use super::cached::VerifiedTokens;
 use super::rules::{ClaimRules, Profile};
 use super::trust::IntoTrust;
 use super::verifier::Verifier;
-use crate::clock::{Clock, ClockSource};
+use crate::clock::{Clock, ClockSource, MAX_LEEWAY};
 use crate::token::is_media_type;
 
 /// The `typ` of tokens that are signed by the same issuers, and are no access tokens.
@@ -22,7 +22,7 @@ impl Verifier {
     pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
 
     /// 5 minutes. A longer leeway would hide a broken clock and keep expired tokens valid.
-    pub const MAX_LEEWAY: Duration = Duration::from_secs(300);
+    pub const MAX_LEEWAY: Duration = MAX_LEEWAY;
 
     /// 8 KiB: most servers reject longer headers.
     pub const DEFAULT_MAX_TOKEN_LENGTH: usize = 8 * 1024;
@@ -87,7 +87,8 @@ impl Verifier {
     /// Accepts a token with any `aud` while no audience is configured.
     ///
     /// By default such a token is rejected (RFC 7519 §4.1.3): otherwise a token for one service of
-    /// an issuer would open every other.
+    /// an issuer would open every other. Where keys are fetched, a token without `aud` is rejected
+    /// too, because its issuer may serve others (RFC 9068 §4). This accepts it.
     #[must_use]
     pub fn any_audience(mut self) -> Self {
         self.rules.any_audience = true;
@@ -116,7 +117,8 @@ impl Verifier {
     ///
     /// May be called more than once: a token must have one of the values. Case does not matter, nor
     /// does the prefix `application/` (RFC 7515 §4.1.9). By default `typ` may be absent, `JWT` or
-    /// `at+jwt`. For whole access tokens of RFC 9068, call [`rfc9068`](Verifier::rfc9068) instead.
+    /// `at+jwt`. For access tokens that conform to RFC 9068, call [`rfc9068`](Verifier::rfc9068)
+    /// instead.
     ///
     /// # Panics
     ///
@@ -142,11 +144,12 @@ impl Verifier {
         self.changed()
     }
 
-    /// Requires a whole access token of RFC 9068, the JWT profile for OAuth 2.0 access tokens.
+    /// Requires an access token that conforms to RFC 9068, the JWT profile for OAuth 2.0 access
+    /// tokens.
     ///
     /// - `typ` is `at+jwt` or `application/at+jwt` (§4).
-    /// - `iss`, `exp`, `aud`, `sub`, `client_id`, `iat` and `jti` are there (§2.2).
-    /// - `iss` and `aud` are configured ones (§4): call [`issuer`](Verifier::issuer) and
+    /// - `iss`, `exp`, `aud`, `sub`, `client_id`, `iat` and `jti` are present (§2.2).
+    /// - `iss` and `aud` match configured values (§4): call [`issuer`](Verifier::issuer) and
     ///   [`audience`](Verifier::audience), or trust a [`TrustedIssuer`](super::TrustedIssuer).
     ///   Without an issuer every token is rejected.
     ///
@@ -172,11 +175,11 @@ impl Verifier {
         self.changed()
     }
 
-    /// Accepts `null` in a registered claim as its absence: `iss`, `sub`, `aud`, `exp`, `nbf`,
-    /// `iat`, `jti` and `sid`. A claim that is required stays required.
+    /// Treats `null` in a registered claim as a missing claim: `iss`, `sub`, `aud`, `exp`, `nbf`,
+    /// `iat`, `jti` and `sid`. Required claims stay required.
     ///
-    /// By default such a token is rejected: RFC 7519 has no `null` there, so it is most often a
-    /// fault of the issuer.
+    /// By default such a token is rejected: RFC 7519 does not allow `null` in these claims, so it
+    /// is usually an issuer's bug.
     #[must_use]
     pub fn allow_null_claims(mut self) -> Self {
         self.rules.allowed.null_claims = true;
@@ -200,7 +203,8 @@ impl Verifier {
     /// Accepts tokens without `exp`: they expire at `max_age` after `iat`.
     ///
     /// That date counts everywhere: in [`expires_at`](super::VerifiedToken::expires_at), in the
-    /// cache and for revocation. A token without `exp` needs an `iat`. One with `exp` expires then.
+    /// cache and for revocation. A token without `exp` needs an `iat`. A token with `exp` expires
+    /// at its `exp`.
     ///
     /// By default such a token is rejected, because a stolen one would stay valid for ever.
     ///
@@ -283,8 +287,7 @@ impl Verifier {
         self.clock.clone()
     }
 
-    /// The leeway and the present time.
-    pub(crate) fn tolerance(&self) -> (Duration, Duration) {
+    pub(crate) fn leeway_and_now(&self) -> (Duration, Duration) {
         (self.rules.leeway, self.clock.since_epoch())
     }
 
@@ -298,19 +301,19 @@ impl Verifier {
     /// Sets the memory of the token cache, in bytes. 16 MiB by default, 0 turns it off.
     ///
     /// A cache hit costs no signature check and no parsing. The whole token is compared, and `exp`,
-    /// `nbf`, `iat` and revocation are checked every time. Removing a key invalidates the cached
-    /// tokens it verified.
+    /// `nbf`, `iat` and revocation are checked every time. A change of an issuer's fetched keys
+    /// invalidates the cached tokens that they verified.
     ///
-    /// With public keys, one hit saves about a hundred times the extra cost that the cache adds to
-    /// a miss. For an HMAC secret the cache pays once two of five requests are hits. [Turn it
-    /// off](Verifier::without_cache) if your service gets each token once.
+    /// A miss costs slightly more than without a cache. With public keys, one hit saves about a
+    /// hundred times that cost. With an HMAC secret, the cache pays off if two of five requests
+    /// hit. [Turn it off](Verifier::without_cache) if your service gets each token once.
     ///
-    /// A token takes about 3 to 5 KiB. That includes its decoded claims, at the size of any JSON
-    /// value. What a type of claims allocates beyond its JSON is not included: compiled patterns,
-    /// computed tables, arrays of large values. Keep such data elsewhere, or turn the cache off.
+    /// A token takes about 3 to 5 KiB. The cache estimates the size of decoded claims from their
+    /// JSON. It does not count other memory of your claims type, such as compiled patterns,
+    /// computed tables or large arrays. Keep such data elsewhere, or turn the cache off.
     ///
     /// Entries stay cached until they are evicted; expired ones are rejected when found. Clones
-    /// share the cache. Any other setter empties it.
+    /// share the cache. Calling any other setter empties the cache.
     #[must_use]
     pub fn cache(mut self, bytes: usize) -> Self {
         self.cache = VerifiedTokens::within(bytes);

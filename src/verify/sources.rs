@@ -11,8 +11,8 @@ use crate::keys::{KeySet, VerifyingKey};
 
 /// The keys of one issuer: a key, a [`KeySet`], or keys that the issuer publishes.
 ///
-/// A lone key serves every token of its algorithm, whatever its `kid`. In a set the `kid` must
-/// match, if the token has one.
+/// A single [`VerifyingKey`] verifies every token with its algorithm, whatever the token's `kid`.
+/// In a set, a token with `kid` needs a key with that `kid`.
 #[derive(Clone)]
 pub struct Keys(KeySource);
 

@@ -164,8 +164,8 @@ impl VerifiedToken {
 
     /// `sub`: the subject (§4.1.2).
     ///
-    /// The digits of a number, after
-    /// [`allow_integer_subject`](super::Verifier::allow_integer_subject).
+    /// With [`allow_integer_subject`](super::Verifier::allow_integer_subject), a number is returned
+    /// as its digits.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.0.claims.subject(&self.0.payload)

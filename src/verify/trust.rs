@@ -179,10 +179,11 @@ impl TrustedIssuers {
     }
 }
 
-/// What a [`Verifier`](super::Verifier) or a [`JwtAuthLayer`](crate::JwtAuthLayer) can be made of.
+/// What you can pass to [`Verifier::new`](super::Verifier::new) and
+/// [`JwtAuthLayer::new`](crate::JwtAuthLayer::new).
 ///
-/// A secret or a key of another crate is not enough. Make a [`VerifyingKey`] of it, which has one
-/// algorithm:
+/// A bare secret, or a key of another crate, is not accepted, because it has no algorithm. Create a
+/// [`VerifyingKey`] from it:
 ///
 /// ```compile_fail,E0277
 /// let layer = tower_jwt_auth::JwtAuthLayer::new("secret");
@@ -226,7 +227,7 @@ impl IntoTrust for Trust {
     }
 }
 
-/// Keys discovered by an issuer's name verify tokens of that issuer only.
+/// Keys from `RemoteKeys::discover` verify only tokens of that issuer.
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
 impl IntoTrust for RemoteKeys {
@@ -264,7 +265,8 @@ impl IntoTrust for &KeySet {
 
 /// # Panics
 ///
-/// If it stands for [tenants](TrustedIssuer::tenants) that are not chosen.
+/// If it was created with [`tenants`](TrustedIssuer::tenants), and you called neither `tenant` nor
+/// `any_tenant`.
 impl IntoTrust for TrustedIssuer {
     #[track_caller]
     fn into_trust(self) -> Trust {
@@ -274,8 +276,8 @@ impl IntoTrust for TrustedIssuer {
 
 /// # Panics
 ///
-/// If the array is empty, a name could be that of two of its issuers, or
-/// [tenants](TrustedIssuer::tenants) are not chosen.
+/// If the array is empty, or the same `iss` could match two issuers. Or if an issuer of
+/// [tenants](TrustedIssuer::tenants) has no `tenant` or `any_tenant`.
 impl<const N: usize> IntoTrust for [TrustedIssuer; N] {
     #[track_caller]
     fn into_trust(self) -> Trust {
@@ -285,8 +287,8 @@ impl<const N: usize> IntoTrust for [TrustedIssuer; N] {
 
 /// # Panics
 ///
-/// If the list is empty, a name could be that of two of its issuers, or
-/// [tenants](TrustedIssuer::tenants) are not chosen.
+/// If the list is empty, or the same `iss` could match two issuers. Or if an issuer of
+/// [tenants](TrustedIssuer::tenants) has no `tenant` or `any_tenant`.
 impl IntoTrust for Vec<TrustedIssuer> {
     #[track_caller]
     fn into_trust(self) -> Trust {
@@ -301,7 +303,8 @@ impl IntoTrust for Vec<TrustedIssuer> {
 
 /// # Panics
 ///
-/// As for a list of [`TrustedIssuer`]s, if there are some. Here the list may be empty.
+/// As for a list of [`TrustedIssuer`]s, for the issuers that you added with `trusted_issuer`. There
+/// may be none.
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
 impl IntoTrust for IssuerResolution {

@@ -89,7 +89,7 @@ impl TrustedIssuer {
     ///
     /// # Panics
     ///
-    /// If `name` is empty or contains `{tenantid}`, or `keys` were discovered by the name of
+    /// If `name` is empty or contains `{tenantid}`, or `keys` come from `RemoteKeys::discover` of
     /// another issuer.
     #[must_use]
     #[track_caller]
@@ -130,8 +130,8 @@ impl TrustedIssuer {
     ///
     /// # Panics
     ///
-    /// If `pattern` is not a URL with `{tenantid}` as exactly one segment of its path, or `keys`
-    /// were discovered by another name.
+    /// If `pattern` is not a URL with `{tenantid}` as exactly one path segment, or `keys` come from
+    /// `RemoteKeys::discover` of another issuer.
     #[must_use]
     #[track_caller]
     pub fn tenants(pattern: impl Into<String>, keys: impl Into<Keys>) -> Self {
@@ -172,7 +172,7 @@ impl TrustedIssuer {
         );
     }
 
-    /// Adds another source of keys, while an issuer moves from one to the other.
+    /// Adds a second source of keys. Use it while an issuer migrates from one to the other.
     ///
     /// Supabase does this: old tokens are signed with a shared secret, new ones with keys that it
     /// publishes.
@@ -189,8 +189,8 @@ impl TrustedIssuer {
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// - A token's `alg` and `kid` choose its key, in the fixed sources first. Such a token causes
-    ///   no fetch, and is accepted while the published keys are unavailable.
+    /// - A token's `alg` and `kid` choose its key. Fixed keys, which are not fetched, come first. A
+    ///   token for a fixed key causes no fetch, and works while published keys are unavailable.
     /// - The other source is not tried if the signature does not verify.
     /// - A token without `kid` is verified by a fixed key, if one matches its `alg`.
     /// - A change of the published keys does not invalidate cached tokens of a fixed source.
@@ -199,9 +199,10 @@ impl TrustedIssuer {
     ///
     /// - If two fixed sources have keys for the same algorithm: put those into one
     ///   [`KeySet`](crate::keys::KeySet).
-    /// - If two sources are fetched, or `more` were discovered by the name of another issuer.
-    /// - If a lone public key is next to fetched keys: it would serve every `kid`. Put it into a
-    ///   [`KeySet`](crate::keys::KeySet), with its key ID.
+    /// - If two sources are `RemoteKeys`, or `more` comes from `RemoteKeys::discover` of another
+    ///   issuer.
+    /// - If you combine a single public key with fetched keys: it would match every `kid`. Put it
+    ///   into a [`KeySet`](crate::keys::KeySet), with its key ID.
     #[must_use]
     #[track_caller]
     pub fn keys(mut self, more: impl Into<Keys>) -> Self {
@@ -215,7 +216,8 @@ impl TrustedIssuer {
     ///
     /// # Panics
     ///
-    /// - If this is not an issuer of tenants, or after [`any_tenant`](Self::any_tenant).
+    /// - If this was not created with [`tenants`](Self::tenants), or after
+    ///   [`any_tenant`](Self::any_tenant).
     /// - If `tenant` is not a segment of 1 to 253 ASCII letters, digits, `-`, `.` and `_`.
     #[must_use]
     #[track_caller]
@@ -236,7 +238,7 @@ impl TrustedIssuer {
     ///
     /// # Panics
     ///
-    /// If this is not an issuer of tenants, or after [`tenant`](Self::tenant).
+    /// If this was not created with [`tenants`](Self::tenants), or after [`tenant`](Self::tenant).
     #[must_use]
     #[track_caller]
     pub fn any_tenant(mut self) -> Self {

@@ -71,12 +71,12 @@ impl Verifier {
         self.try_verify(token.as_ref()).map_err(NotVerified::error)
     }
 
-    /// As [`verify`](Verifier::verify), but fetches the issuer's keys first if none are there, or
+    /// As [`verify`](Verifier::verify), but fetches the issuer's keys first if they are missing, or
     /// none has the token's `kid`.
     ///
     /// It waits for an [`IssuerResolver`](super::IssuerResolver) too. It needs a tokio runtime with
-    /// its timer enabled, and waits for at most 6 seconds per fetch.
-    /// A token whose key is known waits for nothing.
+    /// its timer enabled, and waits for at most 6 seconds per fetch. A token with a known key is
+    /// verified without waiting.
     ///
     /// # Errors
     ///
@@ -106,17 +106,17 @@ impl Verifier {
             return Ok(self.verify_uncached(token, now, false)?.0);
         };
         if let Some(cached) = slot.find()
-            && self.keys_version(&cached, now)? == Some(cached.keys)
+            && self.keys_version(&cached, now)? == Some(cached.keys_version)
         {
             if !cached.validity.contains(now) {
                 self.rules.check_times(cached.token.times(), now)?;
             }
             return Ok(cached.token);
         }
-        let (token, keys) = self.verify_uncached(token, now, true)?;
+        let (token, keys_version) = self.verify_uncached(token, now, true)?;
         slot.keep(CachedToken {
             token: token.clone(),
-            keys,
+            keys_version,
             validity: self.rules.validity(token.times()),
         });
         Ok(token)
@@ -199,7 +199,8 @@ impl Verifier {
         Ok(None)
     }
 
-    /// The version of the keys that count now for a cached token.
+    /// The present version of the keys that a cached token was verified with. `None` if they are
+    /// gone, or no longer trusted.
     fn keys_version(
         &self,
         cached: &CachedToken,
@@ -213,7 +214,7 @@ impl Verifier {
             #[cfg(feature = "jwks")]
             KeySource::Remote(remote) => remote.current(&self.clock, now)?.version(0),
             KeySource::Several(sources) => {
-                let source = cached.keys.source;
+                let source = cached.keys_version.source;
                 match sources.fixed.get(source) {
                     Some(_) => Some(KeysVersion::of_fixed(source)),
                     #[cfg(feature = "jwks")]

@@ -16,7 +16,7 @@ use http::header::AUTHORIZATION;
 use http::{Request, Response, StatusCode};
 use serde_json::json;
 use tower::{Layer, Service, service_fn};
-use tower_jwt_auth::keys::{Algorithm, VerifyingKey};
+use tower_jwt_auth::keys::{Algorithm, SigningKey, TokenHeader, VerifyingKey};
 use tower_jwt_auth::{AuthErrorKind, JwtAuthLayer, TokenSource, Verifier, VerifyErrorKind::*};
 
 use crate::support::{
@@ -412,4 +412,11 @@ async fn a06_signatures_of_any_length() {
             bearer(&app, &token).await.refused(Malformed);
         }
     }
+}
+
+#[test]
+fn a03_a_signed_token_that_says_it_holds_another_is_not_minted_either() {
+    let key = SigningKey::hs256([7; 32]).unwrap();
+    let header = TokenHeader::new().member("cty", "JWT");
+    assert!(key.sign_with(&header, &json!({})).is_err());
 }

@@ -665,3 +665,9 @@ fn c11_typ_after_a_header_is_remembered() {
     assert!(either.verify(good()).is_ok());
     assert!(verifier.verify(good()).is_ok());
 }
+
+#[test]
+#[should_panic(expected = "the typ is empty")]
+fn c11_an_empty_typ_cannot_be_required() {
+    let _ = layer().typ("application/");
+}

@@ -10,7 +10,7 @@ use http::Request;
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde_json::{Value, json};
 use tower_jwt_auth::keys::{
-    Algorithm, JwksOptions, KeyError, KeySet, SigningKey, SkipReason, VerifyingKey,
+    Algorithm, JwksError, JwksOptions, KeyError, KeySet, SigningKey, SkipReason, VerifyingKey,
 };
 use tower_jwt_auth::{
     AuthErrorKind, Claims, JwtAuthLayer, TokenSource, TrustedIssuer, VerifyErrorKind::*,
@@ -958,4 +958,65 @@ fn d05_der_of_any_key() {
     let mut broken = key;
     broken[0] = 0x31;
     all_say("another tag", &broken, |_| None);
+}
+
+#[test]
+fn d02_openssh_in_binary_is_no_secret_either() {
+    for name in ["ssh-rsa", "ssh-ed25519", "ecdsa-sha2-nistp256"] {
+        let length = u32::try_from(name.len()).unwrap().to_be_bytes();
+        let blob = [&length[..], name.as_bytes(), &[0, 0, 0, 32], &[0xa5; 64]].concat();
+        let line = format!(
+            "{name} {} me@here",
+            base64_simd::STANDARD.encode_to_string(&blob)
+        );
+        let twice = base64_simd::STANDARD.encode_to_string(&line);
+        for secret in [&blob[..], line.as_bytes(), twice.as_bytes()] {
+            assert_eq!(
+                VerifyingKey::hs256(secret).unwrap_err(),
+                KeyError::SecretIsKey
+            );
+        }
+    }
+    // But words of a passphrase may begin like it.
+    assert!(VerifyingKey::hs256("correct horse ssh- battery staple and more").is_ok());
+}
+
+#[test]
+fn d05_any_part_of_a_private_key_makes_it_private() {
+    for part in ["d", "p", "q", "dp", "dq", "qi", "k"] {
+        let key = rsa_jwk(json!({ part: "AQAB" }));
+        assert_eq!(
+            VerifyingKey::from_jwk(&key).unwrap_err(),
+            KeyError::UnexpectedPrivateKey,
+            "{part}"
+        );
+        let document = format!(r#"{{"keys":[{key}]}}"#);
+        let JwksError::NoUsableKey(skipped) = KeySet::from_jwks(&document).unwrap_err() else {
+            panic!("{part}");
+        };
+        assert_eq!(skipped[0].reason, SkipReason::Secret, "{part}");
+        assert!(JwksOptions::new().allow_secrets().read(&document).is_ok());
+    }
+}
+
+#[test]
+fn d05_nothing_follows_a_key_in_der() {
+    let rsa = RSA.public_key().as_ref().to_vec();
+    let ec: PublicKeyX509Der<'_> = P256.public_key().as_der().unwrap();
+    let ec = ec.as_ref().to_vec();
+    for (algorithm, der) in [(Algorithm::RS256, &rsa), (Algorithm::ES256, &ec)] {
+        assert!(VerifyingKey::from_der(algorithm, der).is_ok());
+        for after in [&[0][..], &[4, 0], &rsa, &ec] {
+            let longer = [&der[..], after].concat();
+            assert_eq!(
+                VerifyingKey::from_der(algorithm, &longer).unwrap_err(),
+                KeyError::Unreadable
+            );
+            let key = match algorithm {
+                Algorithm::RS256 => DecodingKey::from_rsa_der(&longer),
+                _ => DecodingKey::from_ec_der(&longer),
+            };
+            assert!(VerifyingKey::from_decoding_key(algorithm, &key).is_err());
+        }
+    }
 }

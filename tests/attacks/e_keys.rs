@@ -18,7 +18,7 @@ use tower_jwt_auth::{JwtAuthLayer, Verifier, VerifyErrorKind::*};
 use crate::log::Log;
 use crate::support::{
     P256, SECRET, Signer, app, base64url, bearer, carried, carrier, certificate, claims, clock,
-    ec_jwk, forge, hs256, layer, p256_key, rsa_jwk, rsa_key,
+    ec_jwk, forge, good, hs256, layer, p256_key, rsa_jwk, rsa_key,
 };
 
 /// Keys that no layer here trusts.
@@ -633,4 +633,14 @@ fn e06_only_good_headers_are_remembered() {
         assert_eq!(kind(&expired), Err(Expired));
         assert_eq!(kind(&token("a", &Signer::hmac(SECRET))), Ok(()));
     }
+}
+
+#[tokio::test]
+async fn e07_a_key_by_reference_is_the_same_key() {
+    let key = hs256();
+    let app = crate::support::app(JwtAuthLayer::new(&key).clock(clock()));
+    bearer(&app, &good()).await.accepted();
+    let set = KeySet::new([rsa_key(Algorithm::RS256)]).unwrap();
+    let app = crate::support::app(JwtAuthLayer::new(&set).clock(clock()));
+    bearer(&app, &good()).await.refused(NoFittingKey);
 }

@@ -721,3 +721,39 @@ fn f06_ed25519_keys_of_low_order() {
         }
     }
 }
+
+/// SubjectPublicKeyInfo of Ed25519 before the key.
+const ED25519_SPKI: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
+
+#[test]
+fn f06_a_key_of_low_order_is_refused_in_every_wrapping() {
+    let mut identity = [0; 32];
+    identity[0] = 1;
+    let spki = [&ED25519_SPKI[..], &identity].concat();
+    for bytes in [&identity[..], &spki] {
+        let key = DecodingKey::from_ed_der(bytes);
+        assert_eq!(
+            VerifyingKey::from_decoding_key(Algorithm::EdDSA, &key).unwrap_err(),
+            KeyError::LowOrder
+        );
+        // What is checked must be what is used: nothing before or after it.
+        for odd in [
+            [bytes, &[7]].concat(),
+            [&[7], bytes].concat(),
+            bytes[1..].to_vec(),
+        ] {
+            let key = DecodingKey::from_ed_der(&odd);
+            assert_eq!(
+                VerifyingKey::from_decoding_key(Algorithm::EdDSA, &key).unwrap_err(),
+                KeyError::Unreadable
+            );
+            assert!(VerifyingKey::from_der(Algorithm::EdDSA, &odd).is_err());
+        }
+    }
+    assert_eq!(
+        VerifyingKey::from_der(Algorithm::EdDSA, &spki).unwrap_err(),
+        KeyError::LowOrder
+    );
+}

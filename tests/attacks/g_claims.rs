@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tower_jwt_auth::claims::RegisteredClaims;
 use tower_jwt_auth::clock::Clock;
+use tower_jwt_auth::keys::{Algorithm, SigningKey, VerifyingKey};
 use tower_jwt_auth::{Claims, JwtAuthLayer, VerifiedToken, Verifier, VerifyErrorKind};
 
 use crate::log::Log;
@@ -714,4 +715,25 @@ fn told_of_mismatch(lines: &[String]) {
 #[cfg(not(feature = "tracing"))]
 fn told_of_mismatch(lines: &[String]) {
     assert_eq!(lines, [""; 0]);
+}
+
+#[test]
+fn g11_a_key_that_is_nested_without_end_is_refused_and_overflows_nothing() {
+    for levels in [20, 400, 20_000] {
+        let mut der: Vec<u8> = Vec::new();
+        for _ in 0..levels {
+            let length = u32::try_from(der.len()).unwrap().to_be_bytes();
+            der = [&[0x30, 0x83], &length[1..], &der].concat();
+        }
+        let body = base64_simd::STANDARD.encode_to_string(&der);
+        for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
+            assert!(VerifyingKey::from_der(algorithm, &der).is_err());
+            assert!(SigningKey::from_der(algorithm, &der).is_err());
+            for label in ["PUBLIC KEY", "CERTIFICATE", "PRIVATE KEY"] {
+                let pem = format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
+                assert!(VerifyingKey::from_pem(algorithm, &pem).is_err());
+                assert!(SigningKey::from_pem(algorithm, &pem).is_err());
+            }
+        }
+    }
 }

@@ -8,7 +8,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CONTENT_TYPE,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CACHE_CONTROL,
+    CONTENT_TYPE,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use serde_json::{Value, json};
@@ -19,7 +20,8 @@ use tower_jwt_auth::{
 };
 
 use crate::support::{
-    Answer, Signer, app, bearer, claims, clock, forge, good, hs256_token, layer, send, with_headers,
+    Answer, Signer, app, bearer, claims, clock, forge, good, hs256_token, layer, request, send,
+    with_headers,
 };
 
 /// `GET /claims` with these `Authorization` headers.
@@ -674,4 +676,16 @@ async fn h12_the_request_is_left_alone() {
     ];
     let answer = send(&app, with_headers("GET", &headers)).await;
     assert_eq!(answer.accepted(), 4);
+}
+
+#[tokio::test]
+async fn h05_answers_to_a_custom_header_are_private_to_caches() {
+    let sources = [TokenSource::bearer(), TokenSource::header("x-token")];
+    let app = app(layer().sources(sources));
+    let request = request().header("x-token", good());
+    let answer = send(&app, request.body(Body::empty()).unwrap()).await;
+    answer.accepted();
+    assert_eq!(answer.headers[CACHE_CONTROL], "private");
+    let answer = bearer(&app, &good()).await;
+    assert!(!answer.headers.contains_key(CACHE_CONTROL));
 }

@@ -1034,3 +1034,9 @@ async fn i11_refusals_are_not_kept_by_shared_caches() {
         assert_eq!(answer.headers[CACHE_CONTROL], "private, max-age=60");
     }
 }
+
+#[test]
+#[should_panic(expected = "`Cookie` is read by")]
+fn i04_the_cookie_header_is_no_header_source() {
+    let _ = TokenSource::header("cookie");
+}

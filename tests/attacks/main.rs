@@ -15,12 +15,13 @@ mod c_header;
 mod d_confusion;
 mod e_keys;
 mod f_signature;
-mod further;
 mod g_claims;
 mod h_transport;
 mod i_cookie;
+mod j_documents;
 #[path = "../support/log.rs"]
 mod log;
 mod m_sender;
 mod n_errors;
+mod n_replaced;
 mod support;

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE, WWW_AUTHENTICATE};
+use http::{HeaderValue, Request, Response, StatusCode};
 use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -962,4 +962,23 @@ fn n03_a_verified_token_of_any_algorithm() {
         let told: &dyn Display = &verified.algorithm();
         assert_eq!(told.to_string(), algorithm);
     }
+}
+
+#[tokio::test]
+async fn n03_the_debug_of_a_request_shows_no_token() {
+    let source = TokenSource::custom(|request| {
+        let text = format!("{request:?}");
+        assert!(
+            !text.contains("s3cr3t") && !text.contains("cook1e"),
+            "{text}"
+        );
+        assert!(text.contains("authorization"), "{text}");
+        None
+    });
+    let app = crate::support::app(crate::support::layer().sources([source]));
+    let request = Request::get("/claims?access_token=s3cr3t")
+        .header(AUTHORIZATION, "Bearer s3cr3t")
+        .header("cookie", "a=cook1e");
+    let answer = send(&app, request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
 }

@@ -89,7 +89,7 @@ async fn of_prefix(server: &Server, prefix: &str, clock: impl Clock) -> RedisSto
 }
 
 #[tokio::test]
-async fn the_contract() {
+async fn keeps_the_session_store_contract() {
     let server = Server::start(&[]);
     let number = AtomicU64::new(0);
     session_store_contract(|clock: ManualClock| {

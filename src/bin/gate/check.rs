@@ -195,3 +195,67 @@ impl<'de> Deserialize<'de> for Names {
         deserializer.deserialize_map(Members)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: [VerifyErrorKind; 30] = [
+        TooLong,
+        Malformed,
+        Encrypted,
+        MalformedHeader,
+        CriticalHeader,
+        UnencodedPayload,
+        Compressed,
+        Nested,
+        WrongType,
+        NoFittingKey,
+        SeveralFittingKeys,
+        WrongKeyIssuer,
+        KeysUnavailable,
+        BadSignature,
+        MalformedClaims,
+        MissingExpiry,
+        MissingClaim,
+        Expired,
+        NotYetValid,
+        IssuedInFuture,
+        ExpiresBeforeIssued,
+        MissingIssuer,
+        WrongIssuer,
+        UnknownIssuer,
+        WrongTenant,
+        MissingAudience,
+        WrongAudience,
+        UnexpectedAudience,
+        LogoutToken,
+        SenderConstrained,
+    ];
+
+    #[test]
+    fn one_check_rejects_each_kind_of_error() {
+        for kind in KINDS {
+            for checks in [CHECKS, CHECKS_BY_ISSUER] {
+                let rejecting = checks.iter().filter(|check| (check.rejects)(kind));
+                assert_eq!(rejecting.count(), 1, "{kind:?}");
+            }
+        }
+    }
+
+    /// The enumeration is non-exhaustive, so its source must tell which kinds there are.
+    #[test]
+    fn no_kind_of_error_is_forgotten() {
+        let source = include_str!("../../verify/error.rs");
+        let (_, kinds) = source.split_once("pub enum VerifyErrorKind {").unwrap();
+        let (kinds, _) = kinds.split_once("\n}").unwrap();
+        let mut names: Vec<_> = kinds
+            .lines()
+            .filter_map(|line| line.trim().strip_suffix(','))
+            .filter(|name| !name.starts_with("//"))
+            .collect();
+        // Only extracting typed claims gives it, and `gate` has no type.
+        names.retain(|name| *name != "ClaimsMismatch");
+        assert_eq!(names, KINDS.map(|kind| format!("{kind:?}")));
+    }
+}

@@ -45,9 +45,10 @@ impl RemoteKeys {
     /// any reachable `https` host, also in your network. Limit the hosts with
     /// [`jwks_origins`](RemoteKeysBuilder::jwks_origins).
     ///
-    /// A name with `{tenantid}` is that of [many tenants](crate::TrustedIssuer::tenants). Its
-    /// metadata are fetched for the tenant `common`, where Microsoft Entra ID publishes the keys of
-    /// all. The metadata must contain `{tenantid}` too.
+    /// If `issuer` contains `{tenantid}`, it stands for [many
+    /// tenants](crate::TrustedIssuer::tenants). The metadata are then fetched from the tenant
+    /// `common`, where Microsoft Entra ID publishes the shared keys. Their `issuer` must contain
+    /// `{tenantid}` too.
     ///
     /// Loopback, link-local (169.254.169.254) and unspecified addresses are never fetched, unless
     /// the issuer has such an address itself. Host names are not resolved for this check.
@@ -86,7 +87,8 @@ impl RemoteKeysBuilder {
 
     /// Sets the algorithms of keys without `alg`. Secrets are always skipped.
     ///
-    /// For an issuer whose Ed25519 key has no `alg`, and whose tokens have `EdDSA` or `Ed25519`:
+    /// This example is for an issuer with an Ed25519 key without `alg`, whose tokens have `alg`
+    /// `EdDSA` or `Ed25519`:
     ///
     /// ```no_run
     /// use tower_jwt_auth::keys::{JwksOptions, remote::RemoteKeys};
@@ -140,7 +142,7 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// Sets the lifetime of fetched keys, unless `Cache-Control` of the response sets it.
+    /// Sets the lifetime of fetched keys. `Cache-Control` of the response overrides it.
     ///
     /// 10 minutes by default: a withdrawn key verifies for at most that long, or up to
     /// [`max_stale`](Self::max_stale) longer if fetches fail.

@@ -128,7 +128,8 @@ impl FetchError {
         self.address.as_deref().map(|address| &*address.shown)
     }
 
-    /// Why the keys of a document without a usable key are unusable. Otherwise empty.
+    /// The skipped keys, if the fetch failed with [`FetchErrorKind::NoUsableKeys`]. Otherwise
+    /// empty.
     ///
     /// ```
     /// # fn log(error: &tower_jwt_auth::keys::remote::FetchError) {

@@ -1,4 +1,4 @@
-//! The interface to the HTTP client, and the checks of its responses.
+//! The interface to the HTTP client, and its limits. `checked_fetch.rs` checks the responses.
 
 use std::error::Error;
 use std::future::Future;

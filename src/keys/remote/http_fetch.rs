@@ -23,7 +23,7 @@ const ACCEPT: &str = "application/jwk-set+json, application/json;q=0.9";
 /// proxy. Loopback addresses, which may use `http`, are requested directly.
 ///
 /// The root certificates of the platform are loaded at the first request that needs them. A machine
-/// without any can therefore fetch by `http`.
+/// without root certificates can therefore still fetch by `http`.
 #[derive(Clone, Debug, Default)]
 pub struct HttpFetch {
     https: OnceLock<Client>,

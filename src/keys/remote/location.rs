@@ -26,8 +26,8 @@ pub enum AddressError {
     /// It is an `http` address of another machine.
     /// [`allow_http`](super::RemoteKeysBuilder::allow_http) allows it.
     Http,
-    /// It is one of the [origins](super::RemoteKeysBuilder::jwks_origins) and is more than scheme,
-    /// host and port.
+    /// It is passed as an [origin](super::RemoteKeysBuilder::jwks_origins), but contains more than
+    /// scheme, host and port.
     NotAnOrigin,
     /// The metadata of a remote issuer name an `http` address of this machine.
     LocalHttp,

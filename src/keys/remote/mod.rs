@@ -13,11 +13,12 @@
 //!
 //! # When keys are fetched
 //!
-//! - First when you build them inside a tokio runtime, otherwise at the first request.
+//! - First at `build`, if that runs inside a tokio runtime; otherwise at the first request.
 //! - Then in the background, after 80 % of their [lifetime](RemoteKeysBuilder::lifetime). The
-//!   lifetime is 10 minutes, or the `Cache-Control` `max-age` between 1 minute and 1 hour. With
-//!   `no-cache` or `no-store` it is 1 minute. A withdrawn key stops verifying within that lifetime,
-//!   or up to [`max_stale`](RemoteKeysBuilder::max_stale) later if fetches fail.
+//!   lifetime is 10 minutes by default. `max-age` of `Cache-Control` replaces it, limited to 1
+//!   minute to 1 hour. With `no-cache` or `no-store` it is 1 minute. A withdrawn key stops
+//!   verifying within that lifetime, or up to [`max_stale`](RemoteKeysBuilder::max_stale) later if
+//!   fetches fail.
 //! - When a token has an unknown `kid`, and its structure, algorithm and issuer are valid. Without
 //!   `kid`, an unknown `x5t` or `x5t#S256` has the same effect, if the issuer publishes
 //!   thumbprints. Such a fetch happens at most once per [cooldown](RemoteKeysBuilder::cooldown) of
@@ -44,8 +45,8 @@
 //!
 //! # What is fetched
 //!
-//! The issuer's metadata at first, once per hour and after a failure; otherwise only its keys.
-//! These limits apply:
+//! The first fetch also reads the issuer's metadata. So does one fetch per hour, and each fetch
+//! after a failure. These limits apply:
 //!
 //! | limit | value |
 //! | --- | --- |
@@ -59,8 +60,8 @@
 //! Unusable keys are skipped and [reported](RemoteKeys::state) with position, `kid` and reason. The
 //! limits also apply to your own client ([`Fetch`]), which must not follow redirects.
 //!
-//! The root certificates of the machine are loaded at the first fetch by `https`. If that fails, it
-//! is a failed fetch.
+//! The root certificates of the machine are loaded at the first fetch by `https`. If loading fails,
+//! the fetch fails.
 //!
 //! The metadata may name any host for the keys. Limit the hosts with
 //! [`jwks_origins`](RemoteKeysBuilder::jwks_origins).
@@ -75,10 +76,10 @@
 //! | a key is skipped | `INFO` | `issuer`, `url`, `index`, `kid`, `reason` |
 //! | keys were fetched | `DEBUG` | `issuer`, `url`, `keys` |
 //!
-//! - Each failed fetch is one `WARN`. After the first few, an outage logs at most one every 30
-//!   seconds. Unknown `kid`s cause at most one per cooldown.
-//! - Skipped keys are logged when they differ from those of the last document, at most 16 of them.
-//!   Those of a document without a usable key are logged too.
+//! - Each failed fetch is one `WARN`. Failures pause the fetches, so after the first few an outage
+//!   logs at most one every 30 seconds. Unknown `kid`s cause at most one per cooldown.
+//! - Skipped keys are logged when they change, at most 16 per document. This also holds for a
+//!   document without a usable key.
 //! - URLs are logged without their query. Text from outside is truncated and escaped to one line.
 
 mod builder;

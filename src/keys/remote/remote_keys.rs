@@ -49,7 +49,7 @@ impl RemoteKeys {
         keys
     }
 
-    /// The issuer, if the keys were discovered by it.
+    /// The issuer, if the keys were created with [`RemoteKeys::discover`].
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         match &self.0.endpoint.location {
@@ -230,17 +230,16 @@ impl Drop for WaitingRequest<'_> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RemoteKeysState {
-    /// The issuer, if the keys were discovered by it.
+    /// The issuer, if the keys were created with [`RemoteKeys::discover`].
     pub issuer: Option<String>,
-    /// The URL of the current keys, without its query. That of a failed fetch is
-    /// [`FetchError::url`].
+    /// The URL of the current keys, without its query. For a failed fetch, see [`FetchError::url`].
     pub url: Option<String>,
     /// The current keys, of any age.
     pub keys: Option<KeySet>,
     /// The time since they were fetched.
     pub age: Option<Duration>,
-    /// The unusable keys of the last JWK Set document, and the reasons. Also of a document that has
-    /// no usable key.
+    /// The unusable keys of the last JWK Set document, with reasons. This includes a document
+    /// without a usable key.
     pub skipped: Vec<SkippedKey>,
     /// The error of the last fetch, if it failed: its [kind](FetchError::kind), address and source.
     pub last_error: Option<FetchError>,

@@ -46,7 +46,8 @@ impl<R> CsrfLayer<R> {
     ///
     /// # Panics
     ///
-    /// If `origin` is not an [`Origin`]. Parse text from outside first, and pass the result.
+    /// If `origin` is not an [`Origin`]. Parse configured or untrusted text into an [`Origin`]
+    /// first.
     #[must_use]
     #[track_caller]
     pub fn trusted_origin<O: TryInto<Origin, Error: fmt::Display>>(mut self, origin: O) -> Self {

@@ -27,7 +27,7 @@
 //!
 //! # In tests
 //!
-//! A test without a server has no `Host`. Set it, use a whole URI, or send
+//! A test without a server has no `Host`. Set `Host`, use an absolute URI, or send
 //! `Sec-Fetch-Site: same-origin`.
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! Which requests are allowed. The module above lists the rules.
+//! Which requests are allowed: the rules in the documentation of `csrf`.
 
 use http::header::{HOST, HeaderMap, HeaderName, ORIGIN, UPGRADE};
 use http::{HeaderValue, Method};
@@ -16,7 +16,7 @@ const METHOD_OVERRIDES: [HeaderName; 3] = [
     HeaderName::from_static("x-method-override"),
 ];
 
-/// The origins whose pages may send requests here, and the rules at the top of this module.
+/// The rules, and the origins whose pages may send requests here.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CsrfRules {
     trusted: Vec<Origin>,

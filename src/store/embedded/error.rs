@@ -9,10 +9,11 @@ use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionErro
 
 /// Why an [`EmbeddedStore`](super::EmbeddedStore) cannot be opened, or why a call fails.
 ///
-/// Only [`Corrupt`](Self::Corrupt) means that acknowledged data may be lost. After any other error
-/// the acknowledged data is intact. After `SetFull` and `TooLong` the call has changed nothing;
-/// after any other error its change may have happened. In an open store, look-ups of revocations
-/// still work after every error. The text of an error contains no ID. Cheap to clone.
+/// [`Corrupt`](Self::Corrupt) and [`FileGone`](Self::FileGone) mean that acknowledged data may be
+/// lost. After any other error the acknowledged data is intact. After `SetFull` and `TooLong` the
+/// call has changed nothing; after any other error of a call its change may have happened. In an
+/// open store, look-ups of revocations still work after every error. The text of an error contains
+/// no ID. Cheap to clone.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EmbeddedStoreError {
@@ -22,9 +23,9 @@ pub enum EmbeddedStoreError {
     ForeignFile,
     /// A later version of this crate or of redb wrote the file. It is unchanged.
     NewerFormat,
-    /// An earlier version of this crate wrote the file, with less data in it. It is unchanged. Move
-    /// it away. Without the file all users must log in again, and no revocation or block is in
-    /// force.
+    /// An earlier version of this crate wrote the file in a format that lacks some data. The file
+    /// is unchanged. Move it away. Without the file all users must log in again, and no revocation
+    /// or block is in force.
     OlderFormat,
     /// Bytes of the file were changed or lost. Restore it from a backup, or move it away. Without
     /// the file all users must log in again, and no revocation or block is in force.

@@ -24,7 +24,8 @@ const REGION_DATA_PAGES: u64 = 1 << 20;
 
 const SECOND_SLOT_IS_PRIMARY: u8 = 1;
 const TWO_PHASE_COMMIT: u8 = 4;
-const VERSION: u8 = 3;
+/// The format of redb 2.
+const REDB_VERSION: u8 = 3;
 
 /// The bytes of a slot that its checksum covers.
 const SLOT_PAYLOAD: usize = 112;
@@ -37,10 +38,14 @@ pub(super) fn check(bytes: &[u8], file_length: u64) -> Result<(), Error> {
         secondary,
     } = Slots::read(bytes).ok_or(Error::Corrupt)?;
     match (primary.version(), secondary.version()) {
-        (Some(VERSION), Some(VERSION)) => {}
-        (Some(one), Some(two)) if one > VERSION && two > VERSION => return Err(Error::NewerFormat),
+        (Some(REDB_VERSION), Some(REDB_VERSION)) => {}
+        (Some(one), Some(two)) if one > REDB_VERSION && two > REDB_VERSION => {
+            return Err(Error::NewerFormat);
+        }
         // This crate never created such files.
-        (Some(one), Some(two)) if one < VERSION && two < VERSION => return Err(Error::ForeignFile),
+        (Some(one), Some(two)) if one < REDB_VERSION && two < REDB_VERSION => {
+            return Err(Error::ForeignFile);
+        }
         _ => return Err(Error::Corrupt),
     }
     let is_valid = has_layout_for(bytes, file_length) == Some(true)

@@ -29,9 +29,9 @@
 //! failure. Concurrent calls share a commit.
 //!
 //! One thread writes to the file and another reads from it. So the threads of the async runtime
-//! never wait for the disk. The store does not need a runtime, and continues to work after the one
-//! that opened it. Look-ups of revocations never touch the disk: `open` loads all of them into
-//! memory.
+//! never wait for the disk. The store does not need a runtime. It continues to work after the
+//! runtime that opened it has shut down. Look-ups of revocations never touch the disk: `open` loads
+//! all of them into memory.
 //!
 //! If the disk fails or is full, calls fail. Look-ups of revocations still work, and the next call
 //! tries again. After [`SetFull`](EmbeddedStoreError::SetFull) and
@@ -57,7 +57,7 @@
 //!
 //! | at the path | what `open` does |
 //! | --- | --- |
-//! | nothing, or an empty file | Creates a store with mode 0600. Removes `PATH.new` first, unless another process is creating it. Does not follow links. |
+//! | nothing, or an empty file | Creates a store with mode 0600. Removes a leftover `PATH.new` first, unless another process is writing that file. Does not follow links. |
 //! | the file of a store | Removes the access of other users, if the process owns the file. The group keeps its access. |
 //! | a link to the file of a store | Follows symbolic and hard links. The lock is on the file, whatever its name. |
 //! | a link to nothing | Fails with [`Io`](EmbeddedStoreError::Io). |
@@ -74,11 +74,11 @@
 //! The store drops expired rows by its clock. A clock that is ahead for a single commit drops
 //! nothing. A clock that stays ahead has these effects, even after it is correct again:
 //!
-//! - Sessions that expire before the time of that clock are lost: their users must log in again.
-//! - Tokens that expire no later than a dropped revocation are rejected, because one of them may
-//!   have been revoked. No revoked token becomes valid.
-//! - After a block made with the wrong clock is lifted, tokens without a generation stay revoked if
-//!   issued before that clock's time, for
+//! - Sessions that have expired by the wrong clock are lost: their users must log in again.
+//! - Valid tokens are rejected if they expire no later than a dropped revocation: the store no
+//!   longer knows which token was revoked. No revoked token becomes valid.
+//! - Suppose that you block a subject while the clock is wrong, and lift the block later. Tokens
+//!   without a generation that were issued before the wrong time stay revoked. This lasts for
 //!   [`longest_lifetime`](EmbeddedStoreOptions::longest_lifetime).
 //!
 //! Access tokens of [`Sessions`](crate::session::Sessions) live at most a day, so the effect ends
@@ -94,9 +94,9 @@
 //! | 10,000 | 0.06 s | 10 MiB | 8 MiB | 22 ms | 20 ms | 3,300 |
 //! | 100,000 | 0.6 s | 80 MiB | 51 MiB | 17 ms | 36 ms | 1,800 |
 //!
-//! A refresh takes two syncs, which concurrent calls share. The second one makes it certain after a
-//! crash which commit is the last. `open` verifies the whole file: about 500 MiB per second if the
-//! file is in the page cache of the system. That also fills the
+//! A refresh takes two syncs, which concurrent calls share. The second sync ensures that after a
+//! crash the store finds the last commit. `open` verifies the whole file: about 500 MiB per second
+//! if the file is in the page cache of the system. Opening also fills the
 //! [cache](EmbeddedStoreOptions::cache) of the store.
 
 mod backend;

@@ -41,7 +41,7 @@ pub struct EmbeddedStoreOptions {
 }
 
 impl EmbeddedStoreOptions {
-    /// 64 MiB: enough for the inner pages of some million sessions, and for the sessions used last.
+    /// 64 MiB: enough for the index of a few million sessions, and for recently used sessions.
     pub const DEFAULT_CACHE: usize = 64 << 20;
 
     /// The defaults.
@@ -64,29 +64,29 @@ impl EmbeddedStoreOptions {
         self
     }
 
-    /// Sets how long after its `exp` a token is still accepted. 5 minutes by default, the most that
+    /// Sets how long a token is still accepted after its `exp`. 5 minutes by default, the most that
     /// a verifier allows.
     ///
     /// Set at least the leeway of your verifiers. With less, revoked tokens stay revoked, but a
-    /// valid token can be rejected during its leeway. The store may have dropped revocations of
-    /// that time already, so it rejects all tokens that expired then.
+    /// valid token can be rejected during its leeway. The reason: the store may already have
+    /// dropped the revocations of expired tokens, so it rejects such tokens.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.index.leeway = leeway;
         self
     }
 
-    /// Sets the longest lifetime of a token of any issuer.
-    /// [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by default. A shorter one has no effect.
+    /// Sets the longest lifetime of a token of any issuer. [24
+    /// hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by default. A lower value has no effect.
     ///
-    /// After a block is lifted, the tokens issued before stay revoked for this long. A token that
-    /// lives longer can become valid again after that.
+    /// After a block is lifted, tokens that were issued earlier stay revoked for this long. A token
+    /// with a longer lifetime can become valid again.
     pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
         self.index.longest_lifetime = lifetime;
         self
     }
 
-    /// Sets the most unexpired revocations. [10 million](RevocationSet::DEFAULT_CAPACITY) by
-    /// default.
+    /// Sets the maximum number of unexpired revocations. [10
+    /// million](RevocationSet::DEFAULT_CAPACITY) by default.
     ///
     /// The store never drops an unexpired revocation. A call that needs more entries fails with
     /// [`SetFull`](Error::SetFull).

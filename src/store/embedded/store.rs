@@ -57,7 +57,8 @@ impl EmbeddedStore {
     /// to the sessions in this store:
     ///
     /// - Revoking a session ends it.
-    /// - A generation ends the sessions of lower generations.
+    /// - A [`Generation`](crate::revocation::Revocation::Generation) ends the subject's sessions
+    ///   with a lower generation.
     /// - A block rejects logins and refreshes until
     ///   [`unblock`](crate::session::SessionStore::unblock).
     ///

@@ -12,7 +12,7 @@ use super::error::EmbeddedStoreError as Error;
 use super::file::LockedFile;
 use super::inner::Inner;
 use super::request::{Reply, WriteCall, WriteRequest};
-use super::tables::format::prepare;
+use super::tables::prepare::prepare;
 use super::tables::snapshot::Snapshot;
 use super::tables::write::Tables;
 use crate::claims::NumericDate;

@@ -65,7 +65,7 @@ impl From<Client> for RedisDeployment {
     }
 }
 
-/// The client's server type must be the master.
+/// Create the client with server type `Master`: a replica is not supported.
 impl From<SentinelClient> for RedisDeployment {
     fn from(client: SentinelClient) -> Self {
         Self(Arc::new(Kind::Sentinel(Sentinels::new(client))))

@@ -13,9 +13,9 @@ pub enum RedisStoreError {
     Server(Arc<redis::RedisError>),
     /// The server took too long. A write may have happened.
     Timeout,
-    /// The node is stale: it sent the newest heartbeat it has read back more than
-    /// [`max_staleness`](super::RedisStoreOptions::max_staleness) ago, or has read back none. The
-    /// source is the last failure, for example a command that the server's ACL does not allow.
+    /// The node is stale: it has read back no heartbeat that it sent within
+    /// [`max_staleness`](super::RedisStoreOptions::max_staleness). The source is the last failure,
+    /// for example a command that the server's ACL does not allow.
     Stale(Option<Arc<RedisStoreError>>),
     /// There are more revocations than the node's [capacity](super::RedisStoreOptions::capacity).
     /// Look-ups of unrevoked tokens fail with this error.
@@ -23,15 +23,16 @@ pub enum RedisStoreError {
     /// The keys in Redis belong to nodes with another secret.
     OtherSecret,
     /// The server evicts keys by this `maxmemory-policy`, and with them revocations and blocks. Set
-    /// `maxmemory-policy noeviction`, or `maxmemory 0`. `unknown`: `INFO memory` does not name the
-    /// policy. See [`allow_eviction`](super::RedisStoreOptions::allow_eviction).
+    /// `maxmemory-policy noeviction`, or `maxmemory 0`. The policy is `unknown` if `INFO memory`
+    /// does not report it. See [`allow_eviction`](super::RedisStoreOptions::allow_eviction).
     Eviction(Arc<str>),
     /// Redis has the write, but too few [replicas](super::RedisStoreOptions::replicas) have
     /// acknowledged it.
     Unreplicated,
     /// Redis has the write, but not every node has read it in time.
     Unread,
-    /// The server's answer is not one of this store: another program writes to these keys.
+    /// The server's reply is not one that this store expects: another program may write to its
+    /// keys.
     Reply,
     /// Another server has replaced the one whose state was being read.
     Replaced,

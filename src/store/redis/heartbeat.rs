@@ -1,4 +1,4 @@
-//! Sends the heartbeats of this node.
+//! Two of the three tasks of a node: it sends heartbeats, and follows the Sentinels.
 
 use std::sync::Arc;
 use std::time::Duration;

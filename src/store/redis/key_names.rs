@@ -1,6 +1,7 @@
 //! The names of the keys.
 
-/// The names of the keys that every script gets. A common hash tag keeps them in one Cluster slot.
+/// The names of the four keys that every script gets. The scripts derive the names of the others
+/// from them. A common hash tag keeps all keys in one Cluster slot.
 pub(super) struct KeyNames {
     pub(super) revoked: String,
     pub(super) subjects: String,

@@ -13,7 +13,7 @@ use super::freshness::Freshness;
 use super::reply::bytes;
 use super::subject_record::{RecordOrder, SubjectRecord};
 use crate::claims::NumericDate;
-use crate::clock::{Clock, since_epoch};
+use crate::clock::{Clock, MAX_LEEWAY, since_epoch};
 use crate::revocation::{
     Fingerprint, FingerprintedRevocation, Revocation, RevocationKind, RevocationSet, SubjectBlock,
 };
@@ -35,8 +35,8 @@ pub(super) struct LocalState {
 }
 
 impl LocalState {
-    /// 5 minutes: the largest leeway of any verifier.
-    pub(super) const LEEWAY_SECONDS: u64 = 300;
+    /// The largest leeway of any verifier. `scripts/prelude.lua` repeats it as `leeway`.
+    pub(super) const LEEWAY_SECONDS: u64 = MAX_LEEWAY.as_secs();
 
     pub(super) fn new(
         set: RevocationSet,

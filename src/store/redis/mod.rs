@@ -1,6 +1,6 @@
 //! Sessions and revocations in Redis or Valkey, for services with many nodes.
 //!
-//! You need it when more than one process must know a logout. For one process,
+//! You need this store when a logout must take effect in more than one process. For one process,
 //! [`EmbeddedStore`](crate::store) or [`MemoryStore`](crate::store::MemoryStore) need no server.
 //!
 //! ```no_run
@@ -27,8 +27,8 @@
 //!
 //! Each node writes a heartbeat to the stream, five times per
 //! [`max_staleness`](RedisStoreOptions::max_staleness). A node that reads back its own heartbeat
-//! has read everything written before it. It is stale if the newest heartbeat it has read back was
-//! sent more than `max_staleness` ago.
+//! has read everything written before it. A node is stale if more than `max_staleness` has passed
+//! since it sent the newest heartbeat that it has read back.
 //!
 //! On a stale node look-ups of unrevoked tokens fail. The layer's
 //! [policy](crate::revocation::FailurePolicy) then applies: 503 by default. The node still rejects
@@ -38,26 +38,26 @@
 //! # When a server loses data
 //!
 //! Each entry of the stream carries a hash over itself and the hash of the entry before it. Equal
-//! hashes therefore mean equal histories, on every server. In each of these cases a node reads the
-//! whole state again, and writes back what it knows and Redis lacks:
+//! hashes therefore mean equal histories, on every server. A node reads the whole state again, and
+//! writes back entries that Redis lacks, in each of these cases:
 //!
 //! - An entry does not continue the history that the node has read. Entries were trimmed or lost,
 //!   or another server has taken over.
-//! - A write of this node was acknowledged, and does not appear in the stream. This also holds for
-//!   data that a node writes back, and for calls that change nothing: each writes an entry that
-//!   must appear.
+//! - A write of this node was acknowledged, and does not appear in the stream. Data that a node
+//!   writes back adds an entry too. So does a call that changes nothing.
 //! - The node read the whole state, and the entry that it wrote afterwards does not appear.
 //! - A key is gone: the server starts a new history.
 //!
 //! A call may run twice: after a lost connection the store repeats it, and so does the cluster
-//! client of the crate `redis`. On the same history the second run recognises the first and changes
-//! nothing. On different histories their entries have different hashes, and the nodes notice.
+//! client of the crate `redis`. If the server still has the first run's entry, the second run
+//! changes nothing. If not, the two entries have different hashes, and the nodes notice.
 //!
 //! So a revocation that a living node has made or read survives the loss of the server's last
-//! writes, or of all data. Until it is written back, for a second or so, other nodes may accept
-//! such a token. If one record of a user continues the other, the newer applies. If two servers
-//! recorded different changes, the stricter result applies. A block lifted shortly before the loss
-//! may therefore return, and a user logged out on both servers must log in again.
+//! writes, or of all data. Until it is written back, which takes about a second, other nodes may
+//! accept a revoked token. Two servers may have different records of a user. If one is a later
+//! version of the other, the later one applies. If two servers recorded different changes, the
+//! stricter result applies. A block lifted shortly before the loss may therefore return, and a user
+//! logged out on both servers must log in again.
 //!
 //! # What Redis may lose
 //!
@@ -69,12 +69,12 @@
 //! | `appendonly yes`, `appendfsync always` | nothing, as long as the disk survives |
 //! | `appendonly yes`, `appendfsync everysec`, the default with `appendonly` | up to two seconds if the machine dies; nothing if the process dies |
 //! | snapshots only, the server's default | minutes |
-//! | a replica is promoted | what it had not received; [`replicas`](RedisStoreOptions::replicas) waits for it |
-//! | a master without its replicas continues | what it accepts until it notices; `min-replicas-to-write 1` prevents it |
+//! | a replica is promoted | writes that the replica had not received; [`replicas`](RedisStoreOptions::replicas) makes each write wait for replicas |
+//! | a master that is cut off from its replicas continues | writes that it accepts before it steps down; `min-replicas-to-write 1` prevents this |
 //!
 //! In the last case nodes that are still connected to the old master do not read what the new
-//! master accepts. With `min-replicas-to-write` they become stale after `min-replicas-max-lag` and
-//! `max_staleness`.
+//! master accepts. With `min-replicas-to-write` they become stale after at most
+//! `min-replicas-max-lag` plus `max_staleness`.
 //!
 //! Under Sentinel, a replaced master continues to accept writes for up to ten seconds. Each node
 //! asks the Sentinels five times per `max_staleness` and leaves a master that they have replaced.
@@ -85,19 +85,20 @@
 //! - A refresh token may be newer than the store's record, because the store has lost a refresh. It
 //!   is accepted, and you get the event
 //!   [`LostWrites`](crate::session::SessionEventKind::LostWrites).
-//! - A session whose login was lost has ended. Nodes do not write sessions back. A logout with one
-//!   of its tokens revokes its `sid` for a day, the longest lifetime of an access token.
-//! - If the record of a user's old logout everywhere is lost, the generation is 0 again. All older
-//!   tokens have expired by then.
+//! - If the write of a login is lost, its session no longer exists: nodes do not write sessions
+//!   back. A logout with one of its tokens revokes its `sid` for a day, the longest lifetime of an
+//!   access token.
+//! - If the record of an old logout everywhere is lost, the user's generation is 0 again. This is
+//!   safe once all older tokens have expired.
 //!
 //! If Redis loses a logout, the session exists again. The nodes write back its revocation, so it
 //! cannot be refreshed. They drop this revocation a few minutes after the last access token
-//! expires. A refresh token first used after that is accepted, unless its user was blocked or
-//! logged out everywhere.
+//! expires. After that, the session's refresh token is accepted again, unless the user was blocked
+//! or logged out everywhere.
 //!
 //! Keys must not be evicted. The store accepts `maxmemory 0` with any policy, and otherwise only
-//! `maxmemory-policy noeviction`; both are the server's defaults. It reads `INFO memory` with each
-//! heartbeat. Under another policy look-ups of unrevoked tokens fail with
+//! `maxmemory-policy noeviction`; both are the server's defaults. The store reads `INFO memory`
+//! with each heartbeat. Under another policy look-ups of unrevoked tokens fail with
 //! [`Eviction`](RedisStoreError::Eviction). `volatile-*` policies evict sessions and their lists.
 //! [`allow_eviction`](RedisStoreOptions::allow_eviction) accepts all policies.
 //!
@@ -109,8 +110,8 @@
 //! more, for one to two minutes. A node keeps two connections, and one more with
 //! [`replicas`](RedisStoreOptions::replicas).
 //!
-//! One step of the server lists or ends all sessions of a user. With some hundred thousand sessions
-//! that takes longer than a call waits: limit how often a user may log in.
+//! Listing or ending all sessions of a user is one script. With a few hundred thousand sessions it
+//! exceeds the call timeout, so limit logins per user.
 //!
 //! # Keys
 //!
@@ -134,11 +135,11 @@
 //! Sessions store their subject, issuer and label in plain text. Entries of another program are
 //! skipped. If one of the keys has another Redis type, calls fail.
 //!
-//! The ends of sessions and revocations come from the nodes' clocks. The
-//! [grace](crate::session::Sessions::grace) of a rotation comes from the server's clock: keep the
-//! clocks of servers that can replace each other within one second.
+//! Nodes compute when sessions and revocations expire, by their own clocks. The server measures the
+//! [grace](crate::session::Sessions::grace). So the clocks of servers that can replace each other
+//! must differ by less than one second.
 //!
-//! Redis 7.0 or later, or Valkey.
+//! The store needs Redis 7.0 or later, or Valkey.
 //!
 //! # Upgrades and a new secret
 //!
@@ -152,7 +153,7 @@
 //!
 //! # What the server must allow
 //!
-//! The store needs these commands on its keys, and nothing else. With the prefix `jwt`:
+//! The store's own calls need only these commands, on its keys. With the prefix `jwt`:
 //!
 //! ```text
 //! ACL SETUSER service on >password ~{jwt}:*
@@ -179,11 +180,12 @@
 //!
 //! # Runtimes
 //!
-//! Two tasks keep a node fresh. They run in the tokio runtime that called
-//! [`connect`](RedisStoreOptions::connect). If that runtime is gone, the node becomes stale. The
-//! next asynchronous call on any clone restarts them in its runtime. A look-up does this only when
-//! the node is stale. A runtime that still exists but is no longer driven, such as a
-//! `current_thread` runtime outside `block_on`, is not noticed.
+//! Three tasks keep a node fresh: one reads the stream, one sends heartbeats, and one follows the
+//! Sentinels. They run in the tokio runtime that called [`connect`](RedisStoreOptions::connect). If
+//! that runtime is gone, the node becomes stale. The next asynchronous call on any clone restarts
+//! them in its runtime. A revocation look-up restarts them only when the node is stale. A runtime
+//! that still exists but is no longer driven, such as a `current_thread` runtime outside
+//! `block_on`, is not noticed.
 
 mod backoff;
 mod deployment;

@@ -30,7 +30,6 @@ pub struct RedisStoreOptions {
     cipher: FingerprintCipher,
     prefix: String,
     clock: Arc<dyn Clock>,
-    leeway: Duration,
     longest_lifetime: Duration,
     capacity: usize,
     max_staleness: Duration,
@@ -41,11 +40,11 @@ pub struct RedisStoreOptions {
 }
 
 impl RedisStoreOptions {
-    /// 5 seconds. A shorter outage rejects no access token. A token revoked on another node stays
-    /// valid for at most this long on a node that is cut off.
+    /// 5 seconds. No access token is rejected during a shorter outage. A token revoked on another
+    /// node stays valid for at most this long on a node that is cut off.
     pub const DEFAULT_MAX_STALENESS: Duration = Duration::from_secs(5);
 
-    /// 1 second: in your network Redis answers much faster.
+    /// 1 second. On a local network, Redis usually answers much faster.
     pub const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(1);
 
     /// The defaults, with the secret that all nodes share: at least 32 bytes, used for nothing
@@ -62,7 +61,6 @@ impl RedisStoreOptions {
             cipher: FingerprintCipher::new(secret.as_ref())?,
             prefix: "jwt".to_owned(),
             clock: Arc::new(SystemClock),
-            leeway: RevocationSet::DEFAULT_LEEWAY,
             longest_lifetime: RevocationSet::DEFAULT_LONGEST_LIFETIME,
             capacity: RevocationSet::DEFAULT_CAPACITY,
             max_staleness: Self::DEFAULT_MAX_STALENESS,
@@ -96,13 +94,13 @@ impl RedisStoreOptions {
     }
 
     /// Sets the longest lifetime of a token. [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by
-    /// default. A node keeps lifted blocks and logouts everywhere in memory for this long.
+    /// default. For this long, a node remembers each lifted block and each logout everywhere.
     pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
         self.longest_lifetime = lifetime;
         self
     }
 
-    /// Sets the most revocations that this node holds. [10
+    /// Sets the maximum number of revocations that this node holds. [10
     /// million](RevocationSet::DEFAULT_CAPACITY) by default. With more, look-ups of unrevoked
     /// tokens fail with an error.
     pub fn capacity(mut self, revocations: usize) -> Self {
@@ -110,7 +108,7 @@ impl RedisStoreOptions {
         self
     }
 
-    /// Sets the age of the newest heartbeat read back at which a node becomes stale. 5 seconds by
+    /// Sets after how long without a heartbeat from Redis a node becomes stale. 5 seconds by
     /// default.
     ///
     /// It must be the same on all nodes: [`revoke_and_wait`](RedisStore::revoke_and_wait) waits
@@ -163,8 +161,8 @@ impl RedisStoreOptions {
     /// Redis need not be reachable at once. Until it is, and during long outages, the node is
     /// stale.
     ///
-    /// For `rediss` addresses the process needs a crypto provider of rustls. If it has none, that
-    /// of aws-lc-rs is installed.
+    /// For `rediss` addresses the process needs a crypto provider of rustls. If none is installed,
+    /// the store installs the one of `aws-lc-rs`.
     ///
     /// # Errors
     ///
@@ -182,7 +180,6 @@ impl RedisStoreOptions {
         let set = RevocationSet::new()
             .fingerprint_key(self.cipher.fingerprint_key)
             .capacity(self.capacity)
-            .leeway(self.leeway)
             .longest_lifetime(self.longest_lifetime)
             .clock(Arc::clone(&self.clock));
         let settings = ScriptSettings {

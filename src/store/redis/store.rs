@@ -27,7 +27,8 @@ const MAX_GENERATION: u64 = 1 << 52;
 
 /// Sessions and revocations in Redis. Clones share connections and data.
 ///
-/// See the [module docs](super) for an example. Its tasks end when the last clone is dropped.
+/// See the [module docs](super) for an example. The store's background tasks end when the last
+/// clone is dropped.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Inner>);
 
@@ -108,7 +109,7 @@ impl RedisStore {
     /// nodes see it within milliseconds. Revoking twice is the same as once.
     ///
     /// Sessions in this store are affected too. A revoked session has ended. A block rejects logins
-    /// and refreshes, and a generation ends the sessions before it.
+    /// and refreshes. A higher generation ends sessions with a lower one.
     ///
     /// # Errors
     ///
@@ -123,7 +124,8 @@ impl RedisStore {
             .map(|_| ())
     }
 
-    /// Revokes, and waits until every living node has read it.
+    /// Revokes as [`revoke`](RedisStore::revoke) does, and waits until every living node has read
+    /// the revocation.
     ///
     /// A node that is silent for longer than
     /// [`max_staleness`](super::RedisStoreOptions::max_staleness) is not waited for: it is stale,
@@ -161,7 +163,7 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// [`RedisStoreError`]: then the block may be lifted or not.
+    /// [`RedisStoreError`] if the call fails. The block may or may not be lifted.
     pub async fn lift_block(
         &self,
         issuer: Option<&str>,
@@ -312,8 +314,8 @@ pub struct RedisStoreState {
     pub is_fresh: bool,
     /// The number of living nodes, including this one.
     pub nodes: usize,
-    /// How often this node has read the whole state: once at the start, and again whenever an entry
-    /// did not continue what it had read.
+    /// How often this node has read the whole state: once at the start, and again after each gap in
+    /// the stream.
     pub loads: u64,
     /// The number of users whose block or logout everywhere is in force.
     pub subjects: usize,

@@ -176,3 +176,10 @@ fn both_of_two_diverged_histories_of_a_subject_apply() {
     assert_eq!(order, newer);
     assert!(!is_blocked());
 }
+
+#[test]
+fn the_scripts_repeat_the_largest_leeway() {
+    let prelude = include_str!("scripts/prelude.lua");
+    let line = format!("local leeway = {}\n", crate::clock::MAX_LEEWAY.as_millis());
+    assert!(prelude.contains(&line), "{line}");
+}

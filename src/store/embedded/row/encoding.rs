@@ -11,6 +11,8 @@ use crate::store::embedded::error::EmbeddedStoreError as Error;
 /// The longest text, in bytes. A token that a verifier accepts contains no longer one.
 pub(super) const MAX_TEXT_BYTES: usize = 4096;
 
+/// The first byte of each value. Rows have one format so far; `FORMAT_VERSION` in
+/// `tables/metadata.rs` is that of the file.
 pub(super) const VERSION: u8 = 1;
 /// Stands for the length of a text that is `None`.
 const NO_TEXT: u16 = u16::MAX;

@@ -2,9 +2,9 @@
 
 mod definitions;
 pub(super) mod failure;
-pub(super) mod format;
 mod lookup;
 mod metadata;
+pub(super) mod prepare;
 mod pruning;
 mod revocations;
 mod sessions;

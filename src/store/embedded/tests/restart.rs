@@ -11,7 +11,7 @@ use crate::session::{RotationOutcome, SessionStore, Subject, SubjectState};
 
 #[cfg(feature = "testing")]
 #[tokio::test(flavor = "multi_thread")]
-async fn the_contract_is_kept() {
+async fn keeps_the_session_store_contract() {
     let make = async |clock: ManualClock| open_over(InMemoryBackend::new(), &clock).await.unwrap();
     crate::testing::session_store_contract(make).await;
 }
