@@ -118,8 +118,9 @@
 //! cookies of the API, `SameSite=Strict` ones too, if the page asks with
 //! `fetch(url, { credentials: "include" })`. Two settings let it through:
 //!
-//! - `trusted_origin` on [`SessionRoutes`](crate::routes::SessionRoutes), and on the `CsrfLayer` of
-//!   the login. It permits requests that change something.
+//! - `trusted_origin` on [`SessionRoutes`](crate::routes::SessionRoutes). It permits requests that
+//!   change something: refresh, logout, the routes behind `auth_layer`, and a login behind
+//!   `csrf_layer`.
 //! - `CorsLayer` with credentials. It lets the script read the answer. It must name the origin: the
 //!   wildcard `*` is not allowed with credentials.
 //!
@@ -171,6 +172,10 @@
 //! # assert_eq!(preflight.headers()["access-control-allow-credentials"], "true");
 //! # }
 //! ```
+//!
+//! If you do not know all origins at startup, as with preview deployments, pass a predicate to
+//! `trusted_origins_by`. Apps and browser extensions have origins too, such as
+//! `capacitor://localhost`.
 //!
 //! Keep the `__Host-` prefix. Then only the API's own host can set the cookies. Do not set
 //! `Domain`: every subdomain could read and replace the cookies, a forgotten one too.

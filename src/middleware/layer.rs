@@ -8,6 +8,8 @@ use tower_layer::Layer;
 
 use super::authenticator::Authenticator;
 use super::csrf::Origin;
+#[cfg(feature = "axum")]
+use super::csrf::rules::CsrfRules;
 use super::layer_handle::{LayerCopies, LayerCopy, LayerHandle};
 use super::respond::ProblemJson;
 use super::service::JwtAuth;
@@ -253,6 +255,28 @@ impl<R, V> JwtAuthLayer<R, V> {
     pub fn trusted_origin<O: TryInto<Origin, Error: fmt::Display>>(self, origin: O) -> Self {
         let origin = Origin::expect(origin);
         self.map(|authenticator| authenticator.csrf.trust(origin))
+    }
+
+    /// Allows pages of every origin for which `is_trusted` returns true, besides those of
+    /// [`trusted_origin`](JwtAuthLayer::trusted_origin). May be called more than once.
+    ///
+    /// You need it for preview deployments, and for tenants that are added at run time. The closure
+    /// runs during the request, so look origins up in memory.
+    ///
+    /// Compare the whole [host](Origin::host), or its end with the dot, and the
+    /// [scheme](Origin::scheme). `Origin: null` and other spellings are never passed to the closure.
+    #[must_use]
+    pub fn trusted_origins_by(
+        self,
+        is_trusted: impl Fn(&Origin) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.map(|authenticator| authenticator.csrf.trust_by(is_trusted))
+    }
+
+    /// Replaces the trusted origins.
+    #[cfg(feature = "axum")]
+    pub(crate) fn csrf_rules(self, rules: CsrfRules) -> Self {
+        self.map(|authenticator| authenticator.csrf = rules)
     }
 
     /// Sets the `realm` of challenges (RFC 9110 §11.5). `api` by default.
