@@ -116,7 +116,7 @@
 //!
 //! | level | events |
 //! | --- | --- |
-//! | `DEBUG` | a rejected request; a login, a logout or another change of a session; a logout token of a provider; fetched keys |
+//! | `DEBUG` | a rejected request; a token that counts as none; a login, a logout or another change of a session; a logout token of a provider; fetched keys |
 //! | `INFO` | a skipped key of an issuer |
 //! | `WARN` | an outage of a store, of a guard's condition, of the claims function or of an issuer's keys |
 //! | `WARN` | reuse of a refresh token; writes that the session store has lost |

@@ -14,6 +14,7 @@ use super::layer_handle::{LayerCopies, LayerCopy, LayerHandle};
 use super::respond::ProblemJson;
 use super::service::JwtAuth;
 use super::source::TokenSource;
+use super::token_fault::{TokenFault, TokenFaults};
 use crate::clock::Clock;
 use crate::revocation::{FailurePolicy, NoRevocation, RevocationStore};
 use crate::verify::{IntoTrust, Verifier};
@@ -244,6 +245,26 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.map(|authenticator| authenticator.optional = true)
     }
 
+    /// Treats a token with one of these faults as none: the request is anonymous. Also lets
+    /// requests without a token pass, as [`optional`](JwtAuthLayer::optional).
+    ///
+    /// You need it for pages that everybody may see, login pages first: a browser keeps sending a
+    /// cookie that was revoked. The [module docs](super#public-pages) say when it applies.
+    ///
+    /// # Panics
+    ///
+    /// If `faults` is empty.
+    #[must_use]
+    #[track_caller]
+    pub fn anonymous_if(self, faults: impl IntoIterator<Item = TokenFault>) -> Self {
+        let faults: TokenFaults = faults.into_iter().collect();
+        assert!(!faults.is_empty(), "no fault of a token is named");
+        self.map(|authenticator| {
+            authenticator.optional = true;
+            authenticator.ignored_faults = faults;
+        })
+    }
+
     /// Allows pages of `origin` to send requests with a token in a cookie. See
     /// [`csrf`](super::csrf).
     ///
@@ -264,7 +285,7 @@ impl<R, V> JwtAuthLayer<R, V> {
     /// runs during the request, so look origins up in memory.
     ///
     /// Compare the whole [host](Origin::host), or its end with the dot, and the
-    /// [scheme](Origin::scheme). `Origin: null` and other spellings are never passed to the closure.
+    /// [scheme](Origin::scheme). The closure never gets `null` and other spellings.
     #[must_use]
     pub fn trusted_origins_by(
         self,

@@ -32,6 +32,7 @@
 //! | --- | --- |
 //! | to a token from any source but `Authorization` | `private`, unless `Cache-Control` has `private`, `no-store`, `public` or `s-maxage` |
 //! | without a token, if it is optional | `Vary`, with the header that each other source reads |
+//! | to a token that [counts as none](#public-pages) | `no-store` instead of the handler's `Cache-Control`, and `Vary: Cookie` |
 //! | to a rejected request | `no-store`, or `private` as above if your [`Respond`] sets `Cache-Control` |
 //!
 //! `private` is added even with `must-revalidate` or `private="…"`. Set `public` or `s-maxage` only
@@ -41,6 +42,35 @@
 //!
 //! nginx ignores the rule on `Authorization`. If it caches, set `proxy_no_cache` and
 //! `proxy_cache_bypass` to `$http_authorization` there.
+//!
+//! # Public pages
+//!
+//! A browser keeps sending a cookie that has expired or was revoked. By default the layer rejects
+//! it, even on a page that needs no token. [`anonymous_if`](JwtAuthLayer::anonymous_if) names the
+//! faults with which a token counts as none.
+//!
+//! ```
+//! use tower_jwt_auth::middleware::TokenFault;
+//! use tower_jwt_auth::{JwtAuthLayer, TokenSource};
+//! # let key = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32]).unwrap();
+//!
+//! let public_pages = JwtAuthLayer::new(key)
+//!     .sources([TokenSource::bearer(), TokenSource::cookie("__Host-access")])
+//!     .anonymous_if([TokenFault::Expired, TokenFault::Revoked]);
+//! ```
+//!
+//! | what | with `anonymous_if` |
+//! | --- | --- |
+//! | a token that the browser sends on its own: in a cookie, or from [`custom_ambient`](TokenSource::custom_ambient) | anonymous, if its fault is named |
+//! | a token from any other source, such as `Authorization` | rejected as always |
+//! | a method other than `GET`, `HEAD` and `OPTIONS`; an upgrade; a header that overrides the method | rejected as always |
+//! | a malformed token, several cookies, any other fault | rejected as always |
+//! | an outage of the revocation store or of the issuer's keys | 503 as always |
+//!
+//! No later source is read for such a request. Put [`bearer`](TokenSource::bearer) first: then
+//! `Authorization` decides before the cookie does. The reason is an [`AuthError`] in the request's
+//! extensions. `Option<Claims<T>>` is `None` there, and `Claims<T>` still rejects with 401. The
+//! response gets `Cache-Control: no-store` and `Vary: Cookie`, whatever the handler sets.
 //!
 //! # Plain tower
 //!
@@ -111,6 +141,7 @@ mod responder;
 mod revocation;
 mod service;
 mod source;
+mod token_fault;
 
 pub use error::{AuthError, AuthErrorKind};
 pub use future::ResponseFuture;
@@ -118,6 +149,7 @@ pub use layer::JwtAuthLayer;
 pub use respond::{EmptyBody, ProblemJson, Respond};
 pub use service::JwtAuth;
 pub use source::{RequestHead, TokenSource};
+pub use token_fault::TokenFault;
 
 pub(crate) use authenticated::token_of;
 #[cfg(feature = "axum")]

@@ -99,7 +99,9 @@ impl fmt::Debug for CsrfRules {
     }
 }
 
-fn has_effects(request: RequestHead<'_>) -> bool {
+/// Whether the request may change something: its method is not safe, another one overrides it, or
+/// it upgrades.
+pub(crate) fn has_effects(request: RequestHead<'_>) -> bool {
     let safe = matches!(
         *request.method,
         Method::GET | Method::HEAD | Method::OPTIONS
