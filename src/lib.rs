@@ -106,6 +106,7 @@
 //! | `missing_token_id` | with a revocation store a token needs a `jti`: see [`token_id_optional`](JwtAuthLayer::token_id_optional) |
 //! | `revoked` | the store: the token, its session or its subject was revoked |
 //! | `insufficient_scope` | `scope`, `scp` or the claims that your [guard](guard) reads |
+//! | `insufficient_user_authentication` | `acr` and `auth_time`, which your [guard](guard) requires: does the issuer add them? |
 //! | `unavailable` | the revocation store, a guard's condition or the issuer of the keys; the error's source says why |
 //! | `cross_site` | `Origin` or `Sec-Fetch-Site` of a request with a cookie: see [`csrf`] |
 //!

@@ -16,6 +16,7 @@
 //! | with an invalid or revoked token | 401 | and `error="invalid_token"`, with one description for every reason but expiry |
 //! | with malformed credentials (RFC 6750 §2.1), or several tokens in one source | 400 | and `error="invalid_request"` |
 //! | with a cookie, from another site | 403 | none |
+//! | whose user must log in again, or at another level, for a [guard](crate::guard) | 401 | and `error="insufficient_user_authentication"`, with `acr_values` and `max_age` (RFC 9470 §3) |
 //! | whose token does not satisfy a [guard](crate::guard) | 403 | and `error="insufficient_scope"`, with the scopes |
 //! | with a valid token, while the revocation store does not answer | 503 | none, but `Retry-After` |
 //!
