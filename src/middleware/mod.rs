@@ -154,7 +154,9 @@ pub use token_fault::TokenFault;
 
 pub(crate) use authenticated::token_of;
 #[cfg(feature = "axum")]
-pub(crate) use csrf::rules::CsrfRules;
+pub(crate) use caching::prevent_storing;
+#[cfg(feature = "axum")]
+pub(crate) use csrf::rules::{CsrfRules, has_effects};
 #[cfg(feature = "axum")]
 pub(crate) use respond::problem;
 #[cfg(feature = "axum")]

@@ -268,7 +268,7 @@ impl<S: SessionStore> SessionRoutes<S> {
 }
 
 /// A verifier for the access tokens of `sessions`.
-fn verifier<S: SessionStore>(sessions: &Sessions<S>) -> Verifier {
+pub(super) fn verifier<S: SessionStore>(sessions: &Sessions<S>) -> Verifier {
     let mut verifier = Verifier::new(sessions.verifying_keys())
         .typ("at+jwt")
         .clock(sessions.current_clock());
