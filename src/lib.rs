@@ -108,6 +108,7 @@
 //! | `missing_token_id` | with a revocation store a token needs a `jti`: see [`token_id_optional`](JwtAuthLayer::token_id_optional) |
 //! | `revoked` | the store: the token, its session or its subject was revoked |
 //! | `insufficient_scope` | `scope`, `scp` or the claims that your [guard](guard) reads |
+//! | `insufficient_user_authentication` | `acr` and `auth_time`, which your [guard](guard) requires: does the issuer add them? |
 //! | `unavailable` | the revocation store, a guard's condition or the issuer of the keys; the error's source says why |
 //! | `cross_site` | `Origin` or `Sec-Fetch-Site` of a request with a cookie: see [`csrf`] |
 //!
@@ -118,7 +119,7 @@
 //!
 //! | level | events |
 //! | --- | --- |
-//! | `DEBUG` | a rejected request; a login, a logout or another change of a session; a logout token of a provider; fetched keys |
+//! | `DEBUG` | a rejected request; a token that counts as none; a login, a logout or another change of a session; a logout token of a provider; fetched keys |
 //! | `INFO` | a skipped key of an issuer |
 //! | `WARN` | an outage of a store, of a guard's condition, of the claims function or of an issuer's keys |
 //! | `WARN` | reuse of a refresh token; writes that the session store has lost |

@@ -510,3 +510,36 @@ fn i12_one_name_cannot_be_both_cookies() {
     assert_eq!(same.err(), Some(CookieError::SameName));
     assert!(own_cookies(named("access"), named("refresh")).is_ok());
 }
+
+/// One setting reaches refresh, logout, the layer and the login.
+#[tokio::test]
+async fn origins_trusted_by_a_predicate_are_trusted_by_all_routes() {
+    let clock = ManualClock::at(1_800_000_000);
+    let store = FailingStore::new(MemoryStore::with_clock(clock.clone()));
+    let sessions = sessions(store, &clock, 1);
+    let routes = SessionRoutes::new(sessions.clone())
+        .unwrap()
+        .trusted_origins_by(|origin| origin.host().ends_with(".preview.example"));
+    let app = Router::new()
+        .route("/notes", post(async || "saved"))
+        .layer(routes.auth_layer())
+        .route("/login", post(async || "in").layer(routes.csrf_layer()))
+        .route("/refresh", post(routes.refresh()))
+        .route("/logout", post(routes.logout()));
+    for (origin, trusted) in [
+        ("https://a.preview.example", true),
+        ("https://preview.example", false),
+    ] {
+        let tokens = sessions.login(&sessions.subject_named("alice")).await;
+        let tokens = tokens.unwrap();
+        for path in ["/login", "/notes", "/refresh", "/logout"] {
+            let request = Request::post(path)
+                .header(HOST, "example.com")
+                .header("origin", origin)
+                .header("cookie", format!("__Host-access={}", tokens.access_token))
+                .header("cookie", format!("__Host-refresh={}", tokens.refresh_token));
+            let answer = send(&app, request.body(Body::empty()).unwrap()).await;
+            assert_eq!(answer.status.is_success(), trusted, "{path} {origin}");
+        }
+    }
+}

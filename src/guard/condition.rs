@@ -31,6 +31,8 @@ pub(super) type ConditionResult = Result<bool, ConditionError>;
 pub enum ConditionError {
     /// The claims do not deserialise to the condition's type. The condition is not met.
     Claims(VerifyError),
+    /// The user has to authenticate again, or in another way (RFC 9470).
+    Authentication,
     /// The condition returned an error or timed out.
     Failed(Arc<dyn Error + Send + Sync>),
 }

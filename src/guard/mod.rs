@@ -30,6 +30,7 @@
 //! | --- | --- |
 //! | token meets the requirement | that of the inner service |
 //! | token does not meet it | 403 `insufficient_scope` (RFC 6750 §3.1) with the required scopes |
+//! | a user who must log in again, or at another level | 401 `insufficient_user_authentication` (RFC 9470 §3) with `acr_values` and `max_age` |
 //! | no token, and the layer is [`optional`](crate::JwtAuthLayer::optional) | the layer's 401 |
 //! | a condition fails, or exceeds its deadline | 503 |
 //! | no layer, or an invalid `Permission` | 500 |
@@ -41,13 +42,17 @@
 //! read the token: its claims stay available to further guards and extractors. If a route has
 //! several guards, all must pass.
 
+mod actor;
+mod authentication;
 mod builder_error;
 mod claim;
 mod condition;
 mod require;
+mod requirement;
 mod scopes;
 mod service;
 
+pub use actor::Actor;
 pub use condition::Outcome;
 pub use require::Require;
 pub use service::{Guard, GuardFuture};

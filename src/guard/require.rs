@@ -9,13 +9,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::timeout;
 
+use super::authentication::RequiredAuthentication;
 use super::builder_error::report;
 use super::claim::RequiredClaim;
-use super::condition::{
-    AsyncCheck, AsyncConditionError, Check, ConditionError, ConditionResult, Outcome, on_claims,
-    on_claims_async,
-};
+use super::condition::{AsyncConditionError, ConditionError, Outcome, on_claims, on_claims_async};
+use super::requirement::Condition;
 use super::scopes::Scopes;
+use crate::clock::{Clock, ClockSource};
 use crate::middleware::{AuthError, AuthErrorKind};
 use crate::verify::VerifiedToken;
 
@@ -43,17 +43,6 @@ use crate::verify::VerifiedToken;
 pub struct Require {
     condition: Condition,
     deadline: Duration,
-}
-
-#[derive(Clone)]
-enum Condition {
-    Scopes(Scopes),
-    Issuers(Arc<[Box<str>]>),
-    Claim(Arc<RequiredClaim>),
-    Check(Check),
-    AsyncCheck(AsyncCheck),
-    All(Arc<[Condition; 2]>),
-    Any(Arc<[Condition; 2]>),
 }
 
 /// The authorization decision: now, or after asynchronous conditions.
@@ -196,6 +185,81 @@ impl Require {
         Self::new(Condition::Claim(Arc::new(RequiredClaim::new(name, value))))
     }
 
+    /// The user must have logged in at one of these levels: the claim `acr` (OpenID Connect Core
+    /// §2) is one of `values`.
+    ///
+    /// A token that does not show this gets 401 with `insufficient_user_authentication` and
+    /// `acr_values` (RFC 9470 §3). The client then sends the user to a stronger login. List the
+    /// values in order of preference.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_jwt_auth::Require;
+    ///
+    /// let transfer = Require::scope("transfer")
+    ///     .and(Require::acr(["mfa"]).max_age(Duration::from_secs(300)));
+    /// ```
+    ///
+    /// Put scopes first, as above: then a user whom the scope excludes is not sent to a login.
+    ///
+    /// # Panics
+    ///
+    /// If `values` is empty, or one of them is empty or contains spaces or other characters that
+    /// RFC 6749 §3.3 excludes from scopes: the challenge separates them by spaces.
+    #[must_use]
+    #[track_caller]
+    pub fn acr<N: AsRef<str>>(values: impl IntoIterator<Item = N>) -> Self {
+        Self::new(Condition::Authentication(RequiredAuthentication::acr(
+            values,
+        )))
+    }
+
+    /// The user must have logged in within this time, by the claim `auth_time` (OpenID Connect Core
+    /// §2). Otherwise 401 with `max_age`, as [`Require::acr`].
+    ///
+    /// The time counts in whole seconds, without a leeway. An `auth_time` in the future is accepted
+    /// up to 30 seconds, the default leeway of a verifier. A token without `auth_time` is rejected.
+    ///
+    /// # Panics
+    ///
+    /// If `max_age` is shorter than one second: no login would be recent enough.
+    #[must_use]
+    #[track_caller]
+    pub fn authenticated_within(max_age: Duration) -> Self {
+        Self::new(Condition::Authentication(
+            RequiredAuthentication::max_age_of(max_age),
+        ))
+    }
+
+    /// Also requires [`authenticated_within`](Require::authenticated_within) this time.
+    ///
+    /// # Panics
+    ///
+    /// As [`Require::authenticated_within`].
+    #[must_use]
+    #[track_caller]
+    pub fn max_age(self, max_age: Duration) -> Self {
+        self.and(Self::authenticated_within(max_age))
+    }
+
+    /// The token must not be used by somebody who acts for the user: it has no claim `act` (RFC
+    /// 8693 §4.1). Otherwise 403.
+    ///
+    /// You need it for what support staff must not do in a user's name, such as a change of the
+    /// password. See [`VerifiedToken::actor`] for conditions on the actor.
+    #[must_use]
+    pub fn not_impersonated() -> Self {
+        Self::new(Condition::NotImpersonated)
+    }
+
+    /// Sets the clock of [`max_age`](Require::max_age). The system clock by default. Give it the
+    /// clock of the layer, in tests a [`ManualClock`](crate::clock::ManualClock).
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.condition.set_clock(&ClockSource::custom(clock));
+        self
+    }
+
     /// The claims must deserialise to `T` and meet the condition. It returns `bool` or
     /// `Result<bool, E>`.
     #[must_use]
@@ -315,105 +379,6 @@ impl Require {
     }
 }
 
-impl Condition {
-    /// Whether it contains an asynchronous condition.
-    fn is_async(&self) -> bool {
-        match self {
-            Self::Scopes(_) | Self::Issuers(_) | Self::Claim(_) | Self::Check(_) => false,
-            Self::AsyncCheck(_) => true,
-            Self::All(conditions) | Self::Any(conditions) => conditions.iter().any(Self::is_async),
-        }
-    }
-
-    fn check(&self, token: &VerifiedToken) -> ConditionResult {
-        match self {
-            Self::Scopes(scopes) => Ok(scopes.are_granted_by(token.payload())),
-            Self::Issuers(names) => Ok(token
-                .issuer()
-                .is_some_and(|issuer| names.iter().any(|name| **name == *issuer))),
-            Self::Claim(claim) => Ok(claim.is_in(token.payload())),
-            Self::Check(check) => check(token),
-            // Unreachable: `is_async` was false.
-            Self::AsyncCheck(_) => Ok(false),
-            Self::All(conditions) => {
-                let [first, second] = &**conditions;
-                Ok(first.check(token)? && second.check(token)?)
-            }
-            Self::Any(conditions) => {
-                let [first, second] = &**conditions;
-                Ok(first_alternative(first.check(token))? || second.check(token)?)
-            }
-        }
-    }
-
-    fn check_async<'a>(
-        &'a self,
-        token: &'a VerifiedToken,
-    ) -> Pin<Box<dyn Future<Output = ConditionResult> + Send + 'a>> {
-        Box::pin(async move {
-            match self {
-                Self::AsyncCheck(check) => check(token).await,
-                Self::All(conditions) => {
-                    let [first, second] = &**conditions;
-                    Ok(first.check_async(token).await? && second.check_async(token).await?)
-                }
-                Self::Any(conditions) => {
-                    let [first, second] = &**conditions;
-                    Ok(first_alternative(first.check_async(token).await)?
-                        || second.check_async(token).await?)
-                }
-                Self::Scopes(_) | Self::Issuers(_) | Self::Claim(_) | Self::Check(_) => {
-                    self.check(token)
-                }
-            }
-        })
-    }
-
-    /// The required scopes in order, for the client.
-    fn scope(&self) -> Option<Arc<str>> {
-        let mut names = Vec::new();
-        self.scope_names(&mut names);
-        (!names.is_empty()).then(|| names.join(" ").into())
-    }
-
-    fn scope_names<'a>(&'a self, names: &mut Vec<&'a str>) {
-        match self {
-            Self::Scopes(scopes) => {
-                for name in scopes.names() {
-                    if !names.contains(&name) {
-                        names.push(name);
-                    }
-                }
-            }
-            Self::Issuers(_) | Self::Claim(_) | Self::Check(_) | Self::AsyncCheck(_) => {}
-            Self::All(conditions) | Self::Any(conditions) => {
-                for condition in conditions.iter() {
-                    condition.scope_names(names);
-                }
-            }
-        }
-    }
-
-    fn decision(&self, result: ConditionResult) -> Result<(), AuthError> {
-        match result {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(AuthError::insufficient_scope(self.scope(), None)),
-            Err(ConditionError::Claims(error)) => {
-                Err(AuthError::insufficient_scope(self.scope(), Some(error)))
-            }
-            Err(ConditionError::Failed(reason)) => Err(AuthError::unavailable(reason)),
-        }
-    }
-}
-
-/// The result of the first alternative. Claims of another type mean that it is not met.
-fn first_alternative(result: ConditionResult) -> ConditionResult {
-    match result {
-        Err(ConditionError::Claims(_)) => Ok(false),
-        result => result,
-    }
-}
-
 impl Require {
     /// Decides on a request. `Ok(None)`: the layer allows requests without a token.
     pub(crate) fn authorize(&self, token: Result<Option<&VerifiedToken>, AuthError>) -> Decision {
@@ -432,19 +397,5 @@ impl fmt::Debug for Require {
             .field("condition", &self.condition)
             .field("deadline", &self.deadline)
             .finish()
-    }
-}
-
-impl fmt::Debug for Condition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Scopes(scopes) => scopes.fmt(f),
-            Self::Issuers(names) => f.debug_tuple("Issuers").field(names).finish(),
-            Self::Claim(claim) => claim.fmt(f),
-            Self::Check(_) => f.write_str("Check"),
-            Self::AsyncCheck(_) => f.write_str("AsyncCheck"),
-            Self::All(conditions) => f.debug_tuple("All").field(conditions).finish(),
-            Self::Any(conditions) => f.debug_tuple("Any").field(conditions).finish(),
-        }
     }
 }

@@ -33,11 +33,7 @@ impl Scopes {
         if names.is_empty() {
             report("no scope is required");
         }
-        let character = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-        if !names
-            .iter()
-            .all(|name| !name.is_empty() && name.bytes().all(character))
-        {
+        if !names.iter().all(|name| is_scope_token(name)) {
             report("a scope is printable ASCII without spaces, quotes and backslashes");
         }
         let path = None;
@@ -86,6 +82,12 @@ impl Scopes {
             names.any(|name| granted.contains(name))
         }
     }
+}
+
+/// RFC 6749 §3.3: 1*( %x21 / %x23-5B / %x5D-7E ).
+pub(super) fn is_scope_token(name: &str) -> bool {
+    let is_allowed = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    !name.is_empty() && name.bytes().all(is_allowed)
 }
 
 impl fmt::Debug for Scopes {

@@ -112,14 +112,56 @@
 //!
 //! The example `web_login` is the same with a page, a list of sessions and an event log.
 //!
+//! # Pages that the server renders
+//!
+//! A page without a script cannot call `POST /refresh`. Put
+//! [`page_renewal`](crate::routes::SessionRoutes::page_renewal) around the pages: it refreshes when
+//! the browser opens a page and the access cookie has expired. Pages that everybody may see, such
+//! as the login, also need `anonymous_if`. Otherwise a cookie of a session that has ended gets 401
+//! there.
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use tower_jwt_auth::VerifiedToken;
+//! use tower_jwt_auth::middleware::TokenFault;
+//! use tower_jwt_auth::routes::SessionRoutes;
+//! use tower_jwt_auth::session::SessionStore;
+//!
+//! async fn account(token: VerifiedToken) -> String {
+//!     format!("hello {}", token.subject().unwrap_or_default())
+//! }
+//!
+//! async fn front_page(token: Option<VerifiedToken>) -> &'static str {
+//!     if token.is_some() { "welcome back" } else { "please log in" }
+//! }
+//!
+//! fn pages<S: SessionStore>(routes: &SessionRoutes<S>) -> Router {
+//!     let faults = [TokenFault::Expired, TokenFault::Revoked, TokenFault::NoFittingKey];
+//!     let public = Router::new()
+//!         .route("/", get(front_page))
+//!         .layer(routes.auth_layer().anonymous_if(faults));
+//!     Router::new()
+//!         .route("/account", get(account))
+//!         .layer(routes.auth_layer())
+//!         .merge(public)
+//!         // Added last, so it is outermost: both layers see the new token.
+//!         .layer(routes.page_renewal())
+//! }
+//! ```
+//!
+//! The refresh cookie is `SameSite=Strict`. After a link on another site the browser holds it back,
+//! so the first page is not refreshed. [`PageRenewalLayer`](crate::routes::PageRenewalLayer) lists
+//! the choices.
+//!
 //! # Two subdomains
 //!
 //! `app.example.com` and `api.example.com` are two origins of one site. The browser sends the
 //! cookies of the API, `SameSite=Strict` ones too, if the page asks with
 //! `fetch(url, { credentials: "include" })`. The API needs two settings:
 //!
-//! - `trusted_origin` on [`SessionRoutes`](crate::routes::SessionRoutes), and on the `CsrfLayer` of
-//!   the login. It permits requests that change something.
+//! - `trusted_origin` on [`SessionRoutes`](crate::routes::SessionRoutes). It permits requests that
+//!   change something: refresh, logout, the routes behind `auth_layer`, and a login behind
+//!   `csrf_layer`.
 //! - `CorsLayer` with credentials. It lets the script read the answer. It must name the origin: the
 //!   wildcard `*` is not allowed with credentials.
 //!
@@ -171,6 +213,10 @@
 //! # assert_eq!(preflight.headers()["access-control-allow-credentials"], "true");
 //! # }
 //! ```
+//!
+//! If you do not know all origins at startup, as with preview deployments, pass a predicate to
+//! `trusted_origins_by`. Apps and browser extensions have origins too, such as
+//! `capacitor://localhost`.
 //!
 //! Keep the `__Host-` prefix. Then only the API's own host can set the cookies. Do not set
 //! `Domain`: every subdomain, even a forgotten one, could read and replace the cookies.

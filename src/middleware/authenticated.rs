@@ -4,6 +4,7 @@ use http::{Extensions, Request};
 
 use super::caching::CacheDirective;
 use super::error::{AuthError, AuthErrorKind};
+use super::token_fault::TokenFaults;
 use crate::verify::VerifiedToken;
 
 /// The layer let a request without a token pass.
@@ -24,9 +25,35 @@ pub(super) struct Authenticated {
     /// `None` if a token is optional and the request has none.
     pub(super) token: Option<VerifiedToken>,
     pub(super) caching: CacheDirective,
+    /// The faults with which the token counts as none. None for most requests.
+    pub(super) ignorable: TokenFaults,
+    /// Why the request's token counts as none.
+    pub(super) ignored: Option<Box<AuthError>>,
 }
 
 impl Authenticated {
+    /// An anonymous request, if its token is rejected for one of the `ignorable` faults.
+    pub(super) fn despite(error: AuthError, ignorable: TokenFaults) -> Result<Self, AuthError> {
+        if !ignorable.include(&error) {
+            return Err(error);
+        }
+        report(&error);
+        Ok(Self {
+            token: None,
+            caching: CacheDirective::NotStored,
+            ignorable: TokenFaults::NONE,
+            ignored: Some(Box::new(error)),
+        })
+    }
+
+    /// The same, once the revocation store has answered.
+    pub(super) fn after(self, look_up: Result<(), AuthError>) -> Result<Self, AuthError> {
+        match look_up {
+            Ok(()) => Ok(self),
+            Err(error) => Self::despite(error, self.ignorable),
+        }
+    }
+
     /// Leaves the token in the extensions. The nearest layer decides: it removes the token of an
     /// outer one.
     pub(super) fn insert_into<B>(self, request: &mut Request<B>) {
@@ -35,9 +62,26 @@ impl Authenticated {
                 request.extensions_mut().insert(token);
             }
             None => {
-                request.extensions_mut().remove::<VerifiedToken>();
-                request.extensions_mut().insert(Anonymous);
+                let extensions = request.extensions_mut();
+                extensions.remove::<VerifiedToken>();
+                extensions.insert(Anonymous);
+                match self.ignored {
+                    Some(reason) => extensions.insert(*reason),
+                    None => extensions.remove::<AuthError>(),
+                };
             }
         }
     }
 }
+
+#[cfg(feature = "tracing")]
+fn report(error: &AuthError) {
+    let kind = error.kind().name();
+    tracing::debug!(
+        kind,
+        "a token is ignored, the request is anonymous: {error}"
+    );
+}
+
+#[cfg(not(feature = "tracing"))]
+fn report(_: &AuthError) {}

@@ -8,12 +8,13 @@ use http::Request;
 use super::authenticated::Authenticated;
 use super::caching::CacheDirective;
 use super::challenge::Challenge;
-use super::csrf::rules::CsrfRules;
+use super::csrf::rules::{CsrfRules, has_effects};
 use super::error::{AuthError, AuthErrorKind};
 use super::respond::ProblemJson;
 use super::responder::Responder;
 use super::revocation::Revocations;
 use super::source::{Found, RequestHead, SearchedSources, TokenSource};
+use super::token_fault::TokenFaults;
 use crate::revocation::NoRevocation;
 use crate::verify::{NotVerified, Verifier};
 
@@ -26,6 +27,8 @@ pub(super) struct Authenticator<R, V> {
     /// For responses to requests without a token.
     anonymous: CacheDirective,
     pub(super) optional: bool,
+    /// The faults with which a token counts as none, on safe requests.
+    pub(super) ignored_faults: TokenFaults,
     pub(super) csrf: CsrfRules,
     pub(super) revocations: Revocations<V>,
     responder: Arc<Responder<R>>,
@@ -50,15 +53,21 @@ impl<E: Into<AuthError>> From<E> for NotAuthenticated {
 pub(super) struct UnverifiedToken {
     token: Vec<u8>,
     caching: CacheDirective,
+    ignorable: TokenFaults,
 }
 
 #[cfg(feature = "jwks")]
 impl UnverifiedToken {
     pub(super) async fn verify(self, verifier: &Verifier) -> Result<Authenticated, AuthError> {
-        Ok(Authenticated {
-            token: Some(verifier.fetch_and_verify(&self.token).await?),
-            caching: self.caching,
-        })
+        match verifier.fetch_and_verify(&self.token).await {
+            Ok(token) => Ok(Authenticated {
+                token: Some(token),
+                caching: self.caching,
+                ignorable: self.ignorable,
+                ignored: None,
+            }),
+            Err(error) => Authenticated::despite(error.into(), self.ignorable),
+        }
     }
 }
 
@@ -71,6 +80,7 @@ impl Authenticator<ProblemJson, NoRevocation> {
             searched: Arc::new(SearchedSources::new(&sources)),
             sources,
             optional: false,
+            ignored_faults: TokenFaults::NONE,
             csrf: CsrfRules::default(),
             revocations: Revocations::none(),
             responder: Arc::new(Responder::new(Some(Challenge::default()))),
@@ -96,20 +106,26 @@ impl<R, V> Authenticator<R, V> {
                 self.csrf.check(head)?;
             }
             let caching = source.caching();
+            let ignorable = self.ignorable_faults(source, head);
             return match self.verifier.try_verify(&token) {
                 Ok(token) => Ok(Authenticated {
                     token: Some(token),
                     caching,
+                    ignorable,
+                    ignored: None,
                 }),
                 Err(_) if !source.may_hold(&token) => {
                     Err(AuthErrorKind::MalformedCredentials.into())
                 }
-                Err(NotVerified::Rejected(error)) => Err(error.into()),
+                Err(NotVerified::Rejected(error)) => {
+                    Ok(Authenticated::despite(error.into(), ignorable)?)
+                }
                 #[cfg(feature = "jwks")]
                 Err(NotVerified::KeysRequired(_)) => {
                     Err(NotAuthenticated::KeysRequired(UnverifiedToken {
                         token: token.into_owned(),
                         caching,
+                        ignorable,
                     }))
                 }
             };
@@ -120,7 +136,20 @@ impl<R, V> Authenticator<R, V> {
         Ok(Authenticated {
             token: None,
             caching: self.anonymous.clone(),
+            ignorable: TokenFaults::NONE,
+            ignored: None,
         })
+    }
+
+    /// The faults with which a token of this source counts as none: only where the browser sent it
+    /// on its own, and only for a request that changes nothing.
+    #[inline]
+    fn ignorable_faults(&self, source: &TokenSource, head: RequestHead<'_>) -> TokenFaults {
+        if self.ignored_faults.is_empty() || !source.is_ambient() || has_effects(head) {
+            TokenFaults::NONE
+        } else {
+            self.ignored_faults
+        }
     }
 
     pub(super) fn set_sources(&mut self, sources: Vec<TokenSource>) {
@@ -144,6 +173,7 @@ impl<R, V> Authenticator<R, V> {
             searched: self.searched,
             anonymous: self.anonymous,
             optional: self.optional,
+            ignored_faults: self.ignored_faults,
             csrf: self.csrf,
             revocations: self.revocations,
             responder: Arc::new(self.responder.with_respond(respond)),
@@ -157,6 +187,7 @@ impl<R, V> Authenticator<R, V> {
             searched: self.searched,
             anonymous: self.anonymous,
             optional: self.optional,
+            ignored_faults: self.ignored_faults,
             csrf: self.csrf,
             revocations: self.revocations.with_store(store),
             responder: self.responder,
@@ -180,6 +211,7 @@ impl<R, V> Clone for Authenticator<R, V> {
             searched: Arc::clone(&self.searched),
             anonymous: self.anonymous.clone(),
             optional: self.optional,
+            ignored_faults: self.ignored_faults,
             csrf: self.csrf.clone(),
             revocations: self.revocations.clone(),
             responder: Arc::clone(&self.responder),
@@ -193,6 +225,7 @@ impl<R, V> fmt::Debug for Authenticator<R, V> {
             .field("verifier", &self.verifier)
             .field("sources", &self.sources)
             .field("optional", &self.optional)
+            .field("ignored_faults", &self.ignored_faults)
             .field("csrf", &self.csrf)
             .field("revocations", &self.revocations)
             .field("responder", &self.responder)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::HeaderValue;
-use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, VARY};
+use http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, VARY};
 
 /// Overrides `Cache-Control` for caches in front of many users (RFC 9213).
 const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
@@ -17,6 +17,8 @@ pub(super) enum CacheDirective {
     Private,
     /// The response is for anybody, but depends on these headers.
     VariesBy(Arc<[HeaderName]>),
+    /// The response must not be stored: the next one to the same cookie may differ.
+    NotStored,
 }
 
 impl CacheDirective {
@@ -25,8 +27,19 @@ impl CacheDirective {
             Self::None => {}
             Self::Private => keep_private(headers),
             Self::VariesBy(names) => vary_by(headers, names),
+            Self::NotStored => prevent_storing(headers),
         }
     }
+}
+
+/// Keeps a response that depends on cookies out of all caches, whatever the handler allows.
+pub(crate) fn prevent_storing(headers: &mut HeaderMap) {
+    const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    if headers.contains_key(&CDN_CACHE_CONTROL) {
+        headers.insert(CDN_CACHE_CONTROL, NO_STORE);
+    }
+    vary_by(headers, &[COOKIE]);
 }
 
 /// Protects a response as RFC 9111 §3.5 protects one to `Authorization`: shared caches do not store

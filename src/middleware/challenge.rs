@@ -53,6 +53,12 @@ impl Challenge {
         if let Some(scope) = error.scope() {
             challenge.push_str(&format!(r#", scope="{scope}""#));
         }
+        if let Some(acr_values) = error.acr_values() {
+            challenge.push_str(&format!(r#", acr_values="{acr_values}""#));
+        }
+        if let Some(max_age) = error.max_age() {
+            challenge.push_str(&format!(r#", max_age="{}""#, max_age.as_secs()));
+        }
         if let Some(url) = &self.resource_metadata {
             challenge.push_str(&format!(r#", resource_metadata="{url}""#));
         }

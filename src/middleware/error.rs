@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 
@@ -18,8 +19,18 @@ use crate::verify::{VerifyError, VerifyErrorKind};
 pub struct AuthError {
     kind: AuthErrorKind,
     source: Option<Source>,
-    /// The required scopes, separated by spaces.
-    scope: Option<Arc<str>>,
+    required: Option<Arc<Required>>,
+}
+
+/// What a guard requires, for the client.
+#[derive(Debug, Default)]
+struct Required {
+    /// Scopes, separated by spaces.
+    scope: Option<String>,
+    /// Levels of authentication, separated by spaces.
+    acr_values: Option<String>,
+    /// The longest time since the login.
+    max_age: Option<Duration>,
 }
 
 #[derive(Clone, Debug)]
@@ -48,6 +59,9 @@ pub enum AuthErrorKind {
     CrossSite,
     /// The token lacks what a [guard](crate::guard) requires: 403.
     InsufficientScope,
+    /// A [guard](crate::guard) requires that the user logs in again, or at another level: 401 (RFC
+    /// 9470).
+    InsufficientUserAuthentication,
     /// The revocation store, a guard's condition or the issuer of the keys did not answer in time:
     /// 503. The error's source says why.
     Unavailable,
@@ -75,6 +89,7 @@ impl AuthErrorKind {
             Self::Revoked => "revoked",
             Self::CrossSite => "cross_site",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InsufficientUserAuthentication => "insufficient_user_authentication",
             Self::Unavailable => "unavailable",
             Self::MissingLayer => "missing_layer",
             Self::Misconfigured => "misconfigured",
@@ -102,7 +117,8 @@ impl AuthError {
             AuthErrorKind::MissingToken
             | AuthErrorKind::InvalidToken(_)
             | AuthErrorKind::MissingTokenId
-            | AuthErrorKind::Revoked => StatusCode::UNAUTHORIZED,
+            | AuthErrorKind::Revoked
+            | AuthErrorKind::InsufficientUserAuthentication => StatusCode::UNAUTHORIZED,
             AuthErrorKind::MalformedCredentials | AuthErrorKind::SeveralTokens => {
                 StatusCode::BAD_REQUEST
             }
@@ -126,6 +142,9 @@ impl AuthError {
             | AuthErrorKind::MissingTokenId
             | AuthErrorKind::Revoked => "The access token is invalid.",
             AuthErrorKind::InsufficientScope => "The access token does not allow this.",
+            AuthErrorKind::InsufficientUserAuthentication => {
+                "The user must log in again, or at another level."
+            }
             AuthErrorKind::Unavailable => "The access token cannot be checked now.",
             AuthErrorKind::CrossSite => {
                 "The request seems to come from another site: it needs an Origin or Sec-Fetch-Site header of this one."
@@ -140,7 +159,20 @@ impl AuthError {
     /// The scopes that a [guard](crate::guard) requires and the token lacks, separated by spaces.
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
-        self.scope.as_deref()
+        self.required.as_ref()?.scope.as_deref()
+    }
+
+    /// The levels of authentication that a [guard](crate::guard) requires, separated by spaces:
+    /// `acr_values` of RFC 9470 §3.
+    #[must_use]
+    pub fn acr_values(&self) -> Option<&str> {
+        self.required.as_ref()?.acr_values.as_deref()
+    }
+
+    /// How long ago the user may have logged in at most: `max_age` of RFC 9470 §3.
+    #[must_use]
+    pub fn max_age(&self) -> Option<Duration> {
+        self.required.as_ref()?.max_age
     }
 
     /// After how many seconds a client should retry, if known.
@@ -189,16 +221,35 @@ impl AuthError {
         }
     }
 
-    pub(crate) fn insufficient_scope(scope: Option<Arc<str>>, reason: Option<VerifyError>) -> Self {
+    pub(crate) fn insufficient_scope(scope: Option<String>, reason: Option<VerifyError>) -> Self {
+        let required = scope.map(|scope| Required {
+            scope: Some(scope),
+            ..Required::default()
+        });
         Self {
             source: reason.map(Source::Token),
-            scope,
+            required: required.map(Arc::new),
             ..Self::from(AuthErrorKind::InsufficientScope)
         }
     }
 
-    /// The error code for clients: `error` of RFC 6750 §3.1. `None` for a request without a token,
-    /// and for errors that the RFC has no code for.
+    pub(crate) fn insufficient_authentication(
+        acr_values: Option<String>,
+        max_age: Option<Duration>,
+    ) -> Self {
+        let required = Required {
+            acr_values,
+            max_age,
+            ..Required::default()
+        };
+        Self {
+            required: Some(Arc::new(required)),
+            ..Self::from(AuthErrorKind::InsufficientUserAuthentication)
+        }
+    }
+
+    /// The error code for clients: `error` of RFC 6750 §3.1 or RFC 9470 §3. `None` for a request
+    /// without a token, and for errors that the RFCs have no code for.
     #[must_use]
     pub fn code(&self) -> Option<&'static str> {
         match self.kind {
@@ -206,6 +257,9 @@ impl AuthError {
             | AuthErrorKind::MissingTokenId
             | AuthErrorKind::Revoked => Some("invalid_token"),
             AuthErrorKind::InsufficientScope => Some("insufficient_scope"),
+            AuthErrorKind::InsufficientUserAuthentication => {
+                Some("insufficient_user_authentication")
+            }
             AuthErrorKind::MalformedCredentials | AuthErrorKind::SeveralTokens => {
                 Some("invalid_request")
             }
@@ -219,7 +273,7 @@ impl From<AuthErrorKind> for AuthError {
         Self {
             kind,
             source: None,
-            scope: None,
+            required: None,
         }
     }
 }
@@ -232,7 +286,7 @@ impl From<VerifyError> for AuthError {
                 kind => AuthErrorKind::InvalidToken(kind),
             },
             source: Some(Source::Token(error)),
-            scope: None,
+            required: None,
         }
     }
 }
@@ -248,6 +302,9 @@ impl fmt::Display for AuthError {
             AuthErrorKind::Revoked => "the token was revoked",
             AuthErrorKind::CrossSite => "the request comes from another site",
             AuthErrorKind::InsufficientScope => "the token does not allow this",
+            AuthErrorKind::InsufficientUserAuthentication => {
+                "the user must log in again, or at another level"
+            }
             AuthErrorKind::Unavailable => "the token could not be checked in time",
             AuthErrorKind::MissingLayer => {
                 "no JwtAuthLayer is around the handler that needs a token: add `.layer(JwtAuthLayer::new(key))`"

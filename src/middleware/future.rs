@@ -189,7 +189,10 @@ impl<R> After<R> {
             // Keep the response of a handler that chose another status, such as 404.
             && response.status() == error.status()
         {
-            return replace(response, self.responder.0.reject(&error));
+            response = replace(response, self.responder.0.reject(&error));
+            if !matches!(self.caching, CacheDirective::NotStored) {
+                return response;
+            }
         }
         self.caching.apply(response.headers_mut());
         response

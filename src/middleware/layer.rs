@@ -8,10 +8,13 @@ use tower_layer::Layer;
 
 use super::authenticator::Authenticator;
 use super::csrf::Origin;
+#[cfg(feature = "axum")]
+use super::csrf::rules::CsrfRules;
 use super::layer_handle::{LayerCopies, LayerCopy, LayerHandle};
 use super::respond::ProblemJson;
 use super::service::JwtAuth;
 use super::source::TokenSource;
+use super::token_fault::{TokenFault, TokenFaults};
 use crate::clock::Clock;
 use crate::revocation::{FailurePolicy, NoRevocation, RevocationStore};
 use crate::verify::{IntoTrust, Verifier};
@@ -242,6 +245,26 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.map(|authenticator| authenticator.optional = true)
     }
 
+    /// Treats a token with one of these faults as none: the request is anonymous. Also lets
+    /// requests without a token pass, as [`optional`](JwtAuthLayer::optional).
+    ///
+    /// You need it for pages that everybody may see, login pages first: a browser keeps sending a
+    /// cookie that was revoked. The [module docs](super#public-pages) say when it applies.
+    ///
+    /// # Panics
+    ///
+    /// If `faults` is empty.
+    #[must_use]
+    #[track_caller]
+    pub fn anonymous_if(self, faults: impl IntoIterator<Item = TokenFault>) -> Self {
+        let faults: TokenFaults = faults.into_iter().collect();
+        assert!(!faults.is_empty(), "no fault of a token is named");
+        self.map(|authenticator| {
+            authenticator.optional = true;
+            authenticator.ignored_faults = faults;
+        })
+    }
+
     /// Allows pages of `origin` to send requests with a token in a cookie. See
     /// [`csrf`](super::csrf).
     ///
@@ -254,6 +277,28 @@ impl<R, V> JwtAuthLayer<R, V> {
     pub fn trusted_origin<O: TryInto<Origin, Error: fmt::Display>>(self, origin: O) -> Self {
         let origin = Origin::expect(origin);
         self.map(|authenticator| authenticator.csrf.trust(origin))
+    }
+
+    /// Allows pages of every origin for which `is_trusted` returns true, besides those of
+    /// [`trusted_origin`](JwtAuthLayer::trusted_origin). May be called more than once.
+    ///
+    /// You need it for preview deployments, and for tenants that are added at run time. The closure
+    /// runs during the request, so look origins up in memory.
+    ///
+    /// Compare the whole [host](Origin::host), or its end with the dot, and the
+    /// [scheme](Origin::scheme). The closure never gets `null` and other spellings.
+    #[must_use]
+    pub fn trusted_origins_by(
+        self,
+        is_trusted: impl Fn(&Origin) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.map(|authenticator| authenticator.csrf.trust_by(is_trusted))
+    }
+
+    /// Replaces the trusted origins.
+    #[cfg(feature = "axum")]
+    pub(crate) fn csrf_rules(self, rules: CsrfRules) -> Self {
+        self.map(|authenticator| authenticator.csrf = rules)
     }
 
     /// Sets the `realm` of challenges (RFC 9110 §11.5). `api` by default.

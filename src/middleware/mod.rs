@@ -17,6 +17,7 @@
 //! | with an invalid or revoked token | 401 | `realm`, `error="invalid_token"`, and a description: one for expiry, one for all other reasons |
 //! | with malformed credentials (RFC 6750 §2.1), or several tokens in one source | 400 | and `error="invalid_request"` |
 //! | with a cookie, from another site | 403 | none |
+//! | whose user must log in again, or at another level, for a [guard](crate::guard) | 401 | and `error="insufficient_user_authentication"`, with `acr_values` and `max_age` (RFC 9470 §3) |
 //! | whose token does not satisfy a [guard](crate::guard) | 403 | and `error="insufficient_scope"`, with the scopes |
 //! | while the revocation store, the issuer of the keys or the condition of a guard does not answer | 503 | none, but `Retry-After` |
 //! | for a handler without a layer, or with a misconfigured permission | 500 | none |
@@ -36,6 +37,7 @@
 //! | --- | --- |
 //! | to a token from any source but `Authorization` | `private`, unless `Cache-Control` has `private`, `no-store`, `public` or `s-maxage` |
 //! | without a token, if it is optional | `Vary`, with the header of each source except `Authorization` |
+//! | to a token that [counts as none](#public-pages) | `no-store` instead of the handler's `Cache-Control`, and `Vary: Cookie` |
 //! | to a rejected request | `no-store`, or `private` as above if your [`Respond`] sets `Cache-Control` |
 //!
 //! `private` is added even with `must-revalidate` or `private="…"`. Set `public` or `s-maxage` only
@@ -46,6 +48,35 @@
 //!
 //! nginx ignores the rule on `Authorization`. If nginx caches, set its `proxy_no_cache` and
 //! `proxy_cache_bypass` to `$http_authorization`.
+//!
+//! # Public pages
+//!
+//! A browser keeps sending a cookie that has expired or was revoked. By default the layer rejects
+//! it, even on a page that needs no token. [`anonymous_if`](JwtAuthLayer::anonymous_if) names the
+//! faults with which a token counts as none.
+//!
+//! ```
+//! use tower_jwt_auth::middleware::TokenFault;
+//! use tower_jwt_auth::{JwtAuthLayer, TokenSource};
+//! # let key = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32]).unwrap();
+//!
+//! let public_pages = JwtAuthLayer::new(key)
+//!     .sources([TokenSource::bearer(), TokenSource::cookie("__Host-access")])
+//!     .anonymous_if([TokenFault::Expired, TokenFault::Revoked]);
+//! ```
+//!
+//! | what | with `anonymous_if` |
+//! | --- | --- |
+//! | a token that the browser sends on its own: in a cookie, or from [`custom_ambient`](TokenSource::custom_ambient) | anonymous, if its fault is named |
+//! | a token from any other source, such as `Authorization` | rejected as always |
+//! | a method other than `GET`, `HEAD` and `OPTIONS`; an upgrade; a header that overrides the method | rejected as always |
+//! | a malformed token, several cookies, any other fault | rejected as always |
+//! | an outage of the revocation store or of the issuer's keys | 503 as always |
+//!
+//! No later source is read for such a request. Put [`bearer`](TokenSource::bearer) first: then
+//! `Authorization` decides before the cookie does. The reason is an [`AuthError`] in the request's
+//! extensions. `Option<Claims<T>>` is `None` there, and `Claims<T>` still rejects with 401. The
+//! response gets `Cache-Control: no-store` and `Vary: Cookie`, whatever the handler sets.
 //!
 //! # Plain tower
 //!
@@ -116,6 +147,7 @@ mod responder;
 mod revocation;
 mod service;
 mod source;
+mod token_fault;
 
 pub use error::{AuthError, AuthErrorKind};
 pub use future::ResponseFuture;
@@ -123,10 +155,13 @@ pub use layer::JwtAuthLayer;
 pub use respond::{EmptyBody, ProblemJson, Respond};
 pub use service::JwtAuth;
 pub use source::{RequestHead, TokenSource};
+pub use token_fault::TokenFault;
 
 pub(crate) use authenticated::token_of;
 #[cfg(feature = "axum")]
-pub(crate) use csrf::rules::CsrfRules;
+pub(crate) use caching::prevent_storing;
+#[cfg(feature = "axum")]
+pub(crate) use csrf::rules::{CsrfRules, has_effects};
 #[cfg(feature = "axum")]
 pub(crate) use respond::problem;
 #[cfg(feature = "axum")]

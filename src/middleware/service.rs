@@ -44,7 +44,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let authenticator = self.layer.authenticator();
         let responder = authenticator.responder();
         let authenticated = match authenticator.authenticate(&request) {
@@ -62,10 +62,11 @@ where
                     request,
                     async move {
                         let authenticated = unverified.verify(&verifier).await?;
-                        if let Some(token) = &authenticated.token {
-                            revocations.check(token).await?;
-                        }
-                        Ok(authenticated)
+                        let look_up = match &authenticated.token {
+                            Some(token) => revocations.check(token).await,
+                            None => Ok(()),
+                        };
+                        authenticated.after(look_up)
                     },
                 );
             }
@@ -75,7 +76,10 @@ where
             None => Verdict::NotRevoked,
         };
         match verdict {
-            Verdict::Rejected(error) => ResponseFuture::rejected(responder.reject(&error)),
+            Verdict::Rejected(error) => match authenticated.after(Err(error)) {
+                Ok(anonymous) => pass(&mut self.inner, self.layer.responder(), request, anonymous),
+                Err(error) => ResponseFuture::rejected(responder.reject(&error)),
+            },
             Verdict::Pending => {
                 let revocations = authenticator.revocations.clone();
                 wait(
@@ -83,21 +87,38 @@ where
                     self.layer.responder(),
                     request,
                     async move {
-                        if let Some(token) = &authenticated.token {
-                            revocations.ask(token).await?;
-                        }
-                        Ok(authenticated)
+                        let look_up = match &authenticated.token {
+                            Some(token) => revocations.ask(token).await,
+                            None => Ok(()),
+                        };
+                        authenticated.after(look_up)
                     },
                 )
             }
-            Verdict::NotRevoked => {
-                let caching = authenticated.caching.clone();
-                authenticated.insert_into(&mut request);
-                let responder = self.layer.responder();
-                ResponseFuture::authenticated(self.inner.call(request), responder, caching)
-            }
+            Verdict::NotRevoked => pass(
+                &mut self.inner,
+                self.layer.responder(),
+                request,
+                authenticated,
+            ),
         }
     }
+}
+
+/// Calls the inner service at once.
+#[inline]
+fn pass<S, R, ReqBody, ResBody>(
+    inner: &mut S,
+    responder: SharedResponder<R>,
+    mut request: Request<ReqBody>,
+    authenticated: Authenticated,
+) -> ResponseFuture<S, ReqBody, ResBody, R>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+{
+    let caching = authenticated.caching.clone();
+    authenticated.insert_into(&mut request);
+    ResponseFuture::authenticated(inner.call(request), responder, caching)
 }
 
 /// Calls the inner service after `look_up` has accepted the token.

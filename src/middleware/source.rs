@@ -270,6 +270,27 @@ fn bearer(value: &[u8]) -> Found<'_> {
     }
 }
 
+/// Whether `Authorization` has a token under `Bearer` or `DPoP` (RFC 9449 §7.1). Browsers send
+/// `Basic` and `Negotiate` on their own, but none of these.
+pub(super) fn has_token(headers: &HeaderMap) -> bool {
+    let found = one_header(headers, &AUTHORIZATION, |value| {
+        let mut words = value.split(|byte| *byte == b' ');
+        let scheme = words.next().unwrap_or_default();
+        let mut rest = words.skip_while(|word| word.is_empty());
+        let mut schemes = [&b"Bearer"[..], b"DPoP"].into_iter();
+        match (rest.next(), rest.next()) {
+            (Some(token), None)
+                if schemes.any(|known| scheme.eq_ignore_ascii_case(known))
+                    && is_b64token(token) =>
+            {
+                Found::Token(Cow::Borrowed(token))
+            }
+            _ => Found::Nothing,
+        }
+    });
+    matches!(found, Found::Token(_))
+}
+
 /// Whether all bytes may stand in a `b64token` (RFC 6750 §2.1).
 fn is_b64token(token: &[u8]) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);

@@ -8,6 +8,7 @@
 //! | type | endpoint |
 //! | --- | --- |
 //! | [`SessionRoutes`] | refresh and logout |
+//! | [`PageRenewalLayer`] | no endpoint: refreshes when a page that the server renders is opened |
 //! | [`JwksRoute`] | your public keys, for services that verify your tokens |
 //! | [`BackChannelLogout`] | the logout tokens of an OpenID provider |
 //!
@@ -91,12 +92,15 @@
 mod back_channel_logout;
 mod content_type;
 mod jwks;
+mod page_renewal;
 mod request;
 mod response;
 mod session_cookies;
 mod session_routes;
+mod shared_refreshes;
 
 pub use back_channel_logout::BackChannelLogout;
 pub use jwks::JwksRoute;
+pub use page_renewal::{PageRenewal, PageRenewalFuture, PageRenewalLayer};
 pub use session_cookies::SessionCookies;
 pub use session_routes::SessionRoutes;

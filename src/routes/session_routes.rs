@@ -13,7 +13,7 @@ use super::request::{RequestParts, refresh_token_in_body};
 use super::response::{RouteError, error_response, response};
 use super::session_cookies::SessionCookies;
 use crate::cookie::CookieError;
-use crate::csrf::Origin;
+use crate::csrf::{CsrfLayer, Origin};
 use crate::middleware::{CsrfRules, Found, JwtAuthLayer, ProblemJson, TokenSource};
 use crate::session::{SessionId, SessionStore, Sessions};
 use crate::verify::Verifier;
@@ -31,7 +31,6 @@ pub struct SessionRoutes<S> {
 struct Settings {
     cookies: SessionCookies,
     csrf: CsrfRules,
-    trusted_origins: Vec<Origin>,
     /// Verifies the access tokens of a logout, which may have expired.
     logout_verifier: Verifier,
 }
@@ -61,7 +60,6 @@ impl<S: SessionStore> SessionRoutes<S> {
             settings: Arc::new(Settings {
                 cookies,
                 csrf: CsrfRules::default(),
-                trusted_origins: Vec::new(),
                 logout_verifier,
             }),
         })
@@ -78,17 +76,36 @@ impl<S: SessionStore> SessionRoutes<S> {
     /// Trusts pages of `origin` to send requests with cookies. May be called more than once. See
     /// [`csrf`](crate::csrf).
     ///
+    /// It applies to refresh and logout, to [`auth_layer`](SessionRoutes::auth_layer) and to
+    /// [`csrf_layer`](SessionRoutes::csrf_layer): call it before them.
+    ///
     /// # Panics
     ///
     /// If it is not an [`Origin`]. Parse untrusted text first and pass the result.
     #[must_use]
     #[track_caller]
     pub fn trusted_origin<O: TryInto<Origin, Error: fmt::Display>>(mut self, origin: O) -> Self {
-        let origin = Origin::expect(origin);
         let settings = Arc::make_mut(&mut self.settings);
-        settings.csrf.trust(origin.clone());
-        settings.trusted_origins.push(origin);
+        settings.csrf.trust(Origin::expect(origin));
         self
+    }
+
+    /// Trusts pages of every origin for which `is_trusted` returns true, as
+    /// [`CsrfLayer::trusted_origins_by`].
+    #[must_use]
+    pub fn trusted_origins_by(
+        mut self,
+        is_trusted: impl Fn(&Origin) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Arc::make_mut(&mut self.settings).csrf.trust_by(is_trusted);
+        self
+    }
+
+    /// The layer against cross-site requests for your login, with the trusted origins of these
+    /// routes.
+    #[must_use]
+    pub fn csrf_layer(&self) -> CsrfLayer {
+        CsrfLayer::with_rules(self.settings.csrf.clone())
     }
 
     /// The sessions, for your login handler.
@@ -109,14 +126,10 @@ impl<S: SessionStore> SessionRoutes<S> {
     /// audience and clock of the sessions, and rejects tokens that their store has revoked.
     #[must_use]
     pub fn auth_layer(&self) -> JwtAuthLayer<ProblemJson, Arc<S>> {
-        let layer = JwtAuthLayer::with_verifier(verifier(&self.sessions))
+        JwtAuthLayer::with_verifier(verifier(&self.sessions))
             .sources(self.settings.cookies.sources())
-            .revocation(Arc::clone(self.sessions.store()));
-        self.settings
-            .trusted_origins
-            .iter()
-            .cloned()
-            .fold(layer, JwtAuthLayer::trusted_origin)
+            .csrf_rules(self.settings.csrf.clone())
+            .revocation(Arc::clone(self.sessions.store()))
     }
 
     /// The handler for `POST` that refreshes the tokens.
@@ -255,7 +268,7 @@ impl<S: SessionStore> SessionRoutes<S> {
 }
 
 /// A verifier for the access tokens of `sessions`.
-fn verifier<S: SessionStore>(sessions: &Sessions<S>) -> Verifier {
+pub(super) fn verifier<S: SessionStore>(sessions: &Sessions<S>) -> Verifier {
     let mut verifier = Verifier::new(sessions.verifying_keys())
         .typ("at+jwt")
         .clock(sessions.current_clock());

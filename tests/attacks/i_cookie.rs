@@ -10,7 +10,7 @@ use http::header::{CACHE_CONTROL, HeaderName, VARY};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use tower_jwt_auth::cookie::{CookieError, SameSite, TokenCookie};
-use tower_jwt_auth::csrf::CsrfLayer;
+use tower_jwt_auth::csrf::{CsrfLayer, Origin};
 use tower_jwt_auth::{
     AuthError, AuthErrorKind, Claims, JwtAuthLayer, TokenSource, VerifiedToken, VerifyErrorKind,
 };
@@ -599,6 +599,110 @@ async fn i05_trusted_origins() {
         assert!(panics(|| CsrfLayer::new().trusted_origin(origin)));
     }
     assert!(!panics(|| layer().trusted_origin(TRUSTED)));
+}
+
+#[tokio::test]
+async fn i05_origins_that_a_predicate_trusts() {
+    let is_preview =
+        |origin: &Origin| origin.scheme() == "https" && origin.host().ends_with(".preview.example");
+    let is_app = |origin: &Origin| origin.as_str() == "capacitor://localhost";
+    for site in [
+        Site::new(
+            layer()
+                .trusted_origin(TRUSTED)
+                .trusted_origins_by(is_preview)
+                .trusted_origins_by(is_app),
+        ),
+        Site::alone(
+            CsrfLayer::new()
+                .trusted_origin(TRUSTED)
+                .trusted_origins_by(is_preview)
+                .trusted_origins_by(is_app),
+        ),
+    ] {
+        for (origin, allowed) in [
+            ("https://a.preview.example", true),
+            ("https://a.b.preview.example:8443", true),
+            ("capacitor://localhost", true),
+            (TRUSTED, true),
+            ("http://a.preview.example", false),
+            ("https://preview.example", false),
+            ("https://xpreview.example", false),
+            ("https://a.preview.example.evil.example", false),
+            ("https://evil.example/.preview.example", false),
+            ("https://evil.example#.preview.example", false),
+            ("https://A.preview.example", false),
+            ("tauri://localhost", false),
+            ("null", false),
+            ("", false),
+        ] {
+            let cross = [HOST, ("origin", origin), ("sec-fetch-site", "cross-site")];
+            Site::is(allowed, &site.ask("POST", &cross).await);
+            let twice = [cross[0], cross[1], cross[1], cross[2]];
+            Site::is(false, &site.ask("POST", &twice).await);
+        }
+    }
+}
+
+/// What is no origin is not shown to the predicate, which could take it for one.
+#[tokio::test]
+async fn i05_a_predicate_sees_origins_alone() {
+    let site = Site::new(layer().trusted_origins_by(|_| true));
+    for (origin, allowed) in [
+        ("https://evil.example", true),
+        ("null", false),
+        ("", false),
+        ("https://a, https://b", false),
+        ("https://a.example/", false),
+        ("https://127.1", false),
+    ] {
+        let headers = [HOST, ("origin", origin), ("sec-fetch-site", "cross-site")];
+        Site::is(allowed, &site.ask("POST", &headers).await);
+    }
+    let none = [HOST, ("sec-fetch-site", "cross-site")];
+    Site::is(false, &site.ask("POST", &none).await);
+}
+
+#[tokio::test]
+async fn i06_a_token_in_authorization_needs_no_origin_if_exempted() {
+    let route = || Router::new().route("/claims", any(|| async { "{}" }));
+    let exempting = route().layer(CsrfLayer::new().exempt_authorization());
+    let strict = route().layer(CsrfLayer::new());
+    let post = async |app: &Router, headers: &[(&str, &str)]| {
+        send(app, with_headers("POST", headers)).await
+    };
+    for (authorization, exempt) in [
+        ("Bearer abc.def", true),
+        ("bearer   abc.def", true),
+        ("DPoP abc.def", true),
+        ("Basic YTpi", false),
+        ("Negotiate YTpi", false),
+        ("NTLM YTpi", false),
+        ("Digest username=a", false),
+        ("Bearer", false),
+        ("Bearer ", false),
+        ("Bearer a b", false),
+        ("Bearer a,Basic b", false),
+        ("Bearerabc", false),
+        ("Basic YTpi, Bearer abc", false),
+        ("", false),
+    ] {
+        let header = ("authorization", authorization);
+        Site::is(exempt, &post(&exempting, &[header]).await);
+        Site::is(false, &post(&strict, &[header]).await);
+        Site::is(false, &post(&exempting, &[header, header]).await);
+        for browser in [
+            ("cookie", "a=b"),
+            ("cookie", ""),
+            FOREIGN,
+            ("origin", "null"),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", ""),
+        ] {
+            Site::is(false, &post(&exempting, &[header, browser]).await);
+        }
+    }
+    Site::is(false, &post(&exempting, &[]).await);
 }
 
 #[tokio::test]

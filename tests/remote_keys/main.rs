@@ -9,6 +9,7 @@
 
 mod choosing;
 mod hostile;
+mod ignored;
 mod issuer;
 mod keeping;
 #[cfg(feature = "tracing")]

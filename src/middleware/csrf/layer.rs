@@ -41,6 +41,16 @@ impl Default for CsrfLayer {
     }
 }
 
+#[cfg(feature = "axum")]
+impl CsrfLayer {
+    pub(crate) fn with_rules(rules: CsrfRules) -> Self {
+        Self {
+            rules: Arc::new(rules),
+            ..Self::default()
+        }
+    }
+}
+
 impl<R> CsrfLayer<R> {
     /// Allows pages of `origin` to send requests.
     ///
@@ -52,6 +62,46 @@ impl<R> CsrfLayer<R> {
     #[track_caller]
     pub fn trusted_origin<O: TryInto<Origin, Error: fmt::Display>>(mut self, origin: O) -> Self {
         Arc::make_mut(&mut self.rules).trust(Origin::expect(origin));
+        self
+    }
+
+    /// Allows pages of every origin for which `is_trusted` returns true, besides those of
+    /// [`trusted_origin`](CsrfLayer::trusted_origin). May be called more than once.
+    ///
+    /// You need it for preview deployments, and for tenants that are added at run time. The closure
+    /// runs during the request, so look origins up in memory.
+    ///
+    /// Compare the whole [host](Origin::host), or its end with the dot, and the
+    /// [scheme](Origin::scheme). The closure never gets `null` and other spellings.
+    ///
+    /// ```
+    /// use tower_jwt_auth::csrf::{CsrfLayer, Origin};
+    ///
+    /// let layer = CsrfLayer::new().trusted_origins_by(|origin: &Origin| {
+    ///     origin.scheme() == "https" && origin.host().ends_with(".preview.example.com")
+    /// });
+    /// ```
+    #[must_use]
+    pub fn trusted_origins_by(
+        mut self,
+        is_trusted: impl Fn(&Origin) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Arc::make_mut(&mut self.rules).trust_by(is_trusted);
+        self
+    }
+
+    /// Allows a request with a token in `Authorization`, under `Bearer` or `DPoP`, without an
+    /// origin. Off by default.
+    ///
+    /// You need it for routes that both browsers and other clients call. The request must have no
+    /// `Cookie`, no `Origin` and no `Sec-Fetch-Site`: browsers send at least one of them. `Basic`
+    /// and `Negotiate` exempt nothing, because browsers send these credentials on their own.
+    ///
+    /// The layer does not verify the token. Use it only where another layer does, or where the
+    /// route needs none.
+    #[must_use]
+    pub fn exempt_authorization(mut self) -> Self {
+        Arc::make_mut(&mut self.rules).exempt_authorization();
         self
     }
 

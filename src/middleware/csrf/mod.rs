@@ -12,13 +12,14 @@
 //!    to any site, with cookies. `Upgrade: h2c`, as Java's client and `curl --http2` send it, is
 //!    allowed.)
 //! 2. `Sec-Fetch-Site` is `same-origin` or `none`.
-//! 3. `Origin` is one of the trusted origins.
+//! 3. `Origin` is one of the trusted origins: one of a list, or one that your predicate accepts.
 //! 4. There is no `Sec-Fetch-Site`, and `Origin` has the host and port of the request's target, or
 //!    of `Host`.
 //!
 //! Any other request gets 403. That includes a request with neither header: browsers always send
 //! one of them. A client that is not a browser can authenticate with `Authorization`, or send
-//! `Sec-Fetch-Site: none`.
+//! `Sec-Fetch-Site: none`. [`CsrfLayer`] applies the rules to `Authorization` too, unless you call
+//! [`exempt_authorization`](CsrfLayer::exempt_authorization).
 //!
 //! # Behind a proxy
 //!

@@ -11,6 +11,10 @@ use http::HeaderValue;
 /// spellings are errors, because they would never match: `https://a:08443`, `http://127.1`,
 /// `https://[0:0:0:0:0:0:0:1]`.
 ///
+/// Apps and browser extensions have schemes of their own: `capacitor://localhost`,
+/// `tauri://localhost`, `chrome-extension://` with the extension's ID. Their hosts are compared
+/// byte for byte.
+///
 /// ```
 /// use tower_jwt_auth::csrf::Origin;
 ///
@@ -29,8 +33,9 @@ pub struct OriginError;
 impl fmt::Display for OriginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "an origin is `scheme://host` or `scheme://host:port` as a browser writes it: http or https, \
-             in lower case, addresses in their one short form, without the default port and without a path",
+            "an origin is `scheme://host` or `scheme://host:port` as a browser writes it: http, \
+             https, or the scheme of an app or a browser extension, in lower case, addresses in \
+             their one short form, without the default port and without a path",
         )
     }
 }
@@ -44,6 +49,9 @@ impl std::str::FromStr for Origin {
         let (default_port, authority) = match origin.split_once("://") {
             Some(("https", authority)) => (443, authority),
             Some(("http", authority)) => (80, authority),
+            Some((scheme, host)) if is_app_scheme(scheme) && is_app_host(host) => {
+                return Ok(Self(origin.into()));
+            }
             _ => return Err(OriginError),
         };
         // The colons of an IPv6 address are in brackets.
@@ -58,6 +66,30 @@ impl std::str::FromStr for Origin {
             Err(OriginError)
         }
     }
+}
+
+/// Whether an app or a browser extension may have this scheme (RFC 3986 §3.1). Pages of the schemes
+/// listed here have no origin, or none that requests carry.
+fn is_app_scheme(scheme: &str) -> bool {
+    const WITHOUT_ORIGIN: [&str; 6] = ["blob", "data", "file", "ftp", "ws", "wss"];
+    let is_scheme_byte = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.');
+    scheme.starts_with(|first: char| first.is_ascii_lowercase())
+        && scheme.bytes().all(is_scheme_byte)
+        && !WITHOUT_ORIGIN.contains(&scheme)
+}
+
+/// Whether it is a name or an ID, perhaps with a port. Browsers keep its case.
+fn is_app_host(authority: &str) -> bool {
+    let (host, port) = match authority.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    };
+    let is_host_byte =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    !host.is_empty()
+        && host.bytes().all(is_host_byte)
+        // No port is 0, so 0 stands for "no default".
+        && port.is_none_or(|port| is_canonical_port(port, 0))
 }
 
 /// Whether browsers write the port like this. `default` is that of the scheme.
@@ -118,6 +150,33 @@ impl TryFrom<String> for Origin {
 }
 
 impl Origin {
+    /// The origin as a browser writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The scheme, such as `https`.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        self.0.split_once("://").map_or("", |(scheme, _)| scheme)
+    }
+
+    /// The host without the port. An IPv6 address is in brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let authority = self.0.split_once("://").map_or("", |(_, host)| host);
+        match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => host,
+            _ => authority,
+        }
+    }
+
+    /// The origin that a request names. `None` if it is opaque (`null`) or in another spelling.
+    pub(super) fn from_header(header: &HeaderValue) -> Option<Self> {
+        header.to_str().ok()?.parse().ok()
+    }
+
     /// Whether a request's `Origin` header names it.
     pub(super) fn is_named_by(&self, header: &HeaderValue) -> bool {
         self.0.as_bytes() == header.as_bytes()
@@ -160,6 +219,14 @@ mod tests {
             "https://[1:0:0:2::]",
             "https://[::ffff:7f00:1]",
             "https://[::7f00:1]",
+            // Apps and browser extensions.
+            "capacitor://localhost",
+            "ionic://localhost",
+            "tauri://localhost",
+            "app://localhost:3000",
+            "chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb",
+            "moz-extension://d8a3d2ce-5a3a-4d42-8b0a-52cb1a6c2a5c",
+            "safari-web-extension://D8A3D2CE-5A3A-4D42-8B0A-52CB1A6C2A5C",
         ] {
             assert!(origin.parse::<Origin>().is_ok(), "{origin}");
         }
@@ -249,8 +316,41 @@ mod tests {
             " https://a",
             "https://a ",
             "https://a\n",
+            // Schemes.
+            "Capacitor://localhost",
+            "1app://localhost",
+            "a_b://localhost",
+            "file://localhost",
+            "ws://localhost",
+            "wss://localhost",
+            "capacitor://",
+            "capacitor://localhost/",
+            "capacitor://localhost:",
+            "capacitor://localhost:08",
+            "capacitor://a:1:2",
+            "capacitor://user@localhost",
+            "chrome-extension://*",
+            "capacitor://a,b",
+            "capacitor://a b",
         ] {
             assert!(origin.parse::<Origin>().is_err(), "{origin}");
+        }
+    }
+
+    #[test]
+    fn the_parts_of_an_origin() {
+        for (origin, scheme, host) in [
+            ("https://a.example", "https", "a.example"),
+            ("http://a.example:8080", "http", "a.example"),
+            ("https://[::1]", "https", "[::1]"),
+            ("https://[::1]:8443", "https", "[::1]"),
+            ("capacitor://localhost", "capacitor", "localhost"),
+        ] {
+            let parsed: Origin = origin.parse().unwrap();
+            assert_eq!(
+                (parsed.as_str(), parsed.scheme(), parsed.host()),
+                (origin, scheme, host)
+            );
         }
     }
 }

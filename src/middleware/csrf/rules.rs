@@ -1,11 +1,14 @@
 //! Which requests are allowed: the rules in the documentation of `csrf`.
 
-use http::header::{HOST, HeaderMap, HeaderName, ORIGIN, UPGRADE};
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::{COOKIE, HOST, HeaderMap, HeaderName, ORIGIN, UPGRADE};
 use http::{HeaderValue, Method};
 
 use super::origin::Origin;
 use crate::middleware::error::{AuthError, AuthErrorKind};
-use crate::middleware::source::RequestHead;
+use crate::middleware::source::{RequestHead, has_token};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -17,18 +20,37 @@ const METHOD_OVERRIDES: [HeaderName; 3] = [
 ];
 
 /// The rules, and the origins whose pages may send requests here.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct CsrfRules {
     trusted: Vec<Origin>,
+    trusted_by: Vec<Arc<IsTrusted>>,
+    /// Whether explicit credentials replace an origin.
+    exempts_authorization: bool,
 }
+
+type IsTrusted = dyn Fn(&Origin) -> bool + Send + Sync;
 
 impl CsrfRules {
     pub(crate) fn trust(&mut self, origin: Origin) {
         self.trusted.push(origin);
     }
 
+    pub(crate) fn trust_by(
+        &mut self,
+        is_trusted: impl Fn(&Origin) -> bool + Send + Sync + 'static,
+    ) {
+        self.trusted_by.push(Arc::new(is_trusted));
+    }
+
+    pub(super) fn exempt_authorization(&mut self) {
+        self.exempts_authorization = true;
+    }
+
     pub(crate) fn check(&self, request: RequestHead<'_>) -> Result<(), AuthError> {
-        if !has_effects(request) || self.allows(request) {
+        if !has_effects(request)
+            || self.allows(request)
+            || self.exempts_authorization && is_by_authorization_alone(request.headers)
+        {
             Ok(())
         } else {
             Err(AuthErrorKind::CrossSite.into())
@@ -41,21 +63,45 @@ impl CsrfRules {
         else {
             return false;
         };
-        let trusted = |origin: &HeaderValue| {
-            self.trusted
-                .iter()
-                .any(|trusted| trusted.is_named_by(origin))
-        };
         match (site.map(HeaderValue::as_bytes), origin) {
             (Some(b"same-origin" | b"none"), _) => true,
-            (_, Some(origin)) if trusted(origin) => true,
+            (_, Some(origin)) if self.trusts(origin) => true,
             (None, Some(origin)) => is_own(origin, request),
             _ => false,
         }
     }
+
+    fn trusts(&self, origin: &HeaderValue) -> bool {
+        let mut listed = self.trusted.iter();
+        if listed.any(|trusted| trusted.is_named_by(origin)) {
+            return true;
+        }
+        let mut predicates = self.trusted_by.iter();
+        !self.trusted_by.is_empty()
+            && Origin::from_header(origin)
+                .is_some_and(|origin| predicates.any(|is_trusted| is_trusted(&origin)))
+    }
 }
 
-fn has_effects(request: RequestHead<'_>) -> bool {
+/// Whether the request has credentials that no browser adds on its own, no cookie, and no header
+/// that a browser would add.
+fn is_by_authorization_alone(headers: &HeaderMap) -> bool {
+    let from_browser = [&COOKIE, &ORIGIN, &SEC_FETCH_SITE];
+    from_browser.iter().all(|name| !headers.contains_key(*name)) && has_token(headers)
+}
+
+impl fmt::Debug for CsrfRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CsrfRules")
+            .field("trusted", &self.trusted)
+            .field("exempts_authorization", &self.exempts_authorization)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether the request may change something: its method is not safe, another one overrides it, or
+/// it upgrades.
+pub(crate) fn has_effects(request: RequestHead<'_>) -> bool {
     let safe = matches!(
         *request.method,
         Method::GET | Method::HEAD | Method::OPTIONS

@@ -1,0 +1,132 @@
+//! How and when the user must have authenticated (RFC 9470).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::builder_error::report;
+use super::scopes::is_scope_token;
+use crate::claims::NumericDate;
+use crate::clock::ClockSource;
+use crate::verify::{VerifiedToken, Verifier};
+
+/// The required claims `acr` and `auth_time`.
+#[derive(Clone, Default)]
+pub(super) struct RequiredAuthentication {
+    /// One of them, in order of preference. Any if there are none.
+    acr_values: Arc<[Box<str>]>,
+    max_age: Option<Duration>,
+    clock: ClockSource,
+}
+
+/// A claim of another type is an error, and so is a duplicate.
+#[derive(Deserialize)]
+struct AuthenticationClaims<'a> {
+    #[serde(borrow, default)]
+    acr: Option<Cow<'a, str>>,
+    #[serde(default)]
+    auth_time: Option<NumericDate>,
+}
+
+impl RequiredAuthentication {
+    /// # Panics
+    ///
+    /// If there are no values, or a value cannot stand in a list separated by spaces.
+    #[track_caller]
+    pub(super) fn acr<N: AsRef<str>>(values: impl IntoIterator<Item = N>) -> Self {
+        let values: Arc<[Box<str>]> = values
+            .into_iter()
+            .map(|name| name.as_ref().into())
+            .collect();
+        if values.is_empty() {
+            report("no acr is required");
+        }
+        if !values.iter().all(|value| is_scope_token(value)) {
+            report("an acr is printable ASCII without spaces, quotes and backslashes");
+        }
+        Self {
+            acr_values: values,
+            ..Self::default()
+        }
+    }
+
+    /// # Panics
+    ///
+    /// If `max_age` is shorter than one second.
+    #[track_caller]
+    pub(super) fn max_age_of(max_age: Duration) -> Self {
+        if max_age.as_secs() == 0 {
+            report("the max_age is shorter than one second");
+        }
+        Self {
+            max_age: Some(max_age),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn set_clock(&mut self, clock: ClockSource) {
+        self.clock = clock;
+    }
+
+    /// Both requirements in one challenge.
+    pub(super) fn with(self, other: &Self) -> Self {
+        let mut values = self.acr_values.to_vec();
+        for value in &*other.acr_values {
+            if !values.contains(value) {
+                values.push(value.clone());
+            }
+        }
+        let ages = [self.max_age, other.max_age];
+        Self {
+            acr_values: values.into(),
+            max_age: ages.into_iter().flatten().min(),
+            clock: self.clock,
+        }
+    }
+
+    /// The values separated by spaces, for the client.
+    pub(super) fn acr_values(&self) -> Option<String> {
+        (!self.acr_values.is_empty()).then(|| self.acr_values.join(" "))
+    }
+
+    pub(super) fn max_age(&self) -> Option<Duration> {
+        self.max_age
+    }
+
+    pub(super) fn is_met_by(&self, token: &VerifiedToken) -> bool {
+        let Ok(claims) = serde_json::from_str::<AuthenticationClaims<'_>>(token.payload()) else {
+            return false;
+        };
+        let acr_fits = self.acr_values.is_empty()
+            || claims
+                .acr
+                .is_some_and(|acr| self.acr_values.iter().any(|value| **value == acr));
+        let is_recent = self.max_age.is_none_or(|max_age| {
+            claims
+                .auth_time
+                .is_some_and(|auth_time| self.is_recent(auth_time, max_age))
+        });
+        acr_fits && is_recent
+    }
+
+    fn is_recent(&self, auth_time: NumericDate, max_age: Duration) -> bool {
+        let (now, auth_time) = (self.clock.since_epoch(), auth_time.since_epoch());
+        match now.checked_sub(auth_time) {
+            Some(age) => age.as_secs() <= max_age.as_secs(),
+            // The issuer's clock is ahead.
+            None => auth_time.saturating_sub(now) <= Verifier::DEFAULT_LEEWAY,
+        }
+    }
+}
+
+impl fmt::Debug for RequiredAuthentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authentication")
+            .field("acr_values", &self.acr_values)
+            .field("max_age", &self.max_age)
+            .finish()
+    }
+}

@@ -1,0 +1,188 @@
+//! The conditions of a requirement, and how they combine.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::authentication::RequiredAuthentication;
+use super::claim::RequiredClaim;
+use super::condition::{AsyncCheck, Check, ConditionError, ConditionResult};
+use super::scopes::Scopes;
+use crate::clock::ClockSource;
+use crate::middleware::AuthError;
+use crate::verify::VerifiedToken;
+
+/// A requirement: one condition, or several.
+#[derive(Clone)]
+pub(super) enum Condition {
+    Scopes(Scopes),
+    Issuers(Arc<[Box<str>]>),
+    Claim(Arc<RequiredClaim>),
+    Authentication(RequiredAuthentication),
+    NotImpersonated,
+    Check(Check),
+    AsyncCheck(AsyncCheck),
+    All(Arc<[Condition; 2]>),
+    Any(Arc<[Condition; 2]>),
+}
+
+impl Condition {
+    /// Sets the clock of all conditions that have one.
+    pub(super) fn set_clock(&mut self, clock: &ClockSource) {
+        match self {
+            Self::Authentication(required) => required.set_clock(clock.clone()),
+            Self::All(conditions) | Self::Any(conditions) => {
+                for condition in Arc::make_mut(conditions) {
+                    condition.set_clock(clock);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether it contains an asynchronous condition.
+    pub(super) fn is_async(&self) -> bool {
+        match self {
+            Self::Scopes(_)
+            | Self::Issuers(_)
+            | Self::Claim(_)
+            | Self::Authentication(_)
+            | Self::NotImpersonated
+            | Self::Check(_) => false,
+            Self::AsyncCheck(_) => true,
+            Self::All(conditions) | Self::Any(conditions) => conditions.iter().any(Self::is_async),
+        }
+    }
+
+    pub(super) fn check(&self, token: &VerifiedToken) -> ConditionResult {
+        match self {
+            Self::Scopes(scopes) => Ok(scopes.are_granted_by(token.payload())),
+            Self::Issuers(names) => Ok(token
+                .issuer()
+                .is_some_and(|issuer| names.iter().any(|name| **name == *issuer))),
+            Self::Claim(claim) => Ok(claim.is_in(token.payload())),
+            Self::Authentication(required) if required.is_met_by(token) => Ok(true),
+            Self::Authentication(_) => Err(ConditionError::Authentication),
+            Self::NotImpersonated => Ok(matches!(token.actor(), Ok(None))),
+            Self::Check(check) => check(token),
+            // Unreachable: `is_async` was false.
+            Self::AsyncCheck(_) => Ok(false),
+            Self::All(conditions) => {
+                let [first, second] = &**conditions;
+                Ok(first.check(token)? && second.check(token)?)
+            }
+            Self::Any(conditions) => {
+                let [first, second] = &**conditions;
+                match first.check(token) {
+                    Ok(true) => Ok(true),
+                    Err(ConditionError::Failed(reason)) => Err(ConditionError::Failed(reason)),
+                    first => second_alternative(&first, second.check(token)),
+                }
+            }
+        }
+    }
+
+    pub(super) fn check_async<'a>(
+        &'a self,
+        token: &'a VerifiedToken,
+    ) -> Pin<Box<dyn Future<Output = ConditionResult> + Send + 'a>> {
+        Box::pin(async move {
+            match self {
+                Self::AsyncCheck(check) => check(token).await,
+                Self::All(conditions) => {
+                    let [first, second] = &**conditions;
+                    Ok(first.check_async(token).await? && second.check_async(token).await?)
+                }
+                Self::Any(conditions) => {
+                    let [first, second] = &**conditions;
+                    match first.check_async(token).await {
+                        Ok(true) => Ok(true),
+                        Err(ConditionError::Failed(reason)) => Err(ConditionError::Failed(reason)),
+                        first => second_alternative(&first, second.check_async(token).await),
+                    }
+                }
+                _ => self.check(token),
+            }
+        })
+    }
+
+    /// The required scopes in order, for the client.
+    fn scope(&self) -> Option<String> {
+        let mut names = Vec::new();
+        self.scope_names(&mut names);
+        (!names.is_empty()).then(|| names.join(" "))
+    }
+
+    fn scope_names<'a>(&'a self, names: &mut Vec<&'a str>) {
+        match self {
+            Self::Scopes(scopes) => {
+                for name in scopes.names() {
+                    if !names.contains(&name) {
+                        names.push(name);
+                    }
+                }
+            }
+            Self::All(conditions) | Self::Any(conditions) => {
+                for condition in conditions.iter() {
+                    condition.scope_names(names);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The authentication that would meet the requirement, for the client.
+    fn authentication(&self) -> RequiredAuthentication {
+        match self {
+            Self::Authentication(required) => required.clone(),
+            Self::All(conditions) | Self::Any(conditions) => {
+                let [first, second] = &**conditions;
+                first.authentication().with(&second.authentication())
+            }
+            _ => RequiredAuthentication::default(),
+        }
+    }
+
+    pub(super) fn decision(&self, result: ConditionResult) -> Result<(), AuthError> {
+        match result {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(AuthError::insufficient_scope(self.scope(), None)),
+            Err(ConditionError::Claims(error)) => {
+                Err(AuthError::insufficient_scope(self.scope(), Some(error)))
+            }
+            Err(ConditionError::Authentication) => {
+                let required = self.authentication();
+                let (acr_values, max_age) = (required.acr_values(), required.max_age());
+                Err(AuthError::insufficient_authentication(acr_values, max_age))
+            }
+            Err(ConditionError::Failed(reason)) => Err(AuthError::unavailable(reason)),
+        }
+    }
+}
+
+/// The result of two alternatives, of which the first is not met. Another authentication may meet
+/// it. Claims of another type mean that the first is not met.
+fn second_alternative(first: &ConditionResult, second: ConditionResult) -> ConditionResult {
+    match (first, second) {
+        (Err(ConditionError::Authentication), Ok(false) | Err(ConditionError::Claims(_))) => {
+            Err(ConditionError::Authentication)
+        }
+        (_, second) => second,
+    }
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scopes(scopes) => scopes.fmt(f),
+            Self::Issuers(names) => f.debug_tuple("Issuers").field(names).finish(),
+            Self::Claim(claim) => claim.fmt(f),
+            Self::Authentication(required) => required.fmt(f),
+            Self::NotImpersonated => f.write_str("NotImpersonated"),
+            Self::Check(_) => f.write_str("Check"),
+            Self::AsyncCheck(_) => f.write_str("AsyncCheck"),
+            Self::All(conditions) => f.debug_tuple("All").field(conditions).finish(),
+            Self::Any(conditions) => f.debug_tuple("Any").field(conditions).finish(),
+        }
+    }
+}

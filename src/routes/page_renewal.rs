@@ -1,0 +1,376 @@
+//! The layer that refreshes the tokens of a page's visitor before the page is made.
+
+use std::fmt;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum_core::response::{IntoResponse, Response};
+use http::header::{COOKIE, HeaderMap, HeaderName, SET_COOKIE};
+use http::{HeaderValue, Method, Request};
+use pin_project_lite::pin_project;
+use tokio::time::timeout;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::response::{RouteError, error_response};
+use super::session_cookies::SessionCookies;
+use super::session_routes::{SessionRoutes, verifier};
+use super::shared_refreshes::SharedRefreshes;
+use crate::middleware::{Found, RequestHead, TokenSource, has_effects, prevent_storing};
+use crate::revocation::{RevocationStore, TokenIdentity};
+use crate::session::{SessionError, SessionErrorKind, SessionStore, Sessions, TokenPair};
+use crate::verify::{Verifier, VerifyErrorKind};
+
+/// Less than the [grace](Sessions::grace) of 10 seconds, in which a reload may use the same token.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+impl<S: SessionStore> SessionRoutes<S> {
+    /// The layer that refreshes the tokens of a visitor when a page is opened, for pages that the
+    /// server renders. Add it after, and so outside of, [`auth_layer`](SessionRoutes::auth_layer).
+    ///
+    /// Call it once and clone the layer: clones share a refresh of the same token. Call
+    /// [`with_cookies`](SessionRoutes::with_cookies) before it.
+    ///
+    /// [`PageRenewalLayer`] has an example.
+    #[must_use]
+    pub fn page_renewal(&self) -> PageRenewalLayer<S> {
+        let [bearer_source, access_source] = self.cookies().sources();
+        PageRenewalLayer(Arc::new(Renewal {
+            verifier: verifier(self.sessions()),
+            bearer_source,
+            access_source,
+            refresh_source: self.cookies().refresh_source(),
+            sessions: self.sessions().clone(),
+            cookies: self.cookies().clone(),
+            refreshes: SharedRefreshes::default(),
+        }))
+    }
+}
+
+/// Refreshes the tokens of a visitor when a page is opened.
+///
+/// You need it if the server renders the pages: no script calls `POST /refresh`, and the browser
+/// deletes the access cookie after 5 minutes. Made by [`SessionRoutes::page_renewal`].
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use tower_jwt_auth::VerifiedToken;
+/// use tower_jwt_auth::routes::SessionRoutes;
+/// use tower_jwt_auth::session::SessionStore;
+///
+/// fn pages<S: SessionStore>(routes: &SessionRoutes<S>) -> Router {
+///     Router::new()
+///         .route("/account", get(async |_: VerifiedToken| "your account"))
+///         .layer(routes.auth_layer())
+///         .layer(routes.page_renewal())
+/// }
+/// ```
+///
+/// # When it refreshes
+///
+/// All of these must hold. Any other request passes unchanged.
+///
+/// - The request is a navigation: `GET` or `HEAD`, without an upgrade or a method override, and
+///   with `Sec-Fetch-Mode: navigate` or `Sec-Fetch-Dest: document`. Browsers send these headers
+///   since 2023, over HTTPS and to `localhost`.
+/// - There is no token in `Authorization`.
+/// - The access cookie is missing, has expired, or was revoked as far as the store knows without
+///   waiting.
+/// - There is one refresh cookie, and it is authentic.
+///
+/// | the refresh | the request | cookies in the response |
+/// | --- | --- | --- |
+/// | succeeds | goes on with the new tokens in its `Cookie` header | both, new |
+/// | finds the session ended, expired or blocked, or detects reuse | goes on unchanged | both are deleted |
+/// | finds the refresh token to be of another service | goes on unchanged | none |
+/// | fails because of the store or the claims function, or takes longer than 5 seconds | 503 with `Retry-After: 1` | none |
+///
+/// A response with cookies gets `Cache-Control: no-store` and `Vary: Cookie`. If the handler sets
+/// or deletes one of the two cookies, as a login does, the handler's cookies are kept instead.
+///
+/// # Many requests at once
+///
+/// Requests with the same refresh token share one refresh in one process. Between processes, and
+/// for requests that arrive later with the old cookie, the [grace](Sessions::grace) applies. Keep
+/// it above zero, or these requests are treated as reuse.
+///
+/// # Links from other sites
+///
+/// A navigation from another site may refresh, because it changes nothing but the cookies. Whether
+/// the browser sends the refresh cookie depends on its `SameSite`:
+///
+/// | refresh cookie | the first page after a link on another site or in a mail |
+/// | --- | --- |
+/// | `Strict`, the default | is not refreshed: after 5 minutes the visitor seems logged out there, until the next page |
+/// | `Lax`, by [`SessionCookies::with_cookies`] | is refreshed |
+///
+/// With `Lax`, any site can make its visitor's browser start a refresh and abort it. The new token
+/// is then lost. If the visitor comes back after the grace, the old one is treated as reuse, and
+/// the session ends. With `Strict`, a page for visitors without a token can reload itself by a
+/// script, `location.replace(location.href)`: the browser sends the cookie then. A redirect does
+/// not help, because it still counts as coming from the other site.
+pub struct PageRenewalLayer<S>(Arc<Renewal<S>>);
+
+struct Renewal<S> {
+    sessions: Sessions<S>,
+    cookies: SessionCookies,
+    verifier: Verifier,
+    bearer_source: TokenSource,
+    access_source: TokenSource,
+    refresh_source: TokenSource,
+    refreshes: SharedRefreshes,
+}
+
+impl<S: SessionStore> Renewal<S> {
+    /// The refresh token of a page whose visitor needs new tokens.
+    fn refresh_token_of(&self, head: RequestHead<'_>) -> Option<String> {
+        if !is_navigation(head) || !matches!(self.bearer_source.find(head), Found::Nothing) {
+            return None;
+        }
+        match self.access_source.find(head) {
+            Found::Nothing => {}
+            Found::Token(token) if self.is_outdated(&token) => {}
+            _ => return None,
+        }
+        let Found::Token(token) = self.refresh_source.find(head) else {
+            return None;
+        };
+        let token = str::from_utf8(&token).ok()?;
+        // A forged token takes no place among the refreshes.
+        self.sessions.session_of_refresh_token(token)?;
+        Some(token.to_owned())
+    }
+
+    fn is_outdated(&self, access_token: &[u8]) -> bool {
+        match self.verifier.verify(access_token) {
+            Ok(token) => {
+                let revoked = self.sessions.store().peek(&TokenIdentity::from(&token));
+                revoked == Some(true)
+            }
+            Err(error) => error.kind() == VerifyErrorKind::Expired,
+        }
+    }
+
+    async fn refresh(&self, refresh_token: &str) -> Result<TokenPair, SessionError> {
+        let refresh = || async {
+            match timeout(DEADLINE, self.sessions.refresh(refresh_token)).await {
+                Ok(result) => result,
+                Err(elapsed) => Err(SessionError::unavailable(elapsed)),
+            }
+        };
+        self.refreshes.share(refresh_token, refresh).await
+    }
+
+    async fn respond<I, B>(
+        &self,
+        refresh_token: &str,
+        mut inner: I,
+        mut request: Request<B>,
+    ) -> Result<Response, I::Error>
+    where
+        I: Service<Request<B>, Response = Response>,
+    {
+        let cookies = match self.refresh(refresh_token).await {
+            Ok(tokens) => {
+                let Ok(cookies) = self.cookies.set(&tokens) else {
+                    return Ok(error_response(&RouteError::Response, Vec::new()));
+                };
+                let [access, refresh] = self.cookies.names();
+                let replaced = [
+                    (access, &*tokens.access_token),
+                    (refresh, &*tokens.refresh_token),
+                ];
+                replace_cookies(request.headers_mut(), replaced);
+                Ok(cookies)
+            }
+            Err(error) if error.kind().is_final() => self.cookies.clear(),
+            Err(error) if error.kind() == SessionErrorKind::InvalidToken => {
+                return inner.call(request).await;
+            }
+            Err(error) => return Ok(error.into_response()),
+        };
+        let mut response = inner.call(request).await?;
+        self.add_cookies(&mut response, cookies.into_iter().flatten());
+        Ok(response)
+    }
+
+    /// Adds the cookies, unless the handler has decided about them.
+    fn add_cookies(&self, response: &mut Response, cookies: impl Iterator<Item = HeaderValue>) {
+        let headers = response.headers_mut();
+        prevent_storing(headers);
+        let names = self.cookies.names();
+        let is_decided = headers.get_all(SET_COOKIE).iter().any(|cookie| {
+            let name = cookie.as_bytes().split(|byte| *byte == b'=').next();
+            names.iter().any(|own| name == Some(own.as_bytes()))
+        });
+        if !is_decided {
+            for cookie in cookies {
+                headers.append(SET_COOKIE, cookie);
+            }
+        }
+    }
+}
+
+/// Whether the browser opens a page (Fetch Metadata Request Headers, §2.1 and §2.2).
+fn is_navigation(head: RequestHead<'_>) -> bool {
+    let is = |name: &HeaderName, wanted: &str| {
+        let mut values = head.headers.get_all(name).iter();
+        values.next().is_some_and(|value| value == wanted) && values.next().is_none()
+    };
+    matches!(*head.method, Method::GET | Method::HEAD)
+        && !has_effects(head)
+        && (is(&SEC_FETCH_MODE, "navigate") || is(&SEC_FETCH_DEST, "document"))
+}
+
+/// Replaces these cookies of a request, or adds them, in one header.
+fn replace_cookies(headers: &mut HeaderMap, cookies: [(&str, &str); 2]) {
+    let is_other = |pair: &&[u8]| {
+        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+        !pair.is_empty() && !cookies.iter().any(|(own, _)| own.as_bytes() == name)
+    };
+    let lines = headers.get_all(COOKIE);
+    let pairs = lines
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let mut pairs: Vec<_> = pairs
+        .map(<[u8]>::trim_ascii_start)
+        .filter(is_other)
+        .collect();
+    let new = cookies.map(|(name, token)| format!("{name}={token}"));
+    pairs.extend(new.iter().map(String::as_bytes));
+    // Parts of header values and tokens are a header value.
+    if let Ok(mut value) = HeaderValue::from_bytes(&pairs.join(&b"; "[..])) {
+        value.set_sensitive(true);
+        headers.insert(COOKIE, value);
+    }
+}
+
+impl<I, S> Layer<I> for PageRenewalLayer<S> {
+    type Service = PageRenewal<I, S>;
+
+    fn layer(&self, inner: I) -> PageRenewal<I, S> {
+        PageRenewal {
+            inner,
+            renewal: Arc::clone(&self.0),
+        }
+    }
+}
+
+/// The service that [`PageRenewalLayer`] makes.
+pub struct PageRenewal<I, S> {
+    inner: I,
+    renewal: Arc<Renewal<S>>,
+}
+
+impl<I, S, B> Service<Request<B>> for PageRenewal<I, S>
+where
+    I: Service<Request<B>, Response = Response, Future: Send> + Clone + Send + 'static,
+    S: SessionStore,
+    B: Send + 'static,
+{
+    type Response = Response;
+    type Error = I::Error;
+    type Future = PageRenewalFuture<I::Future, I::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), I::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let head = RequestHead::of(&request);
+        let kind = match self.renewal.refresh_token_of(head) {
+            None => Kind::Unchanged {
+                future: self.inner.call(request),
+            },
+            Some(token) => {
+                // The service that was polled ready must be called. Its clone was not polled.
+                let clone = self.inner.clone();
+                let ready = mem::replace(&mut self.inner, clone);
+                let renewal = Arc::clone(&self.renewal);
+                let future = async move { renewal.respond(&token, ready, request).await };
+                Kind::Renewing {
+                    future: Box::pin(future),
+                }
+            }
+        };
+        PageRenewalFuture { kind }
+    }
+}
+
+pin_project! {
+    /// The future of [`PageRenewal`].
+    pub struct PageRenewalFuture<F, E> {
+        #[pin]
+        kind: Kind<F, E>,
+    }
+}
+
+pin_project! {
+    #[project = KindProjection]
+    enum Kind<F, E> {
+        Unchanged {
+            #[pin]
+            future: F,
+        },
+        Renewing {
+            future: Pin<Box<dyn Future<Output = Result<Response, E>> + Send>>,
+        },
+    }
+}
+
+impl<F, E> Future for PageRenewalFuture<F, E>
+where
+    F: Future<Output = Result<Response, E>>,
+{
+    type Output = Result<Response, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().kind.project() {
+            KindProjection::Unchanged { future } => future.poll(cx),
+            KindProjection::Renewing { future } => future.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<S> Clone for PageRenewalLayer<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<I: Clone, S> Clone for PageRenewal<I, S> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            renewal: Arc::clone(&self.renewal),
+        }
+    }
+}
+
+impl<S> fmt::Debug for PageRenewalLayer<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PageRenewalLayer")
+            .field("cookies", &self.0.cookies)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<I: fmt::Debug, S> fmt::Debug for PageRenewal<I, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PageRenewal")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<F, E> fmt::Debug for PageRenewalFuture<F, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PageRenewalFuture").finish_non_exhaustive()
+    }
+}

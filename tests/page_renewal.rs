@@ -1,0 +1,479 @@
+//! Holds the layer that refreshes when a page is opened to what it refreshes, and how often.
+#![cfg(all(feature = "axum", feature = "testing"))]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics fails"
+)]
+
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "support/answer.rs"]
+mod answer;
+
+use std::time::Duration;
+
+use answer::{Answer, send};
+use axum::Router;
+use axum::body::Body;
+use axum::response::AppendHeaders;
+use axum::routing::any;
+use http::header::{CACHE_CONTROL, RETRY_AFTER, SET_COOKIE, VARY};
+use http::{HeaderMap, Request, StatusCode};
+use tokio::task::JoinSet;
+use tower_jwt_auth::VerifiedToken;
+use tower_jwt_auth::clock::ManualClock;
+use tower_jwt_auth::keys::{Algorithm, SigningKey};
+use tower_jwt_auth::middleware::TokenFault;
+use tower_jwt_auth::revocation::Revocation;
+use tower_jwt_auth::routes::SessionRoutes;
+use tower_jwt_auth::session::{RefreshKeys, SessionErrorKind, Sessions, TokenPair};
+use tower_jwt_auth::store::MemoryStore;
+use tower_jwt_auth::testing::FailingStore;
+
+type Store = FailingStore<MemoryStore>;
+
+struct World {
+    clock: ManualClock,
+    store: Store,
+    sessions: Sessions<Store>,
+    routes: SessionRoutes<Store>,
+    app: Router,
+}
+
+fn world() -> World {
+    let clock = ManualClock::at(1_800_000_000);
+    let store = FailingStore::new(MemoryStore::with_clock(clock.clone()));
+    let key = SigningKey::from_secret(Algorithm::HS256, [1; 32]).unwrap();
+    let sessions = Sessions::new(store.clone(), key, RefreshKeys::new([1; 32]).unwrap())
+        .issuer("https://id.example.com")
+        .clock(clock.clone());
+    let routes = SessionRoutes::new(sessions.clone()).unwrap();
+    let app = app(&routes);
+    World {
+        clock,
+        store,
+        sessions,
+        routes,
+        app,
+    }
+}
+
+/// `/` says who asks, with which token and which cookies. `/public` is for everybody. `/logout` is
+/// a page that deletes the cookies, and `/anybody` has no layer that reads the token.
+fn app(routes: &SessionRoutes<Store>) -> Router {
+    let page = async |token: VerifiedToken, headers: HeaderMap| {
+        let cookies = headers.get_all("cookie").iter();
+        let cookies: Vec<_> = cookies.map(|line| line.to_str().unwrap()).collect();
+        let (subject, id) = (token.subject().unwrap(), token.token_id().unwrap());
+        (
+            [("cache-control", "public")],
+            format!("{subject} {id} {}", cookies.join("|")),
+        )
+    };
+    let cookies = routes.cookies().clone();
+    let logout = async move |_: VerifiedToken| {
+        let cookies = cookies.clear().unwrap();
+        AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)))
+    };
+    let public = async |token: Option<VerifiedToken>| match token {
+        Some(token) => token.subject().unwrap().to_owned(),
+        None => "nobody".to_owned(),
+    };
+    let public = Router::new()
+        .route("/public", any(public))
+        .layer(routes.auth_layer().anonymous_if([TokenFault::Expired]));
+    Router::new()
+        .route("/", any(page))
+        .route("/logout", any(logout))
+        .layer(routes.auth_layer())
+        .merge(public)
+        .layer(routes.page_renewal())
+}
+
+const NAVIGATION: [(&str, &str); 2] = [
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-dest", "document"),
+];
+
+fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(Body::empty()).unwrap()
+}
+
+impl World {
+    async fn login(&self) -> TokenPair {
+        let alice = self.sessions.subject_named("alice");
+        self.sessions.login(&alice).await.unwrap()
+    }
+
+    fn expire_access_token(&self) {
+        self.clock.advance(Duration::from_secs(331));
+    }
+
+    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        send(&self.app, request(method, path, headers)).await
+    }
+
+    /// A navigation to `path` with these cookies.
+    async fn open(&self, path: &str, cookies: &str) -> Answer {
+        let headers = [&NAVIGATION[..], &[("cookie", cookies)]].concat();
+        self.ask("GET", path, &headers).await
+    }
+}
+
+fn both(tokens: &TokenPair) -> String {
+    let (access, refresh) = (&tokens.access_token, &tokens.refresh_token);
+    format!("a=b; __Host-access={access}; __Host-refresh={refresh}; c=d")
+}
+
+fn refresh_alone(tokens: &TokenPair) -> String {
+    format!("__Host-refresh={}", tokens.refresh_token)
+}
+
+impl Answer {
+    /// The new values of both cookies.
+    #[track_caller]
+    fn renewed(&self) -> [String; 2] {
+        assert_eq!(self.status, StatusCode::OK, "{}", self.body);
+        self.uncached();
+        let cookies = self.cookies();
+        assert_eq!(cookies.len(), 2, "{cookies:?}");
+        assert!(cookies.iter().all(|cookie| !cookie.contains("Max-Age=0")));
+        let value = |cookie: &str, name: &str| {
+            let value = cookie.strip_prefix(name).unwrap().split(';').next();
+            value.unwrap().to_owned()
+        };
+        [
+            value(cookies[0], "__Host-access="),
+            value(cookies[1], "__Host-refresh="),
+        ]
+    }
+
+    #[track_caller]
+    fn cleared(&self) {
+        self.uncached();
+        let cookies = self.cookies();
+        assert_eq!(cookies.len(), 2, "{cookies:?}");
+        assert!(cookies.iter().all(|cookie| cookie.contains("Max-Age=0")));
+    }
+
+    #[track_caller]
+    fn uncached(&self) {
+        let caching: Vec<_> = self.headers.get_all(CACHE_CONTROL).iter().collect();
+        assert_eq!(caching, ["no-store"]);
+        assert_eq!(self.headers[VARY], "cookie");
+    }
+
+    #[track_caller]
+    fn unchanged(&self, status: StatusCode) {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.cookies(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_page_renews_an_expired_or_missing_access_cookie() {
+    let world = world();
+    let tokens = world.login().await;
+    world.expire_access_token();
+    let answer = world.open("/", &both(&tokens)).await;
+    let [access, refresh] = answer.renewed();
+    // The handler gets the new tokens with the other cookies, in one header.
+    let cookies = format!("a=b; c=d; __Host-access={access}; __Host-refresh={refresh}");
+    let (start, seen) = answer.body.split_at("alice ".len());
+    assert_eq!(
+        (start, seen.split_once(' ').unwrap().1),
+        ("alice ", &*cookies)
+    );
+
+    world.expire_access_token();
+    let alone = format!("__Host-refresh={refresh}");
+    let [access, refresh] = world.open("/", &alone).await.renewed();
+    // The new ones are good, and nothing is renewed before the time.
+    let good = format!("__Host-access={access}; __Host-refresh={refresh}");
+    let calls = world.store.calls();
+    let answer = world.open("/", &good).await;
+    answer.unchanged(StatusCode::OK);
+    assert_eq!(answer.headers[CACHE_CONTROL], "public");
+    assert_eq!(world.store.calls(), calls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_requests_at_once_rotate_once_and_log_nobody_out() {
+    for cookies in [both, refresh_alone] {
+        let world = world();
+        let tokens = world.login().await;
+        world.expire_access_token();
+        // All ten wait for the store.
+        world.store.delay(Duration::from_millis(50));
+        let cookies = cookies(&tokens);
+        let headers = [&NAVIGATION[..], &[("cookie", &*cookies)]].concat();
+        let mut requests = JoinSet::new();
+        for _ in 0..10 {
+            let (app, request) = (world.app.clone(), request("GET", "/", &headers));
+            requests.spawn(async move { send(&app, request).await });
+        }
+        let answers = requests.join_all().await;
+        let renewed: Vec<_> = answers.iter().map(Answer::renewed).collect();
+        // One refresh makes one access token: another refresh would make another.
+        assert!(renewed.iter().all(|cookies| *cookies == renewed[0]));
+        world.store.recover();
+        // The store agrees: the old token is one behind, so within the grace it still works.
+        let again = world.sessions.refresh(&tokens.refresh_token).await.unwrap();
+        assert_eq!(again.refresh_token, renewed[0][1]);
+        let [access, refresh] = &renewed[0];
+        let new = format!("__Host-access={access}; __Host-refresh={refresh}");
+        world.open("/", &new).await.unchanged(StatusCode::OK);
+    }
+}
+
+/// On several threads some come while the refresh is under way, and some after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn requests_on_several_threads_rotate_once() {
+    let world = world();
+    for _ in 0..20 {
+        let tokens = world.login().await;
+        world.expire_access_token();
+        let cookies = both(&tokens);
+        let headers = [&NAVIGATION[..], &[("cookie", &*cookies)]].concat();
+        let mut requests = JoinSet::new();
+        for _ in 0..10 {
+            let (app, request) = (world.app.clone(), request("GET", "/", &headers));
+            requests.spawn(async move { send(&app, request).await.renewed() });
+        }
+        let renewed = requests.join_all().await;
+        let refresh = &renewed[0][1];
+        assert!(renewed.iter().all(|[_, other]| other == refresh));
+        assert!(world.sessions.refresh(refresh).await.is_ok());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_dropped_does_not_take_the_others_along() {
+    let world = world();
+    let tokens = world.login().await;
+    world.expire_access_token();
+    world.store.delay(Duration::from_millis(50));
+    let cookies = both(&tokens);
+    let headers = [&NAVIGATION[..], &[("cookie", &*cookies)]].concat();
+    let ask = || {
+        let (app, request) = (world.app.clone(), request("GET", "/", &headers));
+        tokio::spawn(async move { send(&app, request).await })
+    };
+    let (first, second) = (ask(), ask());
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    first.abort();
+    second.await.unwrap().renewed();
+}
+
+/// Two layers know nothing of each other, as two processes: the grace lets both renew.
+#[tokio::test]
+async fn two_processes_renew_the_same_token() {
+    let world = world();
+    let tokens = world.login().await;
+    world.expire_access_token();
+    let other = app(&world.routes);
+    let cookies = both(&tokens);
+    let headers = [&NAVIGATION[..], &[("cookie", &*cookies)]].concat();
+    let [_, first] = world.ask("GET", "/", &headers).await.renewed();
+    let [_, second] = send(&other, request("GET", "/", &headers)).await.renewed();
+    assert_eq!(first, second);
+}
+
+#[tokio::test]
+async fn only_a_navigation_renews() {
+    let world = world();
+    let tokens = world.login().await;
+    world.expire_access_token();
+    let cookies = both(&tokens);
+    let cookie = ("cookie", &*cookies);
+    let calls = world.store.calls();
+    for headers in [
+        &[cookie][..],
+        &[
+            cookie,
+            ("sec-fetch-mode", "cors"),
+            ("sec-fetch-dest", "empty"),
+        ],
+        &[
+            cookie,
+            ("sec-fetch-mode", "no-cors"),
+            ("sec-fetch-dest", "image"),
+        ],
+        &[cookie, ("sec-fetch-mode", "websocket")],
+        &[cookie, NAVIGATION[0], NAVIGATION[0]],
+        &[cookie, NAVIGATION[0], ("upgrade", "websocket")],
+        &[cookie, NAVIGATION[0], ("x-http-method-override", "DELETE")],
+        &[cookie, NAVIGATION[0], ("authorization", "Bearer a.b.c")],
+    ] {
+        let headers = [headers, &[("sec-fetch-site", "same-origin")]].concat();
+        let answer = world.ask("GET", "/", &headers).await;
+        answer.unchanged(StatusCode::UNAUTHORIZED);
+    }
+    for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+        let site = ("sec-fetch-site", "same-origin");
+        let headers = [cookie, NAVIGATION[0], NAVIGATION[1], site];
+        let answer = world.ask(method, "/", &headers).await;
+        answer.unchanged(StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(world.store.calls(), calls);
+    // Each of these is one. A navigation from another site changes nothing but the cookies.
+    for (method, headers) in [
+        ("GET", &[cookie, NAVIGATION[0]][..]),
+        ("GET", &[cookie, NAVIGATION[1]]),
+        ("HEAD", &[cookie, NAVIGATION[0]]),
+        (
+            "GET",
+            &[cookie, NAVIGATION[0], ("authorization", "Basic YTpi")],
+        ),
+        (
+            "GET",
+            &[cookie, NAVIGATION[0], ("sec-fetch-site", "cross-site")],
+        ),
+    ] {
+        world.ask(method, "/", headers).await.renewed();
+    }
+}
+
+#[tokio::test]
+async fn ambiguous_or_forged_cookies_renew_nothing() {
+    let world = world();
+    let tokens = world.login().await;
+    world.expire_access_token();
+    let (access, refresh) = (&tokens.access_token, &tokens.refresh_token);
+    let forged = format!("{}AAAA", &refresh[..refresh.len() - 4]);
+    let calls = world.store.calls();
+    for (cookies, status) in [
+        (
+            format!("__Host-access={access}; __Host-access=x; __Host-refresh={refresh}"),
+            400,
+        ),
+        (
+            format!("__Host-access={access}; __Host-refresh={refresh}; __Host-refresh=x"),
+            401,
+        ),
+        (format!("__Host-access=x; __Host-refresh={refresh}"), 401),
+        (
+            format!("__Host-access={access}; __Host-refresh={forged}"),
+            401,
+        ),
+        (format!("__Host-refresh={forged}"), 401),
+        (format!("__Host-refresh={access}"), 401),
+        (format!("__Host-access={access}"), 401),
+    ] {
+        let answer = world.open("/", &cookies).await;
+        answer.unchanged(StatusCode::from_u16(status).unwrap());
+    }
+    assert_eq!(world.store.calls(), calls);
+    assert!(world.sessions.refresh(refresh).await.is_ok());
+}
+
+#[tokio::test]
+async fn reuse_ends_the_session_and_deletes_the_cookies() {
+    let world = world();
+    let tokens = world.login().await;
+    let stolen = both(&tokens);
+    let current = world.sessions.refresh(&tokens.refresh_token).await.unwrap();
+    world.expire_access_token();
+    let answer = world.open("/", &stolen).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    answer.cleared();
+    // Neither the thief nor the user goes on.
+    let answer = world.open("/", &both(&current)).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    answer.cleared();
+    let error = world.sessions.refresh(&current.refresh_token).await;
+    assert_eq!(error.unwrap_err().kind(), SessionErrorKind::Ended);
+    let public = world.open("/public", &refresh_alone(&tokens)).await;
+    assert_eq!((public.status, &*public.body), (StatusCode::OK, "nobody"));
+    public.cleared();
+}
+
+#[tokio::test]
+async fn a_session_that_has_ended_loses_its_cookies() {
+    let world = world();
+    let ended = world.login().await;
+    world.sessions.end_session(ended.sid).await.unwrap();
+    // Its access token has not expired, but is revoked.
+    world.open("/", &both(&ended)).await.cleared();
+    let expired = world.login().await;
+    world.clock.advance(Duration::from_secs(15 * 24 * 3600));
+    world.open("/", &both(&expired)).await.cleared();
+    let blocked = world.login().await;
+    let alice = world.sessions.subject_named("alice");
+    world.sessions.block(&alice).await.unwrap();
+    world.open("/", &refresh_alone(&blocked)).await.cleared();
+}
+
+#[tokio::test]
+async fn a_revoked_access_token_of_a_live_session_is_renewed() {
+    let world = world();
+    let tokens = world.login().await;
+    let answer = world.open("/", &both(&tokens)).await;
+    answer.unchanged(StatusCode::OK);
+    let jti = answer.body.split(' ').nth(1).unwrap();
+    let expires_at = tower_jwt_auth::claims::NumericDate::from_seconds(1_800_000_300).unwrap();
+    let issuer = Some("https://id.example.com");
+    let revocation = Revocation::Token {
+        issuer,
+        jti,
+        expires_at,
+    };
+    world.store.store().revoke(&revocation).unwrap();
+    world.open("/", &both(&tokens)).await.renewed();
+}
+
+#[tokio::test]
+async fn an_outage_is_503_and_deletes_nothing() {
+    let world = world();
+    let tokens = world.login().await;
+    world.expire_access_token();
+    world.store.fail();
+    for path in ["/", "/public"] {
+        let answer = world.open(path, &both(&tokens)).await;
+        answer.unchanged(StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.headers[RETRY_AFTER], "1");
+        assert_eq!(answer.headers[CACHE_CONTROL], "no-store");
+    }
+    world.store.recover();
+    world.open("/", &both(&tokens)).await.renewed();
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_page_waits_for_ever() {
+    let world = world();
+    let tokens = world.login().await;
+    world.expire_access_token();
+    world.store.hang();
+    let start = tokio::time::Instant::now();
+    let answer = world.open("/", &both(&tokens)).await;
+    answer.unchanged(StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(start.elapsed().as_secs(), 5);
+    world.store.recover();
+    world.open("/", &both(&tokens)).await.renewed();
+}
+
+#[tokio::test]
+async fn a_page_that_decides_about_the_cookies_is_obeyed() {
+    let world = world();
+    let tokens = world.login().await;
+    world.expire_access_token();
+    let answer = world.open("/logout", &both(&tokens)).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    answer.cleared();
+}
+
+/// The tokens were rotated, so the browser must learn them whatever the page says.
+#[tokio::test]
+async fn a_page_that_fails_renews_too() {
+    let world = world();
+    let tokens = world.login().await;
+    world.expire_access_token();
+    let answer = world.open("/no-such-page", &both(&tokens)).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    assert_eq!(answer.cookies().len(), 2);
+    answer.uncached();
+}
