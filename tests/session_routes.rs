@@ -510,3 +510,29 @@ fn i12_one_name_cannot_be_both_cookies() {
     assert_eq!(same.err(), Some(CookieError::SameName));
     assert!(own_cookies(named("access"), named("refresh")).is_ok());
 }
+
+/// Browsers send such cookies with every site's requests, so the origin decides alone.
+#[tokio::test]
+async fn cookies_for_other_sites_serve_trusted_origins_only() {
+    let cookies = SessionCookies::new().unwrap().cross_site().unwrap();
+    let world = world_with(cookies.partitioned().unwrap());
+    let tokens = world.login("alice").await;
+    let cookies = format!("{}; {}", access(&tokens), refresh(&tokens));
+    let cross_site = ("sec-fetch-site", "cross-site");
+    for origin in ["https://evil.example", "null"] {
+        for path in ["/refresh", "/logout"] {
+            let headers = [("cookie", &*cookies), cross_site, ("origin", origin)];
+            let answer = world.post(path, &headers, "").await;
+            answer.refused(StatusCode::FORBIDDEN);
+        }
+    }
+    let trusted = ("origin", "https://www.example.com");
+    let headers = [("cookie", &*cookies), cross_site, trusted];
+    let answer = world.post("/refresh", &headers, "").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.cookies().len(), 2);
+    for cookie in answer.cookies() {
+        assert!(cookie.ends_with("; SameSite=None; Partitioned"), "{cookie}");
+    }
+    world.logout(&headers).await.logged_out();
+}

@@ -179,7 +179,7 @@
 //!
 //! A page on `example.com` cannot use cookies of `example.net`. Browsers withhold `SameSite=Lax`
 //! and `Strict` cookies from `fetch` to another site, and more and more block `SameSite=None`
-//! cookies as well. This crate does not set `SameSite=None`. Choose one of these:
+//! cookies as well. Choose one of these:
 //!
 //! | way | effort |
 //! | --- | --- |
