@@ -192,6 +192,10 @@ impl TokenCookie {
 
     /// Sets `Domain`: browsers send the cookie to this host and every host below it.
     ///
+    /// A cookie that was set without `Domain` stays in browsers, beside the new one, and requests
+    /// with both are rejected with 400. The cookies of a session delete it at login, refresh and
+    /// logout (`routes::SessionCookies`). For other cookies, change the name.
+    ///
     /// # Errors
     ///
     /// - [`CookieError::Prefix`] for a `__Host-` cookie.
@@ -265,6 +269,20 @@ impl TokenCookie {
     /// None: a cookie without a token is never too large.
     pub fn clear(&self) -> Result<HeaderValue, CookieError> {
         self.header("", Some(Duration::ZERO))
+    }
+
+    /// The value of the `Set-Cookie` header that deletes the cookie of this name without `Domain`.
+    /// `None` if this cookie has no `Domain` either.
+    #[cfg(feature = "axum")]
+    pub(crate) fn clear_without_domain(&self) -> Result<Option<HeaderValue>, CookieError> {
+        if self.domain.is_none() {
+            return Ok(None);
+        }
+        let host_only = Self {
+            domain: None,
+            ..self.clone()
+        };
+        host_only.clear().map(Some)
     }
 
     fn text(&self, value: &str, max_age: Option<Duration>) -> String {

@@ -26,8 +26,8 @@ fn clear(cookie: &TokenCookie) -> String {
 
 /// The two headers that delete the cookies of a session.
 fn cleared(cookies: &SessionCookies) -> [String; 2] {
-    let headers = cookies.clear().unwrap();
-    headers.map(|header| header.to_str().unwrap().to_owned())
+    let [access, refresh] = cookies.clear().unwrap().try_into().unwrap();
+    [access, refresh].map(|header| header.to_str().unwrap().to_owned())
 }
 
 #[test]
@@ -90,6 +90,23 @@ fn a_cookie_is_deleted_with_the_attributes_that_set_it() {
         let attributes = "=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=None; Partitioned";
         assert!(header.ends_with(attributes), "{header}");
     }
+}
+
+/// A cookie from before the `Domain` would stay beside the new one.
+#[test]
+fn cookies_with_a_domain_delete_those_without() {
+    let of_domain = |name| cookie(name).domain("example.com").unwrap();
+    let cookies = SessionCookies::new().unwrap();
+    let cookies = cookies.with_cookies(of_domain("a"), cookie("r")).unwrap();
+    let headers = cookies.clear().unwrap();
+    assert_eq!(
+        headers,
+        [
+            "a=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax",
+            "a=; Max-Age=0; Domain=example.com; Path=/; Secure; HttpOnly; SameSite=Lax",
+            "r=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax",
+        ]
+    );
 }
 
 #[test]

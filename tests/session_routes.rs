@@ -139,8 +139,22 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// 400 with this code, as RFC 6749 §5.2 has it, and no cookie is touched.
+    #[track_caller]
+    fn refused_as_form(&self, code: &str) {
+        self.refused(StatusCode::BAD_REQUEST);
+        assert_eq!(self.headers["content-type"], "application/json");
+        assert_eq!(self.headers["pragma"], "no-cache");
+        let json: Value = serde_json::from_str(&self.body).unwrap();
+        assert_eq!(json["error"], code);
+        assert!(json["error_description"].is_string());
+    }
+}
+
 const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
 const JSON: (&str, &str) = ("content-type", "application/json");
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
 fn access(tokens: &TokenPair) -> String {
     format!("__Host-access={}", tokens.access_token)
@@ -151,7 +165,7 @@ fn refresh(tokens: &TokenPair) -> String {
 }
 
 /// Bodies without a token, as HTTP clients of browsers send them, with their content type.
-const NO_TOKEN: [(Option<&str>, &str); 13] = [
+const NO_TOKEN: [(Option<&str>, &str); 17] = [
     (None, ""),
     // axios and ky with `{}`, fetch with `JSON.stringify`.
     (Some("application/json"), "{}"),
@@ -167,9 +181,16 @@ const NO_TOKEN: [(Option<&str>, &str); 13] = [
         Some("application/json"),
         r#"{"grant_type":"refresh_token"}"#,
     ),
+    (Some("application/json"), r#"{"grant_type":null}"#),
     // A form with nothing in it, or with what a framework adds.
     (Some("application/x-www-form-urlencoded"), ""),
-    (Some("application/x-www-form-urlencoded"), "csrf=1&button="),
+    (Some(FORM.1), "csrf=1&button="),
+    (Some(FORM.1), "grant_type=refresh_token&scope=a"),
+    (Some(FORM.1), "grant_type=&refresh_token="),
+    (
+        Some("application/x-www-form-urlencoded;charset=UTF-8"),
+        "&&",
+    ),
     // `navigator.sendBeacon`, and fetch with a text.
     (Some("text/plain;charset=UTF-8"), ""),
     (Some("text/plain;charset=UTF-8"), "{}"),
@@ -232,10 +253,7 @@ async fn l13_malformed_bodies_are_refused_whatever_the_cookie() {
             (JSON.1, &format!("{{\"x\":{}", "[".repeat(2000))),
             (JSON.1, &format!(r#"{{"x":"{}"}}"#, "a".repeat(5000))),
             // A token that is not read must not be taken for ended.
-            (
-                "application/x-www-form-urlencoded",
-                &format!("refresh_token={token}"),
-            ),
+            (FORM.1, &format!(r#"{{"refresh_token":"{token}"}}"#)),
             ("text/plain", &format!(r#"{{"refresh_token":"{token}"}}"#)),
             (
                 "application/vnd.api+json",
@@ -255,6 +273,138 @@ async fn l13_malformed_bodies_are_refused_whatever_the_cookie() {
         answer.refused(StatusCode::BAD_REQUEST);
     }
     assert!(world.is_alive(&tokens).await);
+}
+
+/// As libraries for OAuth send it (RFC 6749 §6).
+#[tokio::test]
+async fn l13_a_form_is_answered_as_oauth_clients_expect() {
+    let world = world();
+    let bob = world.login("bob").await;
+    let cookies = format!("{}; {}", access(&bob), refresh(&bob));
+    for (before, after) in [
+        ("", ""),
+        ("grant_type=refresh_token&", ""),
+        ("grant_type=refresh_token&client_id=app&", "&scope=a+b"),
+        ("x=&y&", "&grant_type="),
+    ] {
+        let mut refresh_token = world.login("alice").await.refresh_token;
+        for site in ["same-origin", "cross-site"] {
+            let headers = [("cookie", &*cookies), FORM, ("sec-fetch-site", site)];
+            let body = format!("{before}refresh_token={refresh_token}{after}");
+            let answer = world.post("/refresh", &headers, &body).await;
+            answer.refused(StatusCode::OK);
+            assert_eq!(answer.headers["pragma"], "no-cache");
+            assert_eq!(answer.headers["content-type"], "application/json");
+            let json: Value = serde_json::from_str(&answer.body).unwrap();
+            assert_eq!(json["token_type"], "Bearer");
+            assert_eq!(json["expires_in"], 300);
+            assert!(json["access_token"].is_string());
+            refresh_token = json["refresh_token"].as_str().unwrap().to_owned();
+        }
+        let body = format!("{before}refresh_token={refresh_token}{after}");
+        let headers = [("cookie", &*cookies), FORM];
+        let answer = world.post("/logout", &headers, &body).await;
+        answer.refused(StatusCode::NO_CONTENT);
+        let answer = world.post("/refresh", &headers, &body).await;
+        answer.refused_as_form("invalid_grant");
+    }
+    assert!(world.is_alive(&bob).await);
+}
+
+#[tokio::test]
+async fn l13_a_malformed_form_is_refused_whatever_the_cookie() {
+    let world = world();
+    let tokens = world.login("alice").await;
+    let cookies = format!("{}; {}", access(&tokens), refresh(&tokens));
+    let token = format!("refresh_token={}", tokens.refresh_token);
+    for path in ["/refresh", "/logout"] {
+        for (body, code) in [
+            (format!("{token}&{token}"), "invalid_request"),
+            (format!("{token}&refresh_token="), "invalid_request"),
+            (format!("{token}&refresh%5Ftoken=a"), "invalid_request"),
+            (format!("{token}&x=1&x=1"), "invalid_request"),
+            (
+                format!("grant_type=refresh_token&grant_type=password&{token}"),
+                "invalid_request",
+            ),
+            (
+                format!("grant_type=password&{token}"),
+                "unsupported_grant_type",
+            ),
+            (
+                "grant_type=authorization_code".to_owned(),
+                "unsupported_grant_type",
+            ),
+            (format!("x={}&{token}", "a".repeat(5000)), "invalid_request"),
+            ("refresh_token=guess".to_owned(), "invalid_grant"),
+            ("refresh_token=%ff".to_owned(), "invalid_grant"),
+        ] {
+            let headers = [("cookie", &*cookies), OWN, FORM];
+            let answer = world.post(path, &headers, &body).await;
+            answer.refused_as_form(code);
+        }
+        let body = json!({ "refresh_token": tokens.refresh_token, "grant_type": "password" });
+        let headers = [("cookie", &*cookies), OWN, JSON];
+        let answer = world.post(path, &headers, &body.to_string()).await;
+        answer.refused(StatusCode::BAD_REQUEST);
+    }
+    assert!(world.is_alive(&tokens).await);
+}
+
+#[tokio::test]
+async fn l13_an_outage_is_503_for_every_kind_of_body() {
+    let world = world();
+    let tokens = world.login("alice").await;
+    let cookies = format!("{}; {}", access(&tokens), refresh(&tokens));
+    let form = format!("refresh_token={}", tokens.refresh_token);
+    let json = json!({ "refresh_token": tokens.refresh_token }).to_string();
+    world.store.fail();
+    for path in ["/refresh", "/logout"] {
+        for (kind, body) in [(JSON, "{}"), (JSON, &*json), (FORM, &*form), (FORM, "")] {
+            let answer = world
+                .post(path, &[("cookie", &cookies), OWN, kind], body)
+                .await;
+            answer.refused(StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(answer.headers["retry-after"], "1");
+        }
+    }
+    world.store.recover();
+    assert!(world.is_alive(&tokens).await);
+}
+
+/// A browser keeps the cookie from before the `Domain`, and sends both.
+#[tokio::test]
+async fn two_refresh_cookies_are_refused_until_the_next_login() {
+    let of_domain = |name| {
+        let cookie = TokenCookie::new(name).unwrap();
+        cookie.domain("example.com").unwrap()
+    };
+    let cookies = own_cookies(of_domain("access"), of_domain("refresh")).unwrap();
+    let world = world_with(cookies.clone());
+    let (old, new) = (world.login("alice").await, world.login("alice").await);
+    let both = format!(
+        "refresh={}; refresh={}",
+        old.refresh_token, new.refresh_token
+    );
+    let headers = [("cookie", &*both), OWN];
+    let answer = world.post("/refresh", &headers, "").await;
+    answer.refused(StatusCode::BAD_REQUEST);
+    assert!(answer.body.contains("Log in again"), "{}", answer.body);
+    // A login deletes the old one before it sets the new one.
+    let set = cookies.set(&new).unwrap();
+    let set: Vec<_> = set.iter().map(|cookie| cookie.to_str().unwrap()).collect();
+    assert_eq!(set.len(), 4);
+    for (deleted, name) in set.iter().zip(["access", "refresh"]) {
+        let attributes = "=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax";
+        assert_eq!(*deleted, format!("{name}{attributes}"));
+    }
+    assert!(set[2..].iter().all(|cookie| cookie.contains("Domain=")));
+    // So does a logout.
+    let answer = world.logout(&headers).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert_eq!(answer.cookies().len(), 4);
+    assert!(!world.is_alive(&old).await);
+    assert!(!world.is_alive(&new).await);
 }
 
 /// The body decides: the client says by itself which token it means.

@@ -239,7 +239,8 @@ async fn cookies_are_set_renewed_and_cleared() {
         .login(&world.sessions.subject_named("alice"))
         .await
         .unwrap();
-    let [access, refresh] = world.routes.cookies().set(&tokens).unwrap();
+    let cookies = world.routes.cookies().set(&tokens).unwrap();
+    let [access, refresh] = cookies.try_into().unwrap();
     assert_eq!(
         access.to_str().unwrap(),
         format!(

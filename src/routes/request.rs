@@ -1,6 +1,6 @@
 //! Reading the requests of the session handlers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use axum_core::extract::{DefaultBodyLimit, FromRequest, Request};
 use bytes::Bytes;
@@ -16,6 +16,32 @@ const MAX_BODY_LENGTH: usize = 4096;
 
 /// The maximum number of values read of one cookie. Each costs a signature verification.
 const MAX_COOKIE_VALUES: usize = 16;
+
+/// The one grant that is served here (RFC 6749 §6).
+const GRANT_TYPE: &str = "refresh_token";
+
+/// What a body is.
+#[derive(Clone, Copy)]
+enum MediaType {
+    /// A form of HTML cannot have it. A script of another site needs a CORS preflight to set it.
+    Json,
+    Form,
+    Other,
+}
+
+impl MediaType {
+    fn of(headers: &HeaderMap) -> Result<Self, RouteError> {
+        let is = |media_type| is_content_type(headers, media_type);
+        let malformed = |_| RouteError::Malformed;
+        if is("application/json").map_err(malformed)? {
+            Ok(Self::Json)
+        } else if is("application/x-www-form-urlencoded").map_err(malformed)? {
+            Ok(Self::Form)
+        } else {
+            Ok(Self::Other)
+        }
+    }
+}
 
 /// A request without its body.
 pub(super) struct RequestParts {
@@ -48,6 +74,11 @@ impl RequestParts {
         }
     }
 
+    /// Whether the body is a form, as RFC 6749 has it.
+    pub(super) fn has_form(&self) -> bool {
+        matches!(MediaType::of(&self.headers), Ok(MediaType::Form))
+    }
+
     pub(super) fn head(&self) -> RequestHead<'_> {
         RequestHead {
             method: &self.method,
@@ -65,20 +96,19 @@ pub(super) async fn refresh_token_in_body(
     if request.method() != Method::POST {
         return Err(RouteError::MethodNotAllowed);
     }
-    // A form cannot set this `Content-Type`. A script of another site needs a CORS preflight to.
-    let is_json = is_content_type(request.headers(), "application/json");
-    let is_json = is_json.map_err(|_| RouteError::Malformed)?;
+    let media_type = MediaType::of(request.headers())?;
     DefaultBodyLimit::max(MAX_BODY_LENGTH).apply(&mut request);
     let body = Bytes::from_request(request, &()).await;
     let body = body.map_err(|_| RouteError::Malformed)?;
-    if is_json {
-        return refresh_token_in_json(&body);
-    }
-    // The token is not read from other bodies. Without this error, the client would believe that
-    // its session has ended.
-    match memchr::memmem::find(&body, b"refresh_token") {
-        Some(_) => Err(RouteError::Malformed),
-        None => Ok(None),
+    match media_type {
+        MediaType::Json => refresh_token_in_json(&body),
+        MediaType::Form => refresh_token_in_form(&body),
+        // The token is not read from other bodies. Without this error, the client would believe
+        // that its session has ended.
+        MediaType::Other => match memchr::memmem::find(&body, b"refresh_token") {
+            Some(_) => Err(RouteError::Malformed),
+            None => Ok(None),
+        },
     }
 }
 
@@ -87,6 +117,7 @@ fn refresh_token_in_json(body: &[u8]) -> Result<Option<String>, RouteError> {
     #[derive(Deserialize)]
     struct Members {
         refresh_token: Option<String>,
+        grant_type: Option<String>,
     }
 
     match body.trim_ascii() {
@@ -96,8 +127,37 @@ fn refresh_token_in_json(body: &[u8]) -> Result<Option<String>, RouteError> {
         [b'{', ..] => {
             let members: Members =
                 serde_json::from_slice(body).map_err(|_| RouteError::Malformed)?;
+            check_grant_type(members.grant_type.as_deref())?;
             Ok(members.refresh_token)
         }
         _ => Err(RouteError::Malformed),
+    }
+}
+
+/// A parameter without a value is as good as none, and no parameter may be there twice (RFC 6749
+/// §3.2).
+fn refresh_token_in_form(body: &[u8]) -> Result<Option<String>, RouteError> {
+    let mut names = HashSet::new();
+    let (mut refresh_token, mut grant_type) = (None, None);
+    for (name, value) in form_urlencoded::parse(body) {
+        match &*name {
+            "refresh_token" if !value.is_empty() => refresh_token = Some(value.into_owned()),
+            "grant_type" if !value.is_empty() => grant_type = Some(value.into_owned()),
+            // JSON that `curl -d` sends as a form. The token in it would not be read.
+            name if name.starts_with(['{', '[', '"']) => return Err(RouteError::Malformed),
+            _ => {}
+        }
+        if !names.insert(name) {
+            return Err(RouteError::Malformed);
+        }
+    }
+    check_grant_type(grant_type.as_deref())?;
+    Ok(refresh_token)
+}
+
+fn check_grant_type(grant_type: Option<&str>) -> Result<(), RouteError> {
+    match grant_type {
+        None | Some(GRANT_TYPE) => Ok(()),
+        Some(_) => Err(RouteError::UnsupportedGrantType),
     }
 }

@@ -2,7 +2,9 @@
 
 use axum_core::body::Body;
 use axum_core::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+};
 use http::{HeaderValue, StatusCode};
 
 use crate::middleware::problem;
@@ -15,6 +17,10 @@ pub(super) enum RouteError {
     MissingToken,
     /// The body, the cookies or the `Authorization` header are malformed.
     Malformed,
+    /// The request has several refresh tokens in cookies of one name.
+    SeveralCookies,
+    /// The body asks for another grant than that of RFC 6749 §6.
+    UnsupportedGrantType,
     /// The request comes from another site.
     CrossSite,
     /// The method is not `POST`.
@@ -29,7 +35,9 @@ impl RouteError {
     fn status(&self) -> StatusCode {
         match self {
             Self::MissingToken => StatusCode::UNAUTHORIZED,
-            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Malformed | Self::SeveralCookies | Self::UnsupportedGrantType => {
+                StatusCode::BAD_REQUEST
+            }
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Response => StatusCode::INTERNAL_SERVER_ERROR,
@@ -49,6 +57,11 @@ impl RouteError {
         match self {
             Self::MissingToken => "The request has no token.",
             Self::Malformed => "The request is malformed.",
+            Self::SeveralCookies => {
+                "The request has several refresh tokens: a cookie of the same name is left from \
+                 other settings, or another host set one. Log in again."
+            }
+            Self::UnsupportedGrantType => "The only grant_type here is refresh_token.",
             Self::CrossSite => "The request seems to come from another site.",
             Self::MethodNotAllowed => "Only POST is allowed here.",
             _ => match self.status() {
@@ -56,6 +69,18 @@ impl RouteError {
                 StatusCode::SERVICE_UNAVAILABLE => "Sessions are not available now.",
                 StatusCode::FORBIDDEN => "The token does not belong to a session of this service.",
                 _ => "The tokens could not be issued.",
+            },
+        }
+    }
+
+    /// The code of RFC 6749 §5.2. `None` for errors that the RFC has no code for.
+    fn oauth_code(&self) -> Option<&'static str> {
+        match self {
+            Self::UnsupportedGrantType => Some("unsupported_grant_type"),
+            _ => match self.status() {
+                StatusCode::BAD_REQUEST => Some("invalid_request"),
+                StatusCode::UNAUTHORIZED => Some("invalid_grant"),
+                _ => None,
             },
         }
     }
@@ -117,10 +142,35 @@ pub(super) fn error_response(error: &RouteError, cookies: Vec<HeaderValue>) -> R
         }
         _ => {}
     }
+    keep_reason(&mut response, error);
+    response
+}
+
+/// The response to a form, as RFC 6749 §5.2 has it: status 400 for every fault of the client.
+pub(super) fn form_error_response(error: &RouteError) -> Response {
+    let Some(code) = error.oauth_code() else {
+        return error_response(error, Vec::new());
+    };
+    log(error);
+    let detail = error.detail();
+    // Neither needs escaping.
+    let json = format!(r#"{{"error":"{code}","error_description":"{detail}"}}"#);
+    let mut response = response(StatusCode::BAD_REQUEST, Some(json), Vec::new());
+    keep_reason(&mut response, error);
+    for_oauth(response)
+}
+
+/// RFC 6749 §5.1 asks for this header too. It is for caches of HTTP/1.0.
+pub(super) fn for_oauth(mut response: Response) -> Response {
+    let no_cache = HeaderValue::from_static("no-cache");
+    response.headers_mut().insert(PRAGMA, no_cache);
+    response
+}
+
+fn keep_reason(response: &mut Response, error: &RouteError) {
     if let RouteError::Session(error) = error {
         response.extensions_mut().insert(error.clone());
     }
-    response
 }
 
 /// Lets your own handlers return this error, for example at login.

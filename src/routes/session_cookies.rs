@@ -149,27 +149,47 @@ impl SessionCookies {
         [TokenSource::bearer(), TokenSource::from(&self.access)]
     }
 
-    /// The values of the two `Set-Cookie` headers that store the tokens for their lifetimes.
+    /// The values of the `Set-Cookie` headers that store the tokens for their lifetimes.
+    ///
+    /// There are two. For cookies with a `Domain` there are more before them, as for
+    /// [`clear`](Self::clear).
     ///
     /// # Errors
     ///
     /// [`CookieError::TooLarge`] if a cookie is too large for browsers.
-    pub fn set(&self, tokens: &TokenPair) -> Result<[HeaderValue; 2], CookieError> {
-        Ok([
+    pub fn set(&self, tokens: &TokenPair) -> Result<Vec<HeaderValue>, CookieError> {
+        // First, since old browsers see one cookie if the `Domain` is the host itself.
+        let mut headers = self.clear_without_domain()?;
+        headers.push(
             self.access
                 .set(&tokens.access_token, tokens.access_lifetime)?,
+        );
+        headers.push(
             self.refresh
                 .set(&tokens.refresh_token, tokens.refresh_lifetime)?,
-        ])
+        );
+        Ok(headers)
     }
 
-    /// The values of the two `Set-Cookie` headers that delete the cookies.
+    /// The values of the `Set-Cookie` headers that delete the cookies.
+    ///
+    /// There are two. A cookie with a `Domain` has another one, for the cookie of the same name
+    /// without `Domain`. It may be left from before you set the `Domain`.
     ///
     /// # Errors
     ///
     /// None: a cookie without a token is never too large.
-    pub fn clear(&self) -> Result<[HeaderValue; 2], CookieError> {
-        Ok([self.access.clear()?, self.refresh.clear()?])
+    pub fn clear(&self) -> Result<Vec<HeaderValue>, CookieError> {
+        let mut headers = self.clear_without_domain()?;
+        headers.push(self.access.clear()?);
+        headers.push(self.refresh.clear()?);
+        Ok(headers)
+    }
+
+    fn clear_without_domain(&self) -> Result<Vec<HeaderValue>, CookieError> {
+        let both = [&self.access, &self.refresh];
+        let headers = both.map(TokenCookie::clear_without_domain);
+        headers.into_iter().filter_map(Result::transpose).collect()
     }
 
     /// The maximum length of an access token that fits into its cookie, in bytes.

@@ -10,7 +10,7 @@ use axum_core::response::Response;
 use http::{HeaderValue, StatusCode};
 
 use super::request::{RequestParts, refresh_token_in_body};
-use super::response::{RouteError, error_response, response};
+use super::response::{RouteError, error_response, for_oauth, form_error_response, response};
 use super::session_cookies::SessionCookies;
 use crate::cookie::CookieError;
 use crate::csrf::Origin;
@@ -149,9 +149,11 @@ impl<S: SessionStore> SessionRoutes<S> {
         let parts = RequestParts::of(&request);
         let refresh_token = match refresh_token_in_body(request).await {
             Ok(refresh_token) => refresh_token,
+            Err(error) if parts.has_form() => return form_error_response(&error),
             Err(error) => return error_response(&error, Vec::new()),
         };
         let uses_cookies = refresh_token.is_none();
+        let is_oauth = parts.has_form() && !uses_cookies;
         let result = match (operation, refresh_token) {
             (Operation::Refresh, Some(token)) => self.refresh_by_body(&token).await,
             (Operation::Refresh, None) => self.refresh_by_cookie(&parts).await,
@@ -159,7 +161,9 @@ impl<S: SessionStore> SessionRoutes<S> {
             (Operation::Logout, None) => self.logout_by_headers(&parts).await,
         };
         match result {
+            Ok(response) if is_oauth => for_oauth(response),
             Ok(response) => response,
+            Err(error) if is_oauth => form_error_response(&error),
             Err(error) if uses_cookies && error.is_final() => {
                 error_response(&error, self.deleted_cookies())
             }
@@ -181,7 +185,7 @@ impl<S: SessionStore> SessionRoutes<S> {
         let cookies = self.settings.cookies.set(&tokens);
         let cookies = cookies.map_err(|_| RouteError::Response)?;
         let json = format!(r#"{{"expires_in":{}}}"#, tokens.access_lifetime.as_secs());
-        Ok(response(StatusCode::OK, Some(json), cookies.into()))
+        Ok(response(StatusCode::OK, Some(json), cookies))
     }
 
     async fn logout_by_body(&self, refresh_token: &str) -> Result<Response, RouteError> {
@@ -237,6 +241,7 @@ impl<S: SessionStore> SessionRoutes<S> {
         let head = parts.head();
         let token = match source.find(head) {
             Found::Nothing => return Ok(None),
+            Found::Several if source.is_ambient() => return Err(RouteError::SeveralCookies),
             Found::Malformed | Found::Several => return Err(RouteError::Malformed),
             Found::Token(token) => token,
         };
@@ -249,8 +254,7 @@ impl<S: SessionStore> SessionRoutes<S> {
     }
 
     fn deleted_cookies(&self) -> Vec<HeaderValue> {
-        let cookies = self.settings.cookies.clear();
-        cookies.map(Vec::from).unwrap_or_default()
+        self.settings.cookies.clear().unwrap_or_default()
     }
 }
 
