@@ -8,7 +8,6 @@
     reason = "a test that panics fails"
 )]
 
-#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/answer.rs"]
 mod answer;
 
@@ -18,26 +17,34 @@ use std::time::Duration;
 use answer::{Answer, send};
 use axum::Router;
 use axum::body::Body;
-use axum::routing::{get, post};
+use axum::response::IntoResponse;
+use axum::routing::{any, get};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use tower_jwt_auth::Claims;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::cookie::{CookieError, TokenCookie};
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
+use tower_jwt_auth::middleware::Respond;
 use tower_jwt_auth::routes::{SessionCookies, SessionRoutes};
-use tower_jwt_auth::session::{RefreshKeys, SessionEventKind, Sessions, TokenPair};
+use tower_jwt_auth::session::{
+    RefreshKeys, SessionErrorKind, SessionEventKind, Sessions, TokenPair,
+};
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::testing::FailingStore;
+use tower_jwt_auth::{AuthError, AuthErrorKind, Claims};
 
 type Store = FailingStore<MemoryStore>;
+
+/// What the hook was told.
+type Rejected = Arc<Mutex<Vec<AuthErrorKind>>>;
 
 struct World {
     clock: ManualClock,
     store: Store,
     ended: Arc<Mutex<usize>>,
+    rejected: Rejected,
     sessions: Sessions<Store>,
     app: Router,
 }
@@ -68,25 +75,35 @@ fn world_with(cookies: SessionCookies) -> World {
             *heard.lock().unwrap() += 1;
         }
     });
+    let rejected = Rejected::default();
+    let counted = Arc::clone(&rejected);
     let routes = SessionRoutes::new(sessions.clone())
         .unwrap()
         .with_cookies(cookies)
-        .trusted_origin("https://www.example.com");
-    let app = Router::new()
+        .trusted_origin("https://www.example.com")
+        .on_rejection(move |error| counted.lock().unwrap().push(error.kind()));
+    World {
+        clock,
+        store,
+        ended,
+        rejected,
+        sessions,
+        app: app(&routes),
+    }
+}
+
+fn app<R>(routes: &SessionRoutes<Store, R>) -> Router
+where
+    R: Respond<Body> + Send + Sync + 'static,
+{
+    Router::new()
         .route(
             "/me",
             get(async |Claims(claims): Claims<Value>| claims.to_string()),
         )
         .layer(routes.auth_layer())
-        .route("/refresh", post(routes.refresh()))
-        .route("/logout", post(routes.logout()));
-    World {
-        clock,
-        store,
-        ended,
-        sessions,
-        app,
-    }
+        .route("/refresh", any(routes.refresh()))
+        .route("/logout", any(routes.logout()))
 }
 
 impl World {
@@ -685,4 +702,217 @@ async fn cookies_for_other_sites_serve_trusted_origins_only() {
         assert!(cookie.ends_with("; SameSite=None; Partitioned"), "{cookie}");
     }
     world.logout(&headers).await.logged_out();
+}
+
+/// The reason is in the extensions of the response, and the hook is told once.
+#[tokio::test]
+async fn every_refusal_has_a_typed_reason() {
+    let world = world();
+    let tokens = world.login("alice").await;
+    let both = format!("__Host-refresh=x; {}", refresh(&tokens));
+    let guess = json!({ "refresh_token": "guess" }).to_string();
+    let cookie = refresh(&tokens);
+    for (path, headers, body, kind) in [
+        (
+            "/refresh",
+            &[OWN][..],
+            "",
+            AuthErrorKind::MissingRefreshToken,
+        ),
+        (
+            "/refresh",
+            &[("cookie", &*cookie)],
+            "",
+            AuthErrorKind::CrossSite,
+        ),
+        ("/logout", &[], "", AuthErrorKind::CrossSite),
+        (
+            "/refresh",
+            &[("cookie", &*both), OWN],
+            "",
+            AuthErrorKind::SeveralRefreshTokens,
+        ),
+        (
+            "/logout",
+            &[("authorization", "Bearer a b"), OWN],
+            "",
+            AuthErrorKind::MalformedCredentials,
+        ),
+        (
+            "/logout",
+            &[("authorization", "Bearer a"), ("authorization", "Bearer b")],
+            "",
+            AuthErrorKind::SeveralTokens,
+        ),
+        ("/refresh", &[JSON], "{", AuthErrorKind::MalformedBody),
+        ("/logout", &[FORM], "a&a", AuthErrorKind::MalformedBody),
+        (
+            "/refresh",
+            &[FORM],
+            "grant_type=password",
+            AuthErrorKind::UnsupportedGrantType,
+        ),
+        (
+            "/refresh",
+            &[JSON],
+            &*guess,
+            AuthErrorKind::Session(SessionErrorKind::InvalidToken),
+        ),
+        (
+            "/logout",
+            &[FORM],
+            "refresh_token=guess",
+            AuthErrorKind::Session(SessionErrorKind::InvalidToken),
+        ),
+    ] {
+        let answer = world.post(path, headers, body).await;
+        assert_eq!(answer.error.map(|error| error.kind()), Some(kind));
+        assert_eq!(std::mem::take(&mut *world.rejected.lock().unwrap()), [kind]);
+    }
+    let request = Request::get("/refresh").body(Body::empty()).unwrap();
+    let answer = send(&world.app, request).await;
+    answer.refused(StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(answer.headers["allow"], "POST");
+    let kind = answer.error.map(|error| error.kind());
+    assert_eq!(kind, Some(AuthErrorKind::MethodNotAllowed));
+    world.store.fail();
+    let headers = [("cookie", &*cookie), OWN];
+    let answer = world.post("/refresh", &headers, "").await;
+    let error = answer.error.unwrap();
+    let unavailable = AuthErrorKind::Session(SessionErrorKind::Unavailable);
+    assert_eq!(error.kind(), unavailable);
+    assert!(std::error::Error::source(&error).is_some());
+    world.store.recover();
+    // What succeeds is no rejection.
+    world.rejected.lock().unwrap().clear();
+    let answer = world.post("/refresh", &headers, "").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(world.rejected.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_routes_answer_with_the_responder_and_realm_of_the_service() {
+    let clock = ManualClock::at(1_800_000_000);
+    let store = FailingStore::new(MemoryStore::with_clock(clock.clone()));
+    let sessions = sessions(store.clone(), &clock, 1);
+    let respond = |error: &AuthError| (error.status(), "ours").into_response();
+    let routes = SessionRoutes::new(sessions.clone()).unwrap();
+    let routes = routes.realm("shop").respond(respond);
+    let app = app(&routes);
+    let request = |cookie: &str| {
+        let request = Request::post("/refresh").header(OWN.0, OWN.1);
+        let request = request.header("cookie", cookie).body(Body::empty());
+        request.unwrap()
+    };
+    let answer = send(&app, request("a=b")).await;
+    answer.refused(StatusCode::UNAUTHORIZED);
+    assert_eq!(answer.body, "ours");
+    assert_eq!(answer.headers["www-authenticate"], r#"Bearer realm="shop""#);
+    let alice = sessions.subject_named("alice");
+    let tokens = sessions.login(&alice).await.unwrap();
+    store.fail();
+    let answer = send(&app, request(&refresh(&tokens))).await;
+    answer.refused(StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.body, "ours");
+    assert_eq!(answer.headers["retry-after"], "1");
+    store.recover();
+    // A session that has ended: the cookies go, whatever the responder does.
+    sessions.end_session(tokens.sid).await.unwrap();
+    let answer = send(&app, request(&refresh(&tokens))).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(answer.body, "ours");
+    assert_eq!(answer.cookies().len(), 2);
+    assert_eq!(answer.headers["www-authenticate"], r#"Bearer realm="shop""#);
+    // Clients of OAuth read the form of RFC 6749.
+    let form = Request::post("/refresh").header(FORM.0, FORM.1);
+    let form = form.body(Body::from("refresh_token=x")).unwrap();
+    send(&app, form).await.refused_as_form("invalid_grant");
+}
+
+#[tokio::test]
+async fn each_refresh_is_an_event() {
+    let clock = ManualClock::at(1_800_000_000);
+    let store = FailingStore::new(MemoryStore::with_clock(clock.clone()));
+    let events: Arc<Mutex<Vec<_>>> = Arc::default();
+    let heard = Arc::clone(&events);
+    let sessions = sessions(store, &clock, 1).on_event(move |event| {
+        heard.lock().unwrap().push((event.kind, event.sid));
+    });
+    let subject = sessions.subject_named("alice");
+    let tokens = sessions.login(&subject).await.unwrap();
+    events.lock().unwrap().clear();
+    // Twice within the grace: both got tokens.
+    for _ in 0..2 {
+        sessions.refresh(&tokens.refresh_token).await.unwrap();
+    }
+    let refreshed = (SessionEventKind::Refreshed, Some(tokens.sid));
+    assert_eq!(*events.lock().unwrap(), [refreshed, refreshed]);
+    clock.advance(Duration::from_secs(60));
+    assert!(sessions.refresh(&tokens.refresh_token).await.is_err());
+    let reused = (SessionEventKind::ReuseDetected, Some(tokens.sid));
+    assert_eq!(*events.lock().unwrap(), [refreshed, refreshed, reused]);
+}
+
+/// Claims for clients without cookies may be longer than a cookie. A cookie may not.
+#[tokio::test]
+async fn the_routes_leave_the_maximum_token_length_alone() {
+    let clock = ManualClock::at(1_800_000_000);
+    let name_length = Arc::new(Mutex::new(10));
+    let length = Arc::clone(&name_length);
+    let store = FailingStore::new(MemoryStore::with_clock(clock.clone()));
+    let sessions = |most: Option<usize>| {
+        let length = Arc::clone(&length);
+        let sessions = sessions(store.clone(), &clock, 1).claims(move |_| {
+            let claims = json!({ "name": "x".repeat(*length.lock().unwrap()) });
+            async move { Ok::<_, std::convert::Infallible>(Some(claims)) }
+        });
+        match most {
+            Some(most) => sessions.max_token_length(most),
+            None => sessions,
+        }
+    };
+    let routes = SessionRoutes::new(sessions(None)).unwrap();
+    let app_of_all = app(&routes);
+    let own = routes.sessions();
+    let tokens = own.login(&own.subject_named("alice")).await.unwrap();
+    *name_length.lock().unwrap() = 4000;
+    let refused = own.login(&own.subject_named("alice")).await.unwrap_err();
+    assert_eq!(refused.kind(), SessionErrorKind::TokenTooLong);
+    let by_body = |token: &str| {
+        let body = json!({ "refresh_token": token }).to_string();
+        let request = Request::post("/refresh").header(JSON.0, JSON.1);
+        request.body(Body::from(body)).unwrap()
+    };
+    let by_cookie = |cookie: &str| {
+        let request = Request::post("/refresh").header(OWN.0, OWN.1);
+        let request = request.header("cookie", cookie).body(Body::empty());
+        request.unwrap()
+    };
+    let too_long = Some(AuthErrorKind::Session(SessionErrorKind::TokenTooLong));
+    let kind = |answer: &Answer| answer.error.as_ref().map(AuthError::kind);
+    let answer = send(&app_of_all, by_cookie(&refresh(&tokens))).await;
+    answer.refused(StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(kind(&answer), too_long);
+    // The refresh token has not been used.
+    clock.advance(Duration::from_secs(60));
+    let answer = send(&app_of_all, by_body(&tokens.refresh_token)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    // A lower maximum of your own stays too.
+    let routes = SessionRoutes::new(sessions(Some(1000))).unwrap();
+    *name_length.lock().unwrap() = 1000;
+    let json: Value = serde_json::from_str(&answer.body).unwrap();
+    let cookie = format!("__Host-refresh={}", json["refresh_token"].as_str().unwrap());
+    let answer = send(&app(&routes), by_cookie(&cookie)).await;
+    assert_eq!(kind(&answer), too_long);
+}
+
+#[test]
+fn a_handler_may_return_the_error_of_a_cookie() {
+    let response = CookieError::TooLarge.into_response();
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+    let error: &AuthError = response.extensions().get().unwrap();
+    assert_eq!(error.kind(), AuthErrorKind::Misconfigured);
+    let source = std::error::Error::source(error).unwrap();
+    assert_eq!(source.to_string(), CookieError::TooLarge.to_string());
 }

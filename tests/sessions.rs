@@ -1145,7 +1145,8 @@ async fn a_token_too_large_for_a_cookie_is_an_error_at_issue() {
         .get_mut("alice")
         .unwrap()
         .push("x".repeat(4000));
-    let answer = world.refresh_json(&tokens.refresh_token).await;
+    let cookies = format!("__Host-refresh={}", tokens.refresh_token);
+    let answer = world.post_cookies("/refresh", &cookies).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     world.users.lock().unwrap().get_mut("alice").unwrap().pop();
     world.advance(3600);

@@ -122,10 +122,8 @@ pub use source::{RequestHead, TokenSource};
 pub(crate) use authenticated::token_of;
 #[cfg(feature = "axum")]
 pub(crate) use csrf::rules::CsrfRules;
-#[cfg(feature = "axum")]
-pub(crate) use respond::problem;
-#[cfg(feature = "axum")]
-pub(crate) use responder::leave_to_layer;
 pub(crate) use responder::reject_without_layer;
+#[cfg(feature = "axum")]
+pub(crate) use responder::{Responder, leave_to_layer};
 #[cfg(feature = "axum")]
 pub(crate) use source::{Found, cookies};

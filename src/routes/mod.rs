@@ -77,7 +77,10 @@
 //! | `POST /refresh` with several different refresh cookies | 400 |
 //! | the store or the claims function fails | 503 with `Retry-After: 1`; no cookie is deleted |
 //!
-//! Every answer has `Cache-Control: no-store`.
+//! Every answer has `Cache-Control: no-store`. The reason for a rejection is an
+//! [`AuthError`](crate::AuthError) in the response's extensions.
+//! [`on_rejection`](SessionRoutes::on_rejection) reports it too, and
+//! [`respond`](SessionRoutes::respond) changes the responses.
 //!
 //! After a 503 the refresh token may have been used. A client should retry with the same token
 //! within the [grace](crate::session::Sessions::grace), 10 seconds by default. A later retry may be
