@@ -245,7 +245,7 @@ async fn finish(
     // A logout at the provider then finds this session.
     let tokens = service.logins.complete(begun, &id_token).await?;
     let cookies = service.routes.cookies().set(&tokens)?;
-    let cookies = AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)));
+    let cookies = AppendHeaders(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
     Ok((cookies, Redirect::to("/")).into_response())
 }
 

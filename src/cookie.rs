@@ -8,7 +8,7 @@
 //! use std::time::Duration;
 //! use tower_jwt_auth::cookie::{SameSite, TokenCookie};
 //!
-//! let cookie = TokenCookie::new("__Host-access")?.same_site(SameSite::Strict);
+//! let cookie = TokenCookie::new("__Host-access")?.same_site(SameSite::Strict)?;
 //! let set_cookie = cookie.set("aaa.bbb.ccc", Duration::from_secs(300))?;
 //! assert_eq!(
 //!     set_cookie,
@@ -31,6 +31,8 @@ use http::HeaderValue;
 /// | `Path` | `/` by default | [`path`](TokenCookie::path) |
 /// | `SameSite` | `Lax` by default | [`same_site`](TokenCookie::same_site) |
 /// | `Domain` | absent by default | [`domain`](TokenCookie::domain) |
+/// | `Max-Age` | the lifetime of the token | [`without_max_age`](TokenCookie::without_max_age) |
+/// | `Partitioned` | absent by default | [`partitioned`](TokenCookie::partitioned) |
 ///
 /// Some prefixes of the name require attributes. Browsers reject a cookie without them, and ignore
 /// the case of the prefix. This type enforces the same rules:
@@ -57,6 +59,9 @@ pub struct TokenCookie {
     domain: Option<Box<str>>,
     same_site: SameSite,
     secure: bool,
+    partitioned: bool,
+    /// Whether the cookie outlives the browser: it has `Max-Age`.
+    persistent: bool,
 }
 
 /// When a browser sends the cookie with requests that another site caused.
@@ -67,6 +72,12 @@ pub enum SameSite {
     Lax,
     /// Never.
     Strict,
+    /// Always. The cookie needs `Secure`.
+    ///
+    /// You need it if your page and your API are on two sites, or your page is in a frame of
+    /// another site. Every site can then send requests with the cookie, so the origin check of
+    /// [`csrf`](crate::csrf) is the only protection. A `GET` must not change anything.
+    None,
 }
 
 impl TokenCookie {
@@ -91,14 +102,47 @@ impl TokenCookie {
             domain: None,
             same_site: SameSite::Lax,
             secure: true,
+            partitioned: false,
+            persistent: true,
         })
     }
 
     /// Sets `SameSite`. `Lax` by default, so a user who follows a link from another site stays
     /// logged in.
-    #[must_use]
-    pub fn same_site(mut self, same_site: SameSite) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`CookieError::Insecure`] for [`SameSite::None`] after [`insecure`](Self::insecure).
+    pub fn same_site(mut self, same_site: SameSite) -> Result<Self, CookieError> {
         self.same_site = same_site;
+        self.checked()
+    }
+
+    /// Sets `Partitioned` (CHIPS): the browser keeps one cookie for each site that is at the top
+    /// of the page.
+    ///
+    /// You need it, with [`SameSite::None`], if your page is in frames of other sites. Browsers
+    /// that block cookies of other sites accept partitioned ones. A user is then logged in once for
+    /// each site.
+    ///
+    /// A cookie that was not partitioned stays in browsers, beside the new one, and requests with
+    /// both are rejected. Change the name of the cookie when you change this.
+    ///
+    /// # Errors
+    ///
+    /// [`CookieError::Insecure`] after [`insecure`](Self::insecure).
+    pub fn partitioned(mut self) -> Result<Self, CookieError> {
+        self.partitioned = true;
+        self.checked()
+    }
+
+    /// Removes `Max-Age`: the browser deletes the cookie when it closes. A browser that restores
+    /// its tabs also restores such cookies.
+    ///
+    /// The token still expires. Only [`clear`](Self::clear) sends `Max-Age=0`.
+    #[must_use]
+    pub fn without_max_age(mut self) -> Self {
+        self.persistent = false;
         self
     }
 
@@ -107,13 +151,23 @@ impl TokenCookie {
     ///
     /// # Errors
     ///
-    /// [`CookieError::Prefix`] if the name begins with `__Host-`, `__Http-` or `__Secure-`, which
-    /// require `Secure`.
+    /// - [`CookieError::Prefix`] if the name begins with `__Host-`, `__Http-` or `__Secure-`, which
+    ///   require `Secure`.
+    /// - [`CookieError::Insecure`] with [`SameSite::None`] or [`partitioned`](Self::partitioned).
     pub fn insecure(mut self) -> Result<Self, CookieError> {
         if self.name.is_secure() {
             return Err(CookieError::Prefix);
         }
         self.secure = false;
+        self.checked()
+    }
+
+    /// Browsers reject cookies with these attributes if they are not `Secure`.
+    fn checked(self) -> Result<Self, CookieError> {
+        let needs_secure = self.partitioned || self.same_site == SameSite::None;
+        if needs_secure && !self.secure {
+            return Err(CookieError::Insecure);
+        }
         Ok(self)
     }
 
@@ -137,6 +191,10 @@ impl TokenCookie {
     }
 
     /// Sets `Domain`: browsers send the cookie to this host and every host below it.
+    ///
+    /// A cookie that was set without `Domain` stays in browsers, beside the new one, and requests
+    /// with both are rejected with 400. The cookies of a session delete it at login, refresh and
+    /// logout (`routes::SessionCookies`). For other cookies, change the name.
     ///
     /// # Errors
     ///
@@ -162,11 +220,24 @@ impl TokenCookie {
         self.name.as_str()
     }
 
+    /// Inserts `environment` and a dash after the prefix of the name.
+    ///
+    /// # Errors
+    ///
+    /// [`CookieError::Name`] if `environment` does not consist of letters, digits and dashes
+    /// between letters or digits, or the name becomes too long.
+    #[cfg(feature = "axum")]
+    pub(crate) fn with_environment(mut self, environment: &str) -> Result<Self, CookieError> {
+        self.name = self.name.with_environment(environment)?;
+        Ok(self)
+    }
+
     pub(crate) fn cookie_name(&self) -> &CookieName {
         &self.name
     }
 
-    /// The value of the `Set-Cookie` header that stores `token` for `max_age`, in whole seconds.
+    /// The value of the `Set-Cookie` header that stores `token` for `max_age`, in whole seconds, or
+    /// until the browser closes ([`without_max_age`](Self::without_max_age)).
     ///
     /// # Errors
     ///
@@ -179,31 +250,46 @@ impl TokenCookie {
         if token.is_empty() || !token.bytes().all(is_cookie_octet) {
             return Err(CookieError::Value);
         }
-        self.header(token, max_age)
+        self.header(token, self.persistent.then_some(max_age))
     }
 
     /// The maximum length of a token in this cookie, in bytes, for any `max_age`.
     #[must_use]
     pub fn max_token_length(&self) -> usize {
-        let longest_attributes = self.text("", Duration::MAX);
+        let longest_attributes = self.text("", self.persistent.then_some(Duration::MAX));
         Self::MAX_LENGTH.saturating_sub(longest_attributes.len())
     }
 
-    /// The value of the `Set-Cookie` header that deletes the cookie.
+    /// The value of the `Set-Cookie` header that deletes the cookie. It has all attributes of
+    /// [`set`](Self::set): browsers delete only the cookie of the same `Domain`, `Path` and
+    /// partition.
     ///
     /// # Errors
     ///
     /// This never fails: a cookie without a token is never too large.
     pub fn clear(&self) -> Result<HeaderValue, CookieError> {
-        self.header("", Duration::ZERO)
+        self.header("", Some(Duration::ZERO))
     }
 
-    fn text(&self, value: &str, max_age: Duration) -> String {
-        let mut cookie = format!(
-            "{}={value}; Max-Age={}",
-            self.name.as_str(),
-            max_age.as_secs()
-        );
+    /// The value of the `Set-Cookie` header that deletes the cookie of this name without `Domain`.
+    /// `None` if this cookie has no `Domain` either.
+    #[cfg(feature = "axum")]
+    pub(crate) fn clear_without_domain(&self) -> Result<Option<HeaderValue>, CookieError> {
+        if self.domain.is_none() {
+            return Ok(None);
+        }
+        let host_only = Self {
+            domain: None,
+            ..self.clone()
+        };
+        host_only.clear().map(Some)
+    }
+
+    fn text(&self, value: &str, max_age: Option<Duration>) -> String {
+        let mut cookie = format!("{}={value}", self.name.as_str());
+        if let Some(max_age) = max_age {
+            cookie.push_str(&format!("; Max-Age={}", max_age.as_secs()));
+        }
         if let Some(domain) = &self.domain {
             cookie.push_str("; Domain=");
             cookie.push_str(domain);
@@ -215,11 +301,17 @@ impl TokenCookie {
         cookie.push_str(match self.same_site {
             SameSite::Lax => "Lax",
             SameSite::Strict => "Strict",
+            SameSite::None => "None",
+        });
+        cookie.push_str(if self.partitioned {
+            "; Partitioned"
+        } else {
+            ""
         });
         cookie
     }
 
-    fn header(&self, value: &str, max_age: Duration) -> Result<HeaderValue, CookieError> {
+    fn header(&self, value: &str, max_age: Option<Duration>) -> Result<HeaderValue, CookieError> {
         let cookie = self.text(value, max_age);
         if cookie.len() > Self::MAX_LENGTH {
             return Err(CookieError::TooLarge);
@@ -252,6 +344,22 @@ impl CookieName {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+
+    #[cfg(feature = "axum")]
+    fn with_environment(&self, environment: &str) -> Result<Self, CookieError> {
+        let is_inner_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        // At the ends a dash or an underscore could make another prefix.
+        let is_end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        let bytes = environment.as_bytes();
+        let is_valid = is_end(bytes.first()) && is_end(bytes.last());
+        if !is_valid || !bytes.iter().copied().all(is_inner_byte) {
+            return Err(CookieError::Name);
+        }
+        let prefixes = ["__Host-Http-", "__Host-", "__Http-", "__Secure-"];
+        let prefix = prefixes.iter().find(|prefix| self.has_prefix(prefix));
+        let (prefix, rest) = self.0.split_at(prefix.map_or(0, |prefix| prefix.len()));
+        Self::new(&format!("{prefix}{environment}-{rest}"))
     }
 
     /// Covers `__Host-Http-` too: `HttpOnly` is always set.
@@ -288,6 +396,8 @@ pub enum CookieError {
     /// - a `__Host-` cookie with a `Domain`, or with a `Path` other than `/`;
     /// - a `__Host-`, `__Http-` or `__Secure-` cookie without `Secure`.
     Prefix,
+    /// `SameSite=None` and `Partitioned` need `Secure`: browsers would reject the cookie.
+    Insecure,
     /// The `Path` or `Domain` is malformed, or longer than 1,024 bytes.
     Attribute,
     /// The token is empty, or has a character that is not allowed in a cookie.
@@ -308,6 +418,7 @@ impl fmt::Display for CookieError {
                 "a __Host-, __Http- or __Secure- cookie needs Secure; a __Host- cookie also needs \
                  Path=/ and no Domain"
             }
+            Self::Insecure => "a cookie with SameSite=None or Partitioned needs Secure",
             Self::Attribute => {
                 "the cookie's Path or Domain is malformed, or longer than 1024 bytes"
             }

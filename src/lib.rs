@@ -125,7 +125,7 @@
 //! | `WARN` | reuse of a refresh token; writes that the session store has lost |
 //! | `WARN` | claims that do not decode as the handler's type |
 //! | `WARN` | a risky setting: a layer without a store accepts the tokens of sessions, cookies are not `Secure`, Redis may evict keys |
-//! | `ERROR` | a handler without a layer around it; a `Permission` that is built wrongly |
+//! | `ERROR` | a handler without a layer around it; a `Permission` that is built wrongly; a cookie that cannot be built |
 //! | `ERROR` | a session request with a fault of the service, such as claims with a reserved name; logout tokens whose sessions could not be ended |
 //!
 //! # Features

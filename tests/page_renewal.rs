@@ -73,7 +73,7 @@ fn app(routes: &SessionRoutes<Store>) -> Router {
     let cookies = routes.cookies().clone();
     let logout = async move |_: VerifiedToken| {
         let cookies = cookies.clear().unwrap();
-        AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)))
+        AppendHeaders(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)))
     };
     let public = async |token: Option<VerifiedToken>| match token {
         Some(token) => token.subject().unwrap().to_owned(),

@@ -8,7 +8,6 @@
     reason = "a test that panics fails"
 )]
 
-#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/answer.rs"]
 mod answer;
 
@@ -18,26 +17,34 @@ use std::time::Duration;
 use answer::{Answer, send};
 use axum::Router;
 use axum::body::Body;
-use axum::routing::{get, post};
+use axum::response::IntoResponse;
+use axum::routing::{any, get, post};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use tower_jwt_auth::Claims;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::cookie::{CookieError, TokenCookie};
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
+use tower_jwt_auth::middleware::Respond;
 use tower_jwt_auth::routes::{SessionCookies, SessionRoutes};
-use tower_jwt_auth::session::{RefreshKeys, SessionEventKind, Sessions, TokenPair};
+use tower_jwt_auth::session::{
+    RefreshKeys, SessionErrorKind, SessionEventKind, Sessions, TokenPair,
+};
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::testing::FailingStore;
+use tower_jwt_auth::{AuthError, AuthErrorKind, Claims};
 
 type Store = FailingStore<MemoryStore>;
+
+/// What the hook was told.
+type Rejected = Arc<Mutex<Vec<AuthErrorKind>>>;
 
 struct World {
     clock: ManualClock,
     store: Store,
     ended: Arc<Mutex<usize>>,
+    rejected: Rejected,
     sessions: Sessions<Store>,
     app: Router,
 }
@@ -68,25 +75,35 @@ fn world_with(cookies: SessionCookies) -> World {
             *heard.lock().unwrap() += 1;
         }
     });
+    let rejected = Rejected::default();
+    let counted = Arc::clone(&rejected);
     let routes = SessionRoutes::new(sessions.clone())
         .unwrap()
         .with_cookies(cookies)
-        .trusted_origin("https://www.example.com");
-    let app = Router::new()
+        .trusted_origin("https://www.example.com")
+        .on_rejection(move |error| counted.lock().unwrap().push(error.kind()));
+    World {
+        clock,
+        store,
+        ended,
+        rejected,
+        sessions,
+        app: app(&routes),
+    }
+}
+
+fn app<R>(routes: &SessionRoutes<Store, R>) -> Router
+where
+    R: Respond<Body> + Send + Sync + 'static,
+{
+    Router::new()
         .route(
             "/me",
             get(async |Claims(claims): Claims<Value>| claims.to_string()),
         )
         .layer(routes.auth_layer())
-        .route("/refresh", post(routes.refresh()))
-        .route("/logout", post(routes.logout()));
-    World {
-        clock,
-        store,
-        ended,
-        sessions,
-        app,
-    }
+        .route("/refresh", any(routes.refresh()))
+        .route("/logout", any(routes.logout()))
 }
 
 impl World {
@@ -139,8 +156,22 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// 400 with this code, as RFC 6749 §5.2 has it, and no cookie is touched.
+    #[track_caller]
+    fn refused_as_form(&self, code: &str) {
+        self.refused(StatusCode::BAD_REQUEST);
+        assert_eq!(self.headers["content-type"], "application/json");
+        assert_eq!(self.headers["pragma"], "no-cache");
+        let json: Value = serde_json::from_str(&self.body).unwrap();
+        assert_eq!(json["error"], code);
+        assert!(json["error_description"].is_string());
+    }
+}
+
 const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
 const JSON: (&str, &str) = ("content-type", "application/json");
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
 fn access(tokens: &TokenPair) -> String {
     format!("__Host-access={}", tokens.access_token)
@@ -151,7 +182,7 @@ fn refresh(tokens: &TokenPair) -> String {
 }
 
 /// Bodies without a token, as HTTP clients of browsers send them, with their content type.
-const NO_TOKEN: [(Option<&str>, &str); 13] = [
+const NO_TOKEN: [(Option<&str>, &str); 17] = [
     (None, ""),
     // axios and ky with `{}`, fetch with `JSON.stringify`.
     (Some("application/json"), "{}"),
@@ -167,9 +198,16 @@ const NO_TOKEN: [(Option<&str>, &str); 13] = [
         Some("application/json"),
         r#"{"grant_type":"refresh_token"}"#,
     ),
+    (Some("application/json"), r#"{"grant_type":null}"#),
     // A form with nothing in it, or with what a framework adds.
     (Some("application/x-www-form-urlencoded"), ""),
-    (Some("application/x-www-form-urlencoded"), "csrf=1&button="),
+    (Some(FORM.1), "csrf=1&button="),
+    (Some(FORM.1), "grant_type=refresh_token&scope=a"),
+    (Some(FORM.1), "grant_type=&refresh_token="),
+    (
+        Some("application/x-www-form-urlencoded;charset=UTF-8"),
+        "&&",
+    ),
     // `navigator.sendBeacon`, and fetch with a text.
     (Some("text/plain;charset=UTF-8"), ""),
     (Some("text/plain;charset=UTF-8"), "{}"),
@@ -232,10 +270,7 @@ async fn l13_malformed_bodies_are_refused_whatever_the_cookie() {
             (JSON.1, &format!("{{\"x\":{}", "[".repeat(2000))),
             (JSON.1, &format!(r#"{{"x":"{}"}}"#, "a".repeat(5000))),
             // A token that is not read must not be taken for ended.
-            (
-                "application/x-www-form-urlencoded",
-                &format!("refresh_token={token}"),
-            ),
+            (FORM.1, &format!(r#"{{"refresh_token":"{token}"}}"#)),
             ("text/plain", &format!(r#"{{"refresh_token":"{token}"}}"#)),
             (
                 "application/vnd.api+json",
@@ -255,6 +290,138 @@ async fn l13_malformed_bodies_are_refused_whatever_the_cookie() {
         answer.refused(StatusCode::BAD_REQUEST);
     }
     assert!(world.is_alive(&tokens).await);
+}
+
+/// As libraries for OAuth send it (RFC 6749 §6).
+#[tokio::test]
+async fn l13_a_form_is_answered_as_oauth_clients_expect() {
+    let world = world();
+    let bob = world.login("bob").await;
+    let cookies = format!("{}; {}", access(&bob), refresh(&bob));
+    for (before, after) in [
+        ("", ""),
+        ("grant_type=refresh_token&", ""),
+        ("grant_type=refresh_token&client_id=app&", "&scope=a+b"),
+        ("x=&y&", "&grant_type="),
+    ] {
+        let mut refresh_token = world.login("alice").await.refresh_token;
+        for site in ["same-origin", "cross-site"] {
+            let headers = [("cookie", &*cookies), FORM, ("sec-fetch-site", site)];
+            let body = format!("{before}refresh_token={refresh_token}{after}");
+            let answer = world.post("/refresh", &headers, &body).await;
+            answer.refused(StatusCode::OK);
+            assert_eq!(answer.headers["pragma"], "no-cache");
+            assert_eq!(answer.headers["content-type"], "application/json");
+            let json: Value = serde_json::from_str(&answer.body).unwrap();
+            assert_eq!(json["token_type"], "Bearer");
+            assert_eq!(json["expires_in"], 300);
+            assert!(json["access_token"].is_string());
+            refresh_token = json["refresh_token"].as_str().unwrap().to_owned();
+        }
+        let body = format!("{before}refresh_token={refresh_token}{after}");
+        let headers = [("cookie", &*cookies), FORM];
+        let answer = world.post("/logout", &headers, &body).await;
+        answer.refused(StatusCode::NO_CONTENT);
+        let answer = world.post("/refresh", &headers, &body).await;
+        answer.refused_as_form("invalid_grant");
+    }
+    assert!(world.is_alive(&bob).await);
+}
+
+#[tokio::test]
+async fn l13_a_malformed_form_is_refused_whatever_the_cookie() {
+    let world = world();
+    let tokens = world.login("alice").await;
+    let cookies = format!("{}; {}", access(&tokens), refresh(&tokens));
+    let token = format!("refresh_token={}", tokens.refresh_token);
+    for path in ["/refresh", "/logout"] {
+        for (body, code) in [
+            (format!("{token}&{token}"), "invalid_request"),
+            (format!("{token}&refresh_token="), "invalid_request"),
+            (format!("{token}&refresh%5Ftoken=a"), "invalid_request"),
+            (format!("{token}&x=1&x=1"), "invalid_request"),
+            (
+                format!("grant_type=refresh_token&grant_type=password&{token}"),
+                "invalid_request",
+            ),
+            (
+                format!("grant_type=password&{token}"),
+                "unsupported_grant_type",
+            ),
+            (
+                "grant_type=authorization_code".to_owned(),
+                "unsupported_grant_type",
+            ),
+            (format!("x={}&{token}", "a".repeat(5000)), "invalid_request"),
+            ("refresh_token=guess".to_owned(), "invalid_grant"),
+            ("refresh_token=%ff".to_owned(), "invalid_grant"),
+        ] {
+            let headers = [("cookie", &*cookies), OWN, FORM];
+            let answer = world.post(path, &headers, &body).await;
+            answer.refused_as_form(code);
+        }
+        let body = json!({ "refresh_token": tokens.refresh_token, "grant_type": "password" });
+        let headers = [("cookie", &*cookies), OWN, JSON];
+        let answer = world.post(path, &headers, &body.to_string()).await;
+        answer.refused(StatusCode::BAD_REQUEST);
+    }
+    assert!(world.is_alive(&tokens).await);
+}
+
+#[tokio::test]
+async fn l13_an_outage_is_503_for_every_kind_of_body() {
+    let world = world();
+    let tokens = world.login("alice").await;
+    let cookies = format!("{}; {}", access(&tokens), refresh(&tokens));
+    let form = format!("refresh_token={}", tokens.refresh_token);
+    let json = json!({ "refresh_token": tokens.refresh_token }).to_string();
+    world.store.fail();
+    for path in ["/refresh", "/logout"] {
+        for (kind, body) in [(JSON, "{}"), (JSON, &*json), (FORM, &*form), (FORM, "")] {
+            let answer = world
+                .post(path, &[("cookie", &cookies), OWN, kind], body)
+                .await;
+            answer.refused(StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(answer.headers["retry-after"], "1");
+        }
+    }
+    world.store.recover();
+    assert!(world.is_alive(&tokens).await);
+}
+
+/// A browser keeps the cookie from before the `Domain`, and sends both.
+#[tokio::test]
+async fn two_refresh_cookies_are_refused_until_the_next_login() {
+    let of_domain = |name| {
+        let cookie = TokenCookie::new(name).unwrap();
+        cookie.domain("example.com").unwrap()
+    };
+    let cookies = own_cookies(of_domain("access"), of_domain("refresh")).unwrap();
+    let world = world_with(cookies.clone());
+    let (old, new) = (world.login("alice").await, world.login("alice").await);
+    let both = format!(
+        "refresh={}; refresh={}",
+        old.refresh_token, new.refresh_token
+    );
+    let headers = [("cookie", &*both), OWN];
+    let answer = world.post("/refresh", &headers, "").await;
+    answer.refused(StatusCode::BAD_REQUEST);
+    assert!(answer.body.contains("Log in again"), "{}", answer.body);
+    // A login deletes the old one before it sets the new one.
+    let set = cookies.set(&new).unwrap();
+    let set: Vec<_> = set.iter().map(|cookie| cookie.to_str().unwrap()).collect();
+    assert_eq!(set.len(), 4);
+    for (deleted, name) in set.iter().zip(["access", "refresh"]) {
+        let attributes = "=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax";
+        assert_eq!(*deleted, format!("{name}{attributes}"));
+    }
+    assert!(set[2..].iter().all(|cookie| cookie.contains("Domain=")));
+    // So does a logout.
+    let answer = world.logout(&headers).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert_eq!(answer.cookies().len(), 4);
+    assert!(!world.is_alive(&old).await);
+    assert!(!world.is_alive(&new).await);
 }
 
 /// The body decides: the client says by itself which token it means.
@@ -542,4 +709,243 @@ async fn origins_trusted_by_a_predicate_are_trusted_by_all_routes() {
             assert_eq!(answer.status.is_success(), trusted, "{path} {origin}");
         }
     }
+}
+
+/// Browsers send such cookies with every site's requests, so the origin decides alone.
+#[tokio::test]
+async fn cookies_for_other_sites_serve_trusted_origins_only() {
+    let cookies = SessionCookies::new().unwrap().cross_site().unwrap();
+    let world = world_with(cookies.partitioned().unwrap());
+    let tokens = world.login("alice").await;
+    let cookies = format!("{}; {}", access(&tokens), refresh(&tokens));
+    let cross_site = ("sec-fetch-site", "cross-site");
+    for origin in ["https://evil.example", "null"] {
+        for path in ["/refresh", "/logout"] {
+            let headers = [("cookie", &*cookies), cross_site, ("origin", origin)];
+            let answer = world.post(path, &headers, "").await;
+            answer.refused(StatusCode::FORBIDDEN);
+        }
+    }
+    let trusted = ("origin", "https://www.example.com");
+    let headers = [("cookie", &*cookies), cross_site, trusted];
+    let answer = world.post("/refresh", &headers, "").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.cookies().len(), 2);
+    for cookie in answer.cookies() {
+        assert!(cookie.ends_with("; SameSite=None; Partitioned"), "{cookie}");
+    }
+    world.logout(&headers).await.logged_out();
+}
+
+/// The reason is in the extensions of the response, and the hook is told once.
+#[tokio::test]
+async fn every_refusal_has_a_typed_reason() {
+    let world = world();
+    let tokens = world.login("alice").await;
+    let both = format!("__Host-refresh=x; {}", refresh(&tokens));
+    let guess = json!({ "refresh_token": "guess" }).to_string();
+    let cookie = refresh(&tokens);
+    for (path, headers, body, kind) in [
+        (
+            "/refresh",
+            &[OWN][..],
+            "",
+            AuthErrorKind::MissingRefreshToken,
+        ),
+        (
+            "/refresh",
+            &[("cookie", &*cookie)],
+            "",
+            AuthErrorKind::CrossSite,
+        ),
+        ("/logout", &[], "", AuthErrorKind::CrossSite),
+        (
+            "/refresh",
+            &[("cookie", &*both), OWN],
+            "",
+            AuthErrorKind::SeveralRefreshTokens,
+        ),
+        (
+            "/logout",
+            &[("authorization", "Bearer a b"), OWN],
+            "",
+            AuthErrorKind::MalformedCredentials,
+        ),
+        (
+            "/logout",
+            &[("authorization", "Bearer a"), ("authorization", "Bearer b")],
+            "",
+            AuthErrorKind::SeveralTokens,
+        ),
+        ("/refresh", &[JSON], "{", AuthErrorKind::MalformedBody),
+        ("/logout", &[FORM], "a&a", AuthErrorKind::MalformedBody),
+        (
+            "/refresh",
+            &[FORM],
+            "grant_type=password",
+            AuthErrorKind::UnsupportedGrantType,
+        ),
+        (
+            "/refresh",
+            &[JSON],
+            &*guess,
+            AuthErrorKind::Session(SessionErrorKind::InvalidToken),
+        ),
+        (
+            "/logout",
+            &[FORM],
+            "refresh_token=guess",
+            AuthErrorKind::Session(SessionErrorKind::InvalidToken),
+        ),
+    ] {
+        let answer = world.post(path, headers, body).await;
+        assert_eq!(answer.error.map(|error| error.kind()), Some(kind));
+        assert_eq!(std::mem::take(&mut *world.rejected.lock().unwrap()), [kind]);
+    }
+    let request = Request::get("/refresh").body(Body::empty()).unwrap();
+    let answer = send(&world.app, request).await;
+    answer.refused(StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(answer.headers["allow"], "POST");
+    let kind = answer.error.map(|error| error.kind());
+    assert_eq!(kind, Some(AuthErrorKind::MethodNotAllowed));
+    world.store.fail();
+    let headers = [("cookie", &*cookie), OWN];
+    let answer = world.post("/refresh", &headers, "").await;
+    let error = answer.error.unwrap();
+    let unavailable = AuthErrorKind::Session(SessionErrorKind::Unavailable);
+    assert_eq!(error.kind(), unavailable);
+    assert!(std::error::Error::source(&error).is_some());
+    world.store.recover();
+    // What succeeds is no rejection.
+    world.rejected.lock().unwrap().clear();
+    let answer = world.post("/refresh", &headers, "").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(world.rejected.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_routes_answer_with_the_responder_and_realm_of_the_service() {
+    let clock = ManualClock::at(1_800_000_000);
+    let store = FailingStore::new(MemoryStore::with_clock(clock.clone()));
+    let sessions = sessions(store.clone(), &clock, 1);
+    let respond = |error: &AuthError| (error.status(), "ours").into_response();
+    let routes = SessionRoutes::new(sessions.clone()).unwrap();
+    let routes = routes.realm("shop").respond(respond);
+    let app = app(&routes);
+    let request = |cookie: &str| {
+        let request = Request::post("/refresh").header(OWN.0, OWN.1);
+        let request = request.header("cookie", cookie).body(Body::empty());
+        request.unwrap()
+    };
+    let answer = send(&app, request("a=b")).await;
+    answer.refused(StatusCode::UNAUTHORIZED);
+    assert_eq!(answer.body, "ours");
+    assert_eq!(answer.headers["www-authenticate"], r#"Bearer realm="shop""#);
+    let alice = sessions.subject_named("alice");
+    let tokens = sessions.login(&alice).await.unwrap();
+    store.fail();
+    let answer = send(&app, request(&refresh(&tokens))).await;
+    answer.refused(StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.body, "ours");
+    assert_eq!(answer.headers["retry-after"], "1");
+    store.recover();
+    // A session that has ended: the cookies go, whatever the responder does.
+    sessions.end_session(tokens.sid).await.unwrap();
+    let answer = send(&app, request(&refresh(&tokens))).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(answer.body, "ours");
+    assert_eq!(answer.cookies().len(), 2);
+    assert_eq!(answer.headers["www-authenticate"], r#"Bearer realm="shop""#);
+    // Clients of OAuth read the form of RFC 6749.
+    let form = Request::post("/refresh").header(FORM.0, FORM.1);
+    let form = form.body(Body::from("refresh_token=x")).unwrap();
+    send(&app, form).await.refused_as_form("invalid_grant");
+}
+
+#[tokio::test]
+async fn each_refresh_is_an_event() {
+    let clock = ManualClock::at(1_800_000_000);
+    let store = FailingStore::new(MemoryStore::with_clock(clock.clone()));
+    let events: Arc<Mutex<Vec<_>>> = Arc::default();
+    let heard = Arc::clone(&events);
+    let sessions = sessions(store, &clock, 1).on_event(move |event| {
+        heard.lock().unwrap().push((event.kind, event.sid));
+    });
+    let subject = sessions.subject_named("alice");
+    let tokens = sessions.login(&subject).await.unwrap();
+    events.lock().unwrap().clear();
+    // Twice within the grace: both got tokens.
+    for _ in 0..2 {
+        sessions.refresh(&tokens.refresh_token).await.unwrap();
+    }
+    let refreshed = (SessionEventKind::Refreshed, Some(tokens.sid));
+    assert_eq!(*events.lock().unwrap(), [refreshed, refreshed]);
+    clock.advance(Duration::from_secs(60));
+    assert!(sessions.refresh(&tokens.refresh_token).await.is_err());
+    let reused = (SessionEventKind::ReuseDetected, Some(tokens.sid));
+    assert_eq!(*events.lock().unwrap(), [refreshed, refreshed, reused]);
+}
+
+/// Claims for clients without cookies may be longer than a cookie. A cookie may not.
+#[tokio::test]
+async fn the_routes_leave_the_maximum_token_length_alone() {
+    let clock = ManualClock::at(1_800_000_000);
+    let name_length = Arc::new(Mutex::new(10));
+    let length = Arc::clone(&name_length);
+    let store = FailingStore::new(MemoryStore::with_clock(clock.clone()));
+    let sessions = |most: Option<usize>| {
+        let length = Arc::clone(&length);
+        let sessions = sessions(store.clone(), &clock, 1).claims(move |_| {
+            let claims = json!({ "name": "x".repeat(*length.lock().unwrap()) });
+            async move { Ok::<_, std::convert::Infallible>(Some(claims)) }
+        });
+        match most {
+            Some(most) => sessions.max_token_length(most),
+            None => sessions,
+        }
+    };
+    let routes = SessionRoutes::new(sessions(None)).unwrap();
+    let app_of_all = app(&routes);
+    let own = routes.sessions();
+    let tokens = own.login(&own.subject_named("alice")).await.unwrap();
+    *name_length.lock().unwrap() = 4000;
+    let refused = own.login(&own.subject_named("alice")).await.unwrap_err();
+    assert_eq!(refused.kind(), SessionErrorKind::TokenTooLong);
+    let by_body = |token: &str| {
+        let body = json!({ "refresh_token": token }).to_string();
+        let request = Request::post("/refresh").header(JSON.0, JSON.1);
+        request.body(Body::from(body)).unwrap()
+    };
+    let by_cookie = |cookie: &str| {
+        let request = Request::post("/refresh").header(OWN.0, OWN.1);
+        let request = request.header("cookie", cookie).body(Body::empty());
+        request.unwrap()
+    };
+    let too_long = Some(AuthErrorKind::Session(SessionErrorKind::TokenTooLong));
+    let kind = |answer: &Answer| answer.error.as_ref().map(AuthError::kind);
+    let answer = send(&app_of_all, by_cookie(&refresh(&tokens))).await;
+    answer.refused(StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(kind(&answer), too_long);
+    // The refresh token has not been used.
+    clock.advance(Duration::from_secs(60));
+    let answer = send(&app_of_all, by_body(&tokens.refresh_token)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    // A lower maximum of your own stays too.
+    let routes = SessionRoutes::new(sessions(Some(1000))).unwrap();
+    *name_length.lock().unwrap() = 1000;
+    let json: Value = serde_json::from_str(&answer.body).unwrap();
+    let cookie = format!("__Host-refresh={}", json["refresh_token"].as_str().unwrap());
+    let answer = send(&app(&routes), by_cookie(&cookie)).await;
+    assert_eq!(kind(&answer), too_long);
+}
+
+#[test]
+fn a_handler_may_return_the_error_of_a_cookie() {
+    let response = CookieError::TooLarge.into_response();
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+    let error: &AuthError = response.extensions().get().unwrap();
+    assert_eq!(error.kind(), AuthErrorKind::Misconfigured);
+    let source = std::error::Error::source(error).unwrap();
+    assert_eq!(source.to_string(), CookieError::TooLarge.to_string());
 }

@@ -234,7 +234,8 @@ async fn cookies_are_set_renewed_and_cleared() {
         .login(&world.sessions.subject_named("alice"))
         .await
         .unwrap();
-    let [access, refresh] = world.routes.cookies().set(&tokens).unwrap();
+    let cookies = world.routes.cookies().set(&tokens).unwrap();
+    let [access, refresh] = cookies.try_into().unwrap();
     assert_eq!(
         access.to_str().unwrap(),
         format!(
@@ -1139,7 +1140,8 @@ async fn a_token_too_large_for_a_cookie_is_an_error_at_issue() {
         .get_mut("alice")
         .unwrap()
         .push("x".repeat(4000));
-    let answer = world.refresh_json(&tokens.refresh_token).await;
+    let cookies = format!("__Host-refresh={}", tokens.refresh_token);
+    let answer = world.post_cookies("/refresh", &cookies).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     world.users.lock().unwrap().get_mut("alice").unwrap().pop();
     world.advance(3600);

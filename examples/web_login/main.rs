@@ -150,10 +150,10 @@ fn device(headers: &HeaderMap) -> String {
     format!("{browser}{system}")
 }
 
-fn set_cookies<const N: usize>(
-    cookies: [HeaderValue; N],
-) -> AppendHeaders<[(HeaderName, HeaderValue); N]> {
-    AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)))
+fn set_cookies(
+    cookies: Vec<HeaderValue>,
+) -> AppendHeaders<impl IntoIterator<Item = (HeaderName, HeaderValue)>> {
+    AppendHeaders(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)))
 }
 
 /// The user, and the remaining lifetime of the access token.

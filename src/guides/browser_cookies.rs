@@ -67,7 +67,7 @@
 //!     let tokens = sessions.complete(pending).await.map_err(IntoResponse::into_response)?;
 //!     let cookies = routes.cookies().set(&tokens);
 //!     let cookies = cookies.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
-//!     let cookies = AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)));
+//!     let cookies = AppendHeaders(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
 //!     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")], cookies).into_response())
 //! }
 //!
@@ -225,7 +225,7 @@
 //!
 //! A page on `example.com` cannot use cookies of `example.net`. Browsers do not send `SameSite=Lax`
 //! and `Strict` cookies with `fetch` to another site. More and more browsers block `SameSite=None`
-//! cookies too. This crate does not set `SameSite=None`. Choose one of these:
+//! cookies too. Choose one of these:
 //!
 //! | way | effort |
 //! | --- | --- |

@@ -180,7 +180,7 @@
 //!     let tokens = sessions.complete(pending).await.map_err(IntoResponse::into_response)?;
 //!     let cookies = routes.cookies().set(&tokens);
 //!     let cookies = cookies.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
-//!     let cookies = AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)));
+//!     let cookies = AppendHeaders(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
 //!     Ok(([(CACHE_CONTROL, "no-store")], cookies, Redirect::to("/me")).into_response())
 //! }
 //!

@@ -2,9 +2,10 @@
 //!
 //! | you want to know | look at |
 //! | --- | --- |
-//! | why requests are refused | [`AuthError`](crate::AuthError) in the extensions of the response |
+//! | why requests are refused, also refreshes and logouts | [`AuthError`](crate::AuthError) in the extensions of the response |
 //! | who made a request | [`VerifiedToken`](crate::VerifiedToken) in the extensions of the request |
-//! | logins, logouts, reuse of refresh tokens | [`Sessions::on_event`](crate::session::Sessions::on_event) |
+//! | why refreshes and logouts are refused, without a layer | [`SessionRoutes::on_rejection`](crate::routes::SessionRoutes::on_rejection) |
+//! | logins, refreshes, logouts, reuse of refresh tokens | [`Sessions::on_event`](crate::session::Sessions::on_event) |
 //! | whether a node follows Redis | [`RedisStore::state`](crate::store::RedisStore::state) |
 //! | whether the keys of an issuer are fresh | [`RemoteKeys::state`](crate::keys::remote::RemoteKeys::state) |
 //! | how full the revocation list is | [`MemoryStore::revocations`](crate::store::MemoryStore::revocations) |
@@ -92,6 +93,7 @@
 //! | --- | --- |
 //! | `unavailable` | the revocation store, a condition or an issuer's keys do not answer |
 //! | `bad_signature`, `no_fitting_key` | a key was changed on one side only, or somebody guesses |
+//! | `reuse_detected`, `several_refresh_tokens` | clients retry too late, or you changed the cookies: see [`cookie`](crate::cookie) |
 //! | `expired` | clients do not renew, or a clock is wrong |
 //! | `cross_site` | a new page is not a trusted origin, or somebody attacks your users |
 //! | `claims_mismatch`, `missing_layer`, `misconfigured` | a mistake in your service: alert on the first |

@@ -105,9 +105,9 @@
 //!     let login = login.map_err(IntoResponse::into_response)?;
 //!     let tokens = service.logins.complete(login, &id_token).await;
 //!     let tokens = tokens.map_err(IntoResponse::into_response)?;
-//!     let [access, refresh] = service.routes.cookies().set(&tokens).map_err(internal)?;
-//!     let cookies = [access, refresh, service.login_cookie.clear().map_err(internal)?];
-//!     let cookies = AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)));
+//!     let mut cookies = service.routes.cookies().set(&tokens).map_err(internal)?;
+//!     cookies.push(service.login_cookie.clear().map_err(internal)?);
+//!     let cookies = AppendHeaders(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
 //!     Ok(([(CACHE_CONTROL, "no-store")], cookies, Redirect::to("/")).into_response())
 //! }
 //!

@@ -1,8 +1,8 @@
 //! The `WWW-Authenticate` header.
 
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 
-use super::error::{AuthError, AuthErrorKind};
+use super::error::AuthError;
 
 /// The configured parts of `WWW-Authenticate` (RFC 6750 §3, RFC 9728 §5.1).
 #[derive(Clone, Debug)]
@@ -40,11 +40,12 @@ impl Challenge {
     }
 
     pub(super) fn header(&self, error: &AuthError) -> Option<HeaderValue> {
-        if error.kind() != AuthErrorKind::MissingToken && error.code().is_none() {
+        let code = error.challenge_code();
+        if error.status() != StatusCode::UNAUTHORIZED && code.is_none() {
             return None;
         }
         let mut challenge = format!(r#"Bearer realm="{}""#, self.realm);
-        if let Some(code) = error.code() {
+        if let Some(code) = code {
             let description = error.description();
             challenge.push_str(&format!(
                 r#", error="{code}", error_description="{description}""#

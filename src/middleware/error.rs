@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+#[cfg(feature = "axum")]
+use super::source::{SearchedSources, TokenSource};
+use crate::session::{SessionError, SessionErrorKind};
 use crate::verify::{VerifyError, VerifyErrorKind};
 
 /// Why a request is rejected. The error contains no data from the request.
@@ -67,14 +70,31 @@ pub enum AuthErrorKind {
     Unavailable,
     /// A handler extracts the token without a [`JwtAuthLayer`](super::JwtAuthLayer) around it: 500.
     MissingLayer,
-    /// A `Permission` is misconfigured, so no token can satisfy it: 500. The error's source says
-    /// why.
+    /// A `Permission` is misconfigured, so no token can satisfy it, or a cookie cannot be built:
+    /// 500. The error's source says why.
     Misconfigured,
+    /// A request for a refresh has no refresh token: 401. The error's source says where it was
+    /// looked for.
+    MissingRefreshToken,
+    /// A request for a refresh has different refresh tokens in cookies of one name: 400.
+    ///
+    /// One may be left from before you set a `Domain`, a `Path` or `Partitioned`, or another host
+    /// of the domain has set one. A new login deletes a cookie without `Domain`. For the other
+    /// cases change the name of the cookie.
+    SeveralRefreshTokens,
+    /// The body of a refresh or a logout is malformed: 400.
+    MalformedBody,
+    /// The body of a refresh or a logout has a `grant_type` other than `refresh_token`: 400.
+    UnsupportedGrantType,
+    /// The method of a refresh or a logout is not `POST`: 405.
+    MethodNotAllowed,
+    /// A login, a refresh or a logout failed: 401, 403, 500 or 503.
+    Session(SessionErrorKind),
 }
 
 impl AuthErrorKind {
     /// The kind in snake case, for logs and metrics. For an invalid token, the name of its
-    /// [`VerifyErrorKind`].
+    /// [`VerifyErrorKind`]. For a session, that of its [`SessionErrorKind`].
     ///
     /// Do not send it to clients: it would tell an attacker what to try next. Use
     /// [`AuthError::code`].
@@ -93,6 +113,12 @@ impl AuthErrorKind {
             Self::Unavailable => "unavailable",
             Self::MissingLayer => "missing_layer",
             Self::Misconfigured => "misconfigured",
+            Self::MissingRefreshToken => "missing_refresh_token",
+            Self::SeveralRefreshTokens => "several_refresh_tokens",
+            Self::MalformedBody => "malformed_body",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::Session(kind) => kind.name(),
         }
     }
 }
@@ -118,10 +144,15 @@ impl AuthError {
             | AuthErrorKind::InvalidToken(_)
             | AuthErrorKind::MissingTokenId
             | AuthErrorKind::Revoked
-            | AuthErrorKind::InsufficientUserAuthentication => StatusCode::UNAUTHORIZED,
-            AuthErrorKind::MalformedCredentials | AuthErrorKind::SeveralTokens => {
-                StatusCode::BAD_REQUEST
-            }
+            | AuthErrorKind::InsufficientUserAuthentication
+            | AuthErrorKind::MissingRefreshToken => StatusCode::UNAUTHORIZED,
+            AuthErrorKind::MalformedCredentials
+            | AuthErrorKind::SeveralTokens
+            | AuthErrorKind::SeveralRefreshTokens
+            | AuthErrorKind::MalformedBody
+            | AuthErrorKind::UnsupportedGrantType => StatusCode::BAD_REQUEST,
+            AuthErrorKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            AuthErrorKind::Session(kind) => session_status(kind),
             AuthErrorKind::CrossSite | AuthErrorKind::InsufficientScope => StatusCode::FORBIDDEN,
             AuthErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             AuthErrorKind::MissingLayer | AuthErrorKind::Misconfigured => {
@@ -153,6 +184,19 @@ impl AuthError {
                 "A handler needs a token, and no JwtAuthLayer is around it."
             }
             AuthErrorKind::Misconfigured => "The service is not set up correctly.",
+            AuthErrorKind::MissingRefreshToken => "The request has no refresh token.",
+            AuthErrorKind::SeveralRefreshTokens => {
+                "The request has more than one refresh token. Log in again."
+            }
+            AuthErrorKind::MalformedBody => "The body is malformed.",
+            AuthErrorKind::UnsupportedGrantType => "The only grant_type here is refresh_token.",
+            AuthErrorKind::MethodNotAllowed => "Only POST is allowed here.",
+            AuthErrorKind::Session(_) => match self.status() {
+                StatusCode::UNAUTHORIZED => "The token is invalid, or its session has ended.",
+                StatusCode::SERVICE_UNAVAILABLE => "Sessions are not available now.",
+                StatusCode::FORBIDDEN => "The token does not belong to a session of this service.",
+                _ => "The tokens could not be issued.",
+            },
         }
     }
 
@@ -213,6 +257,16 @@ impl AuthError {
         }
     }
 
+    /// `searched` says where the token was looked for.
+    #[cfg(feature = "axum")]
+    pub(crate) fn missing_refresh_token(source: &TokenSource) -> Self {
+        let searched = SearchedSources::new(std::slice::from_ref(source));
+        Self {
+            source: Some(Source::Other(Arc::new(searched))),
+            ..Self::from(AuthErrorKind::MissingRefreshToken)
+        }
+    }
+
     #[cfg(feature = "axum")]
     pub(crate) fn misconfigured(reason: Arc<dyn Error + Send + Sync>) -> Self {
         Self {
@@ -248,8 +302,9 @@ impl AuthError {
         }
     }
 
-    /// The error code for clients: `error` of RFC 6750 §3.1 or RFC 9470 §3. `None` for a request
-    /// without a token, and for errors that the RFCs have no code for.
+    /// The error code for clients: `error` of RFC 6750 §3.1 or RFC 9470 §3, and of RFC 6749 §5.2
+    /// for a refresh or a logout. `None` for a request without a token, and for errors that the
+    /// RFCs have no code for.
     #[must_use]
     pub fn code(&self) -> Option<&'static str> {
         match self.kind {
@@ -260,11 +315,38 @@ impl AuthError {
             AuthErrorKind::InsufficientUserAuthentication => {
                 Some("insufficient_user_authentication")
             }
-            AuthErrorKind::MalformedCredentials | AuthErrorKind::SeveralTokens => {
-                Some("invalid_request")
+            AuthErrorKind::MalformedCredentials
+            | AuthErrorKind::SeveralTokens
+            | AuthErrorKind::SeveralRefreshTokens
+            | AuthErrorKind::MalformedBody => Some("invalid_request"),
+            AuthErrorKind::UnsupportedGrantType => Some("unsupported_grant_type"),
+            AuthErrorKind::Session(_) if self.status() == StatusCode::UNAUTHORIZED => {
+                Some("invalid_grant")
             }
             _ => None,
         }
+    }
+
+    /// The code for a challenge. The codes of RFC 6749 do not belong there.
+    pub(super) fn challenge_code(&self) -> Option<&'static str> {
+        match self.kind {
+            AuthErrorKind::SeveralRefreshTokens
+            | AuthErrorKind::MalformedBody
+            | AuthErrorKind::UnsupportedGrantType
+            | AuthErrorKind::Session(_) => None,
+            _ => self.code(),
+        }
+    }
+}
+
+fn session_status(kind: SessionErrorKind) -> StatusCode {
+    match kind {
+        SessionErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        SessionErrorKind::Foreign => StatusCode::FORBIDDEN,
+        SessionErrorKind::InvalidClaims
+        | SessionErrorKind::TokenTooLong
+        | SessionErrorKind::Backend => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::UNAUTHORIZED,
     }
 }
 
@@ -274,6 +356,17 @@ impl From<AuthErrorKind> for AuthError {
             kind,
             source: None,
             required: None,
+        }
+    }
+}
+
+/// The error of the session is the kind, and the source is that of the session's error.
+impl From<SessionError> for AuthError {
+    fn from(error: SessionError) -> Self {
+        let kind = AuthErrorKind::Session(error.kind());
+        Self {
+            source: error.into_source().map(Source::Other),
+            ..Self::from(kind)
         }
     }
 }
@@ -309,7 +402,17 @@ impl fmt::Display for AuthError {
             AuthErrorKind::MissingLayer => {
                 "no JwtAuthLayer is around the handler that needs a token: add `.layer(JwtAuthLayer::new(key))`"
             }
-            AuthErrorKind::Misconfigured => "the permission of a handler is misconfigured",
+            AuthErrorKind::Misconfigured => "the service is misconfigured",
+            AuthErrorKind::MissingRefreshToken => "the request has no refresh token",
+            AuthErrorKind::SeveralRefreshTokens => {
+                "the request has different refresh tokens in cookies of one name; one may be left \
+                 from before its Domain, Path or Partitioned changed: log in again, or change the \
+                 name"
+            }
+            AuthErrorKind::MalformedBody => "the body is malformed",
+            AuthErrorKind::UnsupportedGrantType => "the grant_type is not refresh_token",
+            AuthErrorKind::MethodNotAllowed => "the method is not POST",
+            AuthErrorKind::Session(kind) => return SessionError::from(kind).fmt(f),
         })
     }
 }

@@ -162,10 +162,8 @@ pub(crate) use authenticated::token_of;
 pub(crate) use caching::prevent_storing;
 #[cfg(feature = "axum")]
 pub(crate) use csrf::rules::{CsrfRules, has_effects};
-#[cfg(feature = "axum")]
-pub(crate) use respond::problem;
-#[cfg(feature = "axum")]
-pub(crate) use responder::leave_to_layer;
 pub(crate) use responder::reject_without_layer;
+#[cfg(feature = "axum")]
+pub(crate) use responder::{Responder, leave_to_layer};
 #[cfg(feature = "axum")]
 pub(crate) use source::{Found, cookies};

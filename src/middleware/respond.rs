@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response};
 
 use super::error::AuthError;
 
@@ -44,24 +44,22 @@ pub struct ProblemJson;
 
 impl<B: From<Bytes>> Respond<B> for ProblemJson {
     fn respond(&self, error: &AuthError) -> Response<B> {
-        problem(error.status(), error.description())
+        let status = error.status();
+        // The description needs no escaping.
+        let problem = format!(
+            r#"{{"type":"about:blank","title":"{}","status":{},"detail":"{}"}}"#,
+            status.canonical_reason().unwrap_or_default(),
+            status.as_u16(),
+            error.description(),
+        );
+        let mut response = Response::new(B::from(Bytes::from(problem)));
+        *response.status_mut() = status;
+        response.headers_mut().insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        response
     }
-}
-
-/// A problem (RFC 9457). `detail` needs no escaping in JSON.
-pub(crate) fn problem<B: From<Bytes>>(status: StatusCode, detail: &'static str) -> Response<B> {
-    let problem = format!(
-        r#"{{"type":"about:blank","title":"{}","status":{},"detail":"{detail}"}}"#,
-        status.canonical_reason().unwrap_or_default(),
-        status.as_u16(),
-    );
-    let mut response = Response::new(B::from(Bytes::from(problem)));
-    *response.status_mut() = status;
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
-    response
 }
 
 /// Responds with the status and an empty body.

@@ -4,12 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 
 use super::caching::keep_private;
 use super::challenge::Challenge;
 use super::error::{AuthError, AuthErrorKind};
 use super::respond::{EmptyBody, ProblemJson, Respond};
+#[cfg(feature = "tracing")]
+use crate::session::SessionErrorKind;
 #[cfg(feature = "tracing")]
 use crate::verify::VerifyErrorKind;
 
@@ -37,9 +39,17 @@ pub(crate) fn leave_to_layer<B>(mut response: Response<B>, error: AuthError) -> 
 }
 
 /// Responds with the configured [`Respond`], and adds the headers of the protocol.
-pub(super) struct Responder<R> {
+pub(crate) struct Responder<R> {
     challenge: Option<Challenge>,
     respond: Arc<R>,
+}
+
+/// Responds with problems, and with challenges of the default realm.
+#[cfg(feature = "axum")]
+impl Default for Responder<ProblemJson> {
+    fn default() -> Self {
+        Self::new(Some(Challenge::default()))
+    }
 }
 
 impl Responder<ProblemJson> {
@@ -52,11 +62,20 @@ impl Responder<ProblemJson> {
 }
 
 impl<R> Responder<R> {
+    /// # Panics
+    ///
+    /// If `realm` cannot be quoted.
+    #[cfg(feature = "axum")]
+    #[track_caller]
+    pub(crate) fn set_realm(&mut self, realm: String) {
+        self.challenge().set_realm(realm);
+    }
+
     pub(super) fn challenge(&mut self) -> &mut Challenge {
         self.challenge.get_or_insert_default()
     }
 
-    pub(super) fn with_respond<R2>(&self, respond: R2) -> Responder<R2> {
+    pub(crate) fn with_respond<R2>(&self, respond: R2) -> Responder<R2> {
         Responder {
             challenge: self.challenge.clone(),
             respond: Arc::new(respond),
@@ -64,7 +83,7 @@ impl<R> Responder<R> {
     }
 
     /// Logs the error and makes its response.
-    pub(super) fn reject<B>(&self, error: &AuthError) -> Response<B>
+    pub(crate) fn reject<B>(&self, error: &AuthError) -> Response<B>
     where
         R: Respond<B>,
     {
@@ -79,7 +98,7 @@ impl<R> Responder<R> {
         {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
-        if is_standard_status && error.kind() == AuthErrorKind::Unavailable {
+        if is_standard_status && error.status() == StatusCode::SERVICE_UNAVAILABLE {
             headers
                 .entry(RETRY_AFTER)
                 .or_insert_with(|| match error.retry_after() {
@@ -163,6 +182,12 @@ fn report(error: &AuthError) {
         AuthErrorKind::MissingLayer => tracing::error!(kind, "{error}"),
         AuthErrorKind::Misconfigured => tracing::error!(kind, reason, "{error}"),
         AuthErrorKind::Unavailable => tracing::warn!(kind, "{error}"),
+        AuthErrorKind::Session(SessionErrorKind::Unavailable) => {
+            tracing::warn!(kind, reason, "{error}");
+        }
+        AuthErrorKind::Session(_) if error.status().is_server_error() => {
+            tracing::error!(kind, reason, "{error}");
+        }
         // A trusted issuer and this service disagree about the claims.
         AuthErrorKind::InvalidToken(VerifyErrorKind::ClaimsMismatch) => {
             tracing::warn!(kind, reason, "{error}");

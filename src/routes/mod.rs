@@ -42,7 +42,7 @@
 //!         let tokens = tokens.map_err(IntoResponse::into_response)?;
 //!         let cookies = routes.cookies().set(&tokens);
 //!         let cookies = cookies.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
-//!         let cookies = AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)));
+//!         let cookies = AppendHeaders(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
 //!         Ok(([(CACHE_CONTROL, "no-store")], cookies))
 //!     }
 //! };
@@ -66,23 +66,42 @@
 //! | request | answer |
 //! | --- | --- |
 //! | `POST /refresh` with the refresh cookie | 200, two new cookies, and `{"expires_in": …}` in seconds |
-//! | `POST /refresh` with JSON `{"refresh_token": "…"}` | 200 and the token pair as in RFC 6749 §5.1; no cookies |
+//! | `POST /refresh` with a refresh token in JSON or in a form | 200 and the token pair as in RFC 6749 §5.1; no cookies |
 //! | an invalid or reused refresh token; a session that has ended | 401; the cookies of an ended session are deleted |
-//! | `POST /logout` with JSON `{"refresh_token": "…"}` | 204; cookies are not changed |
+//! | the same, with the refresh token in a form | 400 `invalid_grant` (RFC 6749 §5.2) |
+//! | `POST /logout` with a refresh token in JSON or in a form | 204; cookies are not changed |
 //! | `POST /logout` from this site or a trusted origin | 204; both cookies are deleted |
 //! | `POST /logout` from another site, with an access token in `Authorization` | 204; cookies are not changed |
 //! | `POST /refresh` with a cookie, or any other `POST /logout`, from another site | 403 ([`csrf`](crate::csrf)) |
-//! | malformed JSON or `Authorization`; another body that contains `refresh_token`; more than 4,096 bytes | 400 |
+//! | malformed JSON or `Authorization`; a form with a parameter twice; a refresh token in another kind of body; more than 4,096 bytes | 400 |
+//! | a `grant_type` other than `refresh_token` | 400 |
+//! | `POST /refresh` with several different refresh cookies | 400 |
 //! | the store or the claims function fails | 503 with `Retry-After: 1`; no cookie is deleted |
 //!
-//! Every answer has `Cache-Control: no-store`.
+//! Every answer has `Cache-Control: no-store`. The reason for a rejection is an
+//! [`AuthError`](crate::AuthError) in the response's extensions.
+//! [`on_rejection`](SessionRoutes::on_rejection) reports it too, and
+//! [`respond`](SessionRoutes::respond) changes the responses.
 //!
 //! After a 503 the refresh token may have been used. A client should retry with the same token
 //! within the [grace](crate::session::Sessions::grace), 10 seconds by default. A later retry may be
 //! treated as reuse, and the session ends.
 //!
-//! If a JSON body has a `refresh_token`, cookies are not read. Its other members are ignored. With
-//! every other valid body, such as `{}`, `null` or a form, the handlers read the cookies.
+//! # Bodies
+//!
+//! If JSON or a form (RFC 6749 §6) has a `refresh_token`, cookies are neither read nor set. Other
+//! members are ignored, except `grant_type`. With every other body, such as `{}`, `null` or an
+//! empty form, the handlers read the cookies. Errors of forms are JSON as in RFC 6749 §5.2. All
+//! other errors are problems (RFC 9457).
+//!
+//! # Several refresh cookies
+//!
+//! Cookies with and without `Domain` are two cookies, also if they have one name. After you set a
+//! `Domain`, browsers send the old cookie and the new one. The handlers do not guess: refresh
+//! answers 400. A new login deletes the cookie without `Domain`, and so does logout. If you remove
+//! a `Domain`, or change a `Path` or `Partitioned`, also change the name of the cookie.
+//!
+//! # Logout
 //!
 //! Logout from this site ends the session of every token in the request. It reads tokens from
 //! `Authorization`, the access cookie and the refresh cookie. Expired access tokens count too. A

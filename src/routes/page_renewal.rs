@@ -15,7 +15,6 @@ use tokio::time::timeout;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::response::{RouteError, error_response};
 use super::session_cookies::SessionCookies;
 use super::session_routes::{SessionRoutes, verifier};
 use super::shared_refreshes::SharedRefreshes;
@@ -178,8 +177,9 @@ impl<S: SessionStore> Renewal<S> {
     {
         let cookies = match self.refresh(refresh_token).await {
             Ok(tokens) => {
-                let Ok(cookies) = self.cookies.set(&tokens) else {
-                    return Ok(error_response(&RouteError::Response, Vec::new()));
+                let cookies = match self.cookies.set(&tokens) {
+                    Ok(cookies) => cookies,
+                    Err(error) => return Ok(error.into_response()),
                 };
                 let [access, refresh] = self.cookies.names();
                 let replaced = [

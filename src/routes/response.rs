@@ -1,76 +1,15 @@
 //! The responses of the session handlers.
 
+use std::sync::Arc;
+
 use axum_core::body::Body;
 use axum_core::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, SET_COOKIE};
 use http::{HeaderValue, StatusCode};
 
-use crate::middleware::problem;
-use crate::session::{SessionError, SessionErrorKind};
-
-/// Why a session handler failed.
-#[derive(Clone, Debug)]
-pub(super) enum RouteError {
-    /// The request has no token.
-    MissingToken,
-    /// The body, the cookies or the `Authorization` header are malformed.
-    Malformed,
-    /// The request comes from another site.
-    CrossSite,
-    /// The method is not `POST`.
-    MethodNotAllowed,
-    /// The operation on the session failed.
-    Session(SessionError),
-    /// The response could not be built.
-    Response,
-}
-
-impl RouteError {
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::MissingToken => StatusCode::UNAUTHORIZED,
-            Self::Malformed => StatusCode::BAD_REQUEST,
-            Self::CrossSite => StatusCode::FORBIDDEN,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Response => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Session(error) => match error.kind() {
-                SessionErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-                SessionErrorKind::Foreign => StatusCode::FORBIDDEN,
-                SessionErrorKind::InvalidClaims
-                | SessionErrorKind::TokenTooLong
-                | SessionErrorKind::Backend => StatusCode::INTERNAL_SERVER_ERROR,
-                _ => StatusCode::UNAUTHORIZED,
-            },
-        }
-    }
-
-    /// The text for the client. It does not say why a token is rejected.
-    fn detail(&self) -> &'static str {
-        match self {
-            Self::MissingToken => "The request has no token.",
-            Self::Malformed => "The request is malformed.",
-            Self::CrossSite => "The request seems to come from another site.",
-            Self::MethodNotAllowed => "Only POST is allowed here.",
-            _ => match self.status() {
-                StatusCode::UNAUTHORIZED => "The token is invalid, or its session has ended.",
-                StatusCode::SERVICE_UNAVAILABLE => "Sessions are not available now.",
-                StatusCode::FORBIDDEN => "The token does not belong to a session of this service.",
-                _ => "The tokens could not be issued.",
-            },
-        }
-    }
-
-    /// Whether the session can never be refreshed again, so its cookies should be deleted.
-    pub(super) fn is_final(&self) -> bool {
-        matches!(self, Self::Session(error) if error.kind().is_final())
-    }
-}
-
-impl From<SessionError> for RouteError {
-    fn from(error: SessionError) -> Self {
-        Self::Session(error)
-    }
-}
+use crate::cookie::CookieError;
+use crate::middleware::{AuthError, Respond, Responder};
+use crate::session::SessionError;
 
 /// A response that no cache stores.
 pub(super) fn response(
@@ -98,59 +37,66 @@ fn set_cookies(response: &mut Response, cookies: Vec<HeaderValue>) {
     }
 }
 
-/// The response to `error`, as an RFC 9457 problem.
-pub(super) fn error_response(error: &RouteError, cookies: Vec<HeaderValue>) -> Response {
-    log(error);
-    let status = error.status();
-    let mut response: Response = problem(status, error.detail());
+/// The response to `error`, as the responder makes it.
+pub(super) fn error_response<R: Respond<Body>>(
+    responder: &Responder<R>,
+    error: &AuthError,
+    cookies: Vec<HeaderValue>,
+) -> Response {
+    let mut response = responder.reject(error);
+    if error.status() == StatusCode::METHOD_NOT_ALLOWED {
+        let headers = response.headers_mut();
+        headers
+            .entry(ALLOW)
+            .or_insert(HeaderValue::from_static("POST"));
+    }
     set_cookies(&mut response, cookies);
-    let headers = response.headers_mut();
-    match status {
-        StatusCode::UNAUTHORIZED => {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+/// The response to a form. As RFC 6749 §5.2 has it, the status is 400 for every fault of the
+/// client.
+pub(super) fn form_error_response<R: Respond<Body>>(
+    responder: &Responder<R>,
+    error: &AuthError,
+) -> Response {
+    match error.code() {
+        Some(code) => {
+            let respond = |error: &AuthError| oauth_error(code, error.description());
+            for_oauth(responder.with_respond(respond).reject(error))
         }
-        StatusCode::SERVICE_UNAVAILABLE => {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        StatusCode::METHOD_NOT_ALLOWED => {
-            headers.insert(http::header::ALLOW, HeaderValue::from_static("POST"));
-        }
-        _ => {}
+        None => error_response(responder, error, Vec::new()),
     }
-    if let RouteError::Session(error) = error {
-        response.extensions_mut().insert(error.clone());
-    }
+}
+
+/// Neither needs escaping.
+fn oauth_error(code: &str, description: &str) -> Response {
+    let json = format!(r#"{{"error":"{code}","error_description":"{description}"}}"#);
+    response(StatusCode::BAD_REQUEST, Some(json), Vec::new())
+}
+
+/// RFC 6749 §5.1 asks for this header too. It is for caches of HTTP/1.0.
+pub(super) fn for_oauth(mut response: Response) -> Response {
+    let no_cache = HeaderValue::from_static("no-cache");
+    response.headers_mut().insert(PRAGMA, no_cache);
     response
 }
 
 /// Lets your own handlers return this error, for example at login.
 ///
-/// The response is the same as from the handlers of [`routes`](crate::routes): 401, 403, 503 or
-/// 500. It does not tell the client the reason. The error itself is in the response's extensions.
+/// The response is 401, 403, 503 or 500, as from the handlers of [`routes`](crate::routes) with
+/// their default responder. It does not tell the client the reason. The [`AuthError`] in the
+/// response's extensions does.
 impl IntoResponse for SessionError {
     fn into_response(self) -> Response {
-        error_response(&RouteError::Session(self), Vec::new())
+        error_response(&Responder::default(), &self.into(), Vec::new())
     }
 }
 
-#[cfg(feature = "tracing")]
-fn log(error: &RouteError) {
-    let RouteError::Session(session_error) = error else {
-        tracing::debug!("a session request is rejected: {}", error.detail());
-        return;
-    };
-    let kind = session_error.kind().name();
-    match error.status() {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            tracing::debug!(kind, "{session_error}");
-        }
-        StatusCode::SERVICE_UNAVAILABLE => {
-            let reason = std::error::Error::source(session_error).map(tracing::field::display);
-            tracing::warn!(kind, reason, "{session_error}");
-        }
-        _ => tracing::error!(kind, "{session_error}"),
+/// Lets your own handlers return this error, for example at login. The response is 500.
+impl IntoResponse for CookieError {
+    fn into_response(self) -> Response {
+        let error = AuthError::misconfigured(Arc::new(self));
+        error_response(&Responder::default(), &error, Vec::new())
     }
 }
-
-#[cfg(not(feature = "tracing"))]
-fn log(_: &RouteError) {}

@@ -15,14 +15,19 @@ use crate::session::TokenPair;
 ///
 /// Both are `Secure` and `HttpOnly`, with `Path=/`.
 ///
+/// | for | call |
+/// | --- | --- |
+/// | several environments or services on one host | [`environment`](SessionCookies::environment) |
+/// | a page on another site than the API | [`cross_site`](SessionCookies::cross_site) |
+/// | a page in frames of other sites | [`cross_site`](SessionCookies::cross_site) and [`partitioned`](SessionCookies::partitioned) |
+/// | a login that ends with the browser | [`without_max_age`](SessionCookies::without_max_age) |
+/// | other names or attributes | [`with_cookies`](SessionCookies::with_cookies) |
+///
 /// ```
-/// use tower_jwt_auth::cookie::{SameSite, TokenCookie};
 /// use tower_jwt_auth::routes::SessionCookies;
 ///
-/// let cookies = SessionCookies::new()?.with_cookies(
-///     TokenCookie::new("__Host-shop-access")?,
-///     TokenCookie::new("__Host-shop-refresh")?.same_site(SameSite::Strict),
-/// )?;
+/// // `__Host-staging-access` and `__Host-staging-refresh`, also for pages of other sites.
+/// let cookies = SessionCookies::new()?.environment("staging")?.cross_site()?.partitioned()?;
 /// # let _ = cookies;
 /// # Ok::<_, tower_jwt_auth::cookie::CookieError>(())
 /// ```
@@ -41,7 +46,7 @@ impl SessionCookies {
     pub fn new() -> Result<Self, CookieError> {
         Ok(Self {
             access: TokenCookie::new("__Host-access")?,
-            refresh: TokenCookie::new("__Host-refresh")?.same_site(SameSite::Strict),
+            refresh: TokenCookie::new("__Host-refresh")?.same_site(SameSite::Strict)?,
         })
     }
 
@@ -60,7 +65,7 @@ impl SessionCookies {
         Ok(Self {
             access: TokenCookie::new("access")?.insecure()?,
             refresh: TokenCookie::new("refresh")?
-                .same_site(SameSite::Strict)
+                .same_site(SameSite::Strict)?
                 .insecure()?,
         })
     }
@@ -83,33 +88,108 @@ impl SessionCookies {
         Ok(self)
     }
 
+    /// Inserts a name into both names, after the prefix: `__Host-staging-access` for `staging`.
+    ///
+    /// Call it if several environments or services share a host name, or the ports of `localhost`:
+    /// cookies do not distinguish ports.
+    ///
+    /// # Errors
+    ///
+    /// [`CookieError::Name`] if `environment` has anything but ASCII letters, digits and inner
+    /// dashes, or is too long.
+    pub fn environment(self, environment: &str) -> Result<Self, CookieError> {
+        self.change(|cookie| cookie.with_environment(environment))
+    }
+
+    /// Sets [`SameSite::None`] for both cookies, for a page on another site than the API.
+    ///
+    /// Add the page to the trusted origins: requests of all other sites are still rejected.
+    /// Browsers that block cookies of other sites block these too, unless they are
+    /// [`partitioned`](Self::partitioned).
+    ///
+    /// # Errors
+    ///
+    /// [`CookieError::Insecure`] if a cookie is not `Secure`.
+    pub fn cross_site(self) -> Result<Self, CookieError> {
+        self.change(|cookie| cookie.same_site(SameSite::None))
+    }
+
+    /// Sets `Partitioned` for both cookies. See [`TokenCookie::partitioned`].
+    ///
+    /// # Errors
+    ///
+    /// [`CookieError::Insecure`] if a cookie is not `Secure`.
+    pub fn partitioned(self) -> Result<Self, CookieError> {
+        self.change(TokenCookie::partitioned)
+    }
+
+    /// Removes `Max-Age` from both cookies: the browser deletes them when it closes. See
+    /// [`TokenCookie::without_max_age`].
+    #[must_use]
+    pub fn without_max_age(self) -> Self {
+        Self {
+            access: self.access.without_max_age(),
+            refresh: self.refresh.without_max_age(),
+        }
+    }
+
+    fn change(
+        self,
+        change: impl Fn(TokenCookie) -> Result<TokenCookie, CookieError>,
+    ) -> Result<Self, CookieError> {
+        Ok(Self {
+            access: change(self.access)?,
+            refresh: change(self.refresh)?,
+        })
+    }
+
     /// The token sources for a layer: first `Authorization`, then the access cookie.
     #[must_use]
     pub fn sources(&self) -> [TokenSource; 2] {
         [TokenSource::bearer(), TokenSource::from(&self.access)]
     }
 
-    /// The values of the two `Set-Cookie` headers that store the tokens for their lifetimes.
+    /// The values of the `Set-Cookie` headers that store the tokens for their lifetimes.
+    ///
+    /// There are two. For cookies with a `Domain` there are more before them, as for
+    /// [`clear`](Self::clear).
     ///
     /// # Errors
     ///
     /// [`CookieError::TooLarge`] if a cookie is too large for browsers.
-    pub fn set(&self, tokens: &TokenPair) -> Result<[HeaderValue; 2], CookieError> {
-        Ok([
+    pub fn set(&self, tokens: &TokenPair) -> Result<Vec<HeaderValue>, CookieError> {
+        // First, since old browsers see one cookie if the `Domain` is the host itself.
+        let mut headers = self.clear_without_domain()?;
+        headers.push(
             self.access
                 .set(&tokens.access_token, tokens.access_lifetime)?,
+        );
+        headers.push(
             self.refresh
                 .set(&tokens.refresh_token, tokens.refresh_lifetime)?,
-        ])
+        );
+        Ok(headers)
     }
 
-    /// The values of the two `Set-Cookie` headers that delete the cookies.
+    /// The values of the `Set-Cookie` headers that delete the cookies.
+    ///
+    /// There are two. A cookie with a `Domain` has another one, for the cookie of the same name
+    /// without `Domain`. It may be left from before you set the `Domain`.
     ///
     /// # Errors
     ///
     /// This never fails: a cookie without a token is never too large.
-    pub fn clear(&self) -> Result<[HeaderValue; 2], CookieError> {
-        Ok([self.access.clear()?, self.refresh.clear()?])
+    pub fn clear(&self) -> Result<Vec<HeaderValue>, CookieError> {
+        let mut headers = self.clear_without_domain()?;
+        headers.push(self.access.clear()?);
+        headers.push(self.refresh.clear()?);
+        Ok(headers)
+    }
+
+    fn clear_without_domain(&self) -> Result<Vec<HeaderValue>, CookieError> {
+        let both = [&self.access, &self.refresh];
+        let headers = both.map(TokenCookie::clear_without_domain);
+        headers.into_iter().filter_map(Result::transpose).collect()
     }
 
     /// The maximum length of an access token that fits into its cookie, in bytes.

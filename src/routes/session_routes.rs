@@ -5,16 +5,20 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use axum_core::body::Body;
 use axum_core::extract::Request;
 use axum_core::response::Response;
 use http::{HeaderValue, StatusCode};
 
 use super::request::{RequestParts, refresh_token_in_body};
-use super::response::{RouteError, error_response, response};
+use super::response::{error_response, for_oauth, form_error_response, response};
 use super::session_cookies::SessionCookies;
 use crate::cookie::CookieError;
 use crate::csrf::{CsrfLayer, Origin};
-use crate::middleware::{CsrfRules, Found, JwtAuthLayer, ProblemJson, TokenSource};
+use crate::middleware::{
+    AuthError, AuthErrorKind, CsrfRules, Found, JwtAuthLayer, ProblemJson, Respond, Responder,
+    TokenSource,
+};
 use crate::session::{SessionId, SessionStore, Sessions};
 use crate::verify::Verifier;
 
@@ -22,10 +26,16 @@ use crate::verify::Verifier;
 /// clone.
 ///
 /// The [module docs](super) have an example.
-pub struct SessionRoutes<S> {
+pub struct SessionRoutes<S, R = ProblemJson> {
+    /// For clients that send their refresh tokens in bodies.
     sessions: Sessions<S>,
+    /// Issues access tokens that fit into the cookie.
+    cookie_sessions: Sessions<S>,
     settings: Arc<Settings>,
+    responder: Responder<R>,
 }
+
+type RejectionHook = dyn Fn(&AuthError) + Send + Sync;
 
 #[derive(Clone)]
 struct Settings {
@@ -33,6 +43,7 @@ struct Settings {
     csrf: CsrfRules,
     /// Verifies the access tokens of a logout, which may have expired.
     logout_verifier: Verifier,
+    rejection_hook: Arc<RejectionHook>,
 }
 
 #[derive(Clone, Copy)]
@@ -46,9 +57,6 @@ type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
 impl<S: SessionStore> SessionRoutes<S> {
     /// Creates the handlers for `sessions`, with the cookies of [`SessionCookies::new`].
     ///
-    /// Sets [`max_token_length`](Sessions::max_token_length) to what fits into the access cookie. A
-    /// longer access token is an error when it is issued.
-    ///
     /// # Errors
     ///
     /// As [`SessionCookies::new`].
@@ -56,20 +64,92 @@ impl<S: SessionStore> SessionRoutes<S> {
         let cookies = SessionCookies::new()?;
         let logout_verifier = verifier(&sessions).for_expired_tokens();
         Ok(Self {
-            sessions: sessions.max_token_length(cookies.max_token_length()),
+            cookie_sessions: fitting(&sessions, &cookies),
+            sessions,
             settings: Arc::new(Settings {
                 cookies,
                 csrf: CsrfRules::default(),
                 logout_verifier,
+                rejection_hook: Arc::new(|_: &AuthError| {}),
             }),
+            responder: Responder::default(),
         })
     }
+}
 
-    /// Replaces the cookies. Sets [`max_token_length`](Sessions::max_token_length) accordingly.
+impl<S: SessionStore, R> SessionRoutes<S, R> {
+    /// Replaces the cookies.
     #[must_use]
     pub fn with_cookies(mut self, cookies: SessionCookies) -> Self {
-        self.sessions = self.sessions.max_token_length(cookies.max_token_length());
+        self.cookie_sessions = fitting(&self.sessions, &cookies);
         Arc::make_mut(&mut self.settings).cookies = cookies;
+        self
+    }
+
+    /// Sets the responses to rejected requests, as [`JwtAuthLayer::respond`] does. [`ProblemJson`]
+    /// by default.
+    ///
+    /// The handlers add `Cache-Control: no-store`, and `Set-Cookie` if a session has ended. Errors
+    /// of forms stay JSON as in RFC 6749 §5.2.
+    ///
+    /// ```
+    /// use axum::{Json, response::{IntoResponse, Response}};
+    /// use tower_jwt_auth::AuthError;
+    /// use tower_jwt_auth::middleware::Respond;
+    /// use tower_jwt_auth::routes::SessionRoutes;
+    /// # use axum::body::Body;
+    ///
+    /// fn error_response(error: &AuthError) -> Response {
+    ///     let body = serde_json::json!({ "message": error.description(), "code": error.code() });
+    ///     (error.status(), Json(body)).into_response()
+    /// }
+    ///
+    /// # fn with<S: tower_jwt_auth::session::SessionStore>(
+    /// #     routes: SessionRoutes<S>,
+    /// # ) -> SessionRoutes<S, impl Respond<Body>> {
+    /// let routes = routes.respond(error_response);
+    /// # routes }
+    /// ```
+    #[must_use]
+    pub fn respond<R2>(self, responder: R2) -> SessionRoutes<S, R2> {
+        SessionRoutes {
+            sessions: self.sessions,
+            cookie_sessions: self.cookie_sessions,
+            settings: self.settings,
+            responder: self.responder.with_respond(responder),
+        }
+    }
+
+    /// Sets the `realm` of challenges (RFC 9110 §11.5). `api` by default.
+    ///
+    /// # Panics
+    ///
+    /// If `realm` has a quote, a backslash, or anything but printable ASCII.
+    #[must_use]
+    #[track_caller]
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        self.responder.set_realm(realm.into());
+        self
+    }
+
+    /// Calls `hook` with the reason for each rejected refresh and logout, for example to count
+    /// them. The hook must not block. None by default.
+    ///
+    /// [`Sessions::on_event`] reports what succeeded. The reason is also in the response's
+    /// extensions.
+    ///
+    /// ```
+    /// # use tower_jwt_auth::{routes::SessionRoutes, session::SessionStore};
+    /// # fn counted<S: SessionStore>(routes: SessionRoutes<S>) -> SessionRoutes<S> {
+    /// let routes = routes.on_rejection(|error| {
+    ///     // A fixed set of names, so a good label of a metric.
+    ///     tracing::info!(kind = error.kind().name(), "a refresh or a logout was rejected");
+    /// });
+    /// # routes }
+    /// ```
+    #[must_use]
+    pub fn on_rejection(mut self, hook: impl Fn(&AuthError) + Send + Sync + 'static) -> Self {
+        Arc::make_mut(&mut self.settings).rejection_hook = Arc::new(hook);
         self
     }
 
@@ -109,9 +189,13 @@ impl<S: SessionStore> SessionRoutes<S> {
     }
 
     /// The sessions, for your login handler.
+    ///
+    /// Their access tokens fit into the access cookie: a longer one is an error before a session
+    /// begins. A lower [`max_token_length`](Sessions::max_token_length) of yours stays. For clients
+    /// that have no cookies, use the `Sessions` that you passed to [`new`](Self::new).
     #[must_use]
     pub fn sessions(&self) -> &Sessions<S> {
-        &self.sessions
+        &self.cookie_sessions
     }
 
     /// The cookies, for your login handler.
@@ -132,10 +216,20 @@ impl<S: SessionStore> SessionRoutes<S> {
             .revocation(Arc::clone(self.sessions.store()))
     }
 
+    fn deleted_cookies(&self) -> Vec<HeaderValue> {
+        self.settings.cookies.clear().unwrap_or_default()
+    }
+}
+
+impl<S, R> SessionRoutes<S, R>
+where
+    S: SessionStore,
+    R: Respond<Body> + Send + Sync + 'static,
+{
     /// The handler for `POST` that refreshes the tokens.
     pub fn refresh(
         &self,
-    ) -> impl Fn(Request) -> ResponseFuture + Clone + Send + Sync + 'static + use<S> {
+    ) -> impl Fn(Request) -> ResponseFuture + Clone + Send + Sync + 'static + use<S, R> {
         self.handler(Operation::Refresh)
     }
 
@@ -143,14 +237,14 @@ impl<S: SessionStore> SessionRoutes<S> {
     /// cookies.
     pub fn logout(
         &self,
-    ) -> impl Fn(Request) -> ResponseFuture + Clone + Send + Sync + 'static + use<S> {
+    ) -> impl Fn(Request) -> ResponseFuture + Clone + Send + Sync + 'static + use<S, R> {
         self.handler(Operation::Logout)
     }
 
     fn handler(
         &self,
         operation: Operation,
-    ) -> impl Fn(Request) -> ResponseFuture + Clone + Send + Sync + 'static + use<S> {
+    ) -> impl Fn(Request) -> ResponseFuture + Clone + Send + Sync + 'static + use<S, R> {
         let routes = self.clone();
         move |request| {
             let routes = routes.clone();
@@ -160,56 +254,70 @@ impl<S: SessionStore> SessionRoutes<S> {
 
     async fn handle(&self, request: Request, operation: Operation) -> Response {
         let parts = RequestParts::of(&request);
-        let refresh_token = match refresh_token_in_body(request).await {
-            Ok(refresh_token) => refresh_token,
-            Err(error) => return error_response(&error, Vec::new()),
+        let (is_form, body) = (parts.has_form(), refresh_token_in_body(request).await);
+        let uses_cookies = matches!(body, Ok(None));
+        let result = match (operation, body) {
+            (_, Err(error)) => Err(error.into()),
+            (Operation::Refresh, Ok(Some(token))) => self.refresh_by_body(&token).await,
+            (Operation::Refresh, Ok(None)) => self.refresh_by_cookie(&parts).await,
+            (Operation::Logout, Ok(Some(token))) => self.logout_by_body(&token).await,
+            (Operation::Logout, Ok(None)) => self.logout_by_headers(&parts).await,
         };
-        let uses_cookies = refresh_token.is_none();
-        let result = match (operation, refresh_token) {
-            (Operation::Refresh, Some(token)) => self.refresh_by_body(&token).await,
-            (Operation::Refresh, None) => self.refresh_by_cookie(&parts).await,
-            (Operation::Logout, Some(token)) => self.logout_by_body(&token).await,
-            (Operation::Logout, None) => self.logout_by_headers(&parts).await,
-        };
+        let is_oauth = is_form && !uses_cookies;
         match result {
+            Ok(response) if is_oauth => for_oauth(response),
             Ok(response) => response,
-            Err(error) if uses_cookies && error.is_final() => {
-                error_response(&error, self.deleted_cookies())
-            }
-            Err(error) => error_response(&error, Vec::new()),
+            Err(error) => self.rejection(&error, is_oauth, uses_cookies),
         }
     }
 
-    async fn refresh_by_body(&self, refresh_token: &str) -> Result<Response, RouteError> {
+    fn rejection(&self, error: &AuthError, is_oauth: bool, uses_cookies: bool) -> Response {
+        (self.settings.rejection_hook)(error);
+        if is_oauth {
+            return form_error_response(&self.responder, error);
+        }
+        // The session can never be refreshed again.
+        let is_final = matches!(error.kind(), AuthErrorKind::Session(kind) if kind.is_final());
+        let cookies = if uses_cookies && is_final {
+            self.deleted_cookies()
+        } else {
+            Vec::new()
+        };
+        error_response(&self.responder, error, cookies)
+    }
+
+    async fn refresh_by_body(&self, refresh_token: &str) -> Result<Response, AuthError> {
         let tokens = self.sessions.refresh(refresh_token).await?;
-        let json = serde_json::to_string(&tokens).map_err(|_| RouteError::Response)?;
+        let json = serde_json::to_string(&tokens);
+        let json = json.map_err(|error| AuthError::misconfigured(Arc::new(error)))?;
         Ok(response(StatusCode::OK, Some(json), Vec::new()))
     }
 
-    async fn refresh_by_cookie(&self, parts: &RequestParts) -> Result<Response, RouteError> {
-        let source = self.settings.cookies.refresh_source();
+    async fn refresh_by_cookie(&self, parts: &RequestParts) -> Result<Response, AuthError> {
+        let cookies = &self.settings.cookies;
+        let source = cookies.refresh_source();
         let token = self.find_token(&source, parts)?;
-        let token = token.ok_or(RouteError::MissingToken)?;
-        let tokens = self.sessions.refresh(&token).await?;
-        let cookies = self.settings.cookies.set(&tokens);
-        let cookies = cookies.map_err(|_| RouteError::Response)?;
+        let token = token.ok_or_else(|| AuthError::missing_refresh_token(&source))?;
+        let tokens = self.cookie_sessions.refresh(&token).await?;
+        let cookies = cookies.set(&tokens);
+        let cookies = cookies.map_err(|error| AuthError::misconfigured(Arc::new(error)))?;
         let json = format!(r#"{{"expires_in":{}}}"#, tokens.access_lifetime.as_secs());
-        Ok(response(StatusCode::OK, Some(json), cookies.into()))
+        Ok(response(StatusCode::OK, Some(json), cookies))
     }
 
-    async fn logout_by_body(&self, refresh_token: &str) -> Result<Response, RouteError> {
+    async fn logout_by_body(&self, refresh_token: &str) -> Result<Response, AuthError> {
         self.sessions.logout(refresh_token).await?;
         Ok(response(StatusCode::NO_CONTENT, None, Vec::new()))
     }
 
-    async fn logout_by_headers(&self, parts: &RequestParts) -> Result<Response, RouteError> {
+    async fn logout_by_headers(&self, parts: &RequestParts) -> Result<Response, AuthError> {
         let bearer_token = self.find_token(&TokenSource::bearer(), parts)?;
         let bearer_session = bearer_token.and_then(|token| self.session_of(&token));
         // Also checked without cookies: the response deletes cookies that `SameSite` held back.
         if self.settings.csrf.check(parts.head()).is_err() {
             // A browser never adds `Authorization` by itself, so that session may end. Cookies are
             // ignored.
-            let sid = bearer_session.ok_or(RouteError::CrossSite)?;
+            let sid = bearer_session.ok_or(AuthErrorKind::CrossSite)?;
             self.sessions.end_session(sid).await?;
             return Ok(response(StatusCode::NO_CONTENT, None, Vec::new()));
         }
@@ -223,7 +331,7 @@ impl<S: SessionStore> SessionRoutes<S> {
     }
 
     /// The sessions of all tokens in the two cookies. A token that is not authentic is ignored.
-    fn cookie_sessions(&self, parts: &RequestParts) -> Result<BTreeSet<SessionId>, RouteError> {
+    fn cookie_sessions(&self, parts: &RequestParts) -> Result<BTreeSet<SessionId>, AuthError> {
         let [access, refresh] = self.settings.cookies.names();
         let access_tokens = parts.cookie_values(access)?;
         let refresh_tokens = parts.cookie_values(refresh)?;
@@ -246,25 +354,31 @@ impl<S: SessionStore> SessionRoutes<S> {
         &self,
         source: &TokenSource,
         parts: &RequestParts,
-    ) -> Result<Option<String>, RouteError> {
+    ) -> Result<Option<String>, AuthError> {
         let head = parts.head();
         let token = match source.find(head) {
             Found::Nothing => return Ok(None),
+            Found::Several if source.is_ambient() => {
+                return Err(AuthErrorKind::SeveralRefreshTokens.into());
+            }
+            Found::Several => return Err(AuthErrorKind::SeveralTokens.into()),
             Found::Token(token) if source.may_hold(&token) => token,
-            _ => return Err(RouteError::Malformed),
+            _ => return Err(AuthErrorKind::MalformedCredentials.into()),
         };
         if source.is_ambient() {
-            let checked = self.settings.csrf.check(head);
-            checked.map_err(|_| RouteError::CrossSite)?;
+            self.settings.csrf.check(head)?;
         }
         let token = String::from_utf8(token.into_owned());
-        token.map(Some).map_err(|_| RouteError::Malformed)
+        let token = token.map_err(|_| AuthErrorKind::MalformedCredentials)?;
+        Ok(Some(token))
     }
+}
 
-    fn deleted_cookies(&self) -> Vec<HeaderValue> {
-        let cookies = self.settings.cookies.clear();
-        cookies.map(Vec::from).unwrap_or_default()
-    }
+/// `sessions` whose access tokens fit into the cookie. A longer one is an error before a session
+/// begins or a refresh token is used.
+fn fitting<S: SessionStore>(sessions: &Sessions<S>, cookies: &SessionCookies) -> Sessions<S> {
+    let longest = sessions.longest_token().min(cookies.max_token_length());
+    sessions.clone().max_token_length(longest)
 }
 
 /// A verifier for the access tokens of `sessions`.
@@ -280,16 +394,18 @@ pub(super) fn verifier<S: SessionStore>(sessions: &Sessions<S>) -> Verifier {
         .fold(verifier, |verifier, audience| verifier.audience(audience))
 }
 
-impl<S> Clone for SessionRoutes<S> {
+impl<S, R> Clone for SessionRoutes<S, R> {
     fn clone(&self) -> Self {
         Self {
             sessions: self.sessions.clone(),
+            cookie_sessions: self.cookie_sessions.clone(),
             settings: Arc::clone(&self.settings),
+            responder: self.responder.clone(),
         }
     }
 }
 
-impl<S> fmt::Debug for SessionRoutes<S> {
+impl<S, R> fmt::Debug for SessionRoutes<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionRoutes")
             .field("sessions", &self.sessions)

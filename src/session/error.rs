@@ -107,6 +107,10 @@ impl SessionError {
         }
     }
 
+    pub(crate) fn into_source(self) -> Option<Arc<dyn Error + Send + Sync>> {
+        self.source
+    }
+
     pub(super) fn from_boxed(source: Box<dyn Error + Send + Sync>) -> Self {
         Self {
             kind: SessionErrorKind::Unavailable,

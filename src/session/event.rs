@@ -23,6 +23,8 @@ pub struct SessionEvent<'a> {
 pub enum SessionEventKind {
     /// A login.
     Started,
+    /// A refresh, also one with the previous refresh token within the grace.
+    Refreshed,
     /// The previous refresh token was used after its grace, or an older one. It may have been
     /// stolen, or the client retried too late. The session has ended.
     ReuseDetected,
@@ -45,6 +47,7 @@ impl SessionEventKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Started => "started",
+            Self::Refreshed => "refreshed",
             Self::ReuseDetected => "reuse_detected",
             Self::LostWrites => "lost_writes",
             Self::Ended => "ended",

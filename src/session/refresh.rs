@@ -60,10 +60,12 @@ impl<S: SessionStore> Sessions<S> {
         let rotated = self.store.rotate(sid, &rotation).await;
         match rotated.map_err(SessionError::unavailable)? {
             RotationOutcome::Rotated(session) | RotationOutcome::WithinGrace(session) => {
+                self.emit(SessionEventKind::Refreshed, session.owner(), Some(sid));
                 self.token_pair(&session, access_token, now)
             }
             RotationOutcome::LostWrites(session) => {
                 self.emit(SessionEventKind::LostWrites, session.owner(), Some(sid));
+                self.emit(SessionEventKind::Refreshed, session.owner(), Some(sid));
                 self.token_pair(&session, access_token, now)
             }
             RotationOutcome::ReuseDetected(session) => {

@@ -221,7 +221,8 @@ impl<S: SessionStore> Sessions<S> {
     /// [`SessionErrorKind::TokenTooLong`](super::SessionErrorKind::TokenTooLong).
     ///
     /// 8 KiB by default, the [`max_token_length`](crate::Verifier::max_token_length) of a layer.
-    /// The handlers in `routes` set it to what fits into a cookie.
+    /// A cookie holds about 4,000 bytes. A login or refresh by cookie issues no longer access token,
+    /// whatever is set here.
     #[must_use]
     pub fn max_token_length(self, bytes: usize) -> Self {
         self.change(|settings| settings.max_token_length = bytes)
@@ -268,6 +269,12 @@ impl<S: SessionStore> Sessions<S> {
     #[must_use]
     pub fn current_clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.settings.clock)
+    }
+
+    /// The maximum length of an access token, in bytes.
+    #[cfg(feature = "axum")]
+    pub(crate) fn longest_token(&self) -> usize {
+        self.settings.max_token_length
     }
 
     /// The maximum lifetime of a session.

@@ -154,6 +154,7 @@ fn i02_host_cookies_with_a_path_or_domain() {
             assert_eq!(cookie().domain(domain).err(), Some(CookieError::Prefix));
         }
         let set = cookie().path("/").unwrap().same_site(SameSite::Strict);
+        let set = set.unwrap();
         let set = set.set("t", Duration::from_secs(1)).unwrap();
         assert_eq!(
             set,
