@@ -29,7 +29,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
-impl<S: SessionStore> SessionRoutes<S> {
+impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// The layer that refreshes the tokens of a visitor when a page is opened, for pages that the
     /// server renders. Add it after, and so outside of, [`auth_layer`](SessionRoutes::auth_layer).
     ///

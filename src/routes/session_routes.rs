@@ -28,9 +28,9 @@ use crate::verify::Verifier;
 /// The [module docs](super) have an example.
 pub struct SessionRoutes<S, R = ProblemJson> {
     /// For clients that send their refresh tokens in bodies.
-    sessions: Sessions<S>,
+    body_sessions: Sessions<S>,
     /// Issues access tokens that fit into the cookie.
-    cookie_sessions: Sessions<S>,
+    sessions: Sessions<S>,
     settings: Arc<Settings>,
     responder: Responder<R>,
 }
@@ -64,8 +64,8 @@ impl<S: SessionStore> SessionRoutes<S> {
         let cookies = SessionCookies::new()?;
         let logout_verifier = verifier(&sessions).for_expired_tokens();
         Ok(Self {
-            cookie_sessions: fitting(&sessions, &cookies),
-            sessions,
+            sessions: fitting(&sessions, &cookies),
+            body_sessions: sessions,
             settings: Arc::new(Settings {
                 cookies,
                 csrf: CsrfRules::default(),
@@ -81,7 +81,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// Replaces the cookies.
     #[must_use]
     pub fn with_cookies(mut self, cookies: SessionCookies) -> Self {
-        self.cookie_sessions = fitting(&self.sessions, &cookies);
+        self.sessions = fitting(&self.body_sessions, &cookies);
         Arc::make_mut(&mut self.settings).cookies = cookies;
         self
     }
@@ -113,8 +113,8 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     #[must_use]
     pub fn respond<R2>(self, responder: R2) -> SessionRoutes<S, R2> {
         SessionRoutes {
+            body_sessions: self.body_sessions,
             sessions: self.sessions,
-            cookie_sessions: self.cookie_sessions,
             settings: self.settings,
             responder: self.responder.with_respond(responder),
         }
@@ -195,7 +195,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// that have no cookies, use the `Sessions` that you passed to [`new`](Self::new).
     #[must_use]
     pub fn sessions(&self) -> &Sessions<S> {
-        &self.cookie_sessions
+        &self.sessions
     }
 
     /// The cookies, for your login handler.
@@ -287,7 +287,7 @@ where
     }
 
     async fn refresh_by_body(&self, refresh_token: &str) -> Result<Response, AuthError> {
-        let tokens = self.sessions.refresh(refresh_token).await?;
+        let tokens = self.body_sessions.refresh(refresh_token).await?;
         let json = serde_json::to_string(&tokens);
         let json = json.map_err(|error| AuthError::misconfigured(Arc::new(error)))?;
         Ok(response(StatusCode::OK, Some(json), Vec::new()))
@@ -298,7 +298,7 @@ where
         let source = cookies.refresh_source();
         let token = self.find_token(&source, parts)?;
         let token = token.ok_or_else(|| AuthError::missing_refresh_token(&source))?;
-        let tokens = self.cookie_sessions.refresh(&token).await?;
+        let tokens = self.sessions.refresh(&token).await?;
         let cookies = cookies.set(&tokens);
         let cookies = cookies.map_err(|error| AuthError::misconfigured(Arc::new(error)))?;
         let json = format!(r#"{{"expires_in":{}}}"#, tokens.access_lifetime.as_secs());
@@ -397,8 +397,8 @@ pub(super) fn verifier<S: SessionStore>(sessions: &Sessions<S>) -> Verifier {
 impl<S, R> Clone for SessionRoutes<S, R> {
     fn clone(&self) -> Self {
         Self {
+            body_sessions: self.body_sessions.clone(),
             sessions: self.sessions.clone(),
-            cookie_sessions: self.cookie_sessions.clone(),
             settings: Arc::clone(&self.settings),
             responder: self.responder.clone(),
         }
