@@ -22,8 +22,8 @@
 //! [`csrf`](crate::csrf) has the exact rules.
 //!
 //! Routes that set a cookie before anyone is logged in need the same check: put
-//! [`CsrfLayer`](crate::csrf::CsrfLayer) on the login. Otherwise another site could log its visitor
-//! in to the attacker's account.
+//! [`csrf_layer`](crate::routes::SessionRoutes::csrf_layer) on the login. Otherwise another site
+//! could log its visitor in to the attacker's account.
 //!
 //! # One origin
 //!
@@ -34,13 +34,12 @@
 //! ```
 //! use std::error::Error;
 //! use axum::extract::State;
-//! use axum::http::{StatusCode, header::{CACHE_CONTROL, SET_COOKIE}};
-//! use axum::response::{AppendHeaders, IntoResponse, Response};
+//! use axum::http::StatusCode;
+//! use axum::response::{self, IntoResponse};
 //! use axum::routing::{get, post};
 //! use axum::{Json, Router};
 //! use serde::Deserialize;
 //! use tower_jwt_auth::VerifiedToken;
-//! use tower_jwt_auth::csrf::CsrfLayer;
 //! use tower_jwt_auth::keys::{Algorithm, SigningKey};
 //! use tower_jwt_auth::routes::SessionRoutes;
 //! use tower_jwt_auth::session::{RefreshKeys, Sessions};
@@ -54,21 +53,17 @@
 //! async fn login(
 //!     State(routes): State<Routes>,
 //!     Json(form): Json<Credentials>,
-//! ) -> Result<Response, Response> {
+//! ) -> response::Result<impl IntoResponse> {
 //!     let sessions = routes.sessions();
 //!     // Before the password check: if the user is blocked meanwhile, the login fails.
 //!     let pending = sessions.begin(&sessions.subject_named(&form.name)).await;
 //!     // Compare with the password hash of your user database.
 //!     if form.password != "correct horse" {
-//!         return Err(StatusCode::FORBIDDEN.into_response());
+//!         return Err(StatusCode::FORBIDDEN.into());
 //!     }
 //!     // Only now, so that nobody learns who is blocked without the password.
-//!     let pending = pending.map_err(IntoResponse::into_response)?;
-//!     let tokens = sessions.complete(pending).await.map_err(IntoResponse::into_response)?;
-//!     let cookies = routes.cookies().set(&tokens);
-//!     let cookies = cookies.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
-//!     let cookies = AppendHeaders(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
-//!     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")], cookies).into_response())
+//!     let tokens = sessions.complete(pending?).await?;
+//!     Ok((StatusCode::NO_CONTENT, routes.logged_in(&tokens)?))
 //! }
 //!
 //! async fn me(token: VerifiedToken) -> String {
@@ -82,8 +77,8 @@
 //!     let routes = SessionRoutes::new(sessions)?;
 //!     Ok(Router::new()
 //!         .route("/me", get(me))
-//!         .layer(routes.auth_layer())
-//!         .route("/login", post(login).layer(CsrfLayer::new()))
+//!         .layer(routes.layer())
+//!         .route("/login", post(login).layer(routes.csrf_layer()))
 //!         .route("/refresh", post(routes.refresh()))
 //!         .route("/logout", post(routes.logout()))
 //!         .with_state(routes))
@@ -99,7 +94,7 @@
 //! # assert_eq!(refused.status(), 403);
 //! # let answer = app.clone().oneshot(login("same-origin")).await.unwrap();
 //! # assert_eq!(answer.status(), 204);
-//! # let cookies = answer.headers().get_all(SET_COOKIE).iter()
+//! # let cookies = answer.headers().get_all("set-cookie").iter()
 //! #     .map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap());
 //! # let cookies = cookies.collect::<Vec<_>>().join("; ");
 //! # let me = Request::get("/me").header("Cookie", &cookies).body(Body::empty()).unwrap();
@@ -118,8 +113,8 @@
 //! cookies of the API, `SameSite=Strict` ones too, if the page asks with
 //! `fetch(url, { credentials: "include" })`. Two settings let it through:
 //!
-//! - `trusted_origin` on [`SessionRoutes`](crate::routes::SessionRoutes), and on the `CsrfLayer` of
-//!   the login. It permits requests that change something.
+//! - `trusted_origin` on [`SessionRoutes`](crate::routes::SessionRoutes). It permits requests that
+//!   change something: refresh, logout, the routes behind `layer`, and a login behind `csrf_layer`.
 //! - `CorsLayer` with credentials. It lets the script read the answer. It must name the origin: the
 //!   wildcard `*` is not allowed with credentials.
 //!
@@ -142,7 +137,7 @@
 //!         .allow_headers([CONTENT_TYPE]);
 //!     Router::new()
 //!         .route("/notes", post(async || "saved"))
-//!         .layer(routes.auth_layer())
+//!         .layer(routes.layer())
 //!         .route("/refresh", post(routes.refresh()))
 //!         .route("/logout", post(routes.logout()))
 //!         // Added last, so it is outermost: preflights and refusals get its headers too.

@@ -8,8 +8,12 @@ use tower_layer::Layer;
 
 use super::authenticator::Authenticator;
 use super::csrf::Origin;
+#[cfg(feature = "axum")]
+use super::csrf::rules::CsrfRules;
 use super::layer_handle::{LayerCopies, LayerCopy, LayerHandle};
 use super::respond::ProblemJson;
+#[cfg(feature = "axum")]
+use super::responder::Responder;
 use super::service::JwtAuth;
 use super::source::TokenSource;
 use crate::clock::Clock;
@@ -234,6 +238,12 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.map(|authenticator| authenticator.set_sources(sources))
     }
 
+    /// Adds a source that is asked after the others.
+    #[must_use]
+    pub fn source(self, source: TokenSource) -> Self {
+        self.map(|authenticator| authenticator.add_source(source))
+    }
+
     /// Lets a request without a token pass. A request with a bad token is still rejected.
     ///
     /// A handler uses `Option<Claims<T>>`: `None` without a token.
@@ -253,6 +263,19 @@ impl<R, V> JwtAuthLayer<R, V> {
     pub fn trusted_origin<O: TryInto<Origin, Error: fmt::Display>>(self, origin: O) -> Self {
         let origin = Origin::expect(origin);
         self.map(|authenticator| authenticator.csrf.trust(origin))
+    }
+
+    /// Replaces the trusted origins.
+    #[cfg(feature = "axum")]
+    pub(crate) fn csrf_rules(self, rules: CsrfRules) -> Self {
+        self.map(|authenticator| authenticator.csrf = rules)
+    }
+
+    /// Replaces the responder and its challenge.
+    #[cfg(feature = "axum")]
+    pub(crate) fn with_responder<R2>(self, responder: Responder<R2>) -> JwtAuthLayer<R2, V> {
+        let authenticator = Arc::unwrap_or_clone(self.authenticator);
+        JwtAuthLayer::of(authenticator.with_responder(responder))
     }
 
     /// Sets the `realm` of challenges (RFC 9110 §11.5). `api` by default.

@@ -42,6 +42,14 @@ impl Default for CsrfLayer {
 }
 
 impl<R> CsrfLayer<R> {
+    #[cfg(feature = "axum")]
+    pub(crate) fn with_rules(rules: CsrfRules, responder: Responder<R>) -> Self {
+        Self {
+            rules: Arc::new(rules),
+            responder: Arc::new(responder),
+        }
+    }
+
     /// Allows pages of `origin` to send requests.
     ///
     /// # Panics
