@@ -1,4 +1,4 @@
-//! Cookies for a browser app: on one origin, on two subdomains, and why not on two sites.
+//! Cookies for a browser app: on one origin, on two subdomains, on two sites, and in a frame.
 //!
 //! A cookie with `HttpOnly` keeps the token out of reach of scripts. The price is cross-site
 //! request forgery: a page of another site can make the browser send the cookie. The layer
@@ -8,7 +8,8 @@
 //! | --- | --- | --- |
 //! | `https://example.com` | the same origin | nothing more: [`SessionRoutes::new`](crate::routes::SessionRoutes::new) |
 //! | `https://app.example.com` | `https://api.example.com` | `trusted_origin`, and CORS with credentials |
-//! | `https://app.example.com` | `https://api.example.net` | no cookie works: use bearer tokens, or a proxy |
+//! | `https://app.example.com` | `https://api.example.net` | also [`cross_site`](crate::routes::SessionCookies::cross_site) and [`partitioned`](crate::routes::SessionCookies::partitioned) cookies; or bearer tokens, or a proxy |
+//! | `https://example.com` in a frame of another site | the same origin | `cross_site` and `partitioned` cookies |
 //!
 //! # Which requests pass
 //!
@@ -168,19 +169,76 @@
 //! ```
 //!
 //! Keep the `__Host-` prefix. Then only the API's own host can set the cookies. Do not set
-//! `Domain`: every subdomain could read and replace the cookies, a forgotten one too.
+//! `Domain`: every subdomain could read and replace the cookies, a forgotten one too. If you must,
+//! see [several refresh cookies](crate::routes#several-refresh-cookies).
 //!
 //! # Two sites
 //!
-//! A page on `example.com` cannot use cookies of `example.net`. Browsers withhold `SameSite=Lax`
-//! and `Strict` cookies from `fetch` to another site, and more and more block `SameSite=None`
-//! cookies as well. Choose one of these:
+//! For a page on `example.com`, an API on `example.net` is another site. Browsers withhold
+//! `SameSite=Lax` and `Strict` cookies from `fetch` to another site. Many also block
+//! `SameSite=None` cookies, unless they are partitioned. Choose one of these:
 //!
 //! | way | effort |
 //! | --- | --- |
 //! | give the API a name on the page's site, such as `api.example.com` | a DNS entry and a certificate |
 //! | let the page's server forward `/api` to the API | one origin, no CORS |
+//! | `SameSite=None` and `Partitioned` cookies | older browsers block them: test those of your users |
 //! | bearer tokens in the script's memory | any script on the page can read them; see below |
+//!
+//! The cookies need two settings more than on two subdomains. All else is the same: the trusted
+//! origin, CORS with credentials, and `credentials: "include"` in the page.
+//!
+//! ```
+//! use axum::{Router, routing::post};
+//! use tower_jwt_auth::cookie::CookieError;
+//! use tower_jwt_auth::routes::{SessionCookies, SessionRoutes};
+//! use tower_jwt_auth::session::{SessionStore, Sessions};
+//!
+//! const PAGE: &str = "https://app.example.com";
+//!
+//! fn app<S: SessionStore>(sessions: Sessions<S>) -> Result<Router, CookieError> {
+//!     let cookies = SessionCookies::new()?.cross_site()?.partitioned()?;
+//!     let routes = SessionRoutes::new(sessions)?.with_cookies(cookies).trusted_origin(PAGE);
+//!     Ok(Router::new()
+//!         .route("/notes", post(async || "saved"))
+//!         .layer(routes.layer())
+//!         .route("/refresh", post(routes.refresh()))
+//!         .route("/logout", post(routes.logout())))
+//!         // And the `CorsLayer` of the last section.
+//! }
+//! # use axum::{body::Body, http::Request};
+//! # use tower::ServiceExt;
+//! # use tower_jwt_auth::{keys::{Algorithm, SigningKey}, session::RefreshKeys};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! # let key = SigningKey::generate(Algorithm::ES256).unwrap();
+//! # let store = tower_jwt_auth::store::MemoryStore::new();
+//! # let sessions = Sessions::new(store, key, RefreshKeys::generate().unwrap()).issuer("api");
+//! # let tokens = sessions.login(&sessions.subject_named("alice")).await.unwrap();
+//! # let app = app(sessions).unwrap();
+//! # let ask = async |path: &str, origin: &str| {
+//! #     let request = Request::post(path).header("Origin", origin)
+//! #         .header("Sec-Fetch-Site", "cross-site")
+//! #         .header("Cookie", format!("__Host-access={}", tokens.access_token))
+//! #         .header("Cookie", format!("__Host-refresh={}", tokens.refresh_token));
+//! #     app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+//! # };
+//! # assert_eq!(ask("/notes", PAGE).await.status(), 200);
+//! # assert_eq!(ask("/notes", "https://evil.example").await.status(), 403);
+//! # assert_eq!(ask("/refresh", "https://evil.example").await.status(), 403);
+//! # let refreshed = ask("/refresh", PAGE).await;
+//! # assert_eq!(refreshed.status(), 200);
+//! # for cookie in refreshed.headers().get_all("set-cookie") {
+//! #     assert!(cookie.to_str().unwrap().ends_with("; Secure; HttpOnly; SameSite=None; Partitioned"));
+//! # }
+//! # }
+//! ```
+//!
+//! - `SameSite` no longer protects these cookies. The origin check alone does, so trust only your
+//!   own pages. Any site can still send a `GET` with the cookies, without reading the answer.
+//! - A partitioned cookie belongs to the site at the top of the page. A user who opens your app on
+//!   another site logs in there again.
+//! - If you change cookies that browsers already have, give the new ones another name, for example
+//!   by [`environment`](crate::routes::SessionCookies::environment). Otherwise browsers send both.
 //!
 //! With bearer tokens the layer reads `Authorization` alone, and CORS needs no credentials:
 //!
@@ -206,7 +264,22 @@
 //! The handlers for such tokens are in
 //! [mobile and machine clients](super::mobile_and_machine_clients).
 //!
+//! # In a frame
+//!
+//! Your app may run in a frame of another site, such as a widget in a partner's page. Its own
+//! requests then count as cross-site for `SameSite`, even those to its own origin. Use
+//! `cross_site` and `partitioned` cookies, as on two sites. For the origin check these requests are
+//! your own, so page and API on one origin need neither `trusted_origin` nor CORS.
+//!
+//! - Log the user in inside the frame. A login in a window of its own sets the cookies of another
+//!   partition.
+//! - Name the sites that may frame your app: `Content-Security-Policy: frame-ancestors
+//!   https://partner.example`. Otherwise any site can, and trick users into clicks (clickjacking).
+//! - An app that nobody may frame sends `frame-ancestors 'none'`.
+//!
 //! # On your own machine
 //!
 //! Chrome and Firefox accept `Secure` cookies from `http://localhost`, Safari does not. For Safari
-//! use [`insecure_for_localhost`](crate::routes::SessionCookies::insecure_for_localhost).
+//! use [`insecure_for_localhost`](crate::routes::SessionCookies::insecure_for_localhost). Cookies
+//! do not distinguish ports: two services on `localhost` need names of their own, by
+//! [`environment`](crate::routes::SessionCookies::environment).
