@@ -244,8 +244,7 @@ async fn finish(
     }
     // A logout at the provider then finds this session.
     let tokens = service.logins.complete(begun, &id_token).await?;
-    let cookies = service.routes.cookies().set(&tokens)?;
-    let cookies = AppendHeaders(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
+    let cookies = service.routes.logged_in(&tokens)?;
     Ok((cookies, Redirect::to("/")).into_response())
 }
 
@@ -439,7 +438,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route(
             "/me",
             get(async |Claims(claims): Claims<Value>| Json((*claims).clone()))
-                .layer(routes.auth_layer()),
+                .layer(routes.layer()),
         )
         .route("/", get(page))
         .route("/page.js", get(script))

@@ -404,6 +404,8 @@ pub enum CookieError {
     Value,
     /// The cookie is longer than [`TokenCookie::MAX_LENGTH`] bytes: browsers would drop it.
     TooLarge,
+    /// The session routes have no cookies, so none can be set.
+    NotConfigured,
     /// The cookies of two tokens have the same name: one would replace the other.
     SameName,
 }
@@ -424,6 +426,7 @@ impl fmt::Display for CookieError {
             }
             Self::Value => "the token is empty, or has a character that is not allowed in a cookie",
             Self::TooLarge => "the cookie is longer than 4096 bytes; use a shorter token",
+            Self::NotConfigured => "the session routes have no cookies; call `with_cookies`",
             Self::SameName => {
                 "the cookies of two tokens have the same name; choose different names"
             }

@@ -959,7 +959,7 @@ async fn sessions_go_on_while_their_key_is_changed() {
             Sessions::new(store.clone(), keys, refresh_keys.clone()).clock(clock.clone());
         let routes = SessionRoutes::new(sessions).unwrap();
         let me = get(async |Claims(claims): Claims<Value>| claims["sub"].to_string());
-        let app = Router::new().route("/me", me).layer(routes.auth_layer());
+        let app = Router::new().route("/me", me).layer(routes.layer());
         (routes, app)
     };
     let published = |signing: &SigningKey, other: &SigningKey| {

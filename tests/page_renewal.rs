@@ -70,7 +70,7 @@ fn app(routes: &SessionRoutes<Store>) -> Router {
             format!("{subject} {id} {}", cookies.join("|")),
         )
     };
-    let cookies = routes.cookies().clone();
+    let cookies = routes.cookies().unwrap().clone();
     let logout = async move |_: VerifiedToken| {
         let cookies = cookies.clear().unwrap();
         AppendHeaders(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)))
@@ -81,13 +81,13 @@ fn app(routes: &SessionRoutes<Store>) -> Router {
     };
     let public = Router::new()
         .route("/public", any(public))
-        .layer(routes.auth_layer().anonymous_if([TokenFault::Expired]));
+        .layer(routes.layer().anonymous_if([TokenFault::Expired]));
     Router::new()
         .route("/", any(page))
         .route("/logout", any(logout))
-        .layer(routes.auth_layer())
+        .layer(routes.layer())
         .merge(public)
-        .layer(routes.page_renewal())
+        .layer(routes.page_renewal().unwrap())
 }
 
 const NAVIGATION: [(&str, &str); 2] = [

@@ -174,11 +174,11 @@ async fn sessions_issue_what_the_profile_requires() {
         };
         let own = Router::new()
             .route("/", get(|| async {}))
-            .layer(routes.auth_layer());
+            .layer(routes.layer());
         assert_eq!(send(&own, request()).await.status, 200);
         let own = Router::new()
             .route("/", get(|| async {}))
-            .layer(routes.auth_layer().rfc9068());
+            .layer(routes.layer().rfc9068());
         assert_eq!(send(&own, request()).await.status, status);
         assert_eq!(send(&app(profile), request()).await.status, status);
         // A refresh keeps the client.

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::cookie::{CookieError, TokenCookie};
-use tower_jwt_auth::keys::{Algorithm, SigningKey};
+use tower_jwt_auth::keys::{Algorithm, SigningKey, TokenHeader};
 use tower_jwt_auth::middleware::Respond;
 use tower_jwt_auth::routes::{SessionCookies, SessionRoutes};
 use tower_jwt_auth::session::{
@@ -33,7 +33,7 @@ use tower_jwt_auth::session::{
 };
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::testing::FailingStore;
-use tower_jwt_auth::{AuthError, AuthErrorKind, Claims};
+use tower_jwt_auth::{AuthError, AuthErrorKind, Claims, TokenSource, TrustedIssuer};
 
 type Store = FailingStore<MemoryStore>;
 
@@ -101,7 +101,7 @@ where
             "/me",
             get(async |Claims(claims): Claims<Value>| claims.to_string()),
         )
-        .layer(routes.auth_layer())
+        .layer(routes.layer())
         .route("/refresh", any(routes.refresh()))
         .route("/logout", any(routes.logout()))
 }
@@ -689,7 +689,7 @@ async fn origins_trusted_by_a_predicate_are_trusted_by_all_routes() {
         .trusted_origins_by(|origin| origin.host().ends_with(".preview.example"));
     let app = Router::new()
         .route("/notes", post(async || "saved"))
-        .layer(routes.auth_layer())
+        .layer(routes.layer())
         .route("/login", post(async || "in").layer(routes.csrf_layer()))
         .route("/refresh", post(routes.refresh()))
         .route("/logout", post(routes.logout()));
@@ -948,4 +948,159 @@ fn a_handler_may_return_the_error_of_a_cookie() {
     assert_eq!(error.kind(), AuthErrorKind::Misconfigured);
     let source = std::error::Error::source(error).unwrap();
     assert_eq!(source.to_string(), CookieError::TooLarge.to_string());
+}
+
+/// The layer, the login and the handlers have one set of settings.
+#[tokio::test]
+async fn the_layer_and_the_login_have_the_settings_of_the_routes() {
+    let clock = ManualClock::at(1_800_000_000);
+    let store = FailingStore::new(MemoryStore::with_clock(clock.clone()));
+    let sessions = sessions(store, &clock, 1);
+    let respond = |error: &AuthError| (error.status(), "ours").into_response();
+    let routes = SessionRoutes::new(sessions.clone()).unwrap();
+    let routes = routes.realm("shop").respond(respond);
+    let routes = routes.trusted_origin("https://www.example.com");
+    let login = {
+        let routes = routes.clone();
+        async move || {
+            let sessions = routes.sessions();
+            let tokens = sessions.login(&sessions.subject_named("alice")).await?;
+            Ok::<_, axum::response::ErrorResponse>((
+                StatusCode::CREATED,
+                routes.logged_in(&tokens)?,
+            ))
+        }
+    };
+    let app = Router::new()
+        .route("/notes", any(async || "saved"))
+        .layer(routes.layer())
+        .route("/login", any(login).layer(routes.csrf_layer()));
+    let post = async |path: &str, origin: &str, cookie: &str| {
+        let request = Request::post(path).header("sec-fetch-site", "same-site");
+        let request = request.header("origin", origin).header("cookie", cookie);
+        send(&app, request.body(Body::empty()).unwrap()).await
+    };
+    let (own, evil) = ("https://www.example.com", "https://evil.example.com");
+    let answer = post("/login", evil, "").await;
+    answer.refused(StatusCode::FORBIDDEN);
+    assert_eq!(answer.body, "ours");
+    let answer = post("/login", own, "").await;
+    assert_eq!(answer.status, StatusCode::CREATED);
+    assert_eq!(answer.headers[CACHE_CONTROL], "no-store");
+    let set = answer.cookies();
+    assert!(set[0].starts_with("__Host-access=") && set[1].starts_with("__Host-refresh="));
+    let cookie = set[0].split(';').next().unwrap();
+    assert_eq!(post("/notes", own, cookie).await.status, StatusCode::OK);
+    let answer = post("/notes", evil, cookie).await;
+    answer.refused(StatusCode::FORBIDDEN);
+    assert_eq!(answer.body, "ours");
+    let answer = post("/notes", own, "").await;
+    answer.refused(StatusCode::UNAUTHORIZED);
+    assert_eq!(answer.headers["www-authenticate"], r#"Bearer realm="shop""#);
+}
+
+#[tokio::test]
+async fn routes_without_cookies_neither_read_nor_set_any() {
+    let clock = ManualClock::at(1_800_000_000);
+    let store = FailingStore::new(MemoryStore::with_clock(clock.clone()));
+    let sessions = sessions(store, &clock, 1);
+    let routes = SessionRoutes::without_cookies(sessions.clone());
+    let app = app(&routes);
+    let alice = sessions.subject_named("alice");
+    let tokens = sessions.login(&alice).await.unwrap();
+    assert_eq!(
+        routes.logged_in(&tokens).unwrap_err(),
+        CookieError::NotConfigured
+    );
+    let cookies = format!("{}; {}", access(&tokens), refresh(&tokens));
+    let bearer = format!("Bearer {}", tokens.access_token);
+    let ask = async |method: &str, path: &str, headers: &[(&str, &str)]| {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        send(&app, request.body(Body::empty()).unwrap()).await
+    };
+    let with_cookies = [("cookie", &*cookies), OWN];
+    for (method, path, kind) in [
+        ("GET", "/me", AuthErrorKind::MissingToken),
+        ("POST", "/refresh", AuthErrorKind::MissingRefreshToken),
+        ("POST", "/logout", AuthErrorKind::MissingToken),
+    ] {
+        let answer = ask(method, path, &with_cookies).await;
+        assert_eq!(answer.error.as_ref().map(AuthError::kind), Some(kind));
+        answer.refused(StatusCode::UNAUTHORIZED);
+    }
+    let headers = [("authorization", &*bearer), ("cookie", &*cookies)];
+    assert_eq!(ask("GET", "/me", &headers).await.status, StatusCode::OK);
+    let answer = ask("POST", "/logout", &headers).await;
+    answer.refused(StatusCode::NO_CONTENT);
+    let answer = ask("GET", "/me", &headers).await;
+    answer.refused(StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_layer_is_open_to_further_issuers_and_sources() {
+    let clock = ManualClock::at(1_800_000_000);
+    let store = FailingStore::new(MemoryStore::with_clock(clock.clone()));
+    let sessions = sessions(store.clone(), &clock, 1);
+    let partner = SigningKey::from_secret(Algorithm::HS256, [7; 32]).unwrap();
+    let claims = |issuer: &str, audience: &str, sid: &str| {
+        json!({ "iss": issuer, "sub": "alice", "aud": audience, "sid": sid, "jti": "1",
+            "iat": 1_800_000_000, "exp": 1_800_000_300 })
+    };
+    let header = TokenHeader::new().typ("at+jwt");
+    let sign = |claims: &Value| partner.sign_with(&header, claims).unwrap();
+    let issuer = "https://id.partner.example";
+    let trusted = TrustedIssuer::new(issuer, partner.verifying_key()).audience("partner-api");
+    let routes = SessionRoutes::new(sessions.clone()).unwrap();
+    let routes = routes.trusted_issuer(trusted.clone());
+    let app = Router::new()
+        .route("/me", any(async || "me"))
+        .layer(routes.layer().source(TokenSource::header("x-token")))
+        .route("/logout", any(routes.logout()));
+    let me = async |headers: &[(&str, &str)]| {
+        let mut request = Request::get("/me");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        send(&app, request.body(Body::empty()).unwrap())
+            .await
+            .status
+    };
+    let tokens = sessions.login(&sessions.subject_named("alice")).await;
+    let tokens = tokens.unwrap();
+    assert_eq!(me(&[("cookie", &access(&tokens))]).await, StatusCode::OK);
+    assert_eq!(
+        me(&[("x-token", &tokens.access_token)]).await,
+        StatusCode::OK
+    );
+    let sid = tokens.sid.to_string();
+    let theirs = sign(&claims(issuer, "partner-api", &sid));
+    assert_eq!(me(&[("x-token", &theirs)]).await, StatusCode::OK);
+    // Each issuer keeps to its own keys and audiences.
+    for claims in [
+        claims(issuer, "api", &sid),
+        claims("https://id.example.com", "api", &sid),
+        claims("https://other.example", "partner-api", &sid),
+    ] {
+        let refused = me(&[("x-token", &sign(&claims))]).await;
+        assert_eq!(refused, StatusCode::UNAUTHORIZED);
+    }
+    // Nor does a partner end our sessions.
+    let logout = Request::post("/logout").header("authorization", format!("Bearer {theirs}"));
+    let answer = send(&app, logout.body(Body::empty()).unwrap()).await;
+    answer.refused(StatusCode::FORBIDDEN);
+    assert_eq!(me(&[("cookie", &access(&tokens))]).await, StatusCode::OK);
+    // A session that has ended ends for the layer.
+    sessions.end_session(tokens.sid).await.unwrap();
+    let ended = me(&[("cookie", &access(&tokens))]).await;
+    assert_eq!(ended, StatusCode::UNAUTHORIZED);
+    // Without a name, our tokens could not be told from theirs.
+    let key = SigningKey::from_secret(Algorithm::HS256, [1; 32]).unwrap();
+    let unnamed = Sessions::new(store, key, RefreshKeys::new([1; 32]).unwrap());
+    let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        SessionRoutes::without_cookies(unnamed).trusted_issuer(trusted)
+    }));
+    assert!(refused.is_err());
 }

@@ -89,7 +89,7 @@ impl<S: SessionStore> World<S> {
                 "/me",
                 get(async |Claims(claims): Claims<Value>| claims.to_string()),
             )
-            .layer(routes.auth_layer())
+            .layer(routes.layer())
             .route("/refresh", post(routes.refresh()))
             .route("/logout", post(routes.logout()));
         Self {
@@ -234,7 +234,7 @@ async fn cookies_are_set_renewed_and_cleared() {
         .login(&world.sessions.subject_named("alice"))
         .await
         .unwrap();
-    let cookies = world.routes.cookies().set(&tokens).unwrap();
+    let cookies = world.routes.cookies().unwrap().set(&tokens).unwrap();
     let [access, refresh] = cookies.try_into().unwrap();
     assert_eq!(
         access.to_str().unwrap(),

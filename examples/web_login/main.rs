@@ -28,17 +28,16 @@ use std::time::{Duration, SystemTime};
 use axum::extract::{DefaultBodyLimit, Form, Path, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName,
-    REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
+    REFERRER_POLICY, RETRY_AFTER, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
-use axum::response::{AppendHeaders, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tower_jwt_auth::cookie::CookieError;
-use tower_jwt_auth::csrf::CsrfLayer;
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
 use tower_jwt_auth::routes::{SessionCookies, SessionRoutes};
 use tower_jwt_auth::session::{RefreshKeys, SessionError, SessionErrorKind, SessionId, Sessions};
@@ -100,8 +99,8 @@ async fn login(
         sessions.end_session(old).await?;
     }
     let tokens = sessions.complete(pending).await?;
-    let cookies = service.routes.cookies().set(&tokens)?;
-    Ok((StatusCode::NO_CONTENT, set_cookies(cookies)).into_response())
+    let cookies = service.routes.logged_in(&tokens)?;
+    Ok((StatusCode::NO_CONTENT, cookies).into_response())
 }
 
 fn refresh_token(headers: &HeaderMap) -> Option<&str> {
@@ -148,12 +147,6 @@ fn device(headers: &HeaderMap) -> String {
         "",
     );
     format!("{browser}{system}")
-}
-
-fn set_cookies(
-    cookies: Vec<HeaderValue>,
-) -> AppendHeaders<impl IntoIterator<Item = (HeaderName, HeaderValue)>> {
-    AppendHeaders(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)))
 }
 
 /// The user, and the remaining lifetime of the access token.
@@ -213,8 +206,8 @@ async fn logout_everywhere(State(service): App, token: VerifiedToken) -> Result<
     let sessions = service.routes.sessions();
     let subject = sessions.subject_of(&token)?;
     sessions.logout_everywhere(&subject).await?;
-    let cookies = service.routes.cookies().clear()?;
-    Ok((StatusCode::NO_CONTENT, set_cookies(cookies)).into_response())
+    let cookies = service.routes.logged_out()?;
+    Ok((StatusCode::NO_CONTENT, cookies).into_response())
 }
 
 /// An error as `application/problem+json` (RFC 9457), like the responses of the crate.
@@ -316,13 +309,13 @@ fn app(service: Service) -> Router {
         .route("/sessions/{sid}", delete(end_session))
         .route("/logout-everywhere", post(logout_everywhere))
         .route("/demo/role", post(demo::toggle_admin))
-        .route_layer(routes.auth_layer());
+        .route_layer(routes.layer());
 
     // Protects the login: other sites must not be able to log a visitor in.
     let open = Router::new()
         .route("/login", post(login))
         .merge(demo::actions())
-        .route_layer(CsrfLayer::new())
+        .route_layer(routes.csrf_layer())
         .layer(DefaultBodyLimit::max(4096));
 
     let html = file("text/html; charset=utf-8", include_str!("page.html"));

@@ -1,4 +1,4 @@
-//! Cookies for a browser app: one origin or two subdomains. Two sites need bearer tokens.
+//! Cookies for a browser app: on one origin, on two subdomains, on two sites, and in a frame.
 //!
 //! A cookie with `HttpOnly` keeps the token out of reach of scripts. The price is cross-site
 //! request forgery: a page of another site can make the browser send the cookie. The layer
@@ -8,7 +8,8 @@
 //! | --- | --- | --- |
 //! | `https://example.com` | the same origin | nothing more: [`SessionRoutes::new`](crate::routes::SessionRoutes::new) |
 //! | `https://app.example.com` | `https://api.example.com` | `trusted_origin`, and CORS with credentials |
-//! | `https://app.example.com` | `https://api.example.net` | no cookie works: use bearer tokens, or a proxy |
+//! | `https://app.example.com` | `https://api.example.net` | also [`cross_site`](crate::routes::SessionCookies::cross_site) and [`partitioned`](crate::routes::SessionCookies::partitioned) cookies; or bearer tokens, or a proxy |
+//! | `https://example.com` in a frame of another site | the same origin | `cross_site` and `partitioned` cookies |
 //!
 //! # Which requests pass
 //!
@@ -22,8 +23,8 @@
 //! [`csrf`](crate::csrf) has the exact rules.
 //!
 //! Routes that set a cookie before anyone is logged in need the same check: put
-//! [`CsrfLayer`](crate::csrf::CsrfLayer) on the login. Otherwise another site could log its visitor
-//! in to the attacker's account.
+//! [`csrf_layer`](crate::routes::SessionRoutes::csrf_layer) on the login. Otherwise another site
+//! could log its visitor in to the attacker's account.
 //!
 //! # One origin
 //!
@@ -34,13 +35,12 @@
 //! ```
 //! use std::error::Error;
 //! use axum::extract::State;
-//! use axum::http::{StatusCode, header::{CACHE_CONTROL, SET_COOKIE}};
-//! use axum::response::{AppendHeaders, IntoResponse, Response};
+//! use axum::http::StatusCode;
+//! use axum::response::{self, IntoResponse};
 //! use axum::routing::{get, post};
 //! use axum::{Json, Router};
 //! use serde::Deserialize;
 //! use tower_jwt_auth::VerifiedToken;
-//! use tower_jwt_auth::csrf::CsrfLayer;
 //! use tower_jwt_auth::keys::{Algorithm, SigningKey};
 //! use tower_jwt_auth::routes::SessionRoutes;
 //! use tower_jwt_auth::session::{RefreshKeys, Sessions};
@@ -54,21 +54,17 @@
 //! async fn login(
 //!     State(routes): State<Routes>,
 //!     Json(form): Json<Credentials>,
-//! ) -> Result<Response, Response> {
+//! ) -> response::Result<impl IntoResponse> {
 //!     let sessions = routes.sessions();
 //!     // Before the password check: if the user is blocked meanwhile, the login fails.
 //!     let pending = sessions.begin(&sessions.subject_named(&form.name)).await;
 //!     // Compare with the password hash of your user database.
 //!     if form.password != "correct horse" {
-//!         return Err(StatusCode::FORBIDDEN.into_response());
+//!         return Err(StatusCode::FORBIDDEN.into());
 //!     }
 //!     // Only now, so that nobody learns who is blocked without the password.
-//!     let pending = pending.map_err(IntoResponse::into_response)?;
-//!     let tokens = sessions.complete(pending).await.map_err(IntoResponse::into_response)?;
-//!     let cookies = routes.cookies().set(&tokens);
-//!     let cookies = cookies.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
-//!     let cookies = AppendHeaders(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
-//!     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")], cookies).into_response())
+//!     let tokens = sessions.complete(pending?).await?;
+//!     Ok((StatusCode::NO_CONTENT, routes.logged_in(&tokens)?))
 //! }
 //!
 //! async fn me(token: VerifiedToken) -> String {
@@ -82,8 +78,8 @@
 //!     let routes = SessionRoutes::new(sessions)?;
 //!     Ok(Router::new()
 //!         .route("/me", get(me))
-//!         .layer(routes.auth_layer())
-//!         .route("/login", post(login).layer(CsrfLayer::new()))
+//!         .layer(routes.layer())
+//!         .route("/login", post(login).layer(routes.csrf_layer()))
 //!         .route("/refresh", post(routes.refresh()))
 //!         .route("/logout", post(routes.logout()))
 //!         .with_state(routes))
@@ -99,7 +95,7 @@
 //! # assert_eq!(refused.status(), 403);
 //! # let answer = app.clone().oneshot(login("same-origin")).await.unwrap();
 //! # assert_eq!(answer.status(), 204);
-//! # let cookies = answer.headers().get_all(SET_COOKIE).iter()
+//! # let cookies = answer.headers().get_all("set-cookie").iter()
 //! #     .map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap());
 //! # let cookies = cookies.collect::<Vec<_>>().join("; ");
 //! # let me = Request::get("/me").header("Cookie", &cookies).body(Body::empty()).unwrap();
@@ -123,6 +119,7 @@
 //! ```
 //! use axum::{Router, routing::get};
 //! use tower_jwt_auth::VerifiedToken;
+//! use tower_jwt_auth::cookie::CookieError;
 //! use tower_jwt_auth::middleware::TokenFault;
 //! use tower_jwt_auth::routes::SessionRoutes;
 //! use tower_jwt_auth::session::SessionStore;
@@ -135,17 +132,18 @@
 //!     if token.is_some() { "welcome back" } else { "please log in" }
 //! }
 //!
-//! fn pages<S: SessionStore>(routes: &SessionRoutes<S>) -> Router {
+//! fn pages<S: SessionStore>(routes: &SessionRoutes<S>) -> Result<Router, CookieError> {
 //!     let faults = [TokenFault::Expired, TokenFault::Revoked, TokenFault::NoFittingKey];
 //!     let public = Router::new()
 //!         .route("/", get(front_page))
-//!         .layer(routes.auth_layer().anonymous_if(faults));
-//!     Router::new()
+//!         .layer(routes.layer().anonymous_if(faults));
+//!     let all = Router::new()
 //!         .route("/account", get(account))
-//!         .layer(routes.auth_layer())
+//!         .layer(routes.layer())
 //!         .merge(public)
 //!         // Added last, so it is outermost: both layers see the new token.
-//!         .layer(routes.page_renewal())
+//!         .layer(routes.page_renewal()?);
+//!     Ok(all)
 //! }
 //! ```
 //!
@@ -160,8 +158,7 @@
 //! `fetch(url, { credentials: "include" })`. The API needs two settings:
 //!
 //! - `trusted_origin` on [`SessionRoutes`](crate::routes::SessionRoutes). It permits requests that
-//!   change something: refresh, logout, the routes behind `auth_layer`, and a login behind
-//!   `csrf_layer`.
+//!   change something: refresh, logout, the routes behind `layer`, and a login behind `csrf_layer`.
 //! - `CorsLayer` with credentials. It lets the script read the answer. It must name the origin: the
 //!   wildcard `*` is not allowed with credentials.
 //!
@@ -184,7 +181,7 @@
 //!         .allow_headers([CONTENT_TYPE]);
 //!     Router::new()
 //!         .route("/notes", post(async || "saved"))
-//!         .layer(routes.auth_layer())
+//!         .layer(routes.layer())
 //!         .route("/refresh", post(routes.refresh()))
 //!         .route("/logout", post(routes.logout()))
 //!         // Added last, so it is outermost: preflights and refusals get its headers too.
@@ -219,19 +216,76 @@
 //! `capacitor://localhost`.
 //!
 //! Keep the `__Host-` prefix. Then only the API's own host can set the cookies. Do not set
-//! `Domain`: every subdomain, even a forgotten one, could read and replace the cookies.
+//! `Domain`: every subdomain, even a forgotten one, could read and replace the cookies. If you must,
+//! see [several refresh cookies](crate::routes#several-refresh-cookies).
 //!
 //! # Two sites
 //!
-//! A page on `example.com` cannot use cookies of `example.net`. Browsers do not send `SameSite=Lax`
-//! and `Strict` cookies with `fetch` to another site. More and more browsers block `SameSite=None`
-//! cookies too. Choose one of these:
+//! For a page on `example.com`, an API on `example.net` is another site. Browsers do not send
+//! `SameSite=Lax` and `Strict` cookies with `fetch` to another site. Many also block
+//! `SameSite=None` cookies, unless they are partitioned. Choose one of these:
 //!
 //! | way | effort |
 //! | --- | --- |
 //! | give the API a name on the page's site, such as `api.example.com` | a DNS entry and a certificate |
 //! | let the page's server forward `/api` to the API | one origin, no CORS |
+//! | `SameSite=None` and `Partitioned` cookies | older browsers block them: test those of your users |
 //! | bearer tokens in the script's memory | any script on the page can read them; see below |
+//!
+//! The cookies need two settings more than on two subdomains. All else is the same: the trusted
+//! origin, CORS with credentials, and `credentials: "include"` in the page.
+//!
+//! ```
+//! use axum::{Router, routing::post};
+//! use tower_jwt_auth::cookie::CookieError;
+//! use tower_jwt_auth::routes::{SessionCookies, SessionRoutes};
+//! use tower_jwt_auth::session::{SessionStore, Sessions};
+//!
+//! const PAGE: &str = "https://app.example.com";
+//!
+//! fn app<S: SessionStore>(sessions: Sessions<S>) -> Result<Router, CookieError> {
+//!     let cookies = SessionCookies::new()?.cross_site()?.partitioned()?;
+//!     let routes = SessionRoutes::new(sessions)?.with_cookies(cookies).trusted_origin(PAGE);
+//!     Ok(Router::new()
+//!         .route("/notes", post(async || "saved"))
+//!         .layer(routes.layer())
+//!         .route("/refresh", post(routes.refresh()))
+//!         .route("/logout", post(routes.logout())))
+//!         // And the `CorsLayer` of the last section.
+//! }
+//! # use axum::{body::Body, http::Request};
+//! # use tower::ServiceExt;
+//! # use tower_jwt_auth::{keys::{Algorithm, SigningKey}, session::RefreshKeys};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! # let key = SigningKey::generate(Algorithm::ES256).unwrap();
+//! # let store = tower_jwt_auth::store::MemoryStore::new();
+//! # let sessions = Sessions::new(store, key, RefreshKeys::generate().unwrap()).issuer("api");
+//! # let tokens = sessions.login(&sessions.subject_named("alice")).await.unwrap();
+//! # let app = app(sessions).unwrap();
+//! # let ask = async |path: &str, origin: &str| {
+//! #     let request = Request::post(path).header("Origin", origin)
+//! #         .header("Sec-Fetch-Site", "cross-site")
+//! #         .header("Cookie", format!("__Host-access={}", tokens.access_token))
+//! #         .header("Cookie", format!("__Host-refresh={}", tokens.refresh_token));
+//! #     app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+//! # };
+//! # assert_eq!(ask("/notes", PAGE).await.status(), 200);
+//! # assert_eq!(ask("/notes", "https://evil.example").await.status(), 403);
+//! # assert_eq!(ask("/refresh", "https://evil.example").await.status(), 403);
+//! # let refreshed = ask("/refresh", PAGE).await;
+//! # assert_eq!(refreshed.status(), 200);
+//! # for cookie in refreshed.headers().get_all("set-cookie") {
+//! #     assert!(cookie.to_str().unwrap().ends_with("; Secure; HttpOnly; SameSite=None; Partitioned"));
+//! # }
+//! # }
+//! ```
+//!
+//! - `SameSite` no longer protects these cookies. The origin check alone does, so trust only your
+//!   own pages. Any site can still send a `GET` with the cookies, without reading the answer.
+//! - A partitioned cookie belongs to the site at the top of the page. A user who opens your app on
+//!   another site logs in there again.
+//! - If you change cookies that browsers already have, give the new ones another name, for example
+//!   by [`environment`](crate::routes::SessionCookies::environment). Otherwise browsers send both.
 //!
 //! With bearer tokens the layer reads `Authorization` alone, and CORS needs no credentials:
 //!
@@ -257,7 +311,22 @@
 //! The handlers for such tokens are in
 //! [mobile and machine clients](super::mobile_and_machine_clients).
 //!
+//! # In a frame
+//!
+//! Your app may run in a frame of another site, such as a widget in a partner's page. Its own
+//! requests then count as cross-site for `SameSite`, even those to its own origin. Use
+//! `cross_site` and `partitioned` cookies, as on two sites. For the origin check these requests are
+//! your own, so page and API on one origin need neither `trusted_origin` nor CORS.
+//!
+//! - Log the user in inside the frame. A login in a window of its own sets the cookies of another
+//!   partition.
+//! - Name the sites that may frame your app: `Content-Security-Policy: frame-ancestors
+//!   https://partner.example`. Otherwise any site can, and trick users into clicks (clickjacking).
+//! - An app that nobody may frame sends `frame-ancestors 'none'`.
+//!
 //! # On your own machine
 //!
 //! Chrome and Firefox accept `Secure` cookies from `http://localhost`, Safari does not. For Safari
-//! use [`insecure_for_localhost`](crate::routes::SessionCookies::insecure_for_localhost).
+//! use [`insecure_for_localhost`](crate::routes::SessionCookies::insecure_for_localhost). Cookies
+//! do not distinguish ports: two services on `localhost` need names of their own, by
+//! [`environment`](crate::routes::SessionCookies::environment).

@@ -96,7 +96,7 @@
 //!     let routes = SessionRoutes::new(sessions)?;
 //!     Ok(Router::new()
 //!         .route("/me", get(me))
-//!         .layer(routes.auth_layer())
+//!         .layer(routes.layer())
 //!         .route("/refresh", post(routes.refresh()))
 //!         .route("/logout", post(routes.logout())))
 //! }

@@ -138,11 +138,10 @@
 //! ```
 //! use std::{error::Error, io};
 //! use axum::extract::{Form, State};
-//! use axum::http::{StatusCode, header::{CACHE_CONTROL, SET_COOKIE}};
-//! use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
+//! use axum::http::StatusCode;
+//! use axum::response::{self, Html, IntoResponse, Redirect, Response};
 //! use axum::{Router, routing::{get, post}};
 //! use serde::{Deserialize, Serialize};
-//! use tower_jwt_auth::csrf::CsrfLayer;
 //! use tower_jwt_auth::keys::{Algorithm, SigningKey};
 //! use tower_jwt_auth::routes::SessionRoutes;
 //! use tower_jwt_auth::session::{RefreshKeys, SessionStore, Sessions};
@@ -169,19 +168,15 @@
 //! async fn login<S: SessionStore>(
 //!     State(routes): State<SessionRoutes<S>>,
 //!     Form(form): Form<Credentials>,
-//! ) -> Result<Response, Response> {
+//! ) -> response::Result<impl IntoResponse> {
 //!     let sessions = routes.sessions();
 //!     let pending = sessions.begin(&sessions.subject_named(&form.name)).await;
 //!     if form.password != "correct horse" {
-//!         return Err(StatusCode::FORBIDDEN.into_response());
+//!         return Err(StatusCode::FORBIDDEN.into());
 //!     }
 //!     // Only now, so that nobody learns who is blocked without the password.
-//!     let pending = pending.map_err(IntoResponse::into_response)?;
-//!     let tokens = sessions.complete(pending).await.map_err(IntoResponse::into_response)?;
-//!     let cookies = routes.cookies().set(&tokens);
-//!     let cookies = cookies.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
-//!     let cookies = AppendHeaders(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
-//!     Ok(([(CACHE_CONTROL, "no-store")], cookies, Redirect::to("/me")).into_response())
+//!     let tokens = sessions.complete(pending?).await?;
+//!     Ok((routes.logged_in(&tokens)?, Redirect::to("/me")))
 //! }
 //!
 //! /// Takes the place of `login_url`.
@@ -200,8 +195,8 @@
 //!     let routes = SessionRoutes::new(sessions)?;
 //!     Ok(Router::new()
 //!         .route("/me", get(me).layer(Require::scope("notes:read")))
-//!         .layer(routes.auth_layer().respond(to_login))
-//!         .route("/login", get(login_page).post(login::<S>).layer(CsrfLayer::new()))
+//!         .layer(routes.layer().respond(to_login))
+//!         .route("/login", get(login_page).post(login::<S>).layer(routes.csrf_layer()))
 //!         .route("/refresh", post(routes.refresh()))
 //!         .route("/logout", post(routes.logout()))
 //!         .with_state(routes))
@@ -220,7 +215,7 @@
 //! #     .header("Content-Type", "application/x-www-form-urlencoded")
 //! #     .body(Body::from("name=alice&password=correct+horse")).unwrap();
 //! # let answer = app.clone().oneshot(login).await.unwrap();
-//! # let cookie = answer.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap();
+//! # let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap();
 //! # let me = Request::get("/me").header("Cookie", cookie).body(Body::empty()).unwrap();
 //! # assert_eq!(app.oneshot(me).await.unwrap().status(), 200);
 //! # }

@@ -26,7 +26,7 @@
 //! use tower_jwt_auth::routes::SessionRoutes;
 //! use tower_jwt_auth::session::{RefreshKeys, Sessions};
 //! use tower_jwt_auth::store::MemoryStore;
-//! use tower_jwt_auth::{TokenSource, VerifiedToken};
+//! use tower_jwt_auth::VerifiedToken;
 //!
 //! type Routes = SessionRoutes<MemoryStore>;
 //!
@@ -60,12 +60,11 @@
 //!     let sessions = Sessions::new(MemoryStore::new(), key, RefreshKeys::generate()?)
 //!         .issuer("https://api.example.com")
 //!         .audience("https://api.example.com");
-//!     let routes = SessionRoutes::new(sessions)?;
-//!     // `auth_layer` also reads the cookie of browsers. This API has none.
-//!     let auth = routes.auth_layer().sources([TokenSource::bearer()]);
+//!     // With `SessionRoutes::new` this API would also read the cookies of browsers.
+//!     let routes = SessionRoutes::without_cookies(sessions);
 //!     Ok(Router::new()
 //!         .route("/me", get(me))
-//!         .layer(auth)
+//!         .layer(routes.layer())
 //!         .route("/login", post(login))
 //!         .route("/refresh", post(routes.refresh()))
 //!         .route("/logout", post(routes.logout()))

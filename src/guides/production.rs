@@ -108,7 +108,7 @@
 //!     Ok(Router::new()
 //!         .route("/notes", get(async || "notes"))
 //!         .route("/users", get(async || "users"))
-//!         .layer(routes.auth_layer())
+//!         .layer(routes.layer())
 //!         .route("/.well-known/jwks.json", get(jwks.handler()))
 //!         .route("/refresh", post(routes.refresh()))
 //!         .route("/logout", post(routes.logout())))

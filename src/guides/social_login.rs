@@ -105,10 +105,9 @@
 //!     let login = login.map_err(IntoResponse::into_response)?;
 //!     let tokens = service.logins.complete(login, &id_token).await;
 //!     let tokens = tokens.map_err(IntoResponse::into_response)?;
-//!     let mut cookies = service.routes.cookies().set(&tokens).map_err(internal)?;
-//!     cookies.push(service.login_cookie.clear().map_err(internal)?);
-//!     let cookies = AppendHeaders(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
-//!     Ok(([(CACHE_CONTROL, "no-store")], cookies, Redirect::to("/")).into_response())
+//!     let cookies = service.routes.logged_in(&tokens).map_err(internal)?;
+//!     let forget = [(SET_COOKIE, service.login_cookie.clear().map_err(internal)?)];
+//!     Ok((cookies, AppendHeaders(forget), Redirect::to("/")).into_response())
 //! }
 //!
 //! #[derive(Deserialize)]
@@ -160,7 +159,7 @@
 //!         .sources([TokenSource::from(&login_cookie)]);
 //!     let app = Router::new()
 //!         .route("/me", get(async |token: VerifiedToken| token.payload().to_owned()))
-//!         .layer(routes.auth_layer())
+//!         .layer(routes.layer())
 //!         .route("/login", get(login))
 //!         .route("/callback", get(callback).layer(started))
 //!         .route("/refresh", post(routes.refresh()))

@@ -158,6 +158,12 @@ impl<R, V> Authenticator<R, V> {
         self.sources = sources;
     }
 
+    pub(super) fn add_source(&mut self, source: TokenSource) {
+        let mut sources = std::mem::take(&mut self.sources);
+        sources.push(source);
+        self.set_sources(sources);
+    }
+
     pub(super) fn responder(&self) -> &Arc<Responder<R>> {
         &self.responder
     }
@@ -167,6 +173,11 @@ impl<R, V> Authenticator<R, V> {
     }
 
     pub(super) fn with_respond<R2>(self, respond: R2) -> Authenticator<R2, V> {
+        let responder = self.responder.with_respond(respond);
+        self.with_responder(responder)
+    }
+
+    pub(super) fn with_responder<R2>(self, responder: Responder<R2>) -> Authenticator<R2, V> {
         Authenticator {
             verifier: self.verifier,
             sources: self.sources,
@@ -176,7 +187,7 @@ impl<R, V> Authenticator<R, V> {
             ignored_faults: self.ignored_faults,
             csrf: self.csrf,
             revocations: self.revocations,
-            responder: Arc::new(self.responder.with_respond(respond)),
+            responder: Arc::new(responder),
         }
     }
 

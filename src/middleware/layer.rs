@@ -12,6 +12,8 @@ use super::csrf::Origin;
 use super::csrf::rules::CsrfRules;
 use super::layer_handle::{LayerCopies, LayerCopy, LayerHandle};
 use super::respond::ProblemJson;
+#[cfg(feature = "axum")]
+use super::responder::Responder;
 use super::service::JwtAuth;
 use super::source::TokenSource;
 use super::token_fault::{TokenFault, TokenFaults};
@@ -237,6 +239,12 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.map(|authenticator| authenticator.set_sources(sources))
     }
 
+    /// Adds a source that is asked after the others.
+    #[must_use]
+    pub fn source(self, source: TokenSource) -> Self {
+        self.map(|authenticator| authenticator.add_source(source))
+    }
+
     /// Lets a request without a token pass. A request with a bad token is still rejected.
     ///
     /// A handler uses `Option<Claims<T>>`: `None` without a token.
@@ -299,6 +307,13 @@ impl<R, V> JwtAuthLayer<R, V> {
     #[cfg(feature = "axum")]
     pub(crate) fn csrf_rules(self, rules: CsrfRules) -> Self {
         self.map(|authenticator| authenticator.csrf = rules)
+    }
+
+    /// Replaces the responder and its challenge.
+    #[cfg(feature = "axum")]
+    pub(crate) fn with_responder<R2>(self, responder: Responder<R2>) -> JwtAuthLayer<R2, V> {
+        let authenticator = Arc::unwrap_or_clone(self.authenticator);
+        JwtAuthLayer::of(authenticator.with_responder(responder))
     }
 
     /// Sets the `realm` of challenges (RFC 9110 §11.5). `api` by default.

@@ -13,11 +13,10 @@
 //! | [`BackChannelLogout`] | the logout tokens of an OpenID provider |
 //!
 //! ```no_run
-//! use axum::http::{StatusCode, header::{CACHE_CONTROL, SET_COOKIE}};
-//! use axum::{Router, routing::{get, post}};
-//! use axum::response::{AppendHeaders, IntoResponse};
+//! use axum::http::StatusCode;
+//! use axum::{Router, response::ErrorResponse, routing::{get, post}};
 //! use serde_json::Value;
-//! use tower_jwt_auth::{Claims, csrf::CsrfLayer, keys::{Algorithm, SigningKey}};
+//! use tower_jwt_auth::{Claims, keys::{Algorithm, SigningKey}};
 //! use tower_jwt_auth::routes::SessionRoutes;
 //! use tower_jwt_auth::session::{RefreshKeys, Sessions};
 //! # use tower_jwt_auth::session::SessionStore;
@@ -35,15 +34,10 @@
 //!         // Before the password check, so that a concurrent block takes effect.
 //!         let subject = routes.sessions().subject_named(&name);
 //!         let pending = routes.sessions().begin(&subject).await;
-//!         if !check_password(&name).await { return Err(StatusCode::FORBIDDEN.into_response()) }
+//!         if !check_password(&name).await { return Err(StatusCode::FORBIDDEN.into()) }
 //!         // Only now, so that nobody learns who is blocked without the password.
-//!         let pending = pending.map_err(IntoResponse::into_response)?;
-//!         let tokens = routes.sessions().complete(pending).await;
-//!         let tokens = tokens.map_err(IntoResponse::into_response)?;
-//!         let cookies = routes.cookies().set(&tokens);
-//!         let cookies = cookies.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
-//!         let cookies = AppendHeaders(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
-//!         Ok(([(CACHE_CONTROL, "no-store")], cookies))
+//!         let tokens = routes.sessions().complete(pending?).await?;
+//!         Ok::<_, ErrorResponse>((StatusCode::NO_CONTENT, routes.logged_in(&tokens)?))
 //!     }
 //! };
 //!
@@ -53,8 +47,8 @@
 //!
 //! let app = Router::new()
 //!     .route("/me", get(me))
-//!     .layer(routes.auth_layer())
-//!     .route("/login", post(login).layer(CsrfLayer::new()))
+//!     .layer(routes.layer())
+//!     .route("/login", post(login).layer(routes.csrf_layer()))
 //!     .route("/refresh", post(routes.refresh()))
 //!     .route("/logout", post(routes.logout()));
 //! # Ok(app)
@@ -115,11 +109,13 @@ mod page_renewal;
 mod request;
 mod response;
 mod session_cookies;
+mod session_handlers;
 mod session_routes;
 mod shared_refreshes;
 
 pub use back_channel_logout::BackChannelLogout;
 pub use jwks::JwksRoute;
 pub use page_renewal::{PageRenewal, PageRenewalFuture, PageRenewalLayer};
+pub use response::SetCookies;
 pub use session_cookies::SessionCookies;
 pub use session_routes::SessionRoutes;

@@ -18,6 +18,7 @@ use tower_service::Service;
 use super::session_cookies::SessionCookies;
 use super::session_routes::{SessionRoutes, verifier};
 use super::shared_refreshes::SharedRefreshes;
+use crate::cookie::CookieError;
 use crate::middleware::{Found, RequestHead, TokenSource, has_effects, prevent_storing};
 use crate::revocation::{RevocationStore, TokenIdentity};
 use crate::session::{SessionError, SessionErrorKind, SessionStore, Sessions, TokenPair};
@@ -31,24 +32,28 @@ const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// The layer that refreshes the tokens of a visitor when a page is opened, for pages that the
-    /// server renders. Add it after, and so outside of, [`auth_layer`](SessionRoutes::auth_layer).
+    /// server renders. Add it after, and so outside of, [`layer`](SessionRoutes::layer).
     ///
     /// Call it once and clone the layer: clones share a refresh of the same token. Call
     /// [`with_cookies`](SessionRoutes::with_cookies) before it.
     ///
     /// [`PageRenewalLayer`] has an example.
-    #[must_use]
-    pub fn page_renewal(&self) -> PageRenewalLayer<S> {
-        let [bearer_source, access_source] = self.cookies().sources();
-        PageRenewalLayer(Arc::new(Renewal {
+    ///
+    /// # Errors
+    ///
+    /// [`CookieError::NotConfigured`] if there are no cookies.
+    pub fn page_renewal(&self) -> Result<PageRenewalLayer<S>, CookieError> {
+        let cookies = self.cookies().ok_or(CookieError::NotConfigured)?;
+        let [bearer_source, access_source] = cookies.sources();
+        Ok(PageRenewalLayer(Arc::new(Renewal {
             verifier: verifier(self.sessions()),
             bearer_source,
             access_source,
-            refresh_source: self.cookies().refresh_source(),
+            refresh_source: cookies.refresh_source(),
             sessions: self.sessions().clone(),
-            cookies: self.cookies().clone(),
+            cookies: cookies.clone(),
             refreshes: SharedRefreshes::default(),
-        }))
+        })))
     }
 }
 
@@ -60,14 +65,15 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 /// ```
 /// use axum::{Router, routing::get};
 /// use tower_jwt_auth::VerifiedToken;
+/// use tower_jwt_auth::cookie::CookieError;
 /// use tower_jwt_auth::routes::SessionRoutes;
 /// use tower_jwt_auth::session::SessionStore;
 ///
-/// fn pages<S: SessionStore>(routes: &SessionRoutes<S>) -> Router {
-///     Router::new()
+/// fn pages<S: SessionStore>(routes: &SessionRoutes<S>) -> Result<Router, CookieError> {
+///     Ok(Router::new()
 ///         .route("/account", get(async |_: VerifiedToken| "your account"))
-///         .layer(routes.auth_layer())
-///         .layer(routes.page_renewal())
+///         .layer(routes.layer())
+///         .layer(routes.page_renewal()?))
 /// }
 /// ```
 ///

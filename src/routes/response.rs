@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum_core::body::Body;
-use axum_core::response::{IntoResponse, Response};
+use axum_core::response::{AppendHeaders, IntoResponse, Response};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, SET_COOKIE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::cookie::CookieError;
 use crate::middleware::{AuthError, Respond, Responder};
@@ -35,6 +35,15 @@ fn set_cookies(response: &mut Response, cookies: Vec<HeaderValue>) {
     for cookie in cookies {
         headers.append(SET_COOKIE, cookie);
     }
+}
+
+/// `Set-Cookie` headers, and `Cache-Control: no-store`: a response, or a part of one.
+pub type SetCookies = AppendHeaders<Vec<(HeaderName, HeaderValue)>>;
+
+pub(super) fn set_cookie_headers(cookies: Vec<HeaderValue>) -> SetCookies {
+    let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let cookies = cookies.into_iter().map(|cookie| (SET_COOKIE, cookie));
+    AppendHeaders(cookies.chain([no_store]).collect())
 }
 
 /// The response to `error`, as the responder makes it.

@@ -1,58 +1,49 @@
-//! The handlers for refresh and logout.
+//! The settings of the session routes, and the layers around a user's own routes.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use axum_core::body::Body;
-use axum_core::extract::Request;
-use axum_core::response::Response;
-use http::{HeaderValue, StatusCode};
-
-use super::request::{RequestParts, refresh_token_in_body};
-use super::response::{error_response, for_oauth, form_error_response, response};
+use super::response::{SetCookies, set_cookie_headers};
 use super::session_cookies::SessionCookies;
 use crate::cookie::CookieError;
 use crate::csrf::{CsrfLayer, Origin};
-use crate::middleware::{
-    AuthError, AuthErrorKind, CsrfRules, Found, JwtAuthLayer, ProblemJson, Respond, Responder,
-    TokenSource,
-};
-use crate::session::{SessionId, SessionStore, Sessions};
-use crate::verify::Verifier;
+use crate::middleware::{AuthError, CsrfRules, JwtAuthLayer, ProblemJson, Responder};
+use crate::session::{SessionStore, Sessions, TokenPair};
+use crate::verify::{TrustedIssuer, Verifier};
 
-/// The handlers for refresh and logout, and the layer for the routes that need a session. Cheap to
-/// clone.
+/// The handlers for refresh and logout, and the layers around your own routes. Cheap to clone.
 ///
 /// The [module docs](super) have an example.
+///
+/// | route | what it needs |
+/// | --- | --- |
+/// | login | [`csrf_layer`](SessionRoutes::csrf_layer), [`sessions`](SessionRoutes::sessions) and [`logged_in`](SessionRoutes::logged_in) |
+/// | routes that need a session | [`layer`](SessionRoutes::layer) |
+/// | refresh | [`refresh`](SessionRoutes::refresh) |
+/// | logout | [`logout`](SessionRoutes::logout) |
+///
+/// Call the setters first: all of these use the settings of that time.
 pub struct SessionRoutes<S, R = ProblemJson> {
+    /// Issues access tokens that fit into the cookie, if there is one.
+    pub(super) sessions: Sessions<S>,
     /// For clients that send their refresh tokens in bodies.
-    body_sessions: Sessions<S>,
-    /// Issues access tokens that fit into the cookie.
-    sessions: Sessions<S>,
-    settings: Arc<Settings>,
-    responder: Responder<R>,
+    pub(super) body_sessions: Sessions<S>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) responder: Responder<R>,
 }
 
 type RejectionHook = dyn Fn(&AuthError) + Send + Sync;
 
 #[derive(Clone)]
-struct Settings {
-    cookies: SessionCookies,
-    csrf: CsrfRules,
+pub(super) struct Settings {
+    cookies: Option<SessionCookies>,
+    pub(super) csrf: CsrfRules,
+    /// Besides the issuer of the sessions.
+    trusted_issuers: Vec<TrustedIssuer>,
     /// Verifies the access tokens of a logout, which may have expired.
-    logout_verifier: Verifier,
-    rejection_hook: Arc<RejectionHook>,
+    pub(super) logout_verifier: Verifier,
+    pub(super) rejection_hook: Arc<RejectionHook>,
 }
-
-#[derive(Clone, Copy)]
-enum Operation {
-    Refresh,
-    Logout,
-}
-
-type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 impl<S: SessionStore> SessionRoutes<S> {
     /// Creates the handlers for `sessions`, with the cookies of [`SessionCookies::new`].
@@ -61,19 +52,27 @@ impl<S: SessionStore> SessionRoutes<S> {
     ///
     /// As [`SessionCookies::new`].
     pub fn new(sessions: Sessions<S>) -> Result<Self, CookieError> {
-        let cookies = SessionCookies::new()?;
+        Ok(Self::without_cookies(sessions).with_cookies(SessionCookies::new()?))
+    }
+
+    /// Creates the handlers for `sessions` of apps and machines. Cookies are neither read nor set.
+    ///
+    /// The tokens are in bodies and in `Authorization`.
+    #[must_use]
+    pub fn without_cookies(sessions: Sessions<S>) -> Self {
         let logout_verifier = verifier(&sessions).for_expired_tokens();
-        Ok(Self {
-            sessions: fitting(&sessions, &cookies),
-            body_sessions: sessions,
+        Self {
+            body_sessions: sessions.clone(),
+            sessions,
             settings: Arc::new(Settings {
-                cookies,
+                cookies: None,
                 csrf: CsrfRules::default(),
+                trusted_issuers: Vec::new(),
                 logout_verifier,
                 rejection_hook: Arc::new(|_: &AuthError| {}),
             }),
             responder: Responder::default(),
-        })
+        }
     }
 }
 
@@ -82,7 +81,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     #[must_use]
     pub fn with_cookies(mut self, cookies: SessionCookies) -> Self {
         self.sessions = fitting(&self.body_sessions, &cookies);
-        Arc::make_mut(&mut self.settings).cookies = cookies;
+        Arc::make_mut(&mut self.settings).cookies = Some(cookies);
         self
     }
 
@@ -113,8 +112,8 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     #[must_use]
     pub fn respond<R2>(self, responder: R2) -> SessionRoutes<S, R2> {
         SessionRoutes {
-            body_sessions: self.body_sessions,
             sessions: self.sessions,
+            body_sessions: self.body_sessions,
             settings: self.settings,
             responder: self.responder.with_respond(responder),
         }
@@ -156,7 +155,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// Trusts pages of `origin` to send requests with cookies. May be called more than once. See
     /// [`csrf`](crate::csrf).
     ///
-    /// It applies to refresh and logout, to [`auth_layer`](SessionRoutes::auth_layer) and to
+    /// It applies to refresh and logout, to [`layer`](SessionRoutes::layer) and to
     /// [`csrf_layer`](SessionRoutes::csrf_layer): call it before them.
     ///
     /// # Panics
@@ -181,11 +180,46 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
         self
     }
 
-    /// The layer against cross-site requests for your login, with the trusted origins of these
-    /// routes.
+    /// Lets [`layer`](SessionRoutes::layer) accept tokens of another issuer too. May be called more
+    /// than once.
+    ///
+    /// Give the issuer an [audience](TrustedIssuer::audience): its tokens for other services would
+    /// be accepted otherwise. **Then `sub` alone identifies no user:** see [`TrustedIssuer`]. The
+    /// layer still requires `typ: at+jwt` and a `jti`. Call
+    /// [`typ`](JwtAuthLayer::typ) and [`token_id_optional`](JwtAuthLayer::token_id_optional) on it
+    /// if the other issuer has neither.
+    ///
+    /// # Panics
+    ///
+    /// If the sessions have no [issuer](Sessions::issuer), or it has the same name.
     #[must_use]
-    pub fn csrf_layer(&self) -> CsrfLayer {
-        CsrfLayer::with_rules(self.settings.csrf.clone())
+    #[track_caller]
+    pub fn trusted_issuer(mut self, issuer: TrustedIssuer) -> Self {
+        let settings = Arc::make_mut(&mut self.settings);
+        settings.trusted_issuers.push(issuer);
+        // Panics here rather than in `layer`.
+        let _ = self.verifier();
+        self
+    }
+
+    #[track_caller]
+    fn verifier(&self) -> Verifier {
+        let others = &self.settings.trusted_issuers;
+        if others.is_empty() {
+            return verifier(&self.sessions);
+        }
+        let issuer = self.sessions.issuer_name().unwrap_or_default();
+        assert!(
+            !issuer.is_empty(),
+            "the sessions have no issuer, and tokens of others are trusted: call `issuer`"
+        );
+        let own = TrustedIssuer::new(issuer, self.sessions.verifying_keys().clone());
+        let own = self.sessions.audiences().fold(own, TrustedIssuer::audience);
+        let mut issuers = others.clone();
+        issuers.push(own);
+        Verifier::new(issuers)
+            .typ("at+jwt")
+            .clock(self.sessions.current_clock())
     }
 
     /// The sessions, for your login handler.
@@ -198,179 +232,65 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
         &self.sessions
     }
 
-    /// The cookies, for your login handler.
+    /// The cookies. `None` after [`without_cookies`](SessionRoutes::without_cookies).
     #[must_use]
-    pub fn cookies(&self) -> &SessionCookies {
-        &self.settings.cookies
+    pub fn cookies(&self) -> Option<&SessionCookies> {
+        self.settings.cookies.as_ref()
+    }
+
+    /// The headers of the response to a login: they set both cookies, and keep the response out of
+    /// caches.
+    ///
+    /// They are a response of their own, or a part of yours: `(routes.logged_in(&tokens)?,
+    /// Redirect::to("/"))`. For clients without cookies respond with `Json(tokens)` instead.
+    ///
+    /// # Errors
+    ///
+    /// - [`CookieError::NotConfigured`] if there are no cookies.
+    /// - [`CookieError::TooLarge`] if a cookie is too large for browsers. Tokens of
+    ///   [`sessions`](SessionRoutes::sessions) fit.
+    pub fn logged_in(&self, tokens: &TokenPair) -> Result<SetCookies, CookieError> {
+        let cookies = self.cookies().ok_or(CookieError::NotConfigured)?;
+        Ok(set_cookie_headers(cookies.set(tokens)?))
+    }
+
+    /// The headers of the response to a logout of your own, such as a logout everywhere: they
+    /// delete both cookies, and keep the response out of caches.
+    ///
+    /// # Errors
+    ///
+    /// [`CookieError::NotConfigured`] if there are no cookies.
+    pub fn logged_out(&self) -> Result<SetCookies, CookieError> {
+        let cookies = self.cookies().ok_or(CookieError::NotConfigured)?;
+        Ok(set_cookie_headers(cookies.clear()?))
     }
 
     /// The layer for routes that need an access token of these sessions.
     ///
-    /// It takes the token from `Authorization` or from the access cookie. It uses the keys, issuer,
-    /// audience and clock of the sessions, and rejects tokens that their store has revoked.
+    /// It takes the token from `Authorization` or, if there are cookies, from the access cookie. It
+    /// uses the keys, issuer, audience and clock of the sessions, and rejects tokens that their
+    /// store has revoked. It has the responder, the realm and the trusted origins of these routes.
+    ///
+    /// You can change the layer, for example add a [source](JwtAuthLayer::source). For tokens of
+    /// other issuers call [`trusted_issuer`](SessionRoutes::trusted_issuer) first.
     #[must_use]
-    pub fn auth_layer(&self) -> JwtAuthLayer<ProblemJson, Arc<S>> {
-        JwtAuthLayer::with_verifier(verifier(&self.sessions))
-            .sources(self.settings.cookies.sources())
+    pub fn layer(&self) -> JwtAuthLayer<R, Arc<S>> {
+        let layer = JwtAuthLayer::with_verifier(self.verifier());
+        let layer = match self.cookies() {
+            Some(cookies) => layer.sources(cookies.sources()),
+            None => layer,
+        };
+        layer
             .csrf_rules(self.settings.csrf.clone())
+            .with_responder(self.responder.clone())
             .revocation(Arc::clone(self.sessions.store()))
     }
 
-    fn deleted_cookies(&self) -> Vec<HeaderValue> {
-        self.settings.cookies.clear().unwrap_or_default()
-    }
-}
-
-impl<S, R> SessionRoutes<S, R>
-where
-    S: SessionStore,
-    R: Respond<Body> + Send + Sync + 'static,
-{
-    /// The handler for `POST` that refreshes the tokens.
-    pub fn refresh(
-        &self,
-    ) -> impl Fn(Request) -> ResponseFuture + Clone + Send + Sync + 'static + use<S, R> {
-        self.handler(Operation::Refresh)
-    }
-
-    /// The handler for `POST` that ends the sessions of the request's tokens and deletes the
-    /// cookies.
-    pub fn logout(
-        &self,
-    ) -> impl Fn(Request) -> ResponseFuture + Clone + Send + Sync + 'static + use<S, R> {
-        self.handler(Operation::Logout)
-    }
-
-    fn handler(
-        &self,
-        operation: Operation,
-    ) -> impl Fn(Request) -> ResponseFuture + Clone + Send + Sync + 'static + use<S, R> {
-        let routes = self.clone();
-        move |request| {
-            let routes = routes.clone();
-            Box::pin(async move { routes.handle(request, operation).await })
-        }
-    }
-
-    async fn handle(&self, request: Request, operation: Operation) -> Response {
-        let parts = RequestParts::of(&request);
-        let (is_form, body) = (parts.has_form(), refresh_token_in_body(request).await);
-        let uses_cookies = matches!(body, Ok(None));
-        let result = match (operation, body) {
-            (_, Err(error)) => Err(error.into()),
-            (Operation::Refresh, Ok(Some(token))) => self.refresh_by_body(&token).await,
-            (Operation::Refresh, Ok(None)) => self.refresh_by_cookie(&parts).await,
-            (Operation::Logout, Ok(Some(token))) => self.logout_by_body(&token).await,
-            (Operation::Logout, Ok(None)) => self.logout_by_headers(&parts).await,
-        };
-        let is_oauth = is_form && !uses_cookies;
-        match result {
-            Ok(response) if is_oauth => for_oauth(response),
-            Ok(response) => response,
-            Err(error) => self.rejection(&error, is_oauth, uses_cookies),
-        }
-    }
-
-    fn rejection(&self, error: &AuthError, is_oauth: bool, uses_cookies: bool) -> Response {
-        (self.settings.rejection_hook)(error);
-        if is_oauth {
-            return form_error_response(&self.responder, error);
-        }
-        // The session can never be refreshed again.
-        let is_final = matches!(error.kind(), AuthErrorKind::Session(kind) if kind.is_final());
-        let cookies = if uses_cookies && is_final {
-            self.deleted_cookies()
-        } else {
-            Vec::new()
-        };
-        error_response(&self.responder, error, cookies)
-    }
-
-    async fn refresh_by_body(&self, refresh_token: &str) -> Result<Response, AuthError> {
-        let tokens = self.body_sessions.refresh(refresh_token).await?;
-        let json = serde_json::to_string(&tokens);
-        let json = json.map_err(|error| AuthError::misconfigured(Arc::new(error)))?;
-        Ok(response(StatusCode::OK, Some(json), Vec::new()))
-    }
-
-    async fn refresh_by_cookie(&self, parts: &RequestParts) -> Result<Response, AuthError> {
-        let cookies = &self.settings.cookies;
-        let source = cookies.refresh_source();
-        let token = self.find_token(&source, parts)?;
-        let token = token.ok_or_else(|| AuthError::missing_refresh_token(&source))?;
-        let tokens = self.sessions.refresh(&token).await?;
-        let cookies = cookies.set(&tokens);
-        let cookies = cookies.map_err(|error| AuthError::misconfigured(Arc::new(error)))?;
-        let json = format!(r#"{{"expires_in":{}}}"#, tokens.access_lifetime.as_secs());
-        Ok(response(StatusCode::OK, Some(json), cookies))
-    }
-
-    async fn logout_by_body(&self, refresh_token: &str) -> Result<Response, AuthError> {
-        self.sessions.logout(refresh_token).await?;
-        Ok(response(StatusCode::NO_CONTENT, None, Vec::new()))
-    }
-
-    async fn logout_by_headers(&self, parts: &RequestParts) -> Result<Response, AuthError> {
-        let bearer_token = self.find_token(&TokenSource::bearer(), parts)?;
-        let bearer_session = bearer_token.and_then(|token| self.session_of(&token));
-        // Also checked without cookies: the response deletes cookies that `SameSite` held back.
-        if self.settings.csrf.check(parts.head()).is_err() {
-            // A browser never adds `Authorization` by itself, so that session may end. Cookies are
-            // ignored.
-            let sid = bearer_session.ok_or(AuthErrorKind::CrossSite)?;
-            self.sessions.end_session(sid).await?;
-            return Ok(response(StatusCode::NO_CONTENT, None, Vec::new()));
-        }
-        let mut sids = self.cookie_sessions(parts)?;
-        sids.extend(bearer_session);
-        for sid in sids {
-            self.sessions.end_session(sid).await?;
-        }
-        let cookies = self.deleted_cookies();
-        Ok(response(StatusCode::NO_CONTENT, None, cookies))
-    }
-
-    /// The sessions of all tokens in the two cookies. A token that is not authentic is ignored.
-    fn cookie_sessions(&self, parts: &RequestParts) -> Result<BTreeSet<SessionId>, AuthError> {
-        let [access, refresh] = self.settings.cookies.names();
-        let access_tokens = parts.cookie_values(access)?;
-        let refresh_tokens = parts.cookie_values(refresh)?;
-        let of_access_tokens = access_tokens
-            .into_iter()
-            .filter_map(|token| self.session_of(token));
-        let of_refresh_tokens = refresh_tokens
-            .into_iter()
-            .filter_map(|token| self.sessions.session_of_refresh_token(token));
-        Ok(of_access_tokens.chain(of_refresh_tokens).collect())
-    }
-
-    /// The session of an access token, which may have expired.
-    fn session_of(&self, access_token: &str) -> Option<SessionId> {
-        let token = self.settings.logout_verifier.verify(access_token).ok()?;
-        token.session_id().and_then(SessionId::parse)
-    }
-
-    fn find_token(
-        &self,
-        source: &TokenSource,
-        parts: &RequestParts,
-    ) -> Result<Option<String>, AuthError> {
-        let head = parts.head();
-        let token = match source.find(head) {
-            Found::Nothing => return Ok(None),
-            Found::Several if source.is_ambient() => {
-                return Err(AuthErrorKind::SeveralRefreshTokens.into());
-            }
-            Found::Several => return Err(AuthErrorKind::SeveralTokens.into()),
-            Found::Token(token) if source.may_hold(&token) => token,
-            _ => return Err(AuthErrorKind::MalformedCredentials.into()),
-        };
-        if source.is_ambient() {
-            self.settings.csrf.check(head)?;
-        }
-        let token = String::from_utf8(token.into_owned());
-        let token = token.map_err(|_| AuthErrorKind::MalformedCredentials)?;
-        Ok(Some(token))
+    /// The layer against cross-site requests for your login, with the responder and the trusted
+    /// origins of these routes.
+    #[must_use]
+    pub fn csrf_layer(&self) -> CsrfLayer<R> {
+        CsrfLayer::with_rules(self.settings.csrf.clone(), self.responder.clone())
     }
 }
 
@@ -397,8 +317,8 @@ pub(super) fn verifier<S: SessionStore>(sessions: &Sessions<S>) -> Verifier {
 impl<S, R> Clone for SessionRoutes<S, R> {
     fn clone(&self) -> Self {
         Self {
-            body_sessions: self.body_sessions.clone(),
             sessions: self.sessions.clone(),
+            body_sessions: self.body_sessions.clone(),
             settings: Arc::clone(&self.settings),
             responder: self.responder.clone(),
         }

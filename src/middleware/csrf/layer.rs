@@ -41,17 +41,15 @@ impl Default for CsrfLayer {
     }
 }
 
-#[cfg(feature = "axum")]
-impl CsrfLayer {
-    pub(crate) fn with_rules(rules: CsrfRules) -> Self {
+impl<R> CsrfLayer<R> {
+    #[cfg(feature = "axum")]
+    pub(crate) fn with_rules(rules: CsrfRules, responder: Responder<R>) -> Self {
         Self {
             rules: Arc::new(rules),
-            ..Self::default()
+            responder: Arc::new(responder),
         }
     }
-}
 
-impl<R> CsrfLayer<R> {
     /// Allows pages of `origin` to send requests.
     ///
     /// # Panics
