@@ -216,8 +216,8 @@
 //! `capacitor://localhost`.
 //!
 //! Keep the `__Host-` prefix. Then only the API's own host can set the cookies. Do not set
-//! `Domain`: every subdomain, even a forgotten one, could read and replace the cookies. If you must,
-//! see [several refresh cookies](crate::routes#several-refresh-cookies).
+//! `Domain`: every subdomain, even a forgotten one, could read and replace the cookies. If you
+//! must, see [several refresh cookies](crate::routes#several-refresh-cookies).
 //!
 //! # Two sites
 //!
