@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::json;
 use tower_jwt_auth::VerifiedToken;
 use tower_jwt_auth::clock::{Clock, SystemClock};
-use tower_jwt_auth::session::{SessionErrorKind, SessionEvent};
+use tower_jwt_auth::session::{SessionErrorKind, SessionEvent, SessionEventKind};
 
 use crate::{App, Problem, Service, age, refresh_token};
 
@@ -66,6 +66,10 @@ impl Demo {
     /// For [`Sessions::on_event`](tower_jwt_auth::session::Sessions::on_event). A real service
     /// would notify the user of a reused token.
     pub(crate) fn note_event(&self, event: &SessionEvent<'_>) {
+        // There are many, and the log is short.
+        if event.kind == SessionEventKind::Refreshed {
+            return;
+        }
         let session = event.sid.map(|sid| sid.to_string());
         self.note(event.kind.name(), event.subject.name, session.as_deref());
     }

@@ -88,6 +88,9 @@
 //! empty form, the handlers read the cookies. Errors of forms are JSON as in RFC 6749 §5.2. All
 //! other errors are problems (RFC 9457).
 //!
+//! With [`SessionRoutes::without_cookies`] cookies are neither read nor set. A refresh without a
+//! token in its body then gets 401. So does a logout without one in its body or in `Authorization`.
+//!
 //! # Several refresh cookies
 //!
 //! Cookies with and without `Domain` are two cookies, also if they have one name. After you set a
