@@ -38,6 +38,7 @@ impl RouteError {
                 SessionErrorKind::Foreign => StatusCode::FORBIDDEN,
                 SessionErrorKind::InvalidClaims
                 | SessionErrorKind::TokenTooLong
+                | SessionErrorKind::InvalidData
                 | SessionErrorKind::Backend => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::UNAUTHORIZED,
             },

@@ -33,6 +33,8 @@ pub enum SessionEventKind {
     Ended,
     /// A logout everywhere.
     LoggedOutEverywhere,
+    /// The access tokens of the subject were invalidated. Its sessions continue.
+    AccessTokensInvalidated,
     /// The subject was blocked.
     Blocked,
     /// The block was lifted.
@@ -49,6 +51,7 @@ impl SessionEventKind {
             Self::LostWrites => "lost_writes",
             Self::Ended => "ended",
             Self::LoggedOutEverywhere => "logged_out_everywhere",
+            Self::AccessTokensInvalidated => "access_tokens_invalidated",
             Self::Blocked => "blocked",
             Self::Unblocked => "unblocked",
         }

@@ -89,6 +89,26 @@ impl<S: SessionStore> Sessions<S> {
         Ok(())
     }
 
+    /// Invalidates all access tokens of `subject`. Its sessions continue: the next refresh issues
+    /// an access token with new claims.
+    ///
+    /// Call it after you changed what the [claims function](Sessions::claims) returns, if the
+    /// change must take effect at once. Without it, the old claims stay valid until the access
+    /// token expires. Once this returns, no access token with older claims is accepted or issued:
+    /// a refresh whose claims were computed before computes them again.
+    ///
+    /// # Errors
+    ///
+    /// - [`SessionErrorKind::Unavailable`] if the store fails: the tokens may still be valid.
+    /// - [`SessionErrorKind::Foreign`] if `subject` was made by a `Sessions` of another issuer.
+    pub async fn invalidate_access_tokens(&self, subject: &OwnSubject) -> Result<(), SessionError> {
+        let subject = self.check_own(subject)?;
+        let raised = self.store.raise_access_epoch(&subject).await;
+        raised.map_err(SessionError::unavailable)?;
+        self.emit(SessionEventKind::AccessTokensInvalidated, subject, None);
+        Ok(())
+    }
+
     /// Ends all sessions of `subject` and blocks logins until [`unblock`](Sessions::unblock).
     ///
     /// # Errors

@@ -39,6 +39,7 @@ scripts!(
     find_session,
     heartbeat,
     list_sessions,
+    raise_access_epoch,
     raise_generation,
     replication_status,
     revoke,
@@ -47,6 +48,7 @@ scripts!(
     set_generation,
     subject_state,
     unblock_subject,
+    update_session,
     write_back_revocations,
     write_back_subjects,
 );
