@@ -123,6 +123,14 @@ faults! {
     CreateTakesLaterAccessEpochs => "a_login_from_before_an_invalidation_is_outdated",
     RaiseForgetsInvalidations => "a_logout_everywhere_after_an_invalidation_ends_everything",
     AccessEpochIsForgotten => "an_access_epoch_is_never_forgotten",
+    EndOthersEndsAll => "ending_the_others_leaves_one_session",
+    EndOthersEndsNone => "ending_the_others_leaves_one_session",
+    EndOthersRevokesNothing => "ending_the_others_leaves_one_session",
+    EndOthersLeavesPendingLogins => "ending_the_others_leaves_one_session",
+    EndOthersIgnoresIssuers => "only_a_live_session_of_the_issuer_ends_the_others",
+    EndOthersOfTheEnded => "only_a_live_session_of_the_issuer_ends_the_others",
+    EndOthersLosesRenewals => "ending_the_others_wins_against_renewals_at_the_same_time",
+    EndOthersLosesLogins => "ending_the_others_wins_against_logins_at_the_same_time",
     UpdateIsNotAtomic => "of_many_changes_of_data_at_once_none_is_lost",
     InvalidationLosesRenewals => "an_invalidation_wins_against_renewals_at_the_same_time",
     InvalidationLosesLogins => "an_invalidation_wins_against_logins_at_the_same_time",
@@ -676,6 +684,68 @@ impl SessionStore for Model {
             self.end_all(&mut state, &session.owner());
         }
         Ok(Some(session))
+    }
+
+    async fn end_others(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+    ) -> Result<Option<Session>, Infallible> {
+        let before = self.state.lock().unwrap().clone();
+        let loses = matches!(
+            self.fault,
+            Fault::EndOthersLosesRenewals | Fault::EndOthersLosesLogins
+        );
+        if loses {
+            // It ends those of before, and not those that were renewed or created meanwhile.
+            others_go_first().await;
+        }
+        let mut state = self.state.lock().unwrap();
+        let ignores = self.has(Fault::EndOthersIgnoresIssuers);
+        let found = state.sessions.get(&sid).cloned();
+        let Some(mut kept) = found.filter(|one| ignores || one.issuer.as_deref() == issuer) else {
+            if self.has(Fault::EndOthersOfTheEnded) {
+                let alice = Subject::new(issuer, "alice");
+                self.raise(&mut state, &alice);
+            }
+            return Ok(None);
+        };
+        let owner = kept.clone();
+        let subject = owner.owner();
+        if loses {
+            let of = before.sessions.into_values();
+            let others: Vec<_> = of
+                .filter(|one| one.owner() == subject && one.sid != sid)
+                .collect();
+            for other in others {
+                state.sessions.remove(&other.sid);
+                state.revoke_session(self.fault, &other, other.access_expires_at);
+            }
+            return Ok(Some(kept));
+        }
+        let known = state.subject(&whose(&subject));
+        if self.has(Fault::EndOthersEndsNone) {
+            return Ok(Some(kept));
+        }
+        let revocation = state.raised.get(&whose(&subject)).copied();
+        self.raise(&mut state, &subject);
+        match self.fault {
+            Fault::EndOthersRevokesNothing => {
+                state.raised.remove(&whose(&subject));
+                state
+                    .raised
+                    .extend(revocation.map(|one| (whose(&subject), one)));
+            }
+            Fault::EndOthersLeavesPendingLogins => {
+                state.subjects.insert(whose(&subject), known);
+            }
+            _ => {}
+        }
+        kept.survive_logout(state.subject(&whose(&subject)));
+        if !self.has(Fault::EndOthersEndsAll) {
+            state.sessions.insert(sid, kept.clone());
+        }
+        Ok(Some(kept))
     }
 
     async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, Infallible> {

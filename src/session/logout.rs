@@ -89,6 +89,28 @@ impl<S: SessionStore> Sessions<S> {
         Ok(())
     }
 
+    /// Ends all sessions of a subject except `sid`, in one step. Use it when a user has changed the
+    /// password, with the `sid` from [`session_of`](Sessions::session_of).
+    ///
+    /// Once this returns, every token issued to the subject before is invalid, except the refresh
+    /// token of this session. So its client must refresh: the next request with its access token
+    /// gets 401. Logins that began before, perhaps with the old password, are rejected.
+    ///
+    /// # Errors
+    ///
+    /// - [`SessionErrorKind::Ended`] if [`find`](Sessions::find) does not find the session. Nothing
+    ///   changes.
+    /// - [`SessionErrorKind::Unavailable`] if the store fails: the sessions may not have ended.
+    pub async fn logout_others(&self, sid: SessionId) -> Result<(), SessionError> {
+        self.find(sid).await?.ok_or(SessionErrorKind::Ended)?;
+        let kept = self.store.end_others(sid, self.issuer_name()).await;
+        let kept = kept.map_err(SessionError::unavailable)?;
+        let session = kept.ok_or(SessionErrorKind::Ended)?;
+        let kind = SessionEventKind::LoggedOutOthers;
+        self.emit(kind, session.owner(), Some(sid));
+        Ok(())
+    }
+
     /// Invalidates all access tokens of `subject`. Its sessions continue: the next refresh issues
     /// an access token with new claims.
     ///

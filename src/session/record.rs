@@ -149,6 +149,13 @@ impl Session {
         }
     }
 
+    /// Lets the session continue after its subject was logged out everywhere: see
+    /// [`SessionStore::end_others`](super::SessionStore::end_others).
+    pub fn survive_logout(&mut self, subject: SubjectState) {
+        self.generation = subject.generation;
+        self.access_epoch = subject.access_epoch;
+    }
+
     /// The subject, with its issuer, that the session belongs to.
     #[must_use]
     pub fn owner(&self) -> Subject<'_> {

@@ -94,6 +94,17 @@ pub trait SessionStore: RevocationStore {
         revoke_until: NumericDate,
     ) -> impl Future<Output = Result<Option<Session>, Self::Error>> + Send;
 
+    /// Ends the other sessions of the subject of session `sid`, and returns that session. `None` if
+    /// it has ended, does not exist or belongs to another issuer: then nothing changes.
+    ///
+    /// It does what [`raise_generation`](SessionStore::raise_generation) does, but this session
+    /// gets the new generation and access epoch.
+    fn end_others(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+    ) -> impl Future<Output = Result<Option<Session>, Self::Error>> + Send;
+
     /// Raises the subject's access epoch by one, makes it the generation too, and returns it. This
     /// ends all sessions of the subject: see [`SubjectState::logged_out`].
     fn raise_generation(
@@ -187,6 +198,14 @@ impl<S: SessionStore> SessionStore for Arc<S> {
         revoke_until: NumericDate,
     ) -> impl Future<Output = Result<Option<Session>, Self::Error>> + Send {
         (**self).end(sid, issuer, revoke_until)
+    }
+
+    fn end_others(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+    ) -> impl Future<Output = Result<Option<Session>, Self::Error>> + Send {
+        (**self).end_others(sid, issuer)
     }
 
     fn raise_generation(

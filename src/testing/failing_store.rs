@@ -205,6 +205,16 @@ impl<S: SessionStore> SessionStore for FailingStore<S> {
         ended.map_err(StoreFailure::Store)
     }
 
+    async fn end_others(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+    ) -> Result<Option<Session>, Self::Error> {
+        self.apply_mode().await?;
+        let kept = self.store.end_others(sid, issuer).await;
+        kept.map_err(StoreFailure::Store)
+    }
+
     async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, Self::Error> {
         self.apply_mode().await?;
         let raised = self.store.raise_generation(subject).await;

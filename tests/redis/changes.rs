@@ -27,6 +27,7 @@ on_redis! {
     a_login_with_older_rights_computes_them_again,
     a_refresh_with_older_data_computes_the_claims_again,
     changes_of_data_at_once_all_count,
+    one_session_outlives_the_others,
     claims_that_are_never_current_are_an_outage,
     no_older_rights_pass_after_an_invalidation,
 }

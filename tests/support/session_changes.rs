@@ -245,6 +245,33 @@ pub(crate) async fn claims_that_are_never_current_are_an_outage<S: SessionStore 
     assert!(!read(&sessions, &refreshed.access_token).await.1);
 }
 
+/// After a change of the password.
+pub(crate) async fn one_session_outlives_the_others<S: SessionStore>(store: S) {
+    let sessions = sessions(store);
+    let (alice, bob) = (alice(&sessions), sessions.subject_named("bob"));
+    let kept = sessions.login(&alice).await.unwrap();
+    let other = sessions.login(&alice).await.unwrap();
+    let bobs = sessions.login(&bob).await.unwrap();
+    let pending = sessions.begin(&alice).await.unwrap();
+    sessions.logout_others(kept.sid).await.unwrap();
+    for tokens in [&kept, &other] {
+        assert!(read(&sessions, &tokens.access_token).await.1);
+    }
+    let error = sessions.refresh(&other.refresh_token).await.unwrap_err();
+    assert!(error.kind().is_final(), "{error}");
+    let error = sessions.complete(pending).await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::LoggedOut);
+    let refreshed = sessions.refresh(&kept.refresh_token).await.unwrap();
+    assert!(!read(&sessions, &refreshed.access_token).await.1);
+    assert!(!read(&sessions, &bobs.access_token).await.1);
+    let listed = sessions.list(&alice).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed.first().map(|session| session.sid), Some(kept.sid));
+    let error = sessions.logout_others(other.sid).await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::Ended);
+    assert!(!read(&sessions, &refreshed.access_token).await.1);
+}
+
 /// While sessions are refreshed and begun, rights change. After each call to invalidate, no token
 /// with older rights is accepted, whenever it was issued.
 pub(crate) async fn no_older_rights_pass_after_an_invalidation<S: SessionStore>(store: S) {

@@ -57,6 +57,17 @@ impl SessionStore for EmbeddedStore {
             .await
     }
 
+    async fn end_others(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+    ) -> Result<Option<Session>, Error> {
+        let issuer = issuer.map(str::to_owned);
+        let inner = Arc::clone(&self.inner);
+        self.write(move |tables| tables.end_others(sid, issuer.as_deref(), inner.now()))
+            .await
+    }
+
     async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, Error> {
         let name = QualifiedName::of(subject);
         let inner = Arc::clone(&self.inner);

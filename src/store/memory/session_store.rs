@@ -83,16 +83,31 @@ impl SessionStore for MemoryStore {
         Ok(None)
     }
 
+    async fn end_others(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+    ) -> Result<Option<Session>, MemoryStoreFull> {
+        let mut sessions = self.sessions();
+        let Some(session) = sessions.find_of(sid, issuer).cloned() else {
+            return Ok(None);
+        };
+        let subject = session.owner();
+        let state = sessions.subject(&subject).logged_out();
+        self.raise_to(&mut sessions, &subject, state, Some(sid))?;
+        Ok(sessions.find(sid).cloned())
+    }
+
     async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, MemoryStoreFull> {
         let mut sessions = self.sessions();
         let state = sessions.subject(subject).logged_out();
-        self.raise_to(&mut sessions, subject, state)
+        self.raise_to(&mut sessions, subject, state, None)
     }
 
     async fn raise_access_epoch(&self, subject: &Subject<'_>) -> Result<u64, MemoryStoreFull> {
         let mut sessions = self.sessions();
         let state = sessions.subject(subject).access_tokens_invalidated();
-        self.raise_to(&mut sessions, subject, state)
+        self.raise_to(&mut sessions, subject, state, None)
     }
 
     async fn block(&self, subject: &Subject<'_>) -> Result<(), MemoryStoreFull> {

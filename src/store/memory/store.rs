@@ -248,7 +248,8 @@ impl MemoryStore {
         })?)
     }
 
-    /// Raises the access epoch of a subject to that of `state`.
+    /// Raises the access epoch of a subject to that of `state`. Its sessions of other generations
+    /// end, except `kept`.
     ///
     /// At the highest number the sessions end one by one instead.
     pub(super) fn raise_to(
@@ -256,6 +257,7 @@ impl MemoryStore {
         sessions: &mut SessionTable,
         subject: &Subject<'_>,
         state: SubjectState,
+        kept: Option<SessionId>,
     ) -> Result<u64, MemoryStoreFull> {
         let before = sessions.subject(subject);
         self.end_last(sessions, subject, before)?;
@@ -263,6 +265,10 @@ impl MemoryStore {
         let longest = self.now().later_by(MAX_ACCESS_LIFETIME);
         let until = sessions.latest_access(subject).unwrap_or(longest);
         self.revoke_before(subject, state.access_epoch, until.max(longest))?;
+        if let Some(mut kept) = kept.and_then(|sid| sessions.find(sid).cloned()) {
+            kept.survive_logout(state);
+            sessions.keep(&kept);
+        }
         sessions.set(subject, state);
         Ok(state.access_epoch)
     }

@@ -34,6 +34,7 @@ scripts!(
     append_empty,
     block_subject,
     create_session,
+    end_others,
     end_session,
     find_cursor,
     find_session,

@@ -203,6 +203,34 @@ impl SessionStore for RedisStore {
         }
     }
 
+    async fn end_others(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+    ) -> Result<Option<Session>, RedisStoreError> {
+        let node = self.running_node();
+        let name = sid.to_string();
+        let member = node
+            .local
+            .encrypt_session(issuer, &name, NumericDate::MAX)?;
+        let longest = Argument::from(node.local.longest_lifetime().as_secs());
+        let arguments: [&[u8]; 3] = [name.as_bytes(), &member, &longest];
+        let mut write = node.begin_write(false)?;
+        let script = &node.redis.scripts.end_others;
+        let reply = node.call_for(&write, script, &arguments).await?;
+        let (field, fields) = match items(&reply) {
+            Some([]) => return Ok(None),
+            Some([_, _, _, field, fields]) => (field, fields),
+            _ => return Err(RedisStoreError::Reply),
+        };
+        let field = bytes(field).and_then(|field| field.try_into().ok());
+        let field = field.ok_or(RedisStoreError::Reply)?;
+        node.apply_subject_reply(&mut write, &field, &reply).await?;
+        decode_session(sid, fields)
+            .map(Some)
+            .ok_or(RedisStoreError::Reply)
+    }
+
     async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, RedisStoreError> {
         let node = self.running_node();
         let script = &node.redis.scripts.raise_generation;

@@ -7,6 +7,17 @@ use crate::session::{
     CreationOutcome, RotationOutcome, Session, SessionId, SessionStore, UpdateOutcome,
 };
 
+/// Ends all sessions of the subject except a new one.
+async fn end_others<S: SessionStore>(store: &S) -> Result<(), S::Error> {
+    let state = store.subject(&ALICE).await?;
+    let kept = Session {
+        access_epoch: state.access_epoch,
+        ..session(250, &ALICE, state.generation, 0)
+    };
+    store.create(&kept).await?;
+    store.end_others(kept.sid, ALICE.issuer).await.map(drop)
+}
+
 impl<S: SessionStore> ContractTest<S> {
     pub(super) async fn of_many_renewals_at_once_one_renews(self) {
         for round in 0..5 {
@@ -244,6 +255,16 @@ impl<S: SessionStore> ContractTest<S> {
             store.unblock(&ALICE).await
         })
         .await;
+    }
+
+    pub(super) async fn ending_the_others_wins_against_renewals_at_the_same_time(self) {
+        self.end_during_renewals(|store, _| async move { end_others(&*store).await })
+            .await;
+    }
+
+    pub(super) async fn ending_the_others_wins_against_logins_at_the_same_time(self) {
+        self.end_during_logins(|store| async move { end_others(&*store).await })
+            .await;
     }
 
     pub(super) async fn generations_raised_at_the_same_time_are_distinct(self) {

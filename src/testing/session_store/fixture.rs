@@ -161,6 +161,13 @@ impl<S: SessionStore> ContractTest<S> {
         self.answer(updated.await)
     }
 
+    pub(super) async fn end_others(&self, session: &Session) -> Option<Session> {
+        let kept = self
+            .store
+            .end_others(session.sid, session.issuer.as_deref());
+        self.answer(kept.await)
+    }
+
     pub(super) async fn raise_access_epoch(&self, subject: &Subject<'_>) -> u64 {
         self.answer(self.store.raise_access_epoch(subject).await)
     }

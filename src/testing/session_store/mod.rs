@@ -6,6 +6,7 @@ mod data;
 mod ending;
 mod fixture;
 mod invalidation;
+mod others;
 mod rotation;
 mod subjects;
 
@@ -120,6 +121,8 @@ requirements! {
     a_login_from_before_an_invalidation_is_outdated,
     a_logout_everywhere_after_an_invalidation_ends_everything,
     an_access_epoch_is_never_forgotten,
+    ending_the_others_leaves_one_session,
+    only_a_live_session_of_the_issuer_ends_the_others,
     of_many_renewals_at_once_one_renews,
     of_many_changes_of_data_at_once_none_is_lost,
     an_invalidation_wins_against_renewals_at_the_same_time,
@@ -127,6 +130,8 @@ requirements! {
     an_end_wins_against_renewals_at_the_same_time,
     a_logout_everywhere_wins_against_renewals_at_the_same_time,
     a_block_wins_against_renewals_at_the_same_time,
+    ending_the_others_wins_against_renewals_at_the_same_time,
+    ending_the_others_wins_against_logins_at_the_same_time,
     a_logout_everywhere_wins_against_logins_at_the_same_time,
     a_block_wins_against_logins_at_the_same_time,
     generations_raised_at_the_same_time_are_distinct,

@@ -61,7 +61,7 @@ impl Tables<'_> {
             true => self.latest_expiry(before.latest_issue(now)).max(until),
             false => until,
         };
-        self.raise_to(subject, &key, before, state, until)
+        self.raise_to(subject, &key, before, state, until, None)
     }
 
     fn revoke_by_block(&mut self, name: QualifiedName, now: NumericDate) -> Result<(), Failure> {

@@ -85,7 +85,7 @@ impl Tables<'_> {
         Ok(outcome)
     }
 
-    fn replace_session(&mut self, row: &SessionRow) -> Result<(), Failure> {
+    pub(super) fn replace_session(&mut self, row: &SessionRow) -> Result<(), Failure> {
         let value = row.encode().map_err(Failure::Call)?;
         self.is_modified = true;
         self.sessions.insert(row.session.sid.to_bytes(), &*value)?;

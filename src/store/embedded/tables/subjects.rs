@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::write::Tables;
 use crate::claims::NumericDate;
-use crate::session::{Subject, SubjectState};
+use crate::session::{Session, SessionId, Subject, SubjectState};
 use crate::store::embedded::change::{Change, QualifiedName};
 use crate::store::embedded::error::EmbeddedStoreError as Error;
 use crate::store::embedded::row::subject::{SubjectRow, subject_key};
@@ -17,7 +17,26 @@ impl Tables<'_> {
         let key = subject_key(subject).map_err(Failure::Call)?;
         let before = self.subject(&key)?;
         let state = before.state.logged_out();
-        self.raise_now(subject, &key, before, state, now)
+        self.raise_now(subject, &key, before, state, now, None)
+    }
+
+    /// Ends all sessions of a subject except `sid`, and returns that one.
+    pub(in crate::store::embedded) fn end_others(
+        &mut self,
+        sid: SessionId,
+        issuer: Option<&str>,
+        now: NumericDate,
+    ) -> Result<Option<Session>, Failure> {
+        let kept = self.session(sid)?.map(|row| row.session);
+        let Some(kept) = kept.filter(|session| session.issuer.as_deref() == issuer) else {
+            return Ok(None);
+        };
+        let subject = kept.owner();
+        let key = subject_key(&subject).map_err(Failure::Call)?;
+        let before = self.subject(&key)?;
+        let state = before.state.logged_out();
+        self.raise_now(&subject, &key, before, state, now, Some(sid))?;
+        Ok(self.session(sid)?.map(|row| row.session))
     }
 
     pub(in crate::store::embedded) fn raise_access_epoch(
@@ -28,7 +47,7 @@ impl Tables<'_> {
         let key = subject_key(subject).map_err(Failure::Call)?;
         let before = self.subject(&key)?;
         let state = before.state.access_tokens_invalidated();
-        self.raise_now(subject, &key, before, state, now)
+        self.raise_now(subject, &key, before, state, now, None)
     }
 
     pub(in crate::store::embedded) fn block(
@@ -44,7 +63,7 @@ impl Tables<'_> {
         }
         let mut state = before.state.logged_out();
         state.blocked = true;
-        self.raise_now(subject, &key, before, state, now)?;
+        self.raise_now(subject, &key, before, state, now, None)?;
         Ok(())
     }
 
@@ -108,14 +127,16 @@ impl Tables<'_> {
         before: SubjectRow,
         state: SubjectState,
         now: NumericDate,
+        kept: Option<SessionId>,
     ) -> Result<u64, Failure> {
         self.end_last_epoch(key, &before)?;
         let until = self.latest_expiry(before.latest_issue(now));
-        self.raise_to(subject, key, before, state, until)?;
+        self.raise_to(subject, key, before, state, until, kept)?;
         Ok(state.access_epoch)
     }
 
-    /// Replaces the state of a subject, and removes its sessions of other generations.
+    /// Replaces the state of a subject, and removes its sessions of other generations, except
+    /// `kept`.
     ///
     /// Tokens of lower access epochs are revoked until `until`, or longer if they live longer.
     pub(super) fn raise_to(
@@ -125,15 +146,19 @@ impl Tables<'_> {
         before: SubjectRow,
         state: SubjectState,
         until: NumericDate,
+        kept: Option<SessionId>,
     ) -> Result<(), Failure> {
         let sessions = self.sessions_of(key)?;
         let block = state.blocked && !before.state.blocked;
         self.reserve(if block { 2 } else { 1 })?;
         let expiries = sessions.iter().map(|row| row.session.access_expires_at);
         let until = expiries.fold(before.until.max(until), NumericDate::max);
-        for row in &sessions {
-            if row.session.generation != state.generation {
-                self.remove_session(row)?;
+        for mut row in sessions {
+            if kept == Some(row.session.sid) {
+                row.session.survive_logout(state);
+                self.replace_session(&row)?;
+            } else if row.session.generation != state.generation {
+                self.remove_session(&row)?;
             }
         }
         self.insert_subject(key, SubjectRow { state, until })?;

@@ -268,11 +268,14 @@ local function latest_access(field)
   return till
 end
 
-local function end_all(field)
+-- Ends all sessions of a subject, except `kept`.
+local function end_all(field, kept)
   for _, sid in ipairs(redis.call('ZRANGE', list_key(field), 0, -1)) do
-    redis.call('DEL', session_key(sid))
+    if sid ~= kept then
+      redis.call('DEL', session_key(sid))
+      redis.call('ZREM', list_key(field), sid)
+    end
   end
-  redis.call('DEL', list_key(field))
 end
 
 -- Raises the access epoch. `longest`: the longest lifetime of a token, in seconds.
@@ -281,11 +284,11 @@ local function raise_epoch(field, s, longest)
   s.t = math.max(s.t, latest_access(field), math.ceil(now / 1000) + longest)
 end
 
--- Raises the access epoch and the generation, and ends all sessions.
-local function raise(field, s, longest)
+-- Raises the access epoch and the generation, and ends all sessions, except `kept`.
+local function raise(field, s, longest, kept)
   raise_epoch(field, s, longest)
   s.g = s.e
-  end_all(field)
+  end_all(field, kept)
 end
 
 prune()
