@@ -21,9 +21,10 @@ use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::session::{
-    Session, SessionErrorKind, SessionEventKind, SessionStore, TokenPair,
+    BoxSessionStore, Session, SessionErrorKind, SessionEventKind, SessionStore, TokenPair,
 };
 use tower_jwt_auth::store::MemoryStore;
+use tower_jwt_auth::testing::FailingStore;
 
 const NOW: u64 = 1_800_000_000;
 
@@ -287,4 +288,39 @@ async fn an_invalidation_is_an_event_and_only_for_own_subjects() {
     let event = (SessionEventKind::AccessTokensInvalidated, None);
     assert_eq!(*heard.lock().unwrap(), [event]);
     assert_eq!(event.0.name(), "access_tokens_invalidated");
+}
+
+#[tokio::test]
+async fn a_failure_in_a_box_keeps_its_cause() {
+    let failing = FailingStore::new(MemoryStore::new());
+    let sessions = sessions(BoxSessionStore::new(failing.clone()));
+    let tokens = login(&sessions, &1).await.unwrap();
+    assert!(!read(&sessions, &tokens.access_token).await.1);
+    failing.fail();
+    let error = sessions.refresh(&tokens.refresh_token).await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::Unavailable);
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(cause, "the store was told to fail");
+}
+
+#[tokio::test]
+async fn a_session_serializes_for_a_list_without_subject_and_data() {
+    let clock = ManualClock::at(NOW);
+    let sessions = sessions(MemoryStore::with_clock(clock.clone()))
+        .clock(clock)
+        .client_id("app");
+    let tokens = login(&sessions, &"a secret").await.unwrap();
+    let alice = sessions.subject_named("alice");
+    let listed = serde_json::to_value(sessions.list(&alice).await.unwrap()).unwrap();
+    let expected = json!([{
+        "sid": tokens.sid.to_string(),
+        "label": "phone",
+        "client_id": "app",
+        "authenticated_at": NOW,
+        "created_at": NOW,
+        "rotated_at": NOW,
+        "idle_expires_at": NOW + 14 * 86_400,
+        "expires_at": NOW + 90 * 86_400,
+    }]);
+    assert_eq!(listed, expected);
 }

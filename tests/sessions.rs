@@ -27,7 +27,8 @@ use tower_jwt_auth::keys::{Algorithm, SigningKey};
 use tower_jwt_auth::revocation::{Revocation, RevocationSet, RevocationStore, TokenIdentity};
 use tower_jwt_auth::routes::SessionRoutes;
 use tower_jwt_auth::session::{
-    RefreshKeys, SessionErrorKind, SessionEventKind, SessionId, SessionStore, Sessions, TokenPair,
+    BoxSessionStore, RefreshKeys, SessionErrorKind, SessionEventKind, SessionId, SessionStore,
+    Sessions, TokenPair,
 };
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::testing::{FailingStore, session_store_contract};
@@ -166,6 +167,11 @@ impl Answer {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_store_in_memory_keeps_the_contract() {
     session_store_contract(async |clock| memory(&clock)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_in_a_box_keeps_the_contract() {
+    session_store_contract(async |clock| BoxSessionStore::new(memory(&clock))).await;
 }
 
 #[tokio::test]

@@ -73,6 +73,7 @@
 //! Methods that act on a subject take an [`OwnSubject`]. A token of another issuer cannot name one
 //! of your subjects.
 
+mod boxed;
 mod data;
 mod error;
 mod event;
@@ -91,6 +92,7 @@ mod store;
 mod token_pair;
 mod update;
 
+pub use boxed::BoxSessionStore;
 pub use data::UpdateOutcome;
 pub use error::{SessionError, SessionErrorKind};
 pub use event::{SessionEvent, SessionEventKind};

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
 use super::session_id::SessionId;
 use crate::claims::NumericDate;
 
@@ -166,6 +169,28 @@ impl Session {
     #[must_use]
     pub fn has_expired(&self, now: NumericDate) -> bool {
         now >= self.idle_expires_at || now >= self.expires_at
+    }
+}
+
+/// For a page or an API that lists sessions: `sid`, `label`, `client_id`, and the dates
+/// `authenticated_at`, `created_at`, `rotated_at`, `idle_expires_at` and `expires_at` in seconds
+/// since the epoch. The subject, its issuer and the data are left out.
+impl Serialize for Session {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_struct("Session", 8)?;
+        members.serialize_field("sid", &self.sid.to_string())?;
+        members.serialize_field("label", &self.label)?;
+        members.serialize_field("client_id", &self.client_id)?;
+        for (name, date) in [
+            ("authenticated_at", self.authenticated_at),
+            ("created_at", self.created_at),
+            ("rotated_at", self.rotated_at),
+            ("idle_expires_at", self.idle_expires_at),
+            ("expires_at", self.expires_at),
+        ] {
+            members.serialize_field(name, &date.seconds())?;
+        }
+        members.end()
     }
 }
 
