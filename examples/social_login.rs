@@ -47,7 +47,9 @@ use tower_jwt_auth::keys::remote::RemoteKeys;
 use tower_jwt_auth::keys::{Algorithm, SigningKey, TokenHeader};
 use tower_jwt_auth::openid::{IdTokenVerifier, LogoutToken, LogoutTokenVerifier, ProviderSessions};
 use tower_jwt_auth::routes::{BackChannelLogout, SessionRoutes};
-use tower_jwt_auth::session::{RefreshKeys, SessionError, SessionErrorKind, SessionId, Sessions};
+use tower_jwt_auth::session::{
+    RefreshKeys, Session, SessionError, SessionErrorKind, SessionId, Sessions,
+};
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::{Claims, JwtAuthLayer, TokenSource};
 
@@ -412,8 +414,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let sessions = Sessions::new(MemoryStore::new(), signing_key, RefreshKeys::generate()?)
         .issuer(&origin)
         .audience(&origin)
-        .claims(move |subject: &str| {
-            let person = known.find(subject);
+        .claims(move |session: Session| {
+            let person = known.find(&session.subject);
             std::future::ready(Ok::<_, std::convert::Infallible>(person))
         });
     let routes = SessionRoutes::new(sessions)?;

@@ -17,6 +17,7 @@ use http::{Request, StatusCode};
 use tower::ServiceExt;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::revocation::{Revocation, RevocationSet, RevocationStore, TokenIdentity};
+use tower_jwt_auth::session::BoxSessionStore;
 use tower_jwt_auth::store::{MemoryStore, MemoryStoreFull};
 use tower_jwt_auth::testing::{TestIssuer, session_store_contract};
 use tower_jwt_auth::{AuthError, AuthErrorKind, Verifier, VerifyErrorKind};
@@ -125,6 +126,12 @@ const EXPIRED: Result<(), AuthErrorKind> =
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keeps_the_session_store_contract() {
     session_store_contract(async |clock| MemoryStore::with_clock(clock)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_in_a_box_keeps_the_session_store_contract() {
+    session_store_contract(async |clock| BoxSessionStore::new(MemoryStore::with_clock(clock)))
+        .await;
 }
 
 #[tokio::test]

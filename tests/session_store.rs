@@ -17,7 +17,7 @@ use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::revocation::{RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{
     CreationOutcome, Rotation, RotationOutcome, RotationRejection, Session, SessionId,
-    SessionStore, Subject, SubjectState,
+    SessionStore, Subject, SubjectState, UpdateOutcome,
 };
 use tower_jwt_auth::testing::{
     SESSION_STORE_REQUIREMENTS, session_store_contract, session_store_requirement,
@@ -39,6 +39,11 @@ macro_rules! faults {
 faults! {
     StrangersAreBlocked => "an_unknown_subject_is_not_blocked_and_of_generation_0",
     LabelIsLost => "a_session_that_was_created_is_found_as_it_was",
+    DataAreLost => "a_session_that_was_created_is_found_as_it_was",
+    DataVersionIsLost => "a_session_that_was_created_is_found_as_it_was",
+    ClientIsLost => "a_session_that_was_created_is_found_as_it_was",
+    ThumbprintIsLost => "a_session_that_was_created_is_found_as_it_was",
+    AuthenticationTimeIsLost => "a_session_that_was_created_is_found_as_it_was",
     FractionIsLost => "a_session_that_was_created_is_found_as_it_was",
     CreateIgnoresBlock => "a_blocked_subject_gets_no_session",
     CreateIgnoresGeneration => "a_login_that_began_before_a_logout_everywhere_gets_no_session",
@@ -95,6 +100,40 @@ faults! {
     ListHoldsExpired => "a_list_holds_the_live_sessions_of_one_subject",
     ListIgnoresIssuers => "a_list_holds_the_live_sessions_of_one_subject",
     ListHoldsOne => "a_list_holds_the_live_sessions_of_one_subject",
+    UpdateIsNotKept => "a_change_of_data_is_kept_with_the_next_version",
+    UpdateKeepsTheVersion => "a_change_of_data_is_kept_with_the_next_version",
+    UpdateIgnoresVersions => "a_change_of_older_data_is_refused",
+    UpdateTakesLaterVersions => "a_change_of_older_data_is_refused",
+    UpdateRevivesTheEnded => "the_data_of_an_ended_session_cannot_change",
+    RotateDropsData => "the_data_survive_renewals",
+    RotateIgnoresVersions => "a_renewal_with_claims_of_older_data_is_outdated",
+    OutdatedHidesReuse => "a_renewal_with_claims_of_older_data_is_outdated",
+    InvalidationEndsSessions => "an_invalidation_ends_access_tokens_and_no_session",
+    InvalidationRevokesNothing => "an_invalidation_ends_access_tokens_and_no_session",
+    InvalidationRevokesLaterTokens => "an_invalidation_ends_access_tokens_and_no_session",
+    InvalidationRaisesTheGeneration => "an_invalidation_ends_access_tokens_and_no_session",
+    InvalidationRevokesTooShort =>
+        "an_invalidation_revokes_until_the_latest_access_token_is_dead",
+    InvalidationIgnoresIssuers => "an_invalidation_leaves_others",
+    RotateIgnoresAccessEpochs => "a_renewal_from_before_an_invalidation_is_outdated",
+    RotateTakesLaterAccessEpochs => "a_renewal_from_before_an_invalidation_is_outdated",
+    RepetitionsIgnoreAccessEpochs => "a_renewal_from_before_an_invalidation_is_outdated",
+    OutdatedIsKept => "a_renewal_from_before_an_invalidation_is_outdated",
+    CreateIgnoresAccessEpochs => "a_login_from_before_an_invalidation_is_outdated",
+    CreateTakesLaterAccessEpochs => "a_login_from_before_an_invalidation_is_outdated",
+    RaiseForgetsInvalidations => "a_logout_everywhere_after_an_invalidation_ends_everything",
+    AccessEpochIsForgotten => "an_access_epoch_is_never_forgotten",
+    EndOthersEndsAll => "ending_the_others_leaves_one_session",
+    EndOthersEndsNone => "ending_the_others_leaves_one_session",
+    EndOthersRevokesNothing => "ending_the_others_leaves_one_session",
+    EndOthersLeavesPendingLogins => "ending_the_others_leaves_one_session",
+    EndOthersIgnoresIssuers => "only_a_live_session_of_the_issuer_ends_the_others",
+    EndOthersOfTheEnded => "only_a_live_session_of_the_issuer_ends_the_others",
+    EndOthersLosesRenewals => "ending_the_others_wins_against_renewals_at_the_same_time",
+    EndOthersLosesLogins => "ending_the_others_wins_against_logins_at_the_same_time",
+    UpdateIsNotAtomic => "of_many_changes_of_data_at_once_none_is_lost",
+    InvalidationLosesRenewals => "an_invalidation_wins_against_renewals_at_the_same_time",
+    InvalidationLosesLogins => "an_invalidation_wins_against_logins_at_the_same_time",
     RotateIsNotAtomic => "of_many_renewals_at_once_one_renews",
     EndIsNotAtomic => "an_end_wins_against_renewals_at_the_same_time",
     RotateRevivesAfterRaise => "a_logout_everywhere_wins_against_renewals_at_the_same_time",
@@ -185,6 +224,12 @@ impl Model {
                 .values_mut()
                 .for_each(|subject| subject.generation = 0);
         }
+        if year_later && self.has(Fault::AccessEpochIsForgotten) {
+            state
+                .subjects
+                .values_mut()
+                .for_each(|subject| subject.access_epoch = 0);
+        }
     }
 
     fn end_all(&self, state: &mut State, subject: &Subject<'_>) {
@@ -207,8 +252,12 @@ impl Model {
             session.owner() == *subject || (ignores && session.subject == subject.name)
         };
         let known = state.subjects.entry(key.clone()).or_default();
-        known.generation += if self.has(Fault::RaiseByTwo) { 2 } else { 1 };
-        let generation = known.generation;
+        let by = if self.has(Fault::RaiseByTwo) { 2 } else { 1 };
+        let generation = match self.fault {
+            Fault::RaiseForgetsInvalidations => known.generation + by,
+            _ => known.access_epoch + by,
+        };
+        (known.generation, known.access_epoch) = (generation, generation);
         let ended = state.sessions.values().filter(|session| of(session));
         let mut until: Vec<_> = ended.map(|session| session.access_expires_at).collect();
         until.sort();
@@ -230,6 +279,43 @@ impl Model {
             state.sessions.retain(|_, session| !of(session));
         }
         generation
+    }
+
+    fn raise_access_epoch(&self, state: &mut State, subject: &Subject<'_>) -> u64 {
+        let key = whose(subject);
+        let known = state.subjects.entry(key.clone()).or_default();
+        *known = known.access_tokens_invalidated();
+        if self.has(Fault::InvalidationRaisesTheGeneration) {
+            known.generation = known.access_epoch;
+        }
+        let epoch = known.access_epoch;
+        let of = state
+            .sessions
+            .values()
+            .filter(|one| one.owner() == *subject);
+        let mut until: Vec<_> = of.map(|session| session.access_expires_at).collect();
+        until.sort();
+        let until = match self.fault {
+            Fault::InvalidationRevokesTooShort => until.first(),
+            _ => until.last(),
+        };
+        let least = match self.fault {
+            Fault::InvalidationRevokesLaterTokens => epoch + 1,
+            _ => epoch,
+        };
+        if let Some(until) = until
+            && !self.has(Fault::InvalidationRevokesNothing)
+        {
+            state.raised.insert(key, (least, *until));
+            if self.has(Fault::InvalidationIgnoresIssuers) {
+                let other = id(None, subject.name);
+                state.raised.insert(other, (least, *until));
+            }
+        }
+        if self.has(Fault::InvalidationEndsSessions) {
+            self.end_all(state, subject);
+        }
+        epoch
     }
 
     /// What is wrong with how a session is rotated.
@@ -258,6 +344,18 @@ impl Model {
                 session.expires_at = session.expires_at.max(rotation.idle_expires_at);
             }
             Fault::IdleGoesBeyondTheEnd => session.expires_at = NumericDate::MAX,
+            Fault::RotateIgnoresVersions => rotation.data_version = session.data_version,
+            Fault::OutdatedHidesReuse if rotation.data_version != session.data_version => {
+                return RotationOutcome::Outdated;
+            }
+            Fault::RotateIgnoresAccessEpochs => rotation.access_epoch = subject.access_epoch,
+            Fault::RotateTakesLaterAccessEpochs => {
+                rotation.access_epoch = rotation.access_epoch.min(subject.access_epoch);
+            }
+            Fault::RepetitionsIgnoreAccessEpochs if rotation.counter < session.counter => {
+                rotation.access_epoch = subject.access_epoch;
+            }
+            Fault::OutdatedIsKept => session.access_epoch = rotation.access_epoch.max(1),
             // Never lowered, as if no time had passed.
             Fault::GraceIgnoresStepsBack => rotation.now = rotation.now.max(session.rotated_at),
             // Lowered, however far the step.
@@ -279,6 +377,7 @@ impl Model {
             (Fault::RepetitionsAreNotCounted, RotationOutcome::WithinGrace(_)) => {
                 session.access_expires_at = before.access_expires_at;
             }
+            (Fault::RotateDropsData, _) => session.data_json = None,
             (Fault::AbsoluteEndIsExtended, _) => {}
             _ => return rotated,
         }
@@ -303,6 +402,7 @@ impl Model {
                     state.revoke_session(self.fault, before, before.access_expires_at);
                 }
             }
+            RotationOutcome::Outdated if !self.has(Fault::OutdatedIsKept) => {}
             RotationOutcome::Rejected(_) => {}
             RotationOutcome::WithinGrace(_) if self.has(Fault::RepetitionsAreNotKept) => {}
             RotationOutcome::Rotated(_) if self.has(Fault::RotationIsNotKept) => {}
@@ -379,6 +479,11 @@ impl SessionStore for Model {
         let mut kept = session.clone();
         match self.fault {
             Fault::LabelIsLost => kept.label = None,
+            Fault::DataAreLost => kept.data_json = None,
+            Fault::DataVersionIsLost => kept.data_version = 0,
+            Fault::ClientIsLost => kept.client_id = None,
+            Fault::ThumbprintIsLost => kept.key_thumbprint = None,
+            Fault::AuthenticationTimeIsLost => kept.authenticated_at = kept.created_at,
             Fault::FractionIsLost => {
                 kept.rotated_at = NumericDate::from_seconds(kept.rotated_at.seconds()).unwrap();
             }
@@ -397,6 +502,15 @@ impl SessionStore for Model {
         };
         if !fits && !subject.blocked {
             return Ok(CreationOutcome::LoggedOut);
+        }
+        let is_current = match self.fault {
+            Fault::CreateIgnoresAccessEpochs => true,
+            Fault::CreateTakesLaterAccessEpochs => session.access_epoch >= subject.access_epoch,
+            _ => session.access_epoch == subject.access_epoch,
+        };
+        // Other faults let logins of other generations pass.
+        if !is_current && session.generation == subject.generation {
+            return Ok(CreationOutcome::Outdated);
         }
         state.sessions.insert(session.sid, kept);
         Ok(CreationOutcome::Created)
@@ -469,6 +583,44 @@ impl SessionStore for Model {
         }
     }
 
+    async fn update(
+        &self,
+        sid: SessionId,
+        data_version: u64,
+        data_json: Option<&str>,
+    ) -> Result<UpdateOutcome, Infallible> {
+        let before = self.state.lock().unwrap().sessions.get(&sid).cloned();
+        if self.has(Fault::UpdateIsNotAtomic) {
+            others_go_first().await;
+        }
+        let mut state = self.state.lock().unwrap();
+        let found = match self.fault {
+            Fault::UpdateIsNotAtomic => before,
+            _ => state.sessions.get(&sid).cloned(),
+        };
+        let Some(mut session) = found else {
+            if self.has(Fault::UpdateRevivesTheEnded) {
+                let session = Session::new(sid, &Subject::new(None, ""), 0, self.now());
+                state.sessions.insert(sid, session);
+                return Ok(UpdateOutcome::Updated);
+            }
+            return Ok(UpdateOutcome::Ended);
+        };
+        let version = match self.fault {
+            Fault::UpdateIgnoresVersions => session.data_version,
+            Fault::UpdateTakesLaterVersions => data_version.min(session.data_version),
+            _ => data_version,
+        };
+        let updated = session.update_data(version, data_json);
+        if self.has(Fault::UpdateKeepsTheVersion) {
+            session.data_version = version;
+        }
+        if !self.has(Fault::UpdateIsNotKept) {
+            state.sessions.insert(sid, session);
+        }
+        Ok(updated)
+    }
+
     async fn end(
         &self,
         sid: SessionId,
@@ -534,6 +686,68 @@ impl SessionStore for Model {
         Ok(Some(session))
     }
 
+    async fn end_others(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+    ) -> Result<Option<Session>, Infallible> {
+        let before = self.state.lock().unwrap().clone();
+        let loses = matches!(
+            self.fault,
+            Fault::EndOthersLosesRenewals | Fault::EndOthersLosesLogins
+        );
+        if loses {
+            // It ends those of before, and not those that were renewed or created meanwhile.
+            others_go_first().await;
+        }
+        let mut state = self.state.lock().unwrap();
+        let ignores = self.has(Fault::EndOthersIgnoresIssuers);
+        let found = state.sessions.get(&sid).cloned();
+        let Some(mut kept) = found.filter(|one| ignores || one.issuer.as_deref() == issuer) else {
+            if self.has(Fault::EndOthersOfTheEnded) {
+                let alice = Subject::new(issuer, "alice");
+                self.raise(&mut state, &alice);
+            }
+            return Ok(None);
+        };
+        let owner = kept.clone();
+        let subject = owner.owner();
+        if loses {
+            let of = before.sessions.into_values();
+            let others: Vec<_> = of
+                .filter(|one| one.owner() == subject && one.sid != sid)
+                .collect();
+            for other in others {
+                state.sessions.remove(&other.sid);
+                state.revoke_session(self.fault, &other, other.access_expires_at);
+            }
+            return Ok(Some(kept));
+        }
+        let known = state.subject(&whose(&subject));
+        if self.has(Fault::EndOthersEndsNone) {
+            return Ok(Some(kept));
+        }
+        let revocation = state.raised.get(&whose(&subject)).copied();
+        self.raise(&mut state, &subject);
+        match self.fault {
+            Fault::EndOthersRevokesNothing => {
+                state.raised.remove(&whose(&subject));
+                state
+                    .raised
+                    .extend(revocation.map(|one| (whose(&subject), one)));
+            }
+            Fault::EndOthersLeavesPendingLogins => {
+                state.subjects.insert(whose(&subject), known);
+            }
+            _ => {}
+        }
+        kept.survive_logout(state.subject(&whose(&subject)));
+        if !self.has(Fault::EndOthersEndsAll) {
+            state.sessions.insert(sid, kept.clone());
+        }
+        Ok(Some(kept))
+    }
+
     async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, Infallible> {
         if self.has(Fault::RaiseIsNotAtomic) {
             let before = self.state.lock().unwrap().subject(&whose(subject));
@@ -545,6 +759,21 @@ impl SessionStore for Model {
         Ok(self.raise(&mut self.state.lock().unwrap(), subject))
     }
 
+    async fn raise_access_epoch(&self, subject: &Subject<'_>) -> Result<u64, Infallible> {
+        let loses = matches!(
+            self.fault,
+            Fault::InvalidationLosesRenewals | Fault::InvalidationLosesLogins
+        );
+        if loses {
+            let mut before = self.state.lock().unwrap().clone();
+            others_go_first().await;
+            let epoch = self.raise_access_epoch(&mut before, subject);
+            *self.state.lock().unwrap() = before;
+            return Ok(epoch);
+        }
+        Ok(self.raise_access_epoch(&mut self.state.lock().unwrap(), subject))
+    }
+
     async fn block(&self, subject: &Subject<'_>) -> Result<(), Infallible> {
         let mut state = self.state.lock().unwrap();
         let before = state.subject(&whose(subject));
@@ -554,6 +783,7 @@ impl SessionStore for Model {
             known.blocked = true;
             if self.has(Fault::BlockRaisesNothing) {
                 known.generation -= 1;
+                known.access_epoch -= 1;
                 generation -= 1;
             }
             state.blocked.insert(whose(subject), generation);

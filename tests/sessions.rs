@@ -76,8 +76,8 @@ impl<S: SessionStore> World<S> {
             .issuer("https://id.example.com")
             .audience("api")
             .clock(clock.clone())
-            .claims(move |name| {
-                let roles = known.lock().unwrap().get(name).cloned();
+            .claims(move |session| {
+                let roles = known.lock().unwrap().get(&session.subject).cloned();
                 let claims = roles.map(|roles| json!({ "roles": roles }));
                 async move { Ok::<_, Infallible>(claims) }
             })

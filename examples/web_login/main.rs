@@ -379,7 +379,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .idle_lifetime(idle)
         .claims({
             let (users, demo) = (users.clone(), Arc::clone(&demo));
-            move |subject| std::future::ready(demo.reachable().map(|()| users.claims(subject)))
+            move |session| {
+                let claims = demo.reachable().map(|()| users.claims(&session.subject));
+                std::future::ready(claims)
+            }
         })
         .on_event({
             let demo = Arc::clone(&demo);

@@ -60,8 +60,8 @@ pub struct RegisteredClaims {
     /// `sid`: the session that the token belongs to.
     #[serde(rename = "sid", default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
-    /// `generation`: how many times the subject had been logged out everywhere or blocked when the
-    /// token was issued. It is not registered: it belongs to this crate.
+    /// `generation`: the [access epoch](crate::session::SubjectState::access_epoch) of the subject
+    /// when the token was issued. It is not registered: it belongs to this crate.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",

@@ -71,7 +71,8 @@
 //!
 //! # A service for any store
 //!
-//! Make the store a type parameter, and choose it where the service starts.
+//! Make the store a type parameter, and choose it where the service starts. Or use one type for all
+//! stores: [`BoxSessionStore`](crate::session::BoxSessionStore).
 //!
 //! ```no_run
 //! use std::{env, error::Error, time::Duration};

@@ -191,7 +191,7 @@
 //!     let key = SigningKey::generate(Algorithm::ES256)?;
 //!     let sessions = Sessions::new(store, key, RefreshKeys::generate()?)
 //!         .issuer("https://example.com")
-//!         .claims(|id| find_user(id.to_owned()));
+//!         .claims(|session| find_user(session.subject));
 //!     let routes = SessionRoutes::new(sessions)?;
 //!     Ok(Router::new()
 //!         .route("/me", get(me).layer(Require::scope("notes:read")))

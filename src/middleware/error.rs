@@ -345,6 +345,7 @@ fn session_status(kind: SessionErrorKind) -> StatusCode {
         SessionErrorKind::Foreign => StatusCode::FORBIDDEN,
         SessionErrorKind::InvalidClaims
         | SessionErrorKind::TokenTooLong
+        | SessionErrorKind::InvalidData
         | SessionErrorKind::Backend => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::UNAUTHORIZED,
     }

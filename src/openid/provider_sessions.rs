@@ -249,7 +249,7 @@ impl<S: SessionStore> ProviderSessions<S> {
         match created.map_err(SessionError::unavailable)? {
             CreationOutcome::Created => Ok(()),
             // Someone has blocked the subject that represents the key.
-            CreationOutcome::Blocked | CreationOutcome::LoggedOut => {
+            CreationOutcome::Blocked | CreationOutcome::LoggedOut | CreationOutcome::Outdated => {
                 Err(SessionErrorKind::LoggedOut.into())
             }
         }

@@ -154,8 +154,15 @@ impl<F> fmt::Debug for StoreFn<F> {
 #[derive(Clone)]
 pub struct BoxRevocationStore(Arc<dyn Erased>);
 
-/// The error of a [`BoxRevocationStore`]: the error of the boxed store.
+/// The error of a [`BoxRevocationStore`] or a
+/// [`BoxSessionStore`](crate::session::BoxSessionStore): the error of the boxed store.
 pub struct BoxStoreError(Box<dyn Error + Send + Sync>);
+
+impl BoxStoreError {
+    pub(crate) fn new(error: impl Error + Send + Sync + 'static) -> Self {
+        Self(Box::new(error))
+    }
+}
 
 impl BoxRevocationStore {
     /// Wraps a store.
@@ -189,7 +196,7 @@ impl<S: RevocationStore> Erased for S {
         Box::pin(async move {
             RevocationStore::is_revoked(self, token)
                 .await
-                .map_err(|error| BoxStoreError(Box::new(error)))
+                .map_err(BoxStoreError::new)
         })
     }
 

@@ -25,8 +25,8 @@ pub struct TokenIdentity<'a> {
     pub issued_at: Option<NumericDate>,
     /// `exp`, without leeway.
     pub expires_at: NumericDate,
-    /// `generation`: how many times the subject had been logged out everywhere or blocked when the
-    /// token was issued.
+    /// `generation`: the [access epoch](crate::session::SubjectState::access_epoch) of the subject
+    /// when the token was issued.
     pub generation: Option<u64>,
 }
 

@@ -43,6 +43,9 @@ pub enum SessionErrorKind {
     /// The access token, with its claims, is longer than
     /// [`max_token_length`](super::Sessions::max_token_length).
     TokenTooLong,
+    /// The data of the session do not serialize to JSON of at most 4 KiB, or are not of the type
+    /// that was asked for.
+    InvalidData,
     /// The store or the [claims function](super::Sessions::claims) failed. The store may still have
     /// applied the operation, so the refresh token may have been used.
     ///
@@ -68,6 +71,7 @@ impl SessionErrorKind {
             Self::Foreign => "foreign",
             Self::InvalidClaims => "invalid_claims",
             Self::TokenTooLong => "token_too_long",
+            Self::InvalidData => "invalid_data",
             Self::Unavailable => "unavailable",
             Self::Backend => "backend",
         }
@@ -87,6 +91,7 @@ impl SessionErrorKind {
             | Self::Foreign
             | Self::InvalidClaims
             | Self::TokenTooLong
+            | Self::InvalidData
             | Self::Unavailable
             | Self::Backend => false,
         }
@@ -109,6 +114,11 @@ impl SessionError {
 
     pub(crate) fn into_source(self) -> Option<Arc<dyn Error + Send + Sync>> {
         self.source
+    }
+
+    /// What was read before has changed, each time that it was tried.
+    pub(super) fn outdated() -> Self {
+        Self::from_boxed("the session or its subject changed at each attempt".into())
     }
 
     pub(super) fn from_boxed(source: Box<dyn Error + Send + Sync>) -> Self {
@@ -147,6 +157,9 @@ impl fmt::Display for SessionError {
             }
             SessionErrorKind::TokenTooLong => {
                 "the access token is longer than the configured maximum; supply fewer claims"
+            }
+            SessionErrorKind::InvalidData => {
+                "the data of the session are over 4 KiB, not JSON, or of another type"
             }
             SessionErrorKind::Unavailable => "the session store or the claims function failed",
             SessionErrorKind::Backend => "the crypto back-end failed",

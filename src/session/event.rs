@@ -35,6 +35,10 @@ pub enum SessionEventKind {
     Ended,
     /// A logout everywhere.
     LoggedOutEverywhere,
+    /// All sessions of the subject have ended, except this one.
+    LoggedOutOthers,
+    /// The access tokens of the subject were invalidated. Its sessions continue.
+    AccessTokensInvalidated,
     /// The subject was blocked.
     Blocked,
     /// The block was lifted.
@@ -52,6 +56,8 @@ impl SessionEventKind {
             Self::LostWrites => "lost_writes",
             Self::Ended => "ended",
             Self::LoggedOutEverywhere => "logged_out_everywhere",
+            Self::LoggedOutOthers => "logged_out_others",
+            Self::AccessTokensInvalidated => "access_tokens_invalidated",
             Self::Blocked => "blocked",
             Self::Unblocked => "unblocked",
         }

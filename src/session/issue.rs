@@ -28,13 +28,19 @@ const RESERVED_CLAIMS: [&str; 11] = [
     "cnf",
 ];
 
+/// How often the claims are computed again if what they depend on has changed meanwhile.
+const MAX_RECOMPUTATIONS: usize = 3;
+
+/// The attempts of a login or a refresh: the first one, and those with claims computed again.
+pub(super) const ATTEMPTS: std::ops::RangeInclusive<usize> = 0..=MAX_RECOMPUTATIONS;
+
 impl<S: SessionStore> Sessions<S> {
     /// Calls the claims function.
     pub(super) async fn application_claims(
         &self,
-        subject: &str,
+        session: &Session,
     ) -> Result<Map<String, Value>, SessionError> {
-        let claims = (self.settings.claims)(subject).await;
+        let claims = (self.settings.claims)(session.clone()).await;
         match claims.map_err(SessionError::from_boxed)? {
             None => Err(SessionErrorKind::UnknownSubject.into()),
             Some(Value::Object(claims))
@@ -58,7 +64,9 @@ impl<S: SessionStore> Sessions<S> {
             Ok(Value::Object(registered)) => claims.extend(registered),
             _ => return Err(SessionErrorKind::InvalidClaims.into()),
         }
-        if let Some(client_id) = self.settings.client_id.as_deref()
+        // A session may be older than the setting.
+        let client_id = session.client_id.as_deref();
+        if let Some(client_id) = client_id.or(self.settings.client_id.as_deref())
             && claims
                 .insert("client_id".to_owned(), client_id.into())
                 .is_some()
@@ -89,7 +97,7 @@ impl<S: SessionStore> Sessions<S> {
         let mut registered = RegisteredClaims::default()
             .subject(&*session.subject)
             .session_id(session.sid.to_string())
-            .generation(session.generation)
+            .generation(session.access_epoch)
             .random_token_id()
             .map_err(|_| SessionErrorKind::Backend)?;
         registered.issuer = session.issuer.clone();

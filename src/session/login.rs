@@ -2,21 +2,28 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
+use super::data;
 use super::error::{SessionError, SessionErrorKind};
 use super::event::SessionEventKind;
+use super::issue::ATTEMPTS;
 use super::own_subject::OwnSubject;
-use super::record::Session;
+use super::record::{Session, Subject, SubjectState};
 use super::session_id::SessionId;
 use super::sessions::Sessions;
 use super::store::{CreationOutcome, SessionStore};
 use super::token_pair::TokenPair;
+use crate::claims::NumericDate;
 
 /// A login that has begun: the state of the subject before its password is checked.
 #[must_use = "the login takes effect only with `Sessions::complete`"]
 pub struct PendingLogin {
     subject: OwnSubject,
-    generation: u64,
+    state: SubjectState,
     label: Option<String>,
+    client_id: Option<String>,
+    data_json: Option<String>,
 }
 
 impl PendingLogin {
@@ -26,6 +33,50 @@ impl PendingLogin {
         const MAX_CHARACTERS: usize = 100;
         self.label = Some(label.into().chars().take(MAX_CHARACTERS).collect());
         self
+    }
+
+    /// Sets `client_id` of the session's access tokens, instead of
+    /// [`Sessions::client_id`]. Use it if several applications log in here.
+    ///
+    /// # Panics
+    ///
+    /// If it is empty.
+    #[track_caller]
+    pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+        let client_id = client_id.into();
+        assert!(!client_id.is_empty(), "the client_id is empty");
+        self.client_id = Some(client_id);
+        self
+    }
+
+    /// Sets the data of the session. The [claims function](Sessions::claims) reads them at login
+    /// and at every refresh, and [`Sessions::update`] changes them.
+    ///
+    /// ```
+    /// # use tower_jwt_auth::session::{
+    /// #     OwnSubject, SessionError, SessionStore, Sessions, TokenPair,
+    /// # };
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Data { organisation: String }
+    ///
+    /// async fn log_in<S: SessionStore>(
+    ///     sessions: &Sessions<S>,
+    ///     subject: &OwnSubject,
+    /// ) -> Result<TokenPair, SessionError> {
+    ///     let data = Data { organisation: "acme".to_owned() };
+    ///     let login = sessions.begin(subject).await?.data(&data)?;
+    ///     sessions.complete(login).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SessionErrorKind::InvalidData`] if they do not serialize to JSON of at most 4 KiB.
+    pub fn data(mut self, data: &impl Serialize) -> Result<Self, SessionError> {
+        self.data_json = Some(data::serialize(data)?);
+        Ok(self)
     }
 }
 
@@ -61,8 +112,10 @@ impl<S: SessionStore> Sessions<S> {
         }
         Ok(PendingLogin {
             subject: subject.clone(),
-            generation: state.generation,
+            state,
             label: None,
+            client_id: None,
+            data_json: None,
         })
     }
 
@@ -76,28 +129,52 @@ impl<S: SessionStore> Sessions<S> {
     ///   [`SessionErrorKind::TokenTooLong`] for what the [claims function](Sessions::claims)
     ///   returned.
     /// - [`SessionErrorKind::Foreign`] if the login was begun by a `Sessions` of another issuer.
-    /// - [`SessionErrorKind::Unavailable`] if the claims function or the store fails.
+    /// - [`SessionErrorKind::Unavailable`] if the claims function or the store fails, or access
+    ///   tokens of the subject were invalidated four times meanwhile.
     pub async fn complete(&self, login: PendingLogin) -> Result<TokenPair, SessionError> {
         let subject = self.check_own(&login.subject)?;
-        let claims = self.application_claims(login.subject.name()).await?;
         let sid = SessionId::random().map_err(|_| SessionErrorKind::Backend)?;
-        let now = self.now();
-        let mut session = Session::new(sid, &subject, login.generation, now);
-        session.label = login.label;
-        session.expires_at = now.later_by(self.settings.lifetime);
-        session.idle_expires_at = now
-            .later_by(self.settings.idle_lifetime)
-            .min(session.expires_at);
-        session.access_expires_at = self.access_expiry(&session, now);
-        let access_token = self.access_token(&session, now, claims)?;
-        let created = self.store.create(&session).await;
-        match created.map_err(SessionError::unavailable)? {
-            CreationOutcome::Created => {}
-            CreationOutcome::Blocked => return Err(SessionErrorKind::Blocked.into()),
-            CreationOutcome::LoggedOut => return Err(SessionErrorKind::LoggedOut.into()),
+        let mut access_epoch = login.state.access_epoch;
+        for _ in ATTEMPTS {
+            let now = self.now();
+            let mut session = self.new_session(sid, &login, now);
+            session.access_epoch = access_epoch;
+            let claims = self.application_claims(&session).await?;
+            let access_token = self.access_token(&session, now, claims)?;
+            let created = self.store.create(&session).await;
+            match created.map_err(SessionError::unavailable)? {
+                CreationOutcome::Created => {
+                    self.emit(SessionEventKind::Started, subject, Some(sid));
+                    return self.token_pair(&session, access_token, now);
+                }
+                CreationOutcome::Blocked => return Err(SessionErrorKind::Blocked.into()),
+                CreationOutcome::LoggedOut => return Err(SessionErrorKind::LoggedOut.into()),
+                CreationOutcome::Outdated => access_epoch = self.access_epoch(&subject).await?,
+            }
         }
-        self.emit(SessionEventKind::Started, subject, Some(sid));
-        self.token_pair(&session, access_token, now)
+        Err(SessionError::outdated())
+    }
+
+    fn new_session(&self, sid: SessionId, login: &PendingLogin, now: NumericDate) -> Session {
+        let settings = &self.settings;
+        let subject = Subject::new(self.issuer_name(), login.subject.name());
+        let mut session = Session::new(sid, &subject, login.state.generation, now);
+        session.label = login.label.clone();
+        let client_id = login.client_id.as_deref();
+        let client_id = client_id.or(settings.client_id.as_deref());
+        session.client_id = client_id.map(str::to_owned);
+        session.data_json = login.data_json.clone();
+        session.expires_at = now.later_by(settings.lifetime);
+        let idle_expires_at = now.later_by(settings.idle_lifetime);
+        session.idle_expires_at = idle_expires_at.min(session.expires_at);
+        session.access_expires_at = self.access_expiry(&session, now);
+        session
+    }
+
+    /// The current access epoch of a subject.
+    pub(super) async fn access_epoch(&self, subject: &Subject<'_>) -> Result<u64, SessionError> {
+        let state = self.store.subject(subject).await;
+        Ok(state.map_err(SessionError::unavailable)?.access_epoch)
     }
 }
 
@@ -105,7 +182,7 @@ impl<S: SessionStore> Sessions<S> {
 impl fmt::Debug for PendingLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PendingLogin")
-            .field("generation", &self.generation)
+            .field("generation", &self.state.generation)
             .finish_non_exhaustive()
     }
 }

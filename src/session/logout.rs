@@ -89,6 +89,48 @@ impl<S: SessionStore> Sessions<S> {
         Ok(())
     }
 
+    /// Ends all sessions of a subject except `sid`, in one step. Use it when a user has changed the
+    /// password, with the `sid` from [`session_of`](Sessions::session_of).
+    ///
+    /// Once this returns, every token issued to the subject before is invalid, except the refresh
+    /// token of this session. So its client must refresh: the next request with its access token
+    /// gets 401. Logins that began before, perhaps with the old password, are rejected.
+    ///
+    /// # Errors
+    ///
+    /// - [`SessionErrorKind::Ended`] if [`find`](Sessions::find) does not find the session. Nothing
+    ///   changes.
+    /// - [`SessionErrorKind::Unavailable`] if the store fails: the sessions may not have ended.
+    pub async fn logout_others(&self, sid: SessionId) -> Result<(), SessionError> {
+        self.find(sid).await?.ok_or(SessionErrorKind::Ended)?;
+        let kept = self.store.end_others(sid, self.issuer_name()).await;
+        let kept = kept.map_err(SessionError::unavailable)?;
+        let session = kept.ok_or(SessionErrorKind::Ended)?;
+        let kind = SessionEventKind::LoggedOutOthers;
+        self.emit(kind, session.owner(), Some(sid));
+        Ok(())
+    }
+
+    /// Invalidates all access tokens of `subject`. Its sessions continue: the next refresh issues
+    /// an access token with new claims.
+    ///
+    /// Call it after you changed what the [claims function](Sessions::claims) returns, if the
+    /// change must take effect at once. Without it, the old claims stay valid until the access
+    /// token expires. Once this returns, no access token with older claims is accepted or issued:
+    /// a refresh whose claims were computed before computes them again.
+    ///
+    /// # Errors
+    ///
+    /// - [`SessionErrorKind::Unavailable`] if the store fails: the tokens may still be valid.
+    /// - [`SessionErrorKind::Foreign`] if `subject` was made by a `Sessions` of another issuer.
+    pub async fn invalidate_access_tokens(&self, subject: &OwnSubject) -> Result<(), SessionError> {
+        let subject = self.check_own(subject)?;
+        let raised = self.store.raise_access_epoch(&subject).await;
+        raised.map_err(SessionError::unavailable)?;
+        self.emit(SessionEventKind::AccessTokensInvalidated, subject, None);
+        Ok(())
+    }
+
     /// Ends all sessions of `subject` and blocks logins until [`unblock`](Sessions::unblock).
     ///
     /// # Errors

@@ -58,11 +58,23 @@
 //! concurrent refreshes therefore get the same refresh token. The [store](SessionStore) holds the
 //! counter, but no secret.
 //!
+//! # Changed rights, and data of a session
+//!
+//! The [claims function](Sessions::claims) runs at login and at every refresh. If you change what
+//! it returns, the next access token has the change. To reject the current ones at once, call
+//! [`Sessions::invalidate_access_tokens`]: clients refresh, and their sessions continue.
+//!
+//! What belongs to one session is its data: the chosen organisation, `amr`, who impersonates whom.
+//! Set them by [`PendingLogin::data`], change them by [`Sessions::update`], and return them as
+//! claims.
+//!
 //! # Subjects
 //!
 //! Methods that act on a subject take an [`OwnSubject`]. A token of another issuer cannot name one
 //! of your subjects.
 
+mod boxed;
+mod data;
 mod error;
 mod event;
 mod issue;
@@ -78,7 +90,10 @@ mod sessions;
 mod settings;
 mod store;
 mod token_pair;
+mod update;
 
+pub use boxed::BoxSessionStore;
+pub use data::UpdateOutcome;
 pub use error::{SessionError, SessionErrorKind};
 pub use event::{SessionEvent, SessionEventKind};
 pub use login::PendingLogin;

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
 use super::session_id::SessionId;
 use crate::claims::NumericDate;
 
@@ -27,19 +30,56 @@ impl<'a> Subject<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubjectState {
-    /// How many times the subject was logged out everywhere or blocked.
+    /// The access epoch at the last logout everywhere or block. Sessions of other generations have
+    /// ended.
     pub generation: u64,
+    /// How many times the subject was logged out everywhere or blocked, or its access tokens were
+    /// invalidated. Access tokens of lower epochs are revoked: their claim `generation` is lower.
+    pub access_epoch: u64,
     /// Whether the subject is blocked: it gets no tokens.
     pub blocked: bool,
 }
 
 impl SubjectState {
-    /// The state of a subject with this generation, blocked or not.
+    /// The state of a subject with this generation and access epoch, blocked or not.
     #[must_use]
     pub fn new(generation: u64, blocked: bool) -> Self {
         Self {
             generation,
+            access_epoch: generation,
             blocked,
+        }
+    }
+
+    /// The state after a logout everywhere: all sessions and access tokens end.
+    #[must_use]
+    pub fn logged_out(self) -> Self {
+        let access_epoch = self.access_epoch.saturating_add(1);
+        Self {
+            generation: access_epoch,
+            access_epoch,
+            ..self
+        }
+    }
+
+    /// The state after [`Revocation::Generation`](crate::revocation::Revocation::Generation), which
+    /// ends the sessions of lower generations. `None` if there are none.
+    pub(crate) fn raised_to(self, generation: u64) -> Option<Self> {
+        let logged_out = self.logged_out();
+        let access_epoch = logged_out.access_epoch.max(generation);
+        (generation > self.generation).then_some(Self {
+            generation: access_epoch,
+            access_epoch,
+            ..self
+        })
+    }
+
+    /// The state after all access tokens were invalidated. The sessions continue.
+    #[must_use]
+    pub fn access_tokens_invalidated(self) -> Self {
+        Self {
+            access_epoch: self.access_epoch.saturating_add(1),
+            ..self
         }
     }
 }
@@ -56,10 +96,24 @@ pub struct Session {
     pub subject: String,
     /// The generation of the subject at login.
     pub generation: u64,
+    /// The access epoch of the subject at the login or the last refresh. The access token of that
+    /// time has it as its claim `generation`.
+    pub access_epoch: u64,
     /// How many times the session was refreshed. The current refresh token has the same counter.
     pub counter: u64,
     /// The name of the session in lists, such as a device or a browser.
     pub label: Option<String>,
+    /// The application's data, as JSON of at most 4 KiB. [`data`](Session::data) parses it.
+    pub data_json: Option<String>,
+    /// How many times the data were changed.
+    pub data_version: u64,
+    /// `client_id` of its access tokens.
+    pub client_id: Option<String>,
+    /// The SHA-256 thumbprint (RFC 7638) of the key that the client must prove to hold (RFC 9449).
+    /// Stores keep it. Nothing checks it yet.
+    pub key_thumbprint: Option<String>,
+    /// When the user was authenticated: at login.
+    pub authenticated_at: NumericDate,
     /// When the session began.
     pub created_at: NumericDate,
     /// When the refresh token was last rotated. At first, when the session began.
@@ -73,7 +127,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session without a label that begins and expires at `now`. Set its fields as needed.
+    /// A session without a label and data that begins and expires at `now`. Set its fields as
+    /// needed.
     #[must_use]
     pub fn new(sid: SessionId, subject: &Subject<'_>, generation: u64, now: NumericDate) -> Self {
         Self {
@@ -81,14 +136,27 @@ impl Session {
             issuer: subject.issuer.map(str::to_owned),
             subject: subject.name.to_owned(),
             generation,
+            access_epoch: generation,
             counter: 0,
             label: None,
+            data_json: None,
+            data_version: 0,
+            client_id: None,
+            key_thumbprint: None,
+            authenticated_at: now,
             created_at: now,
             rotated_at: now,
             idle_expires_at: now,
             expires_at: now,
             access_expires_at: now,
         }
+    }
+
+    /// Lets the session continue after its subject was logged out everywhere: see
+    /// [`SessionStore::end_others`](super::SessionStore::end_others).
+    pub fn survive_logout(&mut self, subject: SubjectState) {
+        self.generation = subject.generation;
+        self.access_epoch = subject.access_epoch;
     }
 
     /// The subject, with its issuer, that the session belongs to.
@@ -104,12 +172,36 @@ impl Session {
     }
 }
 
-/// Shows no claim that names the session or its subject.
+/// For a page or an API that lists sessions: `sid`, `label`, `client_id`, and the dates
+/// `authenticated_at`, `created_at`, `rotated_at`, `idle_expires_at` and `expires_at` in seconds
+/// since the epoch. The subject, its issuer and the data are left out.
+impl Serialize for Session {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_struct("Session", 8)?;
+        members.serialize_field("sid", &self.sid.to_string())?;
+        members.serialize_field("label", &self.label)?;
+        members.serialize_field("client_id", &self.client_id)?;
+        for (name, date) in [
+            ("authenticated_at", self.authenticated_at),
+            ("created_at", self.created_at),
+            ("rotated_at", self.rotated_at),
+            ("idle_expires_at", self.idle_expires_at),
+            ("expires_at", self.expires_at),
+        ] {
+            members.serialize_field(name, &date.seconds())?;
+        }
+        members.end()
+    }
+}
+
+/// Shows no data, and no claim that names the session or its subject.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
             .field("generation", &self.generation)
+            .field("access_epoch", &self.access_epoch)
             .field("counter", &self.counter)
+            .field("data_version", &self.data_version)
             .finish_non_exhaustive()
     }
 }

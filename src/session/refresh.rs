@@ -1,7 +1,11 @@
 //! Refresh.
 
+use serde_json::{Map, Value};
+
 use super::error::{SessionError, SessionErrorKind};
 use super::event::SessionEventKind;
+use super::issue::ATTEMPTS;
+use super::record::Session;
 use super::refresh_token::RefreshTokenContents;
 use super::rotation::{Rotation, RotationOutcome, RotationRejection};
 use super::sessions::Sessions;
@@ -22,7 +26,8 @@ impl<S: SessionStore> Sessions<S> {
     ///   more.
     /// - [`SessionErrorKind::InvalidClaims`] or [`SessionErrorKind::TokenTooLong`] for what the
     ///   [claims function](Sessions::claims) returned. The token stays valid.
-    /// - [`SessionErrorKind::Unavailable`] if the claims function or the store fails.
+    /// - [`SessionErrorKind::Unavailable`] if the claims function or the store fails. Also if the
+    ///   data of the session, or the subject's access tokens, change at each of four attempts.
     ///
     /// After `Unavailable` the token may have been used: the store may have rotated it although its
     /// answer was lost. Retry with the same token within the [grace](Sessions::grace). A later
@@ -33,47 +38,68 @@ impl<S: SessionStore> Sessions<S> {
             .refresh_keys
             .verify(refresh_token)
             .ok_or(SessionErrorKind::InvalidToken)?;
-        let found = self.store.find(sid).await;
-        let session = found
-            .map_err(SessionError::unavailable)?
-            .ok_or(SessionErrorKind::Ended)?;
-        if session.issuer.as_deref() != self.issuer_name() {
-            // Another service uses the same refresh keys and the same store by mistake.
-            return Err(SessionErrorKind::InvalidToken.into());
-        }
-        // Before the rotation: if this fails or hangs, the refresh token has not been used.
-        let claims = match self.application_claims(&session.subject).await {
-            Err(error) if error.kind() == SessionErrorKind::UnknownSubject => {
-                self.end_session(sid).await?;
-                return Err(error);
+        for attempt in ATTEMPTS {
+            let found = self.store.find(sid).await;
+            let mut session = found
+                .map_err(SessionError::unavailable)?
+                .ok_or(SessionErrorKind::Ended)?;
+            if session.issuer.as_deref() != self.issuer_name() {
+                // Another service uses the same refresh keys and the same store by mistake.
+                return Err(SessionErrorKind::InvalidToken.into());
             }
-            claims => claims?,
-        };
-        let now = self.now();
-        let access_token = self.access_token(&session, now, claims)?;
+            if attempt > 0 {
+                // At first, the epoch of the last refresh will do: usually it is the current one.
+                session.access_epoch = self.access_epoch(&session.owner()).await?;
+            }
+            // Before the rotation: if this fails or hangs, the refresh token has not been used.
+            let claims = match self.application_claims(&session).await {
+                Err(error) if error.kind() == SessionErrorKind::UnknownSubject => {
+                    self.end_session(sid).await?;
+                    return Err(error);
+                }
+                claims => claims?,
+            };
+            if let Some(tokens) = self.rotate(counter, &session, claims).await? {
+                return Ok(tokens);
+            }
+        }
+        Err(SessionError::outdated())
+    }
+
+    /// Rotates the refresh token of `session`, as it was before the claims were computed. `None` if
+    /// it has changed since.
+    async fn rotate(
+        &self,
+        counter: u64,
+        session: &Session,
+        claims: Map<String, Value>,
+    ) -> Result<Option<TokenPair>, SessionError> {
+        let (sid, now) = (session.sid, self.now());
+        let access_token = self.access_token(session, now, claims)?;
         let rotation = Rotation {
+            access_epoch: session.access_epoch,
+            data_version: session.data_version,
             grace: self.settings.grace,
             idle_expires_at: now.later_by(self.settings.idle_lifetime),
-            access_expires_at: self.access_expiry(&session, now),
+            access_expires_at: self.access_expiry(session, now),
             ..Rotation::new(counter, now)
         };
         let rotated = self.store.rotate(sid, &rotation).await;
-        match rotated.map_err(SessionError::unavailable)? {
-            RotationOutcome::Rotated(session) | RotationOutcome::WithinGrace(session) => {
-                self.emit(SessionEventKind::Refreshed, session.owner(), Some(sid));
-                self.token_pair(&session, access_token, now)
-            }
+        let session = match rotated.map_err(SessionError::unavailable)? {
+            RotationOutcome::Rotated(session) | RotationOutcome::WithinGrace(session) => session,
             RotationOutcome::LostWrites(session) => {
                 self.emit(SessionEventKind::LostWrites, session.owner(), Some(sid));
-                self.emit(SessionEventKind::Refreshed, session.owner(), Some(sid));
-                self.token_pair(&session, access_token, now)
+                session
             }
             RotationOutcome::ReuseDetected(session) => {
                 self.emit(SessionEventKind::ReuseDetected, session.owner(), Some(sid));
-                Err(SessionErrorKind::ReuseDetected.into())
+                return Err(SessionErrorKind::ReuseDetected.into());
             }
-            RotationOutcome::Rejected(rejection) => Err(error_kind(rejection).into()),
-        }
+            RotationOutcome::Outdated => return Ok(None),
+            RotationOutcome::Rejected(rejection) => return Err(error_kind(rejection).into()),
+        };
+        self.emit(SessionEventKind::Refreshed, session.owner(), Some(sid));
+        self.token_pair(&session, access_token, now).map(Some)
     }
 }
 

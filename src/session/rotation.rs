@@ -11,6 +11,10 @@ use crate::claims::NumericDate;
 pub struct Rotation {
     /// The counter of the refresh token that was presented.
     pub counter: u64,
+    /// [`SubjectState::access_epoch`], read before the claims were computed.
+    pub access_epoch: u64,
+    /// [`Session::data_version`], read before the claims were computed.
+    pub data_version: u64,
     /// The time of the request.
     pub now: NumericDate,
     /// How long after a rotation the previous refresh token is still valid.
@@ -37,6 +41,9 @@ pub enum RotationOutcome {
     /// A refresh token was presented that is no longer valid. It may have been stolen, or the
     /// client retried too late. The session has ended with its access tokens.
     ReuseDetected(Session),
+    /// The access tokens of the subject were invalidated, or the data of the session changed,
+    /// after the claims were computed. Compute them again. Nothing has changed.
+    Outdated,
     /// The session cannot be refreshed. Nothing has changed.
     Rejected(RotationRejection),
 }
@@ -56,11 +63,14 @@ pub enum RotationRejection {
 }
 
 impl Rotation {
-    /// A request at `now` with no grace and no extension of the session.
+    /// A request at `now` with no grace and no extension of the session, for the access epoch 0
+    /// and the data of the login.
     #[must_use]
     pub fn new(counter: u64, now: NumericDate) -> Self {
         Self {
             counter,
+            access_epoch: 0,
+            data_version: 0,
             now,
             grace: Duration::ZERO,
             idle_expires_at: now,
@@ -85,14 +95,24 @@ impl Session {
         if subject.generation != self.generation {
             return RotationOutcome::Rejected(RotationRejection::LoggedOut);
         }
-        if rotation.counter < self.counter {
-            return self.rotate_with_old_token(rotation);
+        let is_old = rotation.counter < self.counter;
+        if is_old && !self.is_within_grace(rotation) {
+            return RotationOutcome::ReuseDetected(self.clone());
+        }
+        if rotation.access_epoch != subject.access_epoch
+            || rotation.data_version != self.data_version
+        {
+            return RotationOutcome::Outdated;
+        }
+        if is_old {
+            return self.repeat_rotation(rotation);
         }
         let is_ahead = rotation.counter > self.counter;
         let Some(next) = rotation.counter.checked_add(1) else {
             return RotationOutcome::Rejected(RotationRejection::Expired);
         };
         self.counter = next;
+        self.access_epoch = rotation.access_epoch;
         self.rotated_at = rotation.now;
         self.idle_expires_at = rotation.idle_expires_at.min(self.expires_at);
         self.access_expires_at = self.access_expires_at.max(rotation.access_expires_at);
@@ -103,16 +123,17 @@ impl Session {
         }
     }
 
-    fn rotate_with_old_token(&mut self, rotation: &Rotation) -> RotationOutcome {
-        let previous = self.counter.checked_sub(1);
+    fn is_within_grace(&self, rotation: &Rotation) -> bool {
         // `abs_diff`: if the clock has stepped back, the age of the rotation is unknown.
         let now = rotation.now.since_epoch();
         let age = now.abs_diff(self.rotated_at.since_epoch());
-        if previous != Some(rotation.counter) || age >= rotation.grace {
-            return RotationOutcome::ReuseDetected(self.clone());
-        }
+        self.counter.checked_sub(1) == Some(rotation.counter) && age < rotation.grace
+    }
+
+    fn repeat_rotation(&mut self, rotation: &Rotation) -> RotationOutcome {
         // A clock that stepped back must not lengthen the grace.
         self.rotated_at = self.rotated_at.min(rotation.now);
+        self.access_epoch = rotation.access_epoch;
         self.access_expires_at = self.access_expires_at.max(rotation.access_expires_at);
         RotationOutcome::WithinGrace(self.clone())
     }

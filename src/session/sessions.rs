@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::event::{SessionEvent, SessionEventKind, log};
-use super::record::Subject;
+use super::record::{Session, Subject};
 use super::refresh_token::RefreshKeys;
 use super::session_id::SessionId;
 use super::settings::{ClaimsFuture, Settings};
@@ -26,8 +26,9 @@ use crate::keys::{KeySet, SigningKeySet};
 /// | --- | --- |
 /// | log in | [`login`](Sessions::login), or [`begin`](Sessions::begin) and [`complete`](Sessions::complete) |
 /// | refresh | [`refresh`](Sessions::refresh) |
-/// | log out | [`logout`](Sessions::logout), [`end_session`](Sessions::end_session), [`logout_everywhere`](Sessions::logout_everywhere) |
-/// | manage a subject | [`list`](Sessions::list), [`end_session_of`](Sessions::end_session_of), [`block`](Sessions::block), [`unblock`](Sessions::unblock) |
+/// | log out | [`logout`](Sessions::logout), [`end_session`](Sessions::end_session), [`logout_everywhere`](Sessions::logout_everywhere), [`logout_others`](Sessions::logout_others) |
+/// | change rights or data | [`invalidate_access_tokens`](Sessions::invalidate_access_tokens), [`update`](Sessions::update) |
+/// | manage a subject | [`list`](Sessions::list), [`find`](Sessions::find), [`end_session_of`](Sessions::end_session_of), [`block`](Sessions::block), [`unblock`](Sessions::unblock) |
 /// | name a subject | [`subject_of`](Sessions::subject_of), [`subject_named`](Sessions::subject_named) |
 pub struct Sessions<S> {
     pub(super) store: Arc<S>,
@@ -89,7 +90,7 @@ impl<S: SessionStore> Sessions<S> {
     }
 
     /// Sets `client_id` of access tokens: the name of your application (RFC 8693 §4.3). Absent by
-    /// default.
+    /// default. A login may have [another](super::PendingLogin::client_id).
     ///
     /// With an issuer and an audience too, the access tokens are those of RFC 9068, which
     /// [`JwtAuthLayer::rfc9068`](crate::JwtAuthLayer::rfc9068) requires. Then the
@@ -110,8 +111,12 @@ impl<S: SessionStore> Sessions<S> {
     /// only the registered claims.
     ///
     /// It is called at login and at every refresh. So a role that you remove is missing from the
-    /// next access token. If it returns `Ok(None)`, the subject no longer exists, and its session
-    /// ends.
+    /// next access token. It gets the session, with its [data](Session::data). At login that is the
+    /// session about to be created. If it returns `Ok(None)`, the subject no longer exists, and its
+    /// session ends.
+    ///
+    /// It is called again, at most three times, if the session's data changed meanwhile, or access
+    /// tokens were [invalidated](Sessions::invalidate_access_tokens).
     ///
     /// ```
     /// # use tower_jwt_auth::{keys::SigningKey, session::{RefreshKeys, Sessions, SessionStore}};
@@ -125,10 +130,10 @@ impl<S: SessionStore> Sessions<S> {
     /// # struct User { name: String, scopes: Vec<String> }
     /// # impl Users { async fn find(&self, _: &str) -> io::Result<Option<User>> { Ok(None) } }
     /// fn with_claims<S: SessionStore>(sessions: Sessions<S>, users: Users) -> Sessions<S> {
-    ///     sessions.claims(move |subject| {
-    ///         let (users, subject) = (users.clone(), subject.to_owned());
+    ///     sessions.claims(move |session| {
+    ///         let users = users.clone();
     ///         async move {
-    ///             let Some(user) = users.find(&subject).await? else { return Ok(None) };
+    ///             let Some(user) = users.find(&session.subject).await? else { return Ok(None) };
     ///             let scope = user.scopes.join(" ");
     ///             Ok::<_, io::Error>(Some(Access { name: user.name, scope }))
     ///         }
@@ -138,13 +143,13 @@ impl<S: SessionStore> Sessions<S> {
     #[must_use]
     pub fn claims<F, A, C, E>(self, claims: F) -> Self
     where
-        F: Fn(&str) -> A + Send + Sync + 'static,
+        F: Fn(Session) -> A + Send + Sync + 'static,
         A: Future<Output = Result<Option<C>, E>> + Send + 'static,
         C: Serialize,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        let function = move |subject: &str| -> ClaimsFuture {
-            let claims = claims(subject);
+        let function = move |session: Session| -> ClaimsFuture {
+            let claims = claims(session);
             Box::pin(async move {
                 let claims = claims.await.map_err(Into::into)?;
                 // A serializer's error may quote a claim. `Null` becomes `InvalidClaims` later.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::event::SessionEvent;
+use super::record::Session;
 use super::refresh_token::RefreshKeys;
 use crate::clock::{Clock, SystemClock};
 use crate::keys::SigningKeySet;
@@ -30,9 +31,9 @@ pub(super) struct Settings {
     pub(super) clock: Arc<dyn Clock>,
 }
 
-pub(super) type ClaimsFunction = dyn Fn(&str) -> ClaimsFuture + Send + Sync;
+pub(super) type ClaimsFunction = dyn Fn(Session) -> ClaimsFuture + Send + Sync;
 pub(super) type ClaimsFuture = Pin<Box<dyn Future<Output = ClaimsResult> + Send>>;
-/// The claims of a subject, or `None` for an unknown subject.
+/// The claims of a session's subject, or `None` for an unknown subject.
 type ClaimsResult = Result<Option<Value>, Box<dyn Error + Send + Sync>>;
 type EventHook = dyn Fn(&SessionEvent<'_>) + Send + Sync;
 
@@ -54,7 +55,7 @@ impl Settings {
             lifetime: Self::LIFETIME,
             grace: Self::GRACE,
             max_token_length: Verifier::DEFAULT_MAX_TOKEN_LENGTH,
-            claims: Arc::new(|_: &str| -> ClaimsFuture {
+            claims: Arc::new(|_: Session| -> ClaimsFuture {
                 Box::pin(std::future::ready(Ok(Some(Value::Object(Map::new())))))
             }),
             event_hook: Arc::new(|_: &SessionEvent<'_>| {}),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::data::UpdateOutcome;
 use super::record::{Session, Subject, SubjectState};
 use super::rotation::{Rotation, RotationOutcome};
 use super::session_id::SessionId;
@@ -25,27 +26,33 @@ pub const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 ///   acknowledged change survives, such as a crash, and keep that promise.
 /// - A method that fails has changed nothing, or has made its change completely.
 /// - [`create`](SessionStore::create) and [`rotate`](SessionStore::rotate) check the subject's
-///   block and generation, and the session's expiry, in the same step in which they write.
+///   block, generation and access epoch in the same step in which they write. `rotate` also checks
+///   the session's expiry and data version.
 /// - [`end`](SessionStore::end), [reuse detection](RotationOutcome::ReuseDetected),
 ///   [`raise_generation`](SessionStore::raise_generation) and [`block`](SessionStore::block) revoke
 ///   the access tokens of the sessions they end. Once they return,
 ///   [`is_revoked`](RevocationStore::is_revoked) answers `true` for those tokens, at least until
 ///   [`Session::access_expires_at`].
+/// - Once [`raise_access_epoch`](SessionStore::raise_access_epoch) has returned,
+///   [`is_revoked`](RevocationStore::is_revoked) answers `true` for all access tokens of lower
+///   epochs, as long as for those of ended sessions. An epoch is the claim `generation` of a token.
 /// - A session that was revoked through another method of the store cannot be rotated either.
 /// - An expired session may be deleted 5 minutes after [`Session::access_expires_at`]. By then
 ///   every verifier rejects its access tokens: 5 minutes is the largest leeway. Until then, a
 ///   logout everywhere must revoke this session's tokens too.
-/// - A block and a raised generation are never deleted.
+/// - A block, a raised generation and a raised access epoch are never deleted.
 ///
 /// With feature `testing`, `testing::session_store_contract` checks a store against this contract.
 pub trait SessionStore: RevocationStore {
-    /// The state of a subject. An unknown subject is not blocked and has generation 0.
+    /// The state of a subject. An unknown subject is not blocked and has generation 0 and access
+    /// epoch 0.
     fn subject(
         &self,
         subject: &Subject<'_>,
     ) -> impl Future<Output = Result<SubjectState, Self::Error>> + Send;
 
-    /// Saves a new session, unless its subject is blocked or has another generation.
+    /// Saves a new session, unless its subject is blocked or has another generation or access
+    /// epoch.
     fn create(
         &self,
         session: &Session,
@@ -64,6 +71,14 @@ pub trait SessionStore: RevocationStore {
         rotation: &Rotation,
     ) -> impl Future<Output = Result<RotationOutcome, Self::Error>> + Send;
 
+    /// Replaces the data of a session, if they have this version. The version is then one higher.
+    fn update(
+        &self,
+        sid: SessionId,
+        data_version: u64,
+        data_json: Option<&str>,
+    ) -> impl Future<Output = Result<UpdateOutcome, Self::Error>> + Send;
+
     /// Ends a session of `issuer` and returns it. Ending it again changes nothing.
     ///
     /// If the store has no session `sid`, it may have lost it. Then it revokes every token of
@@ -79,9 +94,27 @@ pub trait SessionStore: RevocationStore {
         revoke_until: NumericDate,
     ) -> impl Future<Output = Result<Option<Session>, Self::Error>> + Send;
 
-    /// Raises the subject's generation by one and returns it. This ends all sessions of the
-    /// subject.
+    /// Ends the other sessions of the subject of session `sid`, and returns that session. `None` if
+    /// it has ended, does not exist or belongs to another issuer: then nothing changes.
+    ///
+    /// It does what [`raise_generation`](SessionStore::raise_generation) does, but this session
+    /// gets the new generation and access epoch.
+    fn end_others(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+    ) -> impl Future<Output = Result<Option<Session>, Self::Error>> + Send;
+
+    /// Raises the subject's access epoch by one, makes it the generation too, and returns it. This
+    /// ends all sessions of the subject: see [`SubjectState::logged_out`].
     fn raise_generation(
+        &self,
+        subject: &Subject<'_>,
+    ) -> impl Future<Output = Result<u64, Self::Error>> + Send;
+
+    /// Raises the subject's access epoch by one and returns it. Its sessions continue: see
+    /// [`SubjectState::access_tokens_invalidated`].
+    fn raise_access_epoch(
         &self,
         subject: &Subject<'_>,
     ) -> impl Future<Output = Result<u64, Self::Error>> + Send;
@@ -114,6 +147,9 @@ pub enum CreationOutcome {
     Blocked,
     /// The subject was logged out everywhere after the login began. Nothing was saved.
     LoggedOut,
+    /// The access tokens of the subject were invalidated after the claims were computed. Compute
+    /// them again. Nothing was saved.
+    Outdated,
 }
 
 impl<S: SessionStore> SessionStore for Arc<S> {
@@ -146,6 +182,15 @@ impl<S: SessionStore> SessionStore for Arc<S> {
         (**self).rotate(sid, rotation)
     }
 
+    fn update(
+        &self,
+        sid: SessionId,
+        data_version: u64,
+        data_json: Option<&str>,
+    ) -> impl Future<Output = Result<UpdateOutcome, Self::Error>> + Send {
+        (**self).update(sid, data_version, data_json)
+    }
+
     fn end(
         &self,
         sid: SessionId,
@@ -155,11 +200,26 @@ impl<S: SessionStore> SessionStore for Arc<S> {
         (**self).end(sid, issuer, revoke_until)
     }
 
+    fn end_others(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+    ) -> impl Future<Output = Result<Option<Session>, Self::Error>> + Send {
+        (**self).end_others(sid, issuer)
+    }
+
     fn raise_generation(
         &self,
         subject: &Subject<'_>,
     ) -> impl Future<Output = Result<u64, Self::Error>> + Send {
         (**self).raise_generation(subject)
+    }
+
+    fn raise_access_epoch(
+        &self,
+        subject: &Subject<'_>,
+    ) -> impl Future<Output = Result<u64, Self::Error>> + Send {
+        (**self).raise_access_epoch(subject)
     }
 
     fn block(&self, subject: &Subject<'_>) -> impl Future<Output = Result<(), Self::Error>> + Send {

@@ -11,7 +11,7 @@ use crate::claims::NumericDate;
 use crate::revocation::{RevocationStore, TokenIdentity};
 use crate::session::{
     CreationOutcome, Rotation, RotationOutcome, Session, SessionId, SessionStore, Subject,
-    SubjectState,
+    SubjectState, UpdateOutcome,
 };
 
 /// Wraps a [`RevocationStore`] or [`SessionStore`] and fails on demand. Clones share the store and
@@ -185,6 +185,17 @@ impl<S: SessionStore> SessionStore for FailingStore<S> {
         rotated.map_err(StoreFailure::Store)
     }
 
+    async fn update(
+        &self,
+        sid: SessionId,
+        data_version: u64,
+        data_json: Option<&str>,
+    ) -> Result<UpdateOutcome, Self::Error> {
+        self.apply_mode().await?;
+        let updated = self.store.update(sid, data_version, data_json).await;
+        updated.map_err(StoreFailure::Store)
+    }
+
     async fn end(
         &self,
         sid: SessionId,
@@ -196,9 +207,25 @@ impl<S: SessionStore> SessionStore for FailingStore<S> {
         ended.map_err(StoreFailure::Store)
     }
 
+    async fn end_others(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+    ) -> Result<Option<Session>, Self::Error> {
+        self.apply_mode().await?;
+        let kept = self.store.end_others(sid, issuer).await;
+        kept.map_err(StoreFailure::Store)
+    }
+
     async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, Self::Error> {
         self.apply_mode().await?;
         let raised = self.store.raise_generation(subject).await;
+        raised.map_err(StoreFailure::Store)
+    }
+
+    async fn raise_access_epoch(&self, subject: &Subject<'_>) -> Result<u64, Self::Error> {
+        self.apply_mode().await?;
+        let raised = self.store.raise_access_epoch(subject).await;
         raised.map_err(StoreFailure::Store)
     }
 

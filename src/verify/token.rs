@@ -210,7 +210,7 @@ impl VerifiedToken {
     }
 
     /// `generation`, a claim of this crate: how many times the subject had been logged out
-    /// everywhere or blocked when the token was issued.
+    /// everywhere or blocked, or its access tokens invalidated, when the token was issued.
     ///
     /// `None` if it is not a whole number: another issuer may use the name for something else.
     #[must_use]

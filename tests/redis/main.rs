@@ -12,6 +12,7 @@
 
 mod access;
 mod attacks;
+mod changes;
 mod edge;
 mod eviction;
 mod faults;
@@ -24,6 +25,8 @@ mod proxy;
 mod revocations;
 mod runtime;
 mod server;
+#[path = "../support/session_changes.rs"]
+mod session_changes;
 mod sessions;
 mod subjects;
 mod trimming;

@@ -209,10 +209,12 @@ async fn split(lifted_before: bool) {
     // In one step: the loss and a change after it.
     let (field, old) = before.iter().find(|(field, _)| !field.is_empty()).unwrap();
     let old = std::str::from_utf8(old).unwrap();
-    let mut parts: Vec<String> = old.splitn(6, ':').map(str::to_owned).collect();
+    let mut parts: Vec<String> = old.splitn(7, ':').map(str::to_owned).collect();
     parts[0] = (parts[0].parse::<u64>().unwrap() + 1).to_string();
     parts[4] = (parts[4].parse::<u64>().unwrap() + 1).to_string();
-    parts[5] = format!("12345678,{}", parts[5]);
+    // A logout everywhere: the generation is the new access epoch.
+    parts[5] = parts[0].clone();
+    parts[6] = format!("12345678,{}", parts[6]);
     server.ask::<u64>(
         cmd("HSET")
             .arg("{jwt}:subjects")

@@ -8,7 +8,7 @@ use super::store::EmbeddedStore;
 use crate::claims::NumericDate;
 use crate::session::{
     CreationOutcome, Rotation, RotationOutcome, Session, SessionId, SessionStore, Subject,
-    SubjectState,
+    SubjectState, UpdateOutcome,
 };
 
 /// Every call fails if the file fails. A failed call has not changed anything acknowledged.
@@ -34,6 +34,17 @@ impl SessionStore for EmbeddedStore {
             .await
     }
 
+    async fn update(
+        &self,
+        sid: SessionId,
+        data_version: u64,
+        data_json: Option<&str>,
+    ) -> Result<UpdateOutcome, Error> {
+        let data_json = data_json.map(str::to_owned);
+        self.write(move |tables| tables.update(sid, data_version, data_json.as_deref()))
+            .await
+    }
+
     async fn end(
         &self,
         sid: SessionId,
@@ -46,10 +57,28 @@ impl SessionStore for EmbeddedStore {
             .await
     }
 
+    async fn end_others(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+    ) -> Result<Option<Session>, Error> {
+        let issuer = issuer.map(str::to_owned);
+        let inner = Arc::clone(&self.inner);
+        self.write(move |tables| tables.end_others(sid, issuer.as_deref(), inner.now()))
+            .await
+    }
+
     async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, Error> {
         let name = QualifiedName::of(subject);
         let inner = Arc::clone(&self.inner);
         self.write(move |tables| tables.raise_generation(&name.subject(), inner.now()))
+            .await
+    }
+
+    async fn raise_access_epoch(&self, subject: &Subject<'_>) -> Result<u64, Error> {
+        let name = QualifiedName::of(subject);
+        let inner = Arc::clone(&self.inner);
+        self.write(move |tables| tables.raise_access_epoch(&name.subject(), inner.now()))
             .await
     }
 

@@ -22,6 +22,10 @@ pub enum RedisStoreError {
     SetFull,
     /// The keys in Redis belong to nodes with another secret.
     OtherSecret,
+    /// The keys in Redis belong to nodes of another version of this crate, with another format. Use
+    /// another [`prefix`](super::RedisStoreOptions::prefix), or delete the keys once those nodes
+    /// are stopped: all users must log in again.
+    OtherFormat,
     /// The server evicts keys by this `maxmemory-policy`, and with them revocations and blocks. Set
     /// `maxmemory-policy noeviction`, or `maxmemory 0`. The policy is `unknown` if `INFO memory`
     /// does not report it. See [`allow_eviction`](super::RedisStoreOptions::allow_eviction).
@@ -48,6 +52,8 @@ impl From<redis::RedisError> for RedisStoreError {
             Self::Timeout
         } else if error.code() == Some("OTHERSECRET") {
             Self::OtherSecret
+        } else if error.code() == Some("OTHERFORMAT") {
+            Self::OtherFormat
         } else {
             Self::Server(Arc::new(error))
         }
@@ -73,6 +79,10 @@ impl fmt::Display for RedisStoreError {
             Self::OtherSecret => {
                 "the keys in Redis belong to nodes with another secret: use theirs, or another \
                  `prefix`"
+            }
+            Self::OtherFormat => {
+                "the keys in Redis have the format of another version of this crate: use another \
+                 `prefix`, or stop those nodes and delete the keys"
             }
             Self::Unreplicated => "too few replicas have acknowledged the write",
             Self::Unread => "not every node has read the revocation in time",

@@ -25,12 +25,13 @@ pub(super) struct Freshness {
     overflows: AtomicU64,
     /// The number of overflows before the last load that fitted.
     resolved_overflows: AtomicU64,
-    has_other_secret: AtomicBool,
+    /// Why the keys belong to other nodes.
+    foreign_keys: Mutex<Option<RedisStoreError>>,
     /// The last failure of a task since the node was fresh.
     last_error: Mutex<Option<Arc<RedisStoreError>>>,
     /// The server's eviction policy, if it may evict keys and that is not allowed.
     eviction_policy: Mutex<Option<Arc<str>>>,
-    /// Whether there was ever an overflow, another secret or an eviction policy.
+    /// Whether there was ever an overflow, another secret or format, or an eviction policy.
     ///
     /// Until then a request need not check them.
     had_fault: AtomicBool,
@@ -46,7 +47,7 @@ impl Freshness {
             confirmed_second: AtomicU64::new(NEVER),
             overflows: AtomicU64::new(0),
             resolved_overflows: AtomicU64::new(0),
-            has_other_secret: AtomicBool::new(false),
+            foreign_keys: Mutex::default(),
             last_error: Mutex::default(),
             eviction_policy: Mutex::default(),
             had_fault: AtomicBool::new(false),
@@ -80,7 +81,9 @@ impl Freshness {
 
     #[cold]
     fn has_no_fault(&self) -> bool {
-        !self.is_over_capacity() && !self.has_other_secret() && self.eviction_policy().is_none()
+        !self.is_over_capacity()
+            && self.foreign_keys().is_none()
+            && self.eviction_policy().is_none()
     }
 
     /// The time since the last heartbeat that was read back. `None` before the first.
@@ -124,14 +127,14 @@ impl Freshness {
         *self.lock_eviction_policy() = policy;
     }
 
-    /// Whether nodes with another secret wrote the keys.
-    pub(super) fn has_other_secret(&self) -> bool {
-        self.has_other_secret.load(Ordering::Acquire)
+    /// Why the keys belong to other nodes: another secret, or another format.
+    pub(super) fn foreign_keys(&self) -> Option<RedisStoreError> {
+        self.lock_foreign_keys().clone()
     }
 
-    pub(super) fn set_other_secret(&self, is_other: bool) {
-        self.had_fault.fetch_or(is_other, Ordering::AcqRel);
-        self.has_other_secret.store(is_other, Ordering::Release);
+    pub(super) fn set_foreign_keys(&self, error: Option<RedisStoreError>) {
+        self.had_fault.fetch_or(error.is_some(), Ordering::AcqRel);
+        *self.lock_foreign_keys() = error;
     }
 
     /// Whether the node lacks a revocation because its set was full.
@@ -155,6 +158,12 @@ impl Freshness {
 
     fn lock_last_error(&self) -> MutexGuard<'_, Option<Arc<RedisStoreError>>> {
         self.last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_foreign_keys(&self) -> MutexGuard<'_, Option<RedisStoreError>> {
+        self.foreign_keys
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
@@ -245,9 +254,9 @@ mod tests {
         assert!(!freshness.is_fresh());
         freshness.resolve_overflows(1);
         assert!(freshness.is_fresh());
-        freshness.set_other_secret(true);
+        freshness.set_foreign_keys(Some(RedisStoreError::OtherSecret));
         assert!(!freshness.is_fresh());
-        freshness.set_other_secret(false);
+        freshness.set_foreign_keys(None);
         assert!(freshness.is_fresh());
         freshness.set_eviction_policy(Some("allkeys-lru".into()));
         assert!(!freshness.is_fresh());

@@ -67,7 +67,7 @@ pub(super) async fn load(node: &Node, lookback: Duration) -> Result<LoadedState,
     })
 }
 
-/// Finds where to read the stream from, and checks the secret.
+/// Finds where to read the stream from, and checks the secret and the format.
 async fn find_start(node: &Node, lookback: Duration) -> Result<LoadStart, RedisStoreError> {
     let nonce = random_id()?;
     let lookback = lookback.as_millis().to_string();
@@ -75,9 +75,14 @@ async fn find_start(node: &Node, lookback: Duration) -> Result<LoadStart, RedisS
     let script = &node.redis.scripts.find_cursor;
     let call = node.redis.prepare(script, &nonce, &arguments);
     let reply = node.redis.call_once(&call).await;
-    let is_other = matches!(reply, Err(RedisStoreError::OtherSecret));
-    if is_other || reply.is_ok() {
-        node.local.freshness.set_other_secret(is_other);
+    let foreign = match &reply {
+        Err(error @ (RedisStoreError::OtherSecret | RedisStoreError::OtherFormat)) => {
+            Some(error.clone())
+        }
+        _ => None,
+    };
+    if foreign.is_some() || reply.is_ok() {
+        node.local.freshness.set_foreign_keys(foreign);
     }
     let reply = reply?;
     let Some([position, hash, process]) = items(&reply) else {

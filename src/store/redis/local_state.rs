@@ -150,7 +150,10 @@ impl LocalState {
         };
         // First, because lifting a block relies on it. Also if it has expired: the set then
         // remembers the horizon, in case the clock steps back.
-        merge(RevocationKind::Generation(record.generation), record.until)?;
+        merge(
+            RevocationKind::Generation(record.access_epoch),
+            record.until,
+        )?;
         if record.blocked || record.cutoff > 0 {
             let block = SubjectBlock {
                 in_force: record.blocked,

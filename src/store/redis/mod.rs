@@ -88,8 +88,8 @@
 //! - If the write of a login is lost, its session no longer exists: nodes do not write sessions
 //!   back. A logout with one of its tokens revokes its `sid` for a day, the longest lifetime of an
 //!   access token.
-//! - If the record of an old logout everywhere is lost, the user's generation is 0 again. This is
-//!   safe once all older tokens have expired.
+//! - If the record of an old logout everywhere is lost, the user's generation and access epoch are
+//!   0 again. This is safe once all older tokens have expired.
 //!
 //! If Redis loses a logout, the session exists again. The nodes write back its revocation, so it
 //! cannot be refreshed. They drop this revocation a few minutes after the last access token
@@ -121,19 +121,19 @@
 //! | key | contents | deleted |
 //! | --- | --- | --- |
 //! | `{jwt}:revoked` | a sorted set of tokens, sessions and cutoffs by their end | each a few minutes after its end |
-//! | `{jwt}:subjects` | a hash of users that were blocked or logged out everywhere | never |
+//! | `{jwt}:subjects` | a hash of users that were blocked, logged out everywhere or invalidated | never |
 //! | `{jwt}:stream` | revocations and heartbeats | one to two minutes, or three to six times `max_staleness` if that is longer |
 //! | `{jwt}:session:…` | a hash for each session | at logout, or a few minutes after it expires |
 //! | `{jwt}:sessions:…` | a sorted set of a user's sessions | a few minutes after the last one's end |
 //! | `{jwt}:last` | a hash: the end of the stream, and where it is trimmed | never |
-//! | `{jwt}:secret` | a check value of the nodes' secret | never |
+//! | `{jwt}:secret` | the format of the keys, and a check value of the nodes' secret | never |
 //!
 //! `revoked` and `subjects` each contain a placeholder with an empty name. If it is missing, the
 //! store knows that the key was deleted.
 //!
 //! `revoked`, `subjects` and `stream` store IDs as keyed fingerprints of 64 bits, encrypted by AES.
-//! Sessions store their subject, issuer and label in plain text. Entries of another program are
-//! skipped. If one of the keys has another Redis type, calls fail.
+//! Sessions store their subject, issuer, label, client and data in plain text. Entries of another
+//! program are skipped. If one of the keys has another Redis type, calls fail.
 //!
 //! Nodes compute when sessions and revocations expire, by their own clocks. The server measures the
 //! [grace](crate::session::Sessions::grace). So the clocks of servers that can replace each other
@@ -145,6 +145,10 @@
 //!
 //! Nodes with different versions of this crate can share a deployment, unless the changelog names a
 //! change of the format. A node ignores entries of a kind that only a later version writes.
+//!
+//! If the keys have another format, the node is not [ready](RedisStore::ready). All its calls fail
+//! with [`OtherFormat`](RedisStoreError::OtherFormat). Nothing is migrated: use a new
+//! [`prefix`](RedisStoreOptions::prefix), and all users must log in again.
 //!
 //! The secret cannot be changed in place: nodes with another secret fail with
 //! [`OtherSecret`](RedisStoreError::OtherSecret). To change it, start all nodes with a new secret,

@@ -3,13 +3,18 @@
 //! | field | contents |
 //! | --- | --- |
 //! | `n`, `i`, `l` | subject, issuer and label |
-//! | `g`, `k` | generation, and counter of the refresh token |
+//! | `c`, `h` | `client_id`, and thumbprint of the client's key |
+//! | `g`, `p` | generation, and access epoch |
+//! | `k` | counter of the refresh token |
+//! | `j`, `v` | the application's data, empty for none, and their version |
+//! | `w` | when the user was authenticated |
 //! | `a`, `r` | when the session began, and when it was last rotated |
 //! | `d`, `e` | when it expires if idle, and at the latest |
 //! | `x` | `exp` of the last access token |
 //! | `m` | the member that revokes the session |
 //!
-//! The scripts add fields of their own: see `create_session.lua` and `rotate_session.lua`.
+//! The scripts add fields of their own: see `create_session.lua`, `rotate_session.lua` and
+//! `update_session.lua`.
 
 use std::time::Duration;
 
@@ -28,7 +33,11 @@ pub(super) fn encode_session(
     let mut fields: Vec<(&str, Argument)> = vec![
         ("n", session.subject.as_str().into()),
         ("g", session.generation.into()),
+        ("p", session.access_epoch.into()),
         ("k", session.counter.into()),
+        ("j", session.data_json.as_deref().unwrap_or_default().into()),
+        ("v", session.data_version.into()),
+        ("w", encode_date(session.authenticated_at)),
         ("a", encode_date(session.created_at)),
         ("r", encode_date(session.rotated_at)),
         ("d", encode_date(session.idle_expires_at)),
@@ -36,12 +45,16 @@ pub(super) fn encode_session(
         ("x", encode_date(session.access_expires_at)),
         ("m", member.as_slice().into()),
     ];
-    if let Some(issuer) = &session.issuer {
-        fields.push(("i", issuer.as_str().into()));
-    }
-    if let Some(label) = &session.label {
-        fields.push(("l", label.as_str().into()));
-    }
+    let optional = [
+        ("i", &session.issuer),
+        ("l", &session.label),
+        ("c", &session.client_id),
+        ("h", &session.key_thumbprint),
+    ];
+    let present = optional
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_deref()?.into())));
+    fields.extend(present);
     fields
 }
 
@@ -62,7 +75,14 @@ pub(super) fn decode_session(sid: SessionId, fields: &Value) -> Option<Session> 
     let subject = Subject::new(issuer.as_deref(), text(field(b"n")?)?);
     let mut session = Session::new(sid, &subject, number(b"g")?, date(b"a")?);
     session.counter = number(b"k")?;
+    session.access_epoch = number(b"p")?;
     session.label = string(b"l");
+    session.client_id = string(b"c");
+    session.key_thumbprint = string(b"h");
+    // No JSON is empty.
+    session.data_json = string(b"j").filter(|json| !json.is_empty());
+    session.data_version = number(b"v")?;
+    session.authenticated_at = date(b"w")?;
     session.rotated_at = date(b"r")?;
     session.idle_expires_at = date(b"d")?;
     session.expires_at = date(b"e")?;

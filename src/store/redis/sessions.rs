@@ -11,7 +11,7 @@ use super::store::RedisStore;
 use crate::claims::NumericDate;
 use crate::session::{
     CreationOutcome, Rotation, RotationOutcome, RotationRejection, Session, SessionId,
-    SessionStore, Subject, SubjectState,
+    SessionStore, Subject, SubjectState, UpdateOutcome,
 };
 
 impl SessionStore for RedisStore {
@@ -23,11 +23,16 @@ impl SessionStore for RedisStore {
             .call(&node.redis.scripts.subject_state, &[&field])
             .await?;
         match items(&reply) {
-            Some([generation, blocked]) => {
-                let generation = bytes(generation).and_then(text);
-                let generation = generation.and_then(|text| text.parse().ok());
-                let generation = generation.ok_or(RedisStoreError::Reply)?;
-                Ok(SubjectState::new(generation, *blocked == Value::Int(1)))
+            Some([generation, access_epoch, blocked]) => {
+                let number = |value| {
+                    let number = bytes(value).and_then(text);
+                    let number = number.and_then(|text| text.parse().ok());
+                    number.ok_or(RedisStoreError::Reply)
+                };
+                let is_blocked = *blocked == Value::Int(1);
+                let mut state = SubjectState::new(number(generation)?, is_blocked);
+                state.access_epoch = number(access_epoch)?;
+                Ok(state)
             }
             _ => Err(RedisStoreError::Reply),
         }
@@ -39,7 +44,7 @@ impl SessionStore for RedisStore {
         let sid = session.sid.to_string();
         let (issuer, until) = (session.issuer.as_deref(), session.access_expires_at);
         let member = node.local.encrypt_session(issuer, &sid, until)?;
-        let generation = Argument::from(session.generation);
+        let numbers = [session.generation, session.access_epoch].map(Argument::from);
         let ends = [
             session.idle_expires_at,
             session.expires_at,
@@ -47,8 +52,8 @@ impl SessionStore for RedisStore {
         ]
         .map(encode_date);
         let fields = encode_session(session, &member);
-        let mut arguments: Vec<&[u8]> = vec![&field, sid.as_bytes(), &generation];
-        arguments.extend(ends.iter().map(|end| &**end));
+        let mut arguments: Vec<&[u8]> = vec![&field, sid.as_bytes()];
+        arguments.extend(numbers.iter().chain(&ends).map(|argument| &**argument));
         for (name, value) in &fields {
             arguments.extend([name.as_bytes(), value]);
         }
@@ -63,6 +68,7 @@ impl SessionStore for RedisStore {
             }
             Some(b"blocked") => Ok(CreationOutcome::Blocked),
             Some(b"logged out") => Ok(CreationOutcome::LoggedOut),
+            Some(b"outdated") => Ok(CreationOutcome::Outdated),
             _ => Err(RedisStoreError::Reply),
         }
     }
@@ -95,6 +101,8 @@ impl SessionStore for RedisStore {
             encode_date(rotation.idle_expires_at),
             encode_date(rotation.access_expires_at),
             encode_date(rotation.now),
+            rotation.access_epoch.into(),
+            rotation.data_version.into(),
         ];
         let arguments = arguments.each_ref().map(|argument| &**argument);
         let now = rotation.now.since_epoch().as_millis();
@@ -132,12 +140,36 @@ impl SessionStore for RedisStore {
                 }
                 return Ok(RotationOutcome::ReuseDetected(session));
             }
+            Some(b"outdated") => RotationOutcome::Outdated,
             Some(b"ended") => RotationOutcome::Rejected(RotationRejection::Ended),
             Some(b"expired") => RotationOutcome::Rejected(RotationRejection::Expired),
             Some(b"blocked") => RotationOutcome::Rejected(RotationRejection::Blocked),
             Some(b"logged out") => RotationOutcome::Rejected(RotationRejection::LoggedOut),
             _ => return Err(RedisStoreError::Reply),
         })
+    }
+
+    async fn update(
+        &self,
+        sid: SessionId,
+        data_version: u64,
+        data_json: Option<&str>,
+    ) -> Result<UpdateOutcome, RedisStoreError> {
+        let node = self.running_node();
+        let (name, version) = (sid.to_string(), Argument::from(data_version));
+        let data = data_json.unwrap_or_default();
+        let script = &node.redis.scripts.update_session;
+        let arguments: [&[u8]; 3] = [name.as_bytes(), &version, data.as_bytes()];
+        let reply = node.redis.call(script, &arguments).await?;
+        match bytes(&reply) {
+            Some(b"updated") => {
+                node.redis.wait_for_replicas(&reply).await?;
+                Ok(UpdateOutcome::Updated)
+            }
+            Some(b"outdated") => Ok(UpdateOutcome::Outdated),
+            Some(b"ended") => Ok(UpdateOutcome::Ended),
+            _ => Err(RedisStoreError::Reply),
+        }
     }
 
     async fn end(
@@ -171,11 +203,46 @@ impl SessionStore for RedisStore {
         }
     }
 
+    async fn end_others(
+        &self,
+        sid: SessionId,
+        issuer: Option<&str>,
+    ) -> Result<Option<Session>, RedisStoreError> {
+        let node = self.running_node();
+        let name = sid.to_string();
+        let member = node
+            .local
+            .encrypt_session(issuer, &name, NumericDate::MAX)?;
+        let longest = Argument::from(node.local.longest_lifetime().as_secs());
+        let arguments: [&[u8]; 3] = [name.as_bytes(), &member, &longest];
+        let mut write = node.begin_write(false)?;
+        let script = &node.redis.scripts.end_others;
+        let reply = node.call_for(&write, script, &arguments).await?;
+        let (field, fields) = match items(&reply) {
+            Some([]) => return Ok(None),
+            Some([_, _, _, field, fields]) => (field, fields),
+            _ => return Err(RedisStoreError::Reply),
+        };
+        let field = bytes(field).and_then(|field| field.try_into().ok());
+        let field = field.ok_or(RedisStoreError::Reply)?;
+        node.apply_subject_reply(&mut write, &field, &reply).await?;
+        decode_session(sid, fields)
+            .map(Some)
+            .ok_or(RedisStoreError::Reply)
+    }
+
     async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, RedisStoreError> {
         let node = self.running_node();
         let script = &node.redis.scripts.raise_generation;
         let (record, _) = node.change_subject(script, subject).await?;
-        Ok(record.generation)
+        Ok(record.access_epoch)
+    }
+
+    async fn raise_access_epoch(&self, subject: &Subject<'_>) -> Result<u64, RedisStoreError> {
+        let node = self.running_node();
+        let script = &node.redis.scripts.raise_access_epoch;
+        let (record, _) = node.change_subject(script, subject).await?;
+        Ok(record.access_epoch)
     }
 
     async fn block(&self, subject: &Subject<'_>) -> Result<(), RedisStoreError> {

@@ -195,8 +195,8 @@ impl RedisStore {
     /// Why this node may not say that a token is not revoked.
     fn not_fresh_error(&self) -> RedisStoreError {
         let freshness = &self.0.node.local.freshness;
-        if freshness.has_other_secret() {
-            RedisStoreError::OtherSecret
+        if let Some(error) = freshness.foreign_keys() {
+            error
         } else if freshness.is_over_capacity() {
             RedisStoreError::SetFull
         } else if let Some(policy) = freshness.eviction_policy() {
@@ -317,7 +317,7 @@ pub struct RedisStoreState {
     /// How often this node has read the whole state: once at the start, and again after each gap in
     /// the stream.
     pub loads: u64,
-    /// The number of users whose block or logout everywhere is in force.
+    /// The number of users whose block, logout everywhere or invalidation is in force.
     pub subjects: usize,
     /// The revocations and their memory.
     pub revocations: RevocationSetState,

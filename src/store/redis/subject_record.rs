@@ -1,16 +1,17 @@
-//! The record of a subject: its generation and its block.
+//! The record of a subject: its access epoch, its generation and its block.
 
-/// The record of a subject in Redis: `generation:until:blocked:cutoff:changes:tags`.
+/// The record of a subject in Redis: `access_epoch:until:blocked:cutoff:changes:generation:tags`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SubjectRecord {
-    pub(super) generation: u64,
-    /// The end of the last token of an earlier generation, in seconds.
+    pub(super) access_epoch: u64,
+    /// The end of the last token of a lower access epoch, in seconds.
     pub(super) until: u64,
     pub(super) blocked: bool,
     /// When the subject was last blocked or unblocked, in seconds. 0: never.
     pub(super) cutoff: u64,
     /// The number of changes.
     changes: u64,
+    generation: u64,
     /// The tags of the last changes, the newest first.
     tags: Box<str>,
 }
@@ -32,32 +33,34 @@ impl SubjectRecord {
 
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
-        let mut parts = text.splitn(6, ':');
+        let mut parts = text.splitn(7, ':');
         let mut number = || parts.next()?.parse().ok();
-        let (generation, until) = (number()?, number()?);
+        let (access_epoch, until) = (number()?, number()?);
         let (blocked, cutoff) = (number()?, number()?);
-        let changes = number()?;
+        let (changes, generation) = (number()?, number()?);
         Some(Self {
-            generation,
+            access_epoch,
             until,
             blocked: blocked != 0,
             cutoff,
             changes,
+            generation,
             tags: parts.next()?.into(),
         })
     }
 
     pub(super) fn to_text(&self) -> String {
         let Self {
-            generation,
+            access_epoch,
             until,
             blocked,
             cutoff,
             changes,
+            generation,
             tags,
         } = self;
         format!(
-            "{generation}:{until}:{}:{cutoff}:{changes}:{tags}",
+            "{access_epoch}:{until}:{}:{cutoff}:{changes}:{generation}:{tags}",
             u8::from(*blocked)
         )
     }
@@ -85,15 +88,21 @@ impl SubjectRecord {
 
     /// A record that rejects every token that either record rejects.
     pub(super) fn strictest(&self, other: &Self) -> Self {
-        // Either may have been raised last, so the next generation is the only safe one.
-        let step = u64::from(self.generation.min(other.generation) > 0);
-        let generation = self.generation.max(other.generation);
+        // Either may have been raised last, so the next epoch is the only safe one.
+        let step = u64::from(self.access_epoch.min(other.access_epoch) > 0);
+        let access_epoch = self.access_epoch.max(other.access_epoch);
+        let access_epoch = access_epoch.saturating_add(step);
+        let generation = match self.generation.min(other.generation) {
+            0 => self.generation.max(other.generation),
+            _ => access_epoch,
+        };
         Self {
-            generation: generation.saturating_add(step),
+            access_epoch,
             until: self.until.max(other.until),
             blocked: self.blocked || other.blocked,
             cutoff: self.cutoff.max(other.cutoff),
             changes: self.changes.max(other.changes),
+            generation,
             tags: self.tags.clone(),
         }
     }
@@ -110,23 +119,25 @@ mod tests {
 
     #[test]
     fn records_are_parsed_as_they_are_written() {
-        let text = "3:1800000000:1:1799999999:2:0123abcd,89abcdef";
+        let text = "3:1800000000:1:1799999999:2:1:0123abcd,89abcdef";
         let record = SubjectRecord::parse(text.as_bytes()).unwrap();
-        assert_eq!((record.generation, record.blocked), (3, true));
+        assert_eq!((record.access_epoch, record.generation), (3, 1));
+        assert!(record.blocked);
         assert_eq!(record.to_text(), text);
         for text in [
             "",
-            "1:2:3:4:5",
-            "a:2:0:4:5:",
-            "1:2:0:4:5\u{fffd}",
-            "-1:2:0:4:5:",
+            "1:2:3:4:5:6",
+            "1:2:0:4:5:aaaaaaaa,",
+            "a:2:0:4:5:1:",
+            "1:2:0:4:5:1\u{fffd}",
+            "-1:2:0:4:5:1:",
         ] {
             assert_eq!(SubjectRecord::parse(text.as_bytes()), None, "{text}");
         }
     }
 
     fn record(changes: u64, tags: &str) -> SubjectRecord {
-        SubjectRecord::parse(format!("1:2:0:3:{changes}:{tags}").as_bytes()).unwrap()
+        SubjectRecord::parse(format!("1:2:0:3:{changes}:1:{tags}").as_bytes()).unwrap()
     }
 
     #[test]
@@ -152,9 +163,16 @@ mod tests {
     #[test]
     fn the_strictest_of_two_records_rejects_what_either_does() {
         let parse = |text: &str| SubjectRecord::parse(text.as_bytes()).unwrap();
-        let (one, other) = (parse("3:9:1:5:4:aaaaaaaa,"), parse("2:10:0:7:6:bbbbbbbb,"));
-        let both = "4:10:1:7:6:aaaaaaaa,";
+        let (one, other) = (
+            parse("3:9:1:5:4:1:aaaaaaaa,"),
+            parse("2:10:0:7:6:2:bbbbbbbb,"),
+        );
+        let both = "4:10:1:7:6:4:aaaaaaaa,";
         assert_eq!(one.strictest(&other).to_text(), both);
+        // Only one of them logged the subject out.
+        let invalidated = parse("1:9:0:5:4:0:aaaaaaaa,");
+        let strictest = invalidated.strictest(&other);
+        assert_eq!(strictest.to_text(), "3:10:0:7:6:2:aaaaaaaa,");
         assert_eq!(other.strictest(&one).blocked, one.blocked);
     }
 }

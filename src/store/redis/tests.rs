@@ -128,7 +128,7 @@ fn malformed_entries_are_inconsistent() {
         vec![("z", &b"garbage"[..]), ("s", b"5")],
         vec![("z", &field), ("s", b"5")],
         vec![("z", &[0; 16]), ("s", b"5")],
-        vec![("u", b"garbage"), ("r", b"1:2:0:0:1:aaaaaaaa,")],
+        vec![("u", b"garbage"), ("r", b"1:2:0:0:1:1:aaaaaaaa,")],
         vec![("u", &field), ("r", b"garbage")],
         vec![("h", b"garbage"), ("a", b"1-1")],
         vec![("h", NODE_ID.as_bytes()), ("a", b"garbage")],
@@ -157,22 +157,22 @@ fn both_of_two_diverged_histories_of_a_subject_apply() {
     let alice = node.local.set.subject_fingerprint(None, "alice").bits();
     let apply = |text: &str| apply_to(alice, text);
     let newer = RecordOrder::Newer;
-    assert_eq!(apply_to(7, "1:4000000000:0:5:1:aaaaaaaa,"), newer);
-    assert_eq!(apply("1:4000000000:1:5:1:aaaaaaaa,"), newer);
+    assert_eq!(apply_to(7, "1:4000000000:0:5:1:1:aaaaaaaa,"), newer);
+    assert_eq!(apply("1:4000000000:1:5:1:1:aaaaaaaa,"), newer);
     assert!(is_blocked());
-    assert_eq!(apply("1:4000000000:0:6:2:bbbbbbbb,aaaaaaaa,"), newer);
+    assert_eq!(apply("1:4000000000:0:6:2:1:bbbbbbbb,aaaaaaaa,"), newer);
     assert!(!is_blocked());
-    let order = apply("1:4000000000:1:5:1:aaaaaaaa,");
+    let order = apply("1:4000000000:1:5:1:1:aaaaaaaa,");
     assert_eq!(order, RecordOrder::Older);
     assert!(!is_blocked());
-    let order = apply("2:4000000000:1:7:2:cccccccc,aaaaaaaa,");
+    let order = apply("2:4000000000:1:7:2:2:cccccccc,aaaaaaaa,");
     assert_eq!(order, RecordOrder::Diverged);
     assert!(is_blocked());
     // The known record is written back.
     assert!(node.local.live_subjects().contains(&alice));
     let record = node.local.subject(alice).unwrap();
-    assert_eq!(record.to_text(), "1:4000000000:0:6:2:bbbbbbbb,aaaaaaaa,");
-    let order = apply("2:4000000000:0:8:4:dddddddd,bbbbbbbb,cccccccc,aaaaaaaa,");
+    assert_eq!(record.to_text(), "1:4000000000:0:6:2:1:bbbbbbbb,aaaaaaaa,");
+    let order = apply("2:4000000000:0:8:4:2:dddddddd,bbbbbbbb,cccccccc,aaaaaaaa,");
     assert_eq!(order, newer);
     assert!(!is_blocked());
 }

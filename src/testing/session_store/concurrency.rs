@@ -2,8 +2,21 @@
 
 use std::sync::Arc;
 
-use super::fixture::{ALICE, ContractTest, START, end, rotation, session};
-use crate::session::{CreationOutcome, RotationOutcome, SessionId, SessionStore};
+use super::fixture::{ALICE, ContractTest, START, end, rotation, rotation_of_epoch, session};
+use crate::session::{
+    CreationOutcome, RotationOutcome, Session, SessionId, SessionStore, UpdateOutcome,
+};
+
+/// Ends all sessions of the subject except a new one.
+async fn end_others<S: SessionStore>(store: &S) -> Result<(), S::Error> {
+    let state = store.subject(&ALICE).await?;
+    let kept = Session {
+        access_epoch: state.access_epoch,
+        ..session(250, &ALICE, state.generation, 0)
+    };
+    store.create(&kept).await?;
+    store.end_others(kept.sid, ALICE.issuer).await.map(drop)
+}
 
 impl<S: SessionStore> ContractTest<S> {
     pub(super) async fn of_many_renewals_at_once_one_renews(self) {
@@ -30,6 +43,118 @@ impl<S: SessionStore> ContractTest<S> {
         }
     }
 
+    pub(super) async fn of_many_changes_of_data_at_once_none_is_lost(self) {
+        let session = self.login(1, &ALICE, 0).await;
+        let changes: u64 = 20;
+        self.concurrently(20, move |store, _| async move {
+            loop {
+                let found = store.find(session.sid).await?;
+                let version = found.map_or(0, |session| session.data_version);
+                let json = version.saturating_add(1).to_string();
+                let updated = store.update(session.sid, version, Some(&json)).await?;
+                if updated != UpdateOutcome::Outdated {
+                    return Ok(());
+                }
+            }
+        })
+        .await;
+        let session = self.find(&self::session(1, &ALICE, 0, 0)).await;
+        let found = session.map(|session| (session.data_version, session.data_json));
+        self.require_equal(
+            &found,
+            &Some((changes, Some(changes.to_string()))),
+            "simultaneous changes of data all count",
+        );
+    }
+
+    /// Invalidates access tokens while sessions are renewed. Every token that is issued afterwards
+    /// has the new epoch.
+    pub(super) async fn an_invalidation_wins_against_renewals_at_the_same_time(self) {
+        for round in 0..20 {
+            let before = self.subject(&ALICE).await;
+            let mut session = session(round, &ALICE, before.generation, 0);
+            session.access_epoch = before.access_epoch;
+            let created = self.answer(self.store.create(&session).await);
+            self.require_equal(&created, &CreationOutcome::Created, "a login works");
+            let (sid, epoch) = (session.sid, before.access_epoch);
+            let store = Arc::clone(&self.store);
+            let raising = tokio::spawn(async move { store.raise_access_epoch(&ALICE).await });
+            let renewals = self.concurrently(8, move |store, task| async move {
+                if task % 2 == 0 {
+                    tokio::task::yield_now().await;
+                }
+                store.rotate(sid, &rotation_of_epoch(epoch, 0, 1)).await
+            });
+            let renewals = renewals.await;
+            self.join(raising).await;
+            for outcome in renewals {
+                match outcome {
+                    RotationOutcome::Rotated(now) | RotationOutcome::WithinGrace(now) => {
+                        session = now;
+                    }
+                    RotationOutcome::Outdated => {}
+                    _ => self.require(false, "a renewal works, or is outdated"),
+                }
+            }
+            self.require_equal(
+                &self.find(&session).await,
+                &Some(session.clone()),
+                "an invalidation leaves the sessions as they are",
+            );
+            let until = session.access_expires_at;
+            let revoked = self.is_revoked_until(&session, until).await;
+            self.require(revoked, "an access token of an older epoch is revoked");
+            let late = rotation_of_epoch(epoch, 0, 2);
+            let late = self.rotate(&session, &late).await;
+            self.require_equal(
+                &late,
+                &RotationOutcome::Outdated,
+                "a renewal with claims from before an invalidation is outdated",
+            );
+        }
+    }
+
+    pub(super) async fn an_invalidation_wins_against_logins_at_the_same_time(self) {
+        for round in 0..20 {
+            let before = self.subject(&ALICE).await;
+            let store = Arc::clone(&self.store);
+            let raising = tokio::spawn(async move { store.raise_access_epoch(&ALICE).await });
+            let answers = self
+                .concurrently(8, move |store, task| async move {
+                    if task % 2 == 0 {
+                        tokio::task::yield_now().await;
+                    }
+                    let number = round * 8 + task;
+                    let mut session = session(number, &ALICE, before.generation, 0);
+                    session.access_epoch = before.access_epoch;
+                    let created = store.create(&session).await?;
+                    Ok((created == CreationOutcome::Created).then_some(session))
+                })
+                .await;
+            self.join(raising).await;
+            for session in answers.iter().flatten() {
+                let until = session.access_expires_at;
+                let revoked = self.is_revoked_until(session, until).await;
+                self.require(revoked, "an access token of an older epoch is revoked");
+                self.require_equal(
+                    &self.find(session).await.as_ref(),
+                    &Some(session),
+                    "an invalidation leaves the sessions as they are",
+                );
+            }
+            let late = Session {
+                access_epoch: before.access_epoch,
+                ..session(250, &ALICE, before.generation, 0)
+            };
+            let late = self.answer(self.store.create(&late).await);
+            self.require_equal(
+                &late,
+                &CreationOutcome::Outdated,
+                "a login with claims from before an invalidation is outdated",
+            );
+        }
+    }
+
     /// Ends sessions by `end` while they are renewed. Afterwards they must be ended.
     async fn end_during_renewals<A>(&self, end: impl Fn(Arc<S>, SessionId) -> A)
     where
@@ -45,13 +170,11 @@ impl<S: SessionStore> ContractTest<S> {
                     if task % 2 == 0 {
                         tokio::task::yield_now().await;
                     }
-                    store.rotate(sid, &rotation(0, 200)).await
+                    let epoch = state.access_epoch;
+                    store.rotate(sid, &rotation_of_epoch(epoch, 0, 200)).await
                 })
                 .await;
-            match ending.await {
-                Ok(ended) => self.answer(ended),
-                Err(_) => panic!("the store panicked [{}]", self.requirement),
-            }
+            self.join(ending).await;
             let mut last = session.clone();
             for answer in answers {
                 match answer {
@@ -108,10 +231,7 @@ impl<S: SessionStore> ContractTest<S> {
                     Ok((created == CreationOutcome::Created).then_some(session))
                 })
                 .await;
-            match ending.await {
-                Ok(ended) => self.answer(ended),
-                Err(_) => panic!("the store panicked [{}]", self.requirement),
-            }
+            self.join(ending).await;
             for session in answers.iter().flatten() {
                 self.require_ended(
                     session,
@@ -135,6 +255,16 @@ impl<S: SessionStore> ContractTest<S> {
             store.unblock(&ALICE).await
         })
         .await;
+    }
+
+    pub(super) async fn ending_the_others_wins_against_renewals_at_the_same_time(self) {
+        self.end_during_renewals(|store, _| async move { end_others(&*store).await })
+            .await;
+    }
+
+    pub(super) async fn ending_the_others_wins_against_logins_at_the_same_time(self) {
+        self.end_during_logins(|store| async move { end_others(&*store).await })
+            .await;
     }
 
     pub(super) async fn generations_raised_at_the_same_time_are_distinct(self) {

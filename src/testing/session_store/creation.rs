@@ -32,6 +32,12 @@ impl<S: SessionStore> ContractTest<S> {
             self.require_live(&session, "a created session").await;
             session = Session {
                 label: None,
+                data_json: None,
+                client_id: None,
+                key_thumbprint: None,
+                data_version: 7,
+                authenticated_at: NumericDate::from_since_epoch(Duration::new(START - 60, 1))
+                    .unwrap_or(NumericDate::MAX),
                 rotated_at: NumericDate::from_since_epoch(Duration::new(START, 999_999_999))
                     .unwrap_or(NumericDate::MAX),
                 ..self::session(number + 10, &subject, 0, 0)

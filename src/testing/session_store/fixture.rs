@@ -4,12 +4,14 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+
 use crate::claims::NumericDate;
 use crate::clock::ManualClock;
 use crate::revocation::{RevocationStore, TokenIdentity};
 use crate::session::{
     CreationOutcome, MAX_ACCESS_LIFETIME, Rotation, RotationOutcome, Session, SessionId,
-    SessionStore, Subject, SubjectState,
+    SessionStore, Subject, SubjectState, UpdateOutcome,
 };
 
 pub(super) const START: u64 = 1_700_000_000;
@@ -57,6 +59,9 @@ pub(super) fn sid(number: u8) -> SessionId {
 pub(super) fn session(number: u8, subject: &Subject<'_>, generation: u64, seconds: u64) -> Session {
     let mut session = Session::new(sid(number), subject, generation, at(seconds));
     session.label = Some(format!("device {number}"));
+    session.data_json = Some(format!("{{\"device\":{number}}}"));
+    session.client_id = Some("app".to_owned());
+    session.key_thumbprint = Some(format!("thumbprint {number}"));
     session.idle_expires_at = at(seconds.saturating_add(IDLE_LIFETIME));
     session.expires_at = at(seconds.saturating_add(SESSION_LIFETIME));
     session.access_expires_at = at(seconds.saturating_add(ACCESS_LIFETIME));
@@ -70,6 +75,14 @@ pub(super) fn rotation(counter: u64, seconds: u64) -> Rotation {
         idle_expires_at: at(seconds.saturating_add(IDLE_LIFETIME)),
         access_expires_at: at(seconds.saturating_add(ACCESS_LIFETIME)),
         ..Rotation::new(counter, at(seconds))
+    }
+}
+
+/// The same rotation, after access tokens were invalidated.
+pub(super) fn rotation_of_epoch(access_epoch: u64, counter: u64, seconds: u64) -> Rotation {
+    Rotation {
+        access_epoch,
+        ..rotation(counter, seconds)
     }
 }
 
@@ -138,6 +151,27 @@ impl<S: SessionStore> ContractTest<S> {
         self.answer(self.store.find(session.sid).await)
     }
 
+    pub(super) async fn update(
+        &self,
+        session: &Session,
+        data_version: u64,
+        data_json: Option<&str>,
+    ) -> UpdateOutcome {
+        let updated = self.store.update(session.sid, data_version, data_json);
+        self.answer(updated.await)
+    }
+
+    pub(super) async fn end_others(&self, session: &Session) -> Option<Session> {
+        let kept = self
+            .store
+            .end_others(session.sid, session.issuer.as_deref());
+        self.answer(kept.await)
+    }
+
+    pub(super) async fn raise_access_epoch(&self, subject: &Subject<'_>) -> u64 {
+        self.answer(self.store.raise_access_epoch(subject).await)
+    }
+
     pub(super) async fn subject(&self, subject: &Subject<'_>) -> SubjectState {
         self.answer(self.store.subject(subject).await)
     }
@@ -154,7 +188,7 @@ impl<S: SessionStore> ContractTest<S> {
             .sid(&text)
             .subject(&session.subject)
             .issued_at(session.created_at)
-            .generation(session.generation);
+            .generation(session.access_epoch);
         token.issuer = session.issuer.as_deref();
         let revoked = self.answer(self.store.is_revoked(&token).await);
         if let Some(peeked) = self.store.peek(&token) {
@@ -265,11 +299,16 @@ impl<S: SessionStore> ContractTest<S> {
             .collect();
         let mut answers = Vec::new();
         for task in tasks {
-            match task.await {
-                Ok(answer) => answers.push(self.answer(answer)),
-                Err(_) => panic!("the store panicked [{}]", self.requirement),
-            }
+            answers.push(self.join(task).await);
         }
         answers
+    }
+
+    /// What the store answered in that task.
+    pub(super) async fn join<T>(&self, task: JoinHandle<Result<T, S::Error>>) -> T {
+        match task.await {
+            Ok(answer) => self.answer(answer),
+            Err(_) => panic!("the store panicked [{}]", self.requirement),
+        }
     }
 }

@@ -2,8 +2,11 @@
 
 mod concurrency;
 mod creation;
+mod data;
 mod ending;
 mod fixture;
+mod invalidation;
+mod others;
 mod rotation;
 mod subjects;
 
@@ -106,10 +109,29 @@ requirements! {
     a_generation_is_never_forgotten,
     the_tokens_of_an_expired_session_can_be_revoked,
     a_list_holds_the_live_sessions_of_one_subject,
+    a_change_of_data_is_kept_with_the_next_version,
+    a_change_of_older_data_is_refused,
+    the_data_of_an_ended_session_cannot_change,
+    the_data_survive_renewals,
+    a_renewal_with_claims_of_older_data_is_outdated,
+    an_invalidation_ends_access_tokens_and_no_session,
+    an_invalidation_revokes_until_the_latest_access_token_is_dead,
+    an_invalidation_leaves_others,
+    a_renewal_from_before_an_invalidation_is_outdated,
+    a_login_from_before_an_invalidation_is_outdated,
+    a_logout_everywhere_after_an_invalidation_ends_everything,
+    an_access_epoch_is_never_forgotten,
+    ending_the_others_leaves_one_session,
+    only_a_live_session_of_the_issuer_ends_the_others,
     of_many_renewals_at_once_one_renews,
+    of_many_changes_of_data_at_once_none_is_lost,
+    an_invalidation_wins_against_renewals_at_the_same_time,
+    an_invalidation_wins_against_logins_at_the_same_time,
     an_end_wins_against_renewals_at_the_same_time,
     a_logout_everywhere_wins_against_renewals_at_the_same_time,
     a_block_wins_against_renewals_at_the_same_time,
+    ending_the_others_wins_against_renewals_at_the_same_time,
+    ending_the_others_wins_against_logins_at_the_same_time,
     a_logout_everywhere_wins_against_logins_at_the_same_time,
     a_block_wins_against_logins_at_the_same_time,
     generations_raised_at_the_same_time_are_distinct,

@@ -2,7 +2,7 @@
 
 use super::fixture::{
     ACCESS_LIFETIME, ALICE, ALICE_OF_OTHER_ISSUER, ALICE_WITHOUT_ISSUER, BOB, ContractTest, at,
-    rotation, session,
+    rotation, rotation_of_epoch, session,
 };
 use crate::session::{RotationOutcome, SessionStore, SubjectState};
 
@@ -67,7 +67,9 @@ impl<S: SessionStore> ContractTest<S> {
             "a login in the same second as a logout everywhere",
         )
         .await;
-        let rotated = self.rotate(&session, &rotation(0, 1)).await;
+        let rotated = self
+            .rotate(&session, &rotation_of_epoch(generation, 0, 1))
+            .await;
         self.require(
             matches!(rotated, RotationOutcome::Rotated(_)),
             "a login after a logout everywhere can be renewed",

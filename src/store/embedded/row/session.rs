@@ -14,12 +14,19 @@ pub(in crate::store::embedded) struct SessionRow {
 impl SessionRow {
     pub(in crate::store::embedded) fn encode(&self) -> Result<Vec<u8>, Error> {
         let session = &self.session;
-        let mut value = Vec::with_capacity(128);
+        let mut value = Vec::with_capacity(256);
         value.push(VERSION);
         value.extend_from_slice(&self.indexed_expiry.to_be_bytes());
-        value.extend_from_slice(&session.generation.to_be_bytes());
-        value.extend_from_slice(&session.counter.to_be_bytes());
+        for number in [
+            session.generation,
+            session.access_epoch,
+            session.counter,
+            session.data_version,
+        ] {
+            value.extend_from_slice(&number.to_be_bytes());
+        }
         for date in [
+            session.authenticated_at,
             session.created_at,
             session.rotated_at,
             session.idle_expires_at,
@@ -30,7 +37,14 @@ impl SessionRow {
         }
         put_text(&mut value, session.issuer.as_deref())?;
         put_text(&mut value, Some(&session.subject))?;
-        put_text(&mut value, session.label.as_deref())?;
+        for text in [
+            &session.label,
+            &session.client_id,
+            &session.key_thumbprint,
+            &session.data_json,
+        ] {
+            put_text(&mut value, text.as_deref())?;
+        }
         TableId::Session.append_checksum(&session.sid.to_bytes(), &mut value);
         Ok(value)
     }
@@ -40,10 +54,15 @@ impl SessionRow {
         let read = |reader: &mut Reader<'_>| {
             reader.version()?;
             let indexed_expiry = reader.number()?;
-            let (generation, counter) = (reader.number()?, reader.number()?);
-            let created_at = reader.date()?;
+            let generation = reader.number()?;
+            let (access_epoch, counter) = (reader.number()?, reader.number()?);
+            let data_version = reader.number()?;
+            let (authenticated_at, created_at) = (reader.date()?, reader.date()?);
             let mut session = Session::new(sid, &Subject::new(None, ""), generation, created_at);
+            session.access_epoch = access_epoch;
             session.counter = counter;
+            session.data_version = data_version;
+            session.authenticated_at = authenticated_at;
             session.rotated_at = reader.date()?;
             session.idle_expires_at = reader.date()?;
             session.expires_at = reader.date()?;
@@ -51,6 +70,9 @@ impl SessionRow {
             session.issuer = reader.text()?.map(str::to_owned);
             session.subject = reader.text()??.to_owned();
             session.label = reader.text()?.map(str::to_owned);
+            session.client_id = reader.text()?.map(str::to_owned);
+            session.key_thumbprint = reader.text()?.map(str::to_owned);
+            session.data_json = reader.text()?.map(str::to_owned);
             reader.end()?;
             Some(Self {
                 session,

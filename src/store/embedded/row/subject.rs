@@ -9,8 +9,8 @@ use crate::store::embedded::error::EmbeddedStoreError as Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store::embedded) struct SubjectRow {
     pub(in crate::store::embedded) state: SubjectState,
-    /// When the last access token of a lower generation has expired. With generation 0: when the
-    /// subject was last blocked, or the epoch.
+    /// When the last access token of a lower access epoch has expired. With access epoch 0: when
+    /// the subject was last blocked, or 1970.
     pub(in crate::store::embedded) until: NumericDate,
 }
 
@@ -33,8 +33,9 @@ impl SubjectRow {
     pub(in crate::store::embedded) fn latest_issue(&self, now: NumericDate) -> NumericDate {
         match self.state {
             SubjectState {
-                generation: 0,
+                access_epoch: 0,
                 blocked: true,
+                ..
             } => now.max(self.until),
             _ => now,
         }
@@ -43,6 +44,7 @@ impl SubjectRow {
     pub(in crate::store::embedded) fn encode(self, key: &[u8]) -> Vec<u8> {
         let mut value = vec![VERSION, u8::from(self.state.blocked)];
         value.extend_from_slice(&self.state.generation.to_be_bytes());
+        value.extend_from_slice(&self.state.access_epoch.to_be_bytes());
         put_date(&mut value, self.until);
         TableId::Subject.append_checksum(key, &mut value);
         value
@@ -57,7 +59,8 @@ impl SubjectRow {
                 1 => true,
                 _ => return None,
             };
-            let state = SubjectState::new(reader.number()?, blocked);
+            let mut state = SubjectState::new(reader.number()?, blocked);
+            state.access_epoch = reader.number()?;
             let until = reader.date()?;
             reader.end()?;
             Some(Self { state, until })

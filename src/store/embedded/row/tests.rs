@@ -17,6 +17,12 @@ fn session_row() -> SessionRow {
         NumericDate::MAX,
     );
     session.counter = u64::MAX;
+    session.access_epoch = 5;
+    session.data_version = 6;
+    session.data_json = Some("x".repeat(MAX_TEXT_BYTES));
+    session.client_id = Some("app".to_owned());
+    session.key_thumbprint = Some("thumbprint".to_owned());
+    session.authenticated_at = epoch();
     session.rotated_at =
         NumericDate::from_since_epoch(Duration::new(1_700_000_000, 999_999_999)).unwrap();
     session.access_expires_at = epoch();
@@ -37,8 +43,10 @@ fn rows_are_read_as_they_were_written() {
         assert!(again.session == row.session);
         assert_eq!(again.indexed_expiry, row.indexed_expiry);
     }
+    let mut state = SubjectState::new(3, true);
+    state.access_epoch = u64::MAX;
     let subject = SubjectRow {
-        state: SubjectState::new(u64::MAX, true),
+        state,
         until: NumericDate::MAX,
     };
     let bytes = subject.encode(b"key");

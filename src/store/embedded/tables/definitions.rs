@@ -13,7 +13,8 @@ pub(super) const SESSIONS_BY_EXPIRY: TableDefinition<'_, [u8; 24], ()> =
 /// The key of a subject, and the ID of one of its sessions.
 pub(super) const SESSIONS_BY_SUBJECT: TableDefinition<'_, &[u8], ()> =
     TableDefinition::new("sessions by subject");
-/// Subjects that were ever blocked or logged out everywhere.
+/// Subjects that were ever blocked or logged out everywhere, or whose access tokens were ever
+/// invalidated.
 pub(super) const SUBJECTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("subjects");
 /// The second in which a revocation expires, and what it revokes.
 pub(super) const REVOCATIONS: TableDefinition<'_, &[u8], &[u8]> =

@@ -47,24 +47,28 @@ impl Tables<'_> {
     ) -> Result<(), Failure> {
         let key = subject_key(subject).map_err(Failure::Call)?;
         let before = self.subject(&key)?;
+        let raised = before.state.raised_to(generation);
         // No token has a generation below 0.
-        if generation == 0 || before.state.generation >= generation && before.until >= until {
+        if generation == 0 || raised.is_none() && before.until >= until {
             return Ok(());
         }
+        if raised.is_some() {
+            self.end_last_epoch(&key, &before)?;
+        }
         // The higher generation and the later end apply.
-        let generation = before.state.generation.max(generation);
+        let state = raised.unwrap_or(before.state);
         let until = match before.state.blocked {
             true => self.latest_expiry(before.latest_issue(now)).max(until),
             false => until,
         };
-        self.set_generation(subject, &key, before, generation, until, false)
+        self.raise_to(subject, &key, before, state, until, None)
     }
 
     fn revoke_by_block(&mut self, name: QualifiedName, now: NumericDate) -> Result<(), Failure> {
         let subject = name.subject();
         let key = subject_key(&subject).map_err(Failure::Call)?;
         let before = self.subject(&key)?;
-        if before.state.generation > 0 || !self.sessions_of(&key)?.is_empty() {
+        if before.state.access_epoch > 0 || !self.sessions_of(&key)?.is_empty() {
             return self.block(&subject, now);
         }
         if before.state.blocked {

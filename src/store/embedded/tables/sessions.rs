@@ -5,6 +5,7 @@ use super::write::{Tables, expiry_second};
 use crate::claims::NumericDate;
 use crate::session::{
     CreationOutcome, Rotation, RotationOutcome, RotationRejection, Session, SessionId,
+    UpdateOutcome,
 };
 use crate::store::embedded::change::{Change, QualifiedName};
 use crate::store::embedded::index::RevocationIndex;
@@ -28,6 +29,9 @@ impl Tables<'_> {
         }
         if state.generation != session.generation {
             return Ok(CreationOutcome::LoggedOut);
+        }
+        if state.access_epoch != session.access_epoch {
+            return Ok(CreationOutcome::Outdated);
         }
         // Only a caller's mistake uses the ID of another session.
         if let Some(before) = self.session(session.sid)? {
@@ -57,14 +61,35 @@ impl Tables<'_> {
             | RotationOutcome::WithinGrace(_)
             | RotationOutcome::LostWrites(_) => {
                 if row.session != before {
-                    let value = row.encode().map_err(Failure::Call)?;
-                    self.is_modified = true;
-                    self.sessions.insert(sid.to_bytes(), &*value)?;
+                    self.replace_session(&row)?;
                 }
             }
-            RotationOutcome::Rejected(_) => {}
+            RotationOutcome::Outdated | RotationOutcome::Rejected(_) => {}
         }
         Ok(outcome)
+    }
+
+    pub(in crate::store::embedded) fn update(
+        &mut self,
+        sid: SessionId,
+        data_version: u64,
+        data_json: Option<&str>,
+    ) -> Result<UpdateOutcome, Failure> {
+        let Some(mut row) = self.session(sid)? else {
+            return Ok(UpdateOutcome::Ended);
+        };
+        let outcome = row.session.update_data(data_version, data_json);
+        if outcome == UpdateOutcome::Updated {
+            self.replace_session(&row)?;
+        }
+        Ok(outcome)
+    }
+
+    pub(super) fn replace_session(&mut self, row: &SessionRow) -> Result<(), Failure> {
+        let value = row.encode().map_err(Failure::Call)?;
+        self.is_modified = true;
+        self.sessions.insert(row.session.sid.to_bytes(), &*value)?;
+        Ok(())
     }
 
     /// `index` has the revocations of earlier commits.

@@ -96,10 +96,10 @@ impl Snapshot {
                 let name = name.clone();
                 visit(&Change::Block { name })?;
             }
-            if state.generation > 0 {
+            if state.access_epoch > 0 {
                 visit(&Change::Generation {
                     name,
-                    generation: state.generation,
+                    generation: state.access_epoch,
                     until,
                 })?;
             }

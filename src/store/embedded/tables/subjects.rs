@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::write::Tables;
 use crate::claims::NumericDate;
-use crate::session::{Subject, SubjectState};
+use crate::session::{Session, SessionId, Subject, SubjectState};
 use crate::store::embedded::change::{Change, QualifiedName};
 use crate::store::embedded::error::EmbeddedStoreError as Error;
 use crate::store::embedded::row::subject::{SubjectRow, subject_key};
@@ -16,11 +16,38 @@ impl Tables<'_> {
     ) -> Result<u64, Failure> {
         let key = subject_key(subject).map_err(Failure::Call)?;
         let before = self.subject(&key)?;
-        self.end_last_generation(&key, &before)?;
-        let generation = before.state.generation.saturating_add(1);
-        let until = self.latest_expiry(before.latest_issue(now));
-        self.set_generation(subject, &key, before, generation, until, false)?;
-        Ok(generation)
+        let state = before.state.logged_out();
+        self.raise_now(subject, &key, before, state, now, None)
+    }
+
+    /// Ends all sessions of a subject except `sid`, and returns that one.
+    pub(in crate::store::embedded) fn end_others(
+        &mut self,
+        sid: SessionId,
+        issuer: Option<&str>,
+        now: NumericDate,
+    ) -> Result<Option<Session>, Failure> {
+        let kept = self.session(sid)?.map(|row| row.session);
+        let Some(kept) = kept.filter(|session| session.issuer.as_deref() == issuer) else {
+            return Ok(None);
+        };
+        let subject = kept.owner();
+        let key = subject_key(&subject).map_err(Failure::Call)?;
+        let before = self.subject(&key)?;
+        let state = before.state.logged_out();
+        self.raise_now(&subject, &key, before, state, now, Some(sid))?;
+        Ok(self.session(sid)?.map(|row| row.session))
+    }
+
+    pub(in crate::store::embedded) fn raise_access_epoch(
+        &mut self,
+        subject: &Subject<'_>,
+        now: NumericDate,
+    ) -> Result<u64, Failure> {
+        let key = subject_key(subject).map_err(Failure::Call)?;
+        let before = self.subject(&key)?;
+        let state = before.state.access_tokens_invalidated();
+        self.raise_now(subject, &key, before, state, now, None)
     }
 
     pub(in crate::store::embedded) fn block(
@@ -34,10 +61,10 @@ impl Tables<'_> {
         if before.state.blocked && before.state.generation > 0 {
             return Ok(());
         }
-        self.end_last_generation(&key, &before)?;
-        let generation = before.state.generation.saturating_add(1);
-        let until = self.latest_expiry(before.latest_issue(now));
-        self.set_generation(subject, &key, before, generation, until, true)
+        let mut state = before.state.logged_out();
+        state.blocked = true;
+        self.raise_now(subject, &key, before, state, now, None)?;
+        Ok(())
     }
 
     /// Lifts a block. Tokens issued until now stay revoked for the longest lifetime of a token: by
@@ -53,7 +80,7 @@ impl Tables<'_> {
             return Ok(());
         }
         let name = QualifiedName::of(subject);
-        let generation = row.state.generation;
+        let generation = row.state.access_epoch;
         self.reserve(1)?;
         let at = row.latest_issue(now);
         let until = self.latest_expiry(at);
@@ -70,14 +97,18 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Ends the sessions one by one if the generation is already the highest number. A revocation
+    /// Ends the sessions one by one if the access epoch is already the highest number. A revocation
     /// may have raised it so far.
-    fn end_last_generation(&mut self, key: &[u8], before: &SubjectRow) -> Result<(), Failure> {
-        if before.state.generation < u64::MAX {
+    pub(super) fn end_last_epoch(
+        &mut self,
+        key: &[u8],
+        before: &SubjectRow,
+    ) -> Result<(), Failure> {
+        if before.state.access_epoch < u64::MAX {
             return Ok(());
         }
         let sessions = self.sessions_of(key)?;
-        // All or nothing, with the block and the generation.
+        // All or nothing, with the block and the access epoch.
         if self.free_entries < sessions.len().saturating_add(2) {
             return Err(Failure::Call(Error::SetFull));
         }
@@ -87,26 +118,49 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Sets the generation of a subject, removes its sessions of other generations, and blocks it
-    /// if `block`.
-    pub(super) fn set_generation(
+    /// Replaces the state of a subject by one that revokes what was issued until `now`. Returns the
+    /// access epoch.
+    fn raise_now(
         &mut self,
         subject: &Subject<'_>,
         key: &[u8],
         before: SubjectRow,
-        generation: u64,
+        state: SubjectState,
+        now: NumericDate,
+        kept: Option<SessionId>,
+    ) -> Result<u64, Failure> {
+        self.end_last_epoch(key, &before)?;
+        let until = self.latest_expiry(before.latest_issue(now));
+        self.raise_to(subject, key, before, state, until, kept)?;
+        Ok(state.access_epoch)
+    }
+
+    /// Replaces the state of a subject, and removes its sessions of other generations, except
+    /// `kept`.
+    ///
+    /// Tokens of lower access epochs are revoked until `until`, or longer if they live longer.
+    pub(super) fn raise_to(
+        &mut self,
+        subject: &Subject<'_>,
+        key: &[u8],
+        before: SubjectRow,
+        state: SubjectState,
         until: NumericDate,
-        block: bool,
+        kept: Option<SessionId>,
     ) -> Result<(), Failure> {
-        let mut sessions = self.sessions_of(key)?;
-        sessions.retain(|row| row.session.generation != generation);
+        let sessions = self.sessions_of(key)?;
+        let block = state.blocked && !before.state.blocked;
         self.reserve(if block { 2 } else { 1 })?;
         let expiries = sessions.iter().map(|row| row.session.access_expires_at);
         let until = expiries.fold(before.until.max(until), NumericDate::max);
-        for session in &sessions {
-            self.remove_session(session)?;
+        for mut row in sessions {
+            if kept == Some(row.session.sid) {
+                row.session.survive_logout(state);
+                self.replace_session(&row)?;
+            } else if row.session.generation != state.generation {
+                self.remove_session(&row)?;
+            }
         }
-        let state = SubjectState::new(generation, block || before.state.blocked);
         self.insert_subject(key, SubjectRow { state, until })?;
         let name = QualifiedName::of(subject);
         // The order matters: see `Revocation::Block`.
@@ -116,7 +170,7 @@ impl Tables<'_> {
         }
         self.changes.push(Change::Generation {
             name,
-            generation,
+            generation: state.access_epoch,
             until,
         });
         Ok(())

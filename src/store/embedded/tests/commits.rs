@@ -9,7 +9,7 @@ use super::fixture::{
 };
 use crate::clock::ManualClock;
 use crate::session::{
-    CreationOutcome, RotationOutcome, RotationRejection, SessionId, SessionStore,
+    CreationOutcome, Rotation, RotationOutcome, RotationRejection, SessionId, SessionStore,
 };
 use crate::store::embedded::{EmbeddedStore, EmbeddedStoreError};
 
@@ -99,7 +99,11 @@ where
                 if round % 2 == 0 {
                     tokio::task::yield_now().await;
                 }
-                store.rotate(sid(round), &rotation(0)).await
+                let rotation = Rotation {
+                    access_epoch: generation,
+                    ..rotation(0)
+                };
+                store.rotate(sid(round), &rotation).await
             }
         });
         let ending = tokio::spawn(end(store.clone(), sid(round)));

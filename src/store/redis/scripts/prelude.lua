@@ -4,9 +4,11 @@
 local revoked, subjects, stream, last = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 -- The nonce of the call, the same if the call is repeated. The caller's time in milliseconds.
 local nonce, now = ARGV[1], tonumber(ARGV[2])
--- How long the stream keeps entries, in seconds. The check value of the caller's secret. Whether
--- the nodes send a heartbeat when they read the entry: '1' or ''.
-local retention, check_value, requests_heartbeats = tonumber(ARGV[3]), ARGV[4], ARGV[5]
+-- The format of the keys' contents. Nodes of two formats cannot share them.
+local format = '2:'
+-- How long the stream keeps entries, in seconds. The format, and the check value of the caller's
+-- secret. Whether the nodes send a heartbeat when they read the entry: '1' or ''.
+local retention, check_value, requests_heartbeats = tonumber(ARGV[3]), format .. ARGV[4], ARGV[5]
 local prefix = string.sub(revoked, 1, -1 - string.len(':revoked'))
 local time = redis.call('TIME')
 -- The server's time in milliseconds.
@@ -22,6 +24,9 @@ if not secret then
   -- The key was deleted, or these keys are new. The subjects hold a copy.
   secret = redis.call('HGET', subjects, '') or check_value
   if secret == check_value then redis.call('SET', prefix .. ':secret', check_value) end
+end
+if string.sub(secret, 1, string.len(format)) ~= format then
+  return redis.error_reply('OTHERFORMAT the keys belong to nodes of another version')
 end
 if secret ~= check_value then
   return redis.error_reply('OTHERSECRET the keys belong to nodes with another secret')
@@ -128,32 +133,37 @@ end
 
 -- Parses the record of a subject:
 --
--- g: the generation
--- t: the end of the last token of an earlier generation, in seconds
+-- e: the access epoch
+-- t: the end of the last token of a lower access epoch, in seconds
 -- b: whether the subject is blocked, 1 or 0
 -- c: when it was last blocked or unblocked, in seconds
 -- n: the number of changes
+-- g: the generation of the sessions
 -- tags: the tags of the last 24 changes, the newest first
 --
 -- A tag is a hash over the change and the tags before it. Equal tags therefore mean equal histories
 -- of the subject, on every server.
 local function parse(text)
-  local g, t, b, c, n, tags = string.match(text, '^(%d+):(%d+):(%d):(%d+):(%d+):(.*)$')
-  if not g then return nil end
+  local e, t, b, c, n, g, tags = string.match(text, '^(%d+):(%d+):(%d):(%d+):(%d+):(%d+):(.*)$')
+  if not e then return nil end
   return {
-    g = tonumber(g), t = tonumber(t), b = tonumber(b), c = tonumber(c), n = tonumber(n),
-    tags = tags,
+    e = tonumber(e), t = tonumber(t), b = tonumber(b), c = tonumber(c), n = tonumber(n),
+    g = tonumber(g), tags = tags,
   }
 end
 
 local function subject(field)
   local text = redis.call('HGET', subjects, field)
-  if not text then return { g = 0, t = 0, b = 0, c = 0, n = 0, tags = '' } end
+  if not text then return { e = 0, t = 0, b = 0, c = 0, n = 0, g = 0, tags = '' } end
   return parse(text) or error('a subject that another program has written')
 end
 
+local function numbers(s)
+  return whole(s.e), whole(s.t), whole(s.b), whole(s.c), whole(s.n), whole(s.g)
+end
+
 local function record(s)
-  return table.concat({ whole(s.g), whole(s.t), whole(s.b), whole(s.c), whole(s.n), s.tags }, ':')
+  return table.concat({ numbers(s) }, ':') .. ':' .. s.tags
 end
 
 local function newest(s)
@@ -166,7 +176,7 @@ local function older_tags(tags)
 end
 
 local function tag_of(s, older)
-  return digest(8, older, nonce, whole(s.g), whole(s.t), whole(s.b), whole(s.c), whole(s.n))
+  return digest(8, older, nonce, numbers(s))
 end
 
 -- Whether this call made the last change already, and is repeated because its answer was lost.
@@ -248,23 +258,37 @@ local function expire(sid, field, idle, expires, access)
   end
 end
 
--- Ends all sessions of a subject. Returns the end of their last access token, in seconds.
-local function end_all(field)
+-- The end of the last access token of a subject, in seconds.
+local function latest_access(field)
   local till = 0
   for _, sid in ipairs(redis.call('ZRANGE', list_key(field), 0, -1)) do
     local access = redis.call('HGET', session_key(sid), 'x')
     if access then till = math.max(till, seconds_up(access)) end
-    redis.call('DEL', session_key(sid))
   end
-  redis.call('DEL', list_key(field))
   return till
 end
 
--- Raises the generation, and ends all sessions. `longest`: the longest lifetime of a token, in
--- seconds.
-local function raise(field, s, longest)
-  s.g = s.g + 1
-  s.t = math.max(s.t, end_all(field), math.ceil(now / 1000) + longest)
+-- Ends all sessions of a subject, except `kept`.
+local function end_all(field, kept)
+  for _, sid in ipairs(redis.call('ZRANGE', list_key(field), 0, -1)) do
+    if sid ~= kept then
+      redis.call('DEL', session_key(sid))
+      redis.call('ZREM', list_key(field), sid)
+    end
+  end
+end
+
+-- Raises the access epoch. `longest`: the longest lifetime of a token, in seconds.
+local function raise_epoch(field, s, longest)
+  s.e = s.e + 1
+  s.t = math.max(s.t, latest_access(field), math.ceil(now / 1000) + longest)
+end
+
+-- Raises the access epoch and the generation, and ends all sessions, except `kept`.
+local function raise(field, s, longest, kept)
+  raise_epoch(field, s, longest)
+  s.g = s.e
+  end_all(field, kept)
 end
 
 prune()

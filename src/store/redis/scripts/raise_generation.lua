@@ -1,4 +1,4 @@
--- Raises the generation of a subject by one.
+-- Raises the access epoch of a subject by one, and its generation to it.
 -- Arguments: its field, and the longest lifetime of a token, in seconds.
 local s = subject(ARGV[6])
 if is_done(s) then return unchanged(s, true) end

@@ -1,11 +1,13 @@
 -- Rotates the refresh token of a session, by the rules of `Session::rotate`.
 -- Arguments: the `sid`, the counter of the refresh token, the grace in nanoseconds, when the
--- session expires if idle, `exp` of the access token, and the caller's time. This adds
--- the field 'o': the nonce and the outcome of the last rotation.
+-- session expires if idle, `exp` of the access token, the caller's time, and the access epoch and
+-- the data version before the claims were computed. This adds the field 'o': the nonce and the
+-- outcome of the last rotation.
 local sid, counter, grace = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 local idle, access, present = ARGV[9], ARGV[10], ARGV[11]
+local epoch, data_version = tonumber(ARGV[12]), tonumber(ARGV[13])
 local key = session_key(sid)
-local names = { 'u', 'k', 'r', 'd', 'e', 'x', 't', 'm', 'g', 'o' }
+local names = { 'u', 'k', 'r', 'd', 'e', 'x', 't', 'm', 'g', 'o', 'v' }
 local values = redis.call('HMGET', key, unpack(names))
 local v = {}
 for index, name in ipairs(names) do v[name] = values[index] end
@@ -27,8 +29,9 @@ end
 
 local outcome = 'renewed'
 local current = tonumber(v.k)
+local is_old = counter < current
 access = latest(v.x, access)
-if counter < current then
+if is_old then
   -- The age by the server's clock, which all nodes share. If the caller's clock differs by a minute
   -- or more, it is the clock of a test, or so wrong that the session follows it anyway.
   local age = nanoseconds_between(v.r, present)
@@ -41,18 +44,22 @@ if counter < current then
     local till = whole(seconds_up(v.x))
     return { 'replayed', all, revoke(v.m, till), till }
   end
+end
+if s.e ~= epoch or tonumber(v.v) ~= data_version then return { 'outdated' } end
+if is_old then
   outcome = 'repeated'
   idle = v.d
   -- A clock that stepped back must not lengthen the grace.
   local rotated_at = whole(math.min(tonumber(v.t), server))
-  redis.call('HSET', key, 'r', first(v.r, present), 't', rotated_at, 'x', access)
+  redis.call('HSET', key, 'r', first(v.r, present), 't', rotated_at, 'x', access,
+    'p', whole(epoch))
 else
   -- The counter is at 2^53 - 1, the largest exact number of Lua.
   if counter >= 9007199254740991 then return { 'expired' } end
   if counter > current then outcome = 'recovered' end
   idle = first(idle, v.e)
   redis.call('HSET', key, 'k', whole(counter + 1), 'r', present, 't', whole(server), 'd', idle,
-    'x', access, 'o', nonce .. outcome)
+    'x', access, 'p', whole(epoch), 'o', nonce .. outcome)
 end
 expire(sid, v.u, idle, v.e, access)
 return { outcome, redis.call('HGETALL', key) }

@@ -1,3 +1,4 @@
--- Answers the generation of a subject, and whether it is blocked. Argument: its field.
+-- Answers the generation and the access epoch of a subject, and whether it is blocked. Argument:
+-- its field.
 local s = subject(ARGV[6])
-return { whole(s.g), s.b }
+return { whole(s.g), whole(s.e), s.b }

@@ -3,8 +3,9 @@
 -- the tag of the last entry, and the records afterwards.
 --
 -- A record that includes the last change of the other is newer, and wins. If neither does, they
--- diverged. Then the result rejects what either rejects. Either generation may have been raised
--- last, so if both were raised, the result has the next one.
+-- diverged. Then the result rejects what either rejects. Either access epoch may have been raised
+-- last, so if both were raised, the result has the next one. So it is with the generation, which
+-- then becomes that epoch.
 local longest = tonumber(ARGV[6])
 local tag
 local function write_back(field, text)
@@ -18,10 +19,14 @@ local function write_back(field, text)
     tag = append('u', field, 'r', text)
     return text
   end
+  local both_raised = math.min(here.e, given.e) > 0
+  local both_logged_out = math.min(here.g, given.g) > 0
+  here.e = math.max(here.e, given.e)
   here.g = math.max(here.g, given.g)
   here.t = math.max(here.t, given.t)
-  if math.min(here.g, given.g) > 0 then
-    here.g = here.g + 1
+  if both_raised then
+    here.e = here.e + 1
+    if both_logged_out then here.g = here.e end
     here.t = math.max(here.t, math.ceil(now / 1000) + longest)
   end
   here.b = math.max(here.b, given.b)

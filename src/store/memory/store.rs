@@ -1,20 +1,16 @@
-//! A store in memory. A restart loses its contents.
+//! The store: its revocations, and what its sessions need of them.
 
-use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::error::MemoryStoreFull;
 use super::session_table::SessionTable;
 use crate::claims::NumericDate;
 use crate::clock::{Clock, SystemClock};
 use crate::revocation::{
-    Revocation, RevocationSet, RevocationSetFull, RevocationSetState, RevocationStore,
-    TokenIdentity,
+    Revocation, RevocationSet, RevocationSetState, RevocationStore, TokenIdentity,
 };
-use crate::session::{
-    CreationOutcome, MAX_ACCESS_LIFETIME, Rotation, RotationOutcome, Session, SessionId,
-    SessionStore, Subject, SubjectState,
-};
+use crate::session::{MAX_ACCESS_LIFETIME, Session, SessionId, Subject, SubjectState};
 
 /// Keeps revocations and sessions in the memory of one process. Clones share their contents.
 ///
@@ -49,12 +45,12 @@ use crate::session::{
 /// }
 /// ```
 #[derive(Clone)]
-pub struct MemoryStore(Arc<Inner>);
+pub struct MemoryStore(pub(super) Arc<Inner>);
 
-struct Inner {
-    set: RevocationSet,
+pub(super) struct Inner {
+    pub(super) set: RevocationSet,
     sessions: Mutex<SessionTable>,
-    most_sessions: usize,
+    pub(super) most_sessions: usize,
     clock: Arc<dyn Clock>,
 }
 
@@ -63,7 +59,7 @@ impl MemoryStore {
     pub const DEFAULT_MOST_SESSIONS: usize = 1_000_000;
 
     /// How many expired sessions a login drops at most. More than one, so that they do not pile up.
-    const PRUNED_AT_ONCE: usize = 16;
+    pub(super) const PRUNED_AT_ONCE: usize = 16;
 
     /// An empty store.
     #[must_use]
@@ -120,17 +116,18 @@ impl MemoryStore {
                 until,
             } => {
                 let subject = Subject::new(issuer, subject);
-                let state = sessions.subject(&subject);
-                if generation <= state.generation {
+                let before = sessions.subject(&subject);
+                let Some(state) = before.raised_to(generation) else {
                     return Ok(self.0.set.revoke(revocation)?);
-                }
+                };
+                self.end_last(&mut sessions, &subject, before)?;
                 let latest = sessions.latest_access(&subject).unwrap_or(until);
-                self.revoke_before(&subject, generation, until.max(latest))?;
-                sessions.set(&subject, SubjectState::new(generation, state.blocked));
+                self.revoke_before(&subject, state.access_epoch, until.max(latest))?;
+                sessions.set(&subject, state);
             }
             Revocation::Block { issuer, subject } => {
                 let subject = Subject::new(issuer, subject);
-                let has_sessions = sessions.subject(&subject).generation > 0
+                let has_sessions = sessions.subject(&subject).access_epoch > 0
                     || sessions.sessions_of(&subject).next().is_some();
                 // Tokens of other issuers have no generation to raise.
                 self.block_in(&mut sessions, &subject, has_sessions)?;
@@ -142,7 +139,7 @@ impl MemoryStore {
 
     /// Blocks a subject. With `raise_generation`, raises its generation, unless an earlier block
     /// did.
-    fn block_in(
+    pub(super) fn block_in(
         &self,
         sessions: &mut SessionTable,
         subject: &Subject<'_>,
@@ -155,21 +152,21 @@ impl MemoryStore {
         })?;
         if raise_generation && (!state.blocked || state.generation == 0) {
             self.end_last(sessions, subject, state)?;
-            state.generation = state.generation.saturating_add(1);
+            state = state.logged_out();
         }
         state.blocked = true;
         sessions.set(subject, state);
         Ok(())
     }
 
-    /// Ends the sessions one by one if the generation cannot be raised any more.
+    /// Ends the sessions one by one if the access epoch cannot be raised any more.
     fn end_last(
         &self,
         sessions: &mut SessionTable,
         subject: &Subject<'_>,
         state: SubjectState,
     ) -> Result<(), MemoryStoreFull> {
-        if state.generation < u64::MAX {
+        if state.access_epoch < u64::MAX {
             return Ok(());
         }
         let last: Vec<_> = sessions.sessions_of(subject).cloned().collect();
@@ -225,13 +222,13 @@ impl MemoryStore {
     /// Sessions that expire by this time have expired for every verifier, whatever its leeway.
     ///
     /// A logout everywhere must still find later ones.
-    fn latest_safe_expiry(&self) -> NumericDate {
+    pub(super) fn latest_safe_expiry(&self) -> NumericDate {
         let now = self.now().since_epoch();
         let then = now.saturating_sub(RevocationSet::DEFAULT_LEEWAY);
         NumericDate::from_since_epoch(then).unwrap_or(NumericDate::MAX)
     }
 
-    fn sessions(&self) -> MutexGuard<'_, SessionTable> {
+    pub(super) fn sessions(&self) -> MutexGuard<'_, SessionTable> {
         // No code panics between two changes that belong together.
         self.0
             .sessions
@@ -240,7 +237,11 @@ impl MemoryStore {
     }
 
     /// Revokes a session until its last access token expires, or until `until` if that is later.
-    fn revoke_session(&self, session: &Session, until: NumericDate) -> Result<(), MemoryStoreFull> {
+    pub(super) fn revoke_session(
+        &self,
+        session: &Session,
+        until: NumericDate,
+    ) -> Result<(), MemoryStoreFull> {
         Ok(self.0.set.revoke(&Revocation::Session {
             issuer: session.issuer.as_deref(),
             sid: &session.sid.to_string(),
@@ -248,19 +249,44 @@ impl MemoryStore {
         })?)
     }
 
-    /// Revokes the tokens of lower generations.
+    /// Raises the access epoch of a subject to that of `state`. Its sessions of other generations
+    /// end, except `kept`.
+    ///
+    /// At the highest number the sessions end one by one instead.
+    pub(super) fn raise_to(
+        &self,
+        sessions: &mut SessionTable,
+        subject: &Subject<'_>,
+        state: SubjectState,
+        kept: Option<SessionId>,
+    ) -> Result<u64, MemoryStoreFull> {
+        let before = sessions.subject(subject);
+        self.end_last(sessions, subject, before)?;
+        // Cover the longest lifetime, because a clock that was ahead may have dropped a session.
+        let longest = self.now().later_by(MAX_ACCESS_LIFETIME);
+        let until = sessions.latest_access(subject).unwrap_or(longest);
+        self.revoke_before(subject, state.access_epoch, until.max(longest))?;
+        if let Some(mut kept) = kept.and_then(|sid| sessions.find(sid).cloned()) {
+            kept.survive_logout(state);
+            sessions.keep(&kept);
+        }
+        sessions.set(subject, state);
+        Ok(state.access_epoch)
+    }
+
+    /// Revokes the tokens of lower access epochs.
     ///
     /// Call this before changing the sessions: if the set is full, they must stay as they are.
     fn revoke_before(
         &self,
         subject: &Subject<'_>,
-        generation: u64,
+        access_epoch: u64,
         until: NumericDate,
     ) -> Result<(), MemoryStoreFull> {
         Ok(self.0.set.revoke(&Revocation::Generation {
             issuer: subject.issuer,
             subject: subject.name,
-            generation,
+            generation: access_epoch,
             until,
         })?)
     }
@@ -284,156 +310,11 @@ impl RevocationStore for MemoryStore {
     }
 }
 
-impl SessionStore for MemoryStore {
-    async fn subject(&self, subject: &Subject<'_>) -> Result<SubjectState, MemoryStoreFull> {
-        Ok(self.sessions().subject(subject))
-    }
-
-    async fn create(&self, session: &Session) -> Result<CreationOutcome, MemoryStoreFull> {
-        let mut sessions = self.sessions();
-        sessions.prune(self.latest_safe_expiry(), Self::PRUNED_AT_ONCE);
-        if sessions.len() >= self.0.most_sessions {
-            return Err(MemoryStoreFull::Sessions);
-        }
-        Ok(sessions.create(session))
-    }
-
-    async fn find(&self, sid: SessionId) -> Result<Option<Session>, MemoryStoreFull> {
-        Ok(self.sessions().find(sid).cloned())
-    }
-
-    async fn rotate(
-        &self,
-        sid: SessionId,
-        rotation: &Rotation,
-    ) -> Result<RotationOutcome, MemoryStoreFull> {
-        let mut sessions = self.sessions();
-        let rotated = sessions.rotate(sid, rotation);
-        match &rotated {
-            RotationOutcome::Rotated(session)
-            | RotationOutcome::WithinGrace(session)
-            | RotationOutcome::LostWrites(session) => sessions.keep(session),
-            RotationOutcome::ReuseDetected(session) => {
-                self.revoke_session(session, session.access_expires_at)?;
-                sessions.end(sid);
-            }
-            RotationOutcome::Rejected(_) => {}
-        }
-        Ok(rotated)
-    }
-
-    async fn end(
-        &self,
-        sid: SessionId,
-        issuer: Option<&str>,
-        revoke_until: NumericDate,
-    ) -> Result<Option<Session>, MemoryStoreFull> {
-        let mut sessions = self.sessions();
-        if let Some(session) = sessions.find_of(sid, issuer) {
-            self.revoke_session(session, session.access_expires_at)?;
-            return Ok(sessions.end(sid));
-        }
-        if sessions.find(sid).is_none() {
-            let sid = sid.to_string();
-            let mut token = TokenIdentity::new(NumericDate::MAX).sid(&sid);
-            token.issuer = issuer;
-            // A second logout must not extend the revocation of the first.
-            if !self.0.set.is_revoked(&token) {
-                self.0.set.revoke(&Revocation::Session {
-                    issuer,
-                    sid: &sid,
-                    until: revoke_until,
-                })?;
-            }
-        }
-        Ok(None)
-    }
-
-    async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, MemoryStoreFull> {
-        let mut sessions = self.sessions();
-        let mut state = sessions.subject(subject);
-        self.end_last(&mut sessions, subject, state)?;
-        state.generation = state.generation.saturating_add(1);
-        // Cover the longest lifetime, because a clock that was ahead may have dropped a session.
-        let longest = self.now().later_by(MAX_ACCESS_LIFETIME);
-        let until = sessions.latest_access(subject).unwrap_or(longest);
-        self.revoke_before(subject, state.generation, until.max(longest))?;
-        sessions.set(subject, state);
-        Ok(state.generation)
-    }
-
-    async fn block(&self, subject: &Subject<'_>) -> Result<(), MemoryStoreFull> {
-        self.block_in(&mut self.sessions(), subject, true)
-    }
-
-    async fn unblock(&self, subject: &Subject<'_>) -> Result<(), MemoryStoreFull> {
-        let mut sessions = self.sessions();
-        let mut state = sessions.subject(subject);
-        if state.blocked {
-            // The generation distinguishes a login in this second from older tokens.
-            self.0
-                .set
-                .lift_block_by_generation(subject.issuer, subject.name, state.generation)?;
-            state.blocked = false;
-            sessions.set(subject, state);
-        } else {
-            // The set passed to `with` may contain a block of this subject.
-            self.0.set.lift_block(subject.issuer, subject.name);
-        }
-        Ok(())
-    }
-
-    async fn list(
-        &self,
-        subject: &Subject<'_>,
-        now: NumericDate,
-    ) -> Result<Vec<Session>, MemoryStoreFull> {
-        let sessions = self.sessions();
-        let live = sessions.sessions_of(subject);
-        let live = live.filter(|session| !session.has_expired(now));
-        Ok(live.cloned().collect())
-    }
-}
-
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore")
             .field("revocations", &self.revocations())
             .field("sessions", &self.session_count())
             .finish_non_exhaustive()
-    }
-}
-
-/// The store is full and rejected the change. Its contents stay as they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MemoryStoreFull {
-    /// The revocation set is full.
-    Revocations(RevocationSetFull),
-    /// The store has reached its maximum number of sessions.
-    Sessions,
-}
-
-impl From<RevocationSetFull> for MemoryStoreFull {
-    fn from(full: RevocationSetFull) -> Self {
-        Self::Revocations(full)
-    }
-}
-
-impl fmt::Display for MemoryStoreFull {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Revocations(_) => "the store has no room for another revocation",
-            Self::Sessions => "the store has no room for another session",
-        })
-    }
-}
-
-impl Error for MemoryStoreFull {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Revocations(full) => Some(full),
-            Self::Sessions => None,
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use crate::claims::NumericDate;
 use crate::session::{
     CreationOutcome, Rotation, RotationOutcome, RotationRejection, Session, SessionId, Subject,
-    SubjectState,
+    SubjectState, UpdateOutcome,
 };
 
 /// Sessions by ID, by subject and by expiry. The caller holds a lock.
@@ -47,6 +47,9 @@ impl SessionTable {
         if state.generation != session.generation {
             return CreationOutcome::LoggedOut;
         }
+        if state.access_epoch != session.access_epoch {
+            return CreationOutcome::Outdated;
+        }
         // A caller's mistake may have used the ID before.
         self.end(session.sid);
         let entry = self.subjects.entry(owner).or_default();
@@ -73,6 +76,18 @@ impl SessionTable {
         };
         let state = self.subject(&session.owner());
         session.clone().rotate(rotation, state)
+    }
+
+    pub(super) fn update(
+        &mut self,
+        sid: SessionId,
+        data_version: u64,
+        data_json: Option<&str>,
+    ) -> UpdateOutcome {
+        match self.sessions.get_mut(&sid) {
+            None => UpdateOutcome::Ended,
+            Some(session) => session.update_data(data_version, data_json),
+        }
     }
 
     /// Replaces a session.

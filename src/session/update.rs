@@ -1,0 +1,89 @@
+//! Finds sessions, and changes their data.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::data::{UpdateOutcome, serialize};
+use super::error::{SessionError, SessionErrorKind};
+use super::record::Session;
+use super::session_id::SessionId;
+use super::sessions::Sessions;
+use super::store::SessionStore;
+
+/// How often [`Sessions::update`] tries: data that change more often do not belong into a session.
+const MAX_ATTEMPTS: usize = 10;
+
+impl<S: SessionStore> Sessions<S> {
+    /// Finds the session `sid`. `None` if it has ended or expired, or belongs to another issuer.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionErrorKind::Unavailable`] if the store fails.
+    pub async fn find(&self, sid: SessionId) -> Result<Option<Session>, SessionError> {
+        let found = self.store.find(sid).await;
+        let found = found.map_err(SessionError::unavailable)?;
+        Ok(found.filter(|session| {
+            session.issuer.as_deref() == self.issuer_name() && !session.has_expired(self.now())
+        }))
+    }
+
+    /// Changes the data of the session `sid`, and returns the session with them.
+    ///
+    /// `change` gets the current data, and may replace or remove them. It runs again if another
+    /// call changed them meanwhile. So no change is lost, and `change` should have no other effect.
+    ///
+    /// Access tokens follow at the next refresh. If the old ones must not work until then, call
+    /// [`invalidate_access_tokens`](Sessions::invalidate_access_tokens) afterwards.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use tower_jwt_auth::VerifiedToken;
+    /// # use tower_jwt_auth::session::{SessionError, SessionStore, Sessions};
+    /// #[derive(Serialize, Deserialize, Default)]
+    /// struct Data { organisation: Option<String> }
+    ///
+    /// async fn choose_organisation<S: SessionStore>(
+    ///     sessions: &Sessions<S>,
+    ///     token: &VerifiedToken,
+    ///     organisation: String,
+    /// ) -> Result<(), SessionError> {
+    ///     let sid = sessions.session_of(token)?;
+    ///     let changed = sessions.update(sid, |data: &mut Option<Data>| {
+    ///         data.get_or_insert_default().organisation = Some(organisation.clone());
+    ///     });
+    ///     changed.await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`SessionErrorKind::Ended`] if [`find`](Sessions::find) does not find the session.
+    /// - [`SessionErrorKind::InvalidData`] if the current data are not a `T`, or the new ones do
+    ///   not serialize to JSON of at most 4 KiB. Nothing changes.
+    /// - [`SessionErrorKind::Unavailable`] if the store fails, or other calls changed the data ten
+    ///   times meanwhile.
+    pub async fn update<T: Serialize + DeserializeOwned>(
+        &self,
+        sid: SessionId,
+        mut change: impl FnMut(&mut Option<T>),
+    ) -> Result<Session, SessionError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let mut session = self.find(sid).await?.ok_or(SessionErrorKind::Ended)?;
+            let mut data = session.data()?;
+            change(&mut data);
+            let json = data.as_ref().map(serialize).transpose()?;
+            let version = session.data_version;
+            let updated = self.store.update(sid, version, json.as_deref()).await;
+            match updated.map_err(SessionError::unavailable)? {
+                UpdateOutcome::Updated => {
+                    session.update_data(version, json.as_deref());
+                    return Ok(session);
+                }
+                UpdateOutcome::Ended => return Err(SessionErrorKind::Ended.into()),
+                UpdateOutcome::Outdated => {}
+            }
+        }
+        Err(SessionError::outdated())
+    }
+}

@@ -1,0 +1,9 @@
+//! A store in memory. A restart loses its contents.
+
+mod error;
+mod session_store;
+mod session_table;
+mod store;
+
+pub use error::MemoryStoreFull;
+pub use store::MemoryStore;

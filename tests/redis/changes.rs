@@ -1,0 +1,104 @@
+//! Data of sessions, and access tokens that are invalidated.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tower_jwt_auth::session::{SessionStore, Subject};
+use tower_jwt_auth::store::RedisStoreError;
+use tower_jwt_auth::store::redis::client::cmd;
+
+use crate::server::Server;
+use crate::session_changes::{self, read, sessions};
+use crate::{eventually, node, nodes, options};
+
+macro_rules! on_redis {
+    ($($test:ident,)*) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $test() {
+            let server = Server::start(&[]);
+            session_changes::$test(node(server.client()).await).await;
+        })*
+    };
+}
+
+on_redis! {
+    invalidated_access_tokens_are_dead_and_the_session_lives,
+    a_refresh_with_older_rights_computes_them_again,
+    a_login_with_older_rights_computes_them_again,
+    a_refresh_with_older_data_computes_the_claims_again,
+    changes_of_data_at_once_all_count,
+    one_session_outlives_the_others,
+    claims_that_are_never_current_are_an_outage,
+    no_older_rights_pass_after_an_invalidation,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invalidation_and_data_reach_the_other_node() {
+    let server = Server::start(&[]);
+    let nodes = nodes(&server, 2).await;
+    let [one, other] = [sessions(nodes[0].clone()), sessions(nodes[1].clone())];
+    let alice = one.subject_named("alice");
+    let tokens = one.login(&alice).await.unwrap();
+    let changed = one.update(tokens.sid, |data: &mut Option<Value>| {
+        *data = Some(7.into())
+    });
+    changed.await.unwrap();
+    let session = other.find(tokens.sid).await.unwrap().unwrap();
+    assert_eq!(session.data::<u8>().unwrap(), Some(7));
+    assert!(!read(&other, &tokens.access_token).await.1);
+    other.invalidate_access_tokens(&alice).await.unwrap();
+    assert!(read(&other, &tokens.access_token).await.1);
+    let refreshed = one.refresh(&tokens.refresh_token).await.unwrap();
+    let began = std::time::Instant::now();
+    while !read(&one, &tokens.access_token).await.1 {
+        assert!(began.elapsed() < Duration::from_secs(10), "never revoked");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    for sessions in [&one, &other] {
+        assert!(!read(sessions, &refreshed.access_token).await.1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invalidation_that_the_server_has_lost_is_written_back() {
+    let server = Server::start(&[]);
+    let node = node(server.client()).await;
+    let sessions = sessions(node.clone());
+    let alice = sessions.subject_named("alice");
+    let tokens = sessions.login(&alice).await.unwrap();
+    sessions.invalidate_access_tokens(&alice).await.unwrap();
+    server.ask::<()>(&mut cmd("FLUSHALL"));
+    eventually("it is written back", || {
+        server.ask::<u64>(cmd("HLEN").arg("{jwt}:subjects")) == 2
+    })
+    .await;
+    assert!(read(&sessions, &tokens.access_token).await.1);
+    let tokens = sessions.login(&alice).await.unwrap();
+    assert!(!read(&sessions, &tokens.access_token).await.1);
+    let session = node.find(tokens.sid).await.unwrap().unwrap();
+    assert_eq!((session.generation, session.access_epoch), (0, 1));
+}
+
+/// The keys of a version before the format had a number, and of a later one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_of_two_formats_do_not_share_keys() {
+    let server = Server::start(&[]);
+    let ours = node(server.client()).await;
+    let mut secret: Vec<u8> = server.ask(cmd("GET").arg("{jwt}:secret"));
+    assert!(secret.starts_with(b"2:"));
+    let before = secret.split_off(2);
+    let later = [b"3:", &*before].concat();
+    for other in [before, later] {
+        server.ask::<()>(cmd("SET").arg("{jwt}:secret").arg(&other));
+        eventually("the other node is not fresh", || !ours.state().is_fresh).await;
+        let late = options().connect(server.client()).await.unwrap();
+        let ready = late.ready(Duration::from_millis(500)).await.unwrap_err();
+        assert!(matches!(ready, RedisStoreError::OtherFormat), "{ready:?}");
+        assert!(ready.to_string().contains("`prefix`"));
+        let alice = Subject::new(None, "alice");
+        let raised = late.raise_access_epoch(&alice).await.unwrap_err();
+        assert!(matches!(raised, RedisStoreError::OtherFormat), "{raised:?}");
+        let kept: Vec<u8> = server.ask(cmd("GET").arg("{jwt}:secret"));
+        assert_eq!(kept, other);
+    }
+}

@@ -1,0 +1,312 @@
+//! What changes while claims are computed, for any store: data of a session, and rights of a
+//! subject. Each function is a test, and gets an empty store.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tower_jwt_auth::Verifier;
+use tower_jwt_auth::keys::{Algorithm, SigningKey};
+use tower_jwt_auth::revocation::{RevocationStore, TokenIdentity};
+use tower_jwt_auth::session::{
+    OwnSubject, RefreshKeys, Session, SessionErrorKind, SessionStore, Sessions,
+};
+
+const ISSUER: &str = "https://id.example.com";
+
+pub(crate) fn sessions<S: SessionStore>(store: S) -> Sessions<S> {
+    let key = SigningKey::from_secret(Algorithm::HS256, [1; 32]).unwrap();
+    Sessions::new(store, key, RefreshKeys::new([2; 32]).unwrap()).issuer(ISSUER)
+}
+
+fn alice<S: SessionStore>(sessions: &Sessions<S>) -> OwnSubject {
+    sessions.subject_named("alice")
+}
+
+/// The claims of an access token, and whether the store revokes it.
+pub(crate) async fn read<S: SessionStore>(sessions: &Sessions<S>, token: &str) -> (Value, bool) {
+    let verifier = Verifier::new(sessions.verifying_keys().clone()).issuer(ISSUER);
+    let token = verifier.verify(token).unwrap();
+    let identity = TokenIdentity::from(&token);
+    let revoked = sessions.store().is_revoked(&identity).await.unwrap();
+    (Value::clone(&token.claims().unwrap()), revoked)
+}
+
+/// Claims that change: each call returns the version of the rights when it began. The next call
+/// can be held.
+#[derive(Clone, Default)]
+pub(crate) struct Rights(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    version: AtomicU64,
+    calls: AtomicU64,
+    hold_next: AtomicBool,
+    held: Notify,
+    released: Notify,
+}
+
+impl Rights {
+    fn of<S: SessionStore>(&self, sessions: Sessions<S>) -> Sessions<S> {
+        let rights = self.clone();
+        sessions.claims(move |session: Session| {
+            let Rights(inner) = rights.clone();
+            async move {
+                inner.calls.fetch_add(1, Ordering::SeqCst);
+                let version = inner.version.load(Ordering::SeqCst);
+                if inner.hold_next.swap(false, Ordering::SeqCst) {
+                    inner.held.notify_one();
+                    inner.released.notified().await;
+                }
+                tokio::task::yield_now().await;
+                let data: Option<Value> = session.data()?;
+                Ok::<_, tower_jwt_auth::session::SessionError>(Some(
+                    json!({ "rights": version, "data": data }),
+                ))
+            }
+        })
+    }
+
+    fn change(&self) -> u64 {
+        self.0.version.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn calls(&self) -> u64 {
+        self.0.calls.load(Ordering::SeqCst)
+    }
+
+    fn hold_next(&self) {
+        self.0.hold_next.store(true, Ordering::SeqCst);
+    }
+
+    async fn is_held(&self) {
+        self.0.held.notified().await;
+    }
+
+    fn release(&self) {
+        self.0.released.notify_one();
+    }
+}
+
+pub(crate) async fn invalidated_access_tokens_are_dead_and_the_session_lives<S: SessionStore>(
+    store: S,
+) {
+    let rights = Rights::default();
+    let sessions = rights.of(sessions(store));
+    let bob = sessions.subject_named("bob");
+    let (alices, bobs) = (alice(&sessions), sessions.login(&bob).await.unwrap());
+    let mut tokens = sessions.login(&alices).await.unwrap();
+    for version in 1..=3 {
+        let before = tokens;
+        assert!(!read(&sessions, &before.access_token).await.1);
+        rights.change();
+        sessions.invalidate_access_tokens(&alices).await.unwrap();
+        assert!(read(&sessions, &before.access_token).await.1);
+        tokens = sessions.refresh(&before.refresh_token).await.unwrap();
+        assert_eq!(tokens.sid, before.sid);
+        let (claims, revoked) = read(&sessions, &tokens.access_token).await;
+        assert_eq!((&claims["rights"], revoked), (&json!(version), false));
+        // A retry within the grace gets the new rights too.
+        let again = sessions.refresh(&before.refresh_token).await.unwrap();
+        let (claims, revoked) = read(&sessions, &again.access_token).await;
+        assert_eq!((&claims["rights"], revoked), (&json!(version), false));
+    }
+    let calls = rights.calls();
+    sessions.refresh(&tokens.refresh_token).await.unwrap();
+    assert_eq!(rights.calls(), calls + 1, "usually computed once");
+    assert!(!read(&sessions, &bobs.access_token).await.1);
+    let late = sessions.login(&alices).await.unwrap();
+    assert!(!read(&sessions, &late.access_token).await.1);
+    sessions.logout_everywhere(&alices).await.unwrap();
+    for tokens in [tokens, late] {
+        assert!(read(&sessions, &tokens.access_token).await.1);
+        let error = sessions.refresh(&tokens.refresh_token).await.unwrap_err();
+        assert!(error.kind().is_final(), "{error}");
+    }
+}
+
+pub(crate) async fn a_refresh_with_older_rights_computes_them_again<S: SessionStore>(store: S) {
+    let rights = Rights::default();
+    let sessions = rights.of(sessions(store));
+    let alice = alice(&sessions);
+    let tokens = sessions.login(&alice).await.unwrap();
+    rights.hold_next();
+    let refreshing = tokio::spawn({
+        let sessions = sessions.clone();
+        async move { sessions.refresh(&tokens.refresh_token).await }
+    });
+    rights.is_held().await;
+    rights.change();
+    sessions.invalidate_access_tokens(&alice).await.unwrap();
+    rights.release();
+    let tokens = refreshing.await.unwrap().unwrap();
+    let (claims, revoked) = read(&sessions, &tokens.access_token).await;
+    assert_eq!((&claims["rights"], revoked), (&json!(1), false));
+    assert_eq!(rights.calls(), 3);
+}
+
+pub(crate) async fn a_login_with_older_rights_computes_them_again<S: SessionStore>(store: S) {
+    let rights = Rights::default();
+    let sessions = rights.of(sessions(store));
+    let alice = alice(&sessions);
+    let pending = sessions.begin(&alice).await.unwrap();
+    rights.hold_next();
+    let completing = tokio::spawn({
+        let sessions = sessions.clone();
+        async move { sessions.complete(pending).await }
+    });
+    rights.is_held().await;
+    rights.change();
+    sessions.invalidate_access_tokens(&alice).await.unwrap();
+    rights.release();
+    let tokens = completing.await.unwrap().unwrap();
+    let (claims, revoked) = read(&sessions, &tokens.access_token).await;
+    assert_eq!((&claims["rights"], revoked), (&json!(1), false));
+    assert_eq!(sessions.list(&alice).await.unwrap().len(), 1);
+}
+
+pub(crate) async fn a_refresh_with_older_data_computes_the_claims_again<S: SessionStore>(store: S) {
+    let rights = Rights::default();
+    let sessions = rights.of(sessions(store));
+    let pending = sessions.begin(&alice(&sessions)).await.unwrap();
+    let pending = pending.data(&json!({ "organisation": "old" })).unwrap();
+    let tokens = sessions.complete(pending).await.unwrap();
+    let (claims, _) = read(&sessions, &tokens.access_token).await;
+    assert_eq!(claims["data"]["organisation"], "old");
+    rights.hold_next();
+    let refreshing = tokio::spawn({
+        let sessions = sessions.clone();
+        async move { sessions.refresh(&tokens.refresh_token).await }
+    });
+    rights.is_held().await;
+    let changed = sessions.update(tokens.sid, |data: &mut Option<Value>| {
+        *data = Some(json!({ "organisation": "new" }));
+    });
+    assert_eq!(changed.await.unwrap().data_version, 1);
+    rights.release();
+    let tokens = refreshing.await.unwrap().unwrap();
+    let (claims, revoked) = read(&sessions, &tokens.access_token).await;
+    assert_eq!(
+        (&claims["data"]["organisation"], revoked),
+        (&json!("new"), false)
+    );
+    let again = sessions.refresh(&tokens.refresh_token).await.unwrap();
+    let (claims, _) = read(&sessions, &again.access_token).await;
+    assert_eq!(claims["data"]["organisation"], "new");
+}
+
+pub(crate) async fn changes_of_data_at_once_all_count<S: SessionStore>(store: S) {
+    let sessions = sessions(store);
+    let tokens = sessions.login(&alice(&sessions)).await.unwrap();
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let sessions = sessions.clone();
+            tokio::spawn(async move {
+                let add = |data: &mut Option<u64>| *data.get_or_insert(0) += 1;
+                sessions.update(tokens.sid, add).await
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    let session = sessions.find(tokens.sid).await.unwrap().unwrap();
+    assert_eq!(session.data::<u64>().unwrap(), Some(8));
+}
+
+/// The claims function changes what the claims depend on, at each call.
+pub(crate) async fn claims_that_are_never_current_are_an_outage<S: SessionStore + Clone>(store: S) {
+    let calls = Arc::new(AtomicU64::new(u64::MAX / 2));
+    let (counted, own) = (Arc::clone(&calls), sessions(store.clone()));
+    let sessions = sessions(store).claims(move |_| {
+        let (own, call) = (own.clone(), counted.fetch_add(1, Ordering::SeqCst));
+        async move {
+            if call < 4 {
+                let alice = alice(&own);
+                let invalidated = own.invalidate_access_tokens(&alice).await;
+                invalidated.map_err(io::Error::other)?;
+            }
+            Ok::<_, io::Error>(Some(json!({})))
+        }
+    });
+    let tokens = sessions.login(&alice(&sessions)).await.unwrap();
+    calls.store(0, Ordering::SeqCst);
+    let error = sessions.refresh(&tokens.refresh_token).await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::Unavailable);
+    assert_eq!(calls.load(Ordering::SeqCst), 4);
+    calls.store(0, Ordering::SeqCst);
+    let error = sessions.login(&alice(&sessions)).await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::Unavailable);
+    assert_eq!(calls.load(Ordering::SeqCst), 4);
+    // The refresh token was not used up.
+    let refreshed = sessions.refresh(&tokens.refresh_token).await.unwrap();
+    assert!(!read(&sessions, &refreshed.access_token).await.1);
+}
+
+/// After a change of the password.
+pub(crate) async fn one_session_outlives_the_others<S: SessionStore>(store: S) {
+    let sessions = sessions(store);
+    let (alice, bob) = (alice(&sessions), sessions.subject_named("bob"));
+    let kept = sessions.login(&alice).await.unwrap();
+    let other = sessions.login(&alice).await.unwrap();
+    let bobs = sessions.login(&bob).await.unwrap();
+    let pending = sessions.begin(&alice).await.unwrap();
+    sessions.logout_others(kept.sid).await.unwrap();
+    for tokens in [&kept, &other] {
+        assert!(read(&sessions, &tokens.access_token).await.1);
+    }
+    let error = sessions.refresh(&other.refresh_token).await.unwrap_err();
+    assert!(error.kind().is_final(), "{error}");
+    let error = sessions.complete(pending).await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::LoggedOut);
+    let refreshed = sessions.refresh(&kept.refresh_token).await.unwrap();
+    assert!(!read(&sessions, &refreshed.access_token).await.1);
+    assert!(!read(&sessions, &bobs.access_token).await.1);
+    let listed = sessions.list(&alice).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed.first().map(|session| session.sid), Some(kept.sid));
+    let error = sessions.logout_others(other.sid).await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::Ended);
+    assert!(!read(&sessions, &refreshed.access_token).await.1);
+}
+
+/// While sessions are refreshed and begun, rights change. After each call to invalidate, no token
+/// with older rights is accepted, whenever it was issued.
+pub(crate) async fn no_older_rights_pass_after_an_invalidation<S: SessionStore>(store: S) {
+    let rights = Rights::default();
+    let sessions = rights.of(sessions(store));
+    let alice = alice(&sessions);
+    for _ in 0..20 {
+        let tasks: Vec<_> = (0..6)
+            .map(|task| {
+                let (sessions, alice) = (sessions.clone(), alice.clone());
+                tokio::spawn(async move {
+                    let mut issued = Vec::new();
+                    let mut tokens = sessions.login(&alice).await.unwrap();
+                    for _ in 0..task {
+                        tokens = sessions.refresh(&tokens.refresh_token).await.unwrap();
+                        issued.push(tokens.clone());
+                    }
+                    issued.push(tokens);
+                    issued
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        let version = rights.change();
+        sessions.invalidate_access_tokens(&alice).await.unwrap();
+        let mut passed = 0;
+        for task in tasks {
+            for tokens in task.await.unwrap() {
+                let (claims, revoked) = read(&sessions, &tokens.access_token).await;
+                assert!(revoked || claims["rights"] == version, "older rights");
+                passed += u32::from(!revoked);
+            }
+        }
+        let tokens = sessions.login(&alice).await.unwrap();
+        assert!(!read(&sessions, &tokens.access_token).await.1, "{passed}");
+        sessions.logout_everywhere(&alice).await.unwrap();
+    }
+}
