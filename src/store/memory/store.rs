@@ -181,8 +181,8 @@ impl MemoryStore {
     /// Lifts the block of a subject. Returns whether the subject was blocked.
     ///
     /// For subjects of other issuers. For a subject of your own sessions use
-    /// [`unblock`](SessionStore::unblock). Tokens issued up to this second stay revoked: see
-    /// [`RevocationSet::lift_block`].
+    /// [`unblock`](crate::session::SessionStore::unblock). Tokens issued up to this second stay
+    /// revoked: see [`RevocationSet::lift_block`].
     pub fn lift_block(&self, issuer: Option<&str>, subject: &str) -> bool {
         let mut sessions = self.sessions();
         let of_issuer = Subject::new(issuer, subject);
