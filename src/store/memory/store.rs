@@ -182,8 +182,8 @@ impl MemoryStore {
     /// Lifts the block of a subject. Returns whether the subject was blocked.
     ///
     /// Use this for subjects of other issuers. For your own users call
-    /// [`unblock`](SessionStore::unblock). Tokens issued until now stay revoked: see
-    /// [`RevocationSet::lift_block`].
+    /// [`unblock`](crate::session::SessionStore::unblock). Tokens issued until now stay revoked:
+    /// see [`RevocationSet::lift_block`].
     pub fn lift_block(&self, issuer: Option<&str>, subject: &str) -> bool {
         let mut sessions = self.sessions();
         let of_issuer = Subject::new(issuer, subject);
