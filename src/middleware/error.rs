@@ -190,8 +190,9 @@ impl AuthError {
     }
 
     pub(crate) fn insufficient_scope(scope: Option<Arc<str>>, reason: Option<VerifyError>) -> Self {
+        let required = || Some(Source::Other(Arc::new(RequiredScope(scope.clone()?))));
         Self {
-            source: reason.map(Source::Token),
+            source: reason.map(Source::Token).or_else(required),
             scope,
             ..Self::from(AuthErrorKind::InsufficientScope)
         }
@@ -213,6 +214,18 @@ impl AuthError {
         }
     }
 }
+
+/// The scopes that a guard names. It may need only one of them.
+#[derive(Debug)]
+struct RequiredScope(Arc<str>);
+
+impl fmt::Display for RequiredScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected scope: {:?}", self.0)
+    }
+}
+
+impl Error for RequiredScope {}
 
 impl From<AuthErrorKind> for AuthError {
     fn from(kind: AuthErrorKind) -> Self {
@@ -248,7 +261,7 @@ impl fmt::Display for AuthError {
             AuthErrorKind::Revoked => "the token was revoked",
             AuthErrorKind::CrossSite => "the request comes from another site",
             AuthErrorKind::InsufficientScope => "the token does not allow this",
-            AuthErrorKind::Unavailable => "the token could not be checked in time",
+            AuthErrorKind::Unavailable => "the token cannot be checked now",
             AuthErrorKind::MissingLayer => {
                 "no JwtAuthLayer is around the handler that needs a token: add `.layer(JwtAuthLayer::new(key))`"
             }
