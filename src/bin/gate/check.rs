@@ -90,7 +90,7 @@ const CHECKS: [Check; 12] = [
     REQUIRED,
 ];
 
-/// The checks in their order where `iss` chooses the keys.
+/// The checks in their order where `iss` chooses the keys, or keys would have to be fetched.
 const CHECKS_BY_ISSUER: [Check; 12] = [
     SHAPE, PAYLOAD, ISSUER, HEADER, TYPE, KEY, SIGNATURE, KEY_ISSUER, BEARER, TIMES, AUDIENCE,
     REQUIRED,
@@ -110,7 +110,12 @@ pub(crate) async fn check(options: &Options) -> Result<ExitCode, Box<dyn Error>>
         return Ok(ExitCode::from(NOT_CHECKED));
     }
     let result = verifier.fetch_and_verify(&token).await;
-    print!("{}", verdicts(options, result.as_ref().err()));
+    let issuer_comes_first = options.keys.name_issuer() || keys.lack_key_of(&header(&token));
+    let checks = match issuer_comes_first {
+        true => &CHECKS_BY_ISSUER,
+        false => &CHECKS,
+    };
+    print!("{}", verdicts(checks, options, result.as_ref().err()));
     let (name, told) = match result {
         Ok(token) => match check_scopes(options, &token).await {
             None => {
@@ -132,11 +137,7 @@ pub(crate) async fn check(options: &Options) -> Result<ExitCode, Box<dyn Error>>
     Ok(ExitCode::from(1))
 }
 
-fn verdicts(options: &Options, error: Option<&VerifyError>) -> String {
-    let checks = match options.keys.name_issuer() {
-        true => &CHECKS_BY_ISSUER,
-        false => &CHECKS,
-    };
+fn verdicts(checks: &[Check], options: &Options, error: Option<&VerifyError>) -> String {
     let mut lines = "checks:\n".to_owned();
     let mut is_over = false;
     for check in checks {
@@ -218,12 +219,16 @@ fn hints(kind: VerifyErrorKind, token: &str, keys: &Keys) -> String {
 }
 
 fn is_unsigned(token: &str) -> bool {
-    let header = token.split('.').next().and_then(decoded);
-    let header = header.and_then(|json| serde_json::from_slice::<Value>(&json).ok());
-    let algorithm = header
-        .as_ref()
-        .and_then(|header| header.get("alg")?.as_str());
+    let header = header(token);
+    let algorithm = header.get("alg").and_then(Value::as_str);
     token.ends_with('.') && algorithm.is_some_and(|name| name.eq_ignore_ascii_case("none"))
+}
+
+/// `Null` if it is not JSON.
+fn header(token: &str) -> Value {
+    let header = token.split('.').next().and_then(decoded);
+    let header = header.and_then(|json| serde_json::from_slice(&json).ok());
+    header.unwrap_or_default()
 }
 
 /// The other name, if the metadata are those of another issuer.
@@ -264,20 +269,11 @@ fn chain(error: &dyn Error) -> String {
 
 /// The header, and the names of the claims.
 fn contents(token: &str) -> String {
-    let mut segments = token.split('.').map(decoded);
-    let mut text = String::new();
-    match segments
-        .next()
-        .flatten()
-        .map(|json| serde_json::from_slice(&json))
-    {
-        Some(Ok(Value::Object(header))) => {
-            text.push_str("header:\n");
-            text.push_str(&members(&header));
-        }
-        _ => text.push_str("header: not a JSON object in base64url\n"),
-    }
-    let names = segments.next().flatten();
+    let mut text = match header(token) {
+        Value::Object(header) => format!("header:\n{}", members(&header)),
+        _ => "header: not a JSON object in base64url\n".to_owned(),
+    };
+    let names = token.split('.').nth(1).and_then(decoded);
     match names.map(|json| serde_json::from_slice::<Names>(&json)) {
         Some(Ok(Names(names))) => {
             let names: Vec<_> = names.iter().map(|name| printable(name)).collect();

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use lexopt::Parser;
+use serde_json::Value;
 use tower_jwt_auth::keys::remote::{AddressError, FetchError, RemoteKeys, RemoteKeysError};
 use tower_jwt_auth::keys::{Algorithm, JwksOptions, KeyError, VerifyingKey};
 use tower_jwt_auth::verify::{IntoTrust, Trust};
@@ -111,6 +112,23 @@ impl Keys {
             remote: Some(keys.clone()),
             ..Self::of(keys)
         }
+    }
+
+    /// Whether fetched keys lack the one that the header names. Then a wrong `iss` comes first: it
+    /// rejects the token before the keys are fetched again.
+    pub(crate) fn lack_key_of(&self, header: &Value) -> bool {
+        let Some(remote) = &self.remote else {
+            return false;
+        };
+        let named = |member| header.get(member).and_then(Value::as_str);
+        let (Some(key_id), Some(algorithm)) = (named("kid"), named("alg")) else {
+            return false;
+        };
+        let is_named = |key: &VerifyingKey| {
+            key.key_id() == Some(key_id) && key.algorithm().name() == algorithm
+        };
+        let keys = remote.state().keys;
+        !keys.is_some_and(|keys| keys.iter().any(is_named))
     }
 
     /// Waits until the keys are fetched. Without this, it would depend on the network which check
