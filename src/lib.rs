@@ -75,6 +75,9 @@
 //!
 //! # Why is my token rejected?
 //!
+//! Rejections are logged at level `DEBUG`. Set `RUST_LOG=tower_jwt_auth=debug` to see them; without
+//! `tracing-subscriber` or another subscriber nothing is logged.
+//!
 //! The response says "invalid" or "expired", and nothing more. The reason is [`AuthError::kind`].
 //! It is in the response's extensions. With feature `tracing` it is also an [event](#events). The
 //! event's field `reason` shows the configured value, or names the claim that failed. The values of
@@ -89,7 +92,7 @@
 //!
 //! | kind | check |
 //! | --- | --- |
-//! | `no_fitting_key` | `alg` and `kid` of the token and the key. A key has one algorithm; in a set the `kid` must match, or without `kid` the `x5t` |
+//! | `no_fitting_key` | `alg` and `kid` of the token and the key; the reason names those of the keys. A key has one algorithm; in a set the `kid` must match, or without `kid` the `x5t` |
 //! | `several_fitting_keys` | the token has no `kid`: have the issuer add it. Or keys share a `kid`: see [`try_keys_with_same_id`](keys::KeySet::try_keys_with_same_id) |
 //! | `bad_signature` | the secret: is it the issuer's, byte for byte, or base64 that must be decoded first? |
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |
@@ -107,7 +110,7 @@
 //! | `missing_token` | the scheme (`Bearer`), the cookie's name, a proxy that removes `Authorization` |
 //! | `missing_token_id` | with a revocation store a token needs a `jti`: see [`token_id_optional`](JwtAuthLayer::token_id_optional) |
 //! | `revoked` | the store: the token, its session or its subject was revoked |
-//! | `insufficient_scope` | `scope`, `scp` or the claims that your [guard](guard) reads |
+//! | `insufficient_scope` | `scope`, `scp` or the claims that your [guard](guard) reads; the reason names the scopes |
 //! | `insufficient_user_authentication` | `acr` and `auth_time`, which your [guard](guard) requires: does the issuer add them? |
 //! | `unavailable` | the revocation store, a guard's condition or the issuer of the keys; the error's source says why |
 //! | `cross_site` | `Origin` or `Sec-Fetch-Site` of a request with a cookie: see [`csrf`] |

@@ -216,7 +216,7 @@ fn a_rejection_says_which_check_and_what_is_configured() {
 fn what_is_no_token_is_said_so() {
     let (files, key) = (Files::new(), key());
     let keys = files.write("jwks.json", jwks(&key));
-    for input in ["", "secret", "a.b", "\u{1b}[31m.x.y", "a.b.c.d.e"] {
+    for input in ["secret", "a.b", "\u{1b}[31m.x.y", "a.b.c.d.e"] {
         let said = gate(&["--jwks", &keys], input);
         assert_eq!(said.code, 1, "{}", said.err);
         assert!(
@@ -320,9 +320,23 @@ fn an_outage_is_named() {
         &["--jwks-url", &url, "--any-audience"],
         key().sign(&claims("a")).unwrap(),
     );
+    assert_eq!(said.code, 3, "{}", said.out);
+    assert!(said.out.contains("  kid: \"k1\"\n"), "{}", said.out);
     assert!(
-        said.verdict("key")
-            .starts_with("rejected: keys_unavailable: "),
+        said.out
+            .contains("\nnot checked: keys_unavailable: the issuer's keys could not be fetched: "),
+        "{}",
+        said.out
+    );
+    // Not even whose token it is.
+    let said = gate(
+        &["--discover", &format!("http://{address}"), "--any-audience"],
+        key().sign(&claims("a")).unwrap(),
+    );
+    assert_eq!(said.code, 3, "{}", said.out);
+    assert!(
+        said.out.contains("\nnot checked: keys_unavailable: ")
+            && !said.out.contains("unknown_issuer"),
         "{}",
         said.out
     );
@@ -357,6 +371,15 @@ fn options_that_contradict_are_errors() {
         &["--jwks", keys, "--pem", keys],
         &["--jwks", keys, "--algorithm", "RS256"],
         &["--jwks", keys, "--leeway", "301"],
+        &["--jwks", keys, "--typ", "application/"],
+        &["--jwks", keys, "--audience", "a", "--any-audience"],
+        &["--jwks", keys, "--explain"],
+        &["--jwks", keys, "--optional"],
+        &["--jwks", keys, "--cookie", "c"],
+        &["--jwks", keys, "--leeway", "1", "--leeway", "2"],
+        &["--jwks", keys, "--port", "0", "--port", "0"],
+        &["--jwks", keys, "--token", "a", "--token", "b"],
+        &["--jwks", keys, "--scope-claim", "roles"],
         &["--jwks", keys, "--issuer", ""],
         &["--jwks", keys, "--rfc9068"],
         &["--jwks", keys, "--issuer", "a", "--rfc9068"],
@@ -379,7 +402,20 @@ fn options_that_contradict_are_errors() {
             said.err
         );
     }
-    assert!(gate(&["--help"], "").out.contains("--discover ISSUER"));
+    for help in ["--help", "-h"] {
+        let said = gate(&[help], "");
+        assert_eq!(said.code, 0);
+        for part in [
+            "--discover ISSUER",
+            "examples:",
+            "exit codes:",
+            "HTTPS_PROXY",
+        ] {
+            assert!(said.out.contains(part), "{part}");
+        }
+    }
+    let version = format!("gate {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(gate(&["--version"], "").out, version);
 }
 
 #[test]
@@ -441,4 +477,220 @@ fn it_explains_the_rejections_of_requests() {
                 "reason": "expected `aud`: \"api-2\"" }),
         ]
     );
+}
+
+#[test]
+fn a_check_that_was_not_made_is_not_called_ok() {
+    let (files, key) = (Files::new(), key());
+    let keys = files.write("jwks.json", jwks(&key));
+    let token = key.sign(&claims("https://id.test")).unwrap();
+    let said = gate(&["--jwks", &keys, "--any-audience"], &token);
+    assert_eq!(said.code, 0, "{}", said.out);
+    for (check, verdict) in [
+        ("iss", "not checked (no --issuer)"),
+        ("aud", "not checked (--any-audience)"),
+        ("other required claims", "not checked (no --rfc9068)"),
+        ("scopes", "not checked (no --scope)"),
+        ("signature", "ok"),
+        ("issuer of the key", "ok"),
+    ] {
+        assert_eq!(said.verdict(check), verdict, "{check}");
+    }
+    let without_audience = key.sign(&json!({ "exp": LATE })).unwrap();
+    let said = gate(&["--jwks", &keys], without_audience);
+    let verdict = "not checked (no --audience, and the token has no aud)";
+    assert_eq!(said.verdict("aud"), verdict);
+}
+
+#[test]
+fn a_wrong_issuer_is_named_with_keys_of_a_url() {
+    let key = key();
+    let published = jwks(&key);
+    let origin = serve(move |_, _| published.clone());
+    let options = ["--jwks-url", &origin, "--issuer", "foo", "--any-audience"];
+    let said = gate(&options, key.sign(&claims("https://secret.test")).unwrap());
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert_eq!(said.verdict("signature"), "ok");
+    let expected = r#"rejected: wrong_issuer: expected `iss`: "foo""#;
+    assert_eq!(said.verdict("iss"), expected);
+    // The key is missing in these keys, and in the next.
+    let other = SigningKey::generate(Algorithm::ES256)
+        .unwrap()
+        .with_key_id("k2");
+    let said = gate(
+        &options,
+        other.sign(&claims("https://secret.test")).unwrap(),
+    );
+    assert!(!said.out.contains("secret"), "{}", said.out);
+    assert_eq!(said.verdict("iss"), expected);
+    assert_eq!(said.verdict("key"), "not reached");
+    let said = gate(&options, other.sign(&claims("foo")).unwrap());
+    assert_eq!(
+        said.verdict("key"),
+        r#"rejected: no_fitting_key: the keys have `alg`: "ES256", and `kid`: "k1""#
+    );
+}
+
+#[test]
+fn the_name_in_the_metadata_is_shown_if_it_differs() {
+    let origin = serve(|origin, _| {
+        json!({ "issuer": format!("{origin}/"), "jwks_uri": format!("{origin}/keys") }).to_string()
+    });
+    let token = key().sign(&claims("https://secret.test")).unwrap();
+    let said = gate(&["--discover", &origin, "--audience", "api"], &token);
+    assert_eq!(said.code, 3, "{}{}", said.out, said.err);
+    let expected = format!("metadata: name \"{origin}/\", you gave \"{origin}\"\n");
+    assert!(said.out.contains(&expected), "{}", said.out);
+    assert!(!said.out.contains("secret"), "{}", said.out);
+
+    let address = "https://id.test/.well-known/openid-configuration";
+    let said = gate(&["--discover", address], &token);
+    assert_eq!(said.code, 2);
+    let expected = "cut off /.well-known/openid-configuration";
+    assert!(said.err.contains(expected), "{}", said.err);
+}
+
+#[test]
+fn what_was_pasted_wrongly_is_said_so() {
+    let (files, key) = (Files::new(), key());
+    let keys = files.write("jwks.json", jwks(&key));
+    let token = key.sign(&claims("https://id.test")).unwrap();
+    let (start, end) = token.split_at(40);
+    for (input, told) in [
+        (String::new(), "no token was read"),
+        (
+            format!("Authorization: Bearer {token}"),
+            "leave out `Authorization:`",
+        ),
+        (format!("'{token}'"), "leave out the quotes"),
+        (format!("{token}\n{token}"), "more than one token"),
+        (format!("{start}\n{end}"), "the token contains line breaks"),
+    ] {
+        let said = gate(&["--jwks", &keys, "--any-audience"], input);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{}", said.err);
+        assert!(said.err.contains(told), "{}", said.err);
+        assert!(!said.err.contains(start), "{}", said.err);
+    }
+    let said = gate(&["--jwks", &keys], format!("{token}=="));
+    assert_eq!(said.code, 1);
+    assert!(
+        said.out.contains("hint: a segment ends in `=`"),
+        "{}",
+        said.out
+    );
+    // {"alg":"none"}
+    let payload = token.split('.').nth(1).unwrap();
+    let said = gate(
+        &["--jwks", &keys],
+        format!("eyJhbGciOiJub25lIn0.{payload}."),
+    );
+    assert_eq!(said.code, 1);
+    assert!(
+        said.out.contains("hint: the token is unsigned"),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn scopes_are_checked_if_they_are_required() {
+    let (files, key) = (Files::new(), key());
+    let keys = files.write("jwks.json", jwks(&key));
+    let token = json!({ "exp": LATE, "scope": "read secret", "realm": { "roles": ["admin"] } });
+    let token = key.sign(&token).unwrap();
+    let said = |more: &[&str]| gate(&[&["--jwks", &keys], more].concat(), &token);
+    let granted = said(&["--scope", "read"]);
+    assert_eq!((granted.code, granted.verdict("scopes")), (0, "ok"));
+    let nested = [
+        "--scope",
+        "admin",
+        "--scope-claim",
+        "realm",
+        "--scope-claim",
+        "roles",
+    ];
+    assert_eq!(said(&nested).code, 0);
+    let lacking = said(&["--scope", "read", "--scope", "write"]);
+    assert_eq!(lacking.code, 1);
+    assert_eq!(
+        lacking.verdict("scopes"),
+        r#"rejected: insufficient_scope: expected scope: "read write""#
+    );
+    assert!(lacking.out.contains("\nrejected: insufficient_scope: "));
+    assert!(!lacking.out.contains("secret"), "{}", lacking.out);
+    let rejected = said(&["--scope", "read", "--issuer", "a"]);
+    assert_eq!(rejected.verdict("scopes"), "not reached");
+}
+
+#[test]
+fn messages_name_options_and_values() {
+    let files = Files::new();
+    let keys = files.write("jwks.json", jwks(&key()));
+    let none = files.write("empty.pem", "");
+    let keys = keys.as_str();
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = busy.local_addr().unwrap().port().to_string();
+    let busy = format!("127.0.0.1:{port}");
+    for (arguments, told) in [
+        (
+            &["--jwks", keys, "--leeway", "abc"][..],
+            "--leeway: \"abc\" is not a number from 0 to 300",
+        ),
+        (
+            &["--jwks", keys, "--port", "x"],
+            "--port: \"x\" is not a number from 0 to 65535",
+        ),
+        (&["--jwks", keys, "--audience", ""], "--audience is empty"),
+        (
+            &["--secret-file", keys, "--algorithm", "rs256"],
+            "--algorithm \"rs256\": not the name of an algorithm, did you mean RS256?",
+        ),
+        (&["--jwks", keys, "--scope", "a b"], "--scope \"a b\": "),
+        (&["--pem", &none], &none),
+        (&["--jwks", &none], &none),
+        (&["--secret-file", &none], &none),
+        (&["--jwks", keys, "--any-audience", "--port", &port], &busy),
+        (
+            &["--discover", "http://id.test"],
+            "--discover \"http://id.test\": use https",
+        ),
+        (
+            &["--jwks-url", "https://a:secret@id.test"],
+            "--jwks-url: leave out the user",
+        ),
+    ] {
+        let said = gate(arguments, "");
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{}", said.err);
+        assert!(said.err.contains(told), "{}", said.err);
+        assert!(
+            !said.err.contains("allow_http") && !said.err.contains("secret@"),
+            "{}",
+            said.err
+        );
+    }
+    let key = key();
+    let keys = files.write("other.json", jwks(&key));
+    let said = gate(&["--jwks", &keys], key.sign(&claims("a")).unwrap());
+    assert!(
+        said.out.contains("give --audience NAME or --any-audience"),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn a_secret_in_base64_is_hinted_at() {
+    let files = Files::new();
+    let secret = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    let file = files.write("secret", format!("{secret}\n"));
+    let key = SigningKey::hs256("0123456789abcdef0123456789abcdef").unwrap();
+    let said = gate(
+        &["--secret-file", &file],
+        key.sign(&json!({ "exp": LATE })).unwrap(),
+    );
+    assert_eq!(said.verdict("signature"), "rejected: bad_signature");
+    assert_eq!(said.verdict("issuer of the key"), "not reached");
+    let hint = "hint: the secret has 44 bytes; if it is base64 text, decode it first";
+    assert!(said.out.contains(hint), "{}", said.out);
+    assert!(!said.out.contains(secret), "{}", said.out);
 }

@@ -32,7 +32,7 @@ use tower_jwt_auth::keys::Algorithm;
 use tower_jwt_auth::testing::{TestIssuer, TestToken};
 use tower_jwt_auth::{
     Allowed, AuthError, AuthErrorKind, Claims, JwtAuthLayer, Permission, Require, TrustedIssuer,
-    VerifiedToken, VerifyErrorKind,
+    VerifiedToken, VerifyError, VerifyErrorKind,
 };
 
 #[derive(Deserialize)]
@@ -52,6 +52,14 @@ impl Answer {
         let error = self.error.as_ref().unwrap();
         assert_eq!(error.kind(), AuthErrorKind::InsufficientScope);
         assert_eq!(error.scope(), scope);
+        if let Some(scope) = scope {
+            // The log names them too, or the claim that does not decode.
+            let reason = error.source().unwrap();
+            assert!(
+                reason.is::<VerifyError>()
+                    || reason.to_string() == format!("expected scope: {scope:?}")
+            );
+        }
         let mut challenge = r#"Bearer realm="api", error="insufficient_scope", error_description="The access token does not allow this.""#.to_owned();
         if let Some(scope) = scope {
             challenge += &format!(r#", scope="{scope}""#);

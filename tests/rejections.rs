@@ -12,6 +12,8 @@ mod answer;
 #[path = "support/log.rs"]
 mod log;
 
+use std::time::UNIX_EPOCH;
+
 use answer::send;
 use axum::Router;
 use axum::body::Body;
@@ -20,6 +22,7 @@ use http::{HeaderValue, Request};
 use log::Log;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};
 use tower_jwt_auth::testing::{TestIssuer, TestToken};
 use tower_jwt_auth::{Claims, JwtAuthLayer, TokenSource, TrustedIssuer};
 
@@ -189,4 +192,43 @@ async fn many_names_do_not_fill_the_log() {
     }
     let reason = reason(layer, Some(issuer.token("a").bearer())).await;
     assert!(reason.ends_with(r#" or "api-7\n" or others"#), "{reason}");
+}
+
+#[tokio::test]
+async fn a_wrong_time_names_the_leeway() {
+    let issuer = TestIssuer::new().audience("api-1");
+    let now = issuer.clock().now();
+    let now = now.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    for (claim, value) in [("exp", now - 31), ("nbf", now + 31), ("iat", now + 31)] {
+        assert_eq!(
+            of(|token| token.claim(claim, value)).await,
+            "by more than the leeway of 30 seconds",
+            "{claim}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_token_without_a_key_names_those_there_are() {
+    let issuer = TestIssuer::new().audience("api-1");
+    let token = || Some(issuer.token("a").bearer());
+    let key = |name: &str| {
+        let key = SigningKey::generate(Algorithm::ES384).unwrap();
+        key.with_key_id(name).verifying_key()
+    };
+    let alone = JwtAuthLayer::new(key("one"));
+    assert_eq!(
+        reason(alone, token()).await,
+        r#"the keys have `alg`: "ES384", and any `kid`"#
+    );
+    let two = KeySet::new([key("one"), key("two\n")]).unwrap();
+    assert_eq!(
+        reason(JwtAuthLayer::new(two), token()).await,
+        r#"the keys have `alg`: "ES384", and `kid`: "one" or "two\n""#
+    );
+    let many = (0..20).map(|number| key(&format!("{number}{}", "x".repeat(100))));
+    let many = KeySet::new(many).unwrap();
+    let reason = reason(JwtAuthLayer::new(many), token()).await;
+    assert!(reason.ends_with(" or others"), "{reason}");
+    assert!(reason.len() < 1000, "{reason}");
 }

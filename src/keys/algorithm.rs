@@ -103,7 +103,6 @@ impl Algorithm {
     }
 
     /// Whether a public key verifies the signatures.
-    #[cfg(feature = "jwks")]
     pub(crate) fn is_asymmetric(self) -> bool {
         self.family() != Family::Hmac
     }

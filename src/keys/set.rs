@@ -235,6 +235,11 @@ impl KeySet {
         self.0.ignores_key_id && self.iter().any(|key| key.algorithm().is_asymmetric())
     }
 
+    /// Whether it is one key that verifies tokens with any `kid`.
+    pub(crate) fn ignores_key_id(&self) -> bool {
+        self.0.ignores_key_id
+    }
+
     pub(crate) fn key(&self, index: usize) -> Option<&VerifyingKey> {
         self.0.keys.get(index)
     }

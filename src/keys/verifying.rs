@@ -264,7 +264,7 @@ impl VerifyingKey {
     }
 
     /// The algorithms of the tokens it verifies.
-    pub(super) fn algorithms(&self) -> impl Iterator<Item = Algorithm> + use<> {
+    pub(crate) fn algorithms(&self) -> impl Iterator<Item = Algorithm> + use<> {
         let other = match self.algorithm {
             Algorithm::EdDSA => Algorithm::Ed25519,
             _ => Algorithm::EdDSA,

@@ -276,12 +276,14 @@ impl AuthError {
     }
 
     pub(crate) fn insufficient_scope(scope: Option<String>, reason: Option<VerifyError>) -> Self {
+        let expected = || Some(Source::Other(Arc::new(RequiredScope(scope.clone()?))));
+        let source = reason.map(Source::Token).or_else(expected);
         let required = scope.map(|scope| Required {
             scope: Some(scope),
             ..Required::default()
         });
         Self {
-            source: reason.map(Source::Token),
+            source,
             required: required.map(Arc::new),
             ..Self::from(AuthErrorKind::InsufficientScope)
         }
@@ -351,6 +353,18 @@ fn session_status(kind: SessionErrorKind) -> StatusCode {
     }
 }
 
+/// The scopes that a guard names. It may need only one of them.
+#[derive(Debug)]
+struct RequiredScope(String);
+
+impl fmt::Display for RequiredScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected scope: {:?}", self.0)
+    }
+}
+
+impl Error for RequiredScope {}
+
 impl From<AuthErrorKind> for AuthError {
     fn from(kind: AuthErrorKind) -> Self {
         Self {
@@ -399,7 +413,7 @@ impl fmt::Display for AuthError {
             AuthErrorKind::InsufficientUserAuthentication => {
                 "the user must log in again, or at another level"
             }
-            AuthErrorKind::Unavailable => "the token could not be checked in time",
+            AuthErrorKind::Unavailable => "the token cannot be checked now",
             AuthErrorKind::MissingLayer => {
                 "no JwtAuthLayer is around the handler that needs a token: add `.layer(JwtAuthLayer::new(key))`"
             }

@@ -4,12 +4,15 @@ use std::error::Error;
 use std::fmt;
 
 use std::sync::Arc;
-#[cfg(feature = "jwks")]
 use std::time::Duration;
 
+#[cfg(feature = "jwks")]
+use super::cause::Outage;
+use super::cause::{Cause, Expected, KnownKeys, Leeway, Missing, Place};
 use super::mismatch::Mismatch;
 use super::names::Names;
 use crate::claims::PayloadError;
+use crate::keys::KeySet;
 use crate::token::{HeaderFault, ShapeFault};
 
 /// Why a token is rejected. Contains no value of the token.
@@ -230,6 +233,19 @@ impl VerifyError {
         }
     }
 
+    /// None of `keys` matches the token.
+    #[cold]
+    pub(super) fn no_fitting_key(keys: &KeySet) -> Self {
+        let keys = KnownKeys(keys.clone());
+        Self::because(VerifyErrorKind::NoFittingKey, Cause::Keys(keys))
+    }
+
+    /// A time of the token is wrong by more than `leeway`.
+    #[cold]
+    pub(super) fn time(kind: VerifyErrorKind, leeway: Duration) -> Self {
+        Self::because(kind, Cause::Leeway(Leeway(leeway)))
+    }
+
     pub(super) fn missing(claim: &'static str) -> Self {
         Self::because(
             VerifyErrorKind::MissingClaim,
@@ -341,82 +357,6 @@ impl fmt::Display for VerifyError {
 
 impl Error for VerifyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self.cause.as_ref()? {
-            Cause::Place(place) => Some(place),
-            Cause::Mismatch(mismatch) => Some(&**mismatch),
-            Cause::Expected(expected) => Some(expected),
-            Cause::Missing(missing) => Some(missing),
-            #[cfg(feature = "jwks")]
-            Cause::Outage(outage) => Some(&*outage.error),
-        }
+        self.cause.as_ref().map(Cause::error)
     }
 }
-
-#[derive(Clone, Debug)]
-enum Cause {
-    Place(Place),
-    Mismatch(Arc<Mismatch>),
-    Expected(Expected),
-    Missing(Missing),
-    #[cfg(feature = "jwks")]
-    Outage(Outage),
-}
-
-#[cfg(feature = "jwks")]
-#[derive(Clone, Debug)]
-struct Outage {
-    retry_after: Duration,
-    error: Arc<dyn Error + Send + Sync>,
-}
-
-/// The position of the error in the payload. The parser's own message may quote a claim.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    claim: Option<&'static str>,
-    line: usize,
-    column: usize,
-}
-
-/// What is configured.
-#[derive(Clone, Debug)]
-struct Expected {
-    member: &'static str,
-    names: Names,
-}
-
-/// A required claim.
-#[derive(Clone, Copy, Debug)]
-struct Missing(&'static str);
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(claim) = self.claim {
-            write!(f, "`{claim}`, ")?;
-        }
-        write!(
-            f,
-            "at line {}, column {} of the payload",
-            self.line, self.column
-        )
-    }
-}
-
-impl fmt::Display for Expected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { member, names } = self;
-        if names.is_empty() {
-            return write!(f, "no `{member}` is configured");
-        }
-        write!(f, "expected `{member}`: {names}")
-    }
-}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is required", self.0)
-    }
-}
-
-impl Error for Place {}
-impl Error for Expected {}
-impl Error for Missing {}

@@ -19,7 +19,8 @@
 //! # What is checked
 //!
 //! In this order. Claims decide nothing until the signature is verified, with one exception:
-//! `iss` chooses the keys among [`TrustedIssuer`]s. For those, steps 5 and 6 come before step 2.
+//! `iss` chooses the keys among [`TrustedIssuer`]s. For those, steps 5 and 6 come before step 2. A
+//! token that fails them makes nobody fetch keys: it is rejected without step 4.
 //!
 //! 1. **Length**: at most 8 KiB by default. There are three segments, each strict base64url (RFC
 //!    7515 §2).
@@ -64,6 +65,7 @@
 //! times, and whether the issuer's keys are the same.
 
 mod cached;
+mod cause;
 mod error;
 mod found_trust;
 mod mismatch;

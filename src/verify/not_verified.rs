@@ -26,19 +26,13 @@ impl NotVerified {
         }
     }
 
-    /// A token of another issuer than the one required makes nobody fetch anything.
-    pub(super) fn unless_rejected_by(
-        self,
-        #[cfg_attr(
-            not(feature = "jwks"),
-            expect(unused_variables, reason = "without remote keys nothing is fetched")
-        )]
-        issuer_check: &Result<(), VerifyError>,
-    ) -> Self {
-        match self {
+    /// A token of another issuer than the one required makes nobody fetch anything. Its error is
+    /// that of the issuer, although the signature was not verified.
+    pub(super) fn unless_rejected_by(self, issuer_check: &Result<(), VerifyError>) -> Self {
+        match (self, issuer_check) {
             #[cfg(feature = "jwks")]
-            Self::KeysRequired(_) if issuer_check.is_err() => VerifyErrorKind::NoFittingKey.into(),
-            other => other,
+            (Self::KeysRequired(_), Err(error)) => Self::Rejected(error.clone()),
+            (other, _) => other,
         }
     }
 }

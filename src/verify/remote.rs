@@ -142,16 +142,22 @@ impl KeyFetch {
     /// The error for a caller that does not wait.
     pub(super) fn error(&self) -> VerifyError {
         match self.required {
-            RequiredKeys::Usable => VerifyErrorKind::KeysUnavailable,
-            RequiredKeys::NewerThan(_) => VerifyErrorKind::NoFittingKey,
+            RequiredKeys::Usable => VerifyErrorKind::KeysUnavailable.into(),
+            RequiredKeys::NewerThan(_) => self.no_fitting_key(),
         }
-        .into()
+    }
+
+    fn no_fitting_key(&self) -> VerifyError {
+        match self.keys.current() {
+            Some(fetched) => VerifyError::no_fitting_key(fetched.keys()),
+            None => VerifyErrorKind::NoFittingKey.into(),
+        }
     }
 
     pub(super) async fn wait(self) -> Result<(), VerifyError> {
         let waited = self.keys.wait_for(self.required).await;
         waited.map_err(|why| match why {
-            KeyRequestError::UnknownKey => VerifyErrorKind::NoFittingKey.into(),
+            KeyRequestError::UnknownKey => self.no_fitting_key(),
             KeyRequestError::Outage { retry_after, error } => {
                 VerifyError::outage(retry_after, Arc::new(error))
             }

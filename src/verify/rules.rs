@@ -219,17 +219,20 @@ impl ClaimRules {
         if self.profile != Profile::ExpiredAccess
             && now >= expires_at.since_epoch().saturating_add(self.leeway)
         {
-            return Err(VerifyErrorKind::Expired.into());
+            return Err(VerifyError::time(VerifyErrorKind::Expired, self.leeway));
         }
         if times
             .not_before
             .is_some_and(|start| start.since_epoch() > latest_start)
         {
-            return Err(VerifyErrorKind::NotYetValid.into());
+            return Err(VerifyError::time(VerifyErrorKind::NotYetValid, self.leeway));
         }
         if let Some(issued_at) = times.issued_at {
             if issued_at.since_epoch() > latest_start {
-                return Err(VerifyErrorKind::IssuedInFuture.into());
+                return Err(VerifyError::time(
+                    VerifyErrorKind::IssuedInFuture,
+                    self.leeway,
+                ));
             }
             if expires_at < issued_at {
                 return Err(VerifyErrorKind::ExpiresBeforeIssued.into());

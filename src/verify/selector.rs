@@ -94,7 +94,8 @@ impl KeySelector {
         }
         let header = JoseHeader::decode(segment)?;
         rules.check_type(header.token_type.as_deref())?;
-        let algorithm = Algorithm::named(&header.algorithm).ok_or(VerifyErrorKind::NoFittingKey)?;
+        let algorithm = Algorithm::named(&header.algorithm)
+            .ok_or_else(|| VerifyError::no_fitting_key(&self.keys))?;
         let found = self
             .keys
             .find(
@@ -103,8 +104,8 @@ impl KeySelector {
                 header.thumbprints.as_ref(),
             )
             .map_err(|no| match no {
-                KeyLookupError::NotFound => VerifyErrorKind::NoFittingKey,
-                KeyLookupError::Ambiguous => VerifyErrorKind::SeveralFittingKeys,
+                KeyLookupError::NotFound => VerifyError::no_fitting_key(&self.keys),
+                KeyLookupError::Ambiguous => VerifyErrorKind::SeveralFittingKeys.into(),
             })?;
         let key = (self.keys.key(found.first)).ok_or(VerifyErrorKind::NoFittingKey)?;
         Ok(Selection {

@@ -11,25 +11,34 @@
 )]
 
 mod check;
+mod keys;
 mod options;
 mod serve;
+mod token_text;
 
 use std::error::Error;
 use std::process::ExitCode;
 
-use options::{HELP, Options, TokenInput};
+use options::{Command, HELP, TokenInput};
 
 async fn run() -> Result<ExitCode, Box<dyn Error>> {
-    let Some(options) = Options::from_arguments()? else {
-        print!("{HELP}");
-        return Ok(ExitCode::SUCCESS);
+    let options = match Command::from_arguments()? {
+        Command::Help => {
+            print!("{HELP}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Version => {
+            println!("gate {}", env!("CARGO_PKG_VERSION"));
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Verify(options) => options,
     };
     match options.input {
         TokenInput::Requests { port } => {
-            serve::serve(options, port).await?;
+            serve::serve(&options, port).await?;
             Ok(ExitCode::SUCCESS)
         }
-        TokenInput::Text => check::check(options).await,
+        TokenInput::Text => check::check(&options).await,
     }
 }
 

@@ -2,24 +2,27 @@
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, IsTerminal, Read};
-use std::path::Path;
 use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
-use tower_jwt_auth::Verifier;
 use tower_jwt_auth::cookie::TokenCookie;
-use tower_jwt_auth::keys::remote::RemoteKeys;
-use tower_jwt_auth::keys::{Algorithm, JwksOptions, VerifyingKey};
-use tower_jwt_auth::verify::{IntoTrust, Trust};
+use tower_jwt_auth::keys::Algorithm;
+use tower_jwt_auth::verify::Trust;
+use tower_jwt_auth::{Require, Verifier};
+
+use super::keys::KeyOption;
 
 pub(crate) const HELP: &str = "\
 gate: says which check rejects a token, and why
 
 It reads one token from a file or from standard input, and prints its header, the names of its
-claims and each check. It exits with 0 if the token is accepted, with 1 if it is rejected, and with
-2 if an option is wrong. With --port it verifies the token of each request to /claims instead.
+claims and each check. With --port it verifies the token of each request to /claims instead.
+
+examples:
+  gate --discover https://id.example.com --audience api < token
+  gate --jwks keys.json --issuer https://id.example.com --audience api --token token.txt
+  gate --secret-file secret --algorithm HS512 --any-audience < token
+  gate --jwks keys.json --audience api --port 3000 --explain
 
 keys, one of:
   --discover ISSUER     the keys that this issuer publishes; requires this iss
@@ -35,6 +38,8 @@ rules:
   --any-audience        accept any aud
   --typ TYPE            require this typ, as at+jwt; again: one of them
   --rfc9068             require a whole access token of RFC 9068
+  --scope NAME          require this scope; again: all of them
+  --scope-claim CLAIM   the claim with the scopes (default scope, or scp); again: a claim within it
   --leeway SECONDS      how far clocks may differ, up to 300 (default 30)
 one token:
   --token FILE          read it from this file (default: standard input)
@@ -43,18 +48,40 @@ the token of each request:
   --cookie NAME         take the token from this cookie too
   --optional            let requests without a token pass
   --explain             write the reason of each rejection to stderr, as a line of JSON
+about this program:
+  -h, --help            print this text
+  -V, --version         print the version
+
+exit codes:
+  0  the token is accepted
+  1  the token is rejected
+  2  an option is wrong, a file cannot be read, or no token was read
+  3  the token was not checked: the keys cannot be fetched now
+
+Keys are fetched through the proxy that HTTPS_PROXY and NO_PROXY name in the environment of this
+program. The environment of your service may differ.
 ";
+
+/// What the command line asks for.
+pub(crate) enum Command {
+    Help,
+    Version,
+    Verify(Box<Options>),
+}
 
 /// What to verify, and how.
 pub(crate) struct Options {
     pub(crate) keys: KeyOption,
+    algorithm: Option<Algorithm>,
     issuers: Vec<String>,
-    audiences: Vec<String>,
-    any_audience: bool,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) any_audience: bool,
     types: Vec<String>,
-    rfc9068: bool,
+    pub(crate) rfc9068: bool,
+    scopes: Vec<String>,
+    scope_path: Vec<String>,
     leeway: Duration,
-    token_file: Option<OsString>,
+    pub(crate) token_file: Option<OsString>,
     pub(crate) input: TokenInput,
     pub(crate) cookie: Option<TokenCookie>,
     pub(crate) optional: bool,
@@ -71,70 +98,55 @@ pub(crate) enum TokenInput {
     },
 }
 
-/// Where keys come from.
-pub(crate) enum KeyOption {
-    Discover(String),
-    JwksUrl(String),
-    Jwks(OsString),
-    Pem(Algorithm, OsString),
-    Secret(Algorithm, OsString),
-}
+pub(crate) type Failure = Box<dyn Error>;
 
-type Failure = Box<dyn Error>;
+const NO_TOKEN_HERE: &str = "a token on the command line is seen by others and stays in the \
+                             history of the shell: use standard input, or --token FILE";
 
 impl Options {
-    /// `None` if help is asked for.
-    pub(crate) fn from_arguments() -> Result<Option<Self>, Failure> {
-        let mut algorithm = None;
-        let mut keys = None;
-        let mut options = Self::default();
-        let mut parser = Parser::from_env();
-        while let Some(arg) = parser.next()? {
-            let mut key = |option| match keys.replace(option) {
-                None => Ok(()),
-                Some(_) => Err("give one option for keys"),
-            };
-            match arg {
-                Arg::Long("discover") => key(KeyOption::Discover(text(parser.value()?)?))?,
-                Arg::Long("jwks-url") => key(KeyOption::JwksUrl(text(parser.value()?)?))?,
-                Arg::Long("jwks") => key(KeyOption::Jwks(parser.value()?))?,
-                Arg::Long("pem") => key(KeyOption::Pem(Algorithm::RS256, parser.value()?))?,
-                Arg::Long("secret-file") => {
-                    key(KeyOption::Secret(Algorithm::HS256, parser.value()?))?;
-                }
-                Arg::Long("algorithm") => {
-                    algorithm = Some(parser.value()?.string()?.parse::<Algorithm>()?);
-                }
-                Arg::Long("help") | Arg::Short('h') => return Ok(None),
-                Arg::Long(name) => {
-                    let name = name.to_owned();
-                    options.set(&name, &mut parser)?;
-                }
-                // It may be a token, so it is not repeated.
-                Arg::Value(_) => return Err(NO_TOKEN_HERE.into()),
-                Arg::Short(_) => return Err("unknown short option: see --help".into()),
-            }
+    fn new(keys: KeyOption) -> Self {
+        Self {
+            keys,
+            algorithm: None,
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            any_audience: false,
+            types: Vec::new(),
+            rfc9068: false,
+            scopes: Vec::new(),
+            scope_path: Vec::new(),
+            leeway: Verifier::DEFAULT_LEEWAY,
+            token_file: None,
+            input: TokenInput::Text,
+            cookie: None,
+            optional: false,
+            explain: false,
         }
-        options.keys = keys.ok_or("give an option for keys: see --help")?;
-        options.keys.set_algorithm(algorithm)?;
-        options.check()?;
-        Ok(Some(options))
     }
 
     fn set(&mut self, name: &str, parser: &mut Parser) -> Result<(), Failure> {
         match name {
-            "issuer" => self.issuers.push(text(parser.value()?)?),
-            "audience" => self.audiences.push(text(parser.value()?)?),
+            "algorithm" => self.algorithm = Some(algorithm(&text(name, parser)?)?),
+            "issuer" => self.issuers.push(text(name, parser)?),
+            "audience" => self.audiences.push(text(name, parser)?),
             "any-audience" => self.any_audience = true,
-            "typ" => self.types.push(text(parser.value()?)?),
+            "typ" => self.types.push(text(name, parser)?),
             "rfc9068" => self.rfc9068 = true,
-            "leeway" => self.leeway = Duration::from_secs(parser.value()?.parse()?),
+            "scope" => self.scopes.push(scope(text(name, parser)?)?),
+            "scope-claim" => self.scope_path.push(text(name, parser)?),
+            "leeway" => {
+                let most = Verifier::MAX_LEEWAY.as_secs();
+                self.leeway = Duration::from_secs(number(name, parser, most)?);
+            }
             "token" => self.token_file = Some(parser.value()?),
             "port" => {
-                let port = parser.value()?.parse()?;
+                let port = number(name, parser, u64::from(u16::MAX))?.try_into()?;
                 self.input = TokenInput::Requests { port };
             }
-            "cookie" => self.cookie = Some(TokenCookie::new(&text(parser.value()?)?)?),
+            "cookie" => {
+                let cookie = TokenCookie::new(&text(name, parser)?);
+                self.cookie = Some(cookie.map_err(|error| format!("--cookie: {error}"))?);
+            }
             "optional" => self.optional = true,
             "explain" => self.explain = true,
             _ => return Err(format!("unknown option --{}", name.escape_debug()).into()),
@@ -142,41 +154,64 @@ impl Options {
         Ok(())
     }
 
-    /// The setters of a verifier panic on misuse: this is said first.
     fn check(&self) -> Result<(), Failure> {
-        if self.leeway > Verifier::MAX_LEEWAY {
-            return Err("--leeway is more than 300 seconds".into());
-        }
-        if self.keys.name_issuer() && !self.issuers.is_empty() {
-            return Err("--discover requires its issuer already: leave --issuer out".into());
-        }
-        if self.rfc9068 && !self.types.is_empty() {
-            return Err("--rfc9068 requires a typ already: leave --typ out".into());
-        }
-        if self.rfc9068 && !self.has_issuer() {
-            return Err("--rfc9068 needs --issuer".into());
-        }
-        let has_audience = self.any_audience || !self.audiences.is_empty();
-        if self.rfc9068 && !has_audience {
-            return Err("--rfc9068 needs --audience".into());
-        }
+        self.check_rules()?;
         let serves = matches!(self.input, TokenInput::Requests { .. });
-        if serves && self.keys.are_fetched() && !has_audience {
+        if serves && self.keys.are_fetched() && !self.has_audience() {
             return Err("keys of another issuer need --audience, or --any-audience".into());
         }
         if serves && self.token_file.is_some() {
             return Err("give either --token or --port".into());
         }
+        for (name, is_given) in [
+            ("cookie", self.cookie.is_some()),
+            ("optional", self.optional),
+            ("explain", self.explain),
+        ] {
+            if is_given && !serves {
+                return Err(format!("--{name} is for requests: it needs --port").into());
+            }
+        }
         Ok(())
     }
 
-    fn has_issuer(&self) -> bool {
+    /// The setters of a verifier panic on misuse: this is said first.
+    fn check_rules(&self) -> Result<(), Failure> {
+        if self.keys.name_issuer() && !self.issuers.is_empty() {
+            return Err("--discover requires its issuer already: leave --issuer out".into());
+        }
+        if self.any_audience && !self.audiences.is_empty() {
+            return Err("give either --audience or --any-audience".into());
+        }
+        if self.rfc9068 && !self.types.is_empty() {
+            return Err("--rfc9068 requires a typ already: leave --typ out".into());
+        }
+        if self.types.iter().any(|typ| typ.ends_with('/')) {
+            return Err("--typ has nothing after the slash".into());
+        }
+        if self.rfc9068 && !self.has_issuer() {
+            return Err("--rfc9068 needs --issuer".into());
+        }
+        if self.rfc9068 && !self.has_audience() {
+            return Err("--rfc9068 needs --audience".into());
+        }
+        if self.scopes.is_empty() && !self.scope_path.is_empty() {
+            return Err("--scope-claim needs --scope".into());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn has_issuer(&self) -> bool {
         self.keys.name_issuer() || !self.issuers.is_empty()
     }
 
+    fn has_audience(&self) -> bool {
+        self.any_audience || !self.audiences.is_empty()
+    }
+
     /// The verifier for these options.
-    pub(crate) fn verifier(&self) -> Result<Verifier, Failure> {
-        let mut verifier = Verifier::new(self.keys.trust()?).leeway(self.leeway);
+    pub(crate) fn verifier(&self, trust: Trust) -> Verifier {
+        let mut verifier = Verifier::new(trust).leeway(self.leeway);
         for issuer in &self.issuers {
             verifier = verifier.issuer(issuer);
         }
@@ -192,131 +227,100 @@ impl Options {
         if self.rfc9068 {
             verifier = verifier.rfc9068();
         }
-        Ok(verifier)
+        verifier
     }
 
-    /// The token of the file or of standard input, without white space and `Bearer` around it.
-    pub(crate) fn read_token(&self) -> Result<String, Failure> {
-        /// The longest token that a verifier can accept, and a line end.
-        const LONGEST: u64 = 64 * 1024 + 64;
-
-        let source: Box<dyn Read> = match &self.token_file {
-            Some(file) if *file != "-" => Box::new(open(file)?),
-            _ => {
-                if io::stdin().is_terminal() {
-                    eprintln!("gate: reading the token from standard input");
-                }
-                Box::new(io::stdin())
-            }
-        };
-        let mut text = Vec::new();
-        source.take(LONGEST).read_to_end(&mut text)?;
-        // A token is ASCII. Anything else is not a token, and is reported so.
-        let text = String::from_utf8_lossy(&text);
-        let token = text.trim();
-        let scheme = token
-            .get(..7)
-            .filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
-        let token = scheme.map_or(token, |scheme| &token[scheme.len()..]);
-        Ok(token.trim_start().to_owned())
-    }
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            keys: KeyOption::Jwks(OsString::new()),
-            issuers: Vec::new(),
-            audiences: Vec::new(),
-            any_audience: false,
-            types: Vec::new(),
-            rfc9068: false,
-            leeway: Verifier::DEFAULT_LEEWAY,
-            token_file: None,
-            input: TokenInput::Text,
-            cookie: None,
-            optional: false,
-            explain: false,
+    /// The required scopes.
+    pub(crate) fn scopes(&self) -> Option<Require> {
+        if self.scopes.is_empty() {
+            return None;
         }
-    }
-}
-
-const NO_TOKEN_HERE: &str = "a token on the command line is seen by others and stays in the \
-                             history of the shell: use standard input, or --token FILE";
-
-impl KeyOption {
-    fn set_algorithm(&mut self, named: Option<Algorithm>) -> Result<(), Failure> {
-        match (self, named) {
-            (Self::Pem(algorithm, _) | Self::Secret(algorithm, _), Some(named)) => {
-                *algorithm = named;
-                Ok(())
-            }
-            (_, Some(_)) => Err("--algorithm is for --pem and --secret-file".into()),
-            (_, None) => Ok(()),
-        }
-    }
-
-    /// Whether the keys are fetched.
-    fn are_fetched(&self) -> bool {
-        matches!(self, Self::Discover(_) | Self::JwksUrl(_))
-    }
-
-    /// Whether the keys are those of a named issuer: then `iss` chooses them.
-    pub(crate) fn name_issuer(&self) -> bool {
-        matches!(self, Self::Discover(_))
-    }
-
-    fn trust(&self) -> Result<Trust, Failure> {
-        Ok(match self {
-            Self::Discover(issuer) => RemoteKeys::discover(issuer).build()?.into_trust(),
-            Self::JwksUrl(url) => RemoteKeys::jwks(url).build()?.into_trust(),
-            Self::Jwks(file) => read_jwks(file)?,
-            Self::Pem(algorithm, file) => {
-                VerifyingKey::from_pem(*algorithm, read(file)?)?.into_trust()
-            }
-            Self::Secret(algorithm, file) => {
-                VerifyingKey::from_secret(*algorithm, without_line_end(read(file)?))?.into_trust()
-            }
+        let require = Require::all_scopes(&self.scopes);
+        Some(match self.scope_path.is_empty() {
+            true => require,
+            false => require.at(&self.scope_path),
         })
     }
 }
 
-fn text(value: OsString) -> Result<String, Failure> {
-    match value.string()? {
-        text if text.is_empty() => Err("a value is empty".into()),
+impl Command {
+    pub(crate) fn from_arguments() -> Result<Self, Failure> {
+        /// Those that take one value.
+        const ONCE: [&str; 5] = ["algorithm", "leeway", "token", "port", "cookie"];
+
+        let mut options = Options::new(KeyOption::Jwks(OsString::new()));
+        let (mut keys, mut seen) = (None, Vec::new());
+        let mut parser = Parser::from_env();
+        while let Some(arg) = parser.next()? {
+            let name = match arg {
+                Arg::Long("help") | Arg::Short('h') => return Ok(Self::Help),
+                Arg::Long("version") | Arg::Short('V') => return Ok(Self::Version),
+                Arg::Long(name) => name.to_owned(),
+                // It may be a token, so it is not repeated.
+                Arg::Value(_) => return Err(NO_TOKEN_HERE.into()),
+                Arg::Short(_) => return Err("unknown short option: see --help".into()),
+            };
+            if ONCE.contains(&&*name) && seen.contains(&name) {
+                return Err(format!("--{name} is given twice").into());
+            }
+            match KeyOption::named(&name, &mut parser)? {
+                Some(option) => {
+                    if keys.replace(option).is_some() {
+                        return Err("give one option for keys".into());
+                    }
+                }
+                None => options.set(&name, &mut parser)?,
+            }
+            seen.push(name);
+        }
+        options.keys = keys.ok_or("give an option for keys: see --help")?;
+        options.keys.set_algorithm(options.algorithm)?;
+        options.check()?;
+        Ok(Self::Verify(Box::new(options)))
+    }
+}
+
+/// The value of the option `name`.
+pub(crate) fn text(name: &str, parser: &mut Parser) -> Result<String, Failure> {
+    match parser.value()?.string()? {
+        text if text.is_empty() => Err(format!("--{name} is empty").into()),
         text => Ok(text),
     }
 }
 
-fn open(file: &OsString) -> Result<File, Failure> {
-    File::open(file).map_err(|error| {
-        let name = Path::new(file).display().to_string();
-        format!("cannot read {}: {error}", name.escape_debug()).into()
+fn number(name: &str, parser: &mut Parser, most: u64) -> Result<u64, Failure> {
+    let text = text(name, parser)?;
+    let number = text.parse().ok().filter(|number| *number <= most);
+    number.ok_or_else(|| {
+        let shown = short(&text);
+        format!("--{name}: {shown:?} is not a number from 0 to {most}").into()
     })
 }
 
-fn read(file: &OsString) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    open(file)?.read_to_end(&mut bytes)?;
-    Ok(bytes)
+fn algorithm(name: &str) -> Result<Algorithm, Failure> {
+    name.parse().map_err(|_| {
+        let upper = name.to_ascii_uppercase();
+        let meant = [upper.as_str(), "EdDSA", "Ed25519"]
+            .into_iter()
+            .find(|one| one.eq_ignore_ascii_case(name) && one.parse::<Algorithm>().is_ok());
+        let meant = meant.map(|one| format!(", did you mean {one}?"));
+        let (shown, meant) = (short(name), meant.unwrap_or_default());
+        format!("--algorithm {shown:?}: not the name of an algorithm{meant}").into()
+    })
 }
 
-fn read_jwks(file: &OsString) -> Result<Trust, Failure> {
-    let jwks = JwksOptions::new()
-        .allow_secrets() // a trusted file
-        .read(&String::from_utf8(read(file)?)?)?;
-    for skipped in &jwks.skipped {
-        eprintln!("{skipped}");
+/// A scope (RFC 6749 §3.3).
+fn scope(name: String) -> Result<String, Failure> {
+    let is_allowed = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    if name.bytes().all(is_allowed) {
+        return Ok(name);
     }
-    Ok(jwks.keys.into_trust())
+    let shown = short(&name);
+    let told = "a scope is printable ASCII without spaces, quotes and backslashes";
+    Err(format!("--scope {shown:?}: {told}. Give --scope once for each").into())
 }
 
-fn without_line_end(mut secret: Vec<u8>) -> Vec<u8> {
-    if secret.ends_with(b"\n") && std::str::from_utf8(&secret).is_ok() {
-        secret.pop();
-        if secret.ends_with(b"\r") {
-            secret.pop();
-        }
-    }
-    secret
+/// A token may have been pasted in the wrong place.
+fn short(value: &str) -> String {
+    value.chars().take(20).collect()
 }

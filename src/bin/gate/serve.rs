@@ -16,25 +16,29 @@ use super::check::printable;
 use super::options::Options;
 
 /// Answers the claims of each request to `/claims`, or why they are rejected.
-pub(crate) async fn serve(options: Options, port: u16) -> Result<(), Box<dyn Error>> {
-    let app = app(&options)?;
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+pub(crate) async fn serve(options: &Options, port: u16) -> Result<(), Box<dyn Error>> {
+    let app = app(options)?;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
+        .await
+        .map_err(|error| format!("--port {port}: cannot listen on 127.0.0.1:{port}: {error}"))?;
     println!("Listening on http://{}/claims", listener.local_addr()?);
     axum::serve(listener, app).await?;
     Ok(())
 }
 
 fn app(options: &Options) -> Result<Router, Box<dyn Error>> {
-    let mut layer = JwtAuthLayer::with_verifier(options.verifier()?);
+    let mut layer = JwtAuthLayer::with_verifier(options.verifier(options.keys.read()?.trust));
     if let Some(cookie) = &options.cookie {
         layer = layer.sources([TokenSource::bearer(), TokenSource::from(cookie)]);
     }
     if options.optional {
         layer = layer.optional();
     }
-    let app = Router::new()
-        .route("/claims", get(claims).post(claims))
-        .layer(layer);
+    let mut app = Router::new().route("/claims", get(claims).post(claims));
+    if let Some(scopes) = options.scopes() {
+        app = app.route_layer(scopes);
+    }
+    let app = app.layer(layer);
     Ok(match options.explain {
         true => app.layer(map_response(explain)),
         false => app,
