@@ -10,7 +10,7 @@
 //!    Afterwards the revocation store is asked; it does not know of the cache.
 //! 4. **A change of an issuer's fetched keys invalidates all tokens they verified.** An entry holds
 //!    the version of the keys. `Verifier::keys_version` compares it at every hit. Keys too old to
-//!    be used serve no hit.
+//!    be used serve no hit. Configured keys never change.
 //! 5. **A cache belongs to one configuration.** Every setter of a verifier starts with an empty
 //!    cache.
 //! 6. **It is bounded** by the size of token, payload and decoded claims, and by the token's

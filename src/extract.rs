@@ -24,8 +24,8 @@ use crate::verify::VerifiedToken;
 /// | no token, and the layer is [`optional`](crate::JwtAuthLayer::optional) | 401 | `None` |
 /// | no [`JwtAuthLayer`](crate::JwtAuthLayer) | 500 | 500 |
 ///
-/// Make claims optional (`Option`) if an issuer may omit them. With feature `tracing`, the event of
-/// such a 401 (`claims_mismatch`) names your type, and the claim that does not deserialize.
+/// Make a field of `T` an `Option` if an issuer may omit its claim. If claims do not deserialise,
+/// the event `claims_mismatch` (feature `tracing`) names your type and the claim.
 ///
 /// `T` is [`Deserialize`](serde::Deserialize), `Send`, `Sync` and owned. Otherwise the compiler
 /// reports that the handler does not implement `Handler`, without the reason. Put

@@ -19,8 +19,8 @@
 //! | `POST` and other methods | passes | passes | 403 |
 //! | a WebSocket | passes | passes | 403 |
 //!
-//! So a `GET` must not change anything. A request with `Authorization` and no cookie always passes.
-//! [`csrf`](crate::csrf) has the exact rules.
+//! So a `GET` must not change anything. A request with `Authorization` and no cookie always passes
+//! the layer. [`csrf`](crate::csrf) has the exact rules.
 //!
 //! Routes that set a cookie before anyone is logged in need the same check: put
 //! [`csrf_layer`](crate::routes::SessionRoutes::csrf_layer) on the login. Otherwise another site

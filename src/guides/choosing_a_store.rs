@@ -38,8 +38,8 @@
 #![doc = include_str!("../../docs/pictures/store_redis.svg")]
 //!
 //! Each node holds all revocations in memory and follows a stream. A logout on one node is
-//! effective on the others within milliseconds, and no request waits for Redis. A node that lags
-//! behind Redis by more than 5 seconds
+//! effective on the others within milliseconds, and no check of an access token waits for Redis. A
+//! node that lags behind Redis by more than 5 seconds
 //! ([`max_staleness`](crate::store::RedisStoreOptions::max_staleness)) answers 503 by default,
 //! because it may have missed revocations.
 //!

@@ -224,5 +224,6 @@
 //! - The page must renew: after a 401 (or the redirect) it calls `POST /refresh`, as
 //!   [browser cookies](super::browser_cookies) explains.
 //! - A change in the database is seen at the next renewal, at most 5 minutes later. To apply it at
-//!   once, call [`logout_everywhere`](crate::session::Sessions::logout_everywhere).
+//!   once, call
+//!   [`invalidate_access_tokens`](crate::session::Sessions::invalidate_access_tokens).
 //! - Data in the server's session, such as a shopping cart, stays in `tower-sessions`.

@@ -10,8 +10,10 @@
 //! | whether the keys of an issuer are fresh | [`RemoteKeys::state`](crate::keys::remote::RemoteKeys::state) |
 //! | how full the revocation list is | [`MemoryStore::revocations`](crate::store::MemoryStore::revocations) |
 //!
-//! No event, error or `Debug` output of this crate holds a token or a claim. What you record from a
-//! token is your decision: an ID is fine in most logs, an e-mail address is not.
+//! No `tracing` event, error or `Debug` output of this crate holds a token or a claim. A
+//! [`SessionEvent`](crate::session::SessionEvent), which your own hook gets, has the subject and
+//! the `sid`. What you record of them is your decision: an ID is fine in most logs, an e-mail
+//! address is not.
 //!
 //! # One service with all of it
 //!

@@ -47,8 +47,8 @@ pub enum SkipReason {
     /// A different key of the document has the same `kid` and `alg`. A token with this `kid` and
     /// `alg` is rejected, because the `kid` does not choose one key.
     ///
-    /// The keys are in the set, so that [`KeySet::try_keys_with_same_id`] can try up to four of
-    /// them. Duplicates of the same key are merged.
+    /// The keys are in the set. If there are at most four, [`KeySet::try_keys_with_same_id`] can
+    /// try all of them. Duplicates of the same key are merged.
     Duplicate,
 }
 
@@ -381,7 +381,8 @@ impl KeySet {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JwksError {
-    /// Not a JSON object with an array `keys`, or nested deeper than 127 levels outside of it.
+    /// Not a JSON object with an array `keys`. Or a member other than `keys` nests deeper than 127
+    /// levels.
     NotJwks,
     /// The document has more keys than allowed for a fetched document.
     TooManyKeys,

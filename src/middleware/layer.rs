@@ -293,8 +293,8 @@ impl<R, V> JwtAuthLayer<R, V> {
     /// You need it for preview deployments, and for tenants that are added at run time. The closure
     /// runs during the request, so look origins up in memory.
     ///
-    /// Compare the whole [host](Origin::host), or its end with the dot, and the
-    /// [scheme](Origin::scheme). The closure never gets `null` and other spellings.
+    /// Compare the [scheme](Origin::scheme), and the whole [host](Origin::host) or an ending that
+    /// begins with a dot. The closure is not called for `null`, or for text that is no [`Origin`].
     #[must_use]
     pub fn trusted_origins_by(
         self,

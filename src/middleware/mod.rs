@@ -15,10 +15,10 @@
 //! | --- | --- | --- |
 //! | without a token | 401 | `Bearer realm="api"` |
 //! | with an invalid or revoked token | 401 | `realm`, `error="invalid_token"`, and a description: one for expiry, one for all other reasons |
-//! | with malformed credentials (RFC 6750 §2.1), or several tokens in one source | 400 | and `error="invalid_request"` |
+//! | with malformed credentials (RFC 6750 §2.1), or several tokens in one source | 400 | `realm`, `error="invalid_request"`, and a description |
 //! | with a cookie, from another site | 403 | none |
-//! | whose user must log in again, or at another level, for a [guard](crate::guard) | 401 | and `error="insufficient_user_authentication"`, with `acr_values` and `max_age` (RFC 9470 §3) |
-//! | whose token does not satisfy a [guard](crate::guard) | 403 | and `error="insufficient_scope"`, with the scopes |
+//! | whose user must log in again, or at another level, for a [guard](crate::guard) | 401 | `realm`, `error="insufficient_user_authentication"`, a description, `acr_values` and `max_age` (RFC 9470 §3) |
+//! | whose token does not satisfy a [guard](crate::guard) | 403 | `realm`, `error="insufficient_scope"`, a description, and the scopes |
 //! | while the revocation store, the issuer of the keys or the condition of a guard does not answer | 503 | none, but `Retry-After` |
 //! | for a handler without a layer, or with a misconfigured permission | 500 | none |
 //!
@@ -73,10 +73,10 @@
 //! | a malformed token, several cookies, any other fault | rejected as always |
 //! | an outage of the revocation store or of the issuer's keys | 503 as always |
 //!
-//! No later source is read for such a request. Put [`bearer`](TokenSource::bearer) first: then
-//! `Authorization` decides before the cookie does. The reason is an [`AuthError`] in the request's
-//! extensions. `Option<Claims<T>>` is `None` there, and `Claims<T>` still rejects with 401. The
-//! response gets `Cache-Control: no-store` and `Vary: Cookie`, whatever the handler sets.
+//! For an anonymous request no later source is read. Put [`bearer`](TokenSource::bearer) first:
+//! then `Authorization` decides before the cookie does. The reason is an [`AuthError`] in the
+//! request's extensions. `Option<Claims<T>>` is `None` there, and `Claims<T>` still rejects with
+//! 401. The response gets `Cache-Control: no-store` and `Vary: Cookie`, whatever the handler sets.
 //!
 //! # Plain tower
 //!

@@ -128,7 +128,8 @@ impl<'a> Record<'a> {
 }
 
 impl<S: SessionStore> ProviderSessions<S> {
-    /// How long a logout is remembered. An hour: no login completes with an older code or ID token.
+    /// How long a logout is remembered: an hour. Codes and ID tokens of earlier logins have usually
+    /// expired by then.
     pub const LOGOUT_RETENTION: Duration = Duration::from_secs(60 * 60);
 
     /// Links the logins of `sessions` to the user's logins at the provider.

@@ -151,8 +151,8 @@ impl SessionCookies {
 
     /// The values of the `Set-Cookie` headers that store the tokens for their lifetimes.
     ///
-    /// There are two. For cookies with a `Domain` there are more before them, as for
-    /// [`clear`](Self::clear).
+    /// There are two. If a cookie has a `Domain`, a header that deletes the old cookie without
+    /// `Domain` comes first, as for [`clear`](Self::clear).
     ///
     /// # Errors
     ///

@@ -22,7 +22,7 @@ use crate::verify::{TrustedIssuer, Verifier};
 /// | refresh | [`refresh`](SessionRoutes::refresh) |
 /// | logout | [`logout`](SessionRoutes::logout) |
 ///
-/// Call the setters first: all of these use the settings of that time.
+/// Call the setters first: each method of the table uses the settings at the time of its call.
 pub struct SessionRoutes<S, R = ProblemJson> {
     /// Issues access tokens that fit into the cookie, if there is one.
     pub(super) sessions: Sessions<S>,

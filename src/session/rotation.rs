@@ -63,8 +63,8 @@ pub enum RotationRejection {
 }
 
 impl Rotation {
-    /// A request at `now` with no grace and no extension of the session, for the access epoch 0
-    /// and the data of the login.
+    /// A request at `now`, with access epoch 0 and data version 0. It has no grace, and does not
+    /// extend the session.
     #[must_use]
     pub fn new(counter: u64, now: NumericDate) -> Self {
         Self {

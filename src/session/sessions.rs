@@ -226,8 +226,8 @@ impl<S: SessionStore> Sessions<S> {
     /// [`SessionErrorKind::TokenTooLong`](super::SessionErrorKind::TokenTooLong).
     ///
     /// 8 KiB by default, the [`max_token_length`](crate::Verifier::max_token_length) of a layer.
-    /// A cookie holds about 4,000 bytes. A login or refresh by cookie issues no longer access
-    /// token, whatever is set here.
+    /// A cookie holds about 4,000 bytes. A login or refresh by cookie fails if its access token
+    /// is longer than that, whatever is set here.
     #[must_use]
     pub fn max_token_length(self, bytes: usize) -> Self {
         self.change(|settings| settings.max_token_length = bytes)

@@ -35,7 +35,8 @@ pub const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 ///   [`Session::access_expires_at`].
 /// - Once [`raise_access_epoch`](SessionStore::raise_access_epoch) has returned,
 ///   [`is_revoked`](RevocationStore::is_revoked) answers `true` for all access tokens of lower
-///   epochs, as long as for those of ended sessions. An epoch is the claim `generation` of a token.
+///   epochs, for the same time as for tokens of ended sessions. The claim `generation` of a token
+///   is its epoch.
 /// - A session that was revoked through another method of the store cannot be rotated either.
 /// - An expired session may be deleted 5 minutes after [`Session::access_expires_at`]. By then
 ///   every verifier rejects its access tokens: 5 minutes is the largest leeway. Until then, a

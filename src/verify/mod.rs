@@ -42,7 +42,7 @@
 //!    the future than the leeway. `exp` is not before `iat`.
 //! 10. **Audience**: required once configured, and compared byte for byte. If none is configured, a
 //!     token with an `aud` is rejected (RFC 7519 §4.1.3). `"aud": []` is the same as no `aud`.
-//!     Tokens of other issuers, with fetched keys, need an `aud` unless you call
+//!     If an issuer's keys are fetched, its tokens need an `aud`, unless you call
 //!     [`Verifier::any_audience`].
 //! 11. **Other required claims**: those of RFC 9068, if you call [`Verifier::rfc9068`].
 //!

@@ -47,8 +47,8 @@ impl RemoteKeys {
     ///
     /// If `issuer` contains `{tenantid}`, it stands for [many
     /// tenants](crate::TrustedIssuer::tenants). The metadata are then fetched from the tenant
-    /// `common`, where Microsoft Entra ID publishes the shared keys. Their `issuer` must contain
-    /// `{tenantid}` too.
+    /// `common`, where Microsoft Entra ID publishes the shared keys. The `issuer` of the metadata
+    /// must contain `{tenantid}` too.
     ///
     /// Loopback, link-local (169.254.169.254) and unspecified addresses are never fetched, unless
     /// the issuer has such an address itself. Host names are not resolved for this check.

@@ -32,7 +32,7 @@
 //! - Fetching is retried after 1, 2, 4 and up to 30 seconds.
 //! - When that hour is over, or if no fetch has succeeded yet, requests get 503 with `Retry-After`.
 //!
-//! A request waits for at most 6 seconds, and at most 4096 requests wait at once.
+//! A request waits for at most 6 seconds per fetch, and at most 4096 requests wait at once.
 //!
 //! Two clocks measure the age of keys: the system clock and the timer of the runtime. The larger
 //! value is used. Setting the system clock back does not make keys fresh again.

@@ -2,8 +2,9 @@
 //!
 //! In this attack a page of another site makes a browser send a request, and the browser adds the
 //! cookies. [`JwtAuthLayer`](super::JwtAuthLayer) applies the rules below to every request with its
-//! token in a cookie. You need [`CsrfLayer`] for routes that set a cookie, such as a login: without
-//! it, a page of another site could log its visitor in with the attacker's account.
+//! token in a cookie, or from [`custom_ambient`](super::TokenSource::custom_ambient). You need
+//! [`CsrfLayer`] for routes that set a cookie, such as a login: without it, a page of another site
+//! could log its visitor in with the attacker's account.
 //!
 //! A request is allowed if one of these rules holds:
 //!

@@ -81,8 +81,9 @@
 //!   without a generation that were issued before the wrong time stay revoked. This lasts for
 //!   [`longest_lifetime`](EmbeddedStoreOptions::longest_lifetime).
 //!
-//! Access tokens of [`Sessions`](crate::session::Sessions) live at most a day, so the effect ends
-//! after a day. It lasts longer if you revoked a longer-lived token of another issuer.
+//! Access tokens of [`Sessions`](crate::session::Sessions) live at most a day, so valid tokens are
+//! rejected for a day at most. That lasts longer if you revoked a longer-lived token of another
+//! issuer.
 //!
 //! # Figures
 //!

@@ -11,7 +11,8 @@ use crate::session::{
     SubjectState, UpdateOutcome,
 };
 
-/// Every call fails if the file fails. A failed call has not changed anything acknowledged.
+/// A call that needs the file fails if the file fails. A failed call has not changed anything
+/// acknowledged.
 impl SessionStore for EmbeddedStore {
     async fn subject(&self, subject: &Subject<'_>) -> Result<SubjectState, Error> {
         let name = QualifiedName::of(subject);

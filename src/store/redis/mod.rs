@@ -18,8 +18,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A revocation on one node is effective on all nodes within milliseconds, and no request asks
-//! Redis. Each node reads all revocations into a
+//! A revocation on one node is effective on all nodes within milliseconds, and checking an access
+//! token never asks Redis. Each node reads all revocations into a
 //! [`RevocationSet`](crate::revocation::RevocationSet) when it starts, and then follows a stream.
 //! Login, refresh and logout are one script each.
 //!
@@ -28,7 +28,8 @@
 //! Each node writes a heartbeat to the stream, five times per
 //! [`max_staleness`](RedisStoreOptions::max_staleness). A node that reads back its own heartbeat
 //! has read everything written before it. A node is stale if more than `max_staleness` has passed
-//! since it sent the newest heartbeat that it has read back.
+//! since it sent the newest heartbeat that it has read back. It also is while its set is full, the
+//! server has another secret, or the server may evict keys.
 //!
 //! On a stale node look-ups of unrevoked tokens fail. The layer's
 //! [policy](crate::revocation::FailurePolicy) then applies: 503 by default. The node still rejects
@@ -43,8 +44,8 @@
 //!
 //! - An entry does not continue the history that the node has read. Entries were trimmed or lost,
 //!   or another server has taken over.
-//! - A write of this node was acknowledged, and does not appear in the stream. Data that a node
-//!   writes back adds an entry too. So does a call that changes nothing.
+//! - A write of this node was acknowledged, but its entry does not appear in the stream. Every
+//!   write adds an entry, even if it writes data back or changes nothing.
 //! - The node read the whole state, and the entry that it wrote afterwards does not appear.
 //! - A key is gone: the server starts a new history.
 //!
@@ -69,7 +70,7 @@
 //! | `appendonly yes`, `appendfsync always` | nothing, as long as the disk survives |
 //! | `appendonly yes`, `appendfsync everysec`, the default with `appendonly` | up to two seconds if the machine dies; nothing if the process dies |
 //! | snapshots only, the server's default | minutes |
-//! | a replica is promoted | writes that the replica had not received; [`replicas`](RedisStoreOptions::replicas) makes each write wait for replicas |
+//! | a replica is promoted | writes that the replica had not received; [`replicas`](RedisStoreOptions::replicas) makes each write wait for replicas, except a token rotation |
 //! | a master that is cut off from its replicas continues | writes that it accepts before it steps down; `min-replicas-to-write 1` prevents this |
 //!
 //! In the last case nodes that are still connected to the old master do not read what the new
