@@ -102,7 +102,7 @@
 //! | `unknown_issuer` | none of the trusted issuers has this name; names are compared byte for byte |
 //! | `wrong_tenant`, `wrong_key_issuer` | `tid`, `iss` and the `issuer` of the key must agree: see [`TrustedIssuer::tenants`] |
 //! | `missing_expiry` | a token without `exp` would never expire: have the issuer add it, or [allow it](Verifier::allow_missing_expiry) |
-//! | `missing_claim` | RFC 9068 requires the claim that the reason names: see [`rfc9068`](JwtAuthLayer::rfc9068) |
+//! | `missing_claim` | the claim that the reason names is required, for example by [`rfc9068`](JwtAuthLayer::rfc9068) or [`allow_missing_expiry`](Verifier::allow_missing_expiry) |
 //! | `malformed_claims` | `exp` in milliseconds or as a string, a duplicate claim; `null` or a number in `sub` [may be allowed](verify#what-may-be-relaxed) |
 //! | `issued_in_future`, `not_yet_valid`, `expired` | the issuer's clock and yours; the default [`leeway`](JwtAuthLayer::leeway) is 30 seconds |
 //! | `wrong_type` | `typ`: ID tokens, refresh tokens and logout tokens are not access tokens |

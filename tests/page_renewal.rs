@@ -201,6 +201,23 @@ async fn a_page_renews_an_expired_or_missing_access_cookie() {
     assert_eq!(world.store.calls(), calls);
 }
 
+/// After a restart with another key the session lives on: refresh tokens have keys of their own.
+#[tokio::test]
+async fn an_access_token_of_a_replaced_key_is_renewed() {
+    let world = world();
+    let other_secret = SigningKey::from_secret(Algorithm::HS256, [2; 32]).unwrap();
+    let other_algorithm = SigningKey::generate(Algorithm::ES256).unwrap();
+    for key in [other_secret, other_algorithm] {
+        let refresh_keys = RefreshKeys::new([1; 32]).unwrap();
+        let before = Sessions::new(world.store.clone(), key, refresh_keys)
+            .issuer("https://id.example.com")
+            .clock(world.clock.clone());
+        let alice = before.subject_named("alice");
+        let tokens = before.login(&alice).await.unwrap();
+        world.open("/", &both(&tokens)).await.renewed();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn ten_requests_at_once_rotate_once_and_log_nobody_out() {
     for cookies in [both, refresh_alone] {

@@ -133,7 +133,12 @@
 //! }
 //!
 //! fn pages<S: SessionStore>(routes: &SessionRoutes<S>) -> Result<Router, CookieError> {
-//!     let faults = [TokenFault::Expired, TokenFault::Revoked, TokenFault::NoFittingKey];
+//!     let faults = [
+//!         TokenFault::Expired,
+//!         TokenFault::Revoked,
+//!         TokenFault::BadSignature,
+//!         TokenFault::NoFittingKey,
+//!     ];
 //!     let public = Router::new()
 //!         .route("/", get(front_page))
 //!         .layer(routes.layer().anonymous_if(faults));

@@ -226,4 +226,6 @@
 //! - A change in the database is seen at the next renewal, at most 5 minutes later. To apply it at
 //!   once, call
 //!   [`invalidate_access_tokens`](crate::session::Sessions::invalidate_access_tokens).
-//! - Data in the server's session, such as a shopping cart, stays in `tower-sessions`.
+//! - Data of at most 4 KiB may live in the session:
+//!   [`PendingLogin::data`](crate::session::PendingLogin::data). A shopping cart stays in
+//!   `tower-sessions`.

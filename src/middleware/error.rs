@@ -9,6 +9,7 @@ use http::StatusCode;
 
 #[cfg(feature = "axum")]
 use super::source::{SearchedSources, TokenSource};
+use crate::cookie::CookieError;
 use crate::session::{SessionError, SessionErrorKind};
 use crate::verify::{VerifyError, VerifyErrorKind};
 
@@ -383,6 +384,13 @@ impl From<SessionError> for AuthError {
             source: error.into_source().map(Source::Other),
             ..Self::from(kind)
         }
+    }
+}
+
+/// The cookies are set up wrongly for the tokens.
+impl From<CookieError> for AuthError {
+    fn from(error: CookieError) -> Self {
+        Self::misconfigured(Arc::new(error))
     }
 }
 

@@ -85,16 +85,17 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 ///   with `Sec-Fetch-Mode: navigate` or `Sec-Fetch-Dest: document`. Browsers send these headers
 ///   since 2023, over HTTPS and to `localhost`.
 /// - There is no token in `Authorization`.
-/// - The access cookie is missing, has expired, or was revoked as far as the store knows without
-///   waiting.
+/// - The access cookie is missing, has expired, or was signed with a key that is no longer there,
+///   such as before a restart. Or it was revoked, as far as the store knows without waiting.
 /// - There is one refresh cookie, and it is authentic.
 ///
 /// | the refresh | the request | cookies in the response |
 /// | --- | --- | --- |
 /// | succeeds | goes on with the new tokens in its `Cookie` header | both, new |
-/// | finds the session ended, expired or blocked, or detects reuse | goes on unchanged | both are deleted |
+/// | can never succeed again ([`is_final`](crate::session::SessionErrorKind::is_final)): the session has ended, or reuse was detected | goes on unchanged | both are deleted |
 /// | finds the refresh token to be of another service | goes on unchanged | none |
-/// | fails because of the store or the claims function, or takes longer than 5 seconds | 503 with `Retry-After: 1` | none |
+/// | fails because of the store or the claims function, or takes longer than 5 seconds | 503 with `Retry-After: 1`, as [`ProblemJson`](crate::middleware::ProblemJson) | none |
+/// | issues tokens that no layer or cookie accepts | 500 | none |
 ///
 /// A response with cookies gets `Cache-Control: no-store` and `Vary: Cookie`. If the handler sets
 /// or deletes one of the two cookies, as a login does, the handler's cookies are kept instead.
@@ -158,7 +159,12 @@ impl<S: SessionStore> Renewal<S> {
                 let revoked = self.sessions.store().peek(&TokenIdentity::from(&token));
                 revoked == Some(true)
             }
-            Err(error) => error.kind() == VerifyErrorKind::Expired,
+            Err(error) => matches!(
+                error.kind(),
+                VerifyErrorKind::Expired
+                    | VerifyErrorKind::BadSignature
+                    | VerifyErrorKind::NoFittingKey
+            ),
         }
     }
 

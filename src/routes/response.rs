@@ -1,7 +1,5 @@
 //! The responses of the session handlers.
 
-use std::sync::Arc;
-
 use axum_core::body::Body;
 use axum_core::response::{AppendHeaders, IntoResponse, Response};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, SET_COOKIE};
@@ -105,7 +103,7 @@ impl IntoResponse for SessionError {
 /// Lets your own handlers return this error, for example at login. The response is 500.
 impl IntoResponse for CookieError {
     fn into_response(self) -> Response {
-        let error = AuthError::misconfigured(Arc::new(self));
+        let error = self.into();
         error_response(&Responder::default(), &error, Vec::new())
     }
 }

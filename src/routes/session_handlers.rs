@@ -105,7 +105,7 @@ where
         let token = token.ok_or_else(|| AuthError::missing_refresh_token(&source))?;
         let tokens = self.sessions.refresh(&token).await?;
         let cookies = cookies.set(&tokens);
-        let cookies = cookies.map_err(|error| AuthError::misconfigured(Arc::new(error)))?;
+        let cookies = cookies?;
         let json = format!(r#"{{"expires_in":{}}}"#, tokens.access_lifetime.as_secs());
         Ok(response(StatusCode::OK, Some(json), cookies))
     }

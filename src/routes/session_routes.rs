@@ -89,7 +89,15 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// by default.
     ///
     /// The handlers add `Cache-Control: no-store`, and `Set-Cookie` if a session has ended. Errors
-    /// of forms stay JSON as in RFC 6749 §5.2.
+    /// of forms stay JSON as in RFC 6749 §5.2. These responses do not change either:
+    ///
+    /// - the 503 of [`page_renewal`](SessionRoutes::page_renewal);
+    /// - axum's own rejections, such as 404, 405 and those of `Json`;
+    /// - a [`SessionError`](crate::session::SessionError) or [`CookieError`] that your handler
+    ///   returns. Behind [`layer`](SessionRoutes::layer) return an [`AuthError`] instead: both
+    ///   convert into one. In a login, call your responder: `error_response(&error.into())`.
+    ///
+    /// For a field or a `State` write the type as `SessionRoutes<S, fn(&AuthError) -> Response>`.
     ///
     /// ```
     /// use axum::{Json, response::{IntoResponse, Response}};

@@ -160,7 +160,8 @@ impl<S: SessionStore> Sessions<S> {
         Ok(())
     }
 
-    /// Lists the live sessions of `subject`. The session refreshed last comes first.
+    /// Lists the live sessions of `subject`. The session refreshed last comes first. That of the
+    /// request has the `sid` of [`session_of`](Sessions::session_of).
     ///
     /// # Errors
     ///

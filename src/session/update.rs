@@ -32,8 +32,10 @@ impl<S: SessionStore> Sessions<S> {
     /// `change` gets the current data, and may replace or remove them. It runs again if another
     /// call changed them meanwhile. So no change is lost, and `change` should have no other effect.
     ///
-    /// Access tokens follow at the next refresh. If the old ones must not work until then, call
-    /// [`invalidate_access_tokens`](Sessions::invalidate_access_tokens) afterwards.
+    /// Access tokens follow at the next refresh. A page with a script calls `POST /refresh`. Call
+    /// [`invalidate_access_tokens`](Sessions::invalidate_access_tokens) afterwards if the old
+    /// tokens must not work until then. Pages that the server renders need it too: redirect to one
+    /// that is renewed. All devices of the subject then refresh once.
     ///
     /// ```
     /// # use serde::{Deserialize, Serialize};

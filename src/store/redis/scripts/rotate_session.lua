@@ -2,7 +2,8 @@
 -- Arguments: the `sid`, the counter of the refresh token, the grace in nanoseconds, when the
 -- session expires if idle, `exp` of the access token, the caller's time, and the access epoch and
 -- the data version before the claims were computed. This adds the field 'o': the nonce and the
--- outcome of the last rotation.
+-- outcome of the last rotation. Outcomes: 'renewed' is `Rotated` in Rust, 'repeated' `WithinGrace`,
+-- 'recovered' `LostWrites`, 'replayed' `ReuseDetected`.
 local sid, counter, grace = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 local idle, access, present = ARGV[9], ARGV[10], ARGV[11]
 local epoch, data_version = tonumber(ARGV[12]), tonumber(ARGV[13])
