@@ -23,9 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{Query, Request, State};
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, SET_COOKIE,
-};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -96,19 +94,6 @@ struct Service {
 
 type App = State<Arc<Service>>;
 
-impl Service {
-    /// The session of this browser, by its refresh cookie.
-    fn session_of(&self, headers: &HeaderMap) -> Option<SessionId> {
-        let cookies = headers.get_all(COOKIE).iter();
-        let cookies = cookies.filter_map(|cookies| cookies.to_str().ok());
-        let mut pairs = cookies
-            .flat_map(|cookies| cookies.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='));
-        let (_, token) = pairs.find(|(name, _)| *name == "__Host-refresh")?;
-        self.routes.sessions().session_of_refresh_token(token)
-    }
-}
-
 /// The users. A real service has a table whose key is the provider's `sub`, never the e-mail
 /// address.
 #[derive(Clone, Default)]
@@ -169,7 +154,10 @@ async fn login(State(service): App, headers: HeaderMap) -> Result<Response, Fail
         state: state.into_secret(),
         nonce,
         pkce_verifier: verifier.into_secret(),
-        replaces: service.session_of(&headers).map(|sid| sid.to_string()),
+        replaces: service
+            .routes
+            .session_of_cookie(&headers)
+            .map(|sid| sid.to_string()),
         registered: RegisteredClaims::valid_for(PATIENCE, now),
     };
     let header = TokenHeader::new().typ("login+jwt");

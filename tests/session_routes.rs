@@ -19,7 +19,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use axum::routing::{any, get, post};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST, HeaderMap};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -937,6 +937,48 @@ async fn the_routes_leave_the_maximum_token_length_alone() {
     let cookie = format!("__Host-refresh={}", json["refresh_token"].as_str().unwrap());
     let answer = send(&app(&routes), by_cookie(&cookie)).await;
     assert_eq!(kind(&answer), too_long);
+}
+
+/// A login ends the session that the browser had before.
+#[tokio::test]
+async fn the_session_of_a_cookie_is_found_for_the_next_login() {
+    let clock = ManualClock::at(1_800_000_000);
+    let store = FailingStore::new(MemoryStore::with_clock(clock.clone()));
+    let sessions = sessions(store, &clock, 1);
+    let routes = SessionRoutes::new(sessions.clone()).unwrap();
+    let alice = sessions.subject_named("alice");
+    let [a, b] = [
+        sessions.login(&alice).await.unwrap(),
+        sessions.login(&alice).await.unwrap(),
+    ];
+    let session_of = |cookies: &[&str]| {
+        let mut headers = HeaderMap::new();
+        for cookie in cookies {
+            headers.append("cookie", cookie.parse().unwrap());
+        }
+        routes.session_of_cookie(&headers)
+    };
+    let (of_a, of_b) = (refresh(&a), refresh(&b));
+    assert_eq!(session_of(&["x=y", &of_a]), Some(a.sid));
+    assert_eq!(session_of(&[&of_a, &of_a]), Some(a.sid));
+    // An expired one, or one of an ended session, is authentic still.
+    clock.advance(Duration::from_secs(100 * 24 * 60 * 60));
+    assert_eq!(session_of(&[&of_a]), Some(a.sid));
+    let forged = format!("{of_a}A");
+    let access = format!("__Host-refresh={}", a.access_token);
+    for cookies in [
+        &[][..],
+        &["__Host-refresh="],
+        &[&*forged],
+        &[&*access],
+        &[&*of_a, &*of_b],
+    ] {
+        assert_eq!(session_of(cookies), None);
+    }
+    let without = SessionRoutes::without_cookies(sessions);
+    let mut headers = HeaderMap::new();
+    headers.append("cookie", of_a.parse().unwrap());
+    assert_eq!(without.session_of_cookie(&headers), None);
 }
 
 #[test]

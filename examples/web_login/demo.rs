@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::header::HeaderMap;
+use axum::http::header::{COOKIE, HeaderMap};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -17,7 +17,7 @@ use tower_jwt_auth::VerifiedToken;
 use tower_jwt_auth::clock::{Clock, SystemClock};
 use tower_jwt_auth::session::{SessionErrorKind, SessionEvent, SessionEventKind};
 
-use crate::{App, Problem, Service, age, refresh_token};
+use crate::{App, Problem, Service, age};
 
 /// The outage, the thief, and the event log.
 pub(crate) struct Demo {
@@ -165,4 +165,14 @@ pub(crate) async fn toggle_admin(
     let kind = if admin { "role_given" } else { "role_taken" };
     service.demo.note(kind, id, None);
     Ok(Json(json!({ "admin": admin })).into_response())
+}
+
+fn refresh_token(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(COOKIE).iter();
+    let cookies = cookies.filter_map(|cookies| cookies.to_str().ok());
+    let mut cookies = cookies.flat_map(|cookies| cookies.split(';'));
+    cookies.find_map(|cookie| match cookie.trim().split_once('=')? {
+        ("__Host-refresh" | "refresh", token) if !token.is_empty() => Some(token),
+        _ => None,
+    })
 }

@@ -27,8 +27,8 @@ use std::time::{Duration, SystemTime};
 
 use axum::extract::{DefaultBodyLimit, Form, Path, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName,
-    REFERRER_POLICY, RETRY_AFTER, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, REFERRER_POLICY,
+    RETRY_AFTER, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
@@ -94,23 +94,12 @@ async fn login(
     }
     let pending = pending?.label(device(&headers));
     // End the session that this login replaces: the browser is about to lose its tokens.
-    let old = refresh_token(&headers).and_then(|token| sessions.session_of_refresh_token(token));
-    if let Some(old) = old {
+    if let Some(old) = service.routes.session_of_cookie(&headers) {
         sessions.end_session(old).await?;
     }
     let tokens = sessions.complete(pending).await?;
     let cookies = service.routes.logged_in(&tokens)?;
     Ok((StatusCode::NO_CONTENT, cookies).into_response())
-}
-
-fn refresh_token(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(COOKIE).iter();
-    let cookies = cookies.filter_map(|cookies| cookies.to_str().ok());
-    let mut cookies = cookies.flat_map(|cookies| cookies.split(';'));
-    cookies.find_map(|cookie| match cookie.trim().split_once('=')? {
-        ("__Host-refresh" | "refresh", token) if !token.is_empty() => Some(token),
-        _ => None,
-    })
 }
 
 /// The name of a browser for the list of sessions, from a header that anybody can forge.

@@ -118,3 +118,26 @@
 //! | a customer signs up after its first token was rejected | its tokens are accepted within a minute |
 //! | the resolver fails or hangs | known issuers work for 5 more minutes, new ones get 503 |
 //! | an attacker sends a million names | the memory stays bounded, and known issuers are not affected |
+//!
+//! # Own users by cookie, and an issuer by `Authorization`
+//!
+//! Let one part of the service accept the other issuer. There only `Authorization` is read:
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use tower_jwt_auth::routes::SessionRoutes;
+//! use tower_jwt_auth::session::SessionStore;
+//! use tower_jwt_auth::{TokenSource, TrustedIssuer, VerifiedToken};
+//!
+//! fn app<S: SessionStore>(routes: &SessionRoutes<S>, partner: TrustedIssuer) -> Router {
+//!     let both = routes.clone().trusted_issuer(partner).layer();
+//!     let api = Router::new()
+//!         .route("/reports", get(async |_: VerifiedToken| "reports"))
+//!         // Accepts this `typ` besides `at+jwt`.
+//!         .layer(both.typ("JWT").sources([TokenSource::bearer()]));
+//!     Router::new()
+//!         .route("/account", get(async |_: VerifiedToken| "your account"))
+//!         .layer(routes.layer())
+//!         .nest("/api", api)
+//! }
+//! ```

@@ -135,6 +135,80 @@
 //! # }
 //! ```
 //!
+//! # A service with sessions
+//!
+//! Give one `ManualClock` to the store and to the sessions. The layer of
+//! [`SessionRoutes`](crate::routes::SessionRoutes) takes it from there.
+//!
+//! ```
+//! use std::time::Duration;
+//! use axum::body::Body;
+//! use axum::http::header::{COOKIE, SET_COOKIE};
+//! use axum::http::{HeaderMap, Request, StatusCode};
+//! use axum::{Router, routing::{get, post}};
+//! use tower::ServiceExt;
+//! use tower_jwt_auth::VerifiedToken;
+//! use tower_jwt_auth::clock::ManualClock;
+//! use tower_jwt_auth::keys::{Algorithm, SigningKey};
+//! use tower_jwt_auth::routes::SessionRoutes;
+//! use tower_jwt_auth::session::{RefreshKeys, Sessions, TokenPair};
+//! use tower_jwt_auth::store::MemoryStore;
+//!
+//! fn app(routes: &SessionRoutes<MemoryStore>) -> Router {
+//!     Router::new()
+//!         .route("/me", get(async |_: VerifiedToken| "you").post(async |_: VerifiedToken| "ok"))
+//!         .layer(routes.layer())
+//!         .route("/refresh", post(routes.refresh()))
+//! }
+//!
+//! /// What a browser sends with its cookies from a page of this service, or from another one.
+//! async fn send(
+//!     app: &Router,
+//!     request: &str,
+//!     cookies: &str,
+//!     site: &str,
+//! ) -> (StatusCode, HeaderMap) {
+//!     let (method, path) = request.split_once(' ').unwrap();
+//!     let request = Request::builder().method(method).uri(path).header(COOKIE, cookies);
+//!     let request = request.header("sec-fetch-site", site).body(Body::empty()).unwrap();
+//!     let response = app.clone().oneshot(request).await.unwrap();
+//!     (response.status(), response.headers().clone())
+//! }
+//!
+//! fn cookies(tokens: &TokenPair) -> String {
+//!     format!("__Host-access={}; __Host-refresh={}", tokens.access_token, tokens.refresh_token)
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let clock = ManualClock::at(2_000_000_000);
+//! let store = MemoryStore::with_clock(clock.clone());
+//! let key = SigningKey::generate(Algorithm::ES256)?;
+//! let sessions = Sessions::new(store, key, RefreshKeys::new([7; 32])?)
+//!     .issuer("https://app.example.com")
+//!     .clock(clock.clone());
+//! let app = app(&SessionRoutes::new(sessions.clone())?);
+//! let tokens = sessions.login(&sessions.subject_named("alice")).await?;
+//! let old = cookies(&tokens);
+//!
+//! let own = "same-origin";
+//! assert_eq!(send(&app, "GET /me", &old, own).await.0, StatusCode::OK);
+//! assert_eq!(send(&app, "POST /me", &old, "cross-site").await.0, StatusCode::FORBIDDEN);
+//!
+//! // The access token lives for 5 minutes, and the leeway is 30 seconds.
+//! clock.advance(Duration::from_secs(331));
+//! assert_eq!(send(&app, "GET /me", &old, own).await.0, StatusCode::UNAUTHORIZED);
+//! let (status, headers) = send(&app, "POST /refresh", &old, own).await;
+//! assert_eq!((status, headers.get_all(SET_COOKIE).iter().count()), (StatusCode::OK, 2));
+//!
+//! // After the grace of 10 seconds the old refresh token is reuse. It ends the session.
+//! clock.advance(Duration::from_secs(11));
+//! assert_eq!(send(&app, "POST /refresh", &old, own).await.0, StatusCode::UNAUTHORIZED);
+//! assert!(sessions.list(&sessions.subject_named("alice")).await?.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Cookies in tests
 //!
 //! A request with a cookie and a method such as `POST` needs `Sec-Fetch-Site: same-origin`, as a

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::HeaderMap;
+
 use super::response::{SetCookies, set_cookie_headers};
 use super::session_cookies::SessionCookies;
 use crate::cookie::CookieError;
 use crate::csrf::{CsrfLayer, Origin};
-use crate::middleware::{AuthError, CsrfRules, JwtAuthLayer, ProblemJson, Responder};
-use crate::session::{SessionStore, Sessions, TokenPair};
+use crate::middleware::{AuthError, CsrfRules, JwtAuthLayer, ProblemJson, Responder, cookies};
+use crate::session::{SessionId, SessionStore, Sessions, TokenPair};
 use crate::verify::{TrustedIssuer, Verifier};
 
 /// The handlers for refresh and logout, and the layers around your own routes. Cheap to clone.
@@ -260,6 +262,23 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     pub fn logged_in(&self, tokens: &TokenPair) -> Result<SetCookies, CookieError> {
         let cookies = self.cookies().ok_or(CookieError::NotConfigured)?;
         Ok(set_cookie_headers(cookies.set(tokens)?))
+    }
+
+    /// The session of the refresh cookie. `None` without a cookie, with several different ones, or
+    /// with one that is not authentic. The session may have ended.
+    ///
+    /// Use it at login, after the password was checked, to end the session that the browser had
+    /// before: it is about to lose its tokens.
+    #[must_use]
+    pub fn session_of_cookie(&self, headers: &HeaderMap) -> Option<SessionId> {
+        let [_, name] = self.cookies()?.names();
+        let mut values = cookies(headers, name.as_bytes());
+        let token = values.next()?;
+        if values.any(|other| other != token) {
+            return None;
+        }
+        let token = str::from_utf8(token).ok()?;
+        self.sessions.session_of_refresh_token(token)
     }
 
     /// The headers of the response to a logout of your own, such as a logout everywhere: they

@@ -93,7 +93,8 @@ impl<S: SessionStore> Sessions<S> {
     /// The session of a refresh token, which may be an old one. `None` if the token is not
     /// authentic. The session may have ended.
     ///
-    /// Use it at login, to end the session that the browser had before:
+    /// Use it at login, to end the session that the browser had before. With cookies,
+    /// `SessionRoutes::session_of_cookie` does this.
     ///
     /// ```
     /// # use tower_jwt_auth::session::{
