@@ -13,6 +13,8 @@ const MAX_NODES: usize = 10_000;
 /// All nodes by their ID, with this one.
 pub(super) struct NodeTable {
     nodes: Mutex<HashMap<Vec<u8>, NodeStatus>>,
+    /// When entries were last skipped, which may have been heartbeats.
+    skipped: Mutex<Option<Timestamp>>,
     max_staleness: Duration,
 }
 
@@ -27,6 +29,7 @@ impl NodeTable {
     pub(super) fn new(max_staleness: Duration) -> Self {
         Self {
             nodes: Mutex::default(),
+            skipped: Mutex::default(),
             max_staleness,
         }
     }
@@ -47,13 +50,23 @@ impl NodeTable {
         }
     }
 
+    /// Notes that a load skipped entries just now. A node may be fresh by a heartbeat among them.
+    pub(super) fn record_skipped(&self) {
+        *self.skipped() = Some(Timestamp::now());
+    }
+
     pub(super) fn live_count(&self) -> usize {
         let nodes = self.nodes();
         nodes.values().filter(|node| self.is_alive(node)).count()
     }
 
-    /// Whether all living nodes except `own_id` have read the entry at that position.
+    /// Whether all living nodes except `own_id` have read the entry at that position. `false` as
+    /// long as a node may be alive that is not known.
     pub(super) fn all_have_read(&self, own_id: &str, entry: ReadPosition) -> bool {
+        let skipped = *self.skipped();
+        if skipped.is_some_and(|skipped| skipped.minimum_age() <= self.max_staleness) {
+            return false;
+        }
         self.nodes().iter().all(|(id, node)| {
             let has_read = node.has_read;
             *id == own_id.as_bytes()
@@ -65,6 +78,10 @@ impl NodeTable {
     /// A silent node is stale by its own clocks, however fast they run.
     fn is_alive(&self, node: &NodeStatus) -> bool {
         node.received.minimum_age() <= self.max_staleness
+    }
+
+    fn skipped(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        self.skipped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn nodes(&self) -> MutexGuard<'_, HashMap<Vec<u8>, NodeStatus>> {

@@ -41,7 +41,7 @@ pub(super) async fn follow_stream(node: Arc<Node>) {
     let mut backoff = Backoff::default();
     let mut last_load: Option<Instant> = None;
     loop {
-        // Old entries tell which nodes are alive. Shortly after a load this node knows that
+        // Old entries tell which nodes are alive. Shortly after a load this node knows most of them
         // already. If the old entries are what is broken, it must not read them again and again.
         let lookback = node.max_staleness.saturating_mul(2);
         let lookback = match last_load {
@@ -66,6 +66,9 @@ pub(super) async fn follow_stream(node: Arc<Node>) {
             }
         };
         last_load = Some(started);
+        if lookback.is_zero() {
+            node.nodes.record_skipped();
+        }
         node.record_load();
         if must_write_back {
             // This aborts the task before: the new one covers everything.

@@ -7,9 +7,10 @@ use super::fingerprint_cipher::FingerprintCipher;
 use super::key_names::KeyNames;
 use super::local_state::LocalState;
 use super::node::Node;
+use super::node_table::NodeTable;
 use super::script_client::{ScriptClient, ScriptSettings};
 use super::stream_entry::apply_entry;
-use super::stream_position::StreamPosition;
+use super::stream_position::{ReadPosition, StreamPosition};
 use super::subject_record::{RecordOrder, SubjectRecord};
 use super::timestamp::Timestamp;
 use super::*;
@@ -182,4 +183,19 @@ fn the_scripts_repeat_the_largest_leeway() {
     let prelude = include_str!("scripts/prelude.lua");
     let line = format!("local leeway = {}\n", crate::clock::MAX_LEEWAY.as_millis());
     assert!(prelude.contains(&line), "{line}");
+}
+
+/// A heartbeat among the skipped entries may be all that shows a node.
+#[test]
+fn no_write_is_read_by_all_nodes_while_one_may_be_unknown() {
+    let nodes = NodeTable::new(Duration::from_secs(3600));
+    let entry = ReadPosition {
+        position: StreamPosition::START,
+        load_count: 1,
+    };
+    assert!(nodes.all_have_read(NODE_ID, entry));
+    nodes.record_skipped();
+    assert!(!nodes.all_have_read(NODE_ID, entry));
+    nodes.record_heartbeat(OTHER_NODE_ID.as_bytes(), entry);
+    assert!(!nodes.all_have_read(NODE_ID, entry));
 }
