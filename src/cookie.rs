@@ -136,6 +136,11 @@ impl TokenCookie {
         self.checked()
     }
 
+    #[cfg(feature = "axum")]
+    pub(crate) fn is_partitioned(&self) -> bool {
+        self.partitioned
+    }
+
     /// Removes `Max-Age`: the browser deletes the cookie when it closes. A browser that restores
     /// its tabs also restores such cookies.
     ///

@@ -20,15 +20,15 @@ use axum::routing::any;
 use http::header::{CACHE_CONTROL, RETRY_AFTER, SET_COOKIE, VARY};
 use http::{HeaderMap, Request, StatusCode};
 use tokio::task::JoinSet;
-use tower_jwt_auth::VerifiedToken;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
 use tower_jwt_auth::middleware::TokenFault;
 use tower_jwt_auth::revocation::Revocation;
-use tower_jwt_auth::routes::SessionRoutes;
+use tower_jwt_auth::routes::{SessionCookies, SessionRoutes};
 use tower_jwt_auth::session::{RefreshKeys, SessionErrorKind, Sessions, TokenPair};
 use tower_jwt_auth::store::MemoryStore;
-use tower_jwt_auth::testing::FailingStore;
+use tower_jwt_auth::testing::{FailingStore, TestIssuer};
+use tower_jwt_auth::{TrustedIssuer, VerifiedToken};
 
 type Store = FailingStore<MemoryStore>;
 
@@ -300,6 +300,54 @@ async fn two_processes_renew_the_same_token() {
     assert_eq!(first, second);
 }
 
+/// Another site could start refreshes in a hidden frame and abort them, until one is reuse.
+#[tokio::test]
+async fn a_frame_of_another_site_renews_partitioned_cookies_only() {
+    let world = world();
+    let tokens = world.login().await;
+    world.expire_access_token();
+    let cookies = both(&tokens);
+    let headers = [
+        ("cookie", &*cookies),
+        NAVIGATION[0],
+        ("sec-fetch-dest", "iframe"),
+        ("sec-fetch-site", "cross-site"),
+    ];
+    let cross_site = SessionCookies::new().unwrap().cross_site().unwrap();
+    let partitioned = cross_site.clone().partitioned().unwrap();
+    let routes = world.routes.clone();
+    let in_frames = app(&routes.clone().with_cookies(cross_site));
+    let answer = send(&in_frames, request("GET", "/", &headers)).await;
+    answer.unchanged(StatusCode::UNAUTHORIZED);
+    let in_frames = app(&routes.with_cookies(partitioned));
+    send(&in_frames, request("GET", "/", &headers))
+        .await
+        .renewed();
+}
+
+/// The layer accepts it, so the visitor does not become the user of an older session.
+#[tokio::test]
+async fn a_token_of_a_trusted_issuer_is_left_alone() {
+    let world = world();
+    let tokens = world.login().await;
+    let partner = TestIssuer::with_key(SigningKey::generate(Algorithm::ES256).unwrap())
+        .name("https://partner.example")
+        .audience("api");
+    let token = partner.token("bob").typ("at+jwt");
+    let token = token
+        .claim("iat", 1_800_000_000)
+        .claim("exp", 1_800_000_300)
+        .sign();
+    let trusted = TrustedIssuer::new("https://partner.example", partner.key());
+    let app = app(&world.routes.clone().trusted_issuer(trusted.audience("api")));
+    let refresh = &tokens.refresh_token;
+    let cookies = format!("__Host-access={token}; __Host-refresh={refresh}");
+    let headers = [&NAVIGATION[..], &[("cookie", &*cookies)]].concat();
+    let answer = send(&app, request("GET", "/", &headers)).await;
+    answer.unchanged(StatusCode::OK);
+    assert!(answer.body.starts_with("bob "), "{}", answer.body);
+}
+
 #[tokio::test]
 async fn only_a_navigation_renews() {
     let world = world();
@@ -348,7 +396,12 @@ async fn only_a_navigation_renews() {
         ),
         (
             "GET",
-            &[cookie, NAVIGATION[0], ("sec-fetch-site", "cross-site")],
+            &[
+                cookie,
+                NAVIGATION[0],
+                NAVIGATION[1],
+                ("sec-fetch-site", "cross-site"),
+            ],
         ),
     ] {
         world.ask(method, "/", headers).await.renewed();

@@ -271,6 +271,7 @@ async fn l13_malformed_bodies_are_refused_whatever_the_cookie() {
             (JSON.1, &format!(r#"{{"x":"{}"}}"#, "a".repeat(5000))),
             // A token that is not read must not be taken for ended.
             (FORM.1, &format!(r#"{{"refresh_token":"{token}"}}"#)),
+            (FORM.1, &format!("\r\n {{\"refresh_token\":\"{token}\"}}")),
             ("text/plain", &format!(r#"{{"refresh_token":"{token}"}}"#)),
             (
                 "application/vnd.api+json",

@@ -16,7 +16,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::session_cookies::SessionCookies;
-use super::session_routes::{SessionRoutes, verifier};
+use super::session_routes::SessionRoutes;
 use super::shared_refreshes::SharedRefreshes;
 use crate::cookie::CookieError;
 use crate::middleware::{Found, RequestHead, TokenSource, has_effects, prevent_storing};
@@ -27,6 +27,7 @@ use crate::verify::{Verifier, VerifyErrorKind};
 /// Less than the [grace](Sessions::grace) of 10 seconds, in which a reload may use the same token.
 const DEADLINE: Duration = Duration::from_secs(5);
 
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
@@ -46,7 +47,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
         let cookies = self.cookies().ok_or(CookieError::NotConfigured)?;
         let [bearer_source, access_source] = cookies.sources();
         Ok(PageRenewalLayer(Arc::new(Renewal {
-            verifier: verifier(self.sessions()),
+            verifier: self.verifier(),
             bearer_source,
             access_source,
             refresh_source: cookies.refresh_source(),
@@ -84,6 +85,8 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 /// - The request is a navigation: `GET` or `HEAD`, without an upgrade or a method override, and
 ///   with `Sec-Fetch-Mode: navigate` or `Sec-Fetch-Dest: document`. Browsers send these headers
 ///   since 2023, over HTTPS and to `localhost`.
+/// - It does not open a frame in a page of another site, unless the cookies are
+///   [partitioned](SessionCookies::partitioned).
 /// - There is no token in `Authorization`.
 /// - The access cookie is missing, has expired, or was signed with a key that is no longer there,
 ///   such as before a restart. Or it was revoked, as far as the store knows without waiting.
@@ -105,6 +108,14 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 /// Requests with the same refresh token share one refresh in one process. Between processes, and
 /// for requests that arrive later with the old cookie, the [grace](Sessions::grace) applies. Keep
 /// it above zero, or these requests are treated as reuse.
+///
+/// # Slow and aborted pages
+///
+/// The new cookies arrive with the page. Until then the browser has the old refresh token. The
+/// session ends by reuse if the browser sends it again after the [grace](Sessions::grace). That
+/// happens after a page that takes longer than the grace to respond, and after one that the
+/// visitor aborted. Raise the grace if pages are slow. Put a timeout inside of this layer, not
+/// outside.
 ///
 /// # Links from other sites
 ///
@@ -136,7 +147,9 @@ struct Renewal<S> {
 impl<S: SessionStore> Renewal<S> {
     /// The refresh token of a page whose visitor needs new tokens.
     fn refresh_token_of(&self, head: RequestHead<'_>) -> Option<String> {
-        if !is_navigation(head) || !matches!(self.bearer_source.find(head), Found::Nothing) {
+        if !is_navigation(head, self.cookies.are_partitioned())
+            || !matches!(self.bearer_source.find(head), Found::Nothing)
+        {
             return None;
         }
         match self.access_source.find(head) {
@@ -230,7 +243,10 @@ impl<S: SessionStore> Renewal<S> {
 }
 
 /// Whether the browser opens a page (Fetch Metadata Request Headers, §2.1 and §2.2).
-fn is_navigation(head: RequestHead<'_>) -> bool {
+///
+/// `in_frames`: also in a frame of another site. That site could start refreshes in a hidden frame
+/// and abort them, unless the cookies are partitioned.
+fn is_navigation(head: RequestHead<'_>, in_frames: bool) -> bool {
     let is = |name: &HeaderName, wanted: &str| {
         let mut values = head.headers.get_all(name).iter();
         values.next().is_some_and(|value| value == wanted) && values.next().is_none()
@@ -238,6 +254,7 @@ fn is_navigation(head: RequestHead<'_>) -> bool {
     matches!(*head.method, Method::GET | Method::HEAD)
         && !has_effects(head)
         && (is(&SEC_FETCH_MODE, "navigate") || is(&SEC_FETCH_DEST, "document"))
+        && (in_frames || !is(&SEC_FETCH_SITE, "cross-site") || is(&SEC_FETCH_DEST, "document"))
 }
 
 /// Replaces these cookies of a request, or adds them, in one header.

@@ -144,7 +144,9 @@ fn refresh_token_in_form(body: &[u8]) -> Result<Option<String>, AuthErrorKind> {
             "refresh_token" if !value.is_empty() => refresh_token = Some(value.into_owned()),
             "grant_type" if !value.is_empty() => grant_type = Some(value.into_owned()),
             // JSON that `curl -d` sends as a form. The token in it would not be read.
-            name if name.starts_with(['{', '[', '"']) => return Err(AuthErrorKind::MalformedBody),
+            name if name.trim_start().starts_with(['{', '[', '"']) => {
+                return Err(AuthErrorKind::MalformedBody);
+            }
             _ => {}
         }
         if !names.insert(name) {

@@ -203,6 +203,10 @@ impl SessionCookies {
         [self.access.name(), self.refresh.name()]
     }
 
+    pub(super) fn are_partitioned(&self) -> bool {
+        self.refresh.is_partitioned()
+    }
+
     pub(super) fn refresh_source(&self) -> TokenSource {
         TokenSource::from(&self.refresh)
     }

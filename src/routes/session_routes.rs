@@ -213,7 +213,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     }
 
     #[track_caller]
-    fn verifier(&self) -> Verifier {
+    pub(super) fn verifier(&self) -> Verifier {
         let others = &self.settings.trusted_issuers;
         if others.is_empty() {
             return verifier(&self.sessions);
@@ -329,7 +329,7 @@ fn fitting<S: SessionStore>(sessions: &Sessions<S>, cookies: &SessionCookies) ->
 }
 
 /// A verifier for the access tokens of `sessions`.
-pub(super) fn verifier<S: SessionStore>(sessions: &Sessions<S>) -> Verifier {
+fn verifier<S: SessionStore>(sessions: &Sessions<S>) -> Verifier {
     let mut verifier = Verifier::new(sessions.verifying_keys())
         .typ("at+jwt")
         .clock(sessions.current_clock());
