@@ -268,7 +268,6 @@ impl AuthError {
         }
     }
 
-    #[cfg(feature = "axum")]
     pub(crate) fn misconfigured(reason: Arc<dyn Error + Send + Sync>) -> Self {
         Self {
             source: Some(Source::Other(reason)),
