@@ -165,8 +165,14 @@ async fn data_over_4_kib_or_no_json_are_refused() {
     let tokens = login(&sessions, &"x".repeat(4094)).await.unwrap();
     let invalid = Err(SessionErrorKind::InvalidData);
     let no_json = HashMap::from([((1, 2), 3)]);
+    // It could be written, but not read again.
+    let mut deep = Value::Null;
+    for _ in 0..128 {
+        deep = Value::Array(vec![deep]);
+    }
     for refused in [
         login(&sessions, &"x".repeat(4095)).await,
+        login(&sessions, &deep).await,
         login(&sessions, &no_json).await,
     ] {
         assert_eq!(refused.map(|tokens| tokens.sid), invalid);

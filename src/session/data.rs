@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::{SessionError, SessionErrorKind};
 use super::record::Session;
+use crate::json::is_shallow;
 
 /// The longest JSON of the data, in bytes: every refresh reads it, and every store keeps it.
 const MAX_BYTES: usize = 4096;
@@ -57,7 +58,8 @@ impl Session {
 pub(super) fn serialize(data: &impl Serialize) -> Result<String, SessionError> {
     // The message of the serializer may quote the data.
     let json = serde_json::to_string(data).map_err(|_| SessionErrorKind::InvalidData)?;
-    if json.len() > MAX_BYTES {
+    // What nests deeper can be written, but not read again.
+    if json.len() > MAX_BYTES || !is_shallow(json.as_bytes()) {
         return Err(SessionErrorKind::InvalidData.into());
     }
     Ok(json)

@@ -43,8 +43,8 @@ pub enum SessionErrorKind {
     /// The access token, with its claims, is longer than
     /// [`max_token_length`](super::Sessions::max_token_length).
     TokenTooLong,
-    /// The data of the session do not serialize to JSON of at most 4 KiB, or are not of the type
-    /// that was asked for.
+    /// The data of the session do not serialize to JSON of at most 4 KiB and 127 levels. Or they
+    /// are not of the type that was asked for.
     InvalidData,
     /// The store or the [claims function](super::Sessions::claims) failed. The store may still have
     /// applied the operation, so the refresh token may have been used.

@@ -63,8 +63,10 @@ impl<S: SessionStore> Sessions<S> {
     /// - [`SessionErrorKind::Ended`] if [`find`](Sessions::find) does not find the session.
     /// - [`SessionErrorKind::InvalidData`] if the current data are not a `T`, or the new ones do
     ///   not serialize to JSON of at most 4 KiB. Nothing changes.
-    /// - [`SessionErrorKind::Unavailable`] if the store fails, or other calls changed the data ten
-    ///   times meanwhile.
+    /// - [`SessionErrorKind::Unavailable`] if other calls changed the data ten times meanwhile, or
+    ///   the store fails: the change may have been made.
+    ///
+    /// Over Redis a change may be made twice, if its answer is lost and another call comes between.
     pub async fn update<T: Serialize + DeserializeOwned>(
         &self,
         sid: SessionId,
