@@ -14,10 +14,7 @@ impl Tables<'_> {
         subject: &Subject<'_>,
         now: NumericDate,
     ) -> Result<u64, Failure> {
-        let key = subject_key(subject).map_err(Failure::Call)?;
-        let before = self.subject(&key)?;
-        let state = before.state.logged_out();
-        self.raise_now(subject, &key, before, state, now, None)
+        self.change_now(subject, SubjectState::logged_out, now, None)
     }
 
     /// Ends all sessions of a subject except `sid`, and returns that one.
@@ -31,11 +28,7 @@ impl Tables<'_> {
         let Some(kept) = kept.filter(|session| session.issuer.as_deref() == issuer) else {
             return Ok(None);
         };
-        let subject = kept.owner();
-        let key = subject_key(&subject).map_err(Failure::Call)?;
-        let before = self.subject(&key)?;
-        let state = before.state.logged_out();
-        self.raise_now(&subject, &key, before, state, now, Some(sid))?;
+        self.change_now(&kept.owner(), SubjectState::logged_out, now, Some(sid))?;
         Ok(self.session(sid)?.map(|row| row.session))
     }
 
@@ -44,10 +37,7 @@ impl Tables<'_> {
         subject: &Subject<'_>,
         now: NumericDate,
     ) -> Result<u64, Failure> {
-        let key = subject_key(subject).map_err(Failure::Call)?;
-        let before = self.subject(&key)?;
-        let state = before.state.access_tokens_invalidated();
-        self.raise_now(subject, &key, before, state, now, None)
+        self.change_now(subject, SubjectState::access_tokens_invalidated, now, None)
     }
 
     pub(in crate::store::embedded) fn block(
@@ -116,6 +106,20 @@ impl Tables<'_> {
             self.end_session(session, session.session.access_expires_at)?;
         }
         Ok(())
+    }
+
+    /// Changes the state of a subject as [`raise_now`](Self::raise_now) does.
+    fn change_now(
+        &mut self,
+        subject: &Subject<'_>,
+        change: fn(SubjectState) -> SubjectState,
+        now: NumericDate,
+        kept: Option<SessionId>,
+    ) -> Result<u64, Failure> {
+        let key = subject_key(subject).map_err(Failure::Call)?;
+        let before = self.subject(&key)?;
+        let state = change(before.state);
+        self.raise_now(subject, &key, before, state, now, kept)
     }
 
     /// Replaces the state of a subject by one that revokes what was issued until `now`. Returns the
