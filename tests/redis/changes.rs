@@ -21,16 +21,7 @@ macro_rules! on_redis {
     };
 }
 
-on_redis! {
-    invalidated_access_tokens_are_dead_and_the_session_lives,
-    a_refresh_with_older_rights_computes_them_again,
-    a_login_with_older_rights_computes_them_again,
-    a_refresh_with_older_data_computes_the_claims_again,
-    changes_of_data_at_once_all_count,
-    one_session_outlives_the_others,
-    claims_that_are_never_current_are_an_outage,
-    no_older_rights_pass_after_an_invalidation,
-}
+session_changes::all!(on_redis);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invalidation_and_data_reach_the_other_node() {

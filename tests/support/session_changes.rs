@@ -14,6 +14,23 @@ use tower_jwt_auth::session::{
     OwnSubject, RefreshKeys, Session, SessionErrorKind, SessionStore, Sessions,
 };
 
+/// Passes the names of all tests to a macro, which runs them on its stores.
+macro_rules! all {
+    ($run:ident) => {
+        $run! {
+            invalidated_access_tokens_are_dead_and_the_session_lives,
+            a_refresh_with_older_rights_computes_them_again,
+            a_login_with_older_rights_computes_them_again,
+            a_refresh_with_older_data_computes_the_claims_again,
+            changes_of_data_at_once_all_count,
+            one_session_outlives_the_others,
+            claims_that_are_never_current_are_an_outage,
+            no_older_rights_pass_after_an_invalidation,
+        }
+    };
+}
+pub(crate) use all;
+
 const ISSUER: &str = "https://id.example.com";
 
 pub(crate) fn sessions<S: SessionStore>(store: S) -> Sessions<S> {
