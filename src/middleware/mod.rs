@@ -161,9 +161,9 @@ pub(crate) use authenticated::token_of;
 #[cfg(feature = "axum")]
 pub(crate) use caching::prevent_storing;
 #[cfg(feature = "axum")]
-pub(crate) use csrf::rules::{CsrfRules, has_effects};
+pub(crate) use csrf::rules::{CsrfRules, SEC_FETCH_SITE, has_effects, single};
 pub(crate) use responder::reject_without_layer;
 #[cfg(feature = "axum")]
 pub(crate) use responder::{Responder, leave_to_layer};
 #[cfg(feature = "axum")]
-pub(crate) use source::{Found, cookies};
+pub(crate) use source::{Found, cookies, token_in_cookie};

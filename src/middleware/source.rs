@@ -210,7 +210,7 @@ impl TokenSource {
                 [] => Found::Nothing,
                 token => Found::Token(Cow::Borrowed(token)),
             }),
-            Kind::Cookie(name) => cookie(request.headers, name.as_str().as_bytes()),
+            Kind::Cookie(name) => token_in_cookie(request.headers, name.as_str().as_bytes()),
             Kind::Custom { read, .. } => match read(request) {
                 Some(Cow::Borrowed(token)) if !token.is_empty() => {
                     Found::Token(Cow::Borrowed(token.as_bytes()))
@@ -326,7 +326,8 @@ pub(crate) fn cookies<'a>(headers: &'a HeaderMap, name: &[u8]) -> impl Iterator<
         })
 }
 
-fn cookie<'a>(headers: &'a HeaderMap, name: &[u8]) -> Found<'a> {
+/// The token in the cookie of this name.
+pub(crate) fn token_in_cookie<'a>(headers: &'a HeaderMap, name: &[u8]) -> Found<'a> {
     let mut found: Option<&[u8]> = None;
     for value in cookies(headers, name) {
         if found.replace(value).is_some_and(|before| before != value) {

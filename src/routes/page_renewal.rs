@@ -19,7 +19,9 @@ use super::session_cookies::SessionCookies;
 use super::session_routes::SessionRoutes;
 use super::shared_refreshes::SharedRefreshes;
 use crate::cookie::CookieError;
-use crate::middleware::{Found, RequestHead, TokenSource, has_effects, prevent_storing};
+use crate::middleware::{
+    Found, RequestHead, SEC_FETCH_SITE, TokenSource, has_effects, prevent_storing, single,
+};
 use crate::revocation::{RevocationStore, TokenIdentity};
 use crate::session::{SessionError, SessionErrorKind, SessionStore, Sessions, TokenPair};
 use crate::verify::{Verifier, VerifyErrorKind};
@@ -27,7 +29,6 @@ use crate::verify::{Verifier, VerifyErrorKind};
 /// Less than the [grace](Sessions::grace) of 10 seconds, in which a reload may use the same token.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
@@ -248,13 +249,12 @@ impl<S: SessionStore> Renewal<S> {
 /// and abort them, unless the cookies are partitioned.
 fn is_navigation(head: RequestHead<'_>, in_frames: bool) -> bool {
     let is = |name: &HeaderName, wanted: &str| {
-        let mut values = head.headers.get_all(name).iter();
-        values.next().is_some_and(|value| value == wanted) && values.next().is_none()
+        single(head.headers, name).is_ok_and(|value| value.is_some_and(|value| value == wanted))
     };
     matches!(*head.method, Method::GET | Method::HEAD)
         && !has_effects(head)
-        && (is(&SEC_FETCH_MODE, "navigate") || is(&SEC_FETCH_DEST, "document"))
-        && (in_frames || !is(&SEC_FETCH_SITE, "cross-site") || is(&SEC_FETCH_DEST, "document"))
+        && (is(&SEC_FETCH_DEST, "document")
+            || is(&SEC_FETCH_MODE, "navigate") && (in_frames || !is(&SEC_FETCH_SITE, "cross-site")))
 }
 
 /// Replaces these cookies of a request, or adds them, in one header.

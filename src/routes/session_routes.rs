@@ -9,7 +9,9 @@ use super::response::{SetCookies, set_cookie_headers};
 use super::session_cookies::SessionCookies;
 use crate::cookie::CookieError;
 use crate::csrf::{CsrfLayer, Origin};
-use crate::middleware::{AuthError, CsrfRules, JwtAuthLayer, ProblemJson, Responder, cookies};
+use crate::middleware::{
+    AuthError, CsrfRules, Found, JwtAuthLayer, ProblemJson, Responder, token_in_cookie,
+};
 use crate::session::{SessionId, SessionStore, Sessions, TokenPair};
 use crate::verify::{TrustedIssuer, Verifier};
 
@@ -272,12 +274,10 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     #[must_use]
     pub fn session_of_cookie(&self, headers: &HeaderMap) -> Option<SessionId> {
         let [_, name] = self.cookies()?.names();
-        let mut values = cookies(headers, name.as_bytes());
-        let token = values.next()?;
-        if values.any(|other| other != token) {
+        let Found::Token(token) = token_in_cookie(headers, name.as_bytes()) else {
             return None;
-        }
-        let token = str::from_utf8(token).ok()?;
+        };
+        let token = str::from_utf8(&token).ok()?;
         self.sessions.session_of_refresh_token(token)
     }
 

@@ -10,7 +10,7 @@ use super::origin::Origin;
 use crate::middleware::error::{AuthError, AuthErrorKind};
 use crate::middleware::source::{RequestHead, has_token};
 
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(crate) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Frameworks read the method from these instead of the request line.
 const METHOD_OVERRIDES: [HeaderName; 3] = [
@@ -124,9 +124,10 @@ fn upgrades(headers: &HeaderMap) -> bool {
 }
 
 /// The header is there more than once.
-struct Several;
+pub(crate) struct Several;
 
-fn single<'a>(
+/// The value of a header that may be there once.
+pub(crate) fn single<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
 ) -> Result<Option<&'a HeaderValue>, Several> {
