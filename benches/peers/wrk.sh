@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures requests a second over sockets, with cached RS256 tokens: this crate, an extractor
-# written by hand, and no authentication. The server has one processor, wrk the other. Five rounds in turns,
-# compared by medians. Installs wrk, a Debian package, as root if it is missing.
+# written by hand, and no authentication. The server has one processor, wrk the other. Five rounds
+# in turns, compared by medians. Installs wrk, a Debian package, as root if it is missing.
 set -euo pipefail
 cd "$(dirname "$0")"
 rounds=${1:-5} seconds=${2:-4}

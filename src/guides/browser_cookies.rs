@@ -280,7 +280,8 @@
 //! # let refreshed = ask("/refresh", PAGE).await;
 //! # assert_eq!(refreshed.status(), 200);
 //! # for cookie in refreshed.headers().get_all("set-cookie") {
-//! #     assert!(cookie.to_str().unwrap().ends_with("; Secure; HttpOnly; SameSite=None; Partitioned"));
+//! #     let cookie = cookie.to_str().unwrap();
+//! #     assert!(cookie.ends_with("; Secure; HttpOnly; SameSite=None; Partitioned"));
 //! # }
 //! # }
 //! ```

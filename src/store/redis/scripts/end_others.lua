@@ -1,6 +1,7 @@
 -- Ends all sessions of a subject except one, which gets the new generation and access epoch.
 -- Arguments: the `sid` that is kept, the member that would revoke it, and the longest lifetime of a
--- token, in seconds. Answers as for a changed subject, then its field and the fields of the session.
+-- token, in seconds. Answers as for a changed subject, then its field and the fields of the
+-- session.
 local sid, member, longest = ARGV[6], ARGV[7], tonumber(ARGV[8])
 local key = session_key(sid)
 local fields = redis.call('HMGET', key, 'm', 'u', 'g')
