@@ -20,8 +20,8 @@
 #![doc = include_str!("../../docs/pictures/store_memory.svg")]
 //!
 //! Nothing to install or to configure. A restart ends all sessions and forgets all revocations. If
-//! the signing key outlives the process, a revoked access token is valid again after the restart,
-//! until it expires. To prevent this, use a new key from
+//! the signing key is the same after the restart, a revoked access token is valid again until it
+//! expires. To prevent this, use a new key from
 //! [`SigningKey::generate`](crate::keys::SigningKey::generate) at each start.
 //!
 //! # In a file

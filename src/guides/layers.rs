@@ -77,9 +77,9 @@
 //! # }
 //! ```
 //!
-//! # Mistakes, and how they show
+//! # Mistakes, and what you see
 //!
-//! | mistake | what you see |
+//! | mistake | effect |
 //! | --- | --- |
 //! | `Require` outside `JwtAuthLayer` | 500 to every request, and an [event](crate#events) at `ERROR` |
 //! | `CorsLayer` inside `JwtAuthLayer` | preflights get 401; the browser reports a CORS error |

@@ -1,4 +1,4 @@
-//! Moving here from `jsonwebtoken` by hand, from `jwt-authorizer`, or from `axum-login`.
+//! Moving to this crate from `jsonwebtoken` by hand, from `jwt-authorizer`, or from `axum-login`.
 //!
 //! Each section shows the code before and after. Three checks are stricter here than in most
 //! services, so look for them first:
@@ -174,7 +174,7 @@
 //!     if form.password != "correct horse" {
 //!         return Err(StatusCode::FORBIDDEN.into());
 //!     }
-//!     // Only now, so that nobody learns who is blocked without the password.
+//!     // Only after the password check. Otherwise anyone could find out who is blocked.
 //!     let tokens = sessions.complete(pending?).await?;
 //!     Ok((routes.logged_in(&tokens)?, Redirect::to("/me")))
 //! }

@@ -1,7 +1,7 @@
 //! An API for mobile apps and for other services: bearer tokens, without cookies.
 //!
-//! A client that is not a browser sends `Authorization: Bearer <token>`. No request of another site
-//! carries that header, so no check against cross-site request forgery applies.
+//! A client that is not a browser sends `Authorization: Bearer <token>`. A page of another site
+//! cannot make a browser send it, so no check against cross-site request forgery applies.
 //!
 //! | client | gets its tokens from | renews by |
 //! | --- | --- | --- |
@@ -43,7 +43,7 @@
 //!     if form.password != "correct horse" {
 //!         return Err(StatusCode::FORBIDDEN.into_response());
 //!     }
-//!     // Only now, so that nobody learns who is blocked without the password.
+//!     // Only after the password check. Otherwise anyone could find out who is blocked.
 //!     let pending = pending.map_err(IntoResponse::into_response)?;
 //!     // The label is shown in the user's list of sessions.
 //!     let pending = pending.label(form.device);
@@ -140,7 +140,7 @@
 //! }
 //! ```
 //!
-//! # Services of your own, without a server in between
+//! # Your own services, without an authorization server
 //!
 //! A caller can sign its own tokens. Give each caller a key pair, and the callee the public keys.
 //! Never share one secret among callers: each could act as any other.

@@ -94,7 +94,7 @@
 //! | `kind` | meaning of a sudden rise |
 //! | --- | --- |
 //! | `unavailable` | the revocation store, a condition or an issuer's keys do not answer |
-//! | `bad_signature`, `no_fitting_key` | a key was changed on one side only, or somebody guesses |
+//! | `bad_signature`, `no_fitting_key` | a key was changed on one side only, or somebody tries forged tokens |
 //! | `reuse_detected`, `several_refresh_tokens` | clients retry too late, or you changed the cookies: see [`cookie`](crate::cookie) |
 //! | `expired` | clients do not renew, or a clock is wrong |
 //! | `cross_site` | a new page is not a trusted origin, or somebody attacks your users |

@@ -23,8 +23,8 @@
 //!   wait for [`JwksRoute::DEFAULT_MAX_AGE`](crate::routes::JwksRoute::DEFAULT_MAX_AGE), sign with
 //!   it, keep the old one until its last token has expired. See
 //!   [`SigningKeySet`](crate::keys::SigningKeySet).
-//! - [ ] You can remove a leaked signing key from every verifier at once. Its access tokens are
-//!   then rejected; the sessions continue.
+//! - [ ] You can remove a leaked signing key from every verifier at once. Access tokens signed with
+//!   it are then rejected; the sessions continue.
 //!
 //! # Revocation
 //!
@@ -40,8 +40,8 @@
 //!
 //! # Browsers
 //!
-//! - [ ] Everything is served by HTTPS, with `Strict-Transport-Security`.
-//! - [ ] Cookies have the prefix `__Host-`, as by default.
+//! - [ ] Everything is served over HTTPS, with `Strict-Transport-Security`.
+//! - [ ] Cookies have the prefix `__Host-`, the default.
 //! - [ ] The login has a [`CsrfLayer`](crate::csrf::CsrfLayer), and `GET` changes nothing.
 //! - [ ] Trusted origins and CORS list the same few origins, as constants: never the `Origin` of
 //!   the request.
@@ -82,7 +82,7 @@
 //!
 //! struct Secrets {
 //!     signing_key_pem: String,
-//!     /// The public key before it, for as long as its tokens live.
+//!     /// The public key of the previous signing key, until its tokens have expired.
 //!     previous_key_pem: Option<String>,
 //!     refresh_secret: String,
 //!     previous_refresh_secret: Option<String>,

@@ -25,11 +25,11 @@
 //! | [Authentik](#authentik) | `https://HOST/application/o/SLUG/` | the client | `azp` | `scope`, `groups` |
 //!
 //! Replace the names in capitals with your own. Providers change, and administrators configure
-//! them: look at a token of yours with `gate`. It prints the header, the names of the claims and
-//! each check. The test `tests/providers.rs` runs these lines with tokens of these shapes.
+//! them, so look at one of your tokens with `gate`. It prints the header, the names of the claims
+//! and each check. `tests/providers.rs` runs this code with tokens that have these claims.
 //!
 //! - `iss` and `aud` are compared byte for byte: a slash at the end counts.
-//! - Other claims are for a guard: [`Require::claim`](crate::Require::claim).
+//! - Check other claims with a guard: [`Require::claim`](crate::Require::claim).
 //! - If a provider's tokens have no `aud`, call `any_audience`, and put such a guard on every
 //!   route. Otherwise tokens for other applications of this issuer pass.
 //!

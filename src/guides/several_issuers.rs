@@ -6,7 +6,7 @@
 //!
 //! # A partner next to your own issuer
 //!
-//! A role means something only together with its issuer. Without `Require::issuer`, a partner that
+//! A role has a meaning only together with its issuer. Without `Require::issuer`, a partner that
 //! writes `"roles": ["admin"]` into its tokens opens your admin page.
 //!
 #![cfg_attr(feature = "axum", doc = "```")]
@@ -54,7 +54,7 @@
 //!
 //! # Microsoft Entra ID: many tenants
 //!
-//! Each tenant is an issuer with a name of its own, and all share their keys. List the tenants of
+//! Each tenant is an issuer with its own name, and all tenants share the keys. List the tenants of
 //! your customers.
 //!
 #![cfg_attr(feature = "jwks", doc = "```no_run")]
@@ -83,10 +83,10 @@
 //!   from `https://login.microsoftonline.com/common/discovery/keys` with
 //!   [`RemoteKeys::jwks`](crate::keys::remote::RemoteKeys::jwks).
 //!
-//! # Customers that bring an issuer each
+//! # Customers with their own issuers
 //!
 //! Your database knows which issuers are trusted. An
-//! [`IssuerResolver`](crate::verify::IssuerResolver) looks them up, and its answers are remembered.
+//! [`IssuerResolver`](crate::verify::IssuerResolver) looks them up, and its answers are cached.
 //!
 #![cfg_attr(feature = "jwks", doc = "```")]
 #![cfg_attr(not(feature = "jwks"), doc = "```text")]
@@ -119,9 +119,9 @@
 //! | the resolver fails or hangs | known issuers work for 5 more minutes, new ones get 503 |
 //! | an attacker sends a million names | the memory stays bounded, and known issuers are not affected |
 //!
-//! # Own users by cookie, and an issuer by `Authorization`
+//! # Your own users by cookie, another issuer by `Authorization`
 //!
-//! Let one part of the service accept the other issuer. There only `Authorization` is read:
+//! One part of the service accepts the other issuer, and reads only `Authorization`:
 //!
 //! ```
 //! use axum::{Router, routing::get};

@@ -11,8 +11,9 @@
 //! | 4 | `GET /callback` | starts a session, sets its cookies |
 //! | 5 | `POST /backchannel-logout` | the provider reports a logout, and the session here ends |
 //!
-//! This crate does 3 (the ID token), 4 and 5. The crate `oauth2` helps with 1 and the exchange.
-//! `cargo run --example social_login --features jwks` is a whole service with discovery.
+//! This crate verifies the ID token of step 3, and does steps 4 and 5. The crate `oauth2` helps
+//! with step 1 and the exchange of the code. `cargo run --example social_login --features jwks` is
+//! a whole service with discovery.
 //!
 //! ```no_run
 //! use std::error::Error;

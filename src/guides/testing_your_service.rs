@@ -201,7 +201,7 @@
 //! let (status, headers) = send(&app, "POST /refresh", &old, own).await;
 //! assert_eq!((status, headers.get_all(SET_COOKIE).iter().count()), (StatusCode::OK, 2));
 //!
-//! // After the grace of 10 seconds the old refresh token is reuse. It ends the session.
+//! // After the grace of 10 seconds, the old refresh token counts as reuse: the session ends.
 //! clock.advance(Duration::from_secs(11));
 //! assert_eq!(send(&app, "POST /refresh", &old, own).await.0, StatusCode::UNAUTHORIZED);
 //! assert!(sessions.list(&sessions.subject_named("alice")).await?.is_empty());
