@@ -133,9 +133,9 @@ fn token(parts: &Parts) -> Result<Option<&VerifiedToken>, AuthError> {
 pub trait Permission: 'static {
     /// What the token must contain. Called for every request.
     ///
-    /// Here the builders of [`Require`] do not panic, although their docs say so. After an invalid
-    /// argument, such as a scope
-    /// with a space, every request gets 500 ([`AuthErrorKind::Misconfigured`]).
+    /// In this function the builders of [`Require`] do not panic, although their docs say so. After
+    /// an invalid argument, such as a scope with a space, every request gets 500
+    /// ([`AuthErrorKind::Misconfigured`]).
     fn require() -> Require;
 }
 

@@ -62,7 +62,7 @@
 //! | login, refresh tokens, logout | [`session`]; the handlers are in the module `routes` (feature `axum`) |
 //! | login at an OpenID provider, and logout there | [`openid`] |
 //! | signing tokens | [`SigningKey`](keys::SigningKey), [`RegisteredClaims`](claims::RegisteredClaims) |
-//! | changing the key that signs | [`SigningKeySet`](keys::SigningKeySet) |
+//! | replacing the signing key | [`SigningKeySet`](keys::SigningKeySet) |
 //! | setting the cookie | [`TokenCookie`](cookie::TokenCookie) |
 //! | verifying without HTTP | [`Verifier`] |
 //! | time in tests | [`ManualClock`](clock::ManualClock); with feature `testing`, a whole kit |
@@ -71,7 +71,7 @@
 //!
 //! A signed token is not encrypted. Every holder can read its claims: the user, a proxy that logs
 //! headers, the reader of a support ticket. The signature only prevents changes. Put identifiers
-//! into a token. Do not put in secrets, or personal data that a holder must not see.
+//! into a token. Do not put secrets into it, or personal data that a holder must not see.
 //!
 //! # Why is my token rejected?
 //!
@@ -92,9 +92,9 @@
 //!
 //! | kind | check |
 //! | --- | --- |
-//! | `no_fitting_key` | `alg` and `kid` of the token and the key; the reason names those of the keys. A key has one algorithm; in a set the `kid` must match, or without `kid` the `x5t` |
+//! | `no_fitting_key` | compare `alg` and `kid` of the token with those of the keys, which the reason names. A key has one algorithm; in a set the `kid` must match, or without `kid` the `x5t` |
 //! | `several_fitting_keys` | the token has no `kid`: have the issuer add it. Or keys share a `kid`: see [`try_keys_with_same_id`](keys::KeySet::try_keys_with_same_id) |
-//! | `bad_signature` | the secret: is it the issuer's, byte for byte, or base64 that must be decoded first? |
+//! | `bad_signature` | the secret: does it equal the issuer's byte for byte, or must you decode it from base64 first? |
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |
 //! | `missing_audience` | the token has no `aud`, and you call [`audience`](JwtAuthLayer::audience) or fetch keys: see [`any_audience`](JwtAuthLayer::any_audience) |
 //! | `missing_issuer` | the token has no `iss`, which trusted issuers, [`issuer`](JwtAuthLayer::issuer) and RFC 9068 need |
@@ -145,8 +145,8 @@
 //! | `testing` | the module `testing`: tokens, time and failures for your tests | no |
 //! | `gate` | the program `gate`, and its dependencies: for `cargo install` only | no |
 //!
-//! Features are additive. Only `aws_lc_rs` changes something else: it replaces `rust_crypto` as the
-//! [crypto back-end](#which-crypto-back-end).
+//! Features are additive. The exception is `aws_lc_rs`: it replaces `rust_crypto` as the [crypto
+//! back-end](#which-crypto-back-end).
 //!
 //! # Which crypto back-end
 //!

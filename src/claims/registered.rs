@@ -115,7 +115,7 @@ impl RegisteredClaims {
         self
     }
 
-    /// Sets `jti` to 128 random bits, as 32 hexadecimal digits: unique, and not to be guessed.
+    /// Sets `jti` to 128 random bits, as 32 hexadecimal digits: unique, and impossible to guess.
     ///
     /// # Errors
     ///

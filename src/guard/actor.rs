@@ -10,8 +10,8 @@ use crate::verify::{VerifiedToken, VerifyError, VerifyErrorKind};
 
 /// Who acts for the subject of a token: the outermost actor of the claim `act` (RFC 8693 §4.1).
 ///
-/// Actors nested in it are the history of a delegation. They must not decide anything, so they are
-/// not shown.
+/// Actors nested in it are the history of a delegation. They must not influence a decision, so this
+/// type does not return them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Actor<'a> {
     subject: Option<Cow<'a, str>>,
@@ -25,8 +25,8 @@ impl Actor<'_> {
         self.subject.as_deref()
     }
 
-    /// `iss` of the actor. `None` mostly means that the issuer of the token issued the actor's name
-    /// too.
+    /// `iss` of the actor. `None` usually means that the actor's `sub` is a name at the token's
+    /// issuer.
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         self.issuer.as_deref()

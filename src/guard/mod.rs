@@ -30,7 +30,7 @@
 //! | --- | --- |
 //! | token meets the requirement | that of the inner service |
 //! | token does not meet it | 403 `insufficient_scope` (RFC 6750 §3.1) with the required scopes |
-//! | a user who must log in again, or at another level | 401 `insufficient_user_authentication` (RFC 9470 §3) with `acr_values` and `max_age` |
+//! | a newer login is required, or one at another authentication level | 401 `insufficient_user_authentication` (RFC 9470 §3) with `acr_values` and `max_age` |
 //! | no token, and the layer is [`optional`](crate::JwtAuthLayer::optional) | the layer's 401 |
 //! | a condition returns an error, or exceeds its deadline | 503 |
 //! | no layer, or an invalid `Permission` | 500 |

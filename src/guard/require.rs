@@ -119,9 +119,9 @@ impl Require {
 
     /// The token must be from this issuer: its `iss` equals `name`, byte for byte.
     ///
-    /// Use it if the layer trusts several [issuers](crate::TrustedIssuer). Scopes and roles mean
-    /// something only together with their issuer: a partner that writes `"roles": ["admin"]` into
-    /// its tokens must not open your admin page.
+    /// Use it if the layer trusts several [issuers](crate::TrustedIssuer). Scopes and roles have a
+    /// meaning only together with their issuer. A partner that writes `"roles": ["admin"]` into its
+    /// tokens must not open your admin page.
     ///
     /// ```
     /// use tower_jwt_auth::Require;
@@ -214,8 +214,8 @@ impl Require {
         )))
     }
 
-    /// The user must have logged in within this time, by the claim `auth_time` (OpenID Connect Core
-    /// §2). Otherwise 401 with `max_age`, as [`Require::acr`].
+    /// The user must have logged in within this time, according to the claim `auth_time` (OpenID
+    /// Connect Core §2). Otherwise the response is 401 with `max_age`, as for [`Require::acr`].
     ///
     /// The time counts in whole seconds, without a leeway. An `auth_time` in the future is accepted
     /// up to 30 seconds, the default leeway of a verifier. A token without `auth_time` is rejected.
@@ -242,11 +242,11 @@ impl Require {
         self.and(Self::authenticated_within(max_age))
     }
 
-    /// The token must not be used by somebody who acts for the user: it has no claim `act` (RFC
-    /// 8693 §4.1). Otherwise 403.
+    /// The token must not be used by somebody who acts for the user: it must have no claim `act`
+    /// (RFC 8693 §4.1). Otherwise the response is 403.
     ///
-    /// You need it for what support staff must not do in a user's name, such as a change of the
-    /// password. See [`VerifiedToken::actor`] for conditions on the actor.
+    /// You need it for actions that support staff must not perform in a user's name, such as a
+    /// change of the password. See [`VerifiedToken::actor`] for conditions on the actor.
     #[must_use]
     pub fn not_impersonated() -> Self {
         Self::new(Condition::NotImpersonated)

@@ -22,7 +22,7 @@ pub struct Jwks {
     pub skipped: Vec<SkippedKey>,
 }
 
-/// A key of a document that is not used, or only by [`KeySet::try_keys_with_same_id`].
+/// A key of a document that is not used, or is used only with [`KeySet::try_keys_with_same_id`].
 ///
 /// `Display` shows the position, the reason, and at most 64 escaped characters of the `kid`.
 #[derive(Clone, Debug, PartialEq, Eq)]

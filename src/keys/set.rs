@@ -87,8 +87,8 @@ impl KeySet {
     ///
     /// - [`KeySetError::Empty`] if `keys` is empty.
     /// - [`KeySetError::Duplicate`] if two different keys have the same algorithm and the same key
-    ///   ID. The same holds for two keys without key ID and thumbprint. A token could not choose
-    ///   one.
+    ///   ID, so that a token could not choose one. Also if both lack a key ID, and at least one
+    ///   lacks a thumbprint.
     pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, KeySetError> {
         let set = Self::of_document(keys)?;
         if set.iter().any(|key| set.is_ambiguous(key)) {

@@ -55,7 +55,7 @@ pub enum AuthErrorKind {
     SeveralTokens,
     /// The token is invalid: 401.
     InvalidToken(VerifyErrorKind),
-    /// The token has no `jti`, so it cannot be revoked by itself: 401.
+    /// The token has no `jti`, so it cannot be revoked individually: 401.
     MissingTokenId,
     /// The token was revoked: 401.
     Revoked,
@@ -63,8 +63,8 @@ pub enum AuthErrorKind {
     CrossSite,
     /// The token lacks what a [guard](crate::guard) requires: 403.
     InsufficientScope,
-    /// A [guard](crate::guard) requires that the user logs in again, or at another level: 401 (RFC
-    /// 9470).
+    /// A [guard](crate::guard) requires a newer login of the user, or one at another authentication
+    /// level: 401 (RFC 9470).
     InsufficientUserAuthentication,
     /// The revocation store, a guard's condition or the issuer of the keys did not answer in time:
     /// 503. The error's source says why.
@@ -79,9 +79,9 @@ pub enum AuthErrorKind {
     MissingRefreshToken,
     /// A request for a refresh has different refresh tokens in cookies of one name: 400.
     ///
-    /// One may be left from before you set a `Domain`, a `Path` or `Partitioned`, or another host
-    /// of the domain has set one. A new login deletes a cookie without `Domain`. For the other
-    /// cases change the name of the cookie.
+    /// The browser may still have a cookie from before you set a `Domain`, a `Path` or
+    /// `Partitioned`. Or another host of the domain has set one. A new login deletes the cookie
+    /// without `Domain`. In the other cases, change the name of the cookie.
     SeveralRefreshTokens,
     /// The body of a refresh or a logout is malformed: 400.
     MalformedBody,
@@ -201,7 +201,7 @@ impl AuthError {
         }
     }
 
-    /// The scopes that a [guard](crate::guard) requires and the token lacks, separated by spaces.
+    /// All scopes that a [guard](crate::guard) names, separated by spaces. One may be enough.
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
         self.required.as_ref()?.scope.as_deref()
@@ -214,7 +214,7 @@ impl AuthError {
         self.required.as_ref()?.acr_values.as_deref()
     }
 
-    /// How long ago the user may have logged in at most: `max_age` of RFC 9470 §3.
+    /// The longest time since the login that a guard accepts: `max_age` of RFC 9470 §3.
     #[must_use]
     pub fn max_age(&self) -> Option<Duration> {
         self.required.as_ref()?.max_age

@@ -256,8 +256,9 @@ impl<R, V> JwtAuthLayer<R, V> {
     /// Treats a token with one of these faults as none: the request is anonymous. Also lets
     /// requests without a token pass, as [`optional`](JwtAuthLayer::optional).
     ///
-    /// You need it for pages that everybody may see, login pages first: a browser keeps sending a
-    /// cookie that was revoked. The [module docs](super#public-pages) say when it applies.
+    /// You need it for pages that everybody may see, above all the login page: a browser keeps
+    /// sending a cookie that was revoked. The [module docs](super#public-pages) say when it
+    /// applies.
     ///
     /// # Panics
     ///

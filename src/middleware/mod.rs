@@ -17,8 +17,8 @@
 //! | with an invalid or revoked token | 401 | `realm`, `error="invalid_token"`, and a description: one for expiry, one for all other reasons |
 //! | with malformed credentials (RFC 6750 §2.1), or several tokens in one source | 400 | `realm`, `error="invalid_request"`, and a description |
 //! | with a cookie, from another site | 403 | none |
-//! | whose user must log in again, or at another level, for a [guard](crate::guard) | 401 | `realm`, `error="insufficient_user_authentication"`, a description, `acr_values` and `max_age` (RFC 9470 §3) |
-//! | whose token does not satisfy a [guard](crate::guard) | 403 | `realm`, `error="insufficient_scope"`, a description, and the scopes |
+//! | for a [guard](crate::guard) that requires a newer login, or one at another authentication level | 401 | `realm`, `error="insufficient_user_authentication"`, a description, `acr_values` and `max_age` (RFC 9470 §3) |
+//! | with a token that does not satisfy a [guard](crate::guard) | 403 | `realm`, `error="insufficient_scope"`, a description, and the scopes |
 //! | while the revocation store, the issuer of the keys or the condition of a guard does not answer | 503 | none, but `Retry-After` |
 //! | for a handler without a layer, or with a misconfigured permission | 500 | none |
 //!

@@ -8,8 +8,8 @@ use super::error::AuthError;
 
 /// Makes the response to a rejected request, with the body type of your service.
 ///
-/// The layer adds missing headers: `WWW-Authenticate`, if your response keeps the status
-/// [`AuthError::status`], and `Cache-Control: no-store`.
+/// The layer adds missing headers: `Cache-Control: no-store` and, if your response keeps the status
+/// [`AuthError::status`], also `WWW-Authenticate` and `Retry-After`.
 ///
 /// ```
 /// use axum::{Json, response::{IntoResponse, Response}};

@@ -14,8 +14,8 @@ use crate::cookie::{CookieName, TokenCookie};
 /// A place in a request where a token may be.
 ///
 /// Sources are read in order. The first with a token decides: if that token is bad, the request is
-/// rejected, and later sources are not read. Two different cookies of one name are rejected with
-/// 400, and so are two headers.
+/// rejected, and later sources are not read. If a source finds two different cookies of its name,
+/// or two headers, the request is rejected with 400.
 ///
 /// There is no source for the query, because URLs end up in logs and histories (RFC 9700 §4.3.2).
 #[derive(Clone)]
@@ -78,8 +78,8 @@ pub(crate) enum Found<'a> {
 }
 
 impl TokenSource {
-    /// `Authorization: Bearer <token>` (RFC 6750 §2.1). The scheme's case does not matter (RFC 9110
-    /// §11.1). A request with another scheme counts as one without a token.
+    /// `Authorization: Bearer <token>` (RFC 6750 §2.1). The case of the scheme does not matter (RFC
+    /// 9110 §11.1). A request with another scheme counts as one without a token.
     ///
     /// Credentials that are not a `b64token` are malformed: 400. A `b64token` has ASCII letters,
     /// digits and `-._~+/=`. In other sources, a token with other characters is invalid: 401.

@@ -12,11 +12,11 @@ pub enum TokenFault {
     Expired,
     /// The token was revoked: [`AuthErrorKind::Revoked`].
     Revoked,
-    /// The key does not verify the signature: [`VerifyErrorKind::BadSignature`]. For example after
-    /// a restart with another key that has no `kid`, such as one of
+    /// The key does not verify the signature: [`VerifyErrorKind::BadSignature`]. An example is a
+    /// restart with another key without `kid`, such as one of
     /// [`SigningKey::generate`](crate::keys::SigningKey::generate).
     BadSignature,
-    /// No key fits: [`VerifyErrorKind::NoFittingKey`]. For example after the key was removed.
+    /// No key fits: [`VerifyErrorKind::NoFittingKey`]. An example is a key that was removed.
     NoFittingKey,
 }
 

@@ -36,7 +36,7 @@ pub enum Revocation<'a> {
     /// All tokens of a subject that have a lower `generation` claim than this one. A token without
     /// the claim has generation 0.
     ///
-    /// A generation never decreases: if you revoke twice, the higher generation applies.
+    /// If you revoke twice, the higher generation applies.
     Generation {
         /// `iss`.
         issuer: Option<&'a str>,

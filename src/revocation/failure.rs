@@ -18,7 +18,8 @@ pub enum FailurePolicy {
     /// Accept it during the first part of an outage, for this long. Then reject it.
     ///
     /// An outage begins with its first failure. It ends once the store has worked for the same
-    /// duration without a failure. An intermittent store therefore cannot extend the outage.
+    /// duration without a failure. Failures that come and go therefore do not restart the allowed
+    /// time.
     AllowFor(Duration),
 }
 

@@ -73,9 +73,9 @@ use crate::per_thread::CachePadded;
 ///
 /// Each write drops some expired entries, and [`prune`](RevocationSet::prune) drops all. Nothing
 /// runs in the background. The set remembers the latest `exp` whose tokens it may have dropped: the
-/// horizon. Tokens that expire at the horizon or earlier are revoked, even if the clock steps back.
-/// A clock that jumps far ahead can therefore revoke valid tokens. It never makes a revoked token
-/// valid.
+/// horizon. Tokens that expire at the horizon or earlier count as revoked, even if the clock steps
+/// back. A clock that jumps far ahead can therefore revoke valid tokens. It never makes a revoked
+/// token valid.
 pub struct RevocationSet {
     shared: Shared,
     /// In cache lines apart from `shared`, so that writers do not slow look-ups down.

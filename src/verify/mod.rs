@@ -18,9 +18,9 @@
 //!
 //! # What is checked
 //!
-//! In this order. Claims decide nothing until the signature is verified, with one exception:
-//! `iss` chooses the keys among [`TrustedIssuer`]s. For those, steps 5 and 6 come before step 2. A
-//! token that fails them makes nobody fetch keys: it is rejected without step 4.
+//! In this order. Claims decide nothing until the signature is verified, with one exception: `iss`
+//! chooses the keys among [`TrustedIssuer`]s. With them, steps 5 and 6 come before step 2. A token
+//! that fails these steps is rejected without a fetch of keys and without step 4.
 //!
 //! 1. **Length**: at most 8 KiB by default. There are three segments, each strict base64url (RFC
 //!    7515 §2).

@@ -1,4 +1,4 @@
-//! Issuers that are known only at run time.
+//! Issuers that are found at run time.
 
 use std::error::Error;
 use std::fmt;

@@ -18,7 +18,7 @@ const NO_ACCESS_TOKENS: [&str; 4] = [
 ];
 
 impl Verifier {
-    /// 30 seconds: more than the clocks of synchronized servers differ by.
+    /// 30 seconds: the clocks of synchronized servers differ by less.
     pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
 
     /// 5 minutes. A longer leeway would hide a broken clock and keep expired tokens valid.
@@ -86,9 +86,9 @@ impl Verifier {
 
     /// Accepts a token with any `aud` while no audience is configured.
     ///
-    /// By default such a token is rejected (RFC 7519 §4.1.3): otherwise a token for one service of
-    /// an issuer would open every other. Where keys are fetched, a token without `aud` is rejected
-    /// too, because its issuer may serve others (RFC 9068 §4). This accepts it.
+    /// By default such a token is rejected (RFC 7519 §4.1.3): otherwise all services of an issuer
+    /// would accept a token for one of them. If keys are fetched, a token without `aud` is rejected
+    /// too, because its issuer may serve other services (RFC 9068 §4). This method accepts both.
     #[must_use]
     pub fn any_audience(mut self) -> Self {
         self.rules.any_audience = true;
@@ -115,16 +115,16 @@ impl Verifier {
 
     /// Requires the header's `typ` to be `typ`, for example `at+jwt`.
     ///
-    /// May be called more than once: a token must have one of the values. Case does not matter, nor
-    /// does the prefix `application/` (RFC 7515 §4.1.9). By default `typ` may be absent, `JWT` or
+    /// May be called more than once: a token must have one of the values. Case and the prefix
+    /// `application/` do not matter (RFC 7515 §4.1.9). By default `typ` may be absent, `JWT` or
     /// `at+jwt`. For access tokens that conform to RFC 9068, call [`rfc9068`](Verifier::rfc9068)
     /// instead.
     ///
     /// # Panics
     ///
     /// - If `typ` is empty.
-    /// - If it is the type of a token that is no access token: `logout+jwt`, `dpop+jwt`,
-    ///   `secevent+jwt` or `token-introspection+jwt`.
+    /// - If it is the type of another kind of token: `logout+jwt`, `dpop+jwt`, `secevent+jwt` or
+    ///   `token-introspection+jwt`.
     /// - After [`rfc9068`](Verifier::rfc9068).
     #[must_use]
     #[track_caller]
@@ -222,8 +222,8 @@ impl Verifier {
     /// Accepts segments with correct padding: `=` at their end (RFC 4648 §3.2). AWS Application
     /// Load Balancers send them.
     ///
-    /// A token then has several spellings, with and without padding. Revocation is not affected:
-    /// it does not compare spellings. By default padding is rejected (RFC 7515 §2).
+    /// The same token can then arrive with and without padding. Revocation is not affected: it does
+    /// not compare the token's text. By default padding is rejected (RFC 7515 §2).
     #[must_use]
     pub fn allow_padding(mut self) -> Self {
         self.rules.padding_allowed = true;

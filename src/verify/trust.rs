@@ -303,8 +303,8 @@ impl IntoTrust for Vec<TrustedIssuer> {
 
 /// # Panics
 ///
-/// As for a list of [`TrustedIssuer`]s, for the issuers that you added with `trusted_issuer`. There
-/// may be none.
+/// As for a list of the [`TrustedIssuer`]s that you added with `trusted_issuer`. This list may be
+/// empty.
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
 impl IntoTrust for IssuerResolution {

@@ -142,10 +142,11 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// Sets the lifetime of fetched keys. `Cache-Control` of the response overrides it.
+    /// Sets the lifetime of fetched keys. 10 minutes by default. `max-age` of `Cache-Control`
+    /// replaces it, but counts as at least 1 minute and at most 1 hour.
     ///
-    /// 10 minutes by default: a withdrawn key verifies for at most that long, or up to
-    /// [`max_stale`](Self::max_stale) longer if fetches fail.
+    /// A withdrawn key verifies for at most the lifetime, or up to [`max_stale`](Self::max_stale)
+    /// longer if fetches fail.
     ///
     /// # Panics
     ///

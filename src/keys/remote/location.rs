@@ -18,8 +18,8 @@ pub enum AddressError {
     Credentials,
     /// It has a fragment.
     Fragment,
-    /// It is an issuer with a query (OpenID Connect Discovery 1.0 §2, RFC 8414 §2). For the address
-    /// of a JWK Set document, use [`RemoteKeys::jwks`](super::RemoteKeys::jwks).
+    /// It is an issuer with a query (OpenID Connect Discovery 1.0 §2, RFC 8414 §2). The address of
+    /// a JWK Set document may have one: pass it to [`RemoteKeys::jwks`](super::RemoteKeys::jwks).
     Query,
     /// The scheme is neither `https` nor `http`.
     Scheme,

@@ -15,15 +15,15 @@
 //!
 //! - First at `build`, if that runs inside a tokio runtime; otherwise at the first request.
 //! - Then in the background, after 80 % of their [lifetime](RemoteKeysBuilder::lifetime). The
-//!   lifetime is 10 minutes by default. `max-age` of `Cache-Control` replaces it, limited to 1
-//!   minute to 1 hour. With `no-cache` or `no-store` it is 1 minute. A withdrawn key stops
-//!   verifying within that lifetime, or up to [`max_stale`](RemoteKeysBuilder::max_stale) later if
-//!   fetches fail.
+//!   lifetime is 10 minutes by default. `max-age` of `Cache-Control` replaces it, but counts as at
+//!   least 1 minute and at most 1 hour. With `no-cache` or `no-store` it is 1 minute. A withdrawn
+//!   key stops verifying within that lifetime, or up to [`max_stale`](RemoteKeysBuilder::max_stale)
+//!   later if fetches fail.
 //! - When a token has an unknown `kid`, and its structure, algorithm and issuer are valid. Without
 //!   `kid`, an unknown `x5t` or `x5t#S256` has the same effect, if the issuer publishes
 //!   thumbprints. Such a fetch happens at most once per [cooldown](RemoteKeysBuilder::cooldown) of
 //!   30 seconds, whether it succeeds or fails. During the cooldown such tokens are rejected at
-//!   once. Requests with known keys never wait.
+//!   once: with 401, or with 503 if the last fetch failed. Requests with known keys never wait.
 //!
 //! There is one fetch at a time, and all waiting requests share it. If it fails:
 //!

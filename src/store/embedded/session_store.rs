@@ -11,8 +11,8 @@ use crate::session::{
     SubjectState, UpdateOutcome,
 };
 
-/// A call that needs the file fails if the file fails. A failed call has not changed anything
-/// acknowledged.
+/// A call that needs the file fails if the file cannot be read or written. A failed call does not
+/// change what was acknowledged before.
 impl SessionStore for EmbeddedStore {
     async fn subject(&self, subject: &Subject<'_>) -> Result<SubjectState, Error> {
         let name = QualifiedName::of(subject);

@@ -28,8 +28,8 @@
 //! Each node writes a heartbeat to the stream, five times per
 //! [`max_staleness`](RedisStoreOptions::max_staleness). A node that reads back its own heartbeat
 //! has read everything written before it. A node is stale if more than `max_staleness` has passed
-//! since it sent the newest heartbeat that it has read back. It also is while its set is full, the
-//! server has another secret, or the server may evict keys.
+//! since it sent the newest heartbeat that it has read back. It is also stale while its set is
+//! full, the server has another secret, or the server may evict keys.
 //!
 //! On a stale node look-ups of unrevoked tokens fail. The layer's
 //! [policy](crate::revocation::FailurePolicy) then applies: 503 by default. The node still rejects
@@ -62,8 +62,8 @@
 //!
 //! # What Redis may lose
 //!
-//! Some data is only as safe as the server is configured to keep it: sessions, and revocations that
-//! no living node has read.
+//! The server's configuration decides how safe two kinds of data are: sessions, and revocations
+//! that no living node has read.
 //!
 //! | setting | what is lost |
 //! | --- | --- |
@@ -81,7 +81,7 @@
 //! asks the Sentinels five times per `max_staleness` and leaves a master that they have replaced.
 //! If no Sentinel answers, the node stays with its master.
 //!
-//! What follows from a loss:
+//! The effects of a loss:
 //!
 //! - A refresh token may be newer than the store's record, because the store has lost a refresh. It
 //!   is accepted, and you get the event
@@ -122,7 +122,7 @@
 //! | key | contents | deleted |
 //! | --- | --- | --- |
 //! | `{jwt}:revoked` | a sorted set of tokens, sessions and cutoffs by their end | each a few minutes after its end |
-//! | `{jwt}:subjects` | a hash of users that were blocked, logged out everywhere or invalidated | never |
+//! | `{jwt}:subjects` | a hash of users that were blocked or logged out everywhere, or whose access tokens were invalidated | never |
 //! | `{jwt}:stream` | revocations and heartbeats | one to two minutes, or three to six times `max_staleness` if that is longer |
 //! | `{jwt}:session:…` | a hash for each session | at logout, or a few minutes after it expires |
 //! | `{jwt}:sessions:…` | a sorted set of a user's sessions | a few minutes after the last one's end |
@@ -167,8 +167,8 @@
 //!     +time +xadd +xrange +xrevrange +zadd +zrange +zrem +zremrangebyscore +zscan +zscore
 //! ```
 //!
-//! The second line is what a node sends; the others are what its scripts call. Set the same rules
-//! on every server that may become the master. The connection itself may need more:
+//! The first line of commands is what a node sends; the other lines are what its scripts call. Set
+//! the same rules on every server that may become the master. The connection itself may need more:
 //!
 //! | deployment | also allow |
 //! | --- | --- |
@@ -188,9 +188,9 @@
 //! Three tasks keep a node fresh: one reads the stream, one sends heartbeats, and one follows the
 //! Sentinels. They run in the tokio runtime that called [`connect`](RedisStoreOptions::connect). If
 //! that runtime is gone, the node becomes stale. The next asynchronous call on any clone restarts
-//! them in its runtime. A revocation look-up restarts them only when the node is stale. A runtime
-//! that still exists but is no longer driven, such as a `current_thread` runtime outside
-//! `block_on`, is not noticed.
+//! them in its runtime. A revocation look-up restarts them only when the node is stale. The store
+//! does not notice a runtime that still exists but is no longer driven, such as a `current_thread`
+//! runtime outside `block_on`.
 
 mod backoff;
 mod deployment;

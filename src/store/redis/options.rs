@@ -108,8 +108,7 @@ impl RedisStoreOptions {
         self
     }
 
-    /// Sets after how long without a heartbeat from Redis a node becomes stale. 5 seconds by
-    /// default.
+    /// Sets how long a node stays fresh without a heartbeat from Redis. 5 seconds by default.
     ///
     /// It must be the same on all nodes: [`revoke_and_wait`](RedisStore::revoke_and_wait) waits
     /// this long for a silent node.

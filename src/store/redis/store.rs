@@ -106,16 +106,16 @@ impl RedisStore {
     /// Revokes a token, a session or a user's tokens.
     ///
     /// When it returns, Redis has the revocation, and every look-up on this node sees it. Other
-    /// nodes see it within milliseconds. Revoking twice is the same as once.
+    /// nodes see it within milliseconds. You may repeat a revocation.
     ///
-    /// Sessions in this store are affected too. A revoked session has ended. A block rejects logins
-    /// and refreshes. A higher generation ends sessions with a lower one.
+    /// It also applies to sessions in this store. A revoked session ends. A block rejects logins
+    /// and refreshes. A generation ends sessions with a lower one.
     ///
     /// # Errors
     ///
     /// After [`Unreplicated`](RedisStoreError::Unreplicated) and
-    /// [`SetFull`](RedisStoreError::SetFull) Redis has the revocation. After any other error it may
-    /// have it or not.
+    /// [`SetFull`](RedisStoreError::SetFull) Redis has the revocation. After any other error, Redis
+    /// may or may not have it.
     pub async fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), RedisStoreError> {
         let node = self.running_node();
         let mut write = node.begin_write(false)?;
