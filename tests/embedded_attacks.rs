@@ -133,6 +133,21 @@ async fn k03_lifting_a_block_revives_no_token_that_lives_long_after_a_restart() 
 }
 
 #[tokio::test]
+async fn k03_lifting_a_block_revives_no_token_however_short_the_longest_lifetime() {
+    let mut world = World::new();
+    world.longest_lifetime = 3600;
+    let mut store = world.open().await;
+    store.block(&mallory()).await.unwrap();
+    world.set(60);
+    store.unblock(&mallory()).await.unwrap();
+    let token = foreign(0, DAY);
+    world.set(2 * 3600);
+    assert_eq!(store.peek(&token), Some(true));
+    store = world.reopen(store).await;
+    assert_eq!(store.peek(&token), Some(true), "reopened");
+}
+
+#[tokio::test]
 async fn g05_lifting_a_block_revives_nothing_when_the_clock_steps_back_and_after_a_restart() {
     for restart_between in [false, true] {
         for by_revocation in [true, false] {

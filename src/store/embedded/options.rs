@@ -17,6 +17,7 @@ use super::store::EmbeddedStore;
 use super::writer::Writer;
 use crate::clock::{Clock, SystemClock};
 use crate::revocation::RevocationSet;
+use crate::session::MAX_ACCESS_LIFETIME;
 
 /// The most calls that wait in the queue of a thread. Further calls wait to enter it.
 const QUEUE_LENGTH: usize = 1024;
@@ -81,7 +82,7 @@ impl EmbeddedStoreOptions {
     /// After a block is lifted, tokens that were issued earlier stay revoked for this long. A token
     /// with a longer lifetime can become valid again.
     pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
-        self.index.longest_lifetime = lifetime;
+        self.index.longest_lifetime = lifetime.max(MAX_ACCESS_LIFETIME);
         self
     }
 

@@ -17,7 +17,7 @@ use crate::clock::{Clock, MAX_LEEWAY, since_epoch};
 use crate::revocation::{
     Fingerprint, FingerprintedRevocation, Revocation, RevocationKind, RevocationSet, SubjectBlock,
 };
-use crate::session::{MAX_ACCESS_LIFETIME, Subject};
+use crate::session::Subject;
 
 /// The revocations and subjects that this node knows, and whether it is fresh.
 ///
@@ -57,7 +57,7 @@ impl LocalState {
     }
 
     pub(super) fn longest_lifetime(&self) -> Duration {
-        self.longest_lifetime.max(MAX_ACCESS_LIFETIME)
+        self.longest_lifetime
     }
 
     pub(super) fn now_in_seconds(&self) -> u64 {

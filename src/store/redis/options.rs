@@ -18,6 +18,7 @@ use super::store::RedisStore;
 use crate::clock::{Clock, SystemClock};
 use crate::keys::KeyError;
 use crate::revocation::RevocationSet;
+use crate::session::MAX_ACCESS_LIFETIME;
 
 /// The shortest time that the server keeps stream entries. A node that was disconnected for longer
 /// loads the state.
@@ -94,9 +95,9 @@ impl RedisStoreOptions {
     }
 
     /// Sets the longest lifetime of a token. [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by
-    /// default. For this long, a node remembers each lifted block and each logout everywhere.
+    /// default. A lower value has no effect. For this long, a node remembers each lifted block and each logout everywhere.
     pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
-        self.longest_lifetime = lifetime;
+        self.longest_lifetime = lifetime.max(MAX_ACCESS_LIFETIME);
         self
     }
 

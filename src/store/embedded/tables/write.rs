@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::lookup::{by_subject_key, session, sessions_of, subject};
 use super::metadata::{COMMITS, HORIZON, number, put_number};
 use crate::claims::NumericDate;
-use crate::session::{MAX_ACCESS_LIFETIME, Session, SessionId};
+use crate::session::{Session, SessionId};
 use crate::store::embedded::change::Change;
 use crate::store::embedded::error::EmbeddedStoreError as Error;
 use crate::store::embedded::row::revocation::encode_revocation;
@@ -51,7 +51,7 @@ impl<'t> Tables<'t> {
             revocations: transaction.open_table(REVOCATIONS)?,
             changes: Vec::new(),
             free_entries,
-            longest_lifetime: longest_lifetime.max(MAX_ACCESS_LIFETIME),
+            longest_lifetime,
             is_modified: false,
             file_error: None,
         })
