@@ -92,7 +92,7 @@
 //!
 //! | kind | check |
 //! | --- | --- |
-//! | `no_fitting_key` | `alg` and `kid` of the token and the key; the reason names those of the keys. A key has one algorithm; in a set the `kid` must match, or without `kid` the `x5t` |
+//! | `no_fitting_key` | `alg` and `kid` of the token and the key; the reason names those of the keys. A key has one algorithm; in a set the `kid` must match. A thumbprint (`x5t#S256`, `x5t`) must match without `kid`, and must not contradict the key of the `kid` |
 //! | `several_fitting_keys` | the token has no `kid`: have the issuer add it. Or keys share a `kid`: see [`try_keys_with_same_id`](keys::KeySet::try_keys_with_same_id) |
 //! | `bad_signature` | the secret: is it the issuer's, byte for byte, or base64 that must be decoded first? |
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |

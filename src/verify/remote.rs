@@ -32,6 +32,8 @@ pub(super) struct CurrentKeys(Guard<Option<Arc<FetchedSelector>>>);
 pub(crate) struct KeyFetch {
     keys: RemoteKeys,
     required: RequiredKeys,
+    /// The error for a caller that does not wait, or if the issuer does not publish the key.
+    refusal: VerifyError,
 }
 
 impl RemoteKeySelector {
@@ -85,7 +87,10 @@ impl RemoteKeySelector {
             Some(keys) if keys.fetched.is_fresh(now) || self.keys.may_serve(&keys.fetched, now) => {
                 Ok(current)
             }
-            _ => Err(self.request(RequiredKeys::Usable)),
+            _ => Err(self.request(
+                RequiredKeys::Usable,
+                VerifyErrorKind::KeysUnavailable.into(),
+            )),
         }
     }
 
@@ -100,18 +105,20 @@ impl RemoteKeySelector {
         CurrentKeys(Guard::from_inner(keys))
     }
 
-    /// For a token whose `kid` is not among `current`: it may be in the keys that come next.
-    pub(super) fn request_after(&self, current: &CurrentKeys) -> KeyFetch {
-        self.request(match current.number() {
+    /// For a token whose key is not among `current`: it may be in the keys that come next.
+    pub(super) fn request_after(&self, current: &CurrentKeys, refusal: VerifyError) -> KeyFetch {
+        let required = match current.number() {
             Some(number) => RequiredKeys::NewerThan(number),
             None => RequiredKeys::Usable,
-        })
+        };
+        self.request(required, refusal)
     }
 
-    fn request(&self, required: RequiredKeys) -> KeyFetch {
+    fn request(&self, required: RequiredKeys, refusal: VerifyError) -> KeyFetch {
         KeyFetch {
             keys: self.keys.clone(),
             required,
+            refusal,
         }
     }
 }
@@ -140,24 +147,14 @@ impl CurrentKeys {
 
 impl KeyFetch {
     /// The error for a caller that does not wait.
-    pub(super) fn error(&self) -> VerifyError {
-        match self.required {
-            RequiredKeys::Usable => VerifyErrorKind::KeysUnavailable.into(),
-            RequiredKeys::NewerThan(_) => self.no_fitting_key(),
-        }
-    }
-
-    fn no_fitting_key(&self) -> VerifyError {
-        match self.keys.current() {
-            Some(fetched) => VerifyError::no_fitting_key(fetched.keys()),
-            None => VerifyErrorKind::NoFittingKey.into(),
-        }
+    pub(super) fn error(self) -> VerifyError {
+        self.refusal
     }
 
     pub(super) async fn wait(self) -> Result<(), VerifyError> {
         let waited = self.keys.wait_for(self.required).await;
         waited.map_err(|why| match why {
-            KeyRequestError::UnknownKey => self.no_fitting_key(),
+            KeyRequestError::UnknownKey => self.refusal,
             KeyRequestError::Outage { retry_after, error } => {
                 VerifyError::outage(retry_after, Arc::new(error))
             }

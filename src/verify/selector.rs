@@ -55,7 +55,7 @@ pub(super) struct Selection<'a> {
     key: &'a VerifyingKey,
     index: usize,
     /// Nearly always empty.
-    others: &'a [usize],
+    others: Vec<usize>,
     keys: &'a KeySet,
     header: Arc<VerifiedHeader>,
 }
@@ -105,6 +105,7 @@ impl KeySelector {
             )
             .map_err(|no| match no {
                 KeyLookupError::NotFound => VerifyError::no_fitting_key(&self.keys),
+                KeyLookupError::OtherCertificate => VerifyError::other_certificate(),
                 KeyLookupError::Ambiguous => VerifyErrorKind::SeveralFittingKeys.into(),
             })?;
         let key = (self.keys.key(found.first)).ok_or(VerifyErrorKind::NoFittingKey)?;
@@ -125,7 +126,7 @@ impl KeySelector {
         Some(Selection {
             key: self.keys.key(index)?,
             index,
-            others: &[],
+            others: Vec::new(),
             keys: &self.keys,
             header: Arc::clone(&self.headers.get(index)?.get()?.header),
         })

@@ -288,7 +288,7 @@ impl Verifier {
                     && selector.may_be_published(segments.header)
                     && base64url::decode(segments.signature).is_ok() =>
             {
-                Err(remote.request_after(&current).into())
+                Err(remote.request_after(&current, error).into())
             }
             Err(error) => Err(error.into()),
         }
