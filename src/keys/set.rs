@@ -225,17 +225,9 @@ impl KeySet {
         self.len() == other.len() && pairs().all(|(one, other)| one.is_same_as(other))
     }
 
-    /// Whether both have keys for one algorithm.
-    pub(crate) fn shares_algorithm_with(&self, other: &Self) -> bool {
-        let ours = || self.iter().flat_map(VerifyingKey::algorithms);
-        let mut theirs = other.iter().flat_map(VerifyingKey::algorithms);
-        theirs.any(|algorithm| ours().any(|our| our == algorithm))
-    }
-
-    /// Whether it is one public key that verifies tokens with any `kid`.
-    #[cfg(feature = "jwks")]
-    pub(crate) fn is_public_ignoring_key_id(&self) -> bool {
-        self.0.ignores_key_id && self.iter().any(|key| key.algorithm().is_asymmetric())
+    /// Whether it has keys for this algorithm.
+    pub(crate) fn has_algorithm(&self, algorithm: Algorithm) -> bool {
+        !self.0.all.of(algorithm).is_empty()
     }
 
     /// Whether it is one key that verifies tokens with any `kid`.

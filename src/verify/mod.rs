@@ -29,7 +29,8 @@
 //!    `application/` do not matter. `jwk`, `jku`, `x5u` and `x5c` are ignored.
 //! 3. **Key**: found by `kid` and `alg`, and never by trial, unless you enable that for [keys with
 //!    the same `kid`](crate::keys::KeySet::try_keys_with_same_id). Without `kid`, `x5t#S256` or
-//!    `x5t` may choose it (see [`KeySet`](crate::keys::KeySet)).
+//!    `x5t` may choose it (see [`KeySet`](crate::keys::KeySet)). If an issuer has [several
+//!    sources](TrustedIssuer::keys) of keys, `alg` chooses the source first.
 //! 4. **Signature**.
 //! 5. **Claims**: no registered claim occurs twice or has the wrong type, and nothing nests deeper
 //!    than 127 levels.

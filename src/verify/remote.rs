@@ -10,7 +10,9 @@ use arc_swap::{ArcSwapOption, Guard};
 use super::error::{VerifyError, VerifyErrorKind};
 use super::selector::{KeySelector, KeysVersion};
 use crate::clock::ClockSource;
+use crate::keys::Algorithm;
 use crate::keys::remote::{FetchedKeys, KeyRequestError, RemoteKeys, RequiredKeys};
+use crate::token::{HeaderFault, JoseHeader};
 
 /// Remote keys as one verifier uses them: the headers it caches hold for its own settings.
 #[derive(Clone)]
@@ -46,6 +48,25 @@ impl RemoteKeySelector {
 
     pub(super) fn issuer(&self) -> Option<&str> {
         self.keys.issuer()
+    }
+
+    /// Whether the issuer may publish keys for this algorithm. Secrets are never published.
+    pub(super) fn serves(&self, algorithm: Algorithm) -> bool {
+        algorithm.is_asymmetric() && self.keys.options().allow(algorithm)
+    }
+
+    /// Whether a fetch could help a token with this header.
+    pub(super) fn serves_header(&self, segment: &[u8]) -> Result<bool, HeaderFault> {
+        let header = JoseHeader::decode(segment)?;
+        Ok(Algorithm::named(&header.algorithm).is_some_and(|algorithm| self.serves(algorithm)))
+    }
+
+    /// Whether the last keys have verified a token with this header.
+    pub(super) fn remembers(&self, segment: &[u8]) -> bool {
+        let current = self.current.load();
+        current
+            .as_ref()
+            .is_some_and(|keys| keys.selector.remembers(segment))
     }
 
     pub(super) fn clear_headers(&mut self) {

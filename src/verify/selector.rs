@@ -118,11 +118,20 @@ impl KeySelector {
         })
     }
 
-    fn select_cached(&self, segment: &[u8]) -> Option<Selection<'_>> {
+    /// Whether a token with this header was verified.
+    pub(super) fn remembers(&self, segment: &[u8]) -> bool {
+        self.cached_at(segment).is_some()
+    }
+
+    fn cached_at(&self, segment: &[u8]) -> Option<usize> {
         let is_same = |slot: &OnceLock<CachedHeader>| {
             slot.get().is_some_and(|cached| *cached.segment == *segment)
         };
-        let index = self.headers.iter().position(is_same)?;
+        self.headers.iter().position(is_same)
+    }
+
+    fn select_cached(&self, segment: &[u8]) -> Option<Selection<'_>> {
+        let index = self.cached_at(segment)?;
         Some(Selection {
             key: self.keys.key(index)?,
             index,
@@ -147,24 +156,13 @@ impl KeySelector {
     }
 
     /// Whether a header names a key that newer keys of the issuer might hold: by a `kid`, or by a
-    /// thumbprint if the issuer publishes thumbprints. Such a key is public.
+    /// thumbprint if the issuer publishes thumbprints.
     #[cfg(feature = "jwks")]
     pub(super) fn may_be_published(&self, segment: &[u8]) -> bool {
         JoseHeader::decode(segment).is_ok_and(|header| {
-            let is_named = header.key_id.is_some()
-                || header.thumbprints.is_some() && self.keys.has_thumbprints();
-            let algorithm = Algorithm::named(&header.algorithm);
-            is_named && algorithm.is_some_and(Algorithm::is_asymmetric)
+            header.key_id.is_some() || header.thumbprints.is_some() && self.keys.has_thumbprints()
         })
     }
-}
-
-/// Whether a header names an algorithm of public keys. Nothing else is ever fetched.
-#[cfg(feature = "jwks")]
-pub(super) fn names_public_algorithm(segment: &[u8]) -> bool {
-    JoseHeader::decode(segment).is_ok_and(|header| {
-        Algorithm::named(&header.algorithm).is_some_and(Algorithm::is_asymmetric)
-    })
 }
 
 impl Selection<'_> {

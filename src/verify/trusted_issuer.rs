@@ -2,7 +2,7 @@
 
 use super::names::Names;
 use super::rules::IssuerAudiences;
-use super::sources::{KeySource, Keys};
+use super::sources::Keys;
 use super::tenants::Tenants;
 use crate::keys::TENANT_SLOT;
 
@@ -29,8 +29,8 @@ impl IssuerTrust {
     }
 
     #[inline]
-    pub(super) fn keys(&self) -> &KeySource {
-        self.keys.source()
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     #[inline]
@@ -164,10 +164,7 @@ impl TrustedIssuer {
     fn check_keys(&self) {
         #[cfg(feature = "jwks")]
         assert!(
-            self.trust
-                .keys
-                .discovered_issuer()
-                .is_none_or(|issuer| *issuer == *self.name),
+            self.trust.keys.are_of(&self.name),
             "the keys are those of another issuer"
         );
     }
@@ -189,20 +186,17 @@ impl TrustedIssuer {
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// - A token's `alg` and `kid` choose its key. Fixed keys, which are not fetched, come first. A
-    ///   token for a fixed key causes no fetch, and works while published keys are unavailable.
-    /// - The other source is not tried if the signature does not verify.
-    /// - A token without `kid` is verified by a fixed key, if one matches its `alg`.
-    /// - A change of the published keys does not invalidate cached tokens of a fixed source.
+    /// - A token's `alg` chooses the source, then `kid` the key. No other source is tried. So a
+    ///   token with an `alg` of fixed keys causes no fetch, and works during an outage.
+    /// - `RemoteKeys` may have keys for every algorithm of public keys, unless you
+    ///   [name theirs](crate::keys::JwksOptions::algorithms).
+    /// - A change of the published keys does not invalidate cached tokens of another source.
     ///
     /// # Panics
     ///
-    /// - If two fixed sources have keys for the same algorithm: put those into one
-    ///   [`KeySet`](crate::keys::KeySet).
-    /// - If two sources are `RemoteKeys`, or `more` comes from `RemoteKeys::discover` of another
-    ///   issuer.
-    /// - If you combine a single public key with fetched keys: it would match every `kid`. Put it
-    ///   into a [`KeySet`](crate::keys::KeySet), with its key ID.
+    /// - If two sources may have keys for the same algorithm. Put fixed keys into one
+    ///   [`KeySet`](crate::keys::KeySet), and name the algorithms of `RemoteKeys`.
+    /// - If `more` comes from `RemoteKeys::discover` of another issuer.
     #[must_use]
     #[track_caller]
     pub fn keys(mut self, more: impl Into<Keys>) -> Self {

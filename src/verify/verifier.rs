@@ -11,8 +11,6 @@ use super::not_verified::NotVerified;
 #[cfg(feature = "jwks")]
 use super::remote::RemoteKeySelector;
 use super::rules::ClaimRules;
-#[cfg(feature = "jwks")]
-use super::selector::names_public_algorithm;
 use super::selector::{KeySelector, KeysVersion};
 use super::sources::KeySource;
 use super::tenants;
@@ -209,23 +207,12 @@ impl Verifier {
         let Some(trust) = self.find_trust(cached.token.issuer(), now)? else {
             return Ok(None);
         };
-        let version = match trust.keys() {
-            KeySource::Fixed(_) => Some(KeysVersion::default()),
+        let position = cached.keys_version.source;
+        let version = match trust.keys().source_at(position) {
+            Some(KeySource::Fixed(_)) => Some(KeysVersion::of_fixed(position)),
             #[cfg(feature = "jwks")]
-            KeySource::Remote(remote) => remote.current(&self.clock, now)?.version(0),
-            KeySource::Several(sources) => {
-                let source = cached.keys_version.source;
-                match sources.fixed.get(source) {
-                    Some(_) => Some(KeysVersion::of_fixed(source)),
-                    #[cfg(feature = "jwks")]
-                    None => match &sources.remote {
-                        Some(remote) => remote.current(&self.clock, now)?.version(source),
-                        None => None,
-                    },
-                    #[cfg(not(feature = "jwks"))]
-                    None => None,
-                }
-            }
+            Some(KeySource::Remote(remote)) => remote.current(&self.clock, now)?.version(position),
+            None => None,
         };
         Ok(version.map(|version| version.of_answer(trust.answer())))
     }
@@ -242,28 +229,14 @@ impl Verifier {
         )]
         now: Duration,
     ) -> Result<(Arc<VerifiedHeader>, KeysVersion), NotVerified> {
-        match trust.keys() {
+        let (position, source) = trust.keys().source_for(segments.header)?;
+        match source {
             KeySource::Fixed(selector) => {
                 let header = self.check_signature_with(selector, segments)?;
-                Ok((header, KeysVersion::default()))
+                Ok((header, KeysVersion::of_fixed(position)))
             }
             #[cfg(feature = "jwks")]
-            KeySource::Remote(remote) => self.check_signature_by(remote, 0, segments, now),
-            KeySource::Several(sources) => {
-                for (source, selector) in sources.fixed.iter().enumerate() {
-                    match self.check_signature_with(selector, segments) {
-                        Err(error) if error.kind() == VerifyErrorKind::NoFittingKey => (),
-                        result => return Ok((result?, KeysVersion::of_fixed(source))),
-                    }
-                }
-                #[cfg(feature = "jwks")]
-                if let Some(remote) = &sources.remote
-                    && names_public_algorithm(segments.header)
-                {
-                    return self.check_signature_by(remote, sources.fixed.len(), segments, now);
-                }
-                Err(VerifyErrorKind::NoFittingKey.into())
-            }
+            KeySource::Remote(remote) => self.check_signature_by(remote, position, segments, now),
         }
     }
 
@@ -273,19 +246,24 @@ impl Verifier {
     fn check_signature_by(
         &self,
         remote: &RemoteKeySelector,
-        source: usize,
+        position: usize,
         segments: &Segments<'_>,
         now: Duration,
     ) -> Result<(Arc<VerifiedHeader>, KeysVersion), NotVerified> {
-        let current = remote.current(&self.clock, now)?;
+        let current = match remote.current(&self.clock, now) {
+            Ok(current) => current,
+            Err(fetch) if remote.serves_header(segments.header)? => return Err(fetch.into()),
+            Err(_) => return Err(VerifyErrorKind::NoFittingKey.into()),
+        };
         let (selector, version) = current
-            .selector(source)
+            .selector(position)
             .ok_or(VerifyErrorKind::KeysUnavailable)?;
         match self.check_signature_with(selector, segments) {
             Ok(header) => Ok((header, version)),
             Err(error)
                 if error.kind() == VerifyErrorKind::NoFittingKey
                     && selector.may_be_published(segments.header)
+                    && remote.serves_header(segments.header) == Ok(true)
                     && base64url::decode(segments.signature).is_ok() =>
             {
                 Err(remote.request_after(&current, error).into())
