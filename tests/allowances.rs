@@ -14,7 +14,7 @@ use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::keys::{SigningKey, TokenHeader};
 use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
 use tower_jwt_auth::store::MemoryStore;
-use tower_jwt_auth::{VerifiedToken, Verifier};
+use tower_jwt_auth::{TrustedIssuer, VerifiedToken, Verifier};
 
 const SECRET: [u8; 32] = [7; 32];
 const NOW: u64 = 1_900_000_000;
@@ -265,4 +265,148 @@ fn padded_segments_are_accepted_only_if_allowed() {
         kind(&lax, &format!("{header}.{payload}.{stray}")).err(),
         Some(Malformed)
     );
+}
+
+const DEVIATING: &str = "https://deviating.example";
+const STRICT: &str = "https://strict.example";
+
+/// A verifier for two issuers with the same key, of which one may deviate.
+fn of_two(deviate: impl Fn(TrustedIssuer) -> TrustedIssuer) -> Verifier {
+    let issuer = |name| TrustedIssuer::new(name, key().verifying_key());
+    Verifier::new([issuer(STRICT), deviate(issuer(DEVIATING))]).clock(ManualClock::at(NOW))
+}
+
+#[test]
+fn g14_an_opt_in_of_one_issuer_does_not_loosen_another() {
+    let integer = |issuer: TrustedIssuer| issuer.allow_integer_subject();
+    let null = |issuer: TrustedIssuer| issuer.allow_null_claims();
+    let ageing = |issuer: TrustedIssuer| issuer.allow_missing_expiry(HOUR);
+    let (far, near) = (NOW + 60, NOW);
+    let cases: [(
+        &dyn Fn(TrustedIssuer) -> TrustedIssuer,
+        String,
+        VerifyErrorKind,
+    ); 3] = [
+        (
+            &integer,
+            format!(r#""sub":42,"exp":{far}"#),
+            MalformedClaims,
+        ),
+        (&null, format!(r#""jti":null,"exp":{far}"#), MalformedClaims),
+        (&ageing, format!(r#""iat":{near}"#), MissingExpiry),
+    ];
+    for (deviate, members, why) in &cases {
+        let verifier = of_two(*deviate);
+        let with = |issuer: &str| format!(r#"{{{members},"iss":"{issuer}"}}"#);
+        // The second time from the cache, and in either order.
+        for _ in 0..2 {
+            accepted(&verifier, &with(DEVIATING));
+            rejected(&verifier, &with(STRICT), *why);
+            rejected(&verifier, &with("https://unknown.example"), UnknownIssuer);
+        }
+        rejected(&verifier, &format!(r#"{{{members}}}"#), MissingIssuer);
+        rejected(&of_two(|issuer| issuer), &with(DEVIATING), *why);
+        // Each opt-in allows one deviation.
+        for (_, others, why) in cases.iter().filter(|(_, others, _)| others != members) {
+            let payload = format!(r#"{{{others},"iss":"{DEVIATING}"}}"#);
+            rejected(&verifier, &payload, *why);
+        }
+        // `iss` decides nothing unless the signature is good.
+        let forged = SigningKey::hs256([8; 32]).unwrap();
+        let payload = RawValue::from_string(with(DEVIATING)).unwrap();
+        let forged = forged.sign(&payload).unwrap();
+        assert_eq!(kind(&verifier, &forged).err(), Some(BadSignature));
+    }
+    let lax = of_two(integer);
+    let payload = format!(r#"{{"sub":42,"exp":{far},"iss":"{DEVIATING}"}}"#);
+    assert_eq!(accepted(&lax, &payload).subject(), Some("42"));
+    for subject in ["-1", "1.0", "1e2", "10000000000000000000", "null"] {
+        let payload = format!(r#"{{"sub":{subject},"exp":{far},"iss":"{DEVIATING}"}}"#);
+        rejected(&lax, &payload, MalformedClaims);
+    }
+    let both = of_two(|issuer| issuer.allow_null_claims());
+    let nameless = format!(r#"{{"iss":null,"exp":{far}}}"#);
+    rejected(&both, &nameless, MissingIssuer);
+}
+
+#[test]
+fn g14_padding_is_allowed_for_one_issuer() {
+    let verifier = of_two(TrustedIssuer::allow_padding);
+    for (issuer, expected) in [(DEVIATING, None), (STRICT, Some(Malformed))] {
+        // One of these has a padded payload.
+        for space in ["", " ", "  "] {
+            let payload = format!(r#"{{"exp":1900000060,"iss":"{issuer}"{space}}}"#);
+            let segments = padded(&payload);
+            let is_padded = segments[1].ends_with('=');
+            let whole = segments.join(".");
+            let expected = match expected {
+                // The header is padded too.
+                Some(Malformed) if !is_padded => Some(MalformedHeader),
+                other => other,
+            };
+            for _ in 0..2 {
+                assert_eq!(kind(&verifier, &whole).err(), expected, "{payload}");
+            }
+        }
+        accepted(
+            &verifier,
+            &format!(r#"{{"exp":1900000060,"iss":"{issuer}"}}"#),
+        );
+    }
+}
+
+#[test]
+fn g14_a_typ_is_allowed_for_one_issuer() {
+    let of = |issuer: &str, typ: &str| {
+        let header = TokenHeader::new().typ(typ);
+        let claims = serde_json::json!({ "exp": NOW + 60, "iss": issuer });
+        key().sign_with(&header, &claims).unwrap()
+    };
+    let verifier = of_two(|issuer| issuer.typ("access+jwt").typ("application/x+jwt"));
+    let strict = verifier.clone().typ("at+jwt");
+    for verifier in [&verifier, &strict] {
+        for _ in 0..2 {
+            for typ in ["access+jwt", "X+JWT"] {
+                assert!(verifier.verify(of(DEVIATING, typ)).is_ok(), "{typ}");
+                assert_eq!(kind(verifier, &of(STRICT, typ)).err(), Some(WrongType));
+            }
+            assert_eq!(
+                kind(verifier, &of(DEVIATING, "at+jwt")).err(),
+                Some(WrongType)
+            );
+            assert!(verifier.verify(of(STRICT, "at+jwt")).is_ok());
+        }
+    }
+    assert!(verifier.verify(of(STRICT, "JWT")).is_ok());
+    assert_eq!(kind(&strict, &of(STRICT, "JWT")).err(), Some(WrongType));
+    // RFC 9068 has one type.
+    let profile = verifier.rfc9068();
+    assert_eq!(
+        kind(&profile, &of(DEVIATING, "access+jwt")).err(),
+        Some(WrongType)
+    );
+    for typ in ["", "application/", "logout+jwt", "dpop+jwt"] {
+        let set = std::panic::catch_unwind(|| of_two(|issuer| issuer.typ(typ)));
+        assert!(set.is_err(), "{typ}");
+    }
+}
+
+/// They would loosen the rules for every issuer.
+#[test]
+fn g14_opt_ins_of_a_verifier_of_several_issuers_are_refused() {
+    let one = || Verifier::new(TrustedIssuer::new(DEVIATING, key().verifying_key()));
+    let changes: [fn(Verifier) -> Verifier; 4] = [
+        Verifier::allow_integer_subject,
+        Verifier::allow_null_claims,
+        Verifier::allow_padding,
+        |verifier| verifier.allow_missing_expiry(HOUR),
+    ];
+    for change in changes {
+        let several = std::panic::catch_unwind(|| change(of_two(|issuer| issuer)));
+        assert!(several.is_err());
+        let _ = change(one());
+    }
+    let payload = format!(r#"{{"sub":42,"exp":{},"iss":"{DEVIATING}"}}"#, NOW + 60);
+    let verifier = one().allow_integer_subject().clock(ManualClock::at(NOW));
+    assert_eq!(accepted(&verifier, &payload).subject(), Some("42"));
 }

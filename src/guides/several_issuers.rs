@@ -130,11 +130,11 @@
 //! use tower_jwt_auth::{TokenSource, TrustedIssuer, VerifiedToken};
 //!
 //! fn app<S: SessionStore>(routes: &SessionRoutes<S>, partner: TrustedIssuer) -> Router {
-//!     let both = routes.clone().trusted_issuer(partner).layer();
+//!     // Accepts this `typ` of the partner. Your own tokens have `at+jwt`.
+//!     let both = routes.clone().trusted_issuer(partner.typ("JWT")).layer();
 //!     let api = Router::new()
 //!         .route("/reports", get(async |_: VerifiedToken| "reports"))
-//!         // Accepts this `typ` besides `at+jwt`.
-//!         .layer(both.typ("JWT").sources([TokenSource::bearer()]));
+//!         .layer(both.sources([TokenSource::bearer()]));
 //!     Router::new()
 //!         .route("/account", get(async |_: VerifiedToken| "your account"))
 //!         .layer(routes.layer())

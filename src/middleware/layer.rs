@@ -154,14 +154,24 @@ impl<R, V> JwtAuthLayer<R, V> {
     }
 
     /// As [`Verifier::allow_null_claims`].
+    ///
+    /// # Panics
+    ///
+    /// If several issuers are trusted.
     #[must_use]
+    #[track_caller]
     pub fn allow_null_claims(self) -> Self {
         let verifier = self.verifier().allow_null_claims();
         self.set_verifier(verifier)
     }
 
     /// As [`Verifier::allow_integer_subject`]: `1` and `"1"` are then the same subject.
+    ///
+    /// # Panics
+    ///
+    /// If several issuers are trusted.
     #[must_use]
+    #[track_caller]
     pub fn allow_integer_subject(self) -> Self {
         let verifier = self.verifier().allow_integer_subject();
         self.set_verifier(verifier)
@@ -180,7 +190,12 @@ impl<R, V> JwtAuthLayer<R, V> {
     }
 
     /// As [`Verifier::allow_padding`].
+    ///
+    /// # Panics
+    ///
+    /// If several issuers are trusted.
     #[must_use]
+    #[track_caller]
     pub fn allow_padding(self) -> Self {
         let verifier = self.verifier().allow_padding();
         self.set_verifier(verifier)

@@ -60,6 +60,9 @@
 //! | pads base64url with `=` | [`Verifier::allow_padding`] |
 //! | writes another `typ` | [`Verifier::typ`], once for each |
 //!
+//! If you trust several issuers, call the methods of the same names of the [`TrustedIssuer`] that
+//! deviates. The rules for the others stay as they are.
+//!
 //! # The cache
 //!
 //! The [cache](Verifier::cache) keeps verified tokens. A hit checks only what may have changed: the

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::error::{VerifyError, VerifyErrorKind};
-use super::rules::ClaimRules;
+use super::rules::{ClaimRules, IssuerRules};
 use super::token::VerifiedHeader;
 use crate::keys::{Algorithm, KeyLookupError, KeySet, VerifyingKey};
 use crate::token::JoseHeader;
@@ -88,12 +88,13 @@ impl KeySelector {
         &self,
         segment: &[u8],
         rules: &ClaimRules,
+        issuer: &IssuerRules,
     ) -> Result<Selection<'_>, VerifyError> {
         if let Some(selection) = self.select_cached(segment) {
             return Ok(selection);
         }
         let header = JoseHeader::decode(segment)?;
-        rules.check_type(header.token_type.as_deref())?;
+        rules.check_type(header.token_type.as_deref(), issuer)?;
         let algorithm = Algorithm::named(&header.algorithm)
             .ok_or_else(|| VerifyError::no_fitting_key(&self.keys))?;
         let found = self

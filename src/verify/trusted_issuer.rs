@@ -1,29 +1,30 @@
-//! One issuer, its keys and its audiences.
+//! One issuer, its keys and the rules for its tokens.
 
-use super::names::Names;
-use super::rules::IssuerAudiences;
+use std::time::Duration;
+
+use super::rules::IssuerRules;
 use super::sources::Keys;
 use super::tenants::Tenants;
 use crate::keys::TENANT_SLOT;
 
-/// The keys of one issuer, and the audiences its tokens must name.
+/// The keys of one issuer, and the rules for its tokens.
 #[derive(Clone, Debug)]
 pub(super) struct IssuerTrust {
     keys: Keys,
-    audiences: IssuerAudiences,
+    rules: IssuerRules,
     /// The tenants, if it stands for many issuers.
     tenants: Option<Box<Tenants>>,
 }
 
 impl IssuerTrust {
     pub(super) fn new(keys: Keys, tenants: Option<Tenants>) -> Self {
-        let audiences = IssuerAudiences {
-            names: Names::default(),
-            are_required: keys.are_remote(),
+        let rules = IssuerRules {
+            audience_required: keys.are_remote(),
+            ..IssuerRules::default()
         };
         Self {
             keys,
-            audiences,
+            rules,
             tenants: tenants.map(Box::new),
         }
     }
@@ -38,19 +39,24 @@ impl IssuerTrust {
         self.tenants.as_deref()
     }
 
-    pub(super) fn audiences(&self) -> &IssuerAudiences {
-        &self.audiences
+    #[inline]
+    pub(super) fn rules(&self) -> &IssuerRules {
+        &self.rules
+    }
+
+    pub(super) fn rules_mut(&mut self) -> &mut IssuerRules {
+        &mut self.rules
     }
 
     /// Whether it has audiences of its own, if its keys are fetched.
     pub(super) fn has_audiences_where_remote(&self) -> bool {
-        !self.keys.are_remote() || !self.audiences.names.is_empty()
+        !self.keys.are_remote() || !self.rules.audiences.is_empty()
     }
 
     /// Requires an audience, also if the keys are fixed: tokens of other issuers are for somebody.
     #[cfg(feature = "jwks")]
     pub(super) fn require_audience(&mut self) {
-        self.audiences.are_required = true;
+        self.rules.audience_required = true;
     }
 
     pub(super) fn clear_headers(&mut self) {
@@ -201,7 +207,7 @@ impl TrustedIssuer {
     #[track_caller]
     pub fn keys(mut self, more: impl Into<Keys>) -> Self {
         self.trust.keys = self.trust.keys.and(more.into());
-        self.trust.audiences.are_required = self.trust.keys.are_remote();
+        self.trust.rules.audience_required = self.trust.keys.are_remote();
         self.check_keys();
         self
     }
@@ -257,7 +263,66 @@ impl TrustedIssuer {
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         let audience = audience.into();
         assert!(!audience.is_empty(), "the audience is empty");
-        self.trust.audiences.names.push(audience.into());
+        self.trust.rules.audiences.push(audience.into());
+        self
+    }
+
+    /// Requires the `typ` of this issuer's access tokens to be `typ`, as
+    /// [`Verifier::typ`](crate::Verifier::typ).
+    ///
+    /// This replaces the verifier's values for this issuer, except with
+    /// [`rfc9068`](crate::Verifier::rfc9068). May be called more than once: a token must have one
+    /// of the values.
+    ///
+    /// # Panics
+    ///
+    /// - If `typ` is empty.
+    /// - If it is the type of a token that is no access token, as listed there.
+    #[must_use]
+    #[track_caller]
+    pub fn typ(self, typ: impl Into<String>) -> Self {
+        let typ = typ.into();
+        self.changed(|rules| rules.accept_type(&typ))
+    }
+
+    /// Treats `null` in a registered claim of this issuer's tokens as a missing claim, as
+    /// [`Verifier::allow_null_claims`](crate::Verifier::allow_null_claims).
+    #[must_use]
+    pub fn allow_null_claims(self) -> Self {
+        self.changed(|rules| rules.allowed.null_claims = true)
+    }
+
+    /// Accepts a whole number in `sub` of this issuer's tokens, as
+    /// [`Verifier::allow_integer_subject`](crate::Verifier::allow_integer_subject): `1` and `"1"`
+    /// are then the same subject of this issuer.
+    #[must_use]
+    pub fn allow_integer_subject(self) -> Self {
+        self.changed(|rules| rules.allowed.integer_subject = true)
+    }
+
+    /// Accepts access tokens of this issuer without `exp`: they expire at `max_age` after `iat`, as
+    /// [`Verifier::allow_missing_expiry`](crate::Verifier::allow_missing_expiry).
+    ///
+    /// # Panics
+    ///
+    /// If `max_age` is zero.
+    #[must_use]
+    #[track_caller]
+    pub fn allow_missing_expiry(self, max_age: Duration) -> Self {
+        assert!(!max_age.is_zero(), "the maximum age is zero");
+        self.changed(|rules| rules.max_age = Some(max_age))
+    }
+
+    /// Accepts segments with correct padding in this issuer's tokens, as
+    /// [`Verifier::allow_padding`](crate::Verifier::allow_padding).
+    #[must_use]
+    pub fn allow_padding(self) -> Self {
+        self.changed(|rules| rules.padding_allowed = true)
+    }
+
+    #[track_caller]
+    fn changed(mut self, change: impl FnOnce(&mut IssuerRules)) -> Self {
+        change(&mut self.trust.rules);
         self
     }
 }

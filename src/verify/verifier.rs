@@ -10,7 +10,7 @@ use super::found_trust::FoundTrust;
 use super::not_verified::NotVerified;
 #[cfg(feature = "jwks")]
 use super::remote::RemoteKeySelector;
-use super::rules::ClaimRules;
+use super::rules::{ClaimRules, IssuerRules};
 use super::selector::{KeySelector, KeysVersion};
 use super::sources::KeySource;
 use super::tenants;
@@ -128,17 +128,16 @@ impl Verifier {
         now: Duration,
         is_cached: bool,
     ) -> Result<(VerifiedToken, KeysVersion), NotVerified> {
-        let mut segments =
-            Segments::split(token, self.max_token_length).map_err(VerifyError::from)?;
-        if self.rules.padding_allowed {
-            segments = segments.without_padding();
-        }
+        let padded = Segments::split(token, self.max_token_length).map_err(VerifyError::from)?;
+        let mut segments = padded.without_padding();
         let payload = decode_payload(segments.payload);
-        let members = payload
-            .as_deref()
-            .map_err(Clone::clone)
-            .and_then(|payload| read(payload, self.rules.allowed));
-        let trust = self.trust_for(members.as_ref(), now)?;
+        let (trust, members) = self.trust_and_members(payload.as_deref(), now)?;
+        if !trust.rules().padding_allowed {
+            if segments.payload.len() != padded.payload.len() {
+                return Err(VerifyErrorKind::Malformed.into());
+            }
+            segments = padded;
+        }
         let issuer_check = members
             .as_ref()
             .map_err(Clone::clone)
@@ -154,13 +153,33 @@ impl Verifier {
             let issuer = members.issuer.as_deref();
             tenants::check(trust.tenants(), header.key_issuer(), issuer, text)?;
         }
-        let times = self.rules.check(&members, trust.audiences(), text, now)?;
+        let times = self.rules.check(&members, trust.rules(), text, now)?;
         let claims = StoredClaims::new(&members, times, text);
         let token = VerifiedToken::new(header, payload?, claims, is_cached);
         Ok((token, keys.of_answer(trust.answer())))
     }
 
-    /// The issuer's keys and audiences. Without trusted issuers they are the same for every token.
+    /// The trust in the issuer, and the claims as that issuer may write them. What it may deviate
+    /// in is known only with its name: then the claims are read once more.
+    fn trust_and_members<'p>(
+        &self,
+        payload: Result<&'p str, &VerifyError>,
+        now: Duration,
+    ) -> Result<(FoundTrust<'_>, Result<RegisteredMembers<'p>, VerifyError>), NotVerified> {
+        let read = |allowed| {
+            let payload = payload.map_err(Clone::clone)?;
+            read(payload, allowed)
+        };
+        let members = read(self.trust.allowed());
+        if members.is_ok() || payload.is_err() || !self.trust.may_allow_more() {
+            return Ok((self.trust_for(members.as_ref(), now)?, members));
+        }
+        let trust = self.trust_for(read(Allowances::ALL).as_ref(), now)?;
+        let members = read(trust.rules().allowed);
+        Ok((trust, members))
+    }
+
+    /// The issuer's keys and rules. Without trusted issuers they are the same for every token.
     fn trust_for(
         &self,
         members: Result<&RegisteredMembers<'_>, &VerifyError>,
@@ -232,11 +251,13 @@ impl Verifier {
         let (position, source) = trust.keys().source_for(segments.header)?;
         match source {
             KeySource::Fixed(selector) => {
-                let header = self.check_signature_with(selector, segments)?;
+                let header = self.check_signature_with(selector, trust.rules(), segments)?;
                 Ok((header, KeysVersion::of_fixed(position)))
             }
             #[cfg(feature = "jwks")]
-            KeySource::Remote(remote) => self.check_signature_by(remote, position, segments, now),
+            KeySource::Remote(remote) => {
+                self.check_signature_by(remote, position, trust.rules(), segments, now)
+            }
         }
     }
 
@@ -247,6 +268,7 @@ impl Verifier {
         &self,
         remote: &RemoteKeySelector,
         position: usize,
+        rules: &IssuerRules,
         segments: &Segments<'_>,
         now: Duration,
     ) -> Result<(Arc<VerifiedHeader>, KeysVersion), NotVerified> {
@@ -258,7 +280,7 @@ impl Verifier {
         let (selector, version) = current
             .selector(position)
             .ok_or(VerifyErrorKind::KeysUnavailable)?;
-        match self.check_signature_with(selector, segments) {
+        match self.check_signature_with(selector, rules, segments) {
             Ok(header) => Ok((header, version)),
             Err(error)
                 if error.kind() == VerifyErrorKind::NoFittingKey
@@ -275,6 +297,7 @@ impl Verifier {
     fn check_signature_with(
         &self,
         selector: &KeySelector,
+        issuer: &IssuerRules,
         segments: &Segments<'_>,
     ) -> Result<Arc<VerifiedHeader>, VerifyError> {
         /// Bytes of the longest signature: RSA with 8192 bits.
@@ -284,7 +307,7 @@ impl Verifier {
         /// Characters of a signature by RSA with 2048 bits in base64url.
         const USUAL: usize = 344;
 
-        let selection = selector.select(segments.header, &self.rules)?;
+        let selection = selector.select(segments.header, &self.rules, issuer)?;
         let verify = |buffer: &mut [u8]| {
             let signature = base64url::decode_into(segments.signature, buffer)
                 .map_err(|_| VerifyErrorKind::Malformed)?;
