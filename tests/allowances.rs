@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use tower_jwt_auth::VerifyErrorKind::{self, *};
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::keys::{SigningKey, TokenHeader};
+use tower_jwt_auth::openid::IdTokenVerifier;
 use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::{TrustedIssuer, VerifiedToken, Verifier};
@@ -221,7 +222,11 @@ async fn a_token_without_exp_can_be_revoked() {
 
 /// A token whose segments have padding, as AWS writes them.
 fn padded(payload: &str) -> [String; 3] {
-    let header = URL_SAFE.encode_to_string(r#"{"alg":"HS256" }"#);
+    padded_with(r#"{"alg":"HS256" }"#, payload)
+}
+
+fn padded_with(header: &str, payload: &str) -> [String; 3] {
+    let header = URL_SAFE.encode_to_string(header);
     let payload = URL_SAFE.encode_to_string(payload);
     let input = format!("{header}.{payload}");
     let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &SECRET);
@@ -332,26 +337,30 @@ fn g14_an_opt_in_of_one_issuer_does_not_loosen_another() {
 #[test]
 fn g14_padding_is_allowed_for_one_issuer() {
     let verifier = of_two(TrustedIssuer::allow_padding);
-    for (issuer, expected) in [(DEVIATING, None), (STRICT, Some(Malformed))] {
-        // One of these has a padded payload.
+    let with = |header: &str, space: &str, issuer: &str| {
+        let payload = format!(r#"{{"exp":1900000060,"iss":"{issuer}"{space}}}"#);
+        padded_with(header, &payload)
+    };
+    for header in [r#"{"alg":"HS256"}"#, r#"{"alg":"HS256" }"#] {
         for space in ["", " ", "  "] {
-            let payload = format!(r#"{{"exp":1900000060,"iss":"{issuer}"{space}}}"#);
-            let segments = padded(&payload);
-            let is_padded = segments[1].ends_with('=');
-            let whole = segments.join(".");
-            let expected = match expected {
-                // The header is padded too.
-                Some(Malformed) if !is_padded => Some(MalformedHeader),
-                other => other,
-            };
-            for _ in 0..2 {
-                assert_eq!(kind(&verifier, &whole).err(), expected, "{payload}");
+            for keeps_signature in [true, false] {
+                let token = |issuer| {
+                    let [header, payload, signature] = with(header, space, issuer);
+                    let bare = signature.trim_end_matches('=');
+                    let signature = if keeps_signature { &signature } else { bare };
+                    format!("{header}.{payload}.{signature}")
+                };
+                let strict = token(STRICT);
+                let why = match strict.split_once('.') {
+                    Some((header, _)) if header.ends_with('=') => Some(MalformedHeader),
+                    _ => strict.contains('=').then_some(Malformed),
+                };
+                for _ in 0..2 {
+                    assert_eq!(kind(&verifier, &token(DEVIATING)).err(), None);
+                    assert_eq!(kind(&verifier, &strict).err(), why, "{strict}");
+                }
             }
         }
-        accepted(
-            &verifier,
-            &format!(r#"{{"exp":1900000060,"iss":"{issuer}"}}"#),
-        );
     }
 }
 
@@ -389,6 +398,37 @@ fn g14_a_typ_is_allowed_for_one_issuer() {
         let set = std::panic::catch_unwind(|| of_two(|issuer| issuer.typ(typ)));
         assert!(set.is_err(), "{typ}");
     }
+}
+
+#[test]
+fn g14_any_audience_is_allowed_for_one_issuer() {
+    let of = |issuer: &str, audience: &str| {
+        format!(r#"{{"exp":1900000060,"iss":"{issuer}"{audience}}}"#)
+    };
+    let verifier = of_two(TrustedIssuer::any_audience);
+    let named = verifier.clone().audience("api");
+    for audience in ["", r#","aud":"other""#, r#","aud":[]"#] {
+        accepted(&verifier, &of(DEVIATING, audience));
+        accepted(&named, &of(DEVIATING, audience));
+    }
+    rejected(
+        &verifier,
+        &of(STRICT, r#","aud":"other""#),
+        UnexpectedAudience,
+    );
+    rejected(&named, &of(STRICT, r#","aud":"other""#), WrongAudience);
+    rejected(&named, &of(STRICT, ""), MissingAudience);
+    accepted(&named, &of(STRICT, r#","aud":"api""#));
+    let both = || of_two(|issuer| issuer.audience("api").any_audience());
+    assert!(std::panic::catch_unwind(both).is_err());
+    let both = || of_two(|issuer| issuer.any_audience().audience("api"));
+    assert!(std::panic::catch_unwind(both).is_err());
+    // An ID token is for the client.
+    let of_client = || {
+        let trusted = TrustedIssuer::new(STRICT, key().verifying_key());
+        IdTokenVerifier::new(trusted.any_audience(), "client")
+    };
+    assert!(std::panic::catch_unwind(of_client).is_err());
 }
 
 /// They would loosen the rules for every issuer.

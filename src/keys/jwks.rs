@@ -179,20 +179,7 @@ impl JwksOptions {
 
     /// Reads only keys of these algorithms. By default keys of all algorithms are read.
     ///
-    /// You need it if an issuer has [several sources of keys](crate::TrustedIssuer::keys), of which
-    /// more than one has public keys: each source has algorithms of its own.
-    ///
-    #[cfg_attr(feature = "jwks", doc = "```no_run")]
-    #[cfg_attr(not(feature = "jwks"), doc = "```text")]
-    /// use tower_jwt_auth::TrustedIssuer;
-    /// use tower_jwt_auth::keys::{Algorithm, JwksOptions, remote::RemoteKeys};
-    ///
-    /// let only = |algorithm| JwksOptions::new().algorithms([algorithm]);
-    /// let old = RemoteKeys::jwks("https://old.example.com/keys").options(only(Algorithm::RS256));
-    /// let new = RemoteKeys::jwks("https://new.example.com/keys").options(only(Algorithm::ES256));
-    /// let trusted = TrustedIssuer::new("https://id.example.com", old.build()?).keys(new.build()?);
-    /// # Ok::<_, tower_jwt_auth::keys::remote::RemoteKeysError>(())
-    /// ```
+    /// You need it for [several sources of public keys](crate::TrustedIssuer::keys) of one issuer.
     ///
     /// # Panics
     ///

@@ -153,11 +153,7 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_null_claims`].
-    ///
-    /// # Panics
-    ///
-    /// If several issuers are trusted.
+    /// As [`Verifier::allow_null_claims`]. Panics if several issuers are trusted.
     #[must_use]
     #[track_caller]
     pub fn allow_null_claims(self) -> Self {
@@ -165,11 +161,8 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_integer_subject`]: `1` and `"1"` are then the same subject.
-    ///
-    /// # Panics
-    ///
-    /// If several issuers are trusted.
+    /// As [`Verifier::allow_integer_subject`]: `1` and `"1"` are then the same subject. Panics if
+    /// several issuers are trusted.
     #[must_use]
     #[track_caller]
     pub fn allow_integer_subject(self) -> Self {
@@ -189,11 +182,7 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_padding`].
-    ///
-    /// # Panics
-    ///
-    /// If several issuers are trusted.
+    /// As [`Verifier::allow_padding`]. Panics if several issuers are trusted.
     #[must_use]
     #[track_caller]
     pub fn allow_padding(self) -> Self {

@@ -60,6 +60,8 @@ pub(super) struct ClaimRules {
 pub(super) struct IssuerRules {
     /// Empty: those of [`ClaimRules`] count.
     pub(super) audiences: Names,
+    /// Whether a token may have any `aud`, or none, whatever [`ClaimRules`] say.
+    pub(super) any_audience: bool,
     /// Whether a token must name an audience although none is configured.
     pub(super) audience_required: bool,
     /// The values of `typ` to accept. Empty: those of [`ClaimRules`] count.
@@ -76,6 +78,11 @@ impl IssuerRules {
     #[track_caller]
     pub(super) fn accept_type(&mut self, typ: &str) {
         self.token_types.push(access_token_type(typ));
+    }
+
+    /// Whether the audiences of [`ClaimRules`] do not count.
+    pub(super) fn decide_audience(&self) -> bool {
+        self.any_audience || !self.audiences.is_empty()
     }
 }
 
@@ -295,6 +302,9 @@ impl ClaimRules {
         members: &RegisteredMembers<'_>,
         issuer: &IssuerRules,
     ) -> Result<(), VerifyError> {
+        if issuer.any_audience {
+            return Ok(());
+        }
         let configured = match &*issuer.audiences {
             [] => &self.audiences,
             _ => &issuer.audiences,

@@ -80,6 +80,9 @@ impl Verifier {
     /// By default such a token is rejected (RFC 7519 §4.1.3): otherwise a token for one service of
     /// an issuer would open every other. Where keys are fetched, a token without `aud` is rejected
     /// too, because its issuer may serve others (RFC 9068 §4). This accepts it.
+    ///
+    /// It applies to every issuer without audiences of its own. For one issuer, call
+    /// [its method](super::TrustedIssuer::any_audience).
     #[must_use]
     pub fn any_audience(mut self) -> Self {
         self.rules.any_audience = true;
@@ -108,9 +111,9 @@ impl Verifier {
     ///
     /// May be called more than once: a token must have one of the values. A
     /// [`TrustedIssuer`](super::TrustedIssuer) with values of its own uses those instead. Case does
-    /// not matter, nor does the prefix `application/` (RFC 7515 §4.1.9). By default `typ` may be absent, `JWT` or
-    /// `at+jwt`. For access tokens that conform to RFC 9068, call [`rfc9068`](Verifier::rfc9068)
-    /// instead.
+    /// not matter, nor does the prefix `application/` (RFC 7515 §4.1.9). By default `typ` may be
+    /// absent, `JWT` or `at+jwt`. For access tokens that conform to RFC 9068, call
+    /// [`rfc9068`](Verifier::rfc9068) instead.
     ///
     /// # Panics
     ///

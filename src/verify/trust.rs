@@ -76,7 +76,7 @@ impl Trust {
             TrustKind::Issuers(issuers) if issuers.is_one() => issuers
                 .by_name
                 .iter()
-                .find(|(_, trust)| trust.rules().audiences.is_empty())
+                .find(|(_, trust)| !trust.rules().decide_audience())
                 .map(|(name, _)| &**name),
             _ => None,
         }
@@ -97,9 +97,9 @@ impl Trust {
     pub(super) fn has_audiences(&self) -> bool {
         match &self.0 {
             TrustKind::AnyIssuer(_) => false,
-            TrustKind::Issuers(issuers) => issuers
-                .all()
-                .all(|trust| !trust.rules().audiences.is_empty()),
+            TrustKind::Issuers(issuers) => {
+                issuers.all().all(|trust| trust.rules().decide_audience())
+            }
         }
     }
 

@@ -50,7 +50,7 @@ impl IssuerTrust {
 
     /// Whether it has audiences of its own, if its keys are fetched.
     pub(super) fn has_audiences_where_remote(&self) -> bool {
-        !self.keys.are_remote() || !self.rules.audiences.is_empty()
+        !self.keys.are_remote() || self.rules.decide_audience()
     }
 
     /// Requires an audience, also if the keys are fixed: tokens of other issuers are for somebody.
@@ -198,6 +198,18 @@ impl TrustedIssuer {
     ///   [name theirs](crate::keys::JwksOptions::algorithms).
     /// - A change of the published keys does not invalidate cached tokens of another source.
     ///
+    #[cfg_attr(feature = "jwks", doc = "```no_run")]
+    #[cfg_attr(not(feature = "jwks"), doc = "```text")]
+    /// use tower_jwt_auth::TrustedIssuer;
+    /// use tower_jwt_auth::keys::{Algorithm, JwksOptions, remote::RemoteKeys};
+    ///
+    /// let only = |algorithm| JwksOptions::new().algorithms([algorithm]);
+    /// let old = RemoteKeys::jwks("https://old.example.com/keys").options(only(Algorithm::RS256));
+    /// let new = RemoteKeys::jwks("https://new.example.com/keys").options(only(Algorithm::ES256));
+    /// let trusted = TrustedIssuer::new("https://id.example.com", old.build()?).keys(new.build()?);
+    /// # Ok::<_, tower_jwt_auth::keys::remote::RemoteKeysError>(())
+    /// ```
+    ///
     /// # Panics
     ///
     /// - If two sources may have keys for the same algorithm. Put fixed keys into one
@@ -257,14 +269,29 @@ impl TrustedIssuer {
     ///
     /// # Panics
     ///
-    /// If `audience` is empty.
+    /// If `audience` is empty, or after [`any_audience`](Self::any_audience).
     #[must_use]
     #[track_caller]
-    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+    pub fn audience(self, audience: impl Into<String>) -> Self {
         let audience = audience.into();
         assert!(!audience.is_empty(), "the audience is empty");
-        self.trust.rules.audiences.push(audience.into());
-        self
+        self.changed(|rules| rules.audiences.push(audience.into()))
+    }
+
+    /// Accepts tokens of this issuer with any `aud`, or with none.
+    ///
+    /// This replaces the verifier's audiences for this issuer. Use it for an issuer that names no
+    /// audience, such as Amazon Cognito. Then check another claim, for example `client_id` with
+    /// [`Require::claim`](crate::Require::claim): otherwise a token for one service of the issuer
+    /// opens every other.
+    ///
+    /// # Panics
+    ///
+    /// After [`audience`](Self::audience).
+    #[must_use]
+    #[track_caller]
+    pub fn any_audience(self) -> Self {
+        self.changed(|rules| rules.any_audience = true)
     }
 
     /// Requires the `typ` of this issuer's access tokens to be `typ`, as
@@ -322,7 +349,12 @@ impl TrustedIssuer {
 
     #[track_caller]
     fn changed(mut self, change: impl FnOnce(&mut IssuerRules)) -> Self {
-        change(&mut self.trust.rules);
+        let rules = &mut self.trust.rules;
+        change(rules);
+        assert!(
+            !rules.any_audience || rules.audiences.is_empty(),
+            "the issuer has an audience: do not call `any_audience`"
+        );
         self
     }
 }

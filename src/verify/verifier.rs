@@ -129,15 +129,16 @@ impl Verifier {
         is_cached: bool,
     ) -> Result<(VerifiedToken, KeysVersion), NotVerified> {
         let padded = Segments::split(token, self.max_token_length).map_err(VerifyError::from)?;
-        let mut segments = padded.without_padding();
-        let payload = decode_payload(segments.payload);
+        let bare = padded.without_padding();
+        let payload = decode_payload(bare.payload);
         let (trust, members) = self.trust_and_members(payload.as_deref(), now)?;
-        if !trust.rules().padding_allowed {
-            if segments.payload.len() != padded.payload.len() {
-                return Err(VerifyErrorKind::Malformed.into());
-            }
-            segments = padded;
-        }
+        let (segments, members) = if trust.rules().padding_allowed {
+            (bare, members)
+        } else if bare.payload.len() == padded.payload.len() {
+            (padded, members)
+        } else {
+            (padded, Err(VerifyErrorKind::Malformed.into()))
+        };
         let issuer_check = members
             .as_ref()
             .map_err(Clone::clone)
