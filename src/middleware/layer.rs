@@ -153,15 +153,18 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_null_claims`].
+    /// As [`Verifier::allow_null_claims`]. Panics if several issuers are trusted.
     #[must_use]
+    #[track_caller]
     pub fn allow_null_claims(self) -> Self {
         let verifier = self.verifier().allow_null_claims();
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_integer_subject`]: `1` and `"1"` are then the same subject.
+    /// As [`Verifier::allow_integer_subject`]: `1` and `"1"` are then the same subject. Panics if
+    /// several issuers are trusted.
     #[must_use]
+    #[track_caller]
     pub fn allow_integer_subject(self) -> Self {
         let verifier = self.verifier().allow_integer_subject();
         self.set_verifier(verifier)
@@ -179,8 +182,9 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_padding`].
+    /// As [`Verifier::allow_padding`]. Panics if several issuers are trusted.
     #[must_use]
+    #[track_caller]
     pub fn allow_padding(self) -> Self {
         let verifier = self.verifier().allow_padding();
         self.set_verifier(verifier)

@@ -8,8 +8,10 @@ use super::names::Names;
 use super::resolved::ResolvedIssuers;
 #[cfg(feature = "jwks")]
 use super::resolver::IssuerResolution;
+use super::rules::IssuerRules;
 use super::sources::Keys;
 use super::trusted_issuer::{IssuerTrust, TrustedIssuer};
+use crate::claims::Allowances;
 #[cfg(feature = "jwks")]
 use crate::keys::remote::RemoteKeys;
 use crate::keys::{KeySet, VerifyingKey};
@@ -74,7 +76,7 @@ impl Trust {
             TrustKind::Issuers(issuers) if issuers.is_one() => issuers
                 .by_name
                 .iter()
-                .find(|(_, trust)| trust.audiences().names.is_empty())
+                .find(|(_, trust)| !trust.rules().decide_audience())
                 .map(|(name, _)| &**name),
             _ => None,
         }
@@ -95,9 +97,41 @@ impl Trust {
     pub(super) fn has_audiences(&self) -> bool {
         match &self.0 {
             TrustKind::AnyIssuer(_) => false,
+            TrustKind::Issuers(issuers) => {
+                issuers.all().all(|trust| trust.rules().decide_audience())
+            }
+        }
+    }
+
+    /// The rules of the one issuer. `None` if there may be several.
+    pub(super) fn sole_rules(&mut self) -> Option<&mut IssuerRules> {
+        match &mut self.0 {
+            TrustKind::AnyIssuer(trust) => Some(trust.rules_mut()),
+            TrustKind::Issuers(issuers) if issuers.is_one() => {
+                issuers.all_mut().next().map(IssuerTrust::rules_mut)
+            }
+            TrustKind::Issuers(_) => None,
+        }
+    }
+
+    /// What the claims may deviate in before their issuer is known.
+    pub(super) fn allowed(&self) -> Allowances {
+        match &self.0 {
+            TrustKind::AnyIssuer(trust) => trust.rules().allowed,
+            TrustKind::Issuers(_) => Allowances::default(),
+        }
+    }
+
+    /// Whether the claims of some issuer may deviate in more than [`allowed`](Self::allowed).
+    #[cold]
+    pub(super) fn may_allow_more(&self) -> bool {
+        match &self.0 {
+            TrustKind::AnyIssuer(_) => false,
+            #[cfg(feature = "jwks")]
+            TrustKind::Issuers(issuers) if issuers.resolved.is_some() => true,
             TrustKind::Issuers(issuers) => issuers
                 .all()
-                .all(|trust| !trust.audiences().names.is_empty()),
+                .any(|trust| trust.rules().allowed != Allowances::default()),
         }
     }
 
