@@ -408,6 +408,43 @@ async fn only_a_navigation_renews() {
     }
 }
 
+/// A proxy or an attacker may have added one. Then it is not known which one the browser sent.
+#[tokio::test]
+async fn i13_several_fetch_metadata_headers_renew_nothing() {
+    const SITE: (&str, &str) = ("sec-fetch-site", "same-origin");
+    const OTHER_SITE: (&str, &str) = ("sec-fetch-site", "cross-site");
+    const FRAME: (&str, &str) = ("sec-fetch-dest", "iframe");
+    let [mode, dest] = NAVIGATION;
+    let world = world();
+    let tokens = world.login().await;
+    world.expire_access_token();
+    let cookies = both(&tokens);
+    let calls = world.store.calls();
+    for headers in [
+        &[SITE, OTHER_SITE, mode, FRAME][..],
+        &[OTHER_SITE, SITE, mode, FRAME],
+        &[SITE, SITE, mode, dest],
+        &[SITE, mode, mode, dest],
+        &[SITE, mode, dest, dest],
+        &[SITE, mode, ("sec-fetch-mode", "cors"), dest],
+        &[SITE, mode, FRAME, dest],
+        // Something on the way joined them.
+        &[("sec-fetch-site", "cross-site, same-origin"), mode, FRAME],
+        &[("sec-fetch-site", "same-origin, cross-site"), mode, dest],
+        &[("sec-fetch-site", ""), mode, dest],
+        &[("sec-fetch-site", "Cross-Site"), mode, FRAME],
+    ] {
+        let headers = [headers, &[("cookie", &*cookies)]].concat();
+        let answer = world.ask("GET", "/", &headers).await;
+        answer.unchanged(StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(world.store.calls(), calls);
+    for site in ["same-origin", "same-site", "none"] {
+        let headers = [("sec-fetch-site", site), mode, FRAME, ("cookie", &*cookies)];
+        world.ask("GET", "/", &headers).await.renewed();
+    }
+}
+
 #[tokio::test]
 async fn ambiguous_or_forged_cookies_renew_nothing() {
     let world = world();

@@ -243,18 +243,32 @@ impl<S: SessionStore> Renewal<S> {
     }
 }
 
-/// Whether the browser opens a page (Fetch Metadata Request Headers, §2.1 and §2.2).
+/// Whether the browser opens a page (Fetch Metadata Request Headers, §2.1 to §2.4).
 ///
 /// `in_frames`: also in a frame of another site. That site could start refreshes in a hidden frame
 /// and abort them, unless the cookies are partitioned.
+///
+/// A browser sends each header once, with one of four sites. Anything else is ambiguous.
 fn is_navigation(head: RequestHead<'_>, in_frames: bool) -> bool {
-    let is = |name: &HeaderName, wanted: &str| {
-        single(head.headers, name).is_ok_and(|value| value.is_some_and(|value| value == wanted))
+    let value = |name| {
+        let value = single(head.headers, name);
+        value.map(|value| value.map(HeaderValue::as_bytes))
+    };
+    let (Ok(site), Ok(mode), Ok(dest)) = (
+        value(&SEC_FETCH_SITE),
+        value(&SEC_FETCH_MODE),
+        value(&SEC_FETCH_DEST),
+    ) else {
+        return false;
+    };
+    let may_be_framed = match site {
+        None | Some(b"same-origin" | b"same-site" | b"none") => true,
+        Some(b"cross-site") => in_frames,
+        Some(_) => return false,
     };
     matches!(*head.method, Method::GET | Method::HEAD)
         && !has_effects(head)
-        && (is(&SEC_FETCH_DEST, "document")
-            || is(&SEC_FETCH_MODE, "navigate") && (in_frames || !is(&SEC_FETCH_SITE, "cross-site")))
+        && (dest == Some(b"document") || mode == Some(b"navigate") && may_be_framed)
 }
 
 /// Replaces these cookies of a request, or adds them, in one header.
