@@ -17,7 +17,7 @@ use tower_service::Service;
 
 use super::session_cookies::SessionCookies;
 use super::session_routes::SessionRoutes;
-use super::shared_refreshes::SharedRefreshes;
+use super::shared_refreshes::{Participant, SharedRefreshes};
 use crate::cookie::CookieError;
 use crate::middleware::{
     Found, RequestHead, SEC_FETCH_SITE, TokenSource, has_effects, prevent_storing, single,
@@ -54,7 +54,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
             refresh_source: cookies.refresh_source(),
             sessions: self.sessions().clone(),
             cookies: cookies.clone(),
-            refreshes: SharedRefreshes::default(),
+            refreshes: SharedRefreshes::new(self.sessions().grace_length()),
         })))
     }
 }
@@ -106,17 +106,25 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 ///
 /// # Many requests at once
 ///
-/// Requests with the same refresh token share one refresh in one process. Between processes, and
-/// for requests that arrive later with the old cookie, the [grace](Sessions::grace) applies. Keep
-/// it above zero, or these requests are treated as reuse.
+/// Requests with the same refresh token share one refresh in one process. Between processes the
+/// [grace](Sessions::grace) applies. Keep it above zero, or these requests are treated as reuse.
 ///
 /// # Slow and aborted pages
 ///
-/// The new cookies arrive with the page. Until then the browser has the old refresh token. The
-/// session ends by reuse if the browser sends it again after the [grace](Sessions::grace). That
-/// happens after a page that takes longer than the grace to respond, and after one that the
-/// visitor aborted. Raise the grace if pages are slow. Put a timeout inside of this layer, not
-/// outside.
+/// The new cookies arrive with the page. Until then the browser has the old refresh token, and
+/// sends it again if the visitor reloads the page or opens another one.
+///
+/// | the old token comes to | it gets the same new tokens |
+/// | --- | --- |
+/// | the same process | until the page is done or aborted, and for one [grace](Sessions::grace) after it, but for at most 5 minutes |
+/// | another process | within the grace after the refresh |
+///
+/// Later it is treated as reuse, and the session ends. So if pages take longer than the grace and
+/// there are several processes, raise the grace, or send each visitor to one process. Put a timeout
+/// inside of this layer, not outside: then the response has the cookies.
+///
+/// A stolen refresh token is not detected during this time either, as
+/// [during the grace](Sessions::grace).
 ///
 /// # Links from other sites
 ///
@@ -182,14 +190,23 @@ impl<S: SessionStore> Renewal<S> {
         }
     }
 
-    async fn refresh(&self, refresh_token: &str) -> Result<TokenPair, SessionError> {
+    async fn refresh(
+        &self,
+        refresh_token: &str,
+        participant: &Participant,
+    ) -> Result<TokenPair, SessionError> {
         let refresh = || async {
             match timeout(DEADLINE, self.sessions.refresh(refresh_token)).await {
                 Ok(result) => result,
                 Err(elapsed) => Err(SessionError::unavailable(elapsed)),
             }
         };
-        self.refreshes.share(refresh_token, refresh).await
+        let tokens = participant.tokens(refresh).await?;
+        // A slow page may share tokens that have expired or were revoked since.
+        if self.is_outdated(tokens.access_token.as_bytes()) {
+            return refresh().await;
+        }
+        Ok(tokens)
     }
 
     async fn respond<I, B>(
@@ -201,7 +218,9 @@ impl<S: SessionStore> Renewal<S> {
     where
         I: Service<Request<B>, Response = Response>,
     {
-        let cookies = match self.refresh(refresh_token).await {
+        // Lives until the response is there: only then does the browser learn the new tokens.
+        let participant = self.refreshes.join(refresh_token);
+        let cookies = match self.refresh(refresh_token, &participant).await {
             Ok(tokens) => {
                 let cookies = match self.cookies.set(&tokens) {
                     Ok(cookies) => cookies,
