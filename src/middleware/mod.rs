@@ -22,10 +22,10 @@
 //! | while the revocation store, the issuer of the keys or the condition of a guard does not answer | 503 | none, but `Retry-After` |
 //! | for a handler without a layer, or with a misconfigured permission | 500 | none |
 //!
-//! The body is `application/problem+json` (RFC 9457), or that of your [`Respond`]. No body or
-//! header contains a token, a claim, or an error message of a dependency. The reason is an
-//! [`AuthError`] in the response's extensions. With feature `tracing` it is also an
-//! [event](crate#events).
+//! The body is `application/problem+json` (RFC 9457) with the [code](AuthError::code) of the error,
+//! or that of your [`Respond`]. No body or header contains a token, a claim, or an error message of
+//! a dependency. The reason is an [`AuthError`] in the extensions of the response. With feature
+//! `tracing` it is also an [event](crate#events).
 //!
 //! # Shared caches
 //!
@@ -139,6 +139,7 @@ mod caching;
 mod challenge;
 pub mod csrf;
 mod error;
+mod error_code;
 mod future;
 mod layer;
 mod layer_handle;

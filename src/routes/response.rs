@@ -67,7 +67,7 @@ pub(super) fn form_error_response<R: Respond<Body>>(
     responder: &Responder<R>,
     error: &AuthError,
 ) -> Response {
-    match error.code() {
+    match error.form_code() {
         Some(code) => {
             let respond = |error: &AuthError| oauth_error(code, error.description());
             for_oauth(responder.with_respond(respond).reject(error))
