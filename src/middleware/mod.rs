@@ -165,6 +165,6 @@ pub(crate) use caching::prevent_storing;
 pub(crate) use csrf::rules::{CsrfRules, SEC_FETCH_SITE, has_effects, single};
 pub(crate) use responder::reject_without_layer;
 #[cfg(feature = "axum")]
-pub(crate) use responder::{Responder, leave_to_layer};
+pub(crate) use responder::{Responder, leave_to_layer, reject_with_or_without_layer};
 #[cfg(feature = "axum")]
 pub(crate) use source::{Found, cookies, token_in_cookie};
