@@ -150,7 +150,7 @@ async fn only_a_named_fault_counts_as_no_token() {
 }
 
 #[tokio::test]
-async fn only_safe_requests_become_anonymous() {
+async fn i14_only_safe_requests_become_anonymous() {
     let issuer = TestIssuer::new();
     let app = app(cookies(issuer.layer()).anonymous_if(ALL));
     for (_, token, kind) in faulty(&issuer) {

@@ -866,6 +866,34 @@ async fn i13_several_sec_fetch_site_headers() {
     }
 }
 
+/// Neither option opens a safe method that another header overrides.
+#[tokio::test]
+async fn i14_exempt_requests_with_a_method_override() {
+    let app = Router::new()
+        .route("/claims", any(|| async { "{}" }))
+        .layer(CsrfLayer::new().exempt_authorization());
+    let token = ("authorization", "Bearer abc.def");
+    for name in [
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+    ] {
+        let changed = (name, "DELETE");
+        for method in ["GET", "HEAD", "OPTIONS", "POST"] {
+            let ask = async |headers: &[(&str, &str)]| {
+                let headers = [&[changed], headers].concat();
+                send(&app, with_headers(method, &headers)).await
+            };
+            Site::is(false, &ask(&[]).await);
+            Site::is(true, &ask(&[token]).await);
+            for from_browser in [("cookie", "a=b"), FOREIGN, ("sec-fetch-site", "cross-site")] {
+                Site::is(false, &ask(&[token, from_browser]).await);
+            }
+            Site::is(false, &ask(&[("authorization", "Basic YTpi")]).await);
+        }
+    }
+}
+
 #[tokio::test]
 async fn i10_websockets_of_another_site() {
     for site in sites() {
