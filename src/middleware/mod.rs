@@ -70,8 +70,14 @@
 //! | a token that the browser sends on its own: in a cookie, or from [`custom_ambient`](TokenSource::custom_ambient) | anonymous, if its fault is named |
 //! | a token from any other source, such as `Authorization` | rejected as always |
 //! | a method other than `GET`, `HEAD` and `OPTIONS`; an upgrade; a header that overrides the method | rejected as always |
-//! | a malformed token, several cookies, any other fault | rejected as always |
+//! | several cookies, a cookie that is no token, any other fault | rejected as always: 400 or 401 |
 //! | an outage of the revocation store or of the issuer's keys | 503 as always |
+//!
+//! You cannot name the fault of a cookie that is no token: time did not cause it. Another program
+//! sets a cookie of this name, or somebody attacks. The visitor sees the rejection until the cookie
+//! is deleted. A name with the prefix `__Host-` prevents this: no other host of the domain can set
+//! such a cookie. Otherwise let your [`Respond`] delete it with
+//! [`TokenCookie::clear`](crate::cookie::TokenCookie::clear).
 //!
 //! For an anonymous request no later source is read. Put [`bearer`](TokenSource::bearer) first:
 //! then `Authorization` decides before the cookie does. The reason is an [`AuthError`] in the
