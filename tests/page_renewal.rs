@@ -16,7 +16,7 @@ use answer::{Answer, send};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
-use axum::response::AppendHeaders;
+use axum::response::{AppendHeaders, IntoResponse};
 use axum::routing::any;
 use http::header::{CACHE_CONTROL, RETRY_AFTER, SET_COOKIE, VARY};
 use http::{HeaderMap, Request, StatusCode};
@@ -29,7 +29,7 @@ use tower_jwt_auth::routes::{SessionCookies, SessionRoutes};
 use tower_jwt_auth::session::{RefreshKeys, SessionErrorKind, Sessions, TokenPair};
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::testing::{FailingStore, TestIssuer};
-use tower_jwt_auth::{TrustedIssuer, VerifiedToken};
+use tower_jwt_auth::{AuthError, TrustedIssuer, VerifiedToken};
 
 type Store = FailingStore<MemoryStore>;
 
@@ -670,6 +670,27 @@ async fn an_outage_is_503_and_deletes_nothing() {
     }
     world.store.recover();
     world.open("/", &both(&tokens)).await.renewed();
+}
+
+/// A page has its own look, and so has its error.
+#[tokio::test]
+async fn the_responder_of_the_routes_answers_an_outage() {
+    let world = world();
+    let tokens = world.login().await;
+    world.expire_access_token();
+    let respond = |error: &AuthError| (error.status(), "ours").into_response();
+    let routes = world.routes.clone().respond(respond);
+    let app = Router::new()
+        .route("/", any(async |_: VerifiedToken| "page"))
+        .layer(routes.layer())
+        .layer(routes.page_renewal().unwrap());
+    let cookies = both(&tokens);
+    let headers = [&NAVIGATION[..], &[("cookie", &*cookies)]].concat();
+    world.store.fail();
+    let answer = send(&app, request("GET", "/", &headers)).await;
+    answer.unchanged(StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.body, "ours");
+    assert_eq!(answer.headers[RETRY_AFTER], "1");
 }
 
 #[tokio::test(start_paused = true)]

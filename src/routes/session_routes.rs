@@ -92,14 +92,14 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// Sets the responses to rejected requests, as [`JwtAuthLayer::respond`] does. [`ProblemJson`]
     /// by default.
     ///
-    /// [`layer`](SessionRoutes::layer) and [`csrf_layer`](SessionRoutes::csrf_layer) use it too,
-    /// also for a [`SessionError`](crate::session::SessionError), a [`CookieError`] or an
-    /// [`AuthError`] that your handler inside of them returns.
+    /// [`page_renewal`](SessionRoutes::page_renewal), [`layer`](SessionRoutes::layer) and
+    /// [`csrf_layer`](SessionRoutes::csrf_layer) use it too. The last two also respond with it to a
+    /// [`SessionError`](crate::session::SessionError), a [`CookieError`] or an [`AuthError`] that
+    /// your handler returns.
     ///
     /// The handlers add `Cache-Control: no-store`, and `Set-Cookie` if a session has ended. Errors
     /// of forms stay JSON as in RFC 6749 §5.2. These responses do not change either:
     ///
-    /// - the 503 of [`page_renewal`](SessionRoutes::page_renewal);
     /// - axum's own rejections, such as 404, 405 and those of `Json`;
     /// - errors of a handler outside of both layers.
     ///
