@@ -69,7 +69,7 @@ impl Answer {
         assert_eq!(self.headers["content-type"], "application/problem+json");
         assert_eq!(
             self.body,
-            r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"The access token does not allow this."}"#
+            r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"The access token does not allow this.","code":"insufficient_scope"}"#
         );
     }
 }

@@ -146,6 +146,56 @@ async fn one_challenge_names_both() {
     let two = Require::authenticated_within(FIVE_MINUTES).max_age(minute);
     let app = guarded(&issuer, two);
     ask(&app, token("mfa", 1)).await.steps_up(r#"max_age="60""#);
+    ask(&app, token("mfa", TestIssuer::START - 61))
+        .await
+        .steps_up(r#"max_age="60""#);
+    ask(&app, token("mfa", TestIssuer::START - 60))
+        .await
+        .passed();
+}
+
+/// A client that follows the challenge gets in, so it is not sent to a login for ever.
+#[tokio::test]
+async fn a_challenge_names_levels_that_meet_all_requirements() {
+    let issuer = TestIssuer::new();
+    let token = |acr: &str| issuer.token("alice").claim("acr", acr).claim("scope", "s");
+    let acr = |values: &[&str]| Require::acr(values);
+    for (guard, named, passing, refused) in [
+        (
+            acr(&["pwd", "mfa", "hwk"]).and(acr(&["hwk", "mfa", "pin"])),
+            "mfa hwk",
+            &["mfa", "hwk"][..],
+            &["pwd", "pin"][..],
+        ),
+        // The scope is a way around the first, so the second alone is named.
+        (
+            Require::scope("s").or(acr(&["pwd"])).and(acr(&["mfa"])),
+            "mfa",
+            &["mfa"],
+            &["pwd"],
+        ),
+        (
+            acr(&["pwd"]).or(acr(&["mfa"])).and(acr(&["mfa", "hwk"])),
+            "mfa",
+            &["mfa"],
+            &["pwd", "hwk"],
+        ),
+        (
+            acr(&["mfa"]).and(Require::scope("s")).and(acr(&["mfa"])),
+            "mfa",
+            &["mfa"],
+            &["pwd"],
+        ),
+    ] {
+        let app = guarded(&issuer, guard);
+        for acr in passing {
+            ask(&app, token(acr)).await.passed();
+        }
+        for acr in refused {
+            let challenge = format!(r#"acr_values="{named}""#);
+            ask(&app, token(acr)).await.steps_up(&challenge);
+        }
+    }
 }
 
 /// Another login is asked for only if it would help.
@@ -327,4 +377,14 @@ fn mistakes_are_found_when_the_guard_is_built() {
     assert!(!panics(|| Require::authenticated_within(
         Duration::from_secs(1)
     )));
+    // No token has two levels.
+    fn acr(value: &str) -> Require {
+        Require::acr([value])
+    }
+    assert!(panics(|| acr("a").and(acr("b"))));
+    assert!(panics(|| acr("a").and(Require::scope("s")).and(acr("b"))));
+    assert!(panics(|| acr("a").or(acr("b")).and(acr("c"))));
+    assert!(panics(|| acr("c").and(acr("a").and(Require::scope("s")))));
+    assert!(!panics(|| acr("a").or(acr("b")).and(acr("b"))));
+    assert!(!panics(|| acr("a").or(Require::scope("s")).and(acr("b"))));
 }

@@ -202,6 +202,9 @@ impl Require {
     ///
     /// Put scopes first, as above: then a user whom the scope excludes is not sent to a login.
     ///
+    /// Put all levels of a route into one guard. Of two guards each names its own levels alone, so
+    /// a client may be sent to a login again and again.
+    ///
     /// # Panics
     ///
     /// If `values` is empty, or one of them is empty or contains spaces or other characters that
@@ -312,11 +315,25 @@ impl Require {
     }
 
     /// Both requirements must be met. The second is not evaluated if the first is not met. The
-    /// shorter deadline applies.
+    /// shorter deadline applies, and the shorter [`max_age`](Require::max_age).
+    ///
+    /// # Panics
+    ///
+    /// If no token can meet both, because a token has one [`acr`](Require::acr) and they have no
+    /// value in common. Name all levels that will do in one `acr`, or combine them with
+    /// [`or`](Require::or).
     #[must_use]
+    #[track_caller]
     pub fn and(self, other: Self) -> Self {
         let deadline = self.deadline.min(other.deadline);
+        let may_contradict = self.condition.names_acr() && other.condition.names_acr();
         let condition = Condition::All(Arc::new([self.condition, other.condition]));
+        if may_contradict && condition.is_contradiction() {
+            report(
+                "no token meets both requirements: it has one `acr`. Name all levels that will do \
+                 in one `acr`, or combine with `or`",
+            );
+        }
         Self {
             condition,
             deadline,

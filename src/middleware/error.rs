@@ -303,42 +303,6 @@ impl AuthError {
             ..Self::from(AuthErrorKind::InsufficientUserAuthentication)
         }
     }
-
-    /// The error code for clients: `error` of RFC 6750 §3.1 or RFC 9470 §3, and of RFC 6749 §5.2
-    /// for a refresh or a logout. `None` for a request without a token, and for errors that the
-    /// RFCs have no code for.
-    #[must_use]
-    pub fn code(&self) -> Option<&'static str> {
-        match self.kind {
-            AuthErrorKind::InvalidToken(_)
-            | AuthErrorKind::MissingTokenId
-            | AuthErrorKind::Revoked => Some("invalid_token"),
-            AuthErrorKind::InsufficientScope => Some("insufficient_scope"),
-            AuthErrorKind::InsufficientUserAuthentication => {
-                Some("insufficient_user_authentication")
-            }
-            AuthErrorKind::MalformedCredentials
-            | AuthErrorKind::SeveralTokens
-            | AuthErrorKind::SeveralRefreshTokens
-            | AuthErrorKind::MalformedBody => Some("invalid_request"),
-            AuthErrorKind::UnsupportedGrantType => Some("unsupported_grant_type"),
-            AuthErrorKind::Session(_) if self.status() == StatusCode::UNAUTHORIZED => {
-                Some("invalid_grant")
-            }
-            _ => None,
-        }
-    }
-
-    /// The code for a challenge. The codes of RFC 6749 do not belong there.
-    pub(super) fn challenge_code(&self) -> Option<&'static str> {
-        match self.kind {
-            AuthErrorKind::SeveralRefreshTokens
-            | AuthErrorKind::MalformedBody
-            | AuthErrorKind::UnsupportedGrantType
-            | AuthErrorKind::Session(_) => None,
-            _ => self.code(),
-        }
-    }
 }
 
 fn session_status(kind: SessionErrorKind) -> StatusCode {

@@ -344,8 +344,10 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.map(|authenticator| authenticator.challenge().set_resource_metadata(url.into()))
     }
 
-    /// Sets the responses to rejected requests. This includes rejections by extractors and guards.
-    /// [`ProblemJson`] by default.
+    /// Sets the responses to rejected requests. [`ProblemJson`] by default.
+    ///
+    /// This includes rejections by extractors and guards, and errors that a handler returns:
+    /// [`AuthError`](super::AuthError), `SessionError` and `CookieError`.
     #[must_use]
     pub fn respond<R2>(self, responder: R2) -> JwtAuthLayer<R2, V> {
         let authenticator = Arc::unwrap_or_clone(self.authenticator);

@@ -72,10 +72,12 @@
 //! | `POST /refresh` with several different refresh cookies | 400 |
 //! | the store or the claims function fails | 503 with `Retry-After: 1`; no cookie is deleted |
 //!
-//! Every answer has `Cache-Control: no-store`. The reason for a rejection is an
-//! [`AuthError`](crate::AuthError) in the response's extensions.
-//! [`on_rejection`](SessionRoutes::on_rejection) reports it too, and
-//! [`respond`](SessionRoutes::respond) changes the responses.
+//! Every answer has `Cache-Control: no-store`. The table of
+//! [`SessionErrorKind`](crate::session::SessionErrorKind) has the status of each kind, and says
+//! when cookies are deleted. The reason for a rejection is an [`AuthError`](crate::AuthError) in
+//! the extensions of the response. [`on_rejection`](SessionRoutes::on_rejection) reports it too.
+//! [`respond`](SessionRoutes::respond) changes the responses. It also answers errors that your
+//! login returns behind [`csrf_layer`](SessionRoutes::csrf_layer).
 //!
 //! After a 503 the refresh token may have been used. A client should retry with the same token
 //! within the [grace](crate::session::Sessions::grace), 10 seconds by default. A later retry may be
@@ -86,16 +88,16 @@
 //! If JSON or a form (RFC 6749 §6) has a `refresh_token`, cookies are neither read nor set. Other
 //! members are ignored, except `grant_type`. With every other body, such as `{}`, `null` or an
 //! empty form, the handlers read the cookies. Errors of forms are JSON as in RFC 6749 §5.2. All
-//! other errors are problems (RFC 9457).
+//! other errors are problems (RFC 9457) with a [code](crate::AuthError::code).
 //!
 //! With [`SessionRoutes::without_cookies`] cookies are neither read nor set. A refresh without a
 //! token in its body then gets 401. So does a logout without one in its body or in `Authorization`.
 //!
 //! # Several refresh cookies
 //!
-//! Cookies with and without `Domain` are two cookies, also if they have one name. After you set a
-//! `Domain`, browsers send the old cookie and the new one. The handlers do not guess: refresh
-//! answers 400. A new login deletes the cookie without `Domain`, and so does logout. If you remove
+//! Browsers keep a cookie with `Domain` and one without as two cookies, even with the same name.
+//! After you set a `Domain`, they send the old cookie and the new one. The handlers do not guess:
+//! refresh answers 400. A new login or a logout deletes the cookie without `Domain`. If you remove
 //! a `Domain`, or change a `Path` or `Partitioned`, also change the name of the cookie.
 //!
 //! # Logout

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum_core::response::{IntoResponse, Response};
+use axum_core::body::Body;
+use axum_core::response::Response;
 use http::header::{COOKIE, HeaderMap, HeaderName, SET_COOKIE};
 use http::{HeaderValue, Method, Request};
 use pin_project_lite::pin_project;
@@ -15,12 +16,14 @@ use tokio::time::timeout;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::response::error_response;
 use super::session_cookies::SessionCookies;
 use super::session_routes::SessionRoutes;
-use super::shared_refreshes::SharedRefreshes;
+use super::shared_refreshes::{Participant, SharedRefreshes};
 use crate::cookie::CookieError;
 use crate::middleware::{
-    Found, RequestHead, SEC_FETCH_SITE, TokenSource, has_effects, prevent_storing, single,
+    AuthError, Found, ProblemJson, RequestHead, Respond, Responder, SEC_FETCH_SITE, TokenSource,
+    has_effects, prevent_storing, single,
 };
 use crate::revocation::{RevocationStore, TokenIdentity};
 use crate::session::{SessionError, SessionErrorKind, SessionStore, Sessions, TokenPair};
@@ -37,14 +40,15 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// server renders. Add it after, and so outside of, [`layer`](SessionRoutes::layer).
     ///
     /// Call it once and clone the layer: clones share a refresh of the same token. Call
-    /// [`with_cookies`](SessionRoutes::with_cookies) before it.
+    /// [`with_cookies`](SessionRoutes::with_cookies) and [`respond`](SessionRoutes::respond) before
+    /// it.
     ///
     /// [`PageRenewalLayer`] has an example.
     ///
     /// # Errors
     ///
     /// [`CookieError::NotConfigured`] if there are no cookies.
-    pub fn page_renewal(&self) -> Result<PageRenewalLayer<S>, CookieError> {
+    pub fn page_renewal(&self) -> Result<PageRenewalLayer<S, R>, CookieError> {
         let cookies = self.cookies().ok_or(CookieError::NotConfigured)?;
         let [bearer_source, access_source] = cookies.sources();
         Ok(PageRenewalLayer(Arc::new(Renewal {
@@ -54,7 +58,8 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
             refresh_source: cookies.refresh_source(),
             sessions: self.sessions().clone(),
             cookies: cookies.clone(),
-            refreshes: SharedRefreshes::default(),
+            responder: self.responder.clone(),
+            refreshes: SharedRefreshes::new(self.sessions().grace_length()),
         })))
     }
 }
@@ -98,7 +103,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 /// | succeeds | goes on with the new tokens in its `Cookie` header | both, new |
 /// | can never succeed again ([`is_final`](crate::session::SessionErrorKind::is_final)): the session has ended, or reuse was detected | goes on unchanged | both are deleted |
 /// | finds the refresh token to be of another service | goes on unchanged | none |
-/// | fails because of the store or the claims function, or takes longer than 5 seconds | 503 with `Retry-After: 1`, as [`ProblemJson`](crate::middleware::ProblemJson) | none |
+/// | fails because of the store or the claims function, or takes longer than 5 seconds | 503 with `Retry-After: 1`, by the [responder](SessionRoutes::respond) of the routes | none |
 /// | issues tokens that no layer or cookie accepts | 500 | none |
 ///
 /// A response with cookies gets `Cache-Control: no-store` and `Vary: Cookie`. If the handler sets
@@ -106,17 +111,25 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 ///
 /// # Many requests at once
 ///
-/// Requests with the same refresh token share one refresh in one process. Between processes, and
-/// for requests that arrive later with the old cookie, the [grace](Sessions::grace) applies. Keep
-/// it above zero, or these requests are treated as reuse.
+/// Requests with the same refresh token share one refresh in one process. Between processes the
+/// [grace](Sessions::grace) applies. Keep it above zero, or these requests are treated as reuse.
 ///
 /// # Slow and aborted pages
 ///
-/// The new cookies arrive with the page. Until then the browser has the old refresh token. The
-/// session ends by reuse if the browser sends it again after the [grace](Sessions::grace). That
-/// happens after a page that takes longer than the grace to respond, and after one that the
-/// visitor aborted. Raise the grace if pages are slow. Put a timeout inside of this layer, not
-/// outside.
+/// The new cookies arrive with the page. Until then the browser has the old refresh token, and
+/// sends it again if the visitor reloads the page or opens another one.
+///
+/// | the old token comes to | it gets the same new tokens |
+/// | --- | --- |
+/// | the same process | until the page is done or aborted, and for one [grace](Sessions::grace) after it, but for at most 5 minutes |
+/// | another process | within the grace after the refresh |
+///
+/// Later it is treated as reuse, and the session ends. So if pages take longer than the grace and
+/// there are several processes, raise the grace, or send each visitor to one process. Put a timeout
+/// inside of this layer, not outside: then the response has the cookies.
+///
+/// A stolen refresh token is not detected during this time either, as
+/// [during the grace](Sessions::grace).
 ///
 /// # Links from other sites
 ///
@@ -133,11 +146,12 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 /// the session ends. With `Strict`, a page for visitors without a token can reload itself by a
 /// script, `location.replace(location.href)`: the browser sends the cookie then. A redirect does
 /// not help, because it still counts as coming from the other site.
-pub struct PageRenewalLayer<S>(Arc<Renewal<S>>);
+pub struct PageRenewalLayer<S, R = ProblemJson>(Arc<Renewal<S, R>>);
 
-struct Renewal<S> {
+struct Renewal<S, R> {
     sessions: Sessions<S>,
     cookies: SessionCookies,
+    responder: Responder<R>,
     verifier: Verifier,
     bearer_source: TokenSource,
     access_source: TokenSource,
@@ -145,7 +159,7 @@ struct Renewal<S> {
     refreshes: SharedRefreshes,
 }
 
-impl<S: SessionStore> Renewal<S> {
+impl<S: SessionStore, R: Respond<Body>> Renewal<S, R> {
     /// The refresh token of a page whose visitor needs new tokens.
     fn refresh_token_of(&self, head: RequestHead<'_>) -> Option<String> {
         if !is_navigation(head, self.cookies.are_partitioned())
@@ -182,14 +196,23 @@ impl<S: SessionStore> Renewal<S> {
         }
     }
 
-    async fn refresh(&self, refresh_token: &str) -> Result<TokenPair, SessionError> {
+    async fn refresh(
+        &self,
+        refresh_token: &str,
+        participant: &Participant,
+    ) -> Result<TokenPair, SessionError> {
         let refresh = || async {
             match timeout(DEADLINE, self.sessions.refresh(refresh_token)).await {
                 Ok(result) => result,
                 Err(elapsed) => Err(SessionError::unavailable(elapsed)),
             }
         };
-        self.refreshes.share(refresh_token, refresh).await
+        let tokens = participant.tokens(refresh).await?;
+        // A slow page may share tokens that have expired or were revoked since.
+        if self.is_outdated(tokens.access_token.as_bytes()) {
+            return refresh().await;
+        }
+        Ok(tokens)
     }
 
     async fn respond<I, B>(
@@ -201,11 +224,13 @@ impl<S: SessionStore> Renewal<S> {
     where
         I: Service<Request<B>, Response = Response>,
     {
-        let cookies = match self.refresh(refresh_token).await {
+        // Lives until the response is there: only then does the browser learn the new tokens.
+        let participant = self.refreshes.join(refresh_token);
+        let cookies = match self.refresh(refresh_token, &participant).await {
             Ok(tokens) => {
                 let cookies = match self.cookies.set(&tokens) {
                     Ok(cookies) => cookies,
-                    Err(error) => return Ok(error.into_response()),
+                    Err(error) => return Ok(self.reject(error)),
                 };
                 let [access, refresh] = self.cookies.names();
                 let replaced = [
@@ -219,11 +244,15 @@ impl<S: SessionStore> Renewal<S> {
             Err(error) if error.kind() == SessionErrorKind::InvalidToken => {
                 return inner.call(request).await;
             }
-            Err(error) => return Ok(error.into_response()),
+            Err(error) => return Ok(self.reject(error)),
         };
         let mut response = inner.call(request).await?;
         self.add_cookies(&mut response, cookies.into_iter().flatten());
         Ok(response)
+    }
+
+    fn reject(&self, error: impl Into<AuthError>) -> Response {
+        error_response(&self.responder, &error.into(), Vec::new())
     }
 
     /// Adds the cookies, unless the handler has decided about them.
@@ -243,18 +272,32 @@ impl<S: SessionStore> Renewal<S> {
     }
 }
 
-/// Whether the browser opens a page (Fetch Metadata Request Headers, §2.1 and §2.2).
+/// Whether the browser opens a page (Fetch Metadata Request Headers, §2.1 to §2.4).
 ///
 /// `in_frames`: also in a frame of another site. That site could start refreshes in a hidden frame
 /// and abort them, unless the cookies are partitioned.
+///
+/// A browser sends each header once, with one of four sites. Anything else is ambiguous.
 fn is_navigation(head: RequestHead<'_>, in_frames: bool) -> bool {
-    let is = |name: &HeaderName, wanted: &str| {
-        single(head.headers, name).is_ok_and(|value| value.is_some_and(|value| value == wanted))
+    let value = |name| {
+        let value = single(head.headers, name);
+        value.map(|value| value.map(HeaderValue::as_bytes))
+    };
+    let (Ok(site), Ok(mode), Ok(dest)) = (
+        value(&SEC_FETCH_SITE),
+        value(&SEC_FETCH_MODE),
+        value(&SEC_FETCH_DEST),
+    ) else {
+        return false;
+    };
+    let may_be_framed = match site {
+        None | Some(b"same-origin" | b"same-site" | b"none") => true,
+        Some(b"cross-site") => in_frames,
+        Some(_) => return false,
     };
     matches!(*head.method, Method::GET | Method::HEAD)
         && !has_effects(head)
-        && (is(&SEC_FETCH_DEST, "document")
-            || is(&SEC_FETCH_MODE, "navigate") && (in_frames || !is(&SEC_FETCH_SITE, "cross-site")))
+        && (dest == Some(b"document") || mode == Some(b"navigate") && may_be_framed)
 }
 
 /// Replaces these cookies of a request, or adds them, in one header.
@@ -280,10 +323,10 @@ fn replace_cookies(headers: &mut HeaderMap, cookies: [(&str, &str); 2]) {
     }
 }
 
-impl<I, S> Layer<I> for PageRenewalLayer<S> {
-    type Service = PageRenewal<I, S>;
+impl<I, S, R> Layer<I> for PageRenewalLayer<S, R> {
+    type Service = PageRenewal<I, S, R>;
 
-    fn layer(&self, inner: I) -> PageRenewal<I, S> {
+    fn layer(&self, inner: I) -> PageRenewal<I, S, R> {
         PageRenewal {
             inner,
             renewal: Arc::clone(&self.0),
@@ -292,15 +335,16 @@ impl<I, S> Layer<I> for PageRenewalLayer<S> {
 }
 
 /// The service that [`PageRenewalLayer`] makes.
-pub struct PageRenewal<I, S> {
+pub struct PageRenewal<I, S, R = ProblemJson> {
     inner: I,
-    renewal: Arc<Renewal<S>>,
+    renewal: Arc<Renewal<S, R>>,
 }
 
-impl<I, S, B> Service<Request<B>> for PageRenewal<I, S>
+impl<I, S, R, B> Service<Request<B>> for PageRenewal<I, S, R>
 where
     I: Service<Request<B>, Response = Response, Future: Send> + Clone + Send + 'static,
     S: SessionStore,
+    R: Respond<Body> + Send + Sync + 'static,
     B: Send + 'static,
 {
     type Response = Response;
@@ -367,13 +411,13 @@ where
     }
 }
 
-impl<S> Clone for PageRenewalLayer<S> {
+impl<S, R> Clone for PageRenewalLayer<S, R> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<I: Clone, S> Clone for PageRenewal<I, S> {
+impl<I: Clone, S, R> Clone for PageRenewal<I, S, R> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
@@ -382,7 +426,7 @@ impl<I: Clone, S> Clone for PageRenewal<I, S> {
     }
 }
 
-impl<S> fmt::Debug for PageRenewalLayer<S> {
+impl<S, R> fmt::Debug for PageRenewalLayer<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PageRenewalLayer")
             .field("cookies", &self.0.cookies)
@@ -390,7 +434,7 @@ impl<S> fmt::Debug for PageRenewalLayer<S> {
     }
 }
 
-impl<I: fmt::Debug, S> fmt::Debug for PageRenewal<I, S> {
+impl<I: fmt::Debug, S, R> fmt::Debug for PageRenewal<I, S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PageRenewal")
             .field("inner", &self.inner)

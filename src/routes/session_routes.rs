@@ -92,14 +92,16 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// Sets the responses to rejected requests, as [`JwtAuthLayer::respond`] does. [`ProblemJson`]
     /// by default.
     ///
+    /// [`page_renewal`](SessionRoutes::page_renewal), [`layer`](SessionRoutes::layer) and
+    /// [`csrf_layer`](SessionRoutes::csrf_layer) use it too. The last two also respond with it to a
+    /// [`SessionError`](crate::session::SessionError), a [`CookieError`] or an [`AuthError`] that
+    /// your handler returns.
+    ///
     /// The handlers add `Cache-Control: no-store`, and `Set-Cookie` if a session has ended. Errors
     /// of forms stay JSON as in RFC 6749 §5.2. These responses do not change either:
     ///
-    /// - the 503 of [`page_renewal`](SessionRoutes::page_renewal);
     /// - axum's own rejections, such as 404, 405 and those of `Json`;
-    /// - a [`SessionError`](crate::session::SessionError) or [`CookieError`] that your handler
-    ///   returns. Behind [`layer`](SessionRoutes::layer) return an [`AuthError`] instead: both
-    ///   convert into one. In a login, call your responder: `error_response(&error.into())`.
+    /// - errors of a handler outside of both layers.
     ///
     /// For a field or a `State` write the type as `SessionRoutes<S, fn(&AuthError) -> Response>`.
     ///

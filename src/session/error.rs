@@ -12,6 +12,19 @@ pub struct SessionError {
 }
 
 /// The reason for a [`SessionError`].
+///
+/// As a response, from `routes` or from your own handler:
+///
+/// | kind | status | refresh and page renewal delete the cookies |
+/// | --- | --- | --- |
+/// | [`Ended`](Self::Ended), [`Expired`](Self::Expired), [`ReuseDetected`](Self::ReuseDetected), [`Blocked`](Self::Blocked), [`LoggedOut`](Self::LoggedOut), [`UnknownSubject`](Self::UnknownSubject) | 401 | yes: [`is_final`](Self::is_final) |
+/// | [`InvalidToken`](Self::InvalidToken) | 401 | no |
+/// | [`Foreign`](Self::Foreign) | 403 | no |
+/// | [`Unavailable`](Self::Unavailable) | 503 with `Retry-After` | no |
+/// | [`InvalidClaims`](Self::InvalidClaims), [`TokenTooLong`](Self::TokenTooLong), [`InvalidData`](Self::InvalidData), [`Backend`](Self::Backend) | 500 | no |
+///
+/// A form gets 400 instead of 401 (RFC 6749 §5.2). If your own handler returns the error, no cookie
+/// is deleted: add the headers of `SessionRoutes::logged_out` where the session has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionErrorKind {
@@ -34,8 +47,8 @@ pub enum SessionErrorKind {
     /// The token, the subject or the login belongs to another issuer. Or the token is not an access
     /// token of a session.
     Foreign,
-    /// A layer would reject a token with these claims. They do not serialize to a JSON object, or
-    /// nest more than 127 levels deep. Or they contain a claim that is reserved:
+    /// No token is issued, because a layer would reject these claims. They do not serialize to a
+    /// JSON object, nest more than 127 levels deep, or contain a reserved claim:
     ///
     /// - for the session: `iss`, `sub`, `aud`, `exp`, `nbf`, `iat`, `jti`, `sid`, `generation`;
     /// - for other kinds of token: `events`, `cnf`.

@@ -287,6 +287,11 @@ impl<S: SessionStore> Sessions<S> {
         self.settings.lifetime
     }
 
+    #[cfg(feature = "axum")]
+    pub(crate) fn grace_length(&self) -> Duration {
+        self.settings.grace
+    }
+
     pub(crate) fn now(&self) -> NumericDate {
         NumericDate::precise(self.settings.clock.now())
     }

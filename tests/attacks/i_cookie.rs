@@ -838,6 +838,62 @@ async fn i09_a_header_that_overrides_the_method() {
     }
 }
 
+/// A header that the browser sends once comes twice: it is not known which one is the browser's.
+#[tokio::test]
+async fn i13_several_sec_fetch_site_headers() {
+    const SAME: (&str, &str) = ("sec-fetch-site", "same-origin");
+    const NONE: (&str, &str) = ("sec-fetch-site", "none");
+    const CROSS: (&str, &str) = ("sec-fetch-site", "cross-site");
+    let trusting = [
+        Site::new(layer().trusted_origin(TRUSTED)),
+        Site::alone(CsrfLayer::new().trusted_origin(TRUSTED)),
+    ];
+    for site in sites().into_iter().chain(trusting) {
+        for twice in [[SAME, SAME], [SAME, CROSS], [CROSS, SAME], [NONE, SAME]] {
+            for origin in [&[][..], &[OWN], &[("origin", TRUSTED)], &[FOREIGN]] {
+                let headers = [&twice[..], &[HOST], origin].concat();
+                Site::is(false, &site.ask("POST", &headers).await);
+                let override_method = [&headers[..], &[("x-http-method", "DELETE")]].concat();
+                Site::is(false, &site.ask("GET", &override_method).await);
+            }
+        }
+        for origins in [[OWN, OWN], [OWN, FOREIGN], [FOREIGN, OWN]] {
+            let headers = [HOST, origins[0], origins[1]];
+            Site::is(false, &site.ask("POST", &headers).await);
+            let headers = [HOST, origins[0], origins[1], SAME];
+            Site::is(false, &site.ask("POST", &headers).await);
+        }
+    }
+}
+
+/// Neither option opens a safe method that another header overrides.
+#[tokio::test]
+async fn i14_exempt_requests_with_a_method_override() {
+    let app = Router::new()
+        .route("/claims", any(|| async { "{}" }))
+        .layer(CsrfLayer::new().exempt_authorization());
+    let token = ("authorization", "Bearer abc.def");
+    for name in [
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+    ] {
+        let changed = (name, "DELETE");
+        for method in ["GET", "HEAD", "OPTIONS", "POST"] {
+            let ask = async |headers: &[(&str, &str)]| {
+                let headers = [&[changed], headers].concat();
+                send(&app, with_headers(method, &headers)).await
+            };
+            Site::is(false, &ask(&[]).await);
+            Site::is(true, &ask(&[token]).await);
+            for from_browser in [("cookie", "a=b"), FOREIGN, ("sec-fetch-site", "cross-site")] {
+                Site::is(false, &ask(&[token, from_browser]).await);
+            }
+            Site::is(false, &ask(&[("authorization", "Basic YTpi")]).await);
+        }
+    }
+}
+
 #[tokio::test]
 async fn i10_websockets_of_another_site() {
     for site in sites() {

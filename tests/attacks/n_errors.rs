@@ -466,15 +466,17 @@ async fn n01_responses_tell_nothing() {
         assert_eq!(problem["title"], answer.status.canonical_reason().unwrap());
         let description = answer.error.as_ref().unwrap().description();
         assert_eq!(problem["detail"], description);
-        assert_eq!(problem.as_object().unwrap().len(), 4);
+        assert_eq!(problem.as_object().unwrap().len(), 5);
 
-        let (status, code) = match case.kind {
-            AuthErrorKind::MissingToken => (401, None),
-            AuthErrorKind::InvalidToken(_) => (401, Some("invalid_token")),
-            AuthErrorKind::CrossSite => (403, None),
-            AuthErrorKind::MissingLayer => (500, None),
-            _ => (400, Some("invalid_request")),
+        // Codes of this crate are no codes for a challenge.
+        let (status, code, own_code) = match case.kind {
+            AuthErrorKind::MissingToken => (401, None, Some("missing_token")),
+            AuthErrorKind::InvalidToken(_) => (401, Some("invalid_token"), None),
+            AuthErrorKind::CrossSite => (403, None, Some("cross_site")),
+            AuthErrorKind::MissingLayer => (500, None, Some("server_error")),
+            _ => (400, Some("invalid_request"), None),
         };
+        assert_eq!(problem["code"], code.or(own_code).unwrap());
         assert_eq!(answer.status, status, "{:?}", case.kind);
         let challenge = answer.challenge().map(parameters);
         match (status, code) {
