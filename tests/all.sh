@@ -76,7 +76,7 @@ bash tests/interop/run.sh
 step "a real OpenID provider"
 bash tests/provider/run.sh
 
-step "the example web_login in a browser"
+step "real browsers"
 bash tests/browser/run.sh
 
 step "a real nginx cache in front"
