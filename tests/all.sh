@@ -76,8 +76,11 @@ bash tests/interop/run.sh
 step "a real OpenID provider"
 bash tests/provider/run.sh
 
-step "the example web_login in a browser"
+step "real browsers"
 bash tests/browser/run.sh
+
+step "axios, ky, Java and curl"
+bash tests/clients/run.sh
 
 step "a real nginx cache in front"
 bash tests/cache_proxy/run.sh

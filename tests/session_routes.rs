@@ -585,6 +585,31 @@ async fn l15_logout_ends_every_session_that_a_token_names() {
     assert_eq!(*world.ended.lock().unwrap(), 4);
 }
 
+/// It quotes the values, and adds attributes and a version (RFC 2965).
+#[tokio::test]
+async fn cookies_as_java_sends_them_are_read() {
+    let world = world();
+    let tokens = world.login("alice").await;
+    let (access, refresh) = (&tokens.access_token, &tokens.refresh_token);
+    let attributes = r#"$Path="/";$Domain="localhost.local""#;
+    let headers = [
+        ("cookie", r#"$Version="1""#),
+        (
+            "cookie",
+            &format!(r#"__Host-access="{access}";{attributes}"#),
+        ),
+        (
+            "cookie",
+            &format!(r#"__Host-refresh="{refresh}";{attributes}"#),
+        ),
+        OWN,
+    ];
+    let refreshed = world.post("/refresh", &headers, "").await;
+    assert_eq!(refreshed.status, StatusCode::OK, "{}", refreshed.body);
+    world.logout(&headers).await.logged_out();
+    assert_eq!(*world.ended.lock().unwrap(), 1);
+}
+
 /// What cannot be read hides nothing that can.
 #[tokio::test]
 async fn l15_an_unreadable_token_does_not_block_a_logout() {

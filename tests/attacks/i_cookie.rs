@@ -123,9 +123,8 @@ async fn i01_cookies_in_disguise() {
             assert_eq!(answer.accepted()["sub"], "alice");
         }
     }
-    // A value is taken as it is: no quotes, no encoding, no white space.
+    // A value is taken as it is: no encoding, no white space.
     for value in [
-        format!("\"{good}\""),
         format!(" {good}"),
         format!("{good} "),
         good.replace('.', "%2E"),
@@ -134,6 +133,45 @@ async fn i01_cookies_in_disguise() {
         let answer = with_cookies(&app, &[&format!("{NAME}={value}")]).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{value}");
     }
+}
+
+/// Java's `CookieManager` adds quotes, which RFC 6265 §4.1.1 allows.
+#[tokio::test]
+async fn i13_quotes_around_a_cookie() {
+    let app = app(cookie_layer());
+    let (good, evil) = (good(), hs256_token(claims(json!({ "sub": "mallory" }))));
+    for accepted in [
+        format!("{NAME}=\"{good}\""),
+        format!("$Version=\"1\"; {NAME}=\"{good}\";$Path=\"/\";$Domain=\"localhost.local\""),
+        // The same token twice.
+        format!("{NAME}=\"{good}\"; {NAME}={good}"),
+        // A cookie ends at a semicolon, also between quotes: no cookie swallows another one.
+        format!("a=\"x; {NAME}={good}; b=y\""),
+        format!("a=\"; {NAME}=\"{good}\"; b=\""),
+    ] {
+        let answer = with_cookies(&app, &[&accepted]).await;
+        assert_eq!(answer.accepted()["sub"], "alice", "{accepted}");
+    }
+    for value in [
+        format!("\"{good}"),
+        format!("{good}\""),
+        format!("\"\"{good}\"\""),
+        format!("\"{good}\" "),
+        format!("\"{good}\"x"),
+        format!("\" {good}\""),
+        format!("'{good}'"),
+        format!("\"{good}; a=\""),
+        "\"".to_owned(),
+    ] {
+        let answer = with_cookies(&app, &[&format!("{NAME}={value}")]).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{value}");
+        assert_ne!(answer.kind(), Some(AuthErrorKind::MissingToken), "{value}");
+    }
+    let empty = with_cookies(&app, &[&format!("{NAME}=\"\"")]).await;
+    assert_eq!(empty.kind(), Some(AuthErrorKind::MissingToken));
+    let tossed = format!("{NAME}=\"{evil}\"; {NAME}={good}");
+    let answer = with_cookies(&app, &[&tossed]).await;
+    assert_eq!(answer.kind(), Some(AuthErrorKind::SeveralTokens));
 }
 
 #[test]
