@@ -462,6 +462,25 @@ async fn reuse_ends_the_session_and_deletes_the_cookies() {
     public.cleared();
 }
 
+/// The browser may have the new cookies already, from another tab.
+#[tokio::test]
+async fn l16_a_page_with_a_token_from_before_an_elevation_goes_on_unchanged() {
+    let world = world();
+    let tokens = world.login().await;
+    let elevated = world.sessions.elevate(tokens.sid, "mfa").await.unwrap();
+    world
+        .open("/", &refresh_alone(&tokens))
+        .await
+        .unchanged(StatusCode::UNAUTHORIZED);
+    world
+        .open("/public", &refresh_alone(&tokens))
+        .await
+        .unchanged(StatusCode::OK);
+    let page = world.open("/", &refresh_alone(&elevated)).await;
+    assert_eq!(page.status, StatusCode::OK);
+    page.renewed();
+}
+
 #[tokio::test]
 async fn a_session_that_has_ended_loses_its_cookies() {
     let world = world();

@@ -3,7 +3,6 @@
 #![cfg(all(feature = "axum", feature = "testing"))]
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
-#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/answer.rs"]
 mod answer;
 
@@ -20,7 +19,6 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, ORIGIN, RETRY_AFTER};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use tower_jwt_auth::Claims;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
@@ -31,6 +29,7 @@ use tower_jwt_auth::session::{
 };
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::testing::FailingStore;
+use tower_jwt_auth::{AuthErrorKind, Claims};
 
 const NOW: u64 = 1_800_000_000;
 
@@ -218,6 +217,8 @@ async fn the_access_token_says_what_it_should() {
     assert_eq!(claims["exp"], NOW + 300);
     assert_eq!(claims["sid"], tokens.sid.to_string());
     assert_eq!(claims["generation"], 0);
+    assert_eq!(claims["auth_time"], NOW);
+    assert_eq!(claims.get("acr"), None);
     assert_eq!(claims["roles"], json!(["reader"]));
     assert_eq!(claims["jti"].as_str().unwrap().len(), 32);
     let header = tokens.access_token.split('.').next().unwrap();
@@ -1073,6 +1074,7 @@ async fn claims_that_belong_to_the_session_cannot_be_supplied() {
         json!({ "exp": 9_999_999_999_u64 }),
         json!({ "sid": "x" }),
         json!({ "generation": 9 }),
+        json!({ "auth_time": NOW }),
         json!(["roles"]),
         json!("root"),
     ] {
@@ -1099,6 +1101,106 @@ async fn claims_that_belong_to_the_session_cannot_be_supplied() {
                 .is_empty()
         );
     }
+}
+
+/// `acr` is the application's as long as the session has none.
+#[tokio::test]
+async fn the_level_of_a_session_cannot_be_supplied_as_well() {
+    let world = World::new(ManualClock::at(NOW), MemoryStore::new(), |sessions| {
+        sessions.claims(async |_| Ok::<_, Infallible>(Some(json!({ "acr": "pwd" }))))
+    });
+    let alice = world.sessions.subject_named("alice");
+    let tokens = world.sessions.login(&alice).await.unwrap();
+    let elevated = world.sessions.elevate(tokens.sid, "mfa").await;
+    let kind = elevated.unwrap_err().kind();
+    assert_eq!(kind, SessionErrorKind::InvalidClaims);
+    let strong = world.sessions.begin(&alice).await.unwrap().acr("mfa");
+    let refused = world.sessions.complete(strong.unwrap()).await;
+    assert_eq!(refused.unwrap_err().kind(), SessionErrorKind::InvalidClaims);
+    assert!(world.refresh(&tokens.refresh_token).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_acr_that_no_guard_can_require_is_refused() {
+    let world = world();
+    let alice = world.sessions.subject_named("alice");
+    let longest = "x".repeat(256);
+    for acr in ["0", "urn:mace:incommon:iap:silver", &longest] {
+        let login = world.sessions.begin(&alice).await.unwrap().acr(acr);
+        let tokens = world.sessions.complete(login.unwrap()).await.unwrap();
+        let session = world.sessions.find(tokens.sid).await.unwrap().unwrap();
+        assert_eq!(session.acr.as_deref(), Some(acr));
+    }
+    let tokens = world.sessions.login(&alice).await.unwrap();
+    let too_long = "x".repeat(257);
+    for acr in ["", "a b", "a\"b", "a\\b", "ä", "a\n", &too_long] {
+        let login = world.sessions.begin(&alice).await.unwrap().acr(acr);
+        assert_eq!(login.unwrap_err().kind(), SessionErrorKind::InvalidAcr);
+        let elevated = world.sessions.elevate(tokens.sid, acr).await;
+        assert_eq!(elevated.unwrap_err().kind(), SessionErrorKind::InvalidAcr);
+    }
+    let session = world.sessions.find(tokens.sid).await.unwrap().unwrap();
+    assert_eq!((session.acr, session.counter), (None, 0));
+}
+
+/// In each way to refresh, the token from before an elevation is refused and nothing is cleared.
+#[tokio::test]
+async fn l16_a_refusal_after_an_elevation_clears_no_cookie() {
+    let world = world();
+    let alice = world.sessions.subject_named("alice");
+    let tokens = world.sessions.login(&alice).await.unwrap();
+    let elevated = world.sessions.elevate(tokens.sid, "mfa").await.unwrap();
+    assert_eq!(world.times(SessionEventKind::Elevated), 1);
+    let cookie = format!("__Host-refresh={}", tokens.refresh_token);
+    let by_cookie = world.post_cookies("/refresh", &cookie).await;
+    let by_json = world.refresh_json(&tokens.refresh_token).await;
+    for answer in [by_cookie, by_json] {
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        let kind = AuthErrorKind::Session(SessionErrorKind::Elevated);
+        assert_eq!(answer.error.as_ref().unwrap().kind(), kind);
+        assert!(answer.cookies().is_empty());
+    }
+    let form =
+        Request::post("/refresh").header("content-type", "application/x-www-form-urlencoded");
+    let body = format!(
+        "grant_type=refresh_token&refresh_token={}",
+        tokens.refresh_token
+    );
+    let answer = world.send(form.body(Body::from(body)).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer.json()["error"], "invalid_grant");
+    assert_eq!(world.me(&elevated.access_token).await, StatusCode::OK);
+    let refreshed = world.refresh(&elevated.refresh_token).await.unwrap();
+    // A copy that waits is reuse, as ever.
+    world.advance(10);
+    let late = world.refresh(&tokens.refresh_token).await.unwrap_err();
+    assert_eq!(late, SessionErrorKind::ReuseDetected);
+    assert_eq!(
+        world.me(&refreshed.access_token).await,
+        StatusCode::UNAUTHORIZED
+    );
+}
+
+#[tokio::test]
+async fn an_elevation_is_for_own_sessions_and_during_an_outage_an_outage() {
+    let world = world();
+    let alice = world.sessions.subject_named("alice");
+    let tokens = world.sessions.login(&alice).await.unwrap();
+    let theirs = world
+        .sessions
+        .clone()
+        .issuer("https://elsewhere.example.com");
+    let refused = theirs.elevate(tokens.sid, "mfa").await.unwrap_err();
+    assert_eq!(refused.kind(), SessionErrorKind::Ended);
+    world.store.fail();
+    let outage = world.sessions.elevate(tokens.sid, "mfa").await.unwrap_err();
+    assert_eq!(outage.kind(), SessionErrorKind::Unavailable);
+    world.store.recover();
+    world.users.lock().unwrap().remove("alice");
+    let unknown = world.sessions.elevate(tokens.sid, "mfa").await.unwrap_err();
+    assert_eq!(unknown.kind(), SessionErrorKind::UnknownSubject);
+    let ended = world.refresh(&tokens.refresh_token).await.unwrap_err();
+    assert_eq!(ended, SessionErrorKind::Ended);
 }
 
 #[tokio::test]

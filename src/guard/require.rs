@@ -190,7 +190,8 @@ impl Require {
     ///
     /// A token that does not show this gets 401 with `insufficient_user_authentication` and
     /// `acr_values` (RFC 9470 §3). The client then sends the user to a stronger login. List the
-    /// values in order of preference.
+    /// values in order of preference. With [`Sessions`](crate::session::Sessions), call
+    /// [`elevate`](crate::session::Sessions::elevate) after that login.
     ///
     /// ```
     /// use std::time::Duration;

@@ -347,6 +347,7 @@ fn session_status(kind: SessionErrorKind) -> StatusCode {
         SessionErrorKind::Foreign => StatusCode::FORBIDDEN,
         SessionErrorKind::InvalidClaims
         | SessionErrorKind::TokenTooLong
+        | SessionErrorKind::InvalidAcr
         | SessionErrorKind::InvalidData
         | SessionErrorKind::Backend => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::UNAUTHORIZED,

@@ -25,6 +25,9 @@ pub enum SessionErrorKind {
     /// The refresh token was used before. It may have been stolen, or the client retried too late.
     /// The session has ended.
     ReuseDetected,
+    /// The refresh token is the previous one, and the session was
+    /// [elevated](super::Sessions::elevate) since. The session lives: its client has a newer token.
+    Elevated,
     /// The subject is blocked.
     Blocked,
     /// The subject was logged out everywhere after the session, or this login, began.
@@ -37,9 +40,14 @@ pub enum SessionErrorKind {
     /// A layer would reject a token with these claims. They do not serialize to a JSON object, or
     /// nest more than 127 levels deep. Or they contain a claim that is reserved:
     ///
-    /// - for the session: `iss`, `sub`, `aud`, `exp`, `nbf`, `iat`, `jti`, `sid`, `generation`;
+    /// - for the session: `iss`, `sub`, `aud`, `exp`, `nbf`, `iat`, `jti`, `sid`, `generation`,
+    ///   `auth_time`;
+    /// - `client_id` and `acr` if the session has one;
     /// - for other kinds of token: `events`, `cnf`.
     InvalidClaims,
+    /// The `acr` is not 1 to 256 characters of printable ASCII without spaces, quotes and
+    /// backslashes. No guard can require another one.
+    InvalidAcr,
     /// The access token, with its claims, is longer than
     /// [`max_token_length`](super::Sessions::max_token_length).
     TokenTooLong,
@@ -65,11 +73,13 @@ impl SessionErrorKind {
             Self::Ended => "ended",
             Self::Expired => "expired",
             Self::ReuseDetected => "reuse_detected",
+            Self::Elevated => "elevated",
             Self::Blocked => "blocked",
             Self::LoggedOut => "logged_out",
             Self::UnknownSubject => "unknown_subject",
             Self::Foreign => "foreign",
             Self::InvalidClaims => "invalid_claims",
+            Self::InvalidAcr => "invalid_acr",
             Self::TokenTooLong => "token_too_long",
             Self::InvalidData => "invalid_data",
             Self::Unavailable => "unavailable",
@@ -88,8 +98,10 @@ impl SessionErrorKind {
             | Self::LoggedOut
             | Self::UnknownSubject => true,
             Self::InvalidToken
+            | Self::Elevated
             | Self::Foreign
             | Self::InvalidClaims
+            | Self::InvalidAcr
             | Self::TokenTooLong
             | Self::InvalidData
             | Self::Unavailable
@@ -146,6 +158,9 @@ impl fmt::Display for SessionError {
             SessionErrorKind::ReuseDetected => {
                 "the refresh token was used before; the session has ended"
             }
+            SessionErrorKind::Elevated => {
+                "the refresh token is from before an elevation; use the one that came with it"
+            }
             SessionErrorKind::Blocked => "the subject is blocked",
             SessionErrorKind::LoggedOut => "the subject was logged out everywhere",
             SessionErrorKind::UnknownSubject => "the claims function does not know the subject",
@@ -154,6 +169,10 @@ impl fmt::Display for SessionError {
             }
             SessionErrorKind::InvalidClaims => {
                 "the claims are not an object, nest too deeply, or contain a reserved claim"
+            }
+            SessionErrorKind::InvalidAcr => {
+                "the acr is not 1 to 256 characters of printable ASCII without spaces, quotes and \
+                 backslashes"
             }
             SessionErrorKind::TokenTooLong => {
                 "the access token is longer than the configured maximum; supply fewer claims"

@@ -25,6 +25,8 @@ pub enum SessionEventKind {
     Started,
     /// A refresh, also one with the previous refresh token within the grace.
     Refreshed,
+    /// The user was authenticated again, perhaps at a higher level.
+    Elevated,
     /// The previous refresh token was used after its grace, or an older one. It may have been
     /// stolen, or the client retried too late. The session has ended.
     ReuseDetected,
@@ -52,6 +54,7 @@ impl SessionEventKind {
         match self {
             Self::Started => "started",
             Self::Refreshed => "refreshed",
+            Self::Elevated => "elevated",
             Self::ReuseDetected => "reuse_detected",
             Self::LostWrites => "lost_writes",
             Self::Ended => "ended",

@@ -14,7 +14,7 @@ use crate::keys::{SignError, TokenHeader};
 
 /// Claims that the application must not supply. The session sets most of them. With `events` a
 /// verifier rejects the token as a logout token, with `cnf` as sender-constrained.
-const RESERVED_CLAIMS: [&str; 11] = [
+const RESERVED_CLAIMS: [&str; 12] = [
     "iss",
     "sub",
     "aud",
@@ -24,6 +24,7 @@ const RESERVED_CLAIMS: [&str; 11] = [
     "jti",
     "sid",
     "generation",
+    "auth_time",
     "events",
     "cnf",
 ];
@@ -66,12 +67,18 @@ impl<S: SessionStore> Sessions<S> {
         }
         // A session may be older than the setting.
         let client_id = session.client_id.as_deref();
-        if let Some(client_id) = client_id.or(self.settings.client_id.as_deref())
-            && claims
-                .insert("client_id".to_owned(), client_id.into())
-                .is_some()
-        {
-            return Err(SessionErrorKind::InvalidClaims.into());
+        let client_id = client_id.or(self.settings.client_id.as_deref());
+        let auth_time = session.authenticated_at.seconds();
+        for (name, value) in [
+            ("auth_time", Some(Value::from(auth_time))),
+            ("acr", session.acr.as_deref().map(Value::from)),
+            ("client_id", client_id.map(Value::from)),
+        ] {
+            if let Some(value) = value
+                && claims.insert(name.to_owned(), value).is_some()
+            {
+                return Err(SessionErrorKind::InvalidClaims.into());
+            }
         }
         if !is_readable(&claims) {
             return Err(SessionErrorKind::InvalidClaims.into());

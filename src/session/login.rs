@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::data;
+use super::elevation;
 use super::error::{SessionError, SessionErrorKind};
 use super::event::SessionEventKind;
 use super::issue::ATTEMPTS;
@@ -23,6 +24,7 @@ pub struct PendingLogin {
     state: SubjectState,
     label: Option<String>,
     client_id: Option<String>,
+    acr: Option<String>,
     data_json: Option<String>,
 }
 
@@ -47,6 +49,18 @@ impl PendingLogin {
         assert!(!client_id.is_empty(), "the client_id is empty");
         self.client_id = Some(client_id);
         self
+    }
+
+    /// Sets `acr` of the session's access tokens: the level at which the user was authenticated.
+    /// Use it for a login that was strong at once. [`Sessions::elevate`] sets it later.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionErrorKind::InvalidAcr`] unless it is 1 to 256 characters of printable ASCII without
+    /// spaces, quotes and backslashes.
+    pub fn acr(mut self, acr: impl Into<String>) -> Result<Self, SessionError> {
+        self.acr = Some(elevation::checked_acr(acr.into())?);
+        Ok(self)
     }
 
     /// Sets the data of the session. The [claims function](Sessions::claims) reads them at login
@@ -115,6 +129,7 @@ impl<S: SessionStore> Sessions<S> {
             state,
             label: None,
             client_id: None,
+            acr: None,
             data_json: None,
         })
     }
@@ -163,6 +178,7 @@ impl<S: SessionStore> Sessions<S> {
         let client_id = login.client_id.as_deref();
         let client_id = client_id.or(settings.client_id.as_deref());
         session.client_id = client_id.map(str::to_owned);
+        session.acr.clone_from(&login.acr);
         session.data_json = login.data_json.clone();
         session.expires_at = now.later_by(settings.lifetime);
         let idle_expires_at = now.later_by(settings.idle_lifetime);

@@ -46,6 +46,7 @@
 //! | --- | --- |
 //! | the current one | a new pair |
 //! | the previous one, within the [grace](Sessions::grace) | the current refresh token, with a new access token |
+//! | the previous one, within the grace, if the session was [elevated](Sessions::elevate) since | [`Elevated`](SessionErrorKind::Elevated): nothing changes |
 //! | the previous one after the grace, or an older one | [`ReuseDetected`](SessionErrorKind::ReuseDetected): the session has ended |
 //! | authentic and newer than the store's record, because the store has lost a refresh | a new pair, and the event [`LostWrites`](SessionEventKind::LostWrites) |
 //! | forged or malformed | [`InvalidToken`](SessionErrorKind::InvalidToken); nothing changes |
@@ -68,6 +69,16 @@
 //! Set them by [`PendingLogin::data`], change them by [`Sessions::update`], and return them as
 //! claims.
 //!
+//! # Stronger or more recent logins
+//!
+//! Access tokens carry `auth_time`, and `acr` if the session has one. [`Require::acr`] and
+//! [`Require::authenticated_within`] check them. [`Sessions::elevate`] sets both after a second
+//! factor. Its refresh token has no grace for the one before, so a stolen copy of that one gains
+//! nothing.
+//!
+//! [`Require::acr`]: crate::Require::acr
+//! [`Require::authenticated_within`]: crate::Require::authenticated_within
+//!
 //! # Subjects
 //!
 //! Methods that act on a subject take an [`OwnSubject`]. A token of another issuer cannot name one
@@ -75,6 +86,7 @@
 
 mod boxed;
 mod data;
+mod elevation;
 mod error;
 mod event;
 mod issue;

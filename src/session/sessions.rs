@@ -27,6 +27,7 @@ use crate::keys::{KeySet, SigningKeySet};
 /// | log in | [`login`](Sessions::login), or [`begin`](Sessions::begin) and [`complete`](Sessions::complete) |
 /// | refresh | [`refresh`](Sessions::refresh) |
 /// | log out | [`logout`](Sessions::logout), [`end_session`](Sessions::end_session), [`logout_everywhere`](Sessions::logout_everywhere), [`logout_others`](Sessions::logout_others) |
+/// | ask for a second factor | [`elevate`](Sessions::elevate) |
 /// | change rights or data | [`invalidate_access_tokens`](Sessions::invalidate_access_tokens), [`update`](Sessions::update) |
 /// | manage a subject | [`list`](Sessions::list), [`find`](Sessions::find), [`end_session_of`](Sessions::end_session_of), [`block`](Sessions::block), [`unblock`](Sessions::unblock) |
 /// | name a subject | [`subject_of`](Sessions::subject_of), [`subject_named`](Sessions::subject_named) |

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `n`, `i`, `l` | subject, issuer and label |
 //! | `c`, `h` | `client_id`, and thumbprint of the client's key |
+//! | `b`, `f` | `acr`, and `1` if the last rotation was an elevation |
 //! | `g`, `p` | generation, and access epoch |
 //! | `k` | counter of the refresh token |
 //! | `j`, `v` | the application's data, empty for none, and their version |
@@ -43,6 +44,7 @@ pub(super) fn encode_session(
         ("d", encode_date(session.idle_expires_at)),
         ("e", encode_date(session.expires_at)),
         ("x", encode_date(session.access_expires_at)),
+        ("f", encode_flag(session.was_elevated)),
         ("m", member.as_slice().into()),
     ];
     let optional = [
@@ -50,6 +52,7 @@ pub(super) fn encode_session(
         ("l", &session.label),
         ("c", &session.client_id),
         ("h", &session.key_thumbprint),
+        ("b", &session.acr),
     ];
     let present = optional
         .into_iter()
@@ -79,6 +82,8 @@ pub(super) fn decode_session(sid: SessionId, fields: &Value) -> Option<Session> 
     session.label = string(b"l");
     session.client_id = string(b"c");
     session.key_thumbprint = string(b"h");
+    session.acr = string(b"b");
+    session.was_elevated = field(b"f")? == b"1";
     // No JSON is empty.
     session.data_json = string(b"j").filter(|json| !json.is_empty());
     session.data_version = number(b"v")?;
@@ -88,6 +93,10 @@ pub(super) fn decode_session(sid: SessionId, fields: &Value) -> Option<Session> 
     session.expires_at = date(b"e")?;
     session.access_expires_at = date(b"x")?;
     Some(session)
+}
+
+fn encode_flag(flag: bool) -> Argument {
+    (if flag { "1" } else { "" }).into()
 }
 
 /// 12 digits of seconds and 9 of nanoseconds: compared as text, dates have the right order.

@@ -35,12 +35,14 @@ impl SessionRow {
         ] {
             put_date(&mut value, date);
         }
+        value.push(u8::from(session.was_elevated));
         put_text(&mut value, session.issuer.as_deref())?;
         put_text(&mut value, Some(&session.subject))?;
         for text in [
             &session.label,
             &session.client_id,
             &session.key_thumbprint,
+            &session.acr,
             &session.data_json,
         ] {
             put_text(&mut value, text.as_deref())?;
@@ -67,11 +69,13 @@ impl SessionRow {
             session.idle_expires_at = reader.date()?;
             session.expires_at = reader.date()?;
             session.access_expires_at = reader.date()?;
+            session.was_elevated = reader.flag()?;
             session.issuer = reader.text()?.map(str::to_owned);
             session.subject = reader.text()??.to_owned();
             session.label = reader.text()?.map(str::to_owned);
             session.client_id = reader.text()?.map(str::to_owned);
             session.key_thumbprint = reader.text()?.map(str::to_owned);
+            session.acr = reader.text()?.map(str::to_owned);
             session.data_json = reader.text()?.map(str::to_owned);
             reader.end()?;
             Some(Self {
