@@ -462,6 +462,21 @@ async fn reuse_ends_the_session_and_deletes_the_cookies() {
     public.cleared();
 }
 
+#[tokio::test]
+async fn a_page_keeps_the_cookies_of_a_login_that_is_not_remembered() {
+    let world = world();
+    let alice = world.sessions.subject_named("alice");
+    let login = world.sessions.begin(&alice).await.unwrap();
+    let tokens = world.sessions.complete(login.without_max_age()).await;
+    let tokens = tokens.unwrap();
+    world.expire_access_token();
+    let page = world.open("/", &both(&tokens)).await;
+    assert_eq!(page.status, StatusCode::OK);
+    let cookies = page.cookies();
+    assert_eq!(cookies.len(), 2);
+    assert!(cookies.iter().all(|cookie| !cookie.contains("Max-Age")));
+}
+
 /// The browser may have the new cookies already, from another tab.
 #[tokio::test]
 async fn l16_a_page_with_a_token_from_before_an_elevation_goes_on_unchanged() {

@@ -45,6 +45,7 @@ faults! {
     ThumbprintIsLost => "a_session_that_was_created_is_found_as_it_was",
     LevelIsLost => "a_session_that_was_created_is_found_as_it_was",
     ElevationMarkIsLost => "a_session_that_was_created_is_found_as_it_was",
+    PersistenceIsLost => "a_session_that_was_created_is_found_as_it_was",
     AuthenticationTimeIsLost => "a_session_that_was_created_is_found_as_it_was",
     FractionIsLost => "a_session_that_was_created_is_found_as_it_was",
     CreateIgnoresBlock => "a_blocked_subject_gets_no_session",
@@ -52,6 +53,7 @@ faults! {
     CreateTakesLaterGenerations => "a_login_that_began_before_a_logout_everywhere_gets_no_session",
     CreateKeepsWhatItRefuses => "a_blocked_subject_gets_no_session",
     RotationIsNotKept => "the_current_token_renews",
+    RotateForgetsPersistence => "the_current_token_renews",
     IdleIsNotExtended => "the_current_token_renews",
     LatestAccessIsForgotten => "the_current_token_renews",
     AbsoluteEndIsExtended => "the_absolute_end_is_never_extended",
@@ -407,6 +409,7 @@ impl Model {
                 session.authenticated_at = before.authenticated_at;
             }
             (Fault::ElevationMarkStays, _) => session.was_elevated |= before.was_elevated,
+            (Fault::RotateForgetsPersistence, _) => session.persistent = true,
             (Fault::RotateDropsData, _) => session.data_json = None,
             (Fault::AbsoluteEndIsExtended, _) => {}
             _ => return rotated,
@@ -515,6 +518,7 @@ impl SessionStore for Model {
             Fault::ThumbprintIsLost => kept.key_thumbprint = None,
             Fault::LevelIsLost => kept.acr = None,
             Fault::ElevationMarkIsLost => kept.was_elevated = false,
+            Fault::PersistenceIsLost => kept.persistent = true,
             Fault::AuthenticationTimeIsLost => kept.authenticated_at = kept.created_at,
             Fault::FractionIsLost => {
                 kept.rotated_at = NumericDate::from_seconds(kept.rotated_at.seconds()).unwrap();

@@ -1204,6 +1204,72 @@ async fn an_elevation_is_for_own_sessions_and_during_an_outage_an_outage() {
 }
 
 #[tokio::test]
+async fn a_login_that_is_not_remembered_has_cookies_without_max_age() {
+    let world = world();
+    let alice = world.sessions.subject_named("alice");
+    let login = world.sessions.begin(&alice).await.unwrap();
+    let tokens = world.sessions.complete(login.without_max_age()).await;
+    let mut tokens = tokens.unwrap();
+    for _ in 0..2 {
+        let cookies = world.routes.cookies().unwrap().set(&tokens).unwrap();
+        for cookie in cookies {
+            let cookie = cookie.to_str().unwrap().to_owned();
+            assert!(!cookie.contains("Max-Age"), "{cookie}");
+        }
+        let cookie = format!("__Host-refresh={}", tokens.refresh_token);
+        let answer = world.post_cookies("/refresh", &cookie).await;
+        let [access, refresh] = answer.cookies().try_into().unwrap();
+        assert!(!access.contains("Max-Age") && !refresh.contains("Max-Age"));
+        assert!(access.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax"));
+        assert!(refresh.ends_with("; Path=/; Secure; HttpOnly; SameSite=Strict"));
+        let (_, next) = refresh.split_once('=').unwrap();
+        next.split(';')
+            .next()
+            .unwrap()
+            .clone_into(&mut tokens.refresh_token);
+    }
+    let elevated = world.sessions.elevate(tokens.sid, "mfa").await.unwrap();
+    assert!(!elevated.persistent);
+    // Deleting them still needs it, and other logins are not concerned.
+    let logout = world.post_cookies("/logout", "a=b").await;
+    assert_eq!(logout.deletes(), 2);
+    assert!(world.sessions.login(&alice).await.unwrap().persistent);
+}
+
+#[tokio::test]
+async fn a_login_may_be_shorter_than_the_others() {
+    let world = world();
+    let alice = world.sessions.subject_named("alice");
+    let begin = async || world.sessions.begin(&alice).await.unwrap();
+    let hour = Duration::from_secs(3600);
+    let longest = Duration::from_secs(90 * 86400);
+    for (lifetime, refused) in [
+        (Duration::ZERO, true),
+        (Duration::from_millis(999), true),
+        (Duration::from_secs(1), false),
+        (longest, false),
+        (longest + Duration::from_nanos(1), true),
+        (Duration::MAX, true),
+    ] {
+        let login = begin().await.lifetime(lifetime);
+        let kind = login.err().map(|error| error.kind());
+        assert_eq!(kind, refused.then_some(SessionErrorKind::InvalidLifetime));
+    }
+    let login = begin().await.lifetime(hour).unwrap();
+    let tokens = world.sessions.complete(login).await.unwrap();
+    assert_eq!(tokens.refresh_lifetime, hour);
+    world.advance(3540);
+    let refreshed = world.refresh(&tokens.refresh_token).await.unwrap();
+    assert_eq!(refreshed.refresh_lifetime, Duration::from_secs(60));
+    assert_eq!(refreshed.access_lifetime, Duration::from_secs(60));
+    let other = world.sessions.login(&alice).await.unwrap();
+    world.advance(60);
+    let expired = world.refresh(&refreshed.refresh_token).await.unwrap_err();
+    assert_eq!(expired, SessionErrorKind::Expired);
+    assert!(world.refresh(&other.refresh_token).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_token_too_large_for_a_cookie_is_an_error_at_issue() {
     let world = world();
     world

@@ -348,6 +348,7 @@ fn session_status(kind: SessionErrorKind) -> StatusCode {
         SessionErrorKind::InvalidClaims
         | SessionErrorKind::TokenTooLong
         | SessionErrorKind::InvalidAcr
+        | SessionErrorKind::InvalidLifetime
         | SessionErrorKind::InvalidData
         | SessionErrorKind::Backend => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::UNAUTHORIZED,

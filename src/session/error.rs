@@ -48,6 +48,9 @@ pub enum SessionErrorKind {
     /// The `acr` is not 1 to 256 characters of printable ASCII without spaces, quotes and
     /// backslashes. No guard can require another one.
     InvalidAcr,
+    /// The [lifetime of a login](super::PendingLogin::lifetime) is less than a second, or longer
+    /// than allowed.
+    InvalidLifetime,
     /// The access token, with its claims, is longer than
     /// [`max_token_length`](super::Sessions::max_token_length).
     TokenTooLong,
@@ -80,6 +83,7 @@ impl SessionErrorKind {
             Self::Foreign => "foreign",
             Self::InvalidClaims => "invalid_claims",
             Self::InvalidAcr => "invalid_acr",
+            Self::InvalidLifetime => "invalid_lifetime",
             Self::TokenTooLong => "token_too_long",
             Self::InvalidData => "invalid_data",
             Self::Unavailable => "unavailable",
@@ -102,6 +106,7 @@ impl SessionErrorKind {
             | Self::Foreign
             | Self::InvalidClaims
             | Self::InvalidAcr
+            | Self::InvalidLifetime
             | Self::TokenTooLong
             | Self::InvalidData
             | Self::Unavailable
@@ -173,6 +178,9 @@ impl fmt::Display for SessionError {
             SessionErrorKind::InvalidAcr => {
                 "the acr is not 1 to 256 characters of printable ASCII without spaces, quotes and \
                  backslashes"
+            }
+            SessionErrorKind::InvalidLifetime => {
+                "the lifetime of the login is less than a second, or longer than that of the sessions"
             }
             SessionErrorKind::TokenTooLong => {
                 "the access token is longer than the configured maximum; supply fewer claims"

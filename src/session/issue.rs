@@ -146,6 +146,7 @@ impl<S: SessionStore> Sessions<S> {
             access_lifetime: until(self.access_expiry(session, now)),
             refresh_lifetime: until(session.idle_expires_at),
             sid: session.sid,
+            persistent: session.persistent,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Login.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -25,6 +26,9 @@ pub struct PendingLogin {
     label: Option<String>,
     client_id: Option<String>,
     acr: Option<String>,
+    lifetime: Duration,
+    max_lifetime: Duration,
+    persistent: bool,
     data_json: Option<String>,
 }
 
@@ -61,6 +65,43 @@ impl PendingLogin {
     pub fn acr(mut self, acr: impl Into<String>) -> Result<Self, SessionError> {
         self.acr = Some(elevation::checked_acr(acr.into())?);
         Ok(self)
+    }
+
+    /// Sets the lifetime of this session, for example a day if the user did not tick "remember me".
+    /// [`Sessions::lifetime`] by default. Refreshing does not extend it, and the session still ends
+    /// when it is [idle](Sessions::idle_lifetime) for too long.
+    ///
+    /// ```
+    /// # use tower_jwt_auth::session::{PendingLogin, SessionError};
+    /// use std::time::Duration;
+    ///
+    /// fn remember(login: PendingLogin, remember_me: bool) -> Result<PendingLogin, SessionError> {
+    ///     if remember_me {
+    ///         return Ok(login);
+    ///     }
+    ///     // The cookies end with the browser, and the session after a day.
+    ///     login.without_max_age().lifetime(Duration::from_secs(24 * 60 * 60))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SessionErrorKind::InvalidLifetime`] if it is less than a second, or longer than
+    /// [`Sessions::lifetime`].
+    pub fn lifetime(mut self, lifetime: Duration) -> Result<Self, SessionError> {
+        if lifetime < Duration::from_secs(1) || lifetime > self.max_lifetime {
+            return Err(SessionErrorKind::InvalidLifetime.into());
+        }
+        self.lifetime = lifetime;
+        Ok(self)
+    }
+
+    /// Sets the cookies of this session without `Max-Age`, also after each refresh: the browser
+    /// deletes them when it closes. See
+    /// [`TokenCookie::without_max_age`](crate::cookie::TokenCookie::without_max_age).
+    pub fn without_max_age(mut self) -> Self {
+        self.persistent = false;
+        self
     }
 
     /// Sets the data of the session. The [claims function](Sessions::claims) reads them at login
@@ -130,6 +171,9 @@ impl<S: SessionStore> Sessions<S> {
             label: None,
             client_id: None,
             acr: None,
+            lifetime: self.settings.lifetime,
+            max_lifetime: self.settings.lifetime,
+            persistent: true,
             data_json: None,
         })
     }
@@ -180,7 +224,8 @@ impl<S: SessionStore> Sessions<S> {
         session.client_id = client_id.map(str::to_owned);
         session.acr.clone_from(&login.acr);
         session.data_json = login.data_json.clone();
-        session.expires_at = now.later_by(settings.lifetime);
+        session.persistent = login.persistent;
+        session.expires_at = now.later_by(login.lifetime);
         let idle_expires_at = now.later_by(settings.idle_lifetime);
         session.idle_expires_at = idle_expires_at.min(session.expires_at);
         session.access_expires_at = self.access_expiry(&session, now);

@@ -119,6 +119,8 @@ pub struct Session {
     /// Whether the last rotation was an [elevation](super::Sessions::elevate). Then the previous
     /// refresh token has no grace.
     pub was_elevated: bool,
+    /// Whether its cookies outlive the browser: they have `Max-Age`.
+    pub persistent: bool,
     /// When the user was authenticated: at login, or at the last
     /// [elevation](super::Sessions::elevate). `auth_time` of its access tokens.
     pub authenticated_at: NumericDate,
@@ -153,6 +155,7 @@ impl Session {
             key_thumbprint: None,
             acr: None,
             was_elevated: false,
+            persistent: true,
             authenticated_at: now,
             created_at: now,
             rotated_at: now,

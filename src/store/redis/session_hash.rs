@@ -5,6 +5,7 @@
 //! | `n`, `i`, `l` | subject, issuer and label |
 //! | `c`, `h` | `client_id`, and thumbprint of the client's key |
 //! | `b`, `f` | `acr`, and `1` if the last rotation was an elevation |
+//! | `z` | `1` if the cookies have `Max-Age` |
 //! | `g`, `p` | generation, and access epoch |
 //! | `k` | counter of the refresh token |
 //! | `j`, `v` | the application's data, empty for none, and their version |
@@ -45,6 +46,7 @@ pub(super) fn encode_session(
         ("e", encode_date(session.expires_at)),
         ("x", encode_date(session.access_expires_at)),
         ("f", encode_flag(session.was_elevated)),
+        ("z", encode_flag(session.persistent)),
         ("m", member.as_slice().into()),
     ];
     let optional = [
@@ -84,6 +86,7 @@ pub(super) fn decode_session(sid: SessionId, fields: &Value) -> Option<Session> 
     session.key_thumbprint = string(b"h");
     session.acr = string(b"b");
     session.was_elevated = field(b"f")? == b"1";
+    session.persistent = field(b"z")? == b"1";
     // No JSON is empty.
     session.data_json = string(b"j").filter(|json| !json.is_empty());
     session.data_version = number(b"v")?;

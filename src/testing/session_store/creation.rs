@@ -37,6 +37,7 @@ impl<S: SessionStore> ContractTest<S> {
                 key_thumbprint: None,
                 acr: None,
                 was_elevated: true,
+                persistent: true,
                 data_version: 7,
                 authenticated_at: NumericDate::from_since_epoch(Duration::new(START - 60, 1))
                     .unwrap_or(NumericDate::MAX),

@@ -36,6 +36,7 @@ impl SessionRow {
             put_date(&mut value, date);
         }
         value.push(u8::from(session.was_elevated));
+        value.push(u8::from(session.persistent));
         put_text(&mut value, session.issuer.as_deref())?;
         put_text(&mut value, Some(&session.subject))?;
         for text in [
@@ -70,6 +71,7 @@ impl SessionRow {
             session.expires_at = reader.date()?;
             session.access_expires_at = reader.date()?;
             session.was_elevated = reader.flag()?;
+            session.persistent = reader.flag()?;
             session.issuer = reader.text()?.map(str::to_owned);
             session.subject = reader.text()??.to_owned();
             session.label = reader.text()?.map(str::to_owned);

@@ -24,6 +24,7 @@ fn session_row() -> SessionRow {
     session.key_thumbprint = Some("thumbprint".to_owned());
     session.acr = Some("mfa".to_owned());
     session.was_elevated = true;
+    session.persistent = false;
     session.authenticated_at = epoch();
     session.rotated_at =
         NumericDate::from_since_epoch(Duration::new(1_700_000_000, 999_999_999)).unwrap();
