@@ -45,6 +45,8 @@ faults! {
     ThumbprintIsLost => "a_session_that_was_created_is_found_as_it_was",
     LevelIsLost => "a_session_that_was_created_is_found_as_it_was",
     ElevationMarkIsLost => "a_session_that_was_created_is_found_as_it_was",
+    ActorIsLost => "a_session_that_was_created_is_found_as_it_was",
+    ActorGenerationIsLost => "a_session_that_was_created_is_found_as_it_was",
     PersistenceIsLost => "a_session_that_was_created_is_found_as_it_was",
     AuthenticationTimeIsLost => "a_session_that_was_created_is_found_as_it_was",
     FractionIsLost => "a_session_that_was_created_is_found_as_it_was",
@@ -53,6 +55,7 @@ faults! {
     CreateTakesLaterGenerations => "a_login_that_began_before_a_logout_everywhere_gets_no_session",
     CreateKeepsWhatItRefuses => "a_blocked_subject_gets_no_session",
     RotationIsNotKept => "the_current_token_renews",
+    RotateForgetsTheActor => "the_current_token_renews",
     RotateForgetsPersistence => "the_current_token_renews",
     IdleIsNotExtended => "the_current_token_renews",
     LatestAccessIsForgotten => "the_current_token_renews",
@@ -409,6 +412,7 @@ impl Model {
                 session.authenticated_at = before.authenticated_at;
             }
             (Fault::ElevationMarkStays, _) => session.was_elevated |= before.was_elevated,
+            (Fault::RotateForgetsTheActor, _) => session.actor = None,
             (Fault::RotateForgetsPersistence, _) => session.persistent = true,
             (Fault::RotateDropsData, _) => session.data_json = None,
             (Fault::AbsoluteEndIsExtended, _) => {}
@@ -518,6 +522,8 @@ impl SessionStore for Model {
             Fault::ThumbprintIsLost => kept.key_thumbprint = None,
             Fault::LevelIsLost => kept.acr = None,
             Fault::ElevationMarkIsLost => kept.was_elevated = false,
+            Fault::ActorIsLost => kept.actor = None,
+            Fault::ActorGenerationIsLost => kept.actor_generation = 0,
             Fault::PersistenceIsLost => kept.persistent = true,
             Fault::AuthenticationTimeIsLost => kept.authenticated_at = kept.created_at,
             Fault::FractionIsLost => {

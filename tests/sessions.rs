@@ -25,11 +25,12 @@ use tower_jwt_auth::keys::{Algorithm, SigningKey};
 use tower_jwt_auth::revocation::{Revocation, RevocationSet, RevocationStore, TokenIdentity};
 use tower_jwt_auth::routes::SessionRoutes;
 use tower_jwt_auth::session::{
-    RefreshKeys, SessionErrorKind, SessionEventKind, SessionId, SessionStore, Sessions, TokenPair,
+    OwnSubject, RefreshKeys, SessionErrorKind, SessionEventKind, SessionId, SessionStore, Sessions,
+    TokenPair,
 };
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::testing::FailingStore;
-use tower_jwt_auth::{AuthErrorKind, Claims};
+use tower_jwt_auth::{AuthErrorKind, Claims, VerifiedToken, Verifier};
 
 const NOW: u64 = 1_800_000_000;
 
@@ -1267,6 +1268,184 @@ async fn a_login_may_be_shorter_than_the_others() {
     let expired = world.refresh(&refreshed.refresh_token).await.unwrap_err();
     assert_eq!(expired, SessionErrorKind::Expired);
     assert!(world.refresh(&other.refresh_token).await.is_ok());
+}
+
+/// The verified access token of a new session of `name`, which may have a level.
+async fn token_of(world: &World<MemoryStore>, name: &str, acr: Option<&str>) -> VerifiedToken {
+    let login = world
+        .sessions
+        .begin(&world.sessions.subject_named(name))
+        .await;
+    let login = match acr {
+        Some(acr) => login.unwrap().acr(acr).unwrap(),
+        None => login.unwrap(),
+    };
+    let tokens = world.sessions.complete(login).await.unwrap();
+    verified(world, &tokens)
+}
+
+fn verified(world: &World<MemoryStore>, tokens: &TokenPair) -> VerifiedToken {
+    let verifier = Verifier::new(world.sessions.verifying_keys().clone())
+        .issuer("https://id.example.com")
+        .audience("api")
+        .clock(world.clock.clone());
+    verifier.verify(&tokens.access_token).unwrap()
+}
+
+#[tokio::test]
+async fn l17_an_impersonation_is_short_has_no_level_and_begins_no_other() {
+    let world = world();
+    let (agent, alice) = (
+        token_of(&world, "bob", Some("mfa")).await,
+        world.sessions.subject_named("alice"),
+    );
+    let begin = async || world.sessions.impersonate(&agent, &alice).await.unwrap();
+    let tokens = world.sessions.complete(begin().await).await.unwrap();
+    assert_eq!(tokens.refresh_lifetime, Duration::from_secs(15 * 60));
+    let hour = Duration::from_secs(3600);
+    let login = begin().await.lifetime(hour + Duration::from_nanos(1));
+    let kind = login.unwrap_err().kind();
+    assert_eq!(kind, SessionErrorKind::InvalidLifetime);
+    let long = begin().await.lifetime(hour).unwrap();
+    let long = world.sessions.complete(long).await.unwrap();
+    assert_eq!(long.refresh_lifetime, hour);
+
+    let impersonated = SessionErrorKind::Impersonated;
+    let strong = begin().await.acr("mfa").unwrap_err();
+    assert_eq!(strong.kind(), impersonated);
+    let elevated = world.sessions.elevate(tokens.sid, "mfa").await.unwrap_err();
+    assert_eq!(elevated.kind(), impersonated);
+    let token = verified(&world, &tokens);
+    let bob = world.sessions.subject_named("bob");
+    for subject in [&alice, &bob] {
+        let chained = world.sessions.impersonate(&token, subject).await;
+        assert_eq!(chained.unwrap_err().kind(), impersonated);
+    }
+    let refreshed = world.refresh(&tokens.refresh_token).await.unwrap();
+    for tokens in [&tokens, &refreshed] {
+        let claims = Value::clone(&verified(&world, tokens).claims().unwrap());
+        assert_eq!(claims["sub"], "alice");
+        let act = json!({ "sub": "bob", "iss": "https://id.example.com" });
+        assert_eq!(claims["act"], act);
+        assert_eq!(claims.get("acr"), None);
+    }
+    let session = world.sessions.find(tokens.sid).await.unwrap().unwrap();
+    assert_eq!(session.actor.as_deref(), Some("bob"));
+    assert!(!format!("{session:?}").contains("bob"));
+    // However often it is refreshed.
+    world.advance(15 * 60);
+    let late = world.refresh(&refreshed.refresh_token).await.unwrap_err();
+    assert_eq!(late, SessionErrorKind::Expired);
+}
+
+#[tokio::test]
+async fn l17_only_a_current_token_of_ours_impersonates() {
+    let world = world();
+    let alice = world.sessions.subject_named("alice");
+    let bob = world.sessions.subject_named("bob");
+    let agent = token_of(&world, "bob", None).await;
+    let kind = async |agent: &VerifiedToken, subject: &OwnSubject| {
+        let login = world.sessions.impersonate(agent, subject).await;
+        login.err().map(|error| error.kind())
+    };
+    let other = world
+        .sessions
+        .clone()
+        .issuer("https://elsewhere.example.com");
+    let theirs = other.subject_named("alice");
+    assert_eq!(kind(&agent, &theirs).await, Some(SessionErrorKind::Foreign));
+    let refused = other.impersonate(&agent, &theirs).await.unwrap_err();
+    assert_eq!(refused.kind(), SessionErrorKind::Foreign);
+    assert_eq!(kind(&agent, &alice).await, None);
+
+    world.sessions.block(&alice).await.unwrap();
+    assert_eq!(kind(&agent, &alice).await, Some(SessionErrorKind::Blocked));
+    world.sessions.unblock(&alice).await.unwrap();
+    world.sessions.invalidate_access_tokens(&bob).await.unwrap();
+    let stale = Some(SessionErrorKind::LoggedOut);
+    assert_eq!(kind(&agent, &alice).await, stale);
+    let agent = token_of(&world, "bob", None).await;
+    assert_eq!(kind(&agent, &alice).await, None);
+    world.store.fail();
+    let outage = Some(SessionErrorKind::Unavailable);
+    assert_eq!(kind(&agent, &alice).await, outage);
+}
+
+#[tokio::test]
+async fn l17_an_outage_ends_no_impersonation() {
+    let world = world();
+    let agent = token_of(&world, "bob", None).await;
+    let alice = world.sessions.subject_named("alice");
+    let login = world.sessions.impersonate(&agent, &alice).await.unwrap();
+    let tokens = world.sessions.complete(login).await.unwrap();
+    world.store.fail();
+    let outage = world.refresh(&tokens.refresh_token).await.unwrap_err();
+    assert_eq!(outage, SessionErrorKind::Unavailable);
+    world.store.recover();
+    assert!(world.refresh(&tokens.refresh_token).await.is_ok());
+    // A change of the actor's password ends it, and a logout of one device does not.
+    let sid = world.sessions.session_of(&agent).unwrap();
+    let tokens = world.refresh(&tokens.refresh_token).await.unwrap();
+    world.sessions.logout_others(sid).await.unwrap();
+    let ended = world.refresh(&tokens.refresh_token).await.unwrap_err();
+    assert_eq!(ended, SessionErrorKind::LoggedOut);
+}
+
+#[tokio::test]
+async fn each_event_of_an_impersonation_names_both() {
+    type Heard = (SessionEventKind, String, Option<String>);
+    let heard: Arc<Mutex<Vec<Heard>>> = Arc::default();
+    let hears = Arc::clone(&heard);
+    let clock = ManualClock::at(NOW);
+    let world = World::new(clock.clone(), memory(&clock), move |sessions| {
+        sessions.on_event(move |event| {
+            assert!(!format!("{event:?}").contains("bob"));
+            let (subject, actor) = (
+                event.subject.name.to_owned(),
+                event.actor.map(str::to_owned),
+            );
+            hears.lock().unwrap().push((event.kind, subject, actor));
+        })
+    });
+    let agent = token_of(&world, "bob", None).await;
+    let alice = world.sessions.subject_named("alice");
+    let login = world.sessions.impersonate(&agent, &alice).await.unwrap();
+    let tokens = world.sessions.complete(login).await.unwrap();
+    world.refresh(&tokens.refresh_token).await.unwrap();
+    world.sessions.logout(&tokens.refresh_token).await.unwrap();
+    let expected = [
+        (SessionEventKind::Started, "bob", None),
+        (SessionEventKind::ImpersonationStarted, "alice", Some("bob")),
+        (SessionEventKind::Refreshed, "alice", Some("bob")),
+        (SessionEventKind::Ended, "alice", Some("bob")),
+    ];
+    let expected = expected.map(|(kind, subject, actor): (_, &str, Option<&str>)| {
+        (kind, subject.to_owned(), actor.map(str::to_owned))
+    });
+    assert_eq!(*heard.lock().unwrap(), expected);
+}
+
+/// `act` is the application's as long as nobody impersonates by `Sessions`.
+#[tokio::test]
+async fn the_actor_of_a_session_cannot_be_supplied_as_well() {
+    let clock = ManualClock::at(NOW);
+    let world = World::new(clock.clone(), memory(&clock), |sessions| {
+        let act = json!({ "act": { "sub": "a service" } });
+        sessions.claims(move |session| {
+            let claims = (session.subject == "alice").then(|| act.clone());
+            async move { Ok::<_, Infallible>(Some(claims.unwrap_or_else(|| json!({})))) }
+        })
+    });
+    let agent = token_of(&world, "bob", None).await;
+    let alice = world.sessions.subject_named("alice");
+    let login = world.sessions.impersonate(&agent, &alice).await.unwrap();
+    let refused = world.sessions.complete(login).await.unwrap_err();
+    assert_eq!(refused.kind(), SessionErrorKind::InvalidClaims);
+    // That token cannot impersonate either.
+    let acted = token_of(&world, "alice", None).await;
+    let bob = world.sessions.subject_named("bob");
+    let refused = world.sessions.impersonate(&acted, &bob).await.unwrap_err();
+    assert_eq!(refused.kind(), SessionErrorKind::Impersonated);
 }
 
 #[tokio::test]

@@ -247,7 +247,9 @@ impl Require {
     /// 8693 §4.1). Otherwise 403.
     ///
     /// You need it for what support staff must not do in a user's name, such as a change of the
-    /// password. See [`VerifiedToken::actor`] for conditions on the actor.
+    /// password. See [`VerifiedToken::actor`] for conditions on the actor. Tokens with `act` come
+    /// from [`Sessions::impersonate`](crate::session::Sessions::impersonate), or from another
+    /// issuer.
     #[must_use]
     pub fn not_impersonated() -> Self {
         Self::new(Condition::NotImpersonated)

@@ -43,6 +43,8 @@ impl<S: SessionStore> Sessions<S> {
     ///   without spaces, quotes and backslashes. Nothing changes.
     /// - [`SessionErrorKind::Ended`], also for a session of another issuer, and the other kinds of
     ///   [`refresh`](Sessions::refresh) for a session that cannot be refreshed any more.
+    /// - [`SessionErrorKind::Impersonated`] if somebody [impersonates](Sessions::impersonate) the
+    ///   subject: the second factor is not the subject's. Nothing changes.
     /// - [`SessionErrorKind::InvalidClaims`] or [`SessionErrorKind::TokenTooLong`] for what the
     ///   [claims function](Sessions::claims) returned. Nothing changes.
     /// - [`SessionErrorKind::Unavailable`] if the claims function or the store fails. Also if the

@@ -28,21 +28,25 @@ pub enum SessionErrorKind {
     /// The refresh token is the previous one, and the session was
     /// [elevated](super::Sessions::elevate) since. The session lives: its client has a newer token.
     Elevated,
-    /// The subject is blocked.
+    /// The subject is blocked, or the actor of an impersonation.
     Blocked,
-    /// The subject was logged out everywhere after the session, or this login, began.
+    /// The subject, or the actor of an impersonation, was logged out everywhere after the session,
+    /// or this login, began. Or the access tokens of the actor were invalidated before.
     LoggedOut,
     /// The [claims function](super::Sessions::claims) does not know the subject.
     UnknownSubject,
     /// The token, the subject or the login belongs to another issuer. Or the token is not an access
     /// token of a session.
     Foreign,
+    /// An impersonation can neither impersonate nor have an `acr`: see
+    /// [`Sessions::impersonate`](super::Sessions::impersonate).
+    Impersonated,
     /// A layer would reject a token with these claims. They do not serialize to a JSON object, or
     /// nest more than 127 levels deep. Or they contain a claim that is reserved:
     ///
     /// - for the session: `iss`, `sub`, `aud`, `exp`, `nbf`, `iat`, `jti`, `sid`, `generation`,
     ///   `auth_time`;
-    /// - `client_id` and `acr` if the session has one;
+    /// - `client_id`, `acr` and `act` if the session has one;
     /// - for other kinds of token: `events`, `cnf`.
     InvalidClaims,
     /// The `acr` is not 1 to 256 characters of printable ASCII without spaces, quotes and
@@ -81,6 +85,7 @@ impl SessionErrorKind {
             Self::LoggedOut => "logged_out",
             Self::UnknownSubject => "unknown_subject",
             Self::Foreign => "foreign",
+            Self::Impersonated => "impersonated",
             Self::InvalidClaims => "invalid_claims",
             Self::InvalidAcr => "invalid_acr",
             Self::InvalidLifetime => "invalid_lifetime",
@@ -104,6 +109,7 @@ impl SessionErrorKind {
             Self::InvalidToken
             | Self::Elevated
             | Self::Foreign
+            | Self::Impersonated
             | Self::InvalidClaims
             | Self::InvalidAcr
             | Self::InvalidLifetime
@@ -166,11 +172,14 @@ impl fmt::Display for SessionError {
             SessionErrorKind::Elevated => {
                 "the refresh token is from before an elevation; use the one that came with it"
             }
-            SessionErrorKind::Blocked => "the subject is blocked",
-            SessionErrorKind::LoggedOut => "the subject was logged out everywhere",
+            SessionErrorKind::Blocked => "the subject or the actor is blocked",
+            SessionErrorKind::LoggedOut => "the subject or the actor was logged out everywhere",
             SessionErrorKind::UnknownSubject => "the claims function does not know the subject",
             SessionErrorKind::Foreign => {
                 "the token, subject or login does not belong to these sessions"
+            }
+            SessionErrorKind::Impersonated => {
+                "an impersonation can neither impersonate nor have an acr"
             }
             SessionErrorKind::InvalidClaims => {
                 "the claims are not an object, nest too deeply, or contain a reserved claim"

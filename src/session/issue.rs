@@ -1,6 +1,6 @@
 //! Issuing access tokens and token pairs.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::error::{SessionError, SessionErrorKind};
 use super::record::Session;
@@ -72,6 +72,7 @@ impl<S: SessionStore> Sessions<S> {
         for (name, value) in [
             ("auth_time", Some(Value::from(auth_time))),
             ("acr", session.acr.as_deref().map(Value::from)),
+            ("act", session.actor.as_deref().map(|actor| self.act(actor))),
             ("client_id", client_id.map(Value::from)),
         ] {
             if let Some(value) = value
@@ -94,6 +95,14 @@ impl<S: SessionStore> Sessions<S> {
             return Err(SessionErrorKind::TokenTooLong.into());
         }
         Ok(token)
+    }
+
+    /// The claim `act` (RFC 8693 §4.1).
+    fn act(&self, actor: &str) -> Value {
+        match self.issuer_name() {
+            Some(issuer) => json!({ "sub": actor, "iss": issuer }),
+            None => json!({ "sub": actor }),
+        }
     }
 
     fn registered_claims(

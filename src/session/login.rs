@@ -25,11 +25,18 @@ pub struct PendingLogin {
     state: SubjectState,
     label: Option<String>,
     client_id: Option<String>,
+    pub(super) actor: Option<PendingActor>,
     acr: Option<String>,
-    lifetime: Duration,
-    max_lifetime: Duration,
+    pub(super) lifetime: Duration,
+    pub(super) max_lifetime: Duration,
     persistent: bool,
     data_json: Option<String>,
+}
+
+/// Who acts for the subject of a login, and its generation.
+pub(super) struct PendingActor {
+    pub(super) name: String,
+    pub(super) generation: u64,
 }
 
 impl PendingLogin {
@@ -61,8 +68,12 @@ impl PendingLogin {
     /// # Errors
     ///
     /// [`SessionErrorKind::InvalidAcr`] unless it is 1 to 256 characters of printable ASCII without
-    /// spaces, quotes and backslashes.
+    /// spaces, quotes and backslashes. [`SessionErrorKind::Impersonated`] after
+    /// [`Sessions::impersonate`].
     pub fn acr(mut self, acr: impl Into<String>) -> Result<Self, SessionError> {
+        if self.actor.is_some() {
+            return Err(SessionErrorKind::Impersonated.into());
+        }
         self.acr = Some(elevation::checked_acr(acr.into())?);
         Ok(self)
     }
@@ -87,7 +98,7 @@ impl PendingLogin {
     /// # Errors
     ///
     /// [`SessionErrorKind::InvalidLifetime`] if it is less than a second, or longer than
-    /// [`Sessions::lifetime`].
+    /// [`Sessions::lifetime`] or [`Sessions::MAX_IMPERSONATION_LIFETIME`].
     pub fn lifetime(mut self, lifetime: Duration) -> Result<Self, SessionError> {
         if lifetime < Duration::from_secs(1) || lifetime > self.max_lifetime {
             return Err(SessionErrorKind::InvalidLifetime.into());
@@ -170,6 +181,7 @@ impl<S: SessionStore> Sessions<S> {
             state,
             label: None,
             client_id: None,
+            actor: None,
             acr: None,
             lifetime: self.settings.lifetime,
             max_lifetime: self.settings.lifetime,
@@ -194,16 +206,21 @@ impl<S: SessionStore> Sessions<S> {
         let subject = self.check_own(&login.subject)?;
         let sid = SessionId::random().map_err(|_| SessionErrorKind::Backend)?;
         let mut access_epoch = login.state.access_epoch;
+        let kind = match login.actor {
+            None => SessionEventKind::Started,
+            Some(_) => SessionEventKind::ImpersonationStarted,
+        };
         for _ in ATTEMPTS {
             let now = self.now();
             let mut session = self.new_session(sid, &login, now);
             session.access_epoch = access_epoch;
+            self.check_actor(&session).await?;
             let claims = self.application_claims(&session).await?;
             let access_token = self.access_token(&session, now, claims)?;
             let created = self.store.create(&session).await;
             match created.map_err(SessionError::unavailable)? {
                 CreationOutcome::Created => {
-                    self.emit(SessionEventKind::Started, subject, Some(sid));
+                    self.emit_for(kind, &session);
                     return self.token_pair(&session, access_token, now);
                 }
                 CreationOutcome::Blocked => return Err(SessionErrorKind::Blocked.into()),
@@ -223,6 +240,10 @@ impl<S: SessionStore> Sessions<S> {
         let client_id = client_id.or(settings.client_id.as_deref());
         session.client_id = client_id.map(str::to_owned);
         session.acr.clone_from(&login.acr);
+        if let Some(actor) = &login.actor {
+            session.actor = Some(actor.name.clone());
+            session.actor_generation = actor.generation;
+        }
         session.data_json = login.data_json.clone();
         session.persistent = login.persistent;
         session.expires_at = now.later_by(login.lifetime);
@@ -230,6 +251,23 @@ impl<S: SessionStore> Sessions<S> {
         session.idle_expires_at = idle_expires_at.min(session.expires_at);
         session.access_expires_at = self.access_expiry(&session, now);
         session
+    }
+
+    /// Refuses an impersonation whose actor was blocked or logged out everywhere since it began.
+    pub(super) async fn check_actor(&self, session: &Session) -> Result<(), SessionError> {
+        let Some(actor) = &session.actor else {
+            return Ok(());
+        };
+        let actor = Subject::new(self.issuer_name(), actor);
+        let state = self.store.subject(&actor).await;
+        let state = state.map_err(SessionError::unavailable)?;
+        if state.blocked {
+            return Err(SessionErrorKind::Blocked.into());
+        }
+        if state.generation != session.actor_generation {
+            return Err(SessionErrorKind::LoggedOut.into());
+        }
+        Ok(())
     }
 
     /// The current access epoch of a subject.

@@ -65,7 +65,7 @@
 //! it returns, the next access token has the change. To reject the current ones at once, call
 //! [`Sessions::invalidate_access_tokens`]: clients refresh, and their sessions continue.
 //!
-//! What belongs to one session is its data: the chosen organisation, `amr`, who impersonates whom.
+//! What belongs to one session is its data: the chosen organisation, or `amr`.
 //! Set them by [`PendingLogin::data`], change them by [`Sessions::update`], and return them as
 //! claims.
 //!
@@ -89,6 +89,7 @@ mod data;
 mod elevation;
 mod error;
 mod event;
+mod impersonation;
 mod issue;
 mod login;
 mod logout;

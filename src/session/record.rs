@@ -119,6 +119,11 @@ pub struct Session {
     /// Whether the last rotation was an [elevation](super::Sessions::elevate). Then the previous
     /// refresh token has no grace.
     pub was_elevated: bool,
+    /// `sub` of the user who [impersonates](super::Sessions::impersonate) the subject. Its access
+    /// tokens carry it as `act` (RFC 8693 §4.1).
+    pub actor: Option<String>,
+    /// The generation of the actor when the impersonation began, or 0.
+    pub actor_generation: u64,
     /// Whether its cookies outlive the browser: they have `Max-Age`.
     pub persistent: bool,
     /// When the user was authenticated: at login, or at the last
@@ -155,6 +160,8 @@ impl Session {
             key_thumbprint: None,
             acr: None,
             was_elevated: false,
+            actor: None,
+            actor_generation: 0,
             persistent: true,
             authenticated_at: now,
             created_at: now,
@@ -187,7 +194,7 @@ impl Session {
 
 /// For a page or an API that lists sessions: `sid`, `label`, `client_id`, `acr`, and the dates
 /// `authenticated_at`, `created_at`, `rotated_at`, `idle_expires_at` and `expires_at` in seconds
-/// since the epoch. The subject, its issuer and the data are left out.
+/// since the epoch. The subject, its issuer, the actor and the data are left out.
 impl Serialize for Session {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut members = serializer.serialize_struct("Session", 9)?;

@@ -74,11 +74,20 @@ impl<S: SessionStore> Sessions<S> {
                     Renewal::Elevation { .. } => SessionErrorKind::Ended.into(),
                 });
             }
+            if let Err(error) = self.check_actor(&session).await {
+                if error.kind().is_final() {
+                    self.end_session(sid).await?;
+                }
+                return Err(error);
+            }
             if attempt > 0 {
                 // At first, the epoch of the last refresh will do: usually it is the current one.
                 session.access_epoch = self.access_epoch(&session.owner()).await?;
             }
             if let Renewal::Elevation { acr } = renewal {
+                if session.actor.is_some() {
+                    return Err(SessionErrorKind::Impersonated.into());
+                }
                 session.acr = Some(acr.clone());
                 session.authenticated_at = self.now();
             }
@@ -132,17 +141,17 @@ impl<S: SessionStore> Sessions<S> {
         let session = match rotated.map_err(SessionError::unavailable)? {
             RotationOutcome::Rotated(session) | RotationOutcome::WithinGrace(session) => session,
             RotationOutcome::LostWrites(session) => {
-                self.emit(SessionEventKind::LostWrites, session.owner(), Some(sid));
+                self.emit_for(SessionEventKind::LostWrites, &session);
                 session
             }
             RotationOutcome::ReuseDetected(session) => {
-                self.emit(SessionEventKind::ReuseDetected, session.owner(), Some(sid));
+                self.emit_for(SessionEventKind::ReuseDetected, &session);
                 return Err(SessionErrorKind::ReuseDetected.into());
             }
             RotationOutcome::Outdated => return Ok(None),
             RotationOutcome::Rejected(rejection) => return Err(error_kind(rejection).into()),
         };
-        self.emit(kind, session.owner(), Some(sid));
+        self.emit_for(kind, &session);
         self.token_pair(&session, access_token, now).map(Some)
     }
 

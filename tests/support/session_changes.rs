@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use tower_jwt_auth::Verifier;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::{Clock, ManualClock, SystemClock};
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
@@ -16,6 +15,7 @@ use tower_jwt_auth::revocation::{RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{
     OwnSubject, RefreshKeys, Session, SessionErrorKind, SessionStore, Sessions,
 };
+use tower_jwt_auth::{VerifiedToken, Verifier};
 
 /// Passes the names of all tests to a macro, which runs them on its stores.
 macro_rules! all {
@@ -33,6 +33,7 @@ macro_rules! all {
             l16_a_copy_from_before_an_elevation_gets_nothing,
             l16_no_refresh_at_the_same_time_gets_the_level,
             l08_the_grace_counts_until_the_request_arrives,
+            l17_an_impersonation_ends_with_its_actor_and_with_its_subject,
         }
     };
 }
@@ -56,6 +57,11 @@ pub(crate) async fn read<S: SessionStore>(sessions: &Sessions<S>, token: &str) -
     let identity = TokenIdentity::from(&token);
     let revoked = sessions.store().is_revoked(&identity).await.unwrap();
     (Value::clone(&token.claims().unwrap()), revoked)
+}
+
+pub(crate) fn verified<S: SessionStore>(sessions: &Sessions<S>, token: &str) -> VerifiedToken {
+    let verifier = Verifier::new(sessions.verifying_keys().clone()).issuer(ISSUER);
+    verifier.verify(token).unwrap()
 }
 
 /// Claims that change: each call returns the version of the rights when it began. The next call
@@ -463,4 +469,46 @@ pub(crate) async fn l08_the_grace_counts_until_the_request_arrives<S: SessionSto
     slow.store(1, Ordering::SeqCst);
     let late = strict.refresh(&tokens.refresh_token).await.unwrap_err();
     assert_eq!(late.kind(), SessionErrorKind::ReuseDetected);
+}
+
+pub(crate) async fn l17_an_impersonation_ends_with_its_actor_and_with_its_subject<
+    S: SessionStore,
+>(
+    store: S,
+) {
+    let sessions = sessions(store);
+    let (agent, alice) = (sessions.subject_named("agent"), alice(&sessions));
+    for (of_actor, blocks) in [(true, true), (true, false), (false, true), (false, false)] {
+        let own = sessions.login(&agent).await.unwrap();
+        let token = verified(&sessions, &own.access_token);
+        let login = sessions.impersonate(&token, &alice).await.unwrap();
+        let late = sessions.impersonate(&token, &alice).await.unwrap();
+        let tokens = sessions.complete(login).await.unwrap();
+        let tokens = sessions.refresh(&tokens.refresh_token).await.unwrap();
+        let (claims, revoked) = read(&sessions, &tokens.access_token).await;
+        assert_eq!((&claims["sub"], revoked), (&json!("alice"), false));
+        assert_eq!(claims["act"], json!({ "sub": "agent", "iss": ISSUER }));
+        let ended = if of_actor { &agent } else { &alice };
+        let kind = if blocks {
+            sessions.block(ended).await.unwrap();
+            SessionErrorKind::Blocked
+        } else {
+            sessions.logout_everywhere(ended).await.unwrap();
+            SessionErrorKind::LoggedOut
+        };
+        let error = sessions.complete(late).await.unwrap_err();
+        assert_eq!(error.kind(), kind);
+        if of_actor {
+            let error = sessions.impersonate(&token, &alice).await.err().unwrap();
+            assert_eq!(error.kind(), kind);
+            let error = sessions.refresh(&tokens.refresh_token).await.unwrap_err();
+            assert_eq!(error.kind(), kind);
+        }
+        // Of the actor, from the refresh on. Of the subject, at once.
+        assert!(read(&sessions, &tokens.access_token).await.1);
+        let error = sessions.refresh(&tokens.refresh_token).await.unwrap_err();
+        assert!(error.kind().is_final(), "{error}");
+        assert!(sessions.list(&alice).await.unwrap().is_empty());
+        sessions.unblock(ended).await.unwrap();
+    }
 }

@@ -36,6 +36,7 @@ impl<S: SessionStore> ContractTest<S> {
                 client_id: None,
                 key_thumbprint: None,
                 acr: None,
+                actor: None,
                 was_elevated: true,
                 persistent: true,
                 data_version: 7,

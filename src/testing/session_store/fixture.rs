@@ -63,6 +63,8 @@ pub(super) fn session(number: u8, subject: &Subject<'_>, generation: u64, second
     session.client_id = Some("app".to_owned());
     session.key_thumbprint = Some(format!("thumbprint {number}"));
     session.acr = Some("pwd".to_owned());
+    session.actor = Some("support".to_owned());
+    session.actor_generation = 3;
     session.persistent = false;
     session.idle_expires_at = at(seconds.saturating_add(IDLE_LIFETIME));
     session.expires_at = at(seconds.saturating_add(SESSION_LIFETIME));

@@ -22,6 +22,7 @@ impl SessionRow {
             session.access_epoch,
             session.counter,
             session.data_version,
+            session.actor_generation,
         ] {
             value.extend_from_slice(&number.to_be_bytes());
         }
@@ -44,6 +45,7 @@ impl SessionRow {
             &session.client_id,
             &session.key_thumbprint,
             &session.acr,
+            &session.actor,
             &session.data_json,
         ] {
             put_text(&mut value, text.as_deref())?;
@@ -59,12 +61,13 @@ impl SessionRow {
             let indexed_expiry = reader.number()?;
             let generation = reader.number()?;
             let (access_epoch, counter) = (reader.number()?, reader.number()?);
-            let data_version = reader.number()?;
+            let (data_version, actor_generation) = (reader.number()?, reader.number()?);
             let (authenticated_at, created_at) = (reader.date()?, reader.date()?);
             let mut session = Session::new(sid, &Subject::new(None, ""), generation, created_at);
             session.access_epoch = access_epoch;
             session.counter = counter;
             session.data_version = data_version;
+            session.actor_generation = actor_generation;
             session.authenticated_at = authenticated_at;
             session.rotated_at = reader.date()?;
             session.idle_expires_at = reader.date()?;
@@ -78,6 +81,7 @@ impl SessionRow {
             session.client_id = reader.text()?.map(str::to_owned);
             session.key_thumbprint = reader.text()?.map(str::to_owned);
             session.acr = reader.text()?.map(str::to_owned);
+            session.actor = reader.text()?.map(str::to_owned);
             session.data_json = reader.text()?.map(str::to_owned);
             reader.end()?;
             Some(Self {

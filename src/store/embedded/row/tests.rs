@@ -23,6 +23,8 @@ fn session_row() -> SessionRow {
     session.client_id = Some("app".to_owned());
     session.key_thumbprint = Some("thumbprint".to_owned());
     session.acr = Some("mfa".to_owned());
+    session.actor = Some("support".to_owned());
+    session.actor_generation = 8;
     session.was_elevated = true;
     session.persistent = false;
     session.authenticated_at = epoch();
