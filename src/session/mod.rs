@@ -116,5 +116,5 @@ pub use refresh_token::RefreshKeys;
 pub use rotation::{Rotation, RotationOutcome, RotationRejection};
 pub use session_id::SessionId;
 pub use sessions::Sessions;
-pub use store::{CreationOutcome, MAX_ACCESS_LIFETIME, SessionStore};
+pub use store::{CreationOutcome, MAX_ACCESS_LIFETIME, MAX_GENERATION, SessionStore};
 pub use token_pair::TokenPair;
