@@ -623,6 +623,40 @@ async fn reuse_ends_the_session_and_deletes_the_cookies() {
 }
 
 #[tokio::test]
+async fn a_page_keeps_the_cookies_of_a_login_that_is_not_remembered() {
+    let world = world();
+    let alice = world.sessions.subject_named("alice");
+    let login = world.sessions.begin(&alice).await.unwrap();
+    let tokens = world.sessions.complete(login.without_max_age()).await;
+    let tokens = tokens.unwrap();
+    world.expire_access_token();
+    let page = world.open("/", &both(&tokens)).await;
+    assert_eq!(page.status, StatusCode::OK);
+    let cookies = page.cookies();
+    assert_eq!(cookies.len(), 2);
+    assert!(cookies.iter().all(|cookie| !cookie.contains("Max-Age")));
+}
+
+/// The browser may have the new cookies already, from another tab.
+#[tokio::test]
+async fn l16_a_page_with_a_token_from_before_an_elevation_goes_on_unchanged() {
+    let world = world();
+    let tokens = world.login().await;
+    let elevated = world.sessions.elevate(tokens.sid, "mfa").await.unwrap();
+    world
+        .open("/", &refresh_alone(&tokens))
+        .await
+        .unchanged(StatusCode::UNAUTHORIZED);
+    world
+        .open("/public", &refresh_alone(&tokens))
+        .await
+        .unchanged(StatusCode::OK);
+    let page = world.open("/", &refresh_alone(&elevated)).await;
+    assert_eq!(page.status, StatusCode::OK);
+    page.renewed();
+}
+
+#[tokio::test]
 async fn a_session_that_has_ended_loses_its_cookies() {
     let world = world();
     let ended = world.login().await;

@@ -43,6 +43,11 @@ faults! {
     DataVersionIsLost => "a_session_that_was_created_is_found_as_it_was",
     ClientIsLost => "a_session_that_was_created_is_found_as_it_was",
     ThumbprintIsLost => "a_session_that_was_created_is_found_as_it_was",
+    LevelIsLost => "a_session_that_was_created_is_found_as_it_was",
+    ElevationMarkIsLost => "a_session_that_was_created_is_found_as_it_was",
+    ActorIsLost => "a_session_that_was_created_is_found_as_it_was",
+    ActorGenerationIsLost => "a_session_that_was_created_is_found_as_it_was",
+    PersistenceIsLost => "a_session_that_was_created_is_found_as_it_was",
     AuthenticationTimeIsLost => "a_session_that_was_created_is_found_as_it_was",
     FractionIsLost => "a_session_that_was_created_is_found_as_it_was",
     CreateIgnoresBlock => "a_blocked_subject_gets_no_session",
@@ -50,6 +55,8 @@ faults! {
     CreateTakesLaterGenerations => "a_login_that_began_before_a_logout_everywhere_gets_no_session",
     CreateKeepsWhatItRefuses => "a_blocked_subject_gets_no_session",
     RotationIsNotKept => "the_current_token_renews",
+    RotateForgetsTheActor => "the_current_token_renews",
+    RotateForgetsPersistence => "the_current_token_renews",
     IdleIsNotExtended => "the_current_token_renews",
     LatestAccessIsForgotten => "the_current_token_renews",
     AbsoluteEndIsExtended => "the_absolute_end_is_never_extended",
@@ -100,6 +107,15 @@ faults! {
     ListHoldsExpired => "a_list_holds_the_live_sessions_of_one_subject",
     ListIgnoresIssuers => "a_list_holds_the_live_sessions_of_one_subject",
     ListHoldsOne => "a_list_holds_the_live_sessions_of_one_subject",
+    LevelIsNotSet => "an_elevation_sets_the_level_and_the_time",
+    AuthenticationTimeStays => "an_elevation_sets_the_level_and_the_time",
+    ElevatedParentHasGrace => "the_token_from_before_an_elevation_has_no_grace",
+    ElevationEndsReuseDetection => "the_token_from_before_an_elevation_has_no_grace",
+    ElevationTakesOldCounters => "an_elevation_of_another_counter_is_outdated",
+    ElevationTakesLaterCounters => "an_elevation_of_another_counter_is_outdated",
+    ElevationMarkStays => "the_token_of_an_elevation_has_the_grace",
+    ElevationRevivesTheEnded => "an_elevation_needs_a_live_session",
+    ElevationLosesRenewals => "an_elevation_wins_against_renewals_at_the_same_time",
     UpdateIsNotKept => "a_change_of_data_is_kept_with_the_next_version",
     UpdateKeepsTheVersion => "a_change_of_data_is_kept_with_the_next_version",
     UpdateIgnoresVersions => "a_change_of_older_data_is_refused",
@@ -344,6 +360,20 @@ impl Model {
                 session.expires_at = session.expires_at.max(rotation.idle_expires_at);
             }
             Fault::IdleGoesBeyondTheEnd => session.expires_at = NumericDate::MAX,
+            Fault::ElevatedParentHasGrace if rotation.counter < session.counter => {
+                session.was_elevated = false;
+            }
+            Fault::ElevationEndsReuseDetection
+                if session.was_elevated && rotation.counter < session.counter =>
+            {
+                return RotationOutcome::Rejected(RotationRejection::Elevated);
+            }
+            Fault::ElevationTakesOldCounters if rotation.elevation.is_some() => {
+                rotation.counter = rotation.counter.max(session.counter);
+            }
+            Fault::ElevationTakesLaterCounters if rotation.elevation.is_some() => {
+                rotation.counter = rotation.counter.min(session.counter);
+            }
             Fault::RotateIgnoresVersions => rotation.data_version = session.data_version,
             Fault::OutdatedHidesReuse if rotation.data_version != session.data_version => {
                 return RotationOutcome::Outdated;
@@ -377,6 +407,13 @@ impl Model {
             (Fault::RepetitionsAreNotCounted, RotationOutcome::WithinGrace(_)) => {
                 session.access_expires_at = before.access_expires_at;
             }
+            (Fault::LevelIsNotSet, _) => session.acr.clone_from(&before.acr),
+            (Fault::AuthenticationTimeStays, _) => {
+                session.authenticated_at = before.authenticated_at;
+            }
+            (Fault::ElevationMarkStays, _) => session.was_elevated |= before.was_elevated,
+            (Fault::RotateForgetsTheActor, _) => session.actor = None,
+            (Fault::RotateForgetsPersistence, _) => session.persistent = true,
             (Fault::RotateDropsData, _) => session.data_json = None,
             (Fault::AbsoluteEndIsExtended, _) => {}
             _ => return rotated,
@@ -483,6 +520,11 @@ impl SessionStore for Model {
             Fault::DataVersionIsLost => kept.data_version = 0,
             Fault::ClientIsLost => kept.client_id = None,
             Fault::ThumbprintIsLost => kept.key_thumbprint = None,
+            Fault::LevelIsLost => kept.acr = None,
+            Fault::ElevationMarkIsLost => kept.was_elevated = false,
+            Fault::ActorIsLost => kept.actor = None,
+            Fault::ActorGenerationIsLost => kept.actor_generation = 0,
+            Fault::PersistenceIsLost => kept.persistent = true,
             Fault::AuthenticationTimeIsLost => kept.authenticated_at = kept.created_at,
             Fault::FractionIsLost => {
                 kept.rotated_at = NumericDate::from_seconds(kept.rotated_at.seconds()).unwrap();
@@ -535,7 +577,10 @@ impl SessionStore for Model {
         };
         let Some(mut session) = found else {
             let nothing_ended = self.state.lock().unwrap().ended.is_empty();
-            if self.has(Fault::UnknownIsRenewed) && nothing_ended {
+            let is_elevation = rotation.elevation.is_some();
+            let revives = self.has(Fault::UnknownIsRenewed)
+                || (self.has(Fault::ElevationRevivesTheEnded) && is_elevation);
+            if revives && nothing_ended {
                 let session = Session::new(sid, &Subject::new(None, ""), 0, rotation.now);
                 return Ok(RotationOutcome::Rotated(session));
             }
@@ -543,7 +588,10 @@ impl SessionStore for Model {
         };
         match self.fault {
             // Each looks at what it has read some time ago.
-            Fault::RotateIsNotAtomic => {
+            fault
+                if fault == Fault::RotateIsNotAtomic
+                    || (fault == Fault::ElevationLosesRenewals && rotation.elevation.is_some()) =>
+            {
                 others_go_first().await;
                 let rotated = self.rotate_session(&mut session, rotation, subject);
                 let mut state = self.state.lock().unwrap();

@@ -19,8 +19,12 @@ use axum::routing::get;
 use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
+use tower_jwt_auth::clock::ManualClock;
+use tower_jwt_auth::keys::SigningKey;
+use tower_jwt_auth::session::{RefreshKeys, Sessions, TokenPair};
+use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::testing::{TestIssuer, TestToken};
-use tower_jwt_auth::{Allowed, AuthErrorKind, Permission, Require, VerifyErrorKind};
+use tower_jwt_auth::{Allowed, AuthErrorKind, JwtAuthLayer, Permission, Require, VerifyErrorKind};
 
 const FIVE_MINUTES: Duration = Duration::from_secs(300);
 
@@ -361,6 +365,52 @@ async fn a_permission_asks_for_another_login_too() {
     ask(&app, issuer.token("alice"))
         .await
         .steps_up(r#"acr_values="mfa""#);
+}
+
+/// From the refusal over the second factor to the answer, by tokens of sessions.
+#[tokio::test]
+async fn a_session_that_was_elevated_passes_until_the_login_is_too_long_ago() {
+    let clock = ManualClock::at(TestIssuer::START);
+    let key = SigningKey::hs256([1; 32]).unwrap();
+    let store = MemoryStore::with_clock(clock.clone());
+    let sessions = Sessions::new(store, key, RefreshKeys::new([2; 32]).unwrap())
+        .issuer("https://id.example.com")
+        .clock(clock.clone());
+    let layer = JwtAuthLayer::new(sessions.verifying_keys().clone())
+        .issuer("https://id.example.com")
+        .clock(clock.clone());
+    let guard = Require::acr(["mfa"]).max_age(FIVE_MINUTES);
+    let app = Router::new()
+        .route("/", get(async || "in"))
+        .route_layer(guard.clock(clock.clone()))
+        .layer(layer);
+    let ask = async |tokens: &TokenPair| {
+        let bearer = format!("Bearer {}", tokens.access_token);
+        let request = Request::get("/").header("authorization", bearer);
+        send(&app, request.body(Body::empty()).unwrap()).await
+    };
+    let alice = sessions.subject_named("alice");
+    let tokens = sessions.login(&alice).await.unwrap();
+    let again = |answer: &Answer| {
+        let challenge = answer.headers[WWW_AUTHENTICATE].to_str().unwrap();
+        assert!(challenge.contains(r#""insufficient_user_authentication""#));
+        assert!(challenge.contains(r#"acr_values="mfa", max_age="300""#));
+    };
+    again(&ask(&tokens).await);
+    let elevated = sessions.elevate(tokens.sid, "mfa").await.unwrap();
+    ask(&elevated).await.passed();
+    clock.advance(Duration::from_secs(240));
+    let refreshed = sessions.refresh(&elevated.refresh_token).await.unwrap();
+    ask(&refreshed).await.passed();
+    clock.advance(Duration::from_secs(61));
+    again(&ask(&refreshed).await);
+    let elevated = sessions.elevate(tokens.sid, "mfa").await.unwrap();
+    ask(&elevated).await.passed();
+    // A login that was strong at once.
+    let strong = sessions.begin(&alice).await.unwrap().acr("mfa").unwrap();
+    ask(&sessions.complete(strong).await.unwrap())
+        .await
+        .passed();
 }
 
 #[test]

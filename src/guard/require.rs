@@ -190,7 +190,8 @@ impl Require {
     ///
     /// A token that does not show this gets 401 with `insufficient_user_authentication` and
     /// `acr_values` (RFC 9470 §3). The client then sends the user to a stronger login. List the
-    /// values in order of preference.
+    /// values in order of preference. With [`Sessions`](crate::session::Sessions), call
+    /// [`elevate`](crate::session::Sessions::elevate) after that login.
     ///
     /// ```
     /// use std::time::Duration;
@@ -249,7 +250,9 @@ impl Require {
     /// (RFC 8693 §4.1). Otherwise the response is 403.
     ///
     /// You need it for actions that support staff must not perform in a user's name, such as a
-    /// change of the password. See [`VerifiedToken::actor`] for conditions on the actor.
+    /// change of the password. See [`VerifiedToken::actor`] for conditions on the actor. Tokens with
+    /// `act` come from [`Sessions::impersonate`](crate::session::Sessions::impersonate), or from
+    /// another issuer.
     #[must_use]
     pub fn not_impersonated() -> Self {
         Self::new(Condition::NotImpersonated)

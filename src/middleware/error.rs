@@ -181,9 +181,7 @@ impl AuthError {
             AuthErrorKind::CrossSite => {
                 "The request seems to come from another site: it needs an Origin or Sec-Fetch-Site header of this one."
             }
-            AuthErrorKind::MissingLayer => {
-                "A handler needs a token, and no JwtAuthLayer is around it."
-            }
+            AuthErrorKind::MissingLayer => "A handler needs a token, but has no JwtAuthLayer.",
             AuthErrorKind::Misconfigured => "The service is not set up correctly.",
             AuthErrorKind::MissingRefreshToken => "The request has no refresh token.",
             AuthErrorKind::SeveralRefreshTokens => {
@@ -195,7 +193,7 @@ impl AuthError {
             AuthErrorKind::Session(_) => match self.status() {
                 StatusCode::UNAUTHORIZED => "The token is invalid, or its session has ended.",
                 StatusCode::SERVICE_UNAVAILABLE => "Sessions are not available now.",
-                StatusCode::FORBIDDEN => "The token does not belong to a session of this service.",
+                StatusCode::FORBIDDEN => "The session of this token does not allow this.",
                 _ => "The tokens could not be issued.",
             },
         }
@@ -308,9 +306,11 @@ impl AuthError {
 fn session_status(kind: SessionErrorKind) -> StatusCode {
     match kind {
         SessionErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        SessionErrorKind::Foreign => StatusCode::FORBIDDEN,
+        SessionErrorKind::Foreign | SessionErrorKind::Impersonated => StatusCode::FORBIDDEN,
         SessionErrorKind::InvalidClaims
         | SessionErrorKind::TokenTooLong
+        | SessionErrorKind::InvalidAcr
+        | SessionErrorKind::InvalidLifetime
         | SessionErrorKind::InvalidData
         | SessionErrorKind::Backend => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::UNAUTHORIZED,

@@ -11,7 +11,6 @@ use serde_json::Value;
 use super::event::{SessionEvent, SessionEventKind, log};
 use super::record::{Session, Subject};
 use super::refresh_token::RefreshKeys;
-use super::session_id::SessionId;
 use super::settings::{ClaimsFuture, Settings};
 use super::store::{MAX_ACCESS_LIFETIME, SessionStore};
 use crate::claims::NumericDate;
@@ -27,6 +26,8 @@ use crate::keys::{KeySet, SigningKeySet};
 /// | log in | [`login`](Sessions::login), or [`begin`](Sessions::begin) and [`complete`](Sessions::complete) |
 /// | refresh | [`refresh`](Sessions::refresh) |
 /// | log out | [`logout`](Sessions::logout), [`end_session`](Sessions::end_session), [`logout_everywhere`](Sessions::logout_everywhere), [`logout_others`](Sessions::logout_others) |
+/// | let an administrator act for a user | [`impersonate`](Sessions::impersonate) |
+/// | ask for a second factor | [`elevate`](Sessions::elevate) |
 /// | change rights or data | [`invalidate_access_tokens`](Sessions::invalidate_access_tokens), [`update`](Sessions::update) |
 /// | manage a subject | [`list`](Sessions::list), [`find`](Sessions::find), [`end_session_of`](Sessions::end_session_of), [`block`](Sessions::block), [`unblock`](Sessions::unblock) |
 /// | name a subject | [`subject_of`](Sessions::subject_of), [`subject_named`](Sessions::subject_named) |
@@ -296,14 +297,29 @@ impl<S: SessionStore> Sessions<S> {
         NumericDate::precise(self.settings.clock.now())
     }
 
-    pub(super) fn emit(
-        &self,
-        kind: SessionEventKind,
-        subject: Subject<'_>,
-        sid: Option<SessionId>,
-    ) {
-        log(kind);
-        (self.settings.event_hook)(&SessionEvent { kind, subject, sid });
+    /// Emits an event of one session.
+    pub(super) fn emit_for(&self, kind: SessionEventKind, session: &Session) {
+        self.send(&SessionEvent {
+            kind,
+            subject: session.owner(),
+            actor: session.actor.as_deref(),
+            sid: Some(session.sid),
+        });
+    }
+
+    /// Emits an event of all sessions of a subject.
+    pub(super) fn emit(&self, kind: SessionEventKind, subject: Subject<'_>) {
+        self.send(&SessionEvent {
+            kind,
+            subject,
+            actor: None,
+            sid: None,
+        });
+    }
+
+    fn send(&self, event: &SessionEvent<'_>) {
+        log(event.kind);
+        (self.settings.event_hook)(event);
     }
 
     fn change(mut self, change: impl FnOnce(&mut Settings)) -> Self {

@@ -14,6 +14,14 @@ use crate::revocation::RevocationStore;
 /// may rely on it.
 pub const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The highest generation that a store accepts in
+/// [`Revocation::Generation`](crate::revocation::Revocation::Generation): 2^52.
+///
+/// Each logout everywhere adds one to it. A number that cannot be raised any more would leave
+/// sessions that no logout ends. Numbers in the scripts of Redis are exact up to 2^53, so 2^52
+/// logouts are left.
+pub const MAX_GENERATION: u64 = 1 << 52;
+
 /// Stores sessions, and the generations and blocks of subjects.
 ///
 /// Implement it to keep sessions in a database of your own. The store holds no secret: refresh
@@ -37,6 +45,7 @@ pub const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 ///   [`is_revoked`](RevocationStore::is_revoked) answers `true` for all access tokens of lower
 ///   epochs, for the same time as for tokens of ended sessions. The claim `generation` of a token
 ///   is its epoch.
+/// - If the store lets callers raise a generation, it rejects one above [`MAX_GENERATION`].
 /// - A session that was revoked through another method of the store cannot be rotated either.
 /// - An expired session may be deleted 5 minutes after [`Session::access_expires_at`]. By then
 ///   every verifier rejects its access tokens: 5 minutes is the largest leeway. Until then, a

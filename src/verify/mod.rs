@@ -68,6 +68,7 @@
 //! The [cache](Verifier::cache) keeps verified tokens. A hit checks only what may have changed: the
 //! times, and whether the issuer's keys are the same.
 
+mod actor;
 mod cached;
 mod cause;
 mod error;
@@ -92,6 +93,7 @@ mod trust;
 mod trusted_issuer;
 mod verifier;
 
+pub use actor::Actor;
 pub use error::{Stage, VerifyError, VerifyErrorKind};
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]

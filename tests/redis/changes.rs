@@ -1,15 +1,20 @@
 //! Data of sessions, and access tokens that are invalidated.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::Value;
-use tower_jwt_auth::session::{SessionStore, Subject};
-use tower_jwt_auth::store::RedisStoreError;
+use tower_jwt_auth::claims::NumericDate;
+use tower_jwt_auth::clock::ManualClock;
+use tower_jwt_auth::session::{
+    Rotation, RotationOutcome, Session, SessionId, SessionStore, Subject,
+};
 use tower_jwt_auth::store::redis::client::cmd;
+use tower_jwt_auth::store::{MemoryStore, RedisStoreError};
 
 use crate::server::Server;
 use crate::session_changes::{self, read, sessions};
-use crate::{eventually, node, nodes, options};
+use crate::{eventually, node, nodes, of_prefix, options};
 
 macro_rules! on_redis {
     ($($test:ident,)*) => {
@@ -76,9 +81,9 @@ async fn nodes_of_two_formats_do_not_share_keys() {
     let server = Server::start(&[]);
     let ours = node(server.client()).await;
     let mut secret: Vec<u8> = server.ask(cmd("GET").arg("{jwt}:secret"));
-    assert!(secret.starts_with(b"2:"));
+    assert!(secret.starts_with(b"3:"));
     let before = secret.split_off(2);
-    let later = [b"3:", &*before].concat();
+    let later = [b"4:", &*before].concat();
     for other in [before, later] {
         server.ask::<()>(cmd("SET").arg("{jwt}:secret").arg(&other));
         eventually("the other node is not fresh", || !ours.state().is_fresh).await;
@@ -91,5 +96,64 @@ async fn nodes_of_two_formats_do_not_share_keys() {
         assert!(matches!(raised, RedisStoreError::OtherFormat), "{raised:?}");
         let kept: Vec<u8> = server.ask(cmd("GET").arg("{jwt}:secret"));
         assert_eq!(kept, other);
+    }
+}
+
+/// The rules of a rotation are written twice, in Rust and in Lua.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_script_rotates_by_the_rules_in_rust() {
+    const START: u64 = 1_700_000_000;
+    let at = |seconds: u64| NumericDate::from_seconds(START + seconds).unwrap();
+    let server = Server::start(&[]);
+    let clock = ManualClock::at(START);
+    let redis = of_prefix(&server, "rules", clock.clone()).await;
+    let memory = MemoryStore::with_clock(clock);
+    let alice = Subject::new(None, "alice");
+    let mut state = 1_u64;
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005);
+        state = state.wrapping_add(1);
+        (state >> 33) % below
+    };
+    let mut seen = HashSet::new();
+    for number in 0..60 {
+        let sid = SessionId::from_bytes([number; 16]);
+        let mut session = Session::new(sid, &alice, 0, at(100));
+        session.idle_expires_at = at(500);
+        session.expires_at = at(900);
+        redis.create(&session).await.unwrap();
+        memory.create(&session).await.unwrap();
+        let mut now = 100;
+        loop {
+            now = now + random(12) - random(6);
+            let current = memory.find(sid).await.unwrap().unwrap().counter;
+            let mut rotation = Rotation::new((current + 1).saturating_sub(random(4)), at(now));
+            rotation.grace = Duration::from_secs(random(3) * 5);
+            rotation.idle_expires_at = at(now + 50);
+            rotation.access_expires_at = at(now + random(20));
+            rotation.data_version = u64::from(random(8) == 0);
+            rotation.elevation = (random(3) == 0).then(|| format!("level {}", random(2)));
+            let outcome = redis.rotate(sid, &rotation).await.unwrap();
+            assert_eq!(outcome, memory.rotate(sid, &rotation).await.unwrap());
+            let found = redis.find(sid).await.unwrap();
+            assert_eq!(found, memory.find(sid).await.unwrap());
+            seen.insert(match outcome {
+                RotationOutcome::Rejected(rejection) => format!("{rejection:?}"),
+                other => format!("{other:?}").split('(').next().unwrap().to_owned(),
+            });
+            if found.is_none() || now > 600 {
+                break;
+            }
+        }
+    }
+    for outcome in [
+        "Rotated",
+        "WithinGrace",
+        "LostWrites",
+        "ReuseDetected",
+        "Outdated",
+        "Elevated",
+    ] {
+        assert!(seen.contains(outcome), "never {outcome}");
     }
 }

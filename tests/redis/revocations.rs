@@ -328,7 +328,7 @@ async fn futures<T>(call: &impl AsyncFn() -> T, count: usize) -> Vec<T> {
 }
 
 #[tokio::test]
-async fn a_generation_that_scripts_cannot_count_to_is_refused() {
+async fn k13_a_generation_that_scripts_cannot_count_to_is_refused() {
     let server = Server::start(&[]);
     let node = node(server.client()).await;
     let most = 1 << 52;

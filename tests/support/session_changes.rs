@@ -4,15 +4,18 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use tower_jwt_auth::Verifier;
+use tower_jwt_auth::claims::NumericDate;
+use tower_jwt_auth::clock::{Clock, ManualClock, SystemClock};
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
 use tower_jwt_auth::revocation::{RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{
     OwnSubject, RefreshKeys, Session, SessionErrorKind, SessionStore, Sessions,
 };
+use tower_jwt_auth::{VerifiedToken, Verifier};
 
 /// Passes the names of all tests to a macro, which runs them on its stores.
 macro_rules! all {
@@ -26,6 +29,11 @@ macro_rules! all {
             one_session_outlives_the_others,
             claims_that_are_never_current_are_an_outage,
             no_older_rights_pass_after_an_invalidation,
+            an_elevation_shows_in_every_access_token_after_it,
+            l16_a_copy_from_before_an_elevation_gets_nothing,
+            l16_no_refresh_at_the_same_time_gets_the_level,
+            l08_the_grace_counts_until_the_request_arrives,
+            l17_an_impersonation_ends_with_its_actor_and_with_its_subject,
         }
     };
 }
@@ -49,6 +57,11 @@ pub(crate) async fn read<S: SessionStore>(sessions: &Sessions<S>, token: &str) -
     let identity = TokenIdentity::from(&token);
     let revoked = sessions.store().is_revoked(&identity).await.unwrap();
     (Value::clone(&token.claims().unwrap()), revoked)
+}
+
+pub(crate) fn verified<S: SessionStore>(sessions: &Sessions<S>, token: &str) -> VerifiedToken {
+    let verifier = Verifier::new(sessions.verifying_keys().clone()).issuer(ISSUER);
+    verifier.verify(token).unwrap()
 }
 
 /// Claims that change: each call returns the version of the rights when it began. The next call
@@ -325,5 +338,177 @@ pub(crate) async fn no_older_rights_pass_after_an_invalidation<S: SessionStore>(
         let tokens = sessions.login(&alice).await.unwrap();
         assert!(!read(&sessions, &tokens.access_token).await.1, "{passed}");
         sessions.logout_everywhere(&alice).await.unwrap();
+    }
+}
+
+pub(crate) async fn an_elevation_shows_in_every_access_token_after_it<S: SessionStore>(store: S) {
+    let rights = Rights::default();
+    let sessions = rights.of(sessions(store));
+    let alice = alice(&sessions);
+    let tokens = sessions.login(&alice).await.unwrap();
+    let (claims, _) = read(&sessions, &tokens.access_token).await;
+    assert_eq!(claims["auth_time"], claims["iat"]);
+    assert_eq!(claims.get("acr"), None);
+    // Rights and data that change before it do not stop it.
+    rights.hold_next();
+    let elevating = tokio::spawn({
+        let sessions = sessions.clone();
+        async move { sessions.elevate(tokens.sid, "mfa").await }
+    });
+    rights.is_held().await;
+    rights.change();
+    sessions.invalidate_access_tokens(&alice).await.unwrap();
+    rights.release();
+    let elevated = elevating.await.unwrap().unwrap();
+    assert_eq!(elevated.sid, tokens.sid);
+    let refreshed = sessions.refresh(&elevated.refresh_token).await.unwrap();
+    let again = sessions.refresh(&elevated.refresh_token).await.unwrap();
+    let auth_time = read(&sessions, &elevated.access_token).await.0["auth_time"].clone();
+    for tokens in [&elevated, &refreshed, &again] {
+        let (claims, revoked) = read(&sessions, &tokens.access_token).await;
+        assert_eq!((&claims["acr"], revoked), (&json!("mfa"), false));
+        assert_eq!(claims["auth_time"], auth_time);
+        assert_eq!(claims["rights"], 1);
+    }
+    let higher = sessions.elevate(tokens.sid, "hardware").await.unwrap();
+    let (claims, _) = read(&sessions, &higher.access_token).await;
+    assert_eq!(claims["acr"], "hardware");
+    let session = sessions.find(tokens.sid).await.unwrap().unwrap();
+    assert_eq!(session.acr.as_deref(), Some("hardware"));
+    sessions.end_session(tokens.sid).await.unwrap();
+    let error = sessions.elevate(tokens.sid, "mfa").await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::Ended);
+}
+
+pub(crate) async fn l16_a_copy_from_before_an_elevation_gets_nothing<S: SessionStore>(store: S) {
+    let sessions = sessions(store);
+    let copy = sessions.login(&alice(&sessions)).await.unwrap();
+    let elevated = sessions.elevate(copy.sid, "mfa").await.unwrap();
+    for _ in 0..2 {
+        let error = sessions.refresh(&copy.refresh_token).await.unwrap_err();
+        assert_eq!(error.kind(), SessionErrorKind::Elevated);
+        assert!(!error.kind().is_final());
+    }
+    let refreshed = sessions.refresh(&elevated.refresh_token).await.unwrap();
+    let (claims, revoked) = read(&sessions, &refreshed.access_token).await;
+    assert_eq!((&claims["acr"], revoked), (&json!("mfa"), false));
+    let error = sessions.refresh(&copy.refresh_token).await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::ReuseDetected);
+    for tokens in [copy, elevated, refreshed] {
+        assert!(read(&sessions, &tokens.access_token).await.1);
+        assert!(sessions.refresh(&tokens.refresh_token).await.is_err());
+    }
+}
+
+/// Whatever the order, the refresh tokens that refreshes return do not lead to the level.
+pub(crate) async fn l16_no_refresh_at_the_same_time_gets_the_level<S: SessionStore>(store: S) {
+    let sessions = Rights::default().of(sessions(store));
+    for round in 0..20 {
+        let tokens = sessions.login(&alice(&sessions)).await.unwrap();
+        let refreshes: Vec<_> = (0..4)
+            .map(|_| {
+                let (sessions, token) = (sessions.clone(), tokens.refresh_token.clone());
+                tokio::spawn(async move { sessions.refresh(&token).await })
+            })
+            .collect();
+        for _ in 0..round % 4 {
+            tokio::task::yield_now().await;
+        }
+        let elevated = sessions.elevate(tokens.sid, "mfa").await.unwrap();
+        let (claims, _) = read(&sessions, &elevated.access_token).await;
+        assert_eq!(claims["acr"], "mfa");
+        for refreshed in refreshes {
+            let Ok(refreshed) = refreshed.await.unwrap() else {
+                continue;
+            };
+            let (claims, _) = read(&sessions, &refreshed.access_token).await;
+            assert_eq!(claims.get("acr"), None);
+            assert_ne!(refreshed.refresh_token, elevated.refresh_token);
+            let error = sessions.refresh(&refreshed.refresh_token).await;
+            assert!(error.is_err(), "a copy gets the level");
+        }
+    }
+}
+
+/// A slow claims function, and claims that are computed again, do not turn a request within the
+/// grace into reuse.
+pub(crate) async fn l08_the_grace_counts_until_the_request_arrives<S: SessionStore + Clone>(
+    store: S,
+) {
+    // Far from the clock of a server, which then does not count.
+    let now = NumericDate::from(SystemClock.now()).seconds();
+    let clock = ManualClock::at(now + 86_400);
+    let slow = Arc::new(AtomicU64::new(0));
+    let own = sessions(store.clone());
+    let (takes, passing) = (Arc::clone(&slow), clock.clone());
+    let sessions = sessions(store).clock(clock.clone()).claims(move |_| {
+        let (own, passing, takes) = (own.clone(), passing.clone(), Arc::clone(&takes));
+        async move {
+            if takes.swap(0, Ordering::SeqCst) == 1 {
+                passing.advance(Duration::from_secs(60));
+                let alice = alice(&own);
+                let invalidated = own.invalidate_access_tokens(&alice).await;
+                invalidated.map_err(io::Error::other)?;
+            }
+            Ok::<_, io::Error>(Some(json!({})))
+        }
+    });
+    let tokens = sessions.login(&alice(&sessions)).await.unwrap();
+    let refreshed = sessions.refresh(&tokens.refresh_token).await.unwrap();
+    clock.advance(Duration::from_secs(9));
+    slow.store(1, Ordering::SeqCst);
+    let again = sessions.refresh(&tokens.refresh_token).await.unwrap();
+    assert_eq!(again.refresh_token, refreshed.refresh_token);
+    assert_eq!(slow.load(Ordering::SeqCst), 0);
+    let late = sessions.refresh(&tokens.refresh_token).await.unwrap_err();
+    assert_eq!(late.kind(), SessionErrorKind::ReuseDetected);
+    // Without a grace a slow request has none either.
+    let strict = sessions.grace(Duration::ZERO);
+    let tokens = strict.login(&alice(&strict)).await.unwrap();
+    strict.refresh(&tokens.refresh_token).await.unwrap();
+    slow.store(1, Ordering::SeqCst);
+    let late = strict.refresh(&tokens.refresh_token).await.unwrap_err();
+    assert_eq!(late.kind(), SessionErrorKind::ReuseDetected);
+}
+
+pub(crate) async fn l17_an_impersonation_ends_with_its_actor_and_with_its_subject<
+    S: SessionStore,
+>(
+    store: S,
+) {
+    let sessions = sessions(store);
+    let (agent, alice) = (sessions.subject_named("agent"), alice(&sessions));
+    for (of_actor, blocks) in [(true, true), (true, false), (false, true), (false, false)] {
+        let own = sessions.login(&agent).await.unwrap();
+        let token = verified(&sessions, &own.access_token);
+        let login = sessions.impersonate(&token, &alice).await.unwrap();
+        let late = sessions.impersonate(&token, &alice).await.unwrap();
+        let tokens = sessions.complete(login).await.unwrap();
+        let tokens = sessions.refresh(&tokens.refresh_token).await.unwrap();
+        let (claims, revoked) = read(&sessions, &tokens.access_token).await;
+        assert_eq!((&claims["sub"], revoked), (&json!("alice"), false));
+        assert_eq!(claims["act"], json!({ "sub": "agent", "iss": ISSUER }));
+        let ended = if of_actor { &agent } else { &alice };
+        let kind = if blocks {
+            sessions.block(ended).await.unwrap();
+            SessionErrorKind::Blocked
+        } else {
+            sessions.logout_everywhere(ended).await.unwrap();
+            SessionErrorKind::LoggedOut
+        };
+        let error = sessions.complete(late).await.unwrap_err();
+        assert_eq!(error.kind(), kind);
+        if of_actor {
+            let error = sessions.impersonate(&token, &alice).await.err().unwrap();
+            assert_eq!(error.kind(), kind);
+            let error = sessions.refresh(&tokens.refresh_token).await.unwrap_err();
+            assert_eq!(error.kind(), kind);
+        }
+        // Of the actor, from the refresh on. Of the subject, at once.
+        assert!(read(&sessions, &tokens.access_token).await.1);
+        let error = sessions.refresh(&tokens.refresh_token).await.unwrap_err();
+        assert!(error.kind().is_final(), "{error}");
+        assert!(sessions.list(&alice).await.unwrap().is_empty());
+        sessions.unblock(ended).await.unwrap();
     }
 }

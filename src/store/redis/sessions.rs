@@ -103,6 +103,7 @@ impl SessionStore for RedisStore {
             encode_date(rotation.now),
             rotation.access_epoch.into(),
             rotation.data_version.into(),
+            rotation.elevation.as_deref().unwrap_or_default().into(),
         ];
         let arguments = arguments.each_ref().map(|argument| &**argument);
         let now = rotation.now.since_epoch().as_millis();
@@ -142,6 +143,7 @@ impl SessionStore for RedisStore {
             }
             Some(b"outdated") => RotationOutcome::Outdated,
             Some(b"ended") => RotationOutcome::Rejected(RotationRejection::Ended),
+            Some(b"elevated") => RotationOutcome::Rejected(RotationRejection::Elevated),
             Some(b"expired") => RotationOutcome::Rejected(RotationRejection::Expired),
             Some(b"blocked") => RotationOutcome::Rejected(RotationRejection::Blocked),
             Some(b"logged out") => RotationOutcome::Rejected(RotationRejection::LoggedOut),

@@ -19,11 +19,7 @@ use crate::revocation::{
     FingerprintedRevocation, Revocation, RevocationKind, RevocationSetState, RevocationStore,
     TokenIdentity,
 };
-use crate::session::{SessionId, Subject};
-
-/// The highest generation to accept. Numbers in Lua are exact up to 2^53, so 2^52 logouts
-/// everywhere are left.
-const MAX_GENERATION: u64 = 1 << 52;
+use crate::session::{MAX_GENERATION, SessionId, Subject};
 
 /// Sessions and revocations in Redis. Clones share connections and data.
 ///

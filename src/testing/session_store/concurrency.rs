@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::fixture::{ALICE, ContractTest, START, end, rotation, rotation_of_epoch, session};
+use super::fixture::{
+    ALICE, ContractTest, START, elevation, end, rotation, rotation_of_epoch, session,
+};
 use crate::session::{
     CreationOutcome, RotationOutcome, Session, SessionId, SessionStore, UpdateOutcome,
 };
@@ -40,6 +42,51 @@ impl<S: SessionStore> ContractTest<S> {
                 &1,
                 "exactly one of many simultaneous renewals renews the session",
             );
+        }
+    }
+
+    /// Elevates a session while it is renewed. No renewal returns the token of the elevation.
+    pub(super) async fn an_elevation_wins_against_renewals_at_the_same_time(self) {
+        for round in 0..20 {
+            let session = self.login(round, &ALICE, 0).await;
+            let sid = session.sid;
+            let answers = self.concurrently(9, move |store, task| async move {
+                if task % 2 == 0 {
+                    tokio::task::yield_now().await;
+                }
+                if task > 0 {
+                    return store.rotate(sid, &rotation(0, 1)).await;
+                }
+                loop {
+                    let found = store.find(sid).await?;
+                    let counter = found.map_or(0, |session| session.counter);
+                    let elevated = store.rotate(sid, &elevation(counter, 1)).await?;
+                    if elevated != RotationOutcome::Outdated {
+                        return Ok(elevated);
+                    }
+                }
+            });
+            let mut answers = answers.await.into_iter();
+            let Some(RotationOutcome::Rotated(elevated)) = answers.next() else {
+                panic!("an elevation works [{}]", self.requirement);
+            };
+            let mut is_live = true;
+            for answer in answers {
+                match answer {
+                    RotationOutcome::Rotated(now) | RotationOutcome::WithinGrace(now) => {
+                        self.require(
+                            now.counter < elevated.counter && now.acr == session.acr,
+                            "no renewal with an earlier token returns that of the elevation",
+                        );
+                    }
+                    RotationOutcome::ReuseDetected(_) => is_live = false,
+                    _ => {}
+                }
+            }
+            if is_live {
+                self.require_live(&elevated, "a session elevated while it was renewed")
+                    .await;
+            }
         }
     }
 

@@ -35,6 +35,10 @@ impl<S: SessionStore> ContractTest<S> {
                 data_json: None,
                 client_id: None,
                 key_thumbprint: None,
+                acr: None,
+                actor: None,
+                was_elevated: true,
+                persistent: true,
                 data_version: 7,
                 authenticated_at: NumericDate::from_since_epoch(Duration::new(START - 60, 1))
                     .unwrap_or(NumericDate::MAX),

@@ -3,6 +3,7 @@
 mod concurrency;
 mod creation;
 mod data;
+mod elevation;
 mod ending;
 mod fixture;
 mod invalidation;
@@ -109,6 +110,11 @@ requirements! {
     a_generation_is_never_forgotten,
     the_tokens_of_an_expired_session_can_be_revoked,
     a_list_holds_the_live_sessions_of_one_subject,
+    an_elevation_sets_the_level_and_the_time,
+    the_token_from_before_an_elevation_has_no_grace,
+    an_elevation_of_another_counter_is_outdated,
+    the_token_of_an_elevation_has_the_grace,
+    an_elevation_needs_a_live_session,
     a_change_of_data_is_kept_with_the_next_version,
     a_change_of_older_data_is_refused,
     the_data_of_an_ended_session_cannot_change,
@@ -124,6 +130,7 @@ requirements! {
     ending_the_others_leaves_one_session,
     only_a_live_session_of_the_issuer_ends_the_others,
     of_many_renewals_at_once_one_renews,
+    an_elevation_wins_against_renewals_at_the_same_time,
     of_many_changes_of_data_at_once_none_is_lost,
     an_invalidation_wins_against_renewals_at_the_same_time,
     an_invalidation_wins_against_logins_at_the_same_time,
