@@ -171,8 +171,8 @@ async fn end_the_last_generation<S: SessionStore>(store: &S, block: bool) {
     session.expires_at = at(1000);
     session.access_expires_at = at(300);
     assert_eq!(
-        store.create(&session).await.unwrap(),
-        CreationOutcome::Created
+        store.create(&session, None).await.unwrap(),
+        CreationOutcome::Created(Vec::new())
     );
     if block {
         store.block(&mallory()).await.unwrap();

@@ -89,7 +89,7 @@ pub enum AuthErrorKind {
     UnsupportedGrantType,
     /// The method of a refresh or a logout is not `POST`: 405.
     MethodNotAllowed,
-    /// A login, a refresh or a logout failed: 401, 403, 500 or 503.
+    /// A login, a refresh or a logout failed: 401, 403, 409, 500 or 503.
     Session(SessionErrorKind),
 }
 
@@ -181,9 +181,7 @@ impl AuthError {
             AuthErrorKind::CrossSite => {
                 "The request seems to come from another site: it needs an Origin or Sec-Fetch-Site header of this one."
             }
-            AuthErrorKind::MissingLayer => {
-                "A handler needs a token, and no JwtAuthLayer is around it."
-            }
+            AuthErrorKind::MissingLayer => "A handler needs a token, but has no JwtAuthLayer.",
             AuthErrorKind::Misconfigured => "The service is not set up correctly.",
             AuthErrorKind::MissingRefreshToken => "The request has no refresh token.",
             AuthErrorKind::SeveralRefreshTokens => {
@@ -195,6 +193,7 @@ impl AuthError {
             AuthErrorKind::Session(_) => match self.status() {
                 StatusCode::UNAUTHORIZED => "The token is invalid, or its session has ended.",
                 StatusCode::SERVICE_UNAVAILABLE => "Sessions are not available now.",
+                StatusCode::CONFLICT => "The user has too many sessions: end one first.",
                 StatusCode::FORBIDDEN => "The token does not belong to a session of this service.",
                 _ => "The tokens could not be issued.",
             },
@@ -345,6 +344,7 @@ fn session_status(kind: SessionErrorKind) -> StatusCode {
     match kind {
         SessionErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         SessionErrorKind::Foreign => StatusCode::FORBIDDEN,
+        SessionErrorKind::TooManySessions => StatusCode::CONFLICT,
         SessionErrorKind::InvalidClaims
         | SessionErrorKind::TokenTooLong
         | SessionErrorKind::InvalidData

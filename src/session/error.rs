@@ -29,6 +29,9 @@ pub enum SessionErrorKind {
     Blocked,
     /// The subject was logged out everywhere after the session, or this login, began.
     LoggedOut,
+    /// The subject has as many sessions as [`max_sessions`](super::Sessions::max_sessions) allows,
+    /// so the login is rejected. It can log in once a session has ended.
+    TooManySessions,
     /// The [claims function](super::Sessions::claims) does not know the subject.
     UnknownSubject,
     /// The token, the subject or the login belongs to another issuer. Or the token is not an access
@@ -67,6 +70,7 @@ impl SessionErrorKind {
             Self::ReuseDetected => "reuse_detected",
             Self::Blocked => "blocked",
             Self::LoggedOut => "logged_out",
+            Self::TooManySessions => "too_many_sessions",
             Self::UnknownSubject => "unknown_subject",
             Self::Foreign => "foreign",
             Self::InvalidClaims => "invalid_claims",
@@ -88,6 +92,7 @@ impl SessionErrorKind {
             | Self::LoggedOut
             | Self::UnknownSubject => true,
             Self::InvalidToken
+            | Self::TooManySessions
             | Self::Foreign
             | Self::InvalidClaims
             | Self::TokenTooLong
@@ -148,6 +153,7 @@ impl fmt::Display for SessionError {
             }
             SessionErrorKind::Blocked => "the subject is blocked",
             SessionErrorKind::LoggedOut => "the subject was logged out everywhere",
+            SessionErrorKind::TooManySessions => "the subject has too many sessions; end one first",
             SessionErrorKind::UnknownSubject => "the claims function does not know the subject",
             SessionErrorKind::Foreign => {
                 "the token, subject or login does not belong to these sessions"

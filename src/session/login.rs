@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::creation::CreationOutcome;
 use super::data;
 use super::error::{SessionError, SessionErrorKind};
 use super::event::SessionEventKind;
@@ -12,7 +13,7 @@ use super::own_subject::OwnSubject;
 use super::record::{Session, Subject, SubjectState};
 use super::session_id::SessionId;
 use super::sessions::Sessions;
-use super::store::{CreationOutcome, SessionStore};
+use super::store::SessionStore;
 use super::token_pair::TokenPair;
 use crate::claims::NumericDate;
 
@@ -125,6 +126,8 @@ impl<S: SessionStore> Sessions<S> {
     ///
     /// - [`SessionErrorKind::Blocked`] or [`SessionErrorKind::LoggedOut`] if that happened after
     ///   [`begin`](Sessions::begin).
+    /// - [`SessionErrorKind::TooManySessions`] if [`max_sessions`](Sessions::max_sessions) rejects
+    ///   it.
     /// - [`SessionErrorKind::UnknownSubject`], [`SessionErrorKind::InvalidClaims`] or
     ///   [`SessionErrorKind::TokenTooLong`] for what the [claims function](Sessions::claims)
     ///   returned.
@@ -141,11 +144,17 @@ impl<S: SessionStore> Sessions<S> {
             session.access_epoch = access_epoch;
             let claims = self.application_claims(&session).await?;
             let access_token = self.access_token(&session, now, claims)?;
-            let created = self.store.create(&session).await;
+            let created = self.store.create(&session, self.settings.limit).await;
             match created.map_err(SessionError::unavailable)? {
-                CreationOutcome::Created => {
+                CreationOutcome::Created(ended) => {
+                    for ended in ended {
+                        self.emit(SessionEventKind::EndedByLimit, subject, Some(ended));
+                    }
                     self.emit(SessionEventKind::Started, subject, Some(sid));
                     return self.token_pair(&session, access_token, now);
+                }
+                CreationOutcome::LimitReached => {
+                    return Err(SessionErrorKind::TooManySessions.into());
                 }
                 CreationOutcome::Blocked => return Err(SessionErrorKind::Blocked.into()),
                 CreationOutcome::LoggedOut => return Err(SessionErrorKind::LoggedOut.into()),

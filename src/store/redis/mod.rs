@@ -112,7 +112,8 @@
 //! [`replicas`](RedisStoreOptions::replicas).
 //!
 //! Listing or ending all sessions of a user is one script. With a few hundred thousand sessions it
-//! exceeds the call timeout, so limit logins per user.
+//! exceeds the call timeout, so limit [the sessions of a
+//! user](crate::session::Sessions::max_sessions).
 //!
 //! # Keys
 //!
@@ -126,6 +127,7 @@
 //! | `{jwt}:stream` | revocations and heartbeats | one to two minutes, or three to six times `max_staleness` if that is longer |
 //! | `{jwt}:session:…` | a hash for each session | at logout, or a few minutes after it expires |
 //! | `{jwt}:sessions:…` | a sorted set of a user's sessions | a few minutes after the last one's end |
+//! | `{jwt}:ended:…` | the sessions that a login ended, in case its answer is lost | after a minute |
 //! | `{jwt}:last` | a hash: the end of the stream, and where it is trimmed | never |
 //! | `{jwt}:secret` | the format of the keys, and a check value of the nodes' secret | never |
 //!

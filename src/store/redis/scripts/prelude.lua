@@ -220,6 +220,26 @@ local function list_key(field)
   return prefix .. ':sessions:' .. hex(field)
 end
 
+local function delete_session(sid, field)
+  redis.call('DEL', session_key(sid))
+  redis.call('ZREM', list_key(field), sid)
+end
+
+-- The `sid`s of the sessions of a subject that have not ended. They may have expired. `s`: the
+-- record of the subject.
+local function live_sessions(field, s)
+  local live = {}
+  for _, sid in ipairs(redis.call('ZRANGE', list_key(field), 0, -1)) do
+    local member, generation = unpack(redis.call('HMGET', session_key(sid), 'm', 'g'))
+    if not member then
+      redis.call('ZREM', list_key(field), sid)
+    elseif tonumber(generation) == s.g and not redis.call('ZSCORE', revoked, member) then
+      table.insert(live, sid)
+    end
+  end
+  return live
+end
+
 -- Dates have 12 digits of seconds and 9 of nanoseconds. As text they have the order of numbers, and
 -- no digit is lost.
 local function seconds_up(date)
@@ -271,10 +291,7 @@ end
 -- Ends all sessions of a subject, except `kept`.
 local function end_all(field, kept)
   for _, sid in ipairs(redis.call('ZRANGE', list_key(field), 0, -1)) do
-    if sid ~= kept then
-      redis.call('DEL', session_key(sid))
-      redis.call('ZREM', list_key(field), sid)
-    end
+    if sid ~= kept then delete_session(sid, field) end
   end
 end
 

@@ -15,8 +15,7 @@ for index, name in ipairs(names) do v[name] = values[index] end
 if not v.k then return { 'ended' } end
 -- The server lost the end of the session, and a node has written back that it is revoked.
 if redis.call('ZSCORE', revoked, v.m) then
-  redis.call('DEL', key)
-  redis.call('ZREM', list_key(v.u), sid)
+  delete_session(sid, v.u)
   return { 'ended' }
 end
 if present >= v.d or present >= v.e then return { 'expired' } end
@@ -40,8 +39,7 @@ if is_old then
   -- A negative age means that a clock stepped back: the true age is unknown.
   if counter ~= current - 1 or math.abs(age) >= grace then
     local all = redis.call('HGETALL', key)
-    redis.call('DEL', key)
-    redis.call('ZREM', list_key(v.u), sid)
+    delete_session(sid, v.u)
     local till = whole(seconds_up(v.x))
     return { 'replayed', all, revoke(v.m, till), till }
   end
