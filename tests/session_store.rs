@@ -17,7 +17,7 @@ use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::revocation::{RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{
     CreationOutcome, Rotation, RotationOutcome, RotationRejection, Session, SessionId,
-    SessionStore, Subject, SubjectState, UpdateOutcome,
+    SessionLimit, SessionStore, Subject, SubjectState, UpdateOutcome,
 };
 use tower_jwt_auth::testing::{
     SESSION_STORE_REQUIREMENTS, session_store_contract, session_store_requirement,
@@ -147,6 +147,21 @@ faults! {
     EndOthersOfTheEnded => "only_a_live_session_of_the_issuer_ends_the_others",
     EndOthersLosesRenewals => "ending_the_others_wins_against_renewals_at_the_same_time",
     EndOthersLosesLogins => "ending_the_others_wins_against_logins_at_the_same_time",
+    LimitIsIgnored => "a_login_beyond_the_limit_ends_the_least_recently_refreshed",
+    LimitAllowsOneMore => "a_login_beyond_the_limit_ends_the_least_recently_refreshed",
+    LimitEndsTheNewest => "a_login_beyond_the_limit_ends_the_least_recently_refreshed",
+    LimitGoesByLogin => "a_login_beyond_the_limit_ends_the_least_recently_refreshed",
+    LimitKeepsTheSession => "a_login_beyond_the_limit_ends_the_least_recently_refreshed",
+    LimitRevokesNothing => "a_login_beyond_the_limit_ends_the_least_recently_refreshed",
+    LimitNamesNone => "a_login_beyond_the_limit_ends_the_least_recently_refreshed",
+    LimitEndsInsteadOfRejecting => "a_login_beyond_the_limit_is_rejected",
+    LimitSavesWhatItRejects => "a_login_beyond_the_limit_is_rejected",
+    LimitCountsExpired => "the_limit_counts_the_live_sessions_of_one_subject",
+    LimitIgnoresIssuers => "the_limit_counts_the_live_sessions_of_one_subject",
+    LimitComesFirst => "a_login_that_is_rejected_ends_no_session",
+    LimitRevokesTooShort => "the_limit_revokes_until_the_latest_access_token_is_dead",
+    LimitEndsWhatItRead => "of_many_logins_at_once_the_limit_remains",
+    LimitCountsWhatItRead => "of_many_logins_at_once_the_limit_passes",
     UpdateIsNotAtomic => "of_many_changes_of_data_at_once_none_is_lost",
     InvalidationLosesRenewals => "an_invalidation_wins_against_renewals_at_the_same_time",
     InvalidationLosesLogins => "an_invalidation_wins_against_logins_at_the_same_time",
@@ -334,6 +349,80 @@ impl Model {
         epoch
     }
 
+    /// Ends the sessions beyond the limit. `before`: what was read some time ago.
+    fn apply_limit(
+        &self,
+        state: &mut State,
+        before: &HashMap<SessionId, Session>,
+        session: &Session,
+        limit: Option<SessionLimit>,
+    ) -> CreationOutcome {
+        let limit = match (self.fault, limit) {
+            (Fault::LimitIsIgnored, _) => None,
+            (Fault::LimitAllowsOneMore, Some(SessionLimit::EndOldest(max))) => {
+                Some(SessionLimit::EndOldest(max + 1))
+            }
+            (Fault::LimitEndsInsteadOfRejecting, Some(SessionLimit::RejectLogin(max))) => {
+                Some(SessionLimit::EndOldest(max))
+            }
+            (_, limit) => limit,
+        };
+        let read = match self.fault {
+            Fault::LimitEndsWhatItRead | Fault::LimitCountsWhatItRead => before,
+            _ => &state.sessions,
+        };
+        let ignores = self.has(Fault::LimitIgnoresIssuers);
+        let mut others: Vec<_> = read
+            .values()
+            .filter(|one| {
+                one.owner() == session.owner() || (ignores && one.subject == session.subject)
+            })
+            .cloned()
+            .collect();
+        for other in &mut others {
+            match self.fault {
+                Fault::LimitEndsTheNewest => {
+                    let reversed = 4_000_000_000 - other.rotated_at.seconds();
+                    other.rotated_at = NumericDate::from_seconds(reversed).unwrap();
+                }
+                Fault::LimitGoesByLogin => other.rotated_at = other.created_at,
+                Fault::LimitCountsExpired => {
+                    (other.idle_expires_at, other.expires_at) =
+                        (NumericDate::MAX, NumericDate::MAX);
+                }
+                _ => {}
+            }
+        }
+        let mut current = SubjectState::new(session.generation, false);
+        current.access_epoch = session.access_epoch;
+        let outcome = session.create(current, limit, &others);
+        let CreationOutcome::Created(ended) = &outcome else {
+            return outcome;
+        };
+        for sid in ended {
+            let Some(ended) = state.sessions.get(sid).cloned() else {
+                continue;
+            };
+            if !self.has(Fault::LimitKeepsTheSession) {
+                state.sessions.remove(sid);
+            }
+            let until = match self.fault {
+                Fault::LimitRevokesTooShort => {
+                    let short = ended.created_at.since_epoch() + Duration::from_secs(300);
+                    NumericDate::from_since_epoch(short).unwrap()
+                }
+                _ => ended.access_expires_at,
+            };
+            if !self.has(Fault::LimitRevokesNothing) {
+                state.revoke_session(self.fault, &ended, until);
+            }
+        }
+        match self.fault {
+            Fault::LimitNamesNone => CreationOutcome::Created(Vec::new()),
+            _ => outcome,
+        }
+    }
+
     /// What is wrong with how a session is rotated.
     fn rotate_session(
         &self,
@@ -498,7 +587,18 @@ impl SessionStore for Model {
         Ok(state.subject(&whose(subject)))
     }
 
-    async fn create(&self, session: &Session) -> Result<CreationOutcome, Infallible> {
+    async fn create(
+        &self,
+        session: &Session,
+        limit: Option<SessionLimit>,
+    ) -> Result<CreationOutcome, Infallible> {
+        let before = self.state.lock().unwrap().sessions.clone();
+        if matches!(
+            self.fault,
+            Fault::LimitEndsWhatItRead | Fault::LimitCountsWhatItRead
+        ) {
+            others_go_first().await;
+        }
         let subject = self.state.lock().unwrap().subject(&whose(&session.owner()));
         let early = matches!(
             self.fault,
@@ -531,6 +631,9 @@ impl SessionStore for Model {
             }
             _ => {}
         }
+        if self.has(Fault::LimitComesFirst) {
+            self.apply_limit(&mut state, &before, session, limit);
+        }
         if self.has(Fault::CreateKeepsWhatItRefuses) {
             state.sessions.insert(session.sid, kept.clone());
         }
@@ -554,8 +657,11 @@ impl SessionStore for Model {
         if !is_current && session.generation == subject.generation {
             return Ok(CreationOutcome::Outdated);
         }
-        state.sessions.insert(session.sid, kept);
-        Ok(CreationOutcome::Created)
+        let outcome = self.apply_limit(&mut state, &before, session, limit);
+        if outcome != CreationOutcome::LimitReached || self.has(Fault::LimitSavesWhatItRejects) {
+            state.sessions.insert(session.sid, kept);
+        }
+        Ok(outcome)
     }
 
     async fn find(&self, sid: SessionId) -> Result<Option<Session>, Infallible> {

@@ -715,7 +715,7 @@ async fn l11_guesses_change_nothing_and_a_counter_ahead_is_caught_up_with() {
         .await
         .unwrap()
         .remove(0);
-    lost.store.create(&session).await.unwrap();
+    lost.store.create(&session, None).await.unwrap();
     let second = world.refresh(&tokens.refresh_token).await.unwrap();
     let third = world.refresh(&second.refresh_token).await.unwrap();
     let caught_up = lost.refresh(&third.refresh_token).await.unwrap();

@@ -89,7 +89,7 @@ pub enum AuthErrorKind {
     UnsupportedGrantType,
     /// The method of a refresh or a logout is not `POST`: 405.
     MethodNotAllowed,
-    /// A login, a refresh or a logout failed: 401, 403, 500 or 503.
+    /// A login, a refresh or a logout failed: 401, 403, 409, 500 or 503.
     Session(SessionErrorKind),
 }
 
@@ -193,6 +193,7 @@ impl AuthError {
             AuthErrorKind::Session(_) => match self.status() {
                 StatusCode::UNAUTHORIZED => "The token is invalid, or its session has ended.",
                 StatusCode::SERVICE_UNAVAILABLE => "Sessions are not available now.",
+                StatusCode::CONFLICT => "The user has too many sessions: end one first.",
                 StatusCode::FORBIDDEN => "The session of this token does not allow this.",
                 _ => "The tokens could not be issued.",
             },
@@ -307,6 +308,7 @@ fn session_status(kind: SessionErrorKind) -> StatusCode {
     match kind {
         SessionErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         SessionErrorKind::Foreign | SessionErrorKind::Impersonated => StatusCode::FORBIDDEN,
+        SessionErrorKind::TooManySessions => StatusCode::CONFLICT,
         SessionErrorKind::InvalidClaims
         | SessionErrorKind::TokenTooLong
         | SessionErrorKind::InvalidAcr

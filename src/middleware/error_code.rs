@@ -16,6 +16,7 @@ impl AuthError {
     /// | `insufficient_scope` | 403 | RFC 6750 §3.1 | ask for the [scopes](Self::scope) |
     /// | `cross_site` | 403 | this crate | call from a [trusted origin](super::csrf) |
     /// | `access_denied` | 403 | RFC 6749 §4.1.2.1 | use a token of a session of this service |
+    /// | `too_many_sessions` | 409 | this crate | end a session, then log in again |
     /// | `invalid_request` | 400 | RFC 6750 §3.1, RFC 6749 §5.2 | correct the request |
     /// | `unsupported_grant_type` | 400 | RFC 6749 §5.2 | correct the request |
     /// | `method_not_allowed` | 405 | this crate | send `POST` |
@@ -46,6 +47,7 @@ impl AuthError {
             AuthErrorKind::Session(_) => match self.status() {
                 StatusCode::UNAUTHORIZED => "invalid_grant",
                 StatusCode::FORBIDDEN => "access_denied",
+                StatusCode::CONFLICT => "too_many_sessions",
                 StatusCode::SERVICE_UNAVAILABLE => "temporarily_unavailable",
                 _ => "server_error",
             },

@@ -91,8 +91,8 @@ pub(super) fn for_oauth(mut response: Response) -> Response {
 
 /// Lets your own handlers return this error, for example at login.
 ///
-/// The response is 401, 403, 503 or 500, as from the handlers of [`routes`](crate::routes) with
-/// their default responder. A [`JwtAuthLayer`](crate::JwtAuthLayer) or
+/// The response is 401, 403, 409, 500 or 503, as from the handlers of [`routes`](crate::routes)
+/// with their default responder. A [`JwtAuthLayer`](crate::JwtAuthLayer) or
 /// [`CsrfLayer`](crate::csrf::CsrfLayer) around the handler replaces it with that of its
 /// [`Respond`]. It does not tell the client the reason. The [`AuthError`] in the response's
 /// extensions does.

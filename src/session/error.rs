@@ -20,6 +20,7 @@ pub struct SessionError {
 /// | [`Ended`](Self::Ended), [`Expired`](Self::Expired), [`ReuseDetected`](Self::ReuseDetected), [`Blocked`](Self::Blocked), [`LoggedOut`](Self::LoggedOut), [`UnknownSubject`](Self::UnknownSubject) | 401 | yes: [`is_final`](Self::is_final) |
 /// | [`InvalidToken`](Self::InvalidToken), [`Elevated`](Self::Elevated) | 401 | no |
 /// | [`Foreign`](Self::Foreign), [`Impersonated`](Self::Impersonated) | 403 | no |
+/// | [`TooManySessions`](Self::TooManySessions) | 409 | no |
 /// | [`Unavailable`](Self::Unavailable) | 503 with `Retry-After` | no |
 /// | [`InvalidClaims`](Self::InvalidClaims), [`TokenTooLong`](Self::TokenTooLong), [`InvalidData`](Self::InvalidData), [`InvalidAcr`](Self::InvalidAcr), [`InvalidLifetime`](Self::InvalidLifetime), [`Backend`](Self::Backend) | 500 | no |
 ///
@@ -46,6 +47,9 @@ pub enum SessionErrorKind {
     /// The subject, or the actor of an impersonation, was logged out everywhere after the session,
     /// or this login, began. Or the access tokens of the actor were invalidated before.
     LoggedOut,
+    /// The subject has as many sessions as [`max_sessions`](super::Sessions::max_sessions) allows,
+    /// so the login is rejected. It can log in once a session has ended.
+    TooManySessions,
     /// The [claims function](super::Sessions::claims) does not know the subject.
     UnknownSubject,
     /// The token, the subject or the login belongs to another issuer. Or the token is not an access
@@ -96,6 +100,7 @@ impl SessionErrorKind {
             Self::Elevated => "elevated",
             Self::Blocked => "blocked",
             Self::LoggedOut => "logged_out",
+            Self::TooManySessions => "too_many_sessions",
             Self::UnknownSubject => "unknown_subject",
             Self::Foreign => "foreign",
             Self::Impersonated => "impersonated",
@@ -121,6 +126,7 @@ impl SessionErrorKind {
             | Self::UnknownSubject => true,
             Self::InvalidToken
             | Self::Elevated
+            | Self::TooManySessions
             | Self::Foreign
             | Self::Impersonated
             | Self::InvalidClaims
@@ -187,6 +193,7 @@ impl fmt::Display for SessionError {
             }
             SessionErrorKind::Blocked => "the subject or the actor is blocked",
             SessionErrorKind::LoggedOut => "the subject or the actor was logged out everywhere",
+            SessionErrorKind::TooManySessions => "the subject has too many sessions; end one first",
             SessionErrorKind::UnknownSubject => "the claims function does not know the subject",
             SessionErrorKind::Foreign => {
                 "the token, subject or login does not belong to these sessions"

@@ -40,6 +40,9 @@ pub enum SessionEventKind {
     LostWrites,
     /// A logout.
     Ended,
+    /// A login ended this session, because the subject had too many:
+    /// [`Sessions::max_sessions`](super::Sessions::max_sessions).
+    EndedByLimit,
     /// A logout everywhere.
     LoggedOutEverywhere,
     /// All sessions of the subject have ended, except this one.
@@ -64,6 +67,7 @@ impl SessionEventKind {
             Self::ReuseDetected => "reuse_detected",
             Self::LostWrites => "lost_writes",
             Self::Ended => "ended",
+            Self::EndedByLimit => "ended_by_limit",
             Self::LoggedOutEverywhere => "logged_out_everywhere",
             Self::LoggedOutOthers => "logged_out_others",
             Self::AccessTokensInvalidated => "access_tokens_invalidated",

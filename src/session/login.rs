@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::creation::CreationOutcome;
 use super::data;
 use super::elevation;
 use super::error::{SessionError, SessionErrorKind};
-use super::event::SessionEventKind;
+use super::event::{SessionEvent, SessionEventKind};
 use super::issue::ATTEMPTS;
 use super::own_subject::OwnSubject;
 use super::record::{Session, Subject, SubjectState};
 use super::session_id::SessionId;
 use super::sessions::Sessions;
-use super::store::{CreationOutcome, SessionStore};
+use super::store::SessionStore;
 use super::token_pair::TokenPair;
 use crate::claims::NumericDate;
 
@@ -196,6 +197,8 @@ impl<S: SessionStore> Sessions<S> {
     ///
     /// - [`SessionErrorKind::Blocked`] or [`SessionErrorKind::LoggedOut`] if that happened after
     ///   [`begin`](Sessions::begin).
+    /// - [`SessionErrorKind::TooManySessions`] if [`max_sessions`](Sessions::max_sessions) rejects
+    ///   it.
     /// - [`SessionErrorKind::UnknownSubject`], [`SessionErrorKind::InvalidClaims`] or
     ///   [`SessionErrorKind::TokenTooLong`] for what the [claims function](Sessions::claims)
     ///   returned.
@@ -217,11 +220,24 @@ impl<S: SessionStore> Sessions<S> {
             self.check_actor(&session).await?;
             let claims = self.application_claims(&session).await?;
             let access_token = self.access_token(&session, now, claims)?;
-            let created = self.store.create(&session).await;
+            // Support staff must not end a session of the user by acting for them.
+            let limit = self.settings.limit.filter(|_| session.actor.is_none());
+            let created = self.store.create(&session, limit).await;
             match created.map_err(SessionError::unavailable)? {
-                CreationOutcome::Created => {
+                CreationOutcome::Created(ended) => {
+                    for ended in ended {
+                        self.send(&SessionEvent {
+                            kind: SessionEventKind::EndedByLimit,
+                            subject,
+                            actor: None,
+                            sid: Some(ended),
+                        });
+                    }
                     self.emit_for(kind, &session);
                     return self.token_pair(&session, access_token, now);
+                }
+                CreationOutcome::LimitReached => {
+                    return Err(SessionErrorKind::TooManySessions.into());
                 }
                 CreationOutcome::Blocked => return Err(SessionErrorKind::Blocked.into()),
                 CreationOutcome::LoggedOut => return Err(SessionErrorKind::LoggedOut.into()),

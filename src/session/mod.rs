@@ -85,6 +85,7 @@
 //! of your subjects.
 
 mod boxed;
+mod creation;
 mod data;
 mod elevation;
 mod error;
@@ -106,6 +107,7 @@ mod token_pair;
 mod update;
 
 pub use boxed::BoxSessionStore;
+pub use creation::{CreationOutcome, SessionLimit};
 pub use data::UpdateOutcome;
 pub use error::{SessionError, SessionErrorKind};
 pub use event::{SessionEvent, SessionEventKind};
@@ -116,5 +118,5 @@ pub use refresh_token::RefreshKeys;
 pub use rotation::{Rotation, RotationOutcome, RotationRejection};
 pub use session_id::SessionId;
 pub use sessions::Sessions;
-pub use store::{CreationOutcome, MAX_ACCESS_LIFETIME, MAX_GENERATION, SessionStore};
+pub use store::{MAX_ACCESS_LIFETIME, MAX_GENERATION, SessionStore};
 pub use token_pair::TokenPair;

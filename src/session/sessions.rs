@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::creation::SessionLimit;
 use super::event::{SessionEvent, SessionEventKind, log};
 use super::record::{Session, Subject};
 use super::refresh_token::RefreshKeys;
@@ -223,6 +224,49 @@ impl<S: SessionStore> Sessions<S> {
         self.change(|settings| settings.grace = grace)
     }
 
+    /// Limits the sessions of a subject. Without this there is no limit.
+    ///
+    /// Expired sessions do not count. The limit holds for logins at the same time, on all nodes of
+    /// the store. It applies at a login: after you lower it, a subject may have more sessions until
+    /// then.
+    ///
+    /// - [`SessionLimit::EndOldest`] ends the sessions that were refreshed least recently, and
+    ///   revokes their access tokens. You get an event
+    ///   [`EndedByLimit`](super::SessionEventKind::EndedByLimit) for each.
+    /// - [`SessionLimit::RejectLogin`] rejects the login with
+    ///   [`TooManySessions`](super::SessionErrorKind::TooManySessions): 409. Let the user choose
+    ///   one of the [`list`](Sessions::list), end it by
+    ///   [`end_session_of`](Sessions::end_session_of), and log in again. A user who lost all
+    ///   devices cannot log in otherwise until a session expires.
+    ///
+    /// An [impersonation](Sessions::impersonate) counts as a session of its subject. It begins
+    /// whatever the limit is, and ends none.
+    ///
+    /// A browser that logs in again has a session already. End it first, as
+    /// [`session_of_refresh_token`](Sessions::session_of_refresh_token) shows.
+    ///
+    /// ```
+    /// # use tower_jwt_auth::session::{SessionStore, Sessions};
+    /// use tower_jwt_auth::session::SessionLimit;
+    ///
+    /// fn on_five_devices<S: SessionStore>(sessions: Sessions<S>) -> Sessions<S> {
+    ///     sessions.max_sessions(SessionLimit::EndOldest(5))
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the limit is 0 or more than [1,000](SessionLimit::MAX).
+    #[must_use]
+    #[track_caller]
+    pub fn max_sessions(self, limit: SessionLimit) -> Self {
+        assert!(
+            (1..=SessionLimit::MAX).contains(&limit.max_sessions()),
+            "the limit of sessions is not between 1 and 1000"
+        );
+        self.change(|settings| settings.limit = Some(limit))
+    }
+
     /// Sets the maximum length of an access token, in bytes. A longer one is not issued:
     /// [`SessionErrorKind::TokenTooLong`](super::SessionErrorKind::TokenTooLong).
     ///
@@ -317,7 +361,7 @@ impl<S: SessionStore> Sessions<S> {
         });
     }
 
-    fn send(&self, event: &SessionEvent<'_>) {
+    pub(super) fn send(&self, event: &SessionEvent<'_>) {
         log(event.kind);
         (self.settings.event_hook)(event);
     }
@@ -356,6 +400,7 @@ impl<S> fmt::Debug for Sessions<S> {
             .field("idle_lifetime", &self.settings.idle_lifetime)
             .field("lifetime", &self.settings.lifetime)
             .field("grace", &self.settings.grace)
+            .field("limit", &self.settings.limit)
             .finish_non_exhaustive()
     }
 }

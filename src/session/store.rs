@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::creation::{CreationOutcome, SessionLimit};
 use super::data::UpdateOutcome;
 use super::record::{Session, Subject, SubjectState};
 use super::rotation::{Rotation, RotationOutcome};
@@ -34,9 +35,10 @@ pub const MAX_GENERATION: u64 = 1 << 52;
 ///   acknowledged change survives, such as a crash, and keep that promise.
 /// - A method that fails has changed nothing, or has made its change completely.
 /// - [`create`](SessionStore::create) and [`rotate`](SessionStore::rotate) check the subject's
-///   block, generation and access epoch in the same step in which they write. `rotate` also checks
-///   the session's expiry and data version.
-/// - [`end`](SessionStore::end), [reuse detection](RotationOutcome::ReuseDetected),
+///   block, generation and access epoch in the same step in which they write. `create` also applies
+///   the limit there, and `rotate` checks the session's expiry and data version.
+/// - [`end`](SessionStore::end), the limit of `create`,
+///   [reuse detection](RotationOutcome::ReuseDetected),
 ///   [`raise_generation`](SessionStore::raise_generation) and [`block`](SessionStore::block) revoke
 ///   the access tokens of the sessions they end. Once they return,
 ///   [`is_revoked`](RevocationStore::is_revoked) answers `true` for those tokens, at least until
@@ -62,10 +64,14 @@ pub trait SessionStore: RevocationStore {
     ) -> impl Future<Output = Result<SubjectState, Self::Error>> + Send;
 
     /// Saves a new session, unless its subject is blocked or has another generation or access
-    /// epoch.
+    /// epoch. [`Session::create`] has the rules.
+    ///
+    /// If the subject has more sessions than `limit` allows, this ends the excess ones as
+    /// [`end`](SessionStore::end) does, or saves nothing.
     fn create(
         &self,
         session: &Session,
+        limit: Option<SessionLimit>,
     ) -> impl Future<Output = Result<CreationOutcome, Self::Error>> + Send;
 
     /// Finds a session that has not ended. It may have expired: the caller checks that.
@@ -147,21 +153,6 @@ pub trait SessionStore: RevocationStore {
     ) -> impl Future<Output = Result<Vec<Session>, Self::Error>> + Send;
 }
 
-/// The outcome of [`SessionStore::create`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CreationOutcome {
-    /// The session was saved.
-    Created,
-    /// The subject is blocked. Nothing was saved.
-    Blocked,
-    /// The subject was logged out everywhere after the login began. Nothing was saved.
-    LoggedOut,
-    /// The access tokens of the subject were invalidated after the claims were computed. Compute
-    /// them again. Nothing was saved.
-    Outdated,
-}
-
 impl<S: SessionStore> SessionStore for Arc<S> {
     fn subject(
         &self,
@@ -173,8 +164,9 @@ impl<S: SessionStore> SessionStore for Arc<S> {
     fn create(
         &self,
         session: &Session,
+        limit: Option<SessionLimit>,
     ) -> impl Future<Output = Result<CreationOutcome, Self::Error>> + Send {
-        (**self).create(session)
+        (**self).create(session, limit)
     }
 
     fn find(

@@ -137,7 +137,7 @@ async fn i01_cookies_in_disguise() {
 
 /// Java's `CookieManager` adds quotes, which RFC 6265 §4.1.1 allows.
 #[tokio::test]
-async fn i13_quotes_around_a_cookie() {
+async fn i15_quotes_around_a_cookie() {
     let app = app(cookie_layer());
     let (good, evil) = (good(), hs256_token(claims(json!({ "sub": "mallory" }))));
     for accepted in [

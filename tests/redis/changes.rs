@@ -6,12 +6,15 @@ use std::time::Duration;
 use serde_json::Value;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
+use tower_jwt_auth::revocation::Revocation;
 use tower_jwt_auth::session::{
-    Rotation, RotationOutcome, Session, SessionId, SessionStore, Subject,
+    Rotation, RotationOutcome, Session, SessionId, SessionLimit, SessionStore, Subject,
 };
 use tower_jwt_auth::store::redis::client::cmd;
 use tower_jwt_auth::store::{MemoryStore, RedisStoreError};
 
+use crate::load::in_seconds;
+use crate::proxy::{Flow, Proxy};
 use crate::server::Server;
 use crate::session_changes::{self, read, sessions};
 use crate::{eventually, node, nodes, of_prefix, options};
@@ -73,6 +76,119 @@ async fn an_invalidation_that_the_server_has_lost_is_written_back() {
     assert!(!read(&sessions, &tokens.access_token).await.1);
     let session = node.find(tokens.sid).await.unwrap().unwrap();
     assert_eq!((session.generation, session.access_epoch), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l18_logins_on_three_nodes_at_once_keep_to_the_limit() {
+    let server = Server::start(&[]);
+    session_changes::keep_to_the_limit(&nodes(&server, 3).await).await;
+}
+
+/// All nodes reject the tokens of a session that a login on one of them ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l18_a_session_that_a_login_ended_is_dead_on_the_other_node() {
+    let server = Server::start(&[]);
+    let nodes = nodes(&server, 2).await;
+    let limit = SessionLimit::EndOldest(1);
+    let one = sessions(nodes[0].clone()).max_sessions(limit);
+    let other = sessions(nodes[1].clone());
+    let alice = one.subject_named("alice");
+    let first = other.login(&alice).await.unwrap();
+    one.login(&alice).await.unwrap();
+    assert!(read(&one, &first.access_token).await.1);
+    let began = std::time::Instant::now();
+    while !read(&other, &first.access_token).await.1 {
+        assert!(began.elapsed() < Duration::from_secs(10), "never revoked");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    // A server that loses it gets it back.
+    server.ask::<()>(&mut cmd("FLUSHALL"));
+    eventually("it is written back", || {
+        server.ask::<u64>(cmd("ZCARD").arg("{jwt}:revoked")) == 2
+    })
+    .await;
+}
+
+/// The answer to a login is lost on its way to the node, which retries.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l18_a_repeated_login_ends_no_second_session() {
+    let server = Server::start(&[]);
+    let way = Proxy::to(server.port).await;
+    let (node, other) = (node(way.client()).await, node(server.client()).await);
+    let limit = SessionLimit::EndOldest(2);
+    let (limited, ended) = session_changes::limited(node, limit);
+    let other = sessions(other);
+    let alice = limited.subject_named("alice");
+    let mut before = Vec::new();
+    for _ in 0..2 {
+        before.push(limited.login(&alice).await.unwrap());
+    }
+    way.set(Flow::StopsRenewals);
+    let logging_in = tokio::spawn({
+        let (sessions, alice) = (limited.clone(), alice.clone());
+        async move { sessions.login(&alice).await }
+    });
+    while other.find(before[0].sid).await.unwrap().is_some() {}
+    way.cut();
+    way.set(Flow::Passes);
+    let third = logging_in.await.unwrap().unwrap();
+    assert_eq!(*ended.lock().unwrap(), [before[0].sid]);
+    assert!(read(&limited, &before[0].access_token).await.1);
+    let mut listed: Vec<_> = other.list(&alice).await.unwrap();
+    listed.sort_by_key(|session| session.sid);
+    let mut expected = [before[1].sid, third.sid];
+    expected.sort_unstable();
+    assert!(listed.iter().map(|session| session.sid).eq(expected));
+}
+
+/// The server lost the record of the subject, and no node remembers it. The next change starts from
+/// access epoch 0 there, and still revokes the tokens of before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k03_a_change_after_a_loss_revokes_tokens_of_higher_epochs() {
+    let server = Server::start(&[]);
+    for (change, name) in ["invalidate", "log out", "log others out", "block", "revoke"]
+        .into_iter()
+        .enumerate()
+    {
+        let sessions = sessions(node(server.client()).await);
+        let subject = sessions.subject_named(name);
+        for _ in 0..3 {
+            sessions.invalidate_access_tokens(&subject).await.unwrap();
+        }
+        let kept = sessions.login(&subject).await.unwrap();
+        let before = sessions.login(&subject).await.unwrap();
+        // No node is left that knows the record.
+        drop(sessions);
+        server.ask::<u64>(cmd("DEL").arg("{jwt}:subjects"));
+        let store = node(server.client()).await;
+        let sessions = session_changes::sessions(store.clone());
+        let after = sessions.refresh(&before.refresh_token).await.unwrap();
+        for tokens in [&before, &after, &kept] {
+            assert!(!read(&sessions, &tokens.access_token).await.1, "{name}");
+        }
+        match change {
+            0 => sessions.invalidate_access_tokens(&subject).await.unwrap(),
+            1 => sessions.logout_everywhere(&subject).await.unwrap(),
+            2 => sessions.logout_others(kept.sid).await.unwrap(),
+            3 => sessions.block(&subject).await.unwrap(),
+            _ => {
+                let revocation = Revocation::Generation {
+                    issuer: sessions.issuer_name(),
+                    subject: name,
+                    generation: 1,
+                    until: in_seconds(600),
+                };
+                store.revoke(&revocation).await.unwrap();
+            }
+        }
+        for tokens in [&before, &after, &kept] {
+            assert!(read(&sessions, &tokens.access_token).await.1, "{name}");
+        }
+        if name != "block" {
+            let tokens = sessions.login(&subject).await.unwrap();
+            assert!(!read(&sessions, &tokens.access_token).await.1, "{name}");
+        }
+    }
 }
 
 /// The keys of a version before the format had a number, and of a later one.

@@ -1,9 +1,10 @@
 //! What changes while claims are computed, for any store: data of a session, and rights of a
 //! subject. Each function is a test, and gets an empty store.
 
+use std::collections::HashSet;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -13,7 +14,8 @@ use tower_jwt_auth::clock::{Clock, ManualClock, SystemClock};
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
 use tower_jwt_auth::revocation::{RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{
-    OwnSubject, RefreshKeys, Session, SessionErrorKind, SessionStore, Sessions,
+    OwnSubject, RefreshKeys, Session, SessionErrorKind, SessionEventKind, SessionId, SessionLimit,
+    SessionStore, Sessions,
 };
 use tower_jwt_auth::{VerifiedToken, Verifier};
 
@@ -34,6 +36,9 @@ macro_rules! all {
             l16_no_refresh_at_the_same_time_gets_the_level,
             l08_the_grace_counts_until_the_request_arrives,
             l17_an_impersonation_ends_with_its_actor_and_with_its_subject,
+            l18_a_login_beyond_the_limit_ends_the_oldest_session,
+            l18_a_login_beyond_the_limit_is_rejected,
+            l18_logins_at_once_keep_to_the_limit,
         }
     };
 }
@@ -510,5 +515,129 @@ pub(crate) async fn l17_an_impersonation_ends_with_its_actor_and_with_its_subjec
         assert!(error.kind().is_final(), "{error}");
         assert!(sessions.list(&alice).await.unwrap().is_empty());
         sessions.unblock(ended).await.unwrap();
+    }
+}
+
+/// Sessions with a limit, and the sessions that it ended.
+pub(crate) fn limited<S: SessionStore>(
+    store: S,
+    limit: SessionLimit,
+) -> (Sessions<S>, Arc<Mutex<Vec<SessionId>>>) {
+    let ended: Arc<Mutex<Vec<SessionId>>> = Arc::default();
+    let heard = Arc::clone(&ended);
+    let sessions = sessions(store).max_sessions(limit).on_event(move |event| {
+        if event.kind == SessionEventKind::EndedByLimit {
+            heard.lock().unwrap().extend(event.sid);
+        }
+    });
+    (sessions, ended)
+}
+
+pub(crate) async fn l18_a_login_beyond_the_limit_ends_the_oldest_session<S: SessionStore>(
+    store: S,
+) {
+    let (sessions, ended) = limited(store, SessionLimit::EndOldest(2));
+    let (alice, bob) = (alice(&sessions), sessions.subject_named("bob"));
+    let bobs = sessions.login(&bob).await.unwrap();
+    let first = sessions.login(&alice).await.unwrap();
+    let second = sessions.login(&alice).await.unwrap();
+    // The first was refreshed last, so the second ends.
+    let first = sessions.refresh(&first.refresh_token).await.unwrap();
+    let third = sessions.login(&alice).await.unwrap();
+    assert_eq!(*ended.lock().unwrap(), [second.sid]);
+    assert!(read(&sessions, &second.access_token).await.1);
+    let error = sessions.refresh(&second.refresh_token).await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::Ended);
+    assert!(error.kind().is_final());
+    for tokens in [&bobs, &first, &third] {
+        assert!(!read(&sessions, &tokens.access_token).await.1);
+        sessions.refresh(&tokens.refresh_token).await.unwrap();
+    }
+    // A lower limit applies at the next login.
+    let sessions = sessions.max_sessions(SessionLimit::EndOldest(1));
+    let last = sessions.login(&alice).await.unwrap();
+    let ended: HashSet<_> = ended.lock().unwrap().drain(1..).collect();
+    assert_eq!(ended, HashSet::from([first.sid, third.sid]));
+    let listed = sessions.list(&alice).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed.first().map(|session| session.sid), Some(last.sid));
+    // Whoever acts for the subject ends none of its sessions.
+    let agent = sessions
+        .login(&sessions.subject_named("agent"))
+        .await
+        .unwrap();
+    let agent = verified(&sessions, &agent.access_token);
+    let login = sessions.impersonate(&agent, &alice).await.unwrap();
+    sessions.complete(login).await.unwrap();
+    assert!(!read(&sessions, &last.access_token).await.1);
+    assert_eq!(sessions.list(&alice).await.unwrap().len(), 2);
+}
+
+pub(crate) async fn l18_a_login_beyond_the_limit_is_rejected<S: SessionStore>(store: S) {
+    let (sessions, ended) = limited(store, SessionLimit::RejectLogin(2));
+    let alice = alice(&sessions);
+    let first = sessions.login(&alice).await.unwrap();
+    let second = sessions.login(&alice).await.unwrap();
+    let error = sessions.login(&alice).await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::TooManySessions);
+    assert!(!error.kind().is_final());
+    for tokens in [&first, &second] {
+        assert!(!read(&sessions, &tokens.access_token).await.1);
+    }
+    assert!(sessions.end_session_of(&alice, first.sid).await.unwrap());
+    let third = sessions.login(&alice).await.unwrap();
+    assert!(!read(&sessions, &third.access_token).await.1);
+    assert_eq!(sessions.list(&alice).await.unwrap().len(), 2);
+    assert!(ended.lock().unwrap().is_empty());
+}
+
+pub(crate) async fn l18_logins_at_once_keep_to_the_limit<S: SessionStore + Clone>(store: S) {
+    keep_to_the_limit(&[store]).await;
+}
+
+/// Logs in through all stores at once, which share their sessions.
+pub(crate) async fn keep_to_the_limit<S: SessionStore + Clone>(stores: &[S]) {
+    for (name, limit) in [
+        ("alice", SessionLimit::EndOldest(3)),
+        ("bob", SessionLimit::RejectLogin(3)),
+    ] {
+        let nodes: Vec<_> = stores
+            .iter()
+            .map(|store| limited(store.clone(), limit))
+            .collect();
+        let (one, _) = nodes.first().unwrap();
+        let subject = one.subject_named(name);
+        for _ in 0..5 {
+            let tasks: Vec<_> = (0..24)
+                .map(|task| {
+                    let (sessions, _) = nodes.get(task % nodes.len()).unwrap();
+                    let (sessions, subject) = (sessions.clone(), subject.clone());
+                    tokio::spawn(async move { sessions.login(&subject).await })
+                })
+                .collect();
+            let mut created = HashSet::new();
+            for task in tasks {
+                match task.await.unwrap() {
+                    Ok(tokens) => assert!(created.insert(tokens.sid)),
+                    Err(error) => assert_eq!(error.kind(), SessionErrorKind::TooManySessions),
+                }
+            }
+            let listed = one.list(&subject).await.unwrap();
+            let listed: HashSet<_> = listed.iter().map(|session| session.sid).collect();
+            assert_eq!(listed.len(), 3);
+            let heard = nodes
+                .iter()
+                .flat_map(|(_, ended)| std::mem::take(&mut *ended.lock().unwrap()));
+            let heard: Vec<_> = heard.collect();
+            let ended: HashSet<_> = heard.iter().copied().collect();
+            assert_eq!(ended.len(), heard.len(), "one event for each");
+            let live: HashSet<_> = created.difference(&ended).copied().collect();
+            assert_eq!(live, listed);
+            for sid in ended {
+                let ended = one.find(sid).await.unwrap();
+                assert_eq!(ended, None);
+            }
+            one.logout_everywhere(&subject).await.unwrap();
+        }
     }
 }

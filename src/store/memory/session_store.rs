@@ -5,8 +5,8 @@ use super::store::MemoryStore;
 use crate::claims::NumericDate;
 use crate::revocation::{Revocation, TokenIdentity};
 use crate::session::{
-    CreationOutcome, Rotation, RotationOutcome, Session, SessionId, SessionStore, Subject,
-    SubjectState, UpdateOutcome,
+    CreationOutcome, Rotation, RotationOutcome, Session, SessionId, SessionLimit, SessionStore,
+    Subject, SubjectState, UpdateOutcome,
 };
 
 impl SessionStore for MemoryStore {
@@ -14,13 +14,30 @@ impl SessionStore for MemoryStore {
         Ok(self.sessions().subject(subject))
     }
 
-    async fn create(&self, session: &Session) -> Result<CreationOutcome, MemoryStoreError> {
+    async fn create(
+        &self,
+        session: &Session,
+        limit: Option<SessionLimit>,
+    ) -> Result<CreationOutcome, MemoryStoreError> {
         let mut sessions = self.sessions();
         sessions.prune(self.latest_safe_expiry(), Self::PRUNED_AT_ONCE);
-        if sessions.len() >= self.0.most_sessions {
-            return Err(MemoryStoreError::Sessions);
+        let owner = session.owner();
+        let state = sessions.subject(&owner);
+        let outcome = session.create(state, limit, sessions.sessions_of(&owner));
+        if let CreationOutcome::Created(excess) = &outcome {
+            if sessions.len().saturating_sub(excess.len()) >= self.0.most_sessions {
+                return Err(MemoryStoreError::Sessions);
+            }
+            // One by one: if the set is full, a session must not live on with a revoked `sid`.
+            for sid in excess {
+                if let Some(ended) = sessions.find(*sid) {
+                    self.revoke_session(ended, ended.access_expires_at)?;
+                    sessions.end(*sid);
+                }
+            }
+            sessions.insert(session);
         }
-        Ok(sessions.create(session))
+        Ok(outcome)
     }
 
     async fn find(&self, sid: SessionId) -> Result<Option<Session>, MemoryStoreError> {

@@ -144,8 +144,12 @@ impl<S: SessionStore> ContractTest<S> {
         generation: u64,
     ) -> Session {
         let session = session(number, subject, generation, 0);
-        let created = self.answer(self.store.create(&session).await);
-        self.require_equal(&created, &CreationOutcome::Created, "a login works");
+        let created = self.answer(self.store.create(&session, None).await);
+        self.require_equal(
+            &created,
+            &CreationOutcome::Created(Vec::new()),
+            "a login works",
+        );
         session
     }
 
@@ -289,7 +293,7 @@ impl<S: SessionStore> ContractTest<S> {
         for _ in 0..2 {
             self.concurrently(20, move |store, number| async move {
                 let session = session(200 + number, &stranger, 0, seconds);
-                store.create(&session).await?;
+                store.create(&session, None).await?;
                 end(&*store, session.sid, None).await
             })
             .await;

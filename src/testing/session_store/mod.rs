@@ -7,6 +7,7 @@ mod elevation;
 mod ending;
 mod fixture;
 mod invalidation;
+mod limit;
 mod others;
 mod rotation;
 mod subjects;
@@ -129,8 +130,15 @@ requirements! {
     an_access_epoch_is_never_forgotten,
     ending_the_others_leaves_one_session,
     only_a_live_session_of_the_issuer_ends_the_others,
+    a_login_beyond_the_limit_ends_the_least_recently_refreshed,
+    a_login_beyond_the_limit_is_rejected,
+    the_limit_counts_the_live_sessions_of_one_subject,
+    a_login_that_is_rejected_ends_no_session,
+    the_limit_revokes_until_the_latest_access_token_is_dead,
     of_many_renewals_at_once_one_renews,
     an_elevation_wins_against_renewals_at_the_same_time,
+    of_many_logins_at_once_the_limit_remains,
+    of_many_logins_at_once_the_limit_passes,
     of_many_changes_of_data_at_once_none_is_lost,
     an_invalidation_wins_against_renewals_at_the_same_time,
     an_invalidation_wins_against_logins_at_the_same_time,

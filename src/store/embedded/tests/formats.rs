@@ -110,7 +110,7 @@ async fn a_newer_redb_format_and_truncated_files_are_refused() {
     let directory = TemporaryDirectory::new();
     let path = directory.file();
     let store = open(&path).await;
-    store.create(&session(1, 0)).await.unwrap();
+    store.create(&session(1, 0), None).await.unwrap();
     store.close().await;
     let whole = std::fs::read(&path).unwrap();
     let mut newer = whole.clone();

@@ -9,17 +9,12 @@ local sid, counter, grace = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 local idle, access, present = ARGV[9], ARGV[10], ARGV[11]
 local epoch, data_version, acr = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14]
 local key = session_key(sid)
-local names = { 'u', 'k', 'r', 'd', 'e', 'x', 't', 'm', 'g', 'o', 'v', 'f' }
+local names = { 'u', 'k', 'r', 'd', 'e', 'x', 't', 'm', 'g', 'o', 'v', 'f', 'p' }
 local values = redis.call('HMGET', key, unpack(names))
 local v = {}
 for index, name in ipairs(names) do v[name] = values[index] end
 if not v.k then return { 'ended' } end
--- The server lost the end of the session, and a node has written back that it is revoked.
-if redis.call('ZSCORE', revoked, v.m) then
-  redis.call('DEL', key)
-  redis.call('ZREM', list_key(v.u), sid)
-  return { 'ended' }
-end
+if is_revoked(sid, v.u, v.m) then return { 'ended' } end
 if present >= v.d or present >= v.e then return { 'expired' } end
 local s = subject(v.u)
 if s.b == 1 then return { 'blocked' } end
@@ -43,14 +38,15 @@ elseif is_old then
   -- A negative age means that a clock stepped back: the true age is unknown.
   if counter ~= current - 1 or math.abs(age) >= grace then
     local all = redis.call('HGETALL', key)
-    redis.call('DEL', key)
-    redis.call('ZREM', list_key(v.u), sid)
+    delete_session(sid, v.u)
     local till = whole(seconds_up(v.x))
     return { 'replayed', all, revoke(v.m, till), till }
   end
   if v.f == '1' then return { 'elevated' } end
 end
 if s.e ~= epoch or tonumber(v.v) ~= data_version then return { 'outdated' } end
+-- Never lowered: the server may have lost the record, and an access token of the higher epoch lives.
+epoch = math.max(epoch, tonumber(v.p))
 if is_old then
   outcome = 'repeated'
   idle = v.d
