@@ -79,6 +79,9 @@ bash tests/provider/run.sh
 step "real browsers"
 bash tests/browser/run.sh
 
+step "axios, ky, Java and curl"
+bash tests/clients/run.sh
+
 step "a real nginx cache in front"
 bash tests/cache_proxy/run.sh
 

@@ -221,7 +221,8 @@ def server_pages(browser, api):
 
     api.advance(400)
     first, before = browser.current_window_handle, api.counters()
-    api.hold(10)
+    # Tabs open one by one, and a page waits for 5 seconds at most.
+    api.hold(3)
     browser.execute_script("for (let i = 1; i <= 10; i++) window.open(`/pages/${i}`)")
     browser.until("ten tabs", lambda: len(browser.window_handles) == 11)
     for tab in browser.window_handles:
