@@ -7,6 +7,7 @@ check.py WORK API: the directory with the packages of npm, and the executable.
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -141,6 +142,10 @@ def curl_cookies(api):
 
 
 def main():
+    for number in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, lambda *_: sys.exit("stopped"))
+    # Whatever hangs: the server ends with this.
+    signal.alarm(240)
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
         api = SessionApi(stack, API, WORK, "own", "app.x.localhost")
