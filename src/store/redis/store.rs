@@ -129,9 +129,10 @@ impl RedisStore {
     ///
     /// A node that is silent for longer than
     /// [`max_staleness`](super::RedisStoreOptions::max_staleness) is not waited for: it is stale,
-    /// so the layer's [`FailurePolicy`](crate::revocation::FailurePolicy) applies. If this node has
-    /// just read the whole state again because the stream broke, it may not know all nodes: then
-    /// this waits for `max_staleness`.
+    /// so the layer's [`FailurePolicy`](crate::revocation::FailurePolicy) applies.
+    ///
+    /// If this node has just started, or has read the whole state again because the stream broke,
+    /// it may not know all nodes: then this waits for `max_staleness`. Choose a longer `deadline`.
     ///
     /// # Errors
     ///
