@@ -96,6 +96,9 @@ impl<S: SessionStore> Sessions<S> {
     /// token of this session. So its client must refresh: the next request with its access token
     /// gets 401. Logins that began before, perhaps with the old password, are rejected.
     ///
+    /// If Redis loses this write in a failover, nodes write back that all sessions have ended, and
+    /// cannot write back that this one was kept. Then the user must log in again.
+    ///
     /// # Errors
     ///
     /// - [`SessionErrorKind::Ended`] if [`find`](Sessions::find) does not find the session. Nothing
