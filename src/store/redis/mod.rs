@@ -92,10 +92,11 @@
 //! - If the record of an old logout everywhere is lost, the user's generation and access epoch are
 //!   0 again. This is safe once all older tokens have expired.
 //!
-//! If Redis loses a logout, the session exists again. The nodes write back its revocation, so it
-//! cannot be refreshed. They drop this revocation a few minutes after the last access token
-//! expires. After that, the session's refresh token is accepted again, unless the user was blocked
-//! or logged out everywhere.
+//! If Redis loses a logout, the session exists again. The nodes write back its revocation. Then no
+//! call shows or refreshes the session, and the first that finds it deletes it. The nodes drop the
+//! revocation a few minutes after the last access token expires. If no call has found the session
+//! by then, its refresh token is accepted again, unless the user was blocked or logged out
+//! everywhere.
 //!
 //! Keys must not be evicted. The store accepts `maxmemory 0` with any policy, and otherwise only
 //! `maxmemory-policy noeviction`; both are the server's defaults. The store reads `INFO memory`

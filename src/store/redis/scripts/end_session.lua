@@ -5,6 +5,8 @@ local key = session_key(sid)
 local all = redis.call('HGETALL', key)
 local fields = redis.call('HMGET', key, 'm', 'x', 'u')
 if fields[1] == member then
+  -- It has ended already: the server lost that, and a node has written it back.
+  if redis.call('ZSCORE', revoked, member) then all = {} end
   till = whole(seconds_up(fields[2]))
   delete_session(sid, fields[3])
 elseif fields[1] then

@@ -225,6 +225,17 @@ local function delete_session(sid, field)
   redis.call('ZREM', list_key(field), sid)
 end
 
+-- Whether a session was revoked: the server has lost its end, and a node has written it back. Then
+-- this deletes the session, which would live again once the revocation has expired.
+--
+-- A session of another generation has ended too, but is kept. The server may have lost the record of
+-- its subject, and a node may be about to write it back.
+local function is_revoked(sid, field, member)
+  if not redis.call('ZSCORE', revoked, member) then return false end
+  delete_session(sid, field)
+  return true
+end
+
 -- The `sid`s of the sessions of a subject that have not ended. They may have expired. `s`: the
 -- record of the subject.
 local function live_sessions(field, s)
@@ -233,7 +244,7 @@ local function live_sessions(field, s)
     local member, generation = unpack(redis.call('HMGET', session_key(sid), 'm', 'g'))
     if not member then
       redis.call('ZREM', list_key(field), sid)
-    elseif tonumber(generation) == s.g and not redis.call('ZSCORE', revoked, member) then
+    elseif not is_revoked(sid, field, member) and tonumber(generation) == s.g then
       table.insert(live, sid)
     end
   end

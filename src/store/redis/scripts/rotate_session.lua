@@ -13,11 +13,7 @@ local values = redis.call('HMGET', key, unpack(names))
 local v = {}
 for index, name in ipairs(names) do v[name] = values[index] end
 if not v.k then return { 'ended' } end
--- The server lost the end of the session, and a node has written back that it is revoked.
-if redis.call('ZSCORE', revoked, v.m) then
-  delete_session(sid, v.u)
-  return { 'ended' }
-end
+if is_revoked(sid, v.u, v.m) then return { 'ended' } end
 if present >= v.d or present >= v.e then return { 'expired' } end
 local s = subject(v.u)
 if s.b == 1 then return { 'blocked' } end
