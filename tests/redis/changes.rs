@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tower_jwt_auth::revocation::Revocation;
 use tower_jwt_auth::session::{SessionLimit, SessionStore, Subject};
 use tower_jwt_auth::store::RedisStoreError;
 use tower_jwt_auth::store::redis::client::cmd;
 
+use crate::load::in_seconds;
 use crate::proxy::{Flow, Proxy};
 use crate::server::Server;
 use crate::session_changes::{self, read, sessions};
@@ -132,6 +134,56 @@ async fn l18_a_repeated_login_ends_no_second_session() {
     let mut expected = [before[1].sid, third.sid];
     expected.sort_unstable();
     assert!(listed.iter().map(|session| session.sid).eq(expected));
+}
+
+/// The server lost the record of the subject, and no node remembers it. The next change starts from
+/// access epoch 0 there, and still revokes the tokens of before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k03_a_change_after_a_loss_revokes_tokens_of_higher_epochs() {
+    let server = Server::start(&[]);
+    for (change, name) in ["invalidate", "log out", "log others out", "block", "revoke"]
+        .into_iter()
+        .enumerate()
+    {
+        let sessions = sessions(node(server.client()).await);
+        let subject = sessions.subject_named(name);
+        for _ in 0..3 {
+            sessions.invalidate_access_tokens(&subject).await.unwrap();
+        }
+        let kept = sessions.login(&subject).await.unwrap();
+        let before = sessions.login(&subject).await.unwrap();
+        // No node is left that knows the record.
+        drop(sessions);
+        server.ask::<u64>(cmd("DEL").arg("{jwt}:subjects"));
+        let store = node(server.client()).await;
+        let sessions = session_changes::sessions(store.clone());
+        let after = sessions.refresh(&before.refresh_token).await.unwrap();
+        for tokens in [&before, &after, &kept] {
+            assert!(!read(&sessions, &tokens.access_token).await.1, "{name}");
+        }
+        match change {
+            0 => sessions.invalidate_access_tokens(&subject).await.unwrap(),
+            1 => sessions.logout_everywhere(&subject).await.unwrap(),
+            2 => sessions.logout_others(kept.sid).await.unwrap(),
+            3 => sessions.block(&subject).await.unwrap(),
+            _ => {
+                let revocation = Revocation::Generation {
+                    issuer: sessions.issuer_name(),
+                    subject: name,
+                    generation: 1,
+                    until: in_seconds(600),
+                };
+                store.revoke(&revocation).await.unwrap();
+            }
+        }
+        for tokens in [&before, &after, &kept] {
+            assert!(read(&sessions, &tokens.access_token).await.1, "{name}");
+        }
+        if name != "block" {
+            let tokens = sessions.login(&subject).await.unwrap();
+            assert!(!read(&sessions, &tokens.access_token).await.1, "{name}");
+        }
+    }
 }
 
 /// The keys of a version before the format had a number, and of a later one.

@@ -90,7 +90,7 @@
 //!   back. A logout with one of its tokens revokes its `sid` for a day, the longest lifetime of an
 //!   access token.
 //! - If the record of an old logout everywhere is lost, the user's generation and access epoch are
-//!   0 again. This is safe once all older tokens have expired.
+//!   0 again. The next change raises the access epoch above that of each session that Redis has.
 //!
 //! If Redis loses a logout, the session exists again. The nodes write back its revocation. Then no
 //! call shows or refreshes the session, and the first that finds it deletes it. The nodes drop the

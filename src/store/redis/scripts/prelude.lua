@@ -289,14 +289,17 @@ local function expire(sid, field, idle, expires, access)
   end
 end
 
--- The end of the last access token of a subject, in seconds.
+-- The end of the last access token of a subject, in seconds, and the highest access epoch of one. It
+-- is above that of the record if the server has lost the record.
 local function latest_access(field)
-  local till = 0
+  local till, epoch = 0, 0
   for _, sid in ipairs(redis.call('ZRANGE', list_key(field), 0, -1)) do
-    local access = redis.call('HGET', session_key(sid), 'x')
-    if access then till = math.max(till, seconds_up(access)) end
+    local access, of = unpack(redis.call('HMGET', session_key(sid), 'x', 'p'))
+    if access then
+      till, epoch = math.max(till, seconds_up(access)), math.max(epoch, tonumber(of))
+    end
   end
-  return till
+  return till, epoch
 end
 
 -- Ends all sessions of a subject, except `kept`.
@@ -308,8 +311,9 @@ end
 
 -- Raises the access epoch. `longest`: the longest lifetime of a token, in seconds.
 local function raise_epoch(field, s, longest)
-  s.e = s.e + 1
-  s.t = math.max(s.t, latest_access(field), math.ceil(now / 1000) + longest)
+  local till, epoch = latest_access(field)
+  s.e = math.max(s.e, epoch) + 1
+  s.t = math.max(s.t, till, math.ceil(now / 1000) + longest)
 end
 
 -- Raises the access epoch and the generation, and ends all sessions, except `kept`.

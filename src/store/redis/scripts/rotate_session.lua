@@ -8,7 +8,7 @@ local sid, counter, grace = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 local idle, access, present = ARGV[9], ARGV[10], ARGV[11]
 local epoch, data_version = tonumber(ARGV[12]), tonumber(ARGV[13])
 local key = session_key(sid)
-local names = { 'u', 'k', 'r', 'd', 'e', 'x', 't', 'm', 'g', 'o', 'v' }
+local names = { 'u', 'k', 'r', 'd', 'e', 'x', 't', 'm', 'g', 'o', 'v', 'p' }
 local values = redis.call('HMGET', key, unpack(names))
 local v = {}
 for index, name in ipairs(names) do v[name] = values[index] end
@@ -41,6 +41,8 @@ if is_old then
   end
 end
 if s.e ~= epoch or tonumber(v.v) ~= data_version then return { 'outdated' } end
+-- Never lowered: the server may have lost the record, and an access token of the higher epoch lives.
+epoch = math.max(epoch, tonumber(v.p))
 if is_old then
   outcome = 'repeated'
   idle = v.d
