@@ -226,7 +226,8 @@ impl<S: SessionStore> Sessions<S> {
     /// Limits the sessions of a subject. Without this there is no limit.
     ///
     /// Expired sessions do not count. The limit holds for logins at the same time, on all nodes of
-    /// the store. If it is lower than before, the next login of a subject ends all excess sessions.
+    /// the store. It applies at a login: after you lower it, a subject may have more sessions until
+    /// then.
     ///
     /// - [`SessionLimit::EndOldest`] ends the sessions that were refreshed least recently, and
     ///   revokes their access tokens. You get an event

@@ -80,7 +80,7 @@ async fn k12b_a_full_set_is_an_error_and_drops_nothing() {
     assert!(matches!(full, EmbeddedStoreError::SetFull));
     assert!(!is_revoked(&store, &refused));
     let listed = store.list(&ALICE, at(0)).await.unwrap();
-    assert_eq!(listed, [refused.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&refused));
     let full = store.block(&ALICE).await.unwrap_err();
     assert!(matches!(full, EmbeddedStoreError::SetFull));
     assert!(!store.subject(&ALICE).await.unwrap().blocked);
