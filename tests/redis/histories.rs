@@ -197,8 +197,8 @@ async fn all_know(x: &RedisStore, server: &Server) {
     }
 }
 
-/// Makes all nodes send heartbeats, by writes that wait for them. Several, because a heartbeat fails
-/// on a connection that was cut.
+/// Makes all nodes send heartbeats, by writes that wait for them. Several, because a heartbeat
+/// fails on a connection that was cut.
 async fn request_heartbeats(server: &Server) {
     let node = connect(quiet(), server.client()).await;
     for number in 2..6 {
