@@ -1,11 +1,7 @@
 //! Holds protected resources to RFC 9728, and to what MCP asks of a server: the metadata, the
 //! challenges, and tokens for one resource alone.
 #![cfg(all(feature = "axum", feature = "testing"))]
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that panics fails"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/answer.rs"]
