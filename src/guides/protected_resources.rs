@@ -69,6 +69,7 @@
 //! | must answer 401 to an invalid or expired token | the layer |
 //! | should name scopes in the 401 | [`scope`](crate::ProtectedResource::scope) |
 //! | should answer 403 `insufficient_scope` with all scopes of the operation and `resource_metadata` | [`Require`](crate::Require) inside of the layer |
+//! | must accept a broader scope that implies the needed one | [`Require::any_scope`](crate::Require::any_scope), where your scopes have such an order |
 //! | should not list `offline_access` | it is refused |
 //! | must not read tokens from the query | no source does |
 //! | must not pass the token on to other services | your code: ask for a token of your own there |
@@ -82,7 +83,7 @@
 //! | authorization server | `aud` |
 //! | --- | --- |
 //! | with RFC 8707, such as `oidc-provider` | the identifier |
-//! | Auth0 | the identifier, if it is that of an API there; clients must send `audience`, or the tenant must use `resource` |
+//! | Auth0 | the identifier of an API there; clients must send `audience`, unless the tenant accepts `resource` |
 //! | Keycloak | what an audience mapper of a client scope says |
 //! | Entra ID, Okta and others | see [`providers`](super::providers) |
 //!
