@@ -212,6 +212,39 @@ async function checkClient(url) {
   return store.saved.access_token;
 }
 
+/** Calls as the revision 2026-07-28 has them, which the client of the SDK does not speak yet. */
+async function checkNewestRevision(url, token) {
+  const name = 'io.modelcontextprotocol';
+  const version = '2026-07-28';
+  const call = (tool, text) => post(url, {
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'tools/call',
+    params: {
+      name: tool,
+      arguments: { text },
+      _meta: {
+        [`${name}/protocolVersion`]: version,
+        [`${name}/clientInfo`]: { name: 'check', version: '1' },
+        [`${name}/clientCapabilities`]: {},
+      },
+    },
+  }, {
+    authorization: `Bearer ${token}`,
+    'mcp-protocol-version': version,
+    'mcp-method': 'tools/call',
+    'mcp-name': tool,
+  });
+  const listed = await call('list_notes');
+  assert.equal(listed.status, 200);
+  assert.match(await listed.text(), /alice: hello/);
+  const refused = await call('add_note', 'again');
+  assert.equal(refused.status, 403);
+  const challenge = refused.headers.get('www-authenticate');
+  assert.match(challenge, /error="insufficient_scope".* scope="notes:read notes:write"/);
+  assert.match(challenge, /resource_metadata="http:/);
+}
+
 /** Calls that would add a note if the server and the check of its scopes read them differently. */
 async function checkAmbiguousCalls(url, token) {
   const authorization = `Bearer ${token}`;
@@ -309,7 +342,10 @@ const token = await checkClient(url);
 console.log('the client of the SDK: discovery, a token, a step-up in scope');
 await checkOtherResource(url, resources[0]);
 console.log('a token for another resource');
-await checkAmbiguousCalls(url, await tokenFor(url));
+const reading = await tokenFor(url);
+await checkNewestRevision(url, reading);
+console.log('the revision 2026-07-28');
+await checkAmbiguousCalls(url, reading);
 console.log('calls with two readings');
 await checkConformance(url, token);
 process.exit();
