@@ -56,6 +56,7 @@
 //! | what is checked of a token, and in which order | [`verify`] |
 //! | the cache of verified tokens | [`Verifier::cache`] |
 //! | responses, CORS, your own response bodies | [`middleware`] |
+//! | an MCP server, or another API that clients discover | [`ProtectedResource`] |
 //! | protection against cross-site request forgery | [`csrf`] |
 //! | revoking tokens before they expire | [`revocation`], and [`store`] for the stores |
 //! | scopes, roles, and other conditions | [`guard`] |
@@ -215,7 +216,9 @@ pub mod verify;
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use extract::{Allowed, Claims, Permission};
 pub use guard::Require;
-pub use middleware::{AuthError, AuthErrorKind, JwtAuthLayer, TokenSource, csrf};
+pub use middleware::{
+    AuthError, AuthErrorKind, JwtAuthLayer, ProtectedResource, TokenSource, csrf,
+};
 pub use verify::{TrustedIssuer, VerifiedToken, Verifier, VerifyError, VerifyErrorKind};
 
 #[cfg(all(doctest, feature = "axum"))]

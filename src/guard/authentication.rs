@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::builder_error::report;
-use super::scopes::is_scope_token;
 use crate::claims::NumericDate;
 use crate::clock::ClockSource;
+use crate::middleware::is_scope_token;
 use crate::verify::{VerifiedToken, Verifier};
 
 /// The required claims `acr` and `auth_time`.

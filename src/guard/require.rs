@@ -250,9 +250,9 @@ impl Require {
     /// (RFC 8693 §4.1). Otherwise the response is 403.
     ///
     /// You need it for actions that support staff must not perform in a user's name, such as a
-    /// change of the password. See [`VerifiedToken::actor`] for conditions on the actor. Tokens with
-    /// `act` come from [`Sessions::impersonate`](crate::session::Sessions::impersonate), or from
-    /// another issuer.
+    /// change of the password. See [`VerifiedToken::actor`] for conditions on the actor. Tokens
+    /// with `act` come from [`Sessions::impersonate`](crate::session::Sessions::impersonate), or
+    /// from another issuer.
     #[must_use]
     pub fn not_impersonated() -> Self {
         Self::new(Condition::NotImpersonated)

@@ -8,6 +8,7 @@
 //! | accept tokens of Auth0, Entra, Cognito, Keycloak or another provider | [`providers`] |
 //! | let users log in with Google, Keycloak or another provider | [`social_login`] |
 //! | trust several issuers, many tenants, or my customers' issuers | [`several_issuers`] |
+//! | protect an MCP server, or let clients discover my authorization server | [`protected_resources`] |
 //! | protect a WebSocket | [`websockets`] |
 //! | protect a gRPC service | [`grpc`] |
 //! | count rejected requests, and record the user in traces | [`observability`] |
@@ -30,6 +31,7 @@ pub mod migrating;
 pub mod mobile_and_machine_clients;
 pub mod observability;
 pub mod production;
+pub mod protected_resources;
 pub mod providers;
 pub mod several_issuers;
 pub mod social_login;

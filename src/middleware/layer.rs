@@ -72,17 +72,17 @@ impl<R, V> JwtAuthLayer<R, V> {
         }
     }
 
-    fn map(self, change: impl FnOnce(&mut Authenticator<R, V>)) -> Self {
+    pub(super) fn map(self, change: impl FnOnce(&mut Authenticator<R, V>)) -> Self {
         let mut authenticator = Arc::unwrap_or_clone(self.authenticator);
         change(&mut authenticator);
         Self::of(authenticator)
     }
 
-    fn verifier(&self) -> Verifier {
+    pub(super) fn verifier(&self) -> Verifier {
         Verifier::clone(&self.authenticator.verifier)
     }
 
-    fn set_verifier(self, verifier: Verifier) -> Self {
+    pub(super) fn set_verifier(self, verifier: Verifier) -> Self {
         self.map(|authenticator| authenticator.verifier = Arc::new(verifier))
     }
 
@@ -330,18 +330,6 @@ impl<R, V> JwtAuthLayer<R, V> {
     #[track_caller]
     pub fn realm(self, realm: impl Into<String>) -> Self {
         self.map(|authenticator| authenticator.challenge().set_realm(realm.into()))
-    }
-
-    /// Sets the URL of this resource's metadata: `resource_metadata` of challenges (RFC 9728 §5.1).
-    /// None by default.
-    ///
-    /// # Panics
-    ///
-    /// If `url` has a quote, a backslash, or anything but printable ASCII.
-    #[must_use]
-    #[track_caller]
-    pub fn resource_metadata(self, url: impl Into<String>) -> Self {
-        self.map(|authenticator| authenticator.challenge().set_resource_metadata(url.into()))
     }
 
     /// Sets the responses to rejected requests. [`ProblemJson`] by default.

@@ -22,6 +22,9 @@
 //! | while the revocation store, the issuer of the keys or the condition of a guard does not answer | 503 | none, but `Retry-After` |
 //! | for a handler without a layer, or with a misconfigured permission | 500 | none |
 //!
+//! With a [`ProtectedResource`], each challenge also has `resource_metadata` (RFC 9728 §5.1). Then
+//! the first two rows have the `scope` that a client should ask for.
+//!
 //! The body is `application/problem+json` (RFC 9457) with the [code](AuthError::code) of the error,
 //! or that of your [`Respond`]. No body or header contains a token, a claim, or an error message of
 //! a dependency. The reason is an [`AuthError`] in the extensions of the response. With feature
@@ -149,6 +152,8 @@ mod error_code;
 mod future;
 mod layer;
 mod layer_handle;
+mod protected_resource;
+mod resource_url;
 mod respond;
 mod responder;
 mod revocation;
@@ -159,6 +164,8 @@ mod token_fault;
 pub use error::{AuthError, AuthErrorKind};
 pub use future::ResponseFuture;
 pub use layer::JwtAuthLayer;
+pub use protected_resource::ProtectedResource;
+pub use resource_url::{ResourceUrlError, ResourceUrlErrorKind};
 pub use respond::{EmptyBody, ProblemJson, Respond};
 pub use service::JwtAuth;
 pub use source::{RequestHead, TokenSource};
@@ -167,6 +174,7 @@ pub use token_fault::TokenFault;
 pub(crate) use authenticated::token_of;
 #[cfg(feature = "axum")]
 pub(crate) use caching::prevent_storing;
+pub(crate) use challenge::is_scope_token;
 #[cfg(feature = "axum")]
 pub(crate) use csrf::rules::{CsrfRules, SEC_FETCH_SITE, has_effects, single};
 pub(crate) use responder::reject_without_layer;

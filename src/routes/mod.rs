@@ -1,5 +1,5 @@
-//! Ready-made axum handlers: refresh, logout, the JWK Set of your service, and the logout tokens of
-//! an OpenID provider.
+//! Ready-made axum handlers: refresh, logout, the JWK Set of your service, the metadata of a
+//! protected resource, and the logout tokens of an OpenID provider.
 //!
 //! You need this module (feature `axum`) if browsers or apps hold the tokens of
 //! [`session`](crate::session). Login stays a handler of your own, since only you can check
@@ -10,6 +10,7 @@
 //! | [`SessionRoutes`] | refresh and logout |
 //! | [`PageRenewalLayer`] | no endpoint: refreshes when a page that the server renders is opened |
 //! | [`JwksRoute`] | your public keys, for services that verify your tokens |
+//! | [`ProtectedResource`](crate::ProtectedResource) | the metadata of your API, for clients that discover your authorization server |
 //! | [`BackChannelLogout`] | the logout tokens of an OpenID provider |
 //!
 //! ```no_run
@@ -111,7 +112,10 @@
 mod back_channel_logout;
 mod content_type;
 mod jwks;
+mod navigation;
 mod page_renewal;
+mod protected_resource;
+mod public_document;
 mod request;
 mod response;
 mod session_cookies;

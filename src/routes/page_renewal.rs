@@ -9,21 +9,21 @@ use std::time::Duration;
 
 use axum_core::body::Body;
 use axum_core::response::Response;
-use http::header::{COOKIE, HeaderMap, HeaderName, SET_COOKIE};
-use http::{HeaderValue, Method, Request};
+use http::header::{COOKIE, HeaderMap, SET_COOKIE};
+use http::{HeaderValue, Request};
 use pin_project_lite::pin_project;
 use tokio::time::timeout;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::navigation::is_navigation;
 use super::response::error_response;
 use super::session_cookies::SessionCookies;
 use super::session_routes::SessionRoutes;
 use super::shared_refreshes::{Participant, SharedRefreshes};
 use crate::cookie::CookieError;
 use crate::middleware::{
-    AuthError, Found, ProblemJson, RequestHead, Respond, Responder, SEC_FETCH_SITE, TokenSource,
-    has_effects, prevent_storing, single,
+    AuthError, Found, ProblemJson, RequestHead, Respond, Responder, TokenSource, prevent_storing,
 };
 use crate::revocation::{RevocationStore, TokenIdentity};
 use crate::session::{SessionError, SessionErrorKind, SessionStore, Sessions, TokenPair};
@@ -31,9 +31,6 @@ use crate::verify::{Verifier, VerifyErrorKind};
 
 /// Less than the [grace](Sessions::grace) of 10 seconds, in which a reload may use the same token.
 const DEADLINE: Duration = Duration::from_secs(5);
-
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// The layer that refreshes the tokens of a visitor when a page is opened, for pages that the
@@ -275,34 +272,6 @@ impl<S: SessionStore, R: Respond<Body>> Renewal<S, R> {
             }
         }
     }
-}
-
-/// Whether the browser opens a page (Fetch Metadata Request Headers, §2.1 to §2.4).
-///
-/// `in_frames`: also in a frame of another site. That site could start refreshes in a hidden frame
-/// and abort them, unless the cookies are partitioned.
-///
-/// A browser sends each header once, with one of four sites. Anything else is ambiguous.
-fn is_navigation(head: RequestHead<'_>, in_frames: bool) -> bool {
-    let value = |name| {
-        let value = single(head.headers, name);
-        value.map(|value| value.map(HeaderValue::as_bytes))
-    };
-    let (Ok(site), Ok(mode), Ok(dest)) = (
-        value(&SEC_FETCH_SITE),
-        value(&SEC_FETCH_MODE),
-        value(&SEC_FETCH_DEST),
-    ) else {
-        return false;
-    };
-    let may_be_framed = match site {
-        None | Some(b"same-origin" | b"same-site" | b"none") => true,
-        Some(b"cross-site") => in_frames,
-        Some(_) => return false,
-    };
-    matches!(*head.method, Method::GET | Method::HEAD)
-        && !has_effects(head)
-        && (dest == Some(b"document") || mode == Some(b"navigate") && may_be_framed)
 }
 
 /// Replaces these cookies of a request, or adds them, in one header.

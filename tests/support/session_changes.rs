@@ -561,7 +561,7 @@ pub(crate) async fn l18_a_login_beyond_the_limit_ends_the_oldest_session<S: Sess
     let listed = sessions.list(&alice).await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!(listed.first().map(|session| session.sid), Some(last.sid));
-    // Whoever acts for the subject ends none of its sessions.
+    // An impersonation ends no session of the subject.
     let agent = sessions
         .login(&sessions.subject_named("agent"))
         .await
