@@ -62,7 +62,7 @@
 //!     if form.password != "correct horse" {
 //!         return Err(StatusCode::FORBIDDEN.into());
 //!     }
-//!     // Only now, so that nobody learns who is blocked without the password.
+//!     // After the password check, or anyone could find out who is blocked.
 //!     let tokens = sessions.complete(pending?).await?;
 //!     Ok((StatusCode::NO_CONTENT, routes.logged_in(&tokens)?))
 //! }
@@ -314,8 +314,8 @@
 //! | `SameSite=None` and `Partitioned` cookies | older browsers block them: test those of your users |
 //! | bearer tokens in the script's memory | any script on the page can read them; see below |
 //!
-//! The cookies need two settings more than on two subdomains. All else is the same: the trusted
-//! origin, CORS with credentials, and `credentials: "include"` in the page.
+//! The cookies need two more settings than on two subdomains. Everything else is the same: the
+//! trusted origin, CORS with credentials, and `credentials: "include"` in the page.
 //!
 //! ```
 //! use axum::{Router, routing::post};
@@ -401,7 +401,7 @@
 //! `cross_site` and `partitioned` cookies, as on two sites. For the origin check these requests are
 //! your own, so page and API on one origin need neither `trusted_origin` nor CORS.
 //!
-//! - Log the user in inside the frame. A login in a window of its own sets the cookies of another
+//! - Log the user in inside the frame. A login in a separate window sets cookies in another
 //!   partition.
 //! - Name the sites that may frame your app: `Content-Security-Policy: frame-ancestors
 //!   https://partner.example`. Otherwise any site can, and trick users into clicks (clickjacking).
@@ -411,5 +411,5 @@
 //!
 //! Chrome and Firefox accept `Secure` cookies from `http://localhost`, Safari does not. For Safari
 //! use [`insecure_for_localhost`](crate::routes::SessionCookies::insecure_for_localhost). Cookies
-//! do not distinguish ports: two services on `localhost` need names of their own, by
+//! do not distinguish ports: two services on `localhost` need different cookie names, by
 //! [`environment`](crate::routes::SessionCookies::environment).

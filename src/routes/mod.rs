@@ -36,7 +36,7 @@
 //!         let subject = routes.sessions().subject_named(&name);
 //!         let pending = routes.sessions().begin(&subject).await;
 //!         if !check_password(&name).await { return Err(StatusCode::FORBIDDEN.into()) }
-//!         // Only now, so that nobody learns who is blocked without the password.
+//!         // After the password check, or anyone could find out who is blocked.
 //!         let tokens = routes.sessions().complete(pending?).await?;
 //!         Ok::<_, ErrorResponse>((StatusCode::NO_CONTENT, routes.logged_in(&tokens)?))
 //!     }

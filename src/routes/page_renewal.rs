@@ -34,7 +34,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 
 impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// The layer that refreshes the tokens of a visitor when a page is opened, for pages that the
-    /// server renders. Add it after, and so outside of, [`layer`](SessionRoutes::layer).
+    /// server renders. Add it after [`layer`](SessionRoutes::layer), so that it is outside.
     ///
     /// Call it once and clone the layer: clones share a refresh of the same token. Call
     /// [`with_cookies`](SessionRoutes::with_cookies) and [`respond`](SessionRoutes::respond) before
@@ -91,8 +91,8 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 /// - It does not open a frame in a page of another site, unless the cookies are
 ///   [partitioned](SessionCookies::partitioned).
 /// - There is no token in `Authorization`.
-/// - The access cookie is missing, has expired, or was signed with a key that is no longer there,
-///   such as before a restart. Or it was revoked, as far as the store knows without waiting.
+/// - The access cookie is missing, has expired, or was signed with a key that the service no longer
+///   has, for example after a restart. Or it was revoked, and the store answers so from memory.
 /// - There is one refresh cookie, and it is authentic.
 ///
 /// | the refresh | the request | cookies in the response |
@@ -135,7 +135,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 ///
 /// | refresh cookie | the first page after a link on another site or in a mail |
 /// | --- | --- |
-/// | `Strict`, the default | is not refreshed: after 5 minutes the visitor seems logged out there, until the next page |
+/// | `Strict`, the default | is not refreshed: if the access token has expired, this page shows the visitor as logged out, and the next one does not |
 /// | `Lax`, by [`SessionCookies::with_cookies`] | is refreshed |
 ///
 /// With `Lax`, any site can make its visitor's browser start a refresh and abort it. The new token

@@ -198,10 +198,12 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// than once.
     ///
     /// Give the issuer an [audience](TrustedIssuer::audience): its tokens for other services would
-    /// be accepted otherwise. **Then `sub` alone identifies no user:** see [`TrustedIssuer`]. The
-    /// layer still requires `typ: at+jwt` and a `jti`. Call
-    /// [`typ`](JwtAuthLayer::typ) and [`token_id_optional`](JwtAuthLayer::token_id_optional) on it
-    /// if the other issuer has neither.
+    /// be accepted otherwise. **With two issuers, `sub` alone identifies no user:** see
+    /// [`TrustedIssuer`].
+    ///
+    /// The layer still requires `typ: at+jwt` and a `jti`. If the issuer's tokens have another
+    /// `typ`, call [`typ`](TrustedIssuer::typ) on the issuer. If they have no `jti`, call
+    /// [`token_id_optional`](JwtAuthLayer::token_id_optional) on the layer.
     ///
     /// # Panics
     ///
@@ -239,8 +241,9 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// The sessions, for your login handler.
     ///
     /// Their access tokens fit into the access cookie: a longer one is an error before a session
-    /// begins. A lower [`max_token_length`](Sessions::max_token_length) of yours stays. For clients
-    /// that have no cookies, use the `Sessions` that you passed to [`new`](Self::new).
+    /// begins. A lower [`max_token_length`](Sessions::max_token_length) that you set stays in
+    /// force. For clients that have no cookies, use the `Sessions` that you passed to
+    /// [`new`](Self::new).
     #[must_use]
     pub fn sessions(&self) -> &Sessions<S> {
         &self.sessions
@@ -255,7 +258,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// The headers of the response to a login: they set both cookies, and keep the response out of
     /// caches.
     ///
-    /// They are a response of their own, or a part of yours: `(routes.logged_in(&tokens)?,
+    /// Return them alone, or as part of your response: `(routes.logged_in(&tokens)?,
     /// Redirect::to("/"))`. For clients without cookies respond with `Json(tokens)` instead.
     ///
     /// # Errors
@@ -272,7 +275,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// with one that is not authentic. The session may have ended.
     ///
     /// Use it at login, after the password was checked, to end the session that the browser had
-    /// before: it is about to lose its tokens.
+    /// before: the login replaces its cookies.
     #[must_use]
     pub fn session_of_cookie(&self, headers: &HeaderMap) -> Option<SessionId> {
         let [_, name] = self.cookies()?.names();

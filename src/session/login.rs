@@ -140,7 +140,8 @@ impl PendingLogin {
     ///
     /// # Errors
     ///
-    /// [`SessionErrorKind::InvalidData`] if they do not serialize to JSON of at most 4 KiB.
+    /// [`SessionErrorKind::InvalidData`] if they do not serialize to JSON of at most 4 KiB
+    /// and 127 levels.
     pub fn data(mut self, data: &impl Serialize) -> Result<Self, SessionError> {
         self.data_json = Some(data::serialize(data)?);
         Ok(self)

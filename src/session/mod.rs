@@ -65,9 +65,8 @@
 //! it returns, the next access token has the change. To reject the current ones at once, call
 //! [`Sessions::invalidate_access_tokens`]: clients refresh, and their sessions continue.
 //!
-//! What belongs to one session is its data: the chosen organisation, or `amr`.
-//! Set them by [`PendingLogin::data`], change them by [`Sessions::update`], and return them as
-//! claims.
+//! A session can have data, such as the chosen organisation or `amr`. Set the data with
+//! [`PendingLogin::data`], change them with [`Sessions::update`], and return them as claims.
 //!
 //! # Stronger or more recent logins
 //!

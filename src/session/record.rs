@@ -95,7 +95,8 @@ pub struct Session {
     pub issuer: Option<String>,
     /// `sub` of its access tokens.
     pub subject: String,
-    /// The generation of the subject at login.
+    /// The generation of the subject at login, or at the last `end_others` that the session
+    /// survived.
     pub generation: u64,
     /// The access epoch of the subject at the login or the last refresh. The access token of that
     /// time has it as its claim `generation`.
@@ -142,7 +143,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session without a label and data that begins and expires at `now`. Set its fields as
+    /// A session that begins and expires at `now`, without a label or data. Set its fields as
     /// needed.
     #[must_use]
     pub fn new(sid: SessionId, subject: &Subject<'_>, generation: u64, now: NumericDate) -> Self {

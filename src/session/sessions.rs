@@ -94,9 +94,9 @@ impl<S: SessionStore> Sessions<S> {
     /// Sets `client_id` of access tokens: the name of your application (RFC 8693 §4.3). Absent by
     /// default. A login may have [another](super::PendingLogin::client_id).
     ///
-    /// With an issuer and an audience too, the access tokens are those of RFC 9068, which
-    /// [`JwtAuthLayer::rfc9068`](crate::JwtAuthLayer::rfc9068) requires. Then the
-    /// [claims](Sessions::claims) must not contain `client_id`.
+    /// If you also set an issuer and an audience, the access tokens conform to RFC 9068, which
+    /// [`JwtAuthLayer::rfc9068`](crate::JwtAuthLayer::rfc9068) requires. Once a `client_id` is set,
+    /// the [claims](Sessions::claims) must not contain one.
     ///
     /// # Panics
     ///

@@ -11,8 +11,8 @@ use super::session_id::SessionId;
 use crate::claims::NumericDate;
 use crate::revocation::RevocationStore;
 
-/// The longest lifetime of an access token that [`Sessions`](super::Sessions) allow: a day. A store
-/// may rely on it.
+/// The longest lifetime of an access token that [`Sessions`](super::Sessions) allows: a day. A
+/// store may rely on it.
 pub const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The highest generation that a store accepts in
@@ -87,7 +87,7 @@ pub trait SessionStore: RevocationStore {
         rotation: &Rotation,
     ) -> impl Future<Output = Result<RotationOutcome, Self::Error>> + Send;
 
-    /// Replaces the data of a session, if they have this version. The version is then one higher.
+    /// Replaces the data of a session, if they have this version. Raises the version by one.
     fn update(
         &self,
         sid: SessionId,
