@@ -237,8 +237,8 @@ async fn the_script_rotates_by_the_rules_in_rust() {
         let mut session = Session::new(sid, &alice, 0, at(100));
         session.idle_expires_at = at(500);
         session.expires_at = at(900);
-        redis.create(&session).await.unwrap();
-        memory.create(&session).await.unwrap();
+        redis.create(&session, None).await.unwrap();
+        memory.create(&session, None).await.unwrap();
         let mut now = 100;
         loop {
             now = now + random(12) - random(6);
