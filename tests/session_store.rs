@@ -156,6 +156,7 @@ faults! {
     LimitNamesNone => "a_login_beyond_the_limit_ends_the_least_recently_refreshed",
     LimitEndsInsteadOfRejecting => "a_login_beyond_the_limit_is_rejected",
     LimitSavesWhatItRejects => "a_login_beyond_the_limit_is_rejected",
+    LimitCountsImpersonations => "the_limit_counts_the_live_sessions_of_one_subject",
     LimitCountsExpired => "the_limit_counts_the_live_sessions_of_one_subject",
     LimitIgnoresIssuers => "the_limit_counts_the_live_sessions_of_one_subject",
     LimitComesFirst => "a_login_that_is_rejected_ends_no_session",
@@ -385,6 +386,7 @@ impl Model {
                     let reversed = 4_000_000_000 - other.rotated_at.seconds();
                     other.rotated_at = NumericDate::from_seconds(reversed).unwrap();
                 }
+                Fault::LimitCountsImpersonations => other.actor = None,
                 Fault::LimitGoesByLogin => other.rotated_at = other.created_at,
                 Fault::LimitCountsExpired => {
                     (other.idle_expires_at, other.expires_at) =

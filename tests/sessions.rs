@@ -1327,8 +1327,14 @@ async fn l17_an_impersonation_is_short_has_no_level_and_begins_no_other() {
         assert_eq!(claims["sub"], "alice");
         let act = json!({ "sub": "bob", "iss": "https://id.example.com" });
         assert_eq!(claims["act"], act);
+        // Guards take neither for a login of the subject.
         assert_eq!(claims.get("acr"), None);
+        assert_eq!(claims.get("auth_time"), None);
     }
+    let oneself = world.sessions.impersonate(&agent, &bob).await;
+    assert_eq!(oneself.unwrap_err().kind(), impersonated);
+    let alone = world.sessions.logout_others(tokens.sid).await;
+    assert_eq!(alone.unwrap_err().kind(), impersonated);
     let session = world.sessions.find(tokens.sid).await.unwrap().unwrap();
     assert_eq!(session.actor.as_deref(), Some("bob"));
     assert!(!format!("{session:?}").contains("bob"));

@@ -198,18 +198,22 @@ impl<S: SessionStore, R: Respond<Body>> Renewal<S, R> {
         refresh_token: &str,
         participant: &Participant,
     ) -> Result<TokenPair, SessionError> {
-        let refresh = || async {
-            match timeout(DEADLINE, self.sessions.refresh(refresh_token)).await {
-                Ok(result) => result,
-                Err(elapsed) => Err(SessionError::unavailable(elapsed)),
-            }
-        };
-        let tokens = participant.tokens(refresh).await?;
-        // A slow page may share tokens that have expired or were revoked since.
+        let tokens = participant
+            .tokens(|| self.refresh_in_time(refresh_token))
+            .await?;
+        // A slow page may share tokens that have expired or were revoked since. The old refresh
+        // token may be past its grace, but its sender would have got the new one.
         if self.is_outdated(tokens.access_token.as_bytes()) {
-            return refresh().await;
+            return self.refresh_in_time(&tokens.refresh_token).await;
         }
         Ok(tokens)
+    }
+
+    async fn refresh_in_time(&self, refresh_token: &str) -> Result<TokenPair, SessionError> {
+        match timeout(DEADLINE, self.sessions.refresh(refresh_token)).await {
+            Ok(result) => result,
+            Err(elapsed) => Err(SessionError::unavailable(elapsed)),
+        }
     }
 
     async fn respond<I, B>(
@@ -238,15 +242,12 @@ impl<S: SessionStore, R: Respond<Body>> Renewal<S, R> {
                 Ok(cookies)
             }
             Err(error) if error.kind().is_final() => self.cookies.clear(),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    SessionErrorKind::InvalidToken | SessionErrorKind::Elevated
-                ) =>
-            {
-                return inner.call(request).await;
-            }
-            Err(error) => return Ok(self.reject(error)),
+            Err(error) => match error.kind() {
+                SessionErrorKind::InvalidToken | SessionErrorKind::Elevated => {
+                    return inner.call(request).await;
+                }
+                _ => return Ok(self.reject(error)),
+            },
         };
         let mut response = inner.call(request).await?;
         self.add_cookies(&mut response, cookies.into_iter().flatten());

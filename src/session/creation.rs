@@ -52,9 +52,9 @@ impl Session {
     /// A store calls this within its atomic step. If the outcome is
     /// [`CreationOutcome::Created`], it ends the sessions named there and saves this one.
     ///
-    /// Of the other sessions, those that have expired when this one began do not count. The least
-    /// recently refreshed end first, not those of the oldest login: a device in use stays logged
-    /// in.
+    /// Of the other sessions, impersonations do not count, nor do those that have expired when this
+    /// one began. The least recently refreshed end first, not those of the oldest login: a device
+    /// in use stays logged in.
     #[must_use]
     pub fn create<'a>(
         &self,
@@ -88,7 +88,8 @@ impl Session {
     ) -> Vec<SessionId> {
         let mut others: Vec<_> = others
             .into_iter()
-            .filter(|other| other.sid != self.sid && !other.has_expired(self.created_at))
+            .filter(|other| other.sid != self.sid && other.actor.is_none())
+            .filter(|other| !other.has_expired(self.created_at))
             .map(|other| (other.rotated_at, other.sid))
             .collect();
         others.sort_unstable();

@@ -55,7 +55,8 @@ pub enum SessionErrorKind {
     /// The token, the subject or the login belongs to another issuer. Or the token is not an access
     /// token of a session.
     Foreign,
-    /// An impersonation can neither impersonate nor have an `acr`: see
+    /// An impersonation can neither impersonate, nor have an `acr`, nor end the other sessions of
+    /// its subject. And nobody can impersonate themselves. See
     /// [`Sessions::impersonate`](super::Sessions::impersonate).
     Impersonated,
     /// No token is issued, because a layer would reject these claims. They do not serialize to a

@@ -47,8 +47,9 @@ impl<S: SessionStore> Sessions<S> {
     /// - The session ends after [15 minutes](Self::DEFAULT_IMPERSONATION_LIFETIME).
     ///   [`PendingLogin::lifetime`] changes that, up to
     ///   [an hour](Self::MAX_IMPERSONATION_LIFETIME).
-    /// - An impersonation cannot begin another one. It has no `acr`, also by
-    ///   [`elevate`](Sessions::elevate): the subject has proven nothing.
+    /// - An impersonation cannot begin another one. It has neither `acr` nor `auth_time`, also by
+    ///   [`elevate`](Sessions::elevate): the subject has proven nothing. So guards that require a
+    ///   level or a recent login reject it.
     /// - A block or a logout everywhere of the subject ends it at once. One of the actor ends it at
     ///   its next refresh, so an access token of it stays valid for at most
     ///   [`access_lifetime`](Sessions::access_lifetime). A logout of the actor's own session does
@@ -61,7 +62,8 @@ impl<S: SessionStore> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// - [`SessionErrorKind::Impersonated`] if `actor_token` has `act` itself.
+    /// - [`SessionErrorKind::Impersonated`] if `actor_token` has `act` itself, or the actor is the
+    ///   subject.
     /// - [`SessionErrorKind::Foreign`] as for [`subject_of`](Sessions::subject_of), or if `subject`
     ///   was made by a `Sessions` of another issuer.
     /// - [`SessionErrorKind::Blocked`] if the subject or the actor is blocked.
@@ -74,7 +76,7 @@ impl<S: SessionStore> Sessions<S> {
         subject: &OwnSubject,
     ) -> Result<PendingLogin, SessionError> {
         let actor = self.subject_of(actor_token)?;
-        if !matches!(actor_token.actor(), Ok(None)) {
+        if !matches!(actor_token.actor(), Ok(None)) || actor.name() == subject.name() {
             return Err(SessionErrorKind::Impersonated.into());
         }
         let state = self.store.subject(&self.check_own(&actor)?).await;

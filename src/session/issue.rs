@@ -68,9 +68,11 @@ impl<S: SessionStore> Sessions<S> {
         // A session may be older than the setting.
         let client_id = session.client_id.as_deref();
         let client_id = client_id.or(self.settings.client_id.as_deref());
+        // Nobody was authenticated when an impersonation began.
         let auth_time = session.authenticated_at.seconds();
+        let auth_time = session.actor.is_none().then(|| Value::from(auth_time));
         for (name, value) in [
-            ("auth_time", Some(Value::from(auth_time))),
+            ("auth_time", auth_time),
             ("acr", session.acr.as_deref().map(Value::from)),
             ("act", session.actor.as_deref().map(|actor| self.act(actor))),
             ("client_id", client_id.map(Value::from)),

@@ -221,7 +221,6 @@ impl<S: SessionStore> Sessions<S> {
             self.check_actor(&session).await?;
             let claims = self.application_claims(&session).await?;
             let access_token = self.access_token(&session, now, claims)?;
-            // Support staff must not end a session of the user by acting for them.
             let limit = self.settings.limit.filter(|_| session.actor.is_none());
             let created = self.store.create(&session, limit).await;
             match created.map_err(SessionError::unavailable)? {

@@ -106,9 +106,14 @@ impl<S: SessionStore> Sessions<S> {
     ///
     /// - [`SessionErrorKind::Ended`] if [`find`](Sessions::find) does not find the session. Nothing
     ///   changes.
+    /// - [`SessionErrorKind::Impersonated`] if the session is an
+    ///   [impersonation](Sessions::impersonate): the user would lose all others. Nothing changes.
     /// - [`SessionErrorKind::Unavailable`] if the store fails: the sessions may not have ended.
     pub async fn logout_others(&self, sid: SessionId) -> Result<(), SessionError> {
-        self.find(sid).await?.ok_or(SessionErrorKind::Ended)?;
+        let session = self.find(sid).await?.ok_or(SessionErrorKind::Ended)?;
+        if session.actor.is_some() {
+            return Err(SessionErrorKind::Impersonated.into());
+        }
         let kept = self.store.end_others(sid, self.issuer_name()).await;
         let kept = kept.map_err(SessionError::unavailable)?;
         let session = kept.ok_or(SessionErrorKind::Ended)?;

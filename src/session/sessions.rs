@@ -239,8 +239,8 @@ impl<S: SessionStore> Sessions<S> {
     ///   [`end_session_of`](Sessions::end_session_of), and log in again. A user who lost all
     ///   devices cannot log in otherwise until a session expires.
     ///
-    /// An [impersonation](Sessions::impersonate) counts as a session of its subject. It begins
-    /// whatever the limit is, and ends none.
+    /// An [impersonation](Sessions::impersonate) does not count: it begins whatever the limit is,
+    /// and ends none of the user's sessions.
     ///
     /// A browser that logs in again has a session already. End it first, as
     /// [`session_of_refresh_token`](Sessions::session_of_refresh_token) shows.

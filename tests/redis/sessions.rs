@@ -404,10 +404,21 @@ async fn k09_sessions_whose_end_was_lost_are_not_shown() {
         members == 4 && subjects == 2
     })
     .await;
+    // A refresh before that has issued a later access token.
+    let late = in_seconds(9000).seconds();
+    let mut refresh = client::cmd("HSET");
+    refresh
+        .arg(key(found))
+        .arg("x")
+        .arg(format!("{late:012}000000000"));
+    server.ask::<()>(&mut refresh);
     for node in &nodes {
         assert_eq!(node.find(found).await.unwrap(), None);
         assert_eq!(node.find(bobs).await.unwrap(), None);
     }
+    let mut revoked_for_long = client::cmd("ZCOUNT");
+    revoked_for_long.arg("{jwt}:revoked").arg(late).arg(late);
+    assert_eq!(server.ask::<u64>(&mut revoked_for_long), 1);
     let end = nodes[0].end(ended, Some(ISSUER), in_seconds(600));
     assert_eq!(end.await.unwrap(), None, "it was not live");
     for subject in [&alice, &bob] {

@@ -568,9 +568,16 @@ pub(crate) async fn l18_a_login_beyond_the_limit_ends_the_oldest_session<S: Sess
         .unwrap();
     let agent = verified(&sessions, &agent.access_token);
     let login = sessions.impersonate(&agent, &alice).await.unwrap();
-    sessions.complete(login).await.unwrap();
+    let acting = sessions.complete(login).await.unwrap();
     assert!(!read(&sessions, &last.access_token).await.1);
     assert_eq!(sessions.list(&alice).await.unwrap().len(), 2);
+    // Nor does it count at the next login.
+    let next = sessions.login(&alice).await.unwrap();
+    assert!(read(&sessions, &last.access_token).await.1);
+    let listed = sessions.list(&alice).await.unwrap();
+    assert_eq!(listed.len(), 2);
+    assert!(listed.iter().any(|session| session.sid == next.sid));
+    assert!(listed.iter().any(|session| session.sid == acting.sid));
 }
 
 pub(crate) async fn l18_a_login_beyond_the_limit_is_rejected<S: SessionStore>(store: S) {

@@ -3,7 +3,7 @@
 use super::error::MemoryStoreError;
 use super::store::MemoryStore;
 use crate::claims::NumericDate;
-use crate::revocation::{Revocation, TokenIdentity};
+use crate::revocation::{Revocation, RevocationSetFull, TokenIdentity};
 use crate::session::{
     CreationOutcome, Rotation, RotationOutcome, Session, SessionId, SessionLimit, SessionStore,
     Subject, SubjectState, UpdateOutcome,
@@ -28,7 +28,11 @@ impl SessionStore for MemoryStore {
             if sessions.len().saturating_sub(excess.len()) >= self.0.most_sessions {
                 return Err(MemoryStoreError::Sessions);
             }
-            // One by one: if the set is full, a session must not live on with a revoked `sid`.
+            if !self.has_room_for(excess.len()) {
+                return Err(RevocationSetFull.into());
+            }
+            // One by one: other writers may fill the set now, and a session must not live on with a
+            // revoked `sid`.
             for sid in excess {
                 if let Some(ended) = sessions.find(*sid) {
                     self.revoke_session(ended, ended.access_expires_at)?;

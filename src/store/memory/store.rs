@@ -220,6 +220,18 @@ impl MemoryStore {
     }
 
     /// Revokes a session until its last access token expires, or until `until` if that is later.
+    /// Whether the set can take so many revocations, once expired ones are dropped.
+    pub(super) fn has_room_for(&self, revocations: usize) -> bool {
+        let has_room = || {
+            let state = self.0.set.state();
+            state.entries().saturating_add(revocations) <= state.capacity
+        };
+        revocations == 0 || has_room() || {
+            self.0.set.prune();
+            has_room()
+        }
+    }
+
     pub(super) fn revoke_session(
         &self,
         session: &Session,

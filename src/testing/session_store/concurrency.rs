@@ -101,7 +101,10 @@ impl<S: SessionStore> ContractTest<S> {
         let state = self.subject(&subject).await;
         let outcomes = self
             .concurrently(20, move |store, task| async move {
-                let session = session(round * 20 + task, &subject, state.generation, 0);
+                let session = Session {
+                    actor: None,
+                    ..session(round * 20 + task, &subject, state.generation, 0)
+                };
                 let created = store.create(&session, Some(limit)).await?;
                 Ok((session, created))
             })

@@ -2,9 +2,18 @@
 
 use super::fixture::{
     ALICE, ALICE_OF_OTHER_ISSUER, ALICE_WITHOUT_ISSUER, BOB, ContractTest, IDLE_LIFETIME, at,
-    rotation, session,
+    rotation, session as impersonation,
 };
-use crate::session::{CreationOutcome, RotationOutcome, Session, SessionLimit, SessionStore};
+use crate::session::{
+    CreationOutcome, RotationOutcome, Session, SessionLimit, SessionStore, Subject,
+};
+
+fn session(number: u8, subject: &Subject<'_>, generation: u64, seconds: u64) -> Session {
+    Session {
+        actor: None,
+        ..impersonation(number, subject, generation, seconds)
+    }
+}
 
 impl<S: SessionStore> ContractTest<S> {
     async fn create(&self, session: &Session, limit: SessionLimit) -> CreationOutcome {
@@ -83,7 +92,8 @@ impl<S: SessionStore> ContractTest<S> {
 
     pub(super) async fn the_limit_counts_the_live_sessions_of_one_subject(self) {
         // From before a logout everywhere.
-        self.login(1, &ALICE, 0).await;
+        let before = session(1, &ALICE, 0, 0);
+        self.answer(self.store.create(&before, None).await);
         self.answer(self.store.raise_generation(&ALICE).await);
         for (number, subject) in [
             (2, BOB),
@@ -101,6 +111,8 @@ impl<S: SessionStore> ContractTest<S> {
         let ended = session(6, &ALICE, 1, IDLE_LIFETIME - 1);
         self.answer(self.store.create(&ended, None).await);
         self.end(&ended).await;
+        let impersonation = impersonation(9, &ALICE, 1, IDLE_LIFETIME - 1);
+        self.answer(self.store.create(&impersonation, None).await);
         self.advance_to(IDLE_LIFETIME);
         for (number, limit) in [
             (7, SessionLimit::RejectLogin(1)),
@@ -111,9 +123,10 @@ impl<S: SessionStore> ContractTest<S> {
             self.require_equal(
                 &created,
                 &CreationOutcome::Created(Vec::new()),
-                "only live sessions of the subject count",
+                "only live sessions of the subject itself count",
             );
             self.require_live(&session, "the new session").await;
+            self.require_live(&impersonation, "an impersonation").await;
         }
         let revoked = self.is_revoked_until(&expired, expired.access_expires_at);
         self.require(!revoked.await, "the limit does not end expired sessions");
@@ -121,7 +134,8 @@ impl<S: SessionStore> ContractTest<S> {
 
     pub(super) async fn a_login_that_is_rejected_ends_no_session(self) {
         self.answer(self.store.raise_generation(&ALICE).await);
-        let live = self.login(1, &ALICE, 1).await;
+        let live = session(1, &ALICE, 1, 0);
+        self.answer(self.store.create(&live, None).await);
         let late = session(2, &ALICE, 0, 1);
         let outdated = Session {
             access_epoch: 0,
@@ -139,7 +153,8 @@ impl<S: SessionStore> ContractTest<S> {
     }
 
     pub(super) async fn the_limit_revokes_until_the_latest_access_token_is_dead(self) {
-        let session = self.login(1, &ALICE, 0).await;
+        let session = self::session(1, &ALICE, 0, 0);
+        self.answer(self.store.create(&session, None).await);
         self.rotate(&session, &rotation(0, 200)).await;
         let next = self::session(2, &ALICE, 0, 200);
         self.create(&next, SessionLimit::EndOldest(1)).await;

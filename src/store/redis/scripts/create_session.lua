@@ -20,9 +20,9 @@ if redis.call('ZSCORE', revoked, member) then return { 'created' } end
 local function excess()
   local others = {}
   for _, other in ipairs(live_sessions(field, s)) do
-    local fields = redis.call('HMGET', session_key(other), 'r', 'd', 'e', 'x', 'm')
-    local r, d, e, x, m = unpack(fields)
-    if other ~= sid and present < d and present < e then
+    local fields = redis.call('HMGET', session_key(other), 'r', 'd', 'e', 'x', 'm', 's')
+    local r, d, e, x, m, actor = unpack(fields)
+    if other ~= sid and not actor and present < d and present < e then
       table.insert(others, { sid = other, r = r, x = x, m = m })
     end
   end

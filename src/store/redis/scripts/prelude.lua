@@ -225,13 +225,27 @@ local function delete_session(sid, field)
   redis.call('ZREM', list_key(field), sid)
 end
 
+-- Dates have 12 digits of seconds and 9 of nanoseconds. As text they have the order of numbers, and
+-- no digit is lost.
+local function seconds_up(date)
+  local seconds, nanoseconds = tonumber(string.sub(date, 1, 12)), tonumber(string.sub(date, 13))
+  if nanoseconds > 0 then seconds = seconds + 1 end
+  return seconds
+end
+
 -- Whether a session was revoked: the server has lost its end, and a node has written it back. Then
--- this deletes the session, which would live again once the revocation has expired.
+-- this deletes the session, which would live again once the revocation has expired. It may have been
+-- refreshed meanwhile, so the revocation lasts as long as its last access token.
 --
 -- A session of another generation has ended too, but is kept. The server may have lost the record of
 -- its subject, and a node may be about to write it back.
 local function is_revoked(sid, field, member)
-  if not redis.call('ZSCORE', revoked, member) then return false end
+  local ended = redis.call('ZSCORE', revoked, member)
+  if not ended then return false end
+  local access = redis.call('HGET', session_key(sid), 'x')
+  if access and seconds_up(access) > tonumber(ended) then
+    revoke(member, whole(seconds_up(access)))
+  end
   delete_session(sid, field)
   return true
 end
@@ -249,14 +263,6 @@ local function live_sessions(field, s)
     end
   end
   return live
-end
-
--- Dates have 12 digits of seconds and 9 of nanoseconds. As text they have the order of numbers, and
--- no digit is lost.
-local function seconds_up(date)
-  local seconds, nanoseconds = tonumber(string.sub(date, 1, 12)), tonumber(string.sub(date, 13))
-  if nanoseconds > 0 then seconds = seconds + 1 end
-  return seconds
 end
 
 local function nanoseconds_between(date, later)
