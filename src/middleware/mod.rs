@@ -142,6 +142,8 @@ mod error;
 mod future;
 mod layer;
 mod layer_handle;
+#[cfg(feature = "introspection")]
+mod opaque_tokens;
 mod respond;
 mod responder;
 mod revocation;

@@ -14,7 +14,8 @@ pub enum AddressError {
     NotAUrl,
     /// It does not have a host.
     NoHost,
-    /// It contains a user or a password. Send credentials with your own [`Fetch`](super::Fetch).
+    /// It contains a user or a password. For keys, send them with your own
+    /// [`Fetch`](super::Fetch).
     Credentials,
     /// It has a fragment.
     Fragment,
@@ -23,8 +24,7 @@ pub enum AddressError {
     Query,
     /// The scheme is neither `https` nor `http`.
     Scheme,
-    /// It is an `http` address of another machine.
-    /// [`allow_http`](super::RemoteKeysBuilder::allow_http) allows it.
+    /// It is an `http` address of another machine. `allow_http` of the builder allows it.
     Http,
     /// It is passed as an [origin](super::RemoteKeysBuilder::jwks_origins), but contains more than
     /// scheme, host and port.
@@ -33,8 +33,9 @@ pub enum AddressError {
     LocalHttp,
     /// The metadata of a remote issuer name a loopback, link-local or unspecified address.
     ThisMachine,
-    /// The metadata name an origin that is not the issuer's.
-    /// [`jwks_origins`](super::RemoteKeysBuilder::jwks_origins) allows others.
+    /// The metadata name an origin that is not the issuer's. For keys,
+    /// [`jwks_origins`](super::RemoteKeysBuilder::jwks_origins) allows others. An introspection
+    /// endpoint there must be configured.
     OtherOrigin,
 }
 
@@ -43,9 +44,9 @@ impl fmt::Display for AddressError {
         f.write_str(match self {
             Self::NotAUrl => "it is not an absolute URL such as https://id.example.com",
             Self::NoHost => "it has no host",
-            Self::Credentials => "it contains a user or a password: implement Fetch to send them",
+            Self::Credentials => "it contains a user or a password",
             Self::Fragment => "it has a fragment: remove the # and what follows",
-            Self::Query => "an issuer has no query: use RemoteKeys::jwks for the address of keys",
+            Self::Query => "an issuer has no query: only the address of keys may have one",
             Self::Scheme => "its scheme is neither https nor http",
             Self::Http => "it uses http and is not a loopback address: use https or allow_http",
             Self::NotAnOrigin => "an origin has only scheme, host and port",
@@ -53,7 +54,7 @@ impl fmt::Display for AddressError {
             Self::ThisMachine => {
                 "a remote issuer may not name a loopback, link-local or unspecified address"
             }
-            Self::OtherOrigin => "its origin is neither the issuer's nor in jwks_origins",
+            Self::OtherOrigin => "its origin is neither the issuer's nor one that you allow",
         })
     }
 }
@@ -61,7 +62,7 @@ impl fmt::Display for AddressError {
 impl std::error::Error for AddressError {}
 
 /// Parses an absolute URL with `https`. `http` is allowed for loopback addresses, or if configured.
-pub(super) fn parse(text: &str, http_allowed: bool) -> Result<Uri, AddressError> {
+pub(crate) fn parse(text: &str, http_allowed: bool) -> Result<Uri, AddressError> {
     // `Uri` silently drops a fragment.
     if text.contains('#') {
         return Err(AddressError::Fragment);
@@ -137,7 +138,7 @@ pub(super) fn is_of_this_machine(uri: &Uri) -> bool {
 
 /// Scheme, host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct WebOrigin(String);
+pub(crate) struct WebOrigin(String);
 
 impl WebOrigin {
     pub(super) fn of(uri: &Uri) -> Option<Self> {
@@ -146,7 +147,7 @@ impl WebOrigin {
     }
 
     /// Parses a text that is only an origin.
-    pub(super) fn parse(text: &str, http_allowed: bool) -> Result<Self, AddressError> {
+    pub(crate) fn parse(text: &str, http_allowed: bool) -> Result<Self, AddressError> {
         let uri = parse(text, http_allowed)?;
         if uri.path() != "/" || uri.query().is_some() || text.contains('*') {
             return Err(AddressError::NotAnOrigin);
