@@ -44,9 +44,12 @@ impl fmt::Display for AddressError {
         f.write_str(match self {
             Self::NotAUrl => "it is not an absolute URL such as https://id.example.com",
             Self::NoHost => "it has no host",
-            Self::Credentials => "it contains a user or a password",
+            Self::Credentials => {
+                "it contains a user or a password: implement Fetch to send them for keys, or use a \
+                 ClientAuthentication for an introspection"
+            }
             Self::Fragment => "it has a fragment: remove the # and what follows",
-            Self::Query => "an issuer has no query: only the address of keys may have one",
+            Self::Query => "an issuer has no query: use RemoteKeys::jwks for the address of keys",
             Self::Scheme => "its scheme is neither https nor http",
             Self::Http => "it uses http and is not a loopback address: use https or allow_http",
             Self::NotAnOrigin => "an origin has only scheme, host and port",
@@ -54,7 +57,10 @@ impl fmt::Display for AddressError {
             Self::ThisMachine => {
                 "a remote issuer may not name a loopback, link-local or unspecified address"
             }
-            Self::OtherOrigin => "its origin is neither the issuer's nor one that you allow",
+            Self::OtherOrigin => {
+                "its origin is neither the issuer's nor in jwks_origins; for an introspection, \
+                 configure the endpoint"
+            }
         })
     }
 }
