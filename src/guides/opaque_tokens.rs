@@ -18,7 +18,9 @@
 //! #[derive(Deserialize)]
 //! struct User { sub: String, username: Option<String> }
 //!
-//! async fn me(Claims(user): Claims<User>) -> String { user.username.unwrap_or(user.sub) }
+//! async fn me(Claims(user): Claims<User>) -> String {
+//!     user.username.clone().unwrap_or_else(|| user.sub.clone())
+//! }
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let secret = std::fs::read_to_string("client-secret")?;
