@@ -72,7 +72,7 @@ async fn fill(path: &Path, count: u64) {
             session.idle_expires_at = in_seconds(14 * 86_400);
             session.expires_at = in_seconds(90 * 86_400);
             session.access_expires_at = in_seconds(300);
-            store.create(&session).await.unwrap();
+            store.create(&session, None).await.unwrap();
         }
     })
     .await;

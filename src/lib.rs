@@ -58,6 +58,7 @@
 //! | what is checked of a token, and in which order | [`verify`] |
 //! | the cache of verified tokens | [`Verifier::cache`] |
 //! | responses, CORS, your own response bodies | [`middleware`] |
+//! | an MCP server, or another API that clients discover | [`ProtectedResource`] |
 //! | protection against cross-site request forgery | [`csrf`] |
 //! | revoking tokens before they expire | [`revocation`], and [`store`] for the stores |
 //! | scopes, roles, and other conditions | [`guard`] |
@@ -95,7 +96,7 @@
 //! | kind | check |
 //! | --- | --- |
 //! | `inactive` | the issuer of an opaque token does not know it, or it has expired or was revoked; some issuers answer so if your client may not introspect it |
-//! | `no_fitting_key` | compare `alg` and `kid` of the token with those of the keys, which the reason names. A key has one algorithm; in a set the `kid` must match, or without `kid` the `x5t` |
+//! | `no_fitting_key` | compare `alg` and `kid` of the token with those of the keys, which the reason names. A key has one algorithm; in a set the `kid` must match. A thumbprint (`x5t#S256`, `x5t`) must match without `kid`, and must not contradict the key of the `kid` |
 //! | `several_fitting_keys` | the token has no `kid`: have the issuer add it. Or keys share a `kid`: see [`try_keys_with_same_id`](keys::KeySet::try_keys_with_same_id) |
 //! | `bad_signature` | the secret: does it equal the issuer's byte for byte, or must you decode it from base64 first? |
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |
@@ -223,7 +224,9 @@ pub mod verify;
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use extract::{Allowed, Claims, Permission};
 pub use guard::Require;
-pub use middleware::{AuthError, AuthErrorKind, JwtAuthLayer, TokenSource, csrf};
+pub use middleware::{
+    AuthError, AuthErrorKind, JwtAuthLayer, ProtectedResource, TokenSource, csrf,
+};
 pub use verify::{TrustedIssuer, VerifiedToken, Verifier, VerifyError, VerifyErrorKind};
 
 #[cfg(all(doctest, feature = "axum"))]

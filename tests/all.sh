@@ -15,7 +15,7 @@ rust_crypto=(--no-default-features --features axum,rust_crypto,testing,tracing)
 plain_rust_crypto=(--no-default-features --features rust_crypto)
 
 step "format"
-for package in . benches/peers tests/fuzz; do
+for package in . benches/peers examples/mcp_server tests/fuzz; do
     cargo fmt --check --manifest-path "$package/Cargo.toml"
 done
 
@@ -76,8 +76,14 @@ bash tests/interop/run.sh
 step "a real OpenID provider"
 bash tests/provider/run.sh
 
-step "the example web_login in a browser"
+step "an MCP server with a real client"
+bash tests/mcp/run.sh
+
+step "real browsers"
 bash tests/browser/run.sh
+
+step "axios, ky, Java and curl"
+bash tests/clients/run.sh
 
 step "a real nginx cache in front"
 bash tests/cache_proxy/run.sh

@@ -12,9 +12,10 @@ use serde_json::value::RawValue;
 use tower_jwt_auth::VerifyErrorKind::{self, *};
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::keys::{SigningKey, TokenHeader};
+use tower_jwt_auth::openid::IdTokenVerifier;
 use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
 use tower_jwt_auth::store::MemoryStore;
-use tower_jwt_auth::{VerifiedToken, Verifier};
+use tower_jwt_auth::{TrustedIssuer, VerifiedToken, Verifier};
 
 const SECRET: [u8; 32] = [7; 32];
 const NOW: u64 = 1_900_000_000;
@@ -221,7 +222,11 @@ async fn a_token_without_exp_can_be_revoked() {
 
 /// A token whose segments have padding, as AWS writes them.
 fn padded(payload: &str) -> [String; 3] {
-    let header = URL_SAFE.encode_to_string(r#"{"alg":"HS256" }"#);
+    padded_with(r#"{"alg":"HS256" }"#, payload)
+}
+
+fn padded_with(header: &str, payload: &str) -> [String; 3] {
+    let header = URL_SAFE.encode_to_string(header);
     let payload = URL_SAFE.encode_to_string(payload);
     let input = format!("{header}.{payload}");
     let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &SECRET);
@@ -265,4 +270,180 @@ fn padded_segments_are_accepted_only_if_allowed() {
         kind(&lax, &format!("{header}.{payload}.{stray}")).err(),
         Some(Malformed)
     );
+}
+
+const DEVIATING: &str = "https://deviating.example";
+const STRICT: &str = "https://strict.example";
+
+type Change = fn(TrustedIssuer) -> TrustedIssuer;
+
+/// A verifier for two issuers with the same key, of which one may deviate.
+fn of_two(deviate: Change) -> Verifier {
+    let issuer = |name| TrustedIssuer::new(name, key().verifying_key());
+    Verifier::new([issuer(STRICT), deviate(issuer(DEVIATING))]).clock(ManualClock::at(NOW))
+}
+
+#[test]
+fn g14_an_opt_in_of_one_issuer_does_not_loosen_another() {
+    let [integer, null]: [Change; 2] = [
+        TrustedIssuer::allow_integer_subject,
+        TrustedIssuer::allow_null_claims,
+    ];
+    let ageing: Change = |issuer| issuer.allow_missing_expiry(HOUR);
+    let (far, near) = (NOW + 60, NOW);
+    let cases: [(Change, String, VerifyErrorKind); 3] = [
+        (integer, format!(r#""sub":42,"exp":{far}"#), MalformedClaims),
+        (null, format!(r#""jti":null,"exp":{far}"#), MalformedClaims),
+        (ageing, format!(r#""iat":{near}"#), MissingExpiry),
+    ];
+    for (deviate, members, why) in &cases {
+        let verifier = of_two(*deviate);
+        let with = |issuer: &str| format!(r#"{{{members},"iss":"{issuer}"}}"#);
+        // The second time from the cache, and in either order.
+        for _ in 0..2 {
+            accepted(&verifier, &with(DEVIATING));
+            rejected(&verifier, &with(STRICT), *why);
+            rejected(&verifier, &with("https://unknown.example"), UnknownIssuer);
+        }
+        rejected(&verifier, &format!(r#"{{{members}}}"#), MissingIssuer);
+        rejected(&of_two(|issuer| issuer), &with(DEVIATING), *why);
+        // Each opt-in allows one deviation.
+        for (_, others, why) in cases.iter().filter(|(_, others, _)| others != members) {
+            let payload = format!(r#"{{{others},"iss":"{DEVIATING}"}}"#);
+            rejected(&verifier, &payload, *why);
+        }
+        // `iss` decides nothing unless the signature is good.
+        let forged = SigningKey::hs256([8; 32]).unwrap();
+        let payload = RawValue::from_string(with(DEVIATING)).unwrap();
+        let forged = forged.sign(&payload).unwrap();
+        assert_eq!(kind(&verifier, &forged).err(), Some(BadSignature));
+    }
+    let lax = of_two(integer);
+    let payload = format!(r#"{{"sub":42,"exp":{far},"iss":"{DEVIATING}"}}"#);
+    assert_eq!(accepted(&lax, &payload).subject(), Some("42"));
+    for subject in ["-1", "1.0", "1e2", "10000000000000000000", "null"] {
+        let payload = format!(r#"{{"sub":{subject},"exp":{far},"iss":"{DEVIATING}"}}"#);
+        rejected(&lax, &payload, MalformedClaims);
+    }
+    let both = of_two(|issuer| issuer.allow_null_claims());
+    let nameless = format!(r#"{{"iss":null,"exp":{far}}}"#);
+    rejected(&both, &nameless, MissingIssuer);
+}
+
+#[test]
+fn g14_padding_is_allowed_for_one_issuer() {
+    let verifier = of_two(TrustedIssuer::allow_padding);
+    let with = |header: &str, space: &str, issuer: &str| {
+        let payload = format!(r#"{{"exp":1900000060,"iss":"{issuer}"{space}}}"#);
+        padded_with(header, &payload)
+    };
+    for header in [r#"{"alg":"HS256"}"#, r#"{"alg":"HS256" }"#] {
+        for space in ["", " ", "  "] {
+            for keeps_signature in [true, false] {
+                let token = |issuer| {
+                    let [header, payload, signature] = with(header, space, issuer);
+                    let bare = signature.trim_end_matches('=');
+                    let signature = if keeps_signature { &signature } else { bare };
+                    format!("{header}.{payload}.{signature}")
+                };
+                let strict = token(STRICT);
+                let why = match strict.split_once('.') {
+                    Some((header, _)) if header.ends_with('=') => Some(MalformedHeader),
+                    _ => strict.contains('=').then_some(Malformed),
+                };
+                for _ in 0..2 {
+                    assert_eq!(kind(&verifier, &token(DEVIATING)).err(), None);
+                    assert_eq!(kind(&verifier, &strict).err(), why, "{strict}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn g14_a_typ_is_allowed_for_one_issuer() {
+    let of = |issuer: &str, typ: &str| {
+        let header = TokenHeader::new().typ(typ);
+        let claims = serde_json::json!({ "exp": NOW + 60, "iss": issuer });
+        key().sign_with(&header, &claims).unwrap()
+    };
+    let verifier = of_two(|issuer| issuer.typ("access+jwt").typ("application/x+jwt"));
+    let strict = verifier.clone().typ("at+jwt");
+    for verifier in [&verifier, &strict] {
+        for _ in 0..2 {
+            for typ in ["access+jwt", "X+JWT"] {
+                assert!(verifier.verify(of(DEVIATING, typ)).is_ok(), "{typ}");
+                assert_eq!(kind(verifier, &of(STRICT, typ)).err(), Some(WrongType));
+            }
+            assert_eq!(
+                kind(verifier, &of(DEVIATING, "at+jwt")).err(),
+                Some(WrongType)
+            );
+            assert!(verifier.verify(of(STRICT, "at+jwt")).is_ok());
+        }
+    }
+    assert!(verifier.verify(of(STRICT, "JWT")).is_ok());
+    assert_eq!(kind(&strict, &of(STRICT, "JWT")).err(), Some(WrongType));
+    // RFC 9068 has one type.
+    let profile = verifier.rfc9068();
+    assert_eq!(
+        kind(&profile, &of(DEVIATING, "access+jwt")).err(),
+        Some(WrongType)
+    );
+    for typ in ["", "application/", "logout+jwt", "dpop+jwt"] {
+        let set =
+            std::panic::catch_unwind(|| TrustedIssuer::new(STRICT, key().verifying_key()).typ(typ));
+        assert!(set.is_err(), "{typ}");
+    }
+}
+
+#[test]
+fn g14_any_audience_is_allowed_for_one_issuer() {
+    let of = |issuer: &str, audience: &str| {
+        format!(r#"{{"exp":1900000060,"iss":"{issuer}"{audience}}}"#)
+    };
+    let verifier = of_two(TrustedIssuer::any_audience);
+    let named = verifier.clone().audience("api");
+    for audience in ["", r#","aud":"other""#, r#","aud":[]"#] {
+        accepted(&verifier, &of(DEVIATING, audience));
+        accepted(&named, &of(DEVIATING, audience));
+    }
+    rejected(
+        &verifier,
+        &of(STRICT, r#","aud":"other""#),
+        UnexpectedAudience,
+    );
+    rejected(&named, &of(STRICT, r#","aud":"other""#), WrongAudience);
+    rejected(&named, &of(STRICT, ""), MissingAudience);
+    accepted(&named, &of(STRICT, r#","aud":"api""#));
+    let both = || of_two(|issuer| issuer.audience("api").any_audience());
+    assert!(std::panic::catch_unwind(both).is_err());
+    let both = || of_two(|issuer| issuer.any_audience().audience("api"));
+    assert!(std::panic::catch_unwind(both).is_err());
+    // An ID token is for the client.
+    let of_client = || {
+        let trusted = TrustedIssuer::new(STRICT, key().verifying_key());
+        IdTokenVerifier::new(trusted.any_audience(), "client")
+    };
+    assert!(std::panic::catch_unwind(of_client).is_err());
+}
+
+/// They would loosen the rules for every issuer.
+#[test]
+fn g14_opt_ins_of_a_verifier_of_several_issuers_are_refused() {
+    let one = || Verifier::new(TrustedIssuer::new(DEVIATING, key().verifying_key()));
+    let changes: [fn(Verifier) -> Verifier; 4] = [
+        Verifier::allow_integer_subject,
+        Verifier::allow_null_claims,
+        Verifier::allow_padding,
+        |verifier| verifier.allow_missing_expiry(HOUR),
+    ];
+    for change in changes {
+        let several = std::panic::catch_unwind(|| change(of_two(|issuer| issuer)));
+        assert!(several.is_err());
+        let _ = change(one());
+    }
+    let payload = format!(r#"{{"sub":42,"exp":{},"iss":"{DEVIATING}"}}"#, NOW + 60);
+    let verifier = one().allow_integer_subject().clock(ManualClock::at(NOW));
+    assert_eq!(accepted(&verifier, &payload).subject(), Some("42"));
 }

@@ -1,7 +1,12 @@
 //! An acknowledged revocation stays in force as long as documented, also after a restart.
 #![cfg(feature = "embedded")]
-#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    reason = "a test that panics fails"
+)]
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +15,7 @@ use std::time::Duration;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
-use tower_jwt_auth::session::{CreationOutcome, Session, SessionId, SessionStore, Subject};
+use tower_jwt_auth::session::{MAX_GENERATION, SessionStore, Subject, SubjectState};
 use tower_jwt_auth::store::{EmbeddedStore, EmbeddedStoreOptions, MemoryStore};
 
 const START: u64 = 1_700_000_000;
@@ -178,44 +183,40 @@ async fn g05_lifting_a_block_revives_nothing_when_the_clock_steps_back_and_after
     }
 }
 
-/// Ends the sessions of a subject whose generation is the highest number.
-async fn end_the_last_generation<S: SessionStore>(store: &S, block: bool) {
-    let sid = SessionId::from_bytes([7; 16]);
-    let mut session = Session::new(sid, &mallory(), u64::MAX, at(0));
-    session.idle_expires_at = at(1000);
-    session.expires_at = at(1000);
-    session.access_expires_at = at(300);
-    assert_eq!(
-        store.create(&session).await.unwrap(),
-        CreationOutcome::Created
-    );
-    if block {
-        store.block(&mallory()).await.unwrap();
-        store.unblock(&mallory()).await.unwrap();
-    } else {
-        store.raise_generation(&mallory()).await.unwrap();
+fn up_to(generation: u64) -> Revocation<'static> {
+    Revocation::Generation {
+        issuer: ISSUER,
+        subject: "mallory",
+        generation,
+        until: at(300),
     }
-    let sid = sid.to_string();
-    let token = foreign(0, 300).generation(u64::MAX).sid(&sid);
-    assert!(store.is_revoked(&token).await.unwrap(), "block: {block}");
-    assert_eq!(store.find(session.sid).await.unwrap(), None);
+}
+
+/// The highest generation that is accepted can still be raised.
+async fn require_generations_that_can_be_raised<S: SessionStore, E: Display>(
+    store: &S,
+    revoke: impl AsyncFn(u64) -> Result<(), E>,
+) {
+    for refused in [MAX_GENERATION + 1, u64::MAX] {
+        let error = revoke(refused).await.err().unwrap();
+        assert_eq!(error.to_string(), "the generation is larger than 2^52");
+        let state = store.subject(&mallory()).await.unwrap();
+        assert_eq!(state, SubjectState::default());
+    }
+    assert!(revoke(MAX_GENERATION).await.is_ok());
+    for raised in 1..=3 {
+        let generation = store.raise_generation(&mallory()).await.unwrap();
+        assert_eq!(generation, MAX_GENERATION + raised);
+    }
 }
 
 #[tokio::test]
-async fn k03_sessions_of_the_last_generation_can_be_ended() {
-    for block in [false, true] {
-        let last = Revocation::Generation {
-            issuer: ISSUER,
-            subject: "mallory",
-            generation: u64::MAX,
-            until: at(300),
-        };
-        let world = World::new();
-        let memory = MemoryStore::with_clock(world.clock.clone());
-        memory.revoke(&last).unwrap();
-        end_the_last_generation(&memory, block).await;
-        let store = world.open().await;
-        store.revoke(&last).await.unwrap();
-        end_the_last_generation(&store, block).await;
-    }
+async fn k13_a_generation_that_cannot_be_raised_is_refused() {
+    let world = World::new();
+    let memory = MemoryStore::with_clock(world.clock.clone());
+    let revoke = async |generation| memory.revoke(&up_to(generation));
+    require_generations_that_can_be_raised(&memory, revoke).await;
+    let store = world.open().await;
+    let revoke = async |generation| store.revoke(&up_to(generation)).await;
+    require_generations_that_can_be_raised(&store, revoke).await;
 }

@@ -95,8 +95,11 @@ async fn work(store: EmbeddedStore, base: u64) {
     let mut random = Random(base);
     let name = subject(base);
     for number in base.. {
-        let created = store.create(&session(number, "of all")).await.unwrap();
-        assert_eq!(created, CreationOutcome::Created);
+        let created = store
+            .create(&session(number, "of all"), None)
+            .await
+            .unwrap();
+        assert_eq!(created, CreationOutcome::Created(Vec::new()));
         say(&format!("created {number} 0"));
         let renewals = random.below(4);
         for counter in 0..renewals {

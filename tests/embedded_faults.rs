@@ -124,19 +124,19 @@ struct Revoked(Vec<Session>);
 impl Revoked {
     async fn new(store: &EmbeddedStore) -> Self {
         let ended = session(1, "ended", 0);
-        store.create(&ended).await.unwrap();
+        store.create(&ended, None).await.unwrap();
         store
             .end(ended.sid, None, ended.access_expires_at)
             .await
             .unwrap();
         let out = session(2, "logged out everywhere", 0);
-        store.create(&out).await.unwrap();
+        store.create(&out, None).await.unwrap();
         store.raise_generation(&out.owner()).await.unwrap();
         let blocked = session(3, "blocked", 0);
-        store.create(&blocked).await.unwrap();
+        store.create(&blocked, None).await.unwrap();
         store.block(&blocked.owner()).await.unwrap();
         let unblocked = session(4, "unblocked", 0);
-        store.create(&unblocked).await.unwrap();
+        store.create(&unblocked, None).await.unwrap();
         store.block(&unblocked.owner()).await.unwrap();
         store.unblock(&unblocked.owner()).await.unwrap();
         Self(vec![ended, out, blocked, unblocked])
@@ -157,17 +157,20 @@ async fn one_wrong_reading_of_the_clock_costs_nothing() {
     let store = options(&clock).open(&path).await.unwrap();
     let revoked = Revoked::new(&store).await;
     let old = session(10, "alice", 0);
-    store.create(&old).await.unwrap();
+    store.create(&old, None).await.unwrap();
 
     clock.set(START + TEN_YEARS);
     let ahead = session(11, "alice", TEN_YEARS);
     assert_eq!(
-        store.create(&ahead).await.unwrap(),
-        CreationOutcome::Created
+        store.create(&ahead, None).await.unwrap(),
+        CreationOutcome::Created(Vec::new())
     );
     clock.set(START + 10);
     let new = session(12, "alice", 10);
-    assert_eq!(store.create(&new).await.unwrap(), CreationOutcome::Created);
+    assert_eq!(
+        store.create(&new, None).await.unwrap(),
+        CreationOutcome::Created(Vec::new())
+    );
     assert!(
         !is_revoked(&store, &new),
         "a login after the clock is right"
@@ -185,8 +188,8 @@ async fn one_wrong_reading_of_the_clock_costs_nothing() {
     let store = options(&clock).open(&path).await.unwrap();
     let later = session(13, "alice", 365 * 86_400);
     assert_eq!(
-        store.create(&later).await.unwrap(),
-        CreationOutcome::Created
+        store.create(&later, None).await.unwrap(),
+        CreationOutcome::Created(Vec::new())
     );
     assert!(!is_revoked(&store, &later), "a year later");
 }
@@ -206,14 +209,17 @@ async fn a_clock_that_stays_ahead_revokes_only_up_to_what_was_dropped() {
             number += 1;
             let ahead = session(number, "alice", TEN_YEARS + round);
             assert_eq!(
-                store.create(&ahead).await.unwrap(),
-                CreationOutcome::Created
+                store.create(&ahead, None).await.unwrap(),
+                CreationOutcome::Created(Vec::new())
             );
         }
         clock.set(START + 10 + round);
         number += 1;
         let new = session(number, "alice", 10 + round);
-        assert_eq!(store.create(&new).await.unwrap(), CreationOutcome::Created);
+        assert_eq!(
+            store.create(&new, None).await.unwrap(),
+            CreationOutcome::Created(Vec::new())
+        );
         assert!(!is_revoked(&store, &new), "round {round}");
         revoked.check(&store, &format!("round {round}"));
         store
@@ -277,7 +283,7 @@ async fn opening_while_the_clock_is_ahead_forgets_no_revocation() {
     clock.set(START + 10);
     revoked.check(&store, "before any write");
     let new = session(20, "alice", 10);
-    store.create(&new).await.unwrap();
+    store.create(&new, None).await.unwrap();
     assert!(!is_revoked(&store, &new));
     revoked.check(&store, "after a write");
 }
@@ -290,12 +296,12 @@ async fn a_logout_everywhere_reaches_the_tokens_of_sessions_that_were_dropped() 
     let clock = ManualClock::at(START);
     let store = options(&clock).open(&path).await.unwrap();
     let (alice, bob) = (session(1, "alice", 0), session(2, "bob", 0));
-    store.create(&alice).await.unwrap();
-    store.create(&bob).await.unwrap();
+    store.create(&alice, None).await.unwrap();
+    store.create(&bob, None).await.unwrap();
     clock.set(START + TEN_YEARS);
     for number in 10..13 {
         let ahead = session(number, "carol", TEN_YEARS);
-        store.create(&ahead).await.unwrap();
+        store.create(&ahead, None).await.unwrap();
     }
     clock.set(START + 10);
     assert_eq!(store.find(alice.sid).await.unwrap(), None, "dropped");
@@ -364,7 +370,7 @@ impl Content {
                 store.block(&Subject::new(None, &name)).await.unwrap();
                 let name = format!("raised {number}");
                 let out = session(20_000 + number, &name, 0);
-                store.create(&out).await.unwrap();
+                store.create(&out, None).await.unwrap();
                 store
                     .raise_generation(&Subject::new(None, &name))
                     .await
@@ -374,12 +380,15 @@ impl Content {
                 let revocation = Revocation::of_token(&token).unwrap();
                 store.revoke(&revocation).await.unwrap();
                 let ended = session(10_000 + number, "of all", 0);
-                store.create(&ended).await.unwrap();
+                store.create(&ended, None).await.unwrap();
                 store
                     .end(ended.sid, None, ended.access_expires_at)
                     .await
                     .unwrap();
-                store.create(&session(number, "of all", 0)).await.unwrap();
+                store
+                    .create(&session(number, "of all", 0), None)
+                    .await
+                    .unwrap();
             }));
         }
         for call in calls {
@@ -766,7 +775,7 @@ async fn a_file_that_is_gone_acknowledges_nothing() {
         fs::create_dir_all(&inner).unwrap();
         let store = open(&path).await;
         let live = session(1, "alice", 0);
-        store.create(&live).await.unwrap();
+        store.create(&live, None).await.unwrap();
         let mallory = Subject::new(None, "mallory");
         store.block(&mallory).await.unwrap();
         take();
@@ -777,7 +786,7 @@ async fn a_file_that_is_gone_acknowledges_nothing() {
                 .end(live.sid, None, live.access_expires_at)
                 .await
                 .err(),
-            store.create(&session(2, "alice", 0)).await.err(),
+            store.create(&session(2, "alice", 0), None).await.err(),
         ] {
             assert!(
                 matches!(error, Some(EmbeddedStoreError::FileGone)),

@@ -28,6 +28,7 @@ use http::{Request, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
+use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::keys::Algorithm;
 use tower_jwt_auth::testing::{TestIssuer, TestToken};
 use tower_jwt_auth::{
@@ -68,7 +69,7 @@ impl Answer {
         assert_eq!(self.headers["content-type"], "application/problem+json");
         assert_eq!(
             self.body,
-            r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"The access token does not allow this."}"#
+            r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"The access token does not allow this.","code":"insufficient_scope"}"#
         );
     }
 }
@@ -256,6 +257,114 @@ async fn one_of_several_issuers_byte_for_byte() {
     ] {
         assert_eq!(status(Require::issuer(name)).await, StatusCode::FORBIDDEN);
     }
+}
+
+/// The claims of two issuers. `iss` is the tag, so the verified issuer chooses the variant.
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(tag = "iss")]
+enum Caller {
+    #[serde(rename = "https://id.example.com")]
+    Employee(Employee),
+    #[serde(rename = "https://id.partner.example")]
+    Partner(Partner),
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Employee {
+    department: String,
+    #[serde(default)]
+    level: Option<u64>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Partner {
+    company: String,
+    exp: NumericDate,
+}
+
+/// The same without a tag: the first variant that decodes counts.
+#[derive(Deserialize)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only decoded")]
+enum Untagged {
+    Employee(Employee),
+    Partner(Partner),
+}
+
+#[tokio::test]
+async fn d09_the_verified_issuer_chooses_the_claims_type() {
+    async fn caller(Claims(caller): Claims<Caller>, token: VerifiedToken) -> String {
+        assert!(token.issuer().is_some(), "`iss` is there beside the tag");
+        match &*caller {
+            Caller::Employee(employee) => format!("employee of {}", employee.department),
+            Caller::Partner(partner) => format!("partner of {}", partner.company),
+        }
+    }
+    async fn untagged(Claims(caller): Claims<Untagged>) -> &'static str {
+        match &*caller {
+            Untagged::Employee(_) => "employee",
+            Untagged::Partner(_) => "partner",
+        }
+    }
+    let (ours, partner) = (TestIssuer::new(), TestIssuer::new());
+    let layer = JwtAuthLayer::new([
+        TrustedIssuer::new("https://id.example.com", ours.key()),
+        TrustedIssuer::new("https://id.partner.example", partner.key()),
+    ]);
+    let app = Router::new()
+        .route("/", get(caller))
+        .route("/untagged", get(untagged))
+        .layer(layer.clock(ours.clock().clone()));
+    let of_ours = || {
+        let token = ours.token("u1").claim("iss", "https://id.example.com");
+        token.claim("department", "sales")
+    };
+    let of_partner = || {
+        let token = partner.token("u1");
+        let token = token.claim("iss", "https://id.partner.example");
+        token.claim("company", "acme")
+    };
+    // The second time from the cache, where the claims are kept decoded.
+    let [employee, partners] = [of_ours(), of_partner()].map(|token| token.bearer());
+    for _ in 0..3 {
+        for (bearer, expected) in [
+            (&employee, "employee of sales"),
+            (&partners, "partner of acme"),
+        ] {
+            let request = Request::get("/").header("authorization", bearer);
+            let answer = send(&app, request.body(Body::empty()).unwrap()).await;
+            assert_eq!((answer.status, &*answer.body), (StatusCode::OK, expected));
+        }
+    }
+    // A partner that writes what our tokens say stays a partner, or is refused.
+    let copied = || of_partner().claim("department", "board").claim("level", 9);
+    assert_eq!(ask(&app, copied()).await.body, "partner of acme");
+    for token in [
+        copied().claim("company", Value::Null),
+        partner
+            .token("u1")
+            .claim("iss", "https://id.partner.example")
+            .claim("department", "board"),
+        copied().claim("iss", json!(["https://id.example.com"])),
+        copied().claim("iss", "https://id.example.com"),
+        copied().claim("iss", "Employee"),
+        of_ours().claim("level", "9"),
+    ] {
+        assert_eq!(ask(&app, token).await.status, StatusCode::UNAUTHORIZED);
+    }
+    // That is why the guide warns of `untagged`.
+    let request = Request::get("/untagged").header("authorization", copied().bearer());
+    let answer = send(&app, request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.body, "employee");
+
+    // The log names the type and the claim that is missing.
+    let missing = ours.token("u1").claim("iss", "https://id.example.com");
+    let error = ask(&app, missing).await.error.unwrap();
+    let reason = error.source().unwrap().source().unwrap().to_string();
+    assert!(
+        reason.contains("Caller` needs the claim `department`"),
+        "{reason}"
+    );
 }
 
 #[test]

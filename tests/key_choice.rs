@@ -7,7 +7,7 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::keys::{
-    Algorithm, JwksOptions, KeySet, KeySetError, SigningKey, SkipReason, TokenHeader,
+    Algorithm, JwksOptions, KeySet, KeySetError, SigningKey, SkipReason, TokenHeader, VerifyingKey,
 };
 use tower_jwt_auth::{Verifier, VerifyErrorKind};
 
@@ -38,6 +38,16 @@ impl Certified {
 
     fn sha256(&self) -> String {
         base64url(digest(&SHA256, &self.certificate))
+    }
+
+    /// The SHA-1 digest in hexadecimal digits.
+    fn sha1_digits(&self) -> String {
+        let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, &self.certificate);
+        digest
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02X}"))
+            .collect()
     }
 
     fn x5c(&self) -> Value {
@@ -188,18 +198,111 @@ fn a_set_without_thumbprints_treats_the_token_as_one_without_kid() {
 fn kid_decides_beside_a_thumbprint() {
     let (mut one, two) = (Certified::new(), Certified::new());
     one.key = one.key.with_key_id("1");
-    let keys = set(&[
-        one.jwk(json!({ "x5c": one.x5c() })),
-        two.jwk(json!({ "kid": "2", "x5c": two.x5c() })),
-    ]);
-    let verifier = verifier(keys);
-    assert_eq!(
-        kind(&verifier, &one.token(json!({ "x5t": two.sha1() }))),
-        Ok(())
-    );
-    one.key = one.key.with_key_id("3");
-    let unknown = one.token(json!({ "x5t": one.sha1() }));
+    let document = |one_more: Value| {
+        set(&[
+            one.jwk(one_more),
+            two.jwk(json!({ "kid": "2", "x5c": two.x5c() })),
+        ])
+    };
+    // The key of the `kid` has no thumbprint, or not of this kind.
+    for more in [json!({}), json!({ "x5t#S256": one.sha256() })] {
+        let verifier = verifier(document(more));
+        let token = one.token(json!({ "x5t": two.sha1() }));
+        assert_eq!(kind(&verifier, &token), Ok(()));
+    }
+    let verifier = verifier(document(json!({ "x5c": one.x5c() })));
+    for members in [
+        json!({ "x5t": one.sha1(), "x5t#S256": one.sha256() }),
+        json!({ "x5t": "", "x5t#S256": null }),
+        json!({ "x5t": 5 }),
+        json!({ "x5t": base64url(one.sha1_digits()) }),
+    ] {
+        assert_eq!(
+            kind(&verifier, &one.token(members.clone())),
+            Ok(()),
+            "{members}"
+        );
+    }
+    let renamed = one.key.clone().with_key_id("3");
+    let unknown = token(&renamed, json!({ "x5t": one.sha1() }));
     assert_eq!(kind(&verifier, &unknown), NO_FITTING_KEY);
+}
+
+/// As above, from each kind of key, and after a token of the same key was accepted.
+#[test]
+fn e08_a_thumbprint_that_contradicts_the_key_of_its_kid() {
+    let (mut one, two) = (Certified::new(), Certified::new());
+    one.key = one.key.with_key_id("1");
+    let alone = one.jwk(json!({ "x5c": one.x5c() }));
+    let published = one.jwk(json!({ "x5t": one.sha1(), "x5t#S256": one.sha256() }));
+    let other = two.jwk(json!({ "kid": "2", "x5c": two.x5c() }));
+    let local = [VerifyingKey::from_jwk(alone.to_string()).unwrap()];
+    for keys in [
+        set(std::slice::from_ref(&alone)),
+        set(&[alone.clone(), other.clone()]),
+        set(&[published, other]),
+        KeySet::new(local).unwrap(),
+        set(&[alone]).try_keys_with_same_id(),
+    ] {
+        let verifier = Verifier::new(keys).clock(ManualClock::at(NOW));
+        for _ in 0..2 {
+            assert_eq!(kind(&verifier, &one.token(json!({}))), Ok(()));
+            assert_eq!(
+                kind(&verifier, &one.token(json!({ "x5t": one.sha1() }))),
+                Ok(())
+            );
+            for members in [
+                json!({ "x5t": two.sha1() }),
+                json!({ "x5t#S256": two.sha256() }),
+                json!({ "x5t": one.sha1(), "x5t#S256": two.sha256() }),
+                json!({ "x5t": two.sha1(), "x5t#S256": one.sha256() }),
+                json!({ "x5t": 5, "x5t#S256": two.sha256() }),
+                json!({ "x5t": "\u{0}" }),
+                json!({ "x5t": base64url(two.sha1_digits()) }),
+            ] {
+                let token = one.token(members.clone());
+                assert_eq!(kind(&verifier, &token), NO_FITTING_KEY, "{members}");
+            }
+        }
+        let error = verifier.verify(one.token(json!({ "x5t": two.sha1() })));
+        let source = std::error::Error::source(&error.unwrap_err())
+            .unwrap()
+            .to_string();
+        assert!(source.contains("x5t#S256"), "{source}");
+    }
+}
+
+/// A thumbprint leaves fewer keys to try, but adds none.
+#[test]
+fn e08_a_thumbprint_that_contradicts_some_keys_of_one_kid() {
+    let mut keys = [Certified::new(), Certified::new(), Certified::new()];
+    keys.iter_mut()
+        .for_each(|one| one.key = one.key.clone().with_key_id("1"));
+    let [one, two, three] = &keys;
+    let document = [
+        one.jwk(json!({ "x5c": one.x5c() })),
+        two.jwk(json!({ "x5c": two.x5c() })),
+        three.jwk(json!({})),
+    ];
+    let verifier = verifier(set(&document).try_keys_with_same_id());
+    for _ in 0..2 {
+        for key in &keys {
+            let members = json!({ "x5t": two.sha1() });
+            let is_contradicted = std::ptr::eq(key, one);
+            let expected = if is_contradicted {
+                BAD_SIGNATURE
+            } else {
+                Ok(())
+            };
+            assert_eq!(kind(&verifier, &key.token(members)), expected);
+            assert_eq!(kind(&verifier, &key.token(json!({}))), Ok(()));
+        }
+    }
+    let strict = self::verifier(set(&document));
+    assert_eq!(
+        kind(&strict, &two.token(json!({ "x5t": two.sha1() }))),
+        SEVERAL
+    );
 }
 
 /// A certificate's thumbprint is no way around the algorithm of the key.
@@ -224,10 +327,16 @@ fn a_renewed_certificate_of_the_same_key_chooses_it_too() {
     ];
     let verifier = verifier(set(&document));
     for thumbprint in [old.sha1(), key.sha1()] {
-        assert_eq!(
-            kind(&verifier, &key.token(json!({ "x5t": thumbprint }))),
-            Ok(())
-        );
+        let members = json!({ "x5t": thumbprint });
+        let named = key.key.clone().with_key_id("1");
+        for key in [&key.key, &named] {
+            assert_eq!(kind(&verifier, &token(key, members.clone())), Ok(()));
+        }
+    }
+    for (kid, thumbprint) in [("1", other.sha1()), ("2", old.sha1())] {
+        let named = key.key.clone().with_key_id(kid);
+        let token = token(&named, json!({ "x5t": thumbprint }));
+        assert_eq!(kind(&verifier, &token), NO_FITTING_KEY);
     }
 }
 
@@ -247,12 +356,7 @@ fn two_keys_of_one_thumbprint_are_several_keys() {
 #[test]
 fn the_certificate_counts_where_a_published_thumbprint_contradicts_it() {
     let (key, other) = (Certified::new(), Certified::new());
-    let hexadecimal: String = digest(&SHA1_FOR_LEGACY_USE_ONLY, &key.certificate)
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02X}"))
-        .collect();
-    let (own, wrong) = (base64url(hexadecimal), other.sha1());
+    let (own, wrong) = (base64url(key.sha1_digits()), other.sha1());
     for published in [own, wrong] {
         let jwk = key.jwk(json!({ "kid": "1", "x5c": key.x5c(), "x5t": published }));
         let verifier = verifier(set(&[jwk]));

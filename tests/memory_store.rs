@@ -18,7 +18,7 @@ use tower::ServiceExt;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::revocation::{Revocation, RevocationSet, RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::BoxSessionStore;
-use tower_jwt_auth::store::{MemoryStore, MemoryStoreFull};
+use tower_jwt_auth::store::{MemoryStore, MemoryStoreError};
 use tower_jwt_auth::testing::{TestIssuer, session_store_contract};
 use tower_jwt_auth::{AuthError, AuthErrorKind, Verifier, VerifyErrorKind};
 
@@ -327,7 +327,7 @@ async fn k12b_a_full_store_refuses_more_and_keeps_what_it_has() {
         subject: "bob",
     };
     let full = world.store.revoke(&more).unwrap_err();
-    assert!(matches!(full, MemoryStoreFull::Revocations(_)));
+    assert!(matches!(full, MemoryStoreError::Revocations(_)));
     for token in &tokens {
         assert_eq!(world.ask(token).await, REVOKED);
         // Again, which changes nothing and needs no room.

@@ -99,6 +99,36 @@ impl Provider {
     }
 }
 
+/// `exp` is required in ID tokens and logout tokens, and their `typ` is their own.
+#[tokio::test]
+async fn g14_opt_ins_for_access_tokens_do_not_loosen_tokens_of_a_login() {
+    let provider = Provider::new();
+    let trust = || {
+        let trust = provider.trust().typ("access+jwt");
+        trust.allow_missing_expiry(Duration::from_secs(3600))
+    };
+    let clock = || provider.clock.clone();
+    let id_tokens = IdTokenVerifier::new(trust(), CLIENT).clock(clock());
+    let logout_tokens = LogoutTokenVerifier::new(trust(), CLIENT).clock(clock());
+    let none = json!({ "exp": null });
+    let good = provider.id_token(json!({}));
+    assert!(id_tokens.verify(good, NONCE).await.is_ok());
+    let ageless = provider.id_token(none.clone());
+    assert!(id_tokens.verify(ageless, NONCE).await.is_err());
+    let good = provider.logout_token(json!({}));
+    assert!(logout_tokens.verify(good).await.is_ok());
+    let ageless = provider.logout_token(none.clone());
+    assert!(logout_tokens.verify(ageless).await.is_err());
+    let access = provider.sign(
+        Some("access+jwt"),
+        &json!({
+            "iss": ISSUER, "aud": "api", "sub": "alice", "iat": NOW,
+        }),
+    );
+    let verifier = Verifier::new(trust()).audience("api").clock(clock());
+    assert!(verifier.verify(access).is_ok());
+}
+
 /// `null` takes a member away.
 fn changed(mut claims: Value, changes: Value) -> Value {
     let members = claims.as_object_mut().unwrap();

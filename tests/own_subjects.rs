@@ -22,7 +22,7 @@ use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey, TokenHeader};
 use tower_jwt_auth::revocation::NoRevocation;
 use tower_jwt_auth::session::{RefreshKeys, SessionError, SessionErrorKind, Sessions};
 use tower_jwt_auth::store::MemoryStore;
-use tower_jwt_auth::{JwtAuthLayer, TrustedIssuer, VerifiedToken, Verifier};
+use tower_jwt_auth::{JwtAuthLayer, Require, TrustedIssuer, VerifiedToken, Verifier};
 
 const NOW: u64 = 1_800_000_000;
 const OURS: &str = "https://id.example.com";
@@ -62,6 +62,24 @@ async fn logout_everywhere(
     Ok(StatusCode::NO_CONTENT)
 }
 
+async fn logout(
+    State(sessions): State<Sessions<MemoryStore>>,
+    token: VerifiedToken,
+) -> Result<StatusCode, SessionError> {
+    sessions.end_session(sessions.session_of(&token)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The fault as it was seen: `sub` alone is taken for our user.
+async fn logout_by_sub_alone(
+    State(sessions): State<Sessions<MemoryStore>>,
+    token: VerifiedToken,
+) -> Result<StatusCode, SessionError> {
+    let subject = sessions.subject_named(token.subject().unwrap());
+    sessions.logout_everywhere(&subject).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 async fn ask(app: &Router, request: http::request::Builder, token: &str) -> StatusCode {
     let request = request.header(AUTHORIZATION, format!("Bearer {token}"));
     let request = request.body(Body::empty()).unwrap();
@@ -79,6 +97,12 @@ async fn a_partners_token_ends_no_session_of_ours() {
     let app = Router::new()
         .route("/me", get(async || ""))
         .route("/logout-everywhere", post(logout_everywhere))
+        .route("/logout", post(logout))
+        .route(
+            "/guarded",
+            post(logout_by_sub_alone).route_layer(Require::issuer(OURS)),
+        )
+        .route("/fault", post(logout_by_sub_alone))
         .layer(
             layer
                 .clock(clock.clone())
@@ -97,10 +121,24 @@ async fn a_partners_token_ends_no_session_of_ours() {
         json!({ "iss": PARTNER, "sid": of_ours.session_id(), "generation": 0 }),
     ] {
         let theirs = partners_token(&claims);
-        let answer = ask(&app, Request::post("/logout-everywhere"), &theirs).await;
-        let me = ask(&app, Request::get("/me"), &ours.access_token).await;
-        assert_eq!((me, answer), (StatusCode::OK, StatusCode::FORBIDDEN));
+        for path in ["/logout-everywhere", "/logout", "/guarded"] {
+            let answer = ask(&app, Request::post(path), &theirs).await;
+            let me = ask(&app, Request::get("/me"), &ours.access_token).await;
+            assert_eq!(
+                (me, answer),
+                (StatusCode::OK, StatusCode::FORBIDDEN),
+                "{path}"
+            );
+        }
     }
+    // The attack itself: it succeeds where the issuer is not looked at.
+    let theirs = partners_token(&json!({ "iss": PARTNER }));
+    let answer = ask(&app, Request::post("/fault"), &theirs).await;
+    let me = ask(&app, Request::get("/me"), &ours.access_token).await;
+    assert_eq!(
+        (me, answer),
+        (StatusCode::UNAUTHORIZED, StatusCode::NO_CONTENT)
+    );
 }
 
 /// A token of the partner, verified as a layer over both keys does.
@@ -176,6 +214,7 @@ async fn a_subject_of_other_sessions_is_refused_everywhere() {
         ours.list(&their_u1).await.map(drop),
         ours.end_session_of(&their_u1, tokens.sid).await.map(drop),
         ours.logout_everywhere(&their_u1).await,
+        ours.invalidate_access_tokens(&their_u1).await,
         ours.block(&their_u1).await,
         ours.unblock(&their_u1).await,
     ];

@@ -15,11 +15,12 @@ use std::time::Duration;
 use answer::{Answer, send};
 use axum::Router;
 use axum::body::Body;
-use axum::response::AppendHeaders;
+use axum::extract::Path;
+use axum::response::{AppendHeaders, IntoResponse};
 use axum::routing::any;
 use http::header::{CACHE_CONTROL, RETRY_AFTER, SET_COOKIE, VARY};
 use http::{HeaderMap, Request, StatusCode};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
 use tower_jwt_auth::middleware::TokenFault;
@@ -28,7 +29,7 @@ use tower_jwt_auth::routes::{SessionCookies, SessionRoutes};
 use tower_jwt_auth::session::{RefreshKeys, SessionErrorKind, Sessions, TokenPair};
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::testing::{FailingStore, TestIssuer};
-use tower_jwt_auth::{TrustedIssuer, VerifiedToken};
+use tower_jwt_auth::{AuthError, TrustedIssuer, VerifiedToken};
 
 type Store = FailingStore<MemoryStore>;
 
@@ -41,12 +42,17 @@ struct World {
 }
 
 fn world() -> World {
+    world_with(|sessions| sessions)
+}
+
+fn world_with(change: impl FnOnce(Sessions<Store>) -> Sessions<Store>) -> World {
     let clock = ManualClock::at(1_800_000_000);
     let store = FailingStore::new(MemoryStore::with_clock(clock.clone()));
     let key = SigningKey::from_secret(Algorithm::HS256, [1; 32]).unwrap();
     let sessions = Sessions::new(store.clone(), key, RefreshKeys::new([1; 32]).unwrap())
         .issuer("https://id.example.com")
         .clock(clock.clone());
+    let sessions = change(sessions);
     let routes = SessionRoutes::new(sessions.clone()).unwrap();
     let app = app(&routes);
     World {
@@ -58,8 +64,8 @@ fn world() -> World {
     }
 }
 
-/// `/` says who asks, with which token and which cookies. `/public` is for everybody. `/logout` is
-/// a page that deletes the cookies, and `/anybody` has no layer that reads the token.
+/// `/` says who asks, with which token and which cookies. `/slow/60` does it after 60 seconds.
+/// `/public` is for everybody. `/logout` is a page that deletes the cookies.
 fn app(routes: &SessionRoutes<Store>) -> Router {
     let page = async |token: VerifiedToken, headers: HeaderMap| {
         let cookies = headers.get_all("cookie").iter();
@@ -69,6 +75,10 @@ fn app(routes: &SessionRoutes<Store>) -> Router {
             [("cache-control", "public")],
             format!("{subject} {id} {}", cookies.join("|")),
         )
+    };
+    let slow = async move |Path(seconds): Path<u64>, token: VerifiedToken, headers: HeaderMap| {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        page(token, headers).await
     };
     let cookies = routes.cookies().unwrap().clone();
     let logout = async move |_: VerifiedToken| {
@@ -84,6 +94,7 @@ fn app(routes: &SessionRoutes<Store>) -> Router {
         .layer(routes.layer().anonymous_if([TokenFault::Expired]));
     Router::new()
         .route("/", any(page))
+        .route("/slow/{seconds}", any(slow))
         .route("/logout", any(logout))
         .layer(routes.layer())
         .merge(public)
@@ -247,6 +258,118 @@ async fn ten_requests_at_once_rotate_once_and_log_nobody_out() {
     }
 }
 
+/// The time of the store and of the runtime.
+async fn pass(world: &World, seconds: u64) {
+    world.clock.advance(Duration::from_secs(seconds));
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
+
+/// Opens a page in the background, and waits until its handler runs.
+async fn open_slowly(world: &World, seconds: u64, cookies: &str) -> JoinHandle<Answer> {
+    let headers = [&NAVIGATION[..], &[("cookie", cookies)]].concat();
+    let request = request("GET", &format!("/slow/{seconds}"), &headers);
+    let app = world.app.clone();
+    let page = tokio::spawn(async move { send(&app, request).await });
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    page
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_during_a_slow_page_is_no_reuse() {
+    let world = world();
+    let tokens = world.login().await;
+    world.expire_access_token();
+    let cookies = both(&tokens);
+    let slow = open_slowly(&world, 60, &cookies).await;
+    let calls = world.store.calls();
+    // Long after the grace.
+    pass(&world, 50).await;
+    let reloaded = world.open("/", &cookies).await.renewed();
+    assert_eq!(world.store.calls(), calls);
+    pass(&world, 20).await;
+    assert_eq!(slow.await.unwrap().renewed(), reloaded);
+    let [_, refresh] = reloaded;
+    assert!(world.sessions.refresh(&refresh).await.is_ok());
+}
+
+/// A browser that reloads a page aborts it first.
+#[tokio::test(start_paused = true)]
+async fn an_aborted_page_may_be_opened_again_within_the_grace() {
+    for is_in_time in [true, false] {
+        let world = world();
+        let tokens = world.login().await;
+        world.expire_access_token();
+        let cookies = both(&tokens);
+        let slow = open_slowly(&world, 60, &cookies).await;
+        pass(&world, 30).await;
+        slow.abort();
+        assert!(slow.await.is_err());
+        pass(&world, if is_in_time { 9 } else { 11 }).await;
+        let answer = world.open("/", &cookies).await;
+        if is_in_time {
+            let [_, refresh] = answer.renewed();
+            assert!(world.sessions.refresh(&refresh).await.is_ok());
+        } else {
+            answer.cleared();
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        }
+    }
+}
+
+/// Also without a grace: then nothing is shared once the page is done.
+#[tokio::test(start_paused = true)]
+async fn without_a_grace_a_token_is_used_once() {
+    let world = world_with(|sessions| sessions.grace(Duration::ZERO));
+    let tokens = world.login().await;
+    world.expire_access_token();
+    let cookies = both(&tokens);
+    let slow = open_slowly(&world, 60, &cookies).await;
+    pass(&world, 10).await;
+    let reloaded = world.open("/", &cookies).await.renewed();
+    pass(&world, 60).await;
+    assert_eq!(slow.await.unwrap().renewed(), reloaded);
+    world.open("/", &cookies).await.cleared();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_is_shared_for_five_minutes_at_most() {
+    for (seconds, is_shared) in [(299, true), (300, false)] {
+        let world = world_with(|sessions| sessions.access_lifetime(Duration::from_secs(3600)));
+        let tokens = world.login().await;
+        world.clock.advance(Duration::from_secs(3631));
+        let cookies = both(&tokens);
+        let slow = open_slowly(&world, 600, &cookies).await;
+        pass(&world, seconds).await;
+        let answer = world.open("/", &cookies).await;
+        if is_shared {
+            answer.renewed();
+        } else {
+            answer.cleared();
+        }
+        slow.abort();
+    }
+}
+
+/// Within the grace a token that is good comes from the store. After it, this is reuse.
+#[tokio::test(start_paused = true)]
+async fn tokens_that_were_revoked_since_are_not_shared() {
+    let world = world();
+    let alice = world.sessions.subject_named("alice");
+    let tokens = world.login().await;
+    world.expire_access_token();
+    let cookies = both(&tokens);
+    let slow = open_slowly(&world, 60, &cookies).await;
+    world
+        .sessions
+        .invalidate_access_tokens(&alice)
+        .await
+        .unwrap();
+    let [access, _] = world.open("/", &cookies).await.renewed();
+    pass(&world, 60).await;
+    let [revoked, _] = slow.await.unwrap().renewed();
+    assert_ne!(access, revoked);
+}
+
 /// On several threads some come while the refresh is under way, and some after it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn requests_on_several_threads_rotate_once() {
@@ -408,6 +531,43 @@ async fn only_a_navigation_renews() {
     }
 }
 
+/// A proxy or an attacker may have added one. Then it is not known which one the browser sent.
+#[tokio::test]
+async fn i13_several_fetch_metadata_headers_renew_nothing() {
+    const SITE: (&str, &str) = ("sec-fetch-site", "same-origin");
+    const OTHER_SITE: (&str, &str) = ("sec-fetch-site", "cross-site");
+    const FRAME: (&str, &str) = ("sec-fetch-dest", "iframe");
+    let [mode, dest] = NAVIGATION;
+    let world = world();
+    let tokens = world.login().await;
+    world.expire_access_token();
+    let cookies = both(&tokens);
+    let calls = world.store.calls();
+    for headers in [
+        &[SITE, OTHER_SITE, mode, FRAME][..],
+        &[OTHER_SITE, SITE, mode, FRAME],
+        &[SITE, SITE, mode, dest],
+        &[SITE, mode, mode, dest],
+        &[SITE, mode, dest, dest],
+        &[SITE, mode, ("sec-fetch-mode", "cors"), dest],
+        &[SITE, mode, FRAME, dest],
+        // Something on the way joined them.
+        &[("sec-fetch-site", "cross-site, same-origin"), mode, FRAME],
+        &[("sec-fetch-site", "same-origin, cross-site"), mode, dest],
+        &[("sec-fetch-site", ""), mode, dest],
+        &[("sec-fetch-site", "Cross-Site"), mode, FRAME],
+    ] {
+        let headers = [headers, &[("cookie", &*cookies)]].concat();
+        let answer = world.ask("GET", "/", &headers).await;
+        answer.unchanged(StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(world.store.calls(), calls);
+    for site in ["same-origin", "same-site", "none"] {
+        let headers = [("sec-fetch-site", site), mode, FRAME, ("cookie", &*cookies)];
+        world.ask("GET", "/", &headers).await.renewed();
+    }
+}
+
 #[tokio::test]
 async fn ambiguous_or_forged_cookies_renew_nothing() {
     let world = world();
@@ -463,6 +623,40 @@ async fn reuse_ends_the_session_and_deletes_the_cookies() {
 }
 
 #[tokio::test]
+async fn a_page_keeps_the_cookies_of_a_login_that_is_not_remembered() {
+    let world = world();
+    let alice = world.sessions.subject_named("alice");
+    let login = world.sessions.begin(&alice).await.unwrap();
+    let tokens = world.sessions.complete(login.without_max_age()).await;
+    let tokens = tokens.unwrap();
+    world.expire_access_token();
+    let page = world.open("/", &both(&tokens)).await;
+    assert_eq!(page.status, StatusCode::OK);
+    let cookies = page.cookies();
+    assert_eq!(cookies.len(), 2);
+    assert!(cookies.iter().all(|cookie| !cookie.contains("Max-Age")));
+}
+
+/// The browser may have the new cookies already, from another tab.
+#[tokio::test]
+async fn l16_a_page_with_a_token_from_before_an_elevation_goes_on_unchanged() {
+    let world = world();
+    let tokens = world.login().await;
+    let elevated = world.sessions.elevate(tokens.sid, "mfa").await.unwrap();
+    world
+        .open("/", &refresh_alone(&tokens))
+        .await
+        .unchanged(StatusCode::UNAUTHORIZED);
+    world
+        .open("/public", &refresh_alone(&tokens))
+        .await
+        .unchanged(StatusCode::OK);
+    let page = world.open("/", &refresh_alone(&elevated)).await;
+    assert_eq!(page.status, StatusCode::OK);
+    page.renewed();
+}
+
+#[tokio::test]
 async fn a_session_that_has_ended_loses_its_cookies() {
     let world = world();
     let ended = world.login().await;
@@ -510,6 +704,27 @@ async fn an_outage_is_503_and_deletes_nothing() {
     }
     world.store.recover();
     world.open("/", &both(&tokens)).await.renewed();
+}
+
+/// A page has its own look, and so has its error.
+#[tokio::test]
+async fn the_responder_of_the_routes_answers_an_outage() {
+    let world = world();
+    let tokens = world.login().await;
+    world.expire_access_token();
+    let respond = |error: &AuthError| (error.status(), "ours").into_response();
+    let routes = world.routes.clone().respond(respond);
+    let app = Router::new()
+        .route("/", any(async |_: VerifiedToken| "page"))
+        .layer(routes.layer())
+        .layer(routes.page_renewal().unwrap());
+    let cookies = both(&tokens);
+    let headers = [&NAVIGATION[..], &[("cookie", &*cookies)]].concat();
+    world.store.fail();
+    let answer = send(&app, request("GET", "/", &headers)).await;
+    answer.unchanged(StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.body, "ours");
+    assert_eq!(answer.headers[RETRY_AFTER], "1");
 }
 
 #[tokio::test(start_paused = true)]

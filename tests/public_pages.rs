@@ -150,7 +150,7 @@ async fn only_a_named_fault_counts_as_no_token() {
 }
 
 #[tokio::test]
-async fn only_safe_requests_become_anonymous() {
+async fn i14_only_safe_requests_become_anonymous() {
     let issuer = TestIssuer::new();
     let app = app(cookies(issuer.layer()).anonymous_if(ALL));
     for (_, token, kind) in faulty(&issuer) {
@@ -342,9 +342,17 @@ async fn the_nearest_layer_says_why_nobody_asks() {
     let issuer = TestIssuer::new();
     let inner = issuer.layer().optional();
     let outer = cookies(issuer.layer()).anonymous_if(ALL);
-    let app = app(inner).layer(outer);
+    let both = app(inner).layer(outer.clone());
     let (_, expired, _) = faulty(&issuer).remove(0);
-    assert_eq!(with_cookie(&app, &expired).await.body, "- -");
+    assert_eq!(with_cookie(&both, &expired).await.body, "- -");
+    // The inner layer has a token, so the request is not anonymous for any reason.
+    let own_source = issuer.layer().sources([TokenSource::header("x-token")]);
+    let app = app(own_source).layer(outer);
+    let cookie = format!("{COOKIE}={expired}");
+    let good = issuer.token("alice").sign();
+    let headers = [("cookie", &*cookie), ("x-token", &good)];
+    let answer = ask(&app, "GET", "/", &headers).await;
+    assert_eq!((answer.status, &*answer.body), (StatusCode::OK, "alice -"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the log says of a rejection: what is configured, and which claim is at fault, by name.
 #![cfg(all(feature = "axum", feature = "testing", feature = "tracing"))]
 #![expect(
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test that panics fails"
@@ -14,17 +15,22 @@ mod log;
 
 use std::time::UNIX_EPOCH;
 
-use answer::send;
+use answer::{Answer, send};
 use axum::Router;
 use axum::body::Body;
-use axum::routing::get;
-use http::{HeaderValue, Request};
+use axum::response::{ErrorResponse, IntoResponse, Response};
+use axum::routing::{get, post};
+use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Request, StatusCode};
 use log::Log;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tower_jwt_auth::cookie::CookieError;
+use tower_jwt_auth::csrf::CsrfLayer;
 use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};
+use tower_jwt_auth::session::{SessionError, SessionErrorKind};
 use tower_jwt_auth::testing::{TestIssuer, TestToken};
-use tower_jwt_auth::{Claims, JwtAuthLayer, TokenSource, TrustedIssuer};
+use tower_jwt_auth::{AuthError, Claims, JwtAuthLayer, TokenSource, TrustedIssuer};
 
 #[derive(Deserialize)]
 #[expect(dead_code, reason = "only decoded")]
@@ -231,4 +237,111 @@ async fn a_token_without_a_key_names_those_there_are() {
     let reason = reason(JwtAuthLayer::new(many), token()).await;
     assert!(reason.ends_with(" or others"), "{reason}");
     assert!(reason.len() < 1000, "{reason}");
+}
+
+fn own_words(error: &AuthError) -> Response {
+    (error.status(), format!("ours: {}", error.code())).into_response()
+}
+
+/// `/reuse`, `/outage` and `/cookie` return these errors, as handlers do by `?`.
+fn failing() -> Router {
+    async fn fail<E: Into<ErrorResponse>>(error: E) -> Result<(), ErrorResponse> {
+        Err(error.into())
+    }
+    let session = |kind: SessionErrorKind| move || fail(SessionError::from(kind));
+    Router::new()
+        .route("/reuse", post(session(SessionErrorKind::ReuseDetected)))
+        .route("/outage", post(session(SessionErrorKind::Unavailable)))
+        .route("/cookie", post(|| fail(CookieError::TooLarge)))
+}
+
+const FAILING: [(&str, StatusCode, &str); 3] = [
+    ("/reuse", StatusCode::UNAUTHORIZED, "invalid_grant"),
+    (
+        "/outage",
+        StatusCode::SERVICE_UNAVAILABLE,
+        "temporarily_unavailable",
+    ),
+    ("/cookie", StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+];
+
+/// The answer to `POST`, which must be in the log once.
+async fn post_to(app: &Router, path: &str) -> Answer {
+    let request = Request::post(path).header("sec-fetch-site", "same-origin");
+    let log = Log::start();
+    let answer = send(app, request.body(Body::empty()).unwrap()).await;
+    let lines = log.take();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(answer.headers[CACHE_CONTROL], "no-store");
+    assert!(answer.error.is_some());
+    answer
+}
+
+#[tokio::test]
+async fn a_layer_responds_to_errors_that_a_handler_returns() {
+    let issuer = TestIssuer::new();
+    let auth = || issuer.layer().realm("shop").optional().respond(own_words);
+    let csrf = || CsrfLayer::new().respond(own_words);
+    let other = || CsrfLayer::new().respond(|error: &AuthError| error.status().into_response());
+    for app in [
+        failing().layer(auth()),
+        failing().layer(csrf()),
+        // The layer that authenticates decides, wherever it is.
+        failing().layer(other()).layer(auth()),
+        failing().layer(auth()).layer(other()),
+    ] {
+        for (path, status, code) in FAILING {
+            let answer = post_to(&app, path).await;
+            assert_eq!(
+                (answer.status, answer.body),
+                (status, format!("ours: {code}"))
+            );
+            let headers = &answer.headers;
+            assert_eq!(headers.contains_key(WWW_AUTHENTICATE), status == 401);
+            assert_eq!(headers.contains_key(RETRY_AFTER), status == 503);
+        }
+    }
+    let answer = post_to(&failing().layer(auth()), "/reuse").await;
+    let challenges: Vec<_> = answer.headers.get_all(WWW_AUTHENTICATE).iter().collect();
+    assert_eq!(challenges, [r#"Bearer realm="shop""#]);
+}
+
+#[tokio::test]
+async fn an_error_of_a_handler_outside_of_every_layer_is_a_problem() {
+    for (path, status, code) in FAILING {
+        let answer = post_to(&failing(), path).await;
+        assert_eq!(answer.status, status);
+        let problem: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(
+            (&problem["status"], &problem["code"]),
+            (&json!(status.as_u16()), &json!(code))
+        );
+        let headers = &answer.headers;
+        assert_eq!(headers.contains_key(WWW_AUTHENTICATE), status == 401);
+        assert_eq!(headers.contains_key(RETRY_AFTER), status == 503);
+    }
+}
+
+/// The headers of the protocol belong to the status, which the responder may choose.
+#[tokio::test]
+async fn another_status_has_no_challenge() {
+    let teapot = |_: &AuthError| StatusCode::IM_A_TEAPOT.into_response();
+    let app = failing().layer(CsrfLayer::new().respond(teapot));
+    for (path, _, _) in FAILING {
+        let answer = post_to(&app, path).await;
+        assert_eq!(answer.status, StatusCode::IM_A_TEAPOT);
+        assert!(!answer.headers.contains_key(WWW_AUTHENTICATE));
+        assert!(!answer.headers.contains_key(RETRY_AFTER));
+    }
+}
+
+/// A layer against cross-site requests alone, around an extractor: nothing authenticates.
+#[tokio::test]
+async fn a_missing_layer_is_reported_once() {
+    let app = Router::new()
+        .route("/", post(async |_: Claims<User>| {}))
+        .layer(CsrfLayer::new().respond(own_words));
+    let answer = post_to(&app, "/").await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(answer.body, "ours: server_error");
 }

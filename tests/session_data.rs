@@ -313,6 +313,7 @@ async fn a_session_serializes_for_a_list_without_subject_and_data() {
         "sid": tokens.sid.to_string(),
         "label": "phone",
         "client_id": "app",
+        "acr": null,
         "authenticated_at": NOW,
         "created_at": NOW,
         "rotated_at": NOW,

@@ -29,7 +29,7 @@ use tower_jwt_auth::keys::{Algorithm, SigningKey, TokenHeader};
 use tower_jwt_auth::middleware::Respond;
 use tower_jwt_auth::routes::{SessionCookies, SessionRoutes};
 use tower_jwt_auth::session::{
-    RefreshKeys, SessionErrorKind, SessionEventKind, Sessions, TokenPair,
+    RefreshKeys, SessionErrorKind, SessionEventKind, SessionLimit, Sessions, TokenPair,
 };
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::testing::FailingStore;
@@ -585,6 +585,31 @@ async fn l15_logout_ends_every_session_that_a_token_names() {
     assert_eq!(*world.ended.lock().unwrap(), 4);
 }
 
+/// It quotes the values, and adds attributes and a version (RFC 2965).
+#[tokio::test]
+async fn cookies_as_java_sends_them_are_read() {
+    let world = world();
+    let tokens = world.login("alice").await;
+    let (access, refresh) = (&tokens.access_token, &tokens.refresh_token);
+    let attributes = r#"$Path="/";$Domain="localhost.local""#;
+    let headers = [
+        ("cookie", r#"$Version="1""#),
+        (
+            "cookie",
+            &format!(r#"__Host-access="{access}";{attributes}"#),
+        ),
+        (
+            "cookie",
+            &format!(r#"__Host-refresh="{refresh}";{attributes}"#),
+        ),
+        OWN,
+    ];
+    let refreshed = world.post("/refresh", &headers, "").await;
+    assert_eq!(refreshed.status, StatusCode::OK, "{}", refreshed.body);
+    world.logout(&headers).await.logged_out();
+    assert_eq!(*world.ended.lock().unwrap(), 1);
+}
+
 /// What cannot be read hides nothing that can.
 #[tokio::test]
 async fn l15_an_unreadable_token_does_not_block_a_logout() {
@@ -885,6 +910,56 @@ async fn each_refresh_is_an_event() {
     assert!(sessions.refresh(&tokens.refresh_token).await.is_err());
     let reused = (SessionEventKind::ReuseDetected, Some(tokens.sid));
     assert_eq!(*events.lock().unwrap(), [refreshed, refreshed, reused]);
+}
+
+/// A login elsewhere ended the session, because the user had too many.
+#[tokio::test]
+async fn l18_cookies_of_a_session_that_the_limit_ended_are_cleared() {
+    let world = world();
+    let sessions = world
+        .sessions
+        .clone()
+        .max_sessions(SessionLimit::EndOldest(1));
+    let alice = sessions.subject_named("alice");
+    let ended = sessions.login(&alice).await.unwrap();
+    let live = sessions.login(&alice).await.unwrap();
+    for (tokens, me, refreshed) in [
+        (&ended, StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED),
+        (&live, StatusCode::OK, StatusCode::OK),
+    ] {
+        let request = Request::get("/me").header("cookie", access(tokens));
+        let answer = send(&world.app, request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, me);
+        assert!(answer.cookies().is_empty());
+        let headers = [OWN, ("cookie", &refresh(tokens))];
+        let answer = world.post("/refresh", &headers, "").await;
+        assert_eq!(answer.status, refreshed, "{}", answer.body);
+        let is_cleared = |cookie: &&str| cookie.contains("Max-Age=0");
+        let cleared = answer.cookies().into_iter().filter(is_cleared).count();
+        assert_eq!(cleared > 0, refreshed == StatusCode::UNAUTHORIZED);
+        assert_eq!(answer.cookies().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_the_limit_rejects_is_409() {
+    let world = world();
+    let sessions = world
+        .sessions
+        .clone()
+        .max_sessions(SessionLimit::RejectLogin(1));
+    let alice = sessions.subject_named("alice");
+    sessions.login(&alice).await.unwrap();
+    let response = sessions.login(&alice).await.unwrap_err().into_response();
+    assert_eq!(response.status(), StatusCode::CONFLICT);
+    assert!(!response.headers().contains_key("set-cookie"));
+    let error: &AuthError = response.extensions().get().unwrap();
+    let too_many = AuthErrorKind::Session(SessionErrorKind::TooManySessions);
+    assert_eq!(
+        (error.kind(), error.code()),
+        (too_many, "too_many_sessions")
+    );
+    assert_eq!(too_many.name(), "too_many_sessions");
 }
 
 /// Claims for clients without cookies may be longer than a cookie. A cookie may not.

@@ -17,7 +17,7 @@ use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::revocation::{RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{
     CreationOutcome, Rotation, RotationOutcome, RotationRejection, Session, SessionId,
-    SessionStore, Subject, SubjectState, UpdateOutcome,
+    SessionLimit, SessionStore, Subject, SubjectState, UpdateOutcome,
 };
 use tower_jwt_auth::testing::{
     SESSION_STORE_REQUIREMENTS, session_store_contract, session_store_requirement,
@@ -43,6 +43,11 @@ faults! {
     DataVersionIsLost => "a_session_that_was_created_is_found_as_it_was",
     ClientIsLost => "a_session_that_was_created_is_found_as_it_was",
     ThumbprintIsLost => "a_session_that_was_created_is_found_as_it_was",
+    LevelIsLost => "a_session_that_was_created_is_found_as_it_was",
+    ElevationMarkIsLost => "a_session_that_was_created_is_found_as_it_was",
+    ActorIsLost => "a_session_that_was_created_is_found_as_it_was",
+    ActorGenerationIsLost => "a_session_that_was_created_is_found_as_it_was",
+    PersistenceIsLost => "a_session_that_was_created_is_found_as_it_was",
     AuthenticationTimeIsLost => "a_session_that_was_created_is_found_as_it_was",
     FractionIsLost => "a_session_that_was_created_is_found_as_it_was",
     CreateIgnoresBlock => "a_blocked_subject_gets_no_session",
@@ -50,6 +55,8 @@ faults! {
     CreateTakesLaterGenerations => "a_login_that_began_before_a_logout_everywhere_gets_no_session",
     CreateKeepsWhatItRefuses => "a_blocked_subject_gets_no_session",
     RotationIsNotKept => "the_current_token_renews",
+    RotateForgetsTheActor => "the_current_token_renews",
+    RotateForgetsPersistence => "the_current_token_renews",
     IdleIsNotExtended => "the_current_token_renews",
     LatestAccessIsForgotten => "the_current_token_renews",
     AbsoluteEndIsExtended => "the_absolute_end_is_never_extended",
@@ -100,6 +107,15 @@ faults! {
     ListHoldsExpired => "a_list_holds_the_live_sessions_of_one_subject",
     ListIgnoresIssuers => "a_list_holds_the_live_sessions_of_one_subject",
     ListHoldsOne => "a_list_holds_the_live_sessions_of_one_subject",
+    LevelIsNotSet => "an_elevation_sets_the_level_and_the_time",
+    AuthenticationTimeStays => "an_elevation_sets_the_level_and_the_time",
+    ElevatedParentHasGrace => "the_token_from_before_an_elevation_has_no_grace",
+    ElevationEndsReuseDetection => "the_token_from_before_an_elevation_has_no_grace",
+    ElevationTakesOldCounters => "an_elevation_of_another_counter_is_outdated",
+    ElevationTakesLaterCounters => "an_elevation_of_another_counter_is_outdated",
+    ElevationMarkStays => "the_token_of_an_elevation_has_the_grace",
+    ElevationRevivesTheEnded => "an_elevation_needs_a_live_session",
+    ElevationLosesRenewals => "an_elevation_wins_against_renewals_at_the_same_time",
     UpdateIsNotKept => "a_change_of_data_is_kept_with_the_next_version",
     UpdateKeepsTheVersion => "a_change_of_data_is_kept_with_the_next_version",
     UpdateIgnoresVersions => "a_change_of_older_data_is_refused",
@@ -131,6 +147,21 @@ faults! {
     EndOthersOfTheEnded => "only_a_live_session_of_the_issuer_ends_the_others",
     EndOthersLosesRenewals => "ending_the_others_wins_against_renewals_at_the_same_time",
     EndOthersLosesLogins => "ending_the_others_wins_against_logins_at_the_same_time",
+    LimitIsIgnored => "a_login_beyond_the_limit_ends_the_least_recently_refreshed",
+    LimitAllowsOneMore => "a_login_beyond_the_limit_ends_the_least_recently_refreshed",
+    LimitEndsTheNewest => "a_login_beyond_the_limit_ends_the_least_recently_refreshed",
+    LimitGoesByLogin => "a_login_beyond_the_limit_ends_the_least_recently_refreshed",
+    LimitKeepsTheSession => "a_login_beyond_the_limit_ends_the_least_recently_refreshed",
+    LimitRevokesNothing => "a_login_beyond_the_limit_ends_the_least_recently_refreshed",
+    LimitNamesNone => "a_login_beyond_the_limit_ends_the_least_recently_refreshed",
+    LimitEndsInsteadOfRejecting => "a_login_beyond_the_limit_is_rejected",
+    LimitSavesWhatItRejects => "a_login_beyond_the_limit_is_rejected",
+    LimitCountsExpired => "the_limit_counts_the_live_sessions_of_one_subject",
+    LimitIgnoresIssuers => "the_limit_counts_the_live_sessions_of_one_subject",
+    LimitComesFirst => "a_login_that_is_rejected_ends_no_session",
+    LimitRevokesTooShort => "the_limit_revokes_until_the_latest_access_token_is_dead",
+    LimitEndsWhatItRead => "of_many_logins_at_once_the_limit_remains",
+    LimitCountsWhatItRead => "of_many_logins_at_once_the_limit_passes",
     UpdateIsNotAtomic => "of_many_changes_of_data_at_once_none_is_lost",
     InvalidationLosesRenewals => "an_invalidation_wins_against_renewals_at_the_same_time",
     InvalidationLosesLogins => "an_invalidation_wins_against_logins_at_the_same_time",
@@ -318,6 +349,80 @@ impl Model {
         epoch
     }
 
+    /// Ends the sessions beyond the limit. `before`: what was read some time ago.
+    fn apply_limit(
+        &self,
+        state: &mut State,
+        before: &HashMap<SessionId, Session>,
+        session: &Session,
+        limit: Option<SessionLimit>,
+    ) -> CreationOutcome {
+        let limit = match (self.fault, limit) {
+            (Fault::LimitIsIgnored, _) => None,
+            (Fault::LimitAllowsOneMore, Some(SessionLimit::EndOldest(max))) => {
+                Some(SessionLimit::EndOldest(max + 1))
+            }
+            (Fault::LimitEndsInsteadOfRejecting, Some(SessionLimit::RejectLogin(max))) => {
+                Some(SessionLimit::EndOldest(max))
+            }
+            (_, limit) => limit,
+        };
+        let read = match self.fault {
+            Fault::LimitEndsWhatItRead | Fault::LimitCountsWhatItRead => before,
+            _ => &state.sessions,
+        };
+        let ignores = self.has(Fault::LimitIgnoresIssuers);
+        let mut others: Vec<_> = read
+            .values()
+            .filter(|one| {
+                one.owner() == session.owner() || (ignores && one.subject == session.subject)
+            })
+            .cloned()
+            .collect();
+        for other in &mut others {
+            match self.fault {
+                Fault::LimitEndsTheNewest => {
+                    let reversed = 4_000_000_000 - other.rotated_at.seconds();
+                    other.rotated_at = NumericDate::from_seconds(reversed).unwrap();
+                }
+                Fault::LimitGoesByLogin => other.rotated_at = other.created_at,
+                Fault::LimitCountsExpired => {
+                    (other.idle_expires_at, other.expires_at) =
+                        (NumericDate::MAX, NumericDate::MAX);
+                }
+                _ => {}
+            }
+        }
+        let mut current = SubjectState::new(session.generation, false);
+        current.access_epoch = session.access_epoch;
+        let outcome = session.create(current, limit, &others);
+        let CreationOutcome::Created(ended) = &outcome else {
+            return outcome;
+        };
+        for sid in ended {
+            let Some(ended) = state.sessions.get(sid).cloned() else {
+                continue;
+            };
+            if !self.has(Fault::LimitKeepsTheSession) {
+                state.sessions.remove(sid);
+            }
+            let until = match self.fault {
+                Fault::LimitRevokesTooShort => {
+                    let short = ended.created_at.since_epoch() + Duration::from_secs(300);
+                    NumericDate::from_since_epoch(short).unwrap()
+                }
+                _ => ended.access_expires_at,
+            };
+            if !self.has(Fault::LimitRevokesNothing) {
+                state.revoke_session(self.fault, &ended, until);
+            }
+        }
+        match self.fault {
+            Fault::LimitNamesNone => CreationOutcome::Created(Vec::new()),
+            _ => outcome,
+        }
+    }
+
     /// What is wrong with how a session is rotated.
     fn rotate_session(
         &self,
@@ -344,6 +449,20 @@ impl Model {
                 session.expires_at = session.expires_at.max(rotation.idle_expires_at);
             }
             Fault::IdleGoesBeyondTheEnd => session.expires_at = NumericDate::MAX,
+            Fault::ElevatedParentHasGrace if rotation.counter < session.counter => {
+                session.was_elevated = false;
+            }
+            Fault::ElevationEndsReuseDetection
+                if session.was_elevated && rotation.counter < session.counter =>
+            {
+                return RotationOutcome::Rejected(RotationRejection::Elevated);
+            }
+            Fault::ElevationTakesOldCounters if rotation.elevation.is_some() => {
+                rotation.counter = rotation.counter.max(session.counter);
+            }
+            Fault::ElevationTakesLaterCounters if rotation.elevation.is_some() => {
+                rotation.counter = rotation.counter.min(session.counter);
+            }
             Fault::RotateIgnoresVersions => rotation.data_version = session.data_version,
             Fault::OutdatedHidesReuse if rotation.data_version != session.data_version => {
                 return RotationOutcome::Outdated;
@@ -377,6 +496,13 @@ impl Model {
             (Fault::RepetitionsAreNotCounted, RotationOutcome::WithinGrace(_)) => {
                 session.access_expires_at = before.access_expires_at;
             }
+            (Fault::LevelIsNotSet, _) => session.acr.clone_from(&before.acr),
+            (Fault::AuthenticationTimeStays, _) => {
+                session.authenticated_at = before.authenticated_at;
+            }
+            (Fault::ElevationMarkStays, _) => session.was_elevated |= before.was_elevated,
+            (Fault::RotateForgetsTheActor, _) => session.actor = None,
+            (Fault::RotateForgetsPersistence, _) => session.persistent = true,
             (Fault::RotateDropsData, _) => session.data_json = None,
             (Fault::AbsoluteEndIsExtended, _) => {}
             _ => return rotated,
@@ -461,7 +587,18 @@ impl SessionStore for Model {
         Ok(state.subject(&whose(subject)))
     }
 
-    async fn create(&self, session: &Session) -> Result<CreationOutcome, Infallible> {
+    async fn create(
+        &self,
+        session: &Session,
+        limit: Option<SessionLimit>,
+    ) -> Result<CreationOutcome, Infallible> {
+        let before = self.state.lock().unwrap().sessions.clone();
+        if matches!(
+            self.fault,
+            Fault::LimitEndsWhatItRead | Fault::LimitCountsWhatItRead
+        ) {
+            others_go_first().await;
+        }
         let subject = self.state.lock().unwrap().subject(&whose(&session.owner()));
         let early = matches!(
             self.fault,
@@ -483,11 +620,19 @@ impl SessionStore for Model {
             Fault::DataVersionIsLost => kept.data_version = 0,
             Fault::ClientIsLost => kept.client_id = None,
             Fault::ThumbprintIsLost => kept.key_thumbprint = None,
+            Fault::LevelIsLost => kept.acr = None,
+            Fault::ElevationMarkIsLost => kept.was_elevated = false,
+            Fault::ActorIsLost => kept.actor = None,
+            Fault::ActorGenerationIsLost => kept.actor_generation = 0,
+            Fault::PersistenceIsLost => kept.persistent = true,
             Fault::AuthenticationTimeIsLost => kept.authenticated_at = kept.created_at,
             Fault::FractionIsLost => {
                 kept.rotated_at = NumericDate::from_seconds(kept.rotated_at.seconds()).unwrap();
             }
             _ => {}
+        }
+        if self.has(Fault::LimitComesFirst) {
+            self.apply_limit(&mut state, &before, session, limit);
         }
         if self.has(Fault::CreateKeepsWhatItRefuses) {
             state.sessions.insert(session.sid, kept.clone());
@@ -512,8 +657,11 @@ impl SessionStore for Model {
         if !is_current && session.generation == subject.generation {
             return Ok(CreationOutcome::Outdated);
         }
-        state.sessions.insert(session.sid, kept);
-        Ok(CreationOutcome::Created)
+        let outcome = self.apply_limit(&mut state, &before, session, limit);
+        if outcome != CreationOutcome::LimitReached || self.has(Fault::LimitSavesWhatItRejects) {
+            state.sessions.insert(session.sid, kept);
+        }
+        Ok(outcome)
     }
 
     async fn find(&self, sid: SessionId) -> Result<Option<Session>, Infallible> {
@@ -535,7 +683,10 @@ impl SessionStore for Model {
         };
         let Some(mut session) = found else {
             let nothing_ended = self.state.lock().unwrap().ended.is_empty();
-            if self.has(Fault::UnknownIsRenewed) && nothing_ended {
+            let is_elevation = rotation.elevation.is_some();
+            let revives = self.has(Fault::UnknownIsRenewed)
+                || (self.has(Fault::ElevationRevivesTheEnded) && is_elevation);
+            if revives && nothing_ended {
                 let session = Session::new(sid, &Subject::new(None, ""), 0, rotation.now);
                 return Ok(RotationOutcome::Rotated(session));
             }
@@ -543,7 +694,10 @@ impl SessionStore for Model {
         };
         match self.fault {
             // Each looks at what it has read some time ago.
-            Fault::RotateIsNotAtomic => {
+            fault
+                if fault == Fault::RotateIsNotAtomic
+                    || (fault == Fault::ElevationLosesRenewals && rotation.elevation.is_some()) =>
+            {
                 others_go_first().await;
                 let rotated = self.rotate_session(&mut session, rotation, subject);
                 let mut state = self.state.lock().unwrap();

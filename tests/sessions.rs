@@ -3,7 +3,6 @@
 #![cfg(all(feature = "axum", feature = "testing"))]
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
-#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/answer.rs"]
 mod answer;
 
@@ -20,17 +19,18 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, ORIGIN, RETRY_AFTER};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use tower_jwt_auth::Claims;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
 use tower_jwt_auth::revocation::{Revocation, RevocationSet, RevocationStore, TokenIdentity};
 use tower_jwt_auth::routes::SessionRoutes;
 use tower_jwt_auth::session::{
-    RefreshKeys, SessionErrorKind, SessionEventKind, SessionId, SessionStore, Sessions, TokenPair,
+    OwnSubject, RefreshKeys, SessionErrorKind, SessionEventKind, SessionId, SessionStore, Sessions,
+    TokenPair,
 };
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::testing::FailingStore;
+use tower_jwt_auth::{AuthErrorKind, Claims, VerifiedToken, Verifier};
 
 const NOW: u64 = 1_800_000_000;
 
@@ -218,6 +218,8 @@ async fn the_access_token_says_what_it_should() {
     assert_eq!(claims["exp"], NOW + 300);
     assert_eq!(claims["sid"], tokens.sid.to_string());
     assert_eq!(claims["generation"], 0);
+    assert_eq!(claims["auth_time"], NOW);
+    assert_eq!(claims.get("acr"), None);
     assert_eq!(claims["roles"], json!(["reader"]));
     assert_eq!(claims["jti"].as_str().unwrap().len(), 32);
     let header = tokens.access_token.split('.').next().unwrap();
@@ -713,7 +715,7 @@ async fn l11_guesses_change_nothing_and_a_counter_ahead_is_caught_up_with() {
         .await
         .unwrap()
         .remove(0);
-    lost.store.create(&session).await.unwrap();
+    lost.store.create(&session, None).await.unwrap();
     let second = world.refresh(&tokens.refresh_token).await.unwrap();
     let third = world.refresh(&second.refresh_token).await.unwrap();
     let caught_up = lost.refresh(&third.refresh_token).await.unwrap();
@@ -1073,6 +1075,7 @@ async fn claims_that_belong_to_the_session_cannot_be_supplied() {
         json!({ "exp": 9_999_999_999_u64 }),
         json!({ "sid": "x" }),
         json!({ "generation": 9 }),
+        json!({ "auth_time": NOW }),
         json!(["roles"]),
         json!("root"),
     ] {
@@ -1099,6 +1102,350 @@ async fn claims_that_belong_to_the_session_cannot_be_supplied() {
                 .is_empty()
         );
     }
+}
+
+/// `acr` is the application's as long as the session has none.
+#[tokio::test]
+async fn the_level_of_a_session_cannot_be_supplied_as_well() {
+    let world = World::new(ManualClock::at(NOW), MemoryStore::new(), |sessions| {
+        sessions.claims(async |_| Ok::<_, Infallible>(Some(json!({ "acr": "pwd" }))))
+    });
+    let alice = world.sessions.subject_named("alice");
+    let tokens = world.sessions.login(&alice).await.unwrap();
+    let elevated = world.sessions.elevate(tokens.sid, "mfa").await;
+    let kind = elevated.unwrap_err().kind();
+    assert_eq!(kind, SessionErrorKind::InvalidClaims);
+    let strong = world.sessions.begin(&alice).await.unwrap().acr("mfa");
+    let refused = world.sessions.complete(strong.unwrap()).await;
+    assert_eq!(refused.unwrap_err().kind(), SessionErrorKind::InvalidClaims);
+    assert!(world.refresh(&tokens.refresh_token).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_acr_that_no_guard_can_require_is_refused() {
+    let world = world();
+    let alice = world.sessions.subject_named("alice");
+    let longest = "x".repeat(256);
+    for acr in ["0", "urn:mace:incommon:iap:silver", &longest] {
+        let login = world.sessions.begin(&alice).await.unwrap().acr(acr);
+        let tokens = world.sessions.complete(login.unwrap()).await.unwrap();
+        let session = world.sessions.find(tokens.sid).await.unwrap().unwrap();
+        assert_eq!(session.acr.as_deref(), Some(acr));
+    }
+    let tokens = world.sessions.login(&alice).await.unwrap();
+    let too_long = "x".repeat(257);
+    for acr in ["", "a b", "a\"b", "a\\b", "ä", "a\n", &too_long] {
+        let login = world.sessions.begin(&alice).await.unwrap().acr(acr);
+        assert_eq!(login.unwrap_err().kind(), SessionErrorKind::InvalidAcr);
+        let elevated = world.sessions.elevate(tokens.sid, acr).await;
+        assert_eq!(elevated.unwrap_err().kind(), SessionErrorKind::InvalidAcr);
+    }
+    let session = world.sessions.find(tokens.sid).await.unwrap().unwrap();
+    assert_eq!((session.acr, session.counter), (None, 0));
+}
+
+/// In each way to refresh, the token from before an elevation is refused and nothing is cleared.
+#[tokio::test]
+async fn l16_a_refusal_after_an_elevation_clears_no_cookie() {
+    let world = world();
+    let alice = world.sessions.subject_named("alice");
+    let tokens = world.sessions.login(&alice).await.unwrap();
+    let elevated = world.sessions.elevate(tokens.sid, "mfa").await.unwrap();
+    assert_eq!(world.times(SessionEventKind::Elevated), 1);
+    let cookie = format!("__Host-refresh={}", tokens.refresh_token);
+    let by_cookie = world.post_cookies("/refresh", &cookie).await;
+    let by_json = world.refresh_json(&tokens.refresh_token).await;
+    for answer in [by_cookie, by_json] {
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        let kind = AuthErrorKind::Session(SessionErrorKind::Elevated);
+        assert_eq!(answer.error.as_ref().unwrap().kind(), kind);
+        assert!(answer.cookies().is_empty());
+    }
+    let form =
+        Request::post("/refresh").header("content-type", "application/x-www-form-urlencoded");
+    let body = format!(
+        "grant_type=refresh_token&refresh_token={}",
+        tokens.refresh_token
+    );
+    let answer = world.send(form.body(Body::from(body)).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer.json()["error"], "invalid_grant");
+    assert_eq!(world.me(&elevated.access_token).await, StatusCode::OK);
+    let refreshed = world.refresh(&elevated.refresh_token).await.unwrap();
+    // A copy that waits is reuse, as ever.
+    world.advance(10);
+    let late = world.refresh(&tokens.refresh_token).await.unwrap_err();
+    assert_eq!(late, SessionErrorKind::ReuseDetected);
+    assert_eq!(
+        world.me(&refreshed.access_token).await,
+        StatusCode::UNAUTHORIZED
+    );
+}
+
+#[tokio::test]
+async fn an_elevation_is_for_own_sessions_and_during_an_outage_an_outage() {
+    let world = world();
+    let alice = world.sessions.subject_named("alice");
+    let tokens = world.sessions.login(&alice).await.unwrap();
+    let theirs = world
+        .sessions
+        .clone()
+        .issuer("https://elsewhere.example.com");
+    let refused = theirs.elevate(tokens.sid, "mfa").await.unwrap_err();
+    assert_eq!(refused.kind(), SessionErrorKind::Ended);
+    world.store.fail();
+    let outage = world.sessions.elevate(tokens.sid, "mfa").await.unwrap_err();
+    assert_eq!(outage.kind(), SessionErrorKind::Unavailable);
+    world.store.recover();
+    world.users.lock().unwrap().remove("alice");
+    let unknown = world.sessions.elevate(tokens.sid, "mfa").await.unwrap_err();
+    assert_eq!(unknown.kind(), SessionErrorKind::UnknownSubject);
+    let ended = world.refresh(&tokens.refresh_token).await.unwrap_err();
+    assert_eq!(ended, SessionErrorKind::Ended);
+}
+
+#[tokio::test]
+async fn a_login_that_is_not_remembered_has_cookies_without_max_age() {
+    let world = world();
+    let alice = world.sessions.subject_named("alice");
+    let login = world.sessions.begin(&alice).await.unwrap();
+    let tokens = world.sessions.complete(login.without_max_age()).await;
+    let mut tokens = tokens.unwrap();
+    for _ in 0..2 {
+        let cookies = world.routes.cookies().unwrap().set(&tokens).unwrap();
+        for cookie in cookies {
+            let cookie = cookie.to_str().unwrap().to_owned();
+            assert!(!cookie.contains("Max-Age"), "{cookie}");
+        }
+        let cookie = format!("__Host-refresh={}", tokens.refresh_token);
+        let answer = world.post_cookies("/refresh", &cookie).await;
+        let [access, refresh] = answer.cookies().try_into().unwrap();
+        assert!(!access.contains("Max-Age") && !refresh.contains("Max-Age"));
+        assert!(access.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax"));
+        assert!(refresh.ends_with("; Path=/; Secure; HttpOnly; SameSite=Strict"));
+        let (_, next) = refresh.split_once('=').unwrap();
+        next.split(';')
+            .next()
+            .unwrap()
+            .clone_into(&mut tokens.refresh_token);
+    }
+    let elevated = world.sessions.elevate(tokens.sid, "mfa").await.unwrap();
+    assert!(!elevated.persistent);
+    // Deleting them still needs it, and other logins are not concerned.
+    let logout = world.post_cookies("/logout", "a=b").await;
+    assert_eq!(logout.deletes(), 2);
+    assert!(world.sessions.login(&alice).await.unwrap().persistent);
+}
+
+#[tokio::test]
+async fn a_login_may_be_shorter_than_the_others() {
+    let world = world();
+    let alice = world.sessions.subject_named("alice");
+    let begin = async || world.sessions.begin(&alice).await.unwrap();
+    let hour = Duration::from_secs(3600);
+    let longest = Duration::from_secs(90 * 86400);
+    for (lifetime, refused) in [
+        (Duration::ZERO, true),
+        (Duration::from_millis(999), true),
+        (Duration::from_secs(1), false),
+        (longest, false),
+        (longest + Duration::from_nanos(1), true),
+        (Duration::MAX, true),
+    ] {
+        let login = begin().await.lifetime(lifetime);
+        let kind = login.err().map(|error| error.kind());
+        assert_eq!(kind, refused.then_some(SessionErrorKind::InvalidLifetime));
+    }
+    let login = begin().await.lifetime(hour).unwrap();
+    let tokens = world.sessions.complete(login).await.unwrap();
+    assert_eq!(tokens.refresh_lifetime, hour);
+    world.advance(3540);
+    let refreshed = world.refresh(&tokens.refresh_token).await.unwrap();
+    assert_eq!(refreshed.refresh_lifetime, Duration::from_secs(60));
+    assert_eq!(refreshed.access_lifetime, Duration::from_secs(60));
+    let other = world.sessions.login(&alice).await.unwrap();
+    world.advance(60);
+    let expired = world.refresh(&refreshed.refresh_token).await.unwrap_err();
+    assert_eq!(expired, SessionErrorKind::Expired);
+    assert!(world.refresh(&other.refresh_token).await.is_ok());
+}
+
+/// The verified access token of a new session of `name`, which may have a level.
+async fn token_of(world: &World<MemoryStore>, name: &str, acr: Option<&str>) -> VerifiedToken {
+    let login = world
+        .sessions
+        .begin(&world.sessions.subject_named(name))
+        .await;
+    let login = match acr {
+        Some(acr) => login.unwrap().acr(acr).unwrap(),
+        None => login.unwrap(),
+    };
+    let tokens = world.sessions.complete(login).await.unwrap();
+    verified(world, &tokens)
+}
+
+fn verified(world: &World<MemoryStore>, tokens: &TokenPair) -> VerifiedToken {
+    let verifier = Verifier::new(world.sessions.verifying_keys().clone())
+        .issuer("https://id.example.com")
+        .audience("api")
+        .clock(world.clock.clone());
+    verifier.verify(&tokens.access_token).unwrap()
+}
+
+#[tokio::test]
+async fn l17_an_impersonation_is_short_has_no_level_and_begins_no_other() {
+    let world = world();
+    let (agent, alice) = (
+        token_of(&world, "bob", Some("mfa")).await,
+        world.sessions.subject_named("alice"),
+    );
+    let begin = async || world.sessions.impersonate(&agent, &alice).await.unwrap();
+    let tokens = world.sessions.complete(begin().await).await.unwrap();
+    assert_eq!(tokens.refresh_lifetime, Duration::from_secs(15 * 60));
+    let hour = Duration::from_secs(3600);
+    let login = begin().await.lifetime(hour + Duration::from_nanos(1));
+    let kind = login.unwrap_err().kind();
+    assert_eq!(kind, SessionErrorKind::InvalidLifetime);
+    let long = begin().await.lifetime(hour).unwrap();
+    let long = world.sessions.complete(long).await.unwrap();
+    assert_eq!(long.refresh_lifetime, hour);
+
+    let impersonated = SessionErrorKind::Impersonated;
+    let strong = begin().await.acr("mfa").unwrap_err();
+    assert_eq!(strong.kind(), impersonated);
+    let elevated = world.sessions.elevate(tokens.sid, "mfa").await.unwrap_err();
+    assert_eq!(elevated.kind(), impersonated);
+    let token = verified(&world, &tokens);
+    let bob = world.sessions.subject_named("bob");
+    for subject in [&alice, &bob] {
+        let chained = world.sessions.impersonate(&token, subject).await;
+        assert_eq!(chained.unwrap_err().kind(), impersonated);
+    }
+    let refreshed = world.refresh(&tokens.refresh_token).await.unwrap();
+    for tokens in [&tokens, &refreshed] {
+        let claims = Value::clone(&verified(&world, tokens).claims().unwrap());
+        assert_eq!(claims["sub"], "alice");
+        let act = json!({ "sub": "bob", "iss": "https://id.example.com" });
+        assert_eq!(claims["act"], act);
+        assert_eq!(claims.get("acr"), None);
+    }
+    let session = world.sessions.find(tokens.sid).await.unwrap().unwrap();
+    assert_eq!(session.actor.as_deref(), Some("bob"));
+    assert!(!format!("{session:?}").contains("bob"));
+    // However often it is refreshed.
+    world.advance(15 * 60);
+    let late = world.refresh(&refreshed.refresh_token).await.unwrap_err();
+    assert_eq!(late, SessionErrorKind::Expired);
+}
+
+#[tokio::test]
+async fn l17_only_a_current_token_of_ours_impersonates() {
+    let world = world();
+    let alice = world.sessions.subject_named("alice");
+    let bob = world.sessions.subject_named("bob");
+    let agent = token_of(&world, "bob", None).await;
+    let kind = async |agent: &VerifiedToken, subject: &OwnSubject| {
+        let login = world.sessions.impersonate(agent, subject).await;
+        login.err().map(|error| error.kind())
+    };
+    let other = world
+        .sessions
+        .clone()
+        .issuer("https://elsewhere.example.com");
+    let theirs = other.subject_named("alice");
+    assert_eq!(kind(&agent, &theirs).await, Some(SessionErrorKind::Foreign));
+    let refused = other.impersonate(&agent, &theirs).await.unwrap_err();
+    assert_eq!(refused.kind(), SessionErrorKind::Foreign);
+    assert_eq!(kind(&agent, &alice).await, None);
+
+    world.sessions.block(&alice).await.unwrap();
+    assert_eq!(kind(&agent, &alice).await, Some(SessionErrorKind::Blocked));
+    world.sessions.unblock(&alice).await.unwrap();
+    world.sessions.invalidate_access_tokens(&bob).await.unwrap();
+    let stale = Some(SessionErrorKind::LoggedOut);
+    assert_eq!(kind(&agent, &alice).await, stale);
+    let agent = token_of(&world, "bob", None).await;
+    assert_eq!(kind(&agent, &alice).await, None);
+    world.store.fail();
+    let outage = Some(SessionErrorKind::Unavailable);
+    assert_eq!(kind(&agent, &alice).await, outage);
+}
+
+#[tokio::test]
+async fn l17_an_outage_ends_no_impersonation() {
+    let world = world();
+    let agent = token_of(&world, "bob", None).await;
+    let alice = world.sessions.subject_named("alice");
+    let login = world.sessions.impersonate(&agent, &alice).await.unwrap();
+    let tokens = world.sessions.complete(login).await.unwrap();
+    world.store.fail();
+    let outage = world.refresh(&tokens.refresh_token).await.unwrap_err();
+    assert_eq!(outage, SessionErrorKind::Unavailable);
+    world.store.recover();
+    assert!(world.refresh(&tokens.refresh_token).await.is_ok());
+    // A change of the actor's password ends it, and a logout of one device does not.
+    let sid = world.sessions.session_of(&agent).unwrap();
+    let tokens = world.refresh(&tokens.refresh_token).await.unwrap();
+    world.sessions.logout_others(sid).await.unwrap();
+    let ended = world.refresh(&tokens.refresh_token).await.unwrap_err();
+    assert_eq!(ended, SessionErrorKind::LoggedOut);
+}
+
+#[tokio::test]
+async fn each_event_of_an_impersonation_names_both() {
+    type Heard = (SessionEventKind, String, Option<String>);
+    let heard: Arc<Mutex<Vec<Heard>>> = Arc::default();
+    let hears = Arc::clone(&heard);
+    let clock = ManualClock::at(NOW);
+    let world = World::new(clock.clone(), memory(&clock), move |sessions| {
+        sessions.on_event(move |event| {
+            assert!(!format!("{event:?}").contains("bob"));
+            let (subject, actor) = (
+                event.subject.name.to_owned(),
+                event.actor.map(str::to_owned),
+            );
+            hears.lock().unwrap().push((event.kind, subject, actor));
+        })
+    });
+    let agent = token_of(&world, "bob", None).await;
+    let alice = world.sessions.subject_named("alice");
+    let login = world.sessions.impersonate(&agent, &alice).await.unwrap();
+    let tokens = world.sessions.complete(login).await.unwrap();
+    world.refresh(&tokens.refresh_token).await.unwrap();
+    world.sessions.logout(&tokens.refresh_token).await.unwrap();
+    let expected = [
+        (SessionEventKind::Started, "bob", None),
+        (SessionEventKind::ImpersonationStarted, "alice", Some("bob")),
+        (SessionEventKind::Refreshed, "alice", Some("bob")),
+        (SessionEventKind::Ended, "alice", Some("bob")),
+    ];
+    let expected = expected.map(|(kind, subject, actor): (_, &str, Option<&str>)| {
+        (kind, subject.to_owned(), actor.map(str::to_owned))
+    });
+    assert_eq!(*heard.lock().unwrap(), expected);
+}
+
+/// `act` is the application's as long as nobody impersonates by `Sessions`.
+#[tokio::test]
+async fn the_actor_of_a_session_cannot_be_supplied_as_well() {
+    let clock = ManualClock::at(NOW);
+    let world = World::new(clock.clone(), memory(&clock), |sessions| {
+        let act = json!({ "act": { "sub": "a service" } });
+        sessions.claims(move |session| {
+            let claims = (session.subject == "alice").then(|| act.clone());
+            async move { Ok::<_, Infallible>(Some(claims.unwrap_or_else(|| json!({})))) }
+        })
+    });
+    let agent = token_of(&world, "bob", None).await;
+    let alice = world.sessions.subject_named("alice");
+    let login = world.sessions.impersonate(&agent, &alice).await.unwrap();
+    let refused = world.sessions.complete(login).await.unwrap_err();
+    assert_eq!(refused.kind(), SessionErrorKind::InvalidClaims);
+    // That token cannot impersonate either.
+    let acted = token_of(&world, "alice", None).await;
+    let bob = world.sessions.subject_named("bob");
+    let refused = world.sessions.impersonate(&acted, &bob).await.unwrap_err();
+    assert_eq!(refused.kind(), SessionErrorKind::Impersonated);
 }
 
 #[tokio::test]

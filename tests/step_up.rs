@@ -19,8 +19,12 @@ use axum::routing::get;
 use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
+use tower_jwt_auth::clock::ManualClock;
+use tower_jwt_auth::keys::SigningKey;
+use tower_jwt_auth::session::{RefreshKeys, Sessions, TokenPair};
+use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::testing::{TestIssuer, TestToken};
-use tower_jwt_auth::{Allowed, AuthErrorKind, Permission, Require, VerifyErrorKind};
+use tower_jwt_auth::{Allowed, AuthErrorKind, JwtAuthLayer, Permission, Require, VerifyErrorKind};
 
 const FIVE_MINUTES: Duration = Duration::from_secs(300);
 
@@ -146,6 +150,56 @@ async fn one_challenge_names_both() {
     let two = Require::authenticated_within(FIVE_MINUTES).max_age(minute);
     let app = guarded(&issuer, two);
     ask(&app, token("mfa", 1)).await.steps_up(r#"max_age="60""#);
+    ask(&app, token("mfa", TestIssuer::START - 61))
+        .await
+        .steps_up(r#"max_age="60""#);
+    ask(&app, token("mfa", TestIssuer::START - 60))
+        .await
+        .passed();
+}
+
+/// A client that follows the challenge gets in, so it is not sent to a login for ever.
+#[tokio::test]
+async fn a_challenge_names_levels_that_meet_all_requirements() {
+    let issuer = TestIssuer::new();
+    let token = |acr: &str| issuer.token("alice").claim("acr", acr).claim("scope", "s");
+    let acr = |values: &[&str]| Require::acr(values);
+    for (guard, named, passing, refused) in [
+        (
+            acr(&["pwd", "mfa", "hwk"]).and(acr(&["hwk", "mfa", "pin"])),
+            "mfa hwk",
+            &["mfa", "hwk"][..],
+            &["pwd", "pin"][..],
+        ),
+        // The scope is a way around the first, so the second alone is named.
+        (
+            Require::scope("s").or(acr(&["pwd"])).and(acr(&["mfa"])),
+            "mfa",
+            &["mfa"],
+            &["pwd"],
+        ),
+        (
+            acr(&["pwd"]).or(acr(&["mfa"])).and(acr(&["mfa", "hwk"])),
+            "mfa",
+            &["mfa"],
+            &["pwd", "hwk"],
+        ),
+        (
+            acr(&["mfa"]).and(Require::scope("s")).and(acr(&["mfa"])),
+            "mfa",
+            &["mfa"],
+            &["pwd"],
+        ),
+    ] {
+        let app = guarded(&issuer, guard);
+        for acr in passing {
+            ask(&app, token(acr)).await.passed();
+        }
+        for acr in refused {
+            let challenge = format!(r#"acr_values="{named}""#);
+            ask(&app, token(acr)).await.steps_up(&challenge);
+        }
+    }
 }
 
 /// Another login is asked for only if it would help.
@@ -313,6 +367,52 @@ async fn a_permission_asks_for_another_login_too() {
         .steps_up(r#"acr_values="mfa""#);
 }
 
+/// From the refusal over the second factor to the answer, by tokens of sessions.
+#[tokio::test]
+async fn a_session_that_was_elevated_passes_until_the_login_is_too_long_ago() {
+    let clock = ManualClock::at(TestIssuer::START);
+    let key = SigningKey::hs256([1; 32]).unwrap();
+    let store = MemoryStore::with_clock(clock.clone());
+    let sessions = Sessions::new(store, key, RefreshKeys::new([2; 32]).unwrap())
+        .issuer("https://id.example.com")
+        .clock(clock.clone());
+    let layer = JwtAuthLayer::new(sessions.verifying_keys().clone())
+        .issuer("https://id.example.com")
+        .clock(clock.clone());
+    let guard = Require::acr(["mfa"]).max_age(FIVE_MINUTES);
+    let app = Router::new()
+        .route("/", get(async || "in"))
+        .route_layer(guard.clock(clock.clone()))
+        .layer(layer);
+    let ask = async |tokens: &TokenPair| {
+        let bearer = format!("Bearer {}", tokens.access_token);
+        let request = Request::get("/").header("authorization", bearer);
+        send(&app, request.body(Body::empty()).unwrap()).await
+    };
+    let alice = sessions.subject_named("alice");
+    let tokens = sessions.login(&alice).await.unwrap();
+    let again = |answer: &Answer| {
+        let challenge = answer.headers[WWW_AUTHENTICATE].to_str().unwrap();
+        assert!(challenge.contains(r#""insufficient_user_authentication""#));
+        assert!(challenge.contains(r#"acr_values="mfa", max_age="300""#));
+    };
+    again(&ask(&tokens).await);
+    let elevated = sessions.elevate(tokens.sid, "mfa").await.unwrap();
+    ask(&elevated).await.passed();
+    clock.advance(Duration::from_secs(240));
+    let refreshed = sessions.refresh(&elevated.refresh_token).await.unwrap();
+    ask(&refreshed).await.passed();
+    clock.advance(Duration::from_secs(61));
+    again(&ask(&refreshed).await);
+    let elevated = sessions.elevate(tokens.sid, "mfa").await.unwrap();
+    ask(&elevated).await.passed();
+    // A login that was strong at once.
+    let strong = sessions.begin(&alice).await.unwrap().acr("mfa").unwrap();
+    ask(&sessions.complete(strong).await.unwrap())
+        .await
+        .passed();
+}
+
 #[test]
 fn mistakes_are_found_when_the_guard_is_built() {
     let panics = |build: fn() -> Require| std::panic::catch_unwind(build).is_err();
@@ -327,4 +427,14 @@ fn mistakes_are_found_when_the_guard_is_built() {
     assert!(!panics(|| Require::authenticated_within(
         Duration::from_secs(1)
     )));
+    // No token has two levels.
+    fn acr(value: &str) -> Require {
+        Require::acr([value])
+    }
+    assert!(panics(|| acr("a").and(acr("b"))));
+    assert!(panics(|| acr("a").and(Require::scope("s")).and(acr("b"))));
+    assert!(panics(|| acr("a").or(acr("b")).and(acr("c"))));
+    assert!(panics(|| acr("c").and(acr("a").and(Require::scope("s")))));
+    assert!(!panics(|| acr("a").or(acr("b")).and(acr("b"))));
+    assert!(!panics(|| acr("a").or(Require::scope("s")).and(acr("b"))));
 }

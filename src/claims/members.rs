@@ -49,13 +49,20 @@ impl RegisteredMembers<'_> {
     }
 }
 
-/// What a verifier accepts beyond RFC 7519.
-#[derive(Clone, Copy, Debug, Default)]
+/// What may deviate from RFC 7519 in the tokens of an issuer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Allowances {
     /// `null` in a registered claim is the same as its absence.
     pub(crate) null_claims: bool,
     /// A whole number in `sub` is the same as its decimal string.
     pub(crate) integer_subject: bool,
+}
+
+impl Allowances {
+    pub(crate) const ALL: Self = Self {
+        null_claims: true,
+        integer_subject: true,
+    };
 }
 
 /// Why a payload cannot be read.

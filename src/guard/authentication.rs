@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::builder_error::report;
-use super::scopes::is_scope_token;
 use crate::claims::NumericDate;
 use crate::clock::ClockSource;
+use crate::middleware::is_scope_token;
 use crate::verify::{VerifiedToken, Verifier};
 
 /// The required claims `acr` and `auth_time`.
@@ -71,20 +71,46 @@ impl RequiredAuthentication {
         self.clock = clock;
     }
 
-    /// Both requirements in one challenge.
-    pub(super) fn with(self, other: &Self) -> Self {
+    /// What meets both requirements. `None` if no `acr` does, because a token has only one.
+    pub(super) fn and(&self, other: &Self) -> Option<Self> {
+        let acr_values = match (&*self.acr_values, &*other.acr_values) {
+            ([], _) => Arc::clone(&other.acr_values),
+            (_, []) => Arc::clone(&self.acr_values),
+            (values, others) => {
+                let both = values.iter().filter(|value| others.contains(*value));
+                let both: Arc<[_]> = both.cloned().collect();
+                if both.is_empty() {
+                    return None;
+                }
+                both
+            }
+        };
+        Some(self.with_values(acr_values, other))
+    }
+
+    /// Asks for either of the values, and for the more recent login: this meets one requirement.
+    pub(super) fn or(&self, other: &Self) -> Self {
         let mut values = self.acr_values.to_vec();
         for value in &*other.acr_values {
             if !values.contains(value) {
                 values.push(value.clone());
             }
         }
+        self.with_values(values.into(), other)
+    }
+
+    fn with_values(&self, acr_values: Arc<[Box<str>]>, other: &Self) -> Self {
         let ages = [self.max_age, other.max_age];
         Self {
-            acr_values: values.into(),
+            acr_values,
             max_age: ages.into_iter().flatten().min(),
-            clock: self.clock,
+            clock: self.clock.clone(),
         }
+    }
+
+    /// Whether not every `acr` will do.
+    pub(super) fn names_acr(&self) -> bool {
+        !self.acr_values.is_empty()
     }
 
     /// The values separated by spaces, for the client.
@@ -119,6 +145,13 @@ impl RequiredAuthentication {
             // The issuer's clock is ahead.
             None => auth_time.saturating_sub(now) <= Verifier::DEFAULT_LEEWAY,
         }
+    }
+}
+
+/// The clock is no part of the requirement.
+impl PartialEq for RequiredAuthentication {
+    fn eq(&self, other: &Self) -> bool {
+        self.acr_values == other.acr_values && self.max_age == other.max_age
     }
 }
 

@@ -42,7 +42,6 @@
 //! read the token: its claims stay available to further guards and extractors. If a route has
 //! several guards, all must pass.
 
-mod actor;
 mod authentication;
 mod builder_error;
 mod claim;
@@ -52,7 +51,6 @@ mod requirement;
 mod scopes;
 mod service;
 
-pub use actor::Actor;
 pub use condition::Outcome;
 pub use require::Require;
 pub use service::{Guard, GuardFuture};

@@ -190,7 +190,8 @@ impl Require {
     ///
     /// A token that does not show this gets 401 with `insufficient_user_authentication` and
     /// `acr_values` (RFC 9470 §3). The client then sends the user to a stronger login. List the
-    /// values in order of preference.
+    /// values in order of preference. With [`Sessions`](crate::session::Sessions), call
+    /// [`elevate`](crate::session::Sessions::elevate) after that login.
     ///
     /// ```
     /// use std::time::Duration;
@@ -201,6 +202,9 @@ impl Require {
     /// ```
     ///
     /// Put scopes first, as above: then a user whom the scope excludes is not sent to a login.
+    ///
+    /// Put all levels of a route into one guard. Of two guards each names its own levels alone, so
+    /// a client may be sent to a login again and again.
     ///
     /// # Panics
     ///
@@ -246,7 +250,9 @@ impl Require {
     /// (RFC 8693 §4.1). Otherwise the response is 403.
     ///
     /// You need it for actions that support staff must not perform in a user's name, such as a
-    /// change of the password. See [`VerifiedToken::actor`] for conditions on the actor.
+    /// change of the password. See [`VerifiedToken::actor`] for conditions on the actor. Tokens
+    /// with `act` come from [`Sessions::impersonate`](crate::session::Sessions::impersonate), or
+    /// from another issuer.
     #[must_use]
     pub fn not_impersonated() -> Self {
         Self::new(Condition::NotImpersonated)
@@ -312,11 +318,25 @@ impl Require {
     }
 
     /// Both requirements must be met. The second is not evaluated if the first is not met. The
-    /// shorter deadline applies.
+    /// shorter deadline applies, and the shorter [`max_age`](Require::max_age).
+    ///
+    /// # Panics
+    ///
+    /// If no token can meet both, because a token has one [`acr`](Require::acr) and they have no
+    /// value in common. Name all levels that will do in one `acr`, or combine them with
+    /// [`or`](Require::or).
     #[must_use]
+    #[track_caller]
     pub fn and(self, other: Self) -> Self {
         let deadline = self.deadline.min(other.deadline);
+        let may_contradict = self.condition.names_acr() && other.condition.names_acr();
         let condition = Condition::All(Arc::new([self.condition, other.condition]));
+        if may_contradict && condition.is_contradiction() {
+            report(
+                "no token meets both requirements: it has one `acr`. Name all levels that will do \
+                 in one `acr`, or combine with `or`",
+            );
+        }
         Self {
             condition,
             deadline,

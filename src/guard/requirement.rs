@@ -131,16 +131,54 @@ impl Condition {
         }
     }
 
+    /// Whether it requires a value of `acr`.
+    pub(super) fn names_acr(&self) -> bool {
+        match self {
+            Self::Authentication(required) => required.names_acr(),
+            Self::All(conditions) | Self::Any(conditions) => conditions.iter().any(Self::names_acr),
+            _ => false,
+        }
+    }
+
+    /// Whether no token can meet it, because `acr` would need two values.
+    pub(super) fn is_contradiction(&self) -> bool {
+        self.alternatives().is_empty()
+    }
+
+    /// What the authentication must be, for each way to meet the requirement.
+    fn alternatives(&self) -> Vec<RequiredAuthentication> {
+        let mut alternatives = Vec::new();
+        let mut add = |alternative| {
+            if !alternatives.contains(&alternative) {
+                alternatives.push(alternative);
+            }
+        };
+        match self {
+            Self::Authentication(required) => add(required.clone()),
+            Self::All(conditions) => {
+                let [first, second] = &**conditions;
+                let second = second.alternatives();
+                for alternative in first.alternatives() {
+                    let both = second.iter().filter_map(|other| alternative.and(other));
+                    both.for_each(&mut add);
+                }
+            }
+            Self::Any(conditions) => {
+                let each = conditions.iter().flat_map(Self::alternatives);
+                each.for_each(&mut add);
+            }
+            _ => add(RequiredAuthentication::default()),
+        }
+        alternatives
+    }
+
     /// The authentication that would meet the requirement, for the client.
     fn authentication(&self) -> RequiredAuthentication {
-        match self {
-            Self::Authentication(required) => required.clone(),
-            Self::All(conditions) | Self::Any(conditions) => {
-                let [first, second] = &**conditions;
-                first.authentication().with(&second.authentication())
-            }
-            _ => RequiredAuthentication::default(),
-        }
+        let alternatives = self.alternatives();
+        let either = alternatives
+            .into_iter()
+            .reduce(|either, other| either.or(&other));
+        either.unwrap_or_default()
     }
 
     pub(super) fn decision(&self, result: ConditionResult) -> Result<(), AuthError> {

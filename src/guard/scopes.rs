@@ -10,6 +10,7 @@ use serde::de::{
 };
 
 use super::builder_error::report;
+use crate::middleware::is_scope_token;
 
 /// Required scopes, and where the claims contain the granted ones.
 #[derive(Clone)]
@@ -82,12 +83,6 @@ impl Scopes {
             names.any(|name| granted.contains(name))
         }
     }
-}
-
-/// RFC 6749 §3.3: 1*( %x21 / %x23-5B / %x5D-7E ).
-pub(super) fn is_scope_token(name: &str) -> bool {
-    let is_allowed = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    !name.is_empty() && name.bytes().all(is_allowed)
 }
 
 impl fmt::Debug for Scopes {

@@ -62,7 +62,7 @@
 //!     if form.password != "correct horse" {
 //!         return Err(StatusCode::FORBIDDEN.into());
 //!     }
-//!     // Only now, so that nobody learns who is blocked without the password.
+//!     // After the password check, or anyone could find out who is blocked.
 //!     let tokens = sessions.complete(pending?).await?;
 //!     Ok((StatusCode::NO_CONTENT, routes.logged_in(&tokens)?))
 //! }
@@ -107,6 +107,83 @@
 //! ```
 //!
 //! The example `web_login` is the same with a page, a list of sessions and an event log.
+//!
+//! # A second factor
+//!
+//! Some routes need a stronger or a more recent login (RFC 9470). A guard refuses the others with
+//! 401 `insufficient_user_authentication`. The page then asks the user for a one-time password and
+//! sends it to a route of yours. That route calls [`Sessions::elevate`] and sets the new cookies.
+//!
+//! ```
+//! use std::time::Duration;
+//! use axum::extract::State;
+//! use axum::http::StatusCode;
+//! use axum::response::{self, IntoResponse};
+//! use axum::{Router, routing::post};
+//! use tower_jwt_auth::{Require, VerifiedToken};
+//! use tower_jwt_auth::routes::SessionRoutes;
+//! use tower_jwt_auth::store::MemoryStore;
+//!
+//! type Routes = SessionRoutes<MemoryStore>;
+//!
+//! async fn step_up(
+//!     State(routes): State<Routes>,
+//!     token: VerifiedToken,
+//!     password: String,
+//! ) -> response::Result<impl IntoResponse> {
+//!     let sessions = routes.sessions();
+//!     let (sid, user) = (sessions.session_of(&token)?, sessions.subject_of(&token)?);
+//!     if !is_one_time_password(user.name(), &password) {
+//!         return Err(StatusCode::FORBIDDEN.into());
+//!     }
+//!     let tokens = sessions.elevate(sid, "mfa").await?;
+//!     Ok((StatusCode::NO_CONTENT, routes.logged_in(&tokens)?))
+//! }
+//!
+//! // Use a library for time-based passwords (RFC 6238), and limit the attempts.
+//! fn is_one_time_password(user: &str, password: &str) -> bool {
+//!     user == "alice" && password == "123456"
+//! }
+//!
+//! fn app(routes: Routes) -> Router {
+//!     let recently = Require::acr(["mfa"]).max_age(Duration::from_secs(300));
+//!     Router::new()
+//!         .route("/payments", post(async || "paid").layer(recently))
+//!         .route("/step-up", post(step_up))
+//!         .layer(routes.layer())
+//!         .route("/refresh", post(routes.refresh()))
+//!         .with_state(routes)
+//! }
+//! # use axum::{body::Body, http::Request};
+//! # use tower::ServiceExt;
+//! # use tower_jwt_auth::{keys::{Algorithm, SigningKey}, session::{RefreshKeys, Sessions}};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! # let key = SigningKey::generate(Algorithm::ES256).unwrap();
+//! # let sessions = Sessions::new(MemoryStore::new(), key, RefreshKeys::generate().unwrap());
+//! # let sessions = sessions.issuer("https://example.com");
+//! # let tokens = sessions.login(&sessions.subject_named("alice")).await.unwrap();
+//! # let app = app(SessionRoutes::new(sessions).unwrap());
+//! # let mut cookie = format!("__Host-access={}", tokens.access_token);
+//! # for (path, status) in [("/payments", 401), ("/step-up", 204), ("/payments", 200)] {
+//! #     let request = Request::post(path).header("Sec-Fetch-Site", "same-origin")
+//! #         .header("Cookie", &cookie).body(Body::from("123456")).unwrap();
+//! #     let answer = app.clone().oneshot(request).await.unwrap();
+//! #     assert_eq!(answer.status(), status);
+//! #     if let Some(set) = answer.headers().get("set-cookie") {
+//! #         cookie = set.to_str().unwrap().split(';').next().unwrap().to_owned();
+//! #     }
+//! # }
+//! # }
+//! ```
+//!
+//! - The session keeps `acr` until it ends. `max_age` is what makes the step-up wear off: it is
+//!   checked against the time of the last one.
+//! - The refresh token from before never gets the new level. Within the grace it gets 401, after it
+//!   the session ends. So the page should not refresh while `/step-up` runs.
+//! - A login that is strong at once passes its level to
+//!   [`PendingLogin::acr`](crate::session::PendingLogin::acr).
+//!
+//! [`Sessions::elevate`]: crate::session::Sessions::elevate
 //!
 //! # Pages that the server renders
 //!
@@ -237,8 +314,8 @@
 //! | `SameSite=None` and `Partitioned` cookies | older browsers block them: test those of your users |
 //! | bearer tokens in the script's memory | any script on the page can read them; see below |
 //!
-//! The cookies need two settings more than on two subdomains. All else is the same: the trusted
-//! origin, CORS with credentials, and `credentials: "include"` in the page.
+//! The cookies need two more settings than on two subdomains. Everything else is the same: the
+//! trusted origin, CORS with credentials, and `credentials: "include"` in the page.
 //!
 //! ```
 //! use axum::{Router, routing::post};
@@ -324,7 +401,7 @@
 //! `cross_site` and `partitioned` cookies, as on two sites. For the origin check these requests are
 //! your own, so page and API on one origin need neither `trusted_origin` nor CORS.
 //!
-//! - Log the user in inside the frame. A login in a window of its own sets the cookies of another
+//! - Log the user in inside the frame. A login in a separate window sets cookies in another
 //!   partition.
 //! - Name the sites that may frame your app: `Content-Security-Policy: frame-ancestors
 //!   https://partner.example`. Otherwise any site can, and trick users into clicks (clickjacking).
@@ -334,5 +411,5 @@
 //!
 //! Chrome and Firefox accept `Secure` cookies from `http://localhost`, Safari does not. For Safari
 //! use [`insecure_for_localhost`](crate::routes::SessionCookies::insecure_for_localhost). Cookies
-//! do not distinguish ports: two services on `localhost` need names of their own, by
+//! do not distinguish ports: two services on `localhost` need different cookie names, by
 //! [`environment`](crate::routes::SessionCookies::environment).

@@ -9,6 +9,7 @@
 //! | accept opaque tokens, or see a revocation at the issuer within seconds | [`opaque_tokens`] |
 //! | let users log in with Google, Keycloak or another provider | [`social_login`] |
 //! | trust several issuers, many tenants, or my customers' issuers | [`several_issuers`] |
+//! | protect an MCP server, or let clients discover my authorization server | [`protected_resources`] |
 //! | protect a WebSocket | [`websockets`] |
 //! | protect a gRPC service | [`grpc`] |
 //! | count rejected requests, and record the user in traces | [`observability`] |
@@ -32,6 +33,7 @@ pub mod mobile_and_machine_clients;
 pub mod observability;
 pub mod opaque_tokens;
 pub mod production;
+pub mod protected_resources;
 pub mod providers;
 pub mod several_issuers;
 pub mod social_login;

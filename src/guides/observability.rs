@@ -119,6 +119,9 @@
 //! }
 //! ```
 //!
+//! For an audit log of impersonations, keep `subject` and `actor` of the events: see
+//! [`Sessions::impersonate`](crate::session::Sessions::impersonate).
+//!
 //! # Events of this crate
 //!
 //! The crate also writes events by `tracing`. [Their levels and targets](crate#events) are in the

@@ -32,6 +32,8 @@
 //! - Check other claims with a guard: [`Require::claim`](crate::Require::claim).
 //! - If a provider's tokens have no `aud`, call `any_audience`, and put such a guard on every
 //!   route. Otherwise tokens for other applications of this issuer pass.
+//! - If you trust several issuers, call `any_audience`, `typ` and `allow_…` of the
+//!   [`TrustedIssuer`](crate::TrustedIssuer) that needs it.
 //!
 //! # Auth0
 //!

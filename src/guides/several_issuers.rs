@@ -30,6 +30,44 @@
 //! # }
 //! ```
 //!
+//! # Claims that differ by issuer
+//!
+//! Make `iss` the tag of an enum. Then the issuer that was verified chooses the variant, and a
+//! token whose claims do not decode as that variant gets 401.
+//!
+#![cfg_attr(feature = "axum", doc = "```")]
+#![cfg_attr(not(feature = "axum"), doc = "```text")]
+//! use serde::Deserialize;
+//! use tower_jwt_auth::Claims;
+//!
+//! #[derive(Deserialize)]
+//! #[serde(tag = "iss")]
+//! enum Caller {
+//!     #[serde(rename = "https://id.example.com")]
+//!     Employee { sub: String, department: String },
+//!     #[serde(rename = "https://id.partner.example")]
+//!     Partner { sub: String, company: String },
+//! }
+//!
+//! async fn report(Claims(caller): Claims<Caller>) -> String {
+//!     match &*caller {
+//!         Caller::Employee { department, .. } => department.clone(),
+//!         Caller::Partner { company, .. } => company.clone(),
+//!     }
+//! }
+//! # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(report));
+//! ```
+//!
+//! - The tag takes `iss`: a variant cannot have it as a field too. Read it from
+//!   [`VerifiedToken::issuer`](crate::VerifiedToken::issuer).
+//! - Do not use `#[serde(untagged)]`. There the first variant that decodes counts, so a partner
+//!   becomes your employee by a claim `department`.
+//! - The tag is safe only if `iss` chooses the keys, as with
+//!   [`TrustedIssuer`](crate::TrustedIssuer). The owner of a lone key can write any `iss`.
+//! - The name of a tenant's issuer is not known in advance. Take the
+//!   [`VerifiedToken`](crate::VerifiedToken), look at its issuer, then call
+//!   [`claims`](crate::VerifiedToken::claims) with the type for it.
+//!
 //! # Supabase: from a shared secret to published keys
 //!
 //! Old tokens are signed with the secret (HS256), new ones with keys that the project publishes
@@ -130,11 +168,11 @@
 //! use tower_jwt_auth::{TokenSource, TrustedIssuer, VerifiedToken};
 //!
 //! fn app<S: SessionStore>(routes: &SessionRoutes<S>, partner: TrustedIssuer) -> Router {
-//!     let both = routes.clone().trusted_issuer(partner).layer();
+//!     // Accepts this `typ` of the partner. Your own tokens have `at+jwt`.
+//!     let both = routes.clone().trusted_issuer(partner.typ("JWT")).layer();
 //!     let api = Router::new()
 //!         .route("/reports", get(async |_: VerifiedToken| "reports"))
-//!         // Accepts this `typ` besides `at+jwt`.
-//!         .layer(both.typ("JWT").sources([TokenSource::bearer()]));
+//!         .layer(both.sources([TokenSource::bearer()]));
 //!     Router::new()
 //!         .route("/account", get(async |_: VerifiedToken| "your account"))
 //!         .layer(routes.layer())

@@ -18,16 +18,19 @@
 //!
 //! ```
 //! use std::borrow::Cow;
-//! use std::time::{Duration, SystemTime};
+//! use std::time::Duration;
 //! use axum::extract::State;
 //! use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 //! use axum::response::Response;
 //! use axum::{Router, routing::get};
-//! use tokio::time::{Instant, interval, sleep_until};
-//! use tower_jwt_auth::keys::VerifyingKey;
+//! use tokio::time::interval;
+//! use tower_jwt_auth::claims::NumericDate;
+//! use tower_jwt_auth::clock::Clock;
 //! use tower_jwt_auth::revocation::{RevocationStore, TokenIdentity};
+//! use tower_jwt_auth::routes::SessionRoutes;
+//! use tower_jwt_auth::session::Sessions;
 //! use tower_jwt_auth::store::MemoryStore;
-//! use tower_jwt_auth::{JwtAuthLayer, TokenSource, VerifiedToken};
+//! use tower_jwt_auth::{TokenSource, VerifiedToken};
 //!
 //! /// The script opens it by `new WebSocket(url, ["chat", "access-token." + token])`.
 //! fn subprotocol() -> TokenSource {
@@ -42,27 +45,21 @@
 //! async fn chat(
 //!     upgrade: WebSocketUpgrade,
 //!     token: VerifiedToken,
-//!     State(store): State<MemoryStore>,
+//!     State(sessions): State<Sessions<MemoryStore>>,
 //! ) -> Response {
 //!     upgrade
 //!         // The server names this one, so the token is not sent back.
 //!         .protocols(["chat"])
-//!         .on_upgrade(move |socket| talk(socket, token, store))
+//!         .on_upgrade(move |socket| talk(socket, token, sessions))
 //! }
 //!
-//! async fn talk(mut socket: WebSocket, token: VerifiedToken, store: MemoryStore) {
-//!     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-//!     let left = token.expires_at().since_epoch().saturating_sub(now.unwrap_or_default());
-//!     let expiry = Instant::now() + left;
+//! async fn talk(mut socket: WebSocket, token: VerifiedToken, sessions: Sessions<MemoryStore>) {
 //!     let mut check = interval(Duration::from_secs(10));
 //!     let reason = loop {
 //!         tokio::select! {
-//!             () = sleep_until(expiry) => break "expired",
-//!             _ = check.tick() => match store.is_revoked(&TokenIdentity::from(&token)).await {
-//!                 Ok(false) => {}
-//!                 Ok(true) => break "revoked",
-//!                 // The layer answers 503 in this case.
-//!                 Err(_) => break "unavailable",
+//!             _ = check.tick() => match reason_to_close(&token, &sessions).await {
+//!                 Some(reason) => break reason,
+//!                 None => {}
 //!             },
 //!             message = socket.recv() => match message {
 //!                 Some(Ok(Message::Text(text))) => {
@@ -80,21 +77,45 @@
 //!     let _ = socket.send(Message::Close(Some(frame))).await;
 //! }
 //!
-//! fn app(key: VerifyingKey, store: MemoryStore) -> Router {
-//!     let auth = JwtAuthLayer::new(key)
-//!         .sources([TokenSource::bearer(), subprotocol(), TokenSource::cookie("__Host-access")])
-//!         .revocation(store.clone());
-//!     Router::new().route("/chat", get(chat)).layer(auth).with_state(store)
+//! async fn reason_to_close(
+//!     token: &VerifiedToken,
+//!     sessions: &Sessions<MemoryStore>,
+//! ) -> Option<&'static str> {
+//!     // The clock of the sessions: a test moves it.
+//!     if NumericDate::from(sessions.current_clock().now()) >= token.expires_at() {
+//!         return Some("expired");
+//!     }
+//!     match sessions.store().is_revoked(&TokenIdentity::from(token)).await {
+//!         Ok(false) => None,
+//!         Ok(true) => Some("revoked"),
+//!         // The layer answers 503 in this case.
+//!         Err(_) => Some("unavailable"),
+//!     }
+//! }
+//!
+//! fn app(routes: &SessionRoutes<MemoryStore>) -> Router {
+//!     Router::new()
+//!         .route("/chat", get(chat))
+//!         // It reads `Authorization` and the cookie first.
+//!         .layer(routes.layer().source(subprotocol()))
+//!         .with_state(routes.sessions().clone())
 //! }
 //! # use tokio::io::{AsyncReadExt, AsyncWriteExt};
-//! # #[tokio::main(flavor = "current_thread")]
+//! # use tower_jwt_auth::clock::ManualClock;
+//! # use tower_jwt_auth::keys::{Algorithm, SigningKey};
+//! # use tower_jwt_auth::session::RefreshKeys;
+//! # // Time passes while nothing else happens.
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let key = tower_jwt_auth::keys::SigningKey::generate(tower_jwt_auth::keys::Algorithm::HS256)?;
-//! # let soon = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs() + 1;
-//! # let token = key.sign(&serde_json::json!({ "sub": "alice", "jti": "1", "exp": soon }))?;
+//! # let clock = ManualClock::at(1_800_000_000);
+//! # let store = MemoryStore::with_clock(clock.clone());
+//! # let key = SigningKey::generate(Algorithm::HS256)?;
+//! # let sessions = Sessions::new(store, key, RefreshKeys::generate()?).clock(clock.clone());
+//! # let alice = sessions.subject_named("alice");
+//! # let (first, second) = (sessions.login(&alice).await?, sessions.login(&alice).await?);
+//! # let app = app(&SessionRoutes::new(sessions.clone())?);
 //! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! # let address = listener.local_addr()?;
-//! # let app = app(key.verifying_key(), MemoryStore::new());
 //! # let server = tokio::spawn(async move { axum::serve(listener, app).await });
 //! # let open = async |headers: String| {
 //! #     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
@@ -106,21 +127,28 @@
 //! #     let length = stream.read(&mut buffer).await.unwrap();
 //! #     (stream, String::from_utf8_lossy(&buffer[..length]).into_owned())
 //! # };
-//! # let cookie = format!("Cookie: __Host-access={token}");
+//! # let closed = async |mut stream: tokio::net::TcpStream, reason: &str| {
+//! #     let mut frame = Vec::new();
+//! #     let month = Duration::from_secs(30 * 24 * 3600);
+//! #     let read = tokio::time::timeout(month, stream.read_to_end(&mut frame)).await;
+//! #     read.unwrap().unwrap();
+//! #     assert!(frame.ends_with(reason.as_bytes()), "{frame:?}");
+//! # };
+//! # let cookie = format!("Cookie: __Host-access={}", first.access_token);
 //! # let (_, answer) = open(format!("{cookie}\r\nOrigin: https://evil.example")).await;
 //! # assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
-//! # let (_, answer) = open(format!("{cookie}\r\nOrigin: https://api.example.com")).await;
+//! # let (revoked, answer) = open(format!("{cookie}\r\nOrigin: https://api.example.com")).await;
 //! # assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
 //! # let (_, answer) = open("Origin: https://api.example.com".to_owned()).await;
 //! # assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
-//! # let protocol = format!("Sec-WebSocket-Protocol: chat, access-token.{token}");
-//! # let (mut stream, answer) = open(protocol).await;
+//! # let protocol = format!("Sec-WebSocket-Protocol: chat, access-token.{}", second.access_token);
+//! # let (expired, answer) = open(protocol).await;
 //! # assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
 //! # assert!(answer.contains("sec-websocket-protocol: chat\r\n"), "{answer}");
-//! # let mut frame = Vec::new();
-//! # let read = stream.read_to_end(&mut frame);
-//! # let _ = tokio::time::timeout(Duration::from_secs(3), read).await;
-//! # assert!(frame.ends_with(b"expired"), "{frame:?}");
+//! # sessions.end_session(first.sid).await?;
+//! # closed(revoked, "revoked").await;
+//! # clock.advance(Duration::from_secs(300));
+//! # closed(expired, "expired").await;
 //! # server.abort();
 //! # Ok(())
 //! # }
@@ -135,7 +163,9 @@
 //!
 //! # Limits of the checks
 //!
-//! - The interval decides how long a revoked token keeps its connection: 10 seconds here. The
-//!   stores of this crate answer from memory, so checking more often costs little.
+//! - The interval decides how long an expired or revoked token keeps its connection: 10 seconds
+//!   here. The stores of this crate answer from memory, so checking more often costs little.
+//! - In a test give the sessions and the store a [`ManualClock`](crate::clock::ManualClock), and
+//!   advance it past the expiry. Start tokio with paused time: then no test waits for the interval.
 //! - The client may send a new token as a message, to keep the connection open. Verify that token
 //!   with a [`Verifier`](crate::Verifier), and compare the subjects.

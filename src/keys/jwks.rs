@@ -44,6 +44,8 @@ pub enum SkipReason {
     Key(KeyError),
     /// The key is a secret (`kty: oct`) or a private key, in a document that should be public.
     Secret,
+    /// It is for an algorithm that [`JwksOptions::algorithms`] does not name.
+    OtherAlgorithm,
     /// A different key of the document has the same `kid` and `alg`. A token with this `kid` and
     /// `alg` is rejected, because the `kid` does not choose one key.
     ///
@@ -70,6 +72,9 @@ impl fmt::Display for SkipReason {
         match self {
             Self::Key(error) => error.fmt(f),
             Self::Secret => f.write_str("it is secret or private"),
+            Self::OtherAlgorithm => {
+                f.write_str("JwksOptions::algorithms does not name its algorithm")
+            }
             Self::Duplicate => f.write_str(
                 "a different one has the same kid and alg: try_keys_with_same_id tries up to four",
             ),
@@ -100,6 +105,8 @@ pub struct JwksOptions {
     secrets_allowed: bool,
     tries_keys_with_same_id: bool,
     max_keys: usize,
+    /// A bit for each algorithm.
+    algorithms: u16,
 }
 
 impl Default for JwksOptions {
@@ -112,6 +119,7 @@ impl Default for JwksOptions {
             secrets_allowed: false,
             tries_keys_with_same_id: false,
             max_keys: usize::MAX,
+            algorithms: u16::MAX,
         }
     }
 }
@@ -167,6 +175,27 @@ impl JwksOptions {
     pub fn both_ed25519_names(mut self) -> Self {
         self.has_both_ed25519_names = true;
         self
+    }
+
+    /// Reads only keys of these algorithms. By default keys of all algorithms are read.
+    ///
+    /// You need it for [several sources of public keys](crate::TrustedIssuer::keys) of one issuer.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    #[must_use]
+    #[track_caller]
+    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        let bits = algorithms.into_iter().map(bit);
+        self.algorithms = bits.fold(0, |all, one| all | one);
+        assert!(self.algorithms != 0, "no algorithm");
+        self
+    }
+
+    /// Whether keys of this algorithm are read.
+    pub(crate) fn allow(self, algorithm: Algorithm) -> bool {
+        self.algorithms & bit(algorithm) != 0
     }
 
     /// Reads `kty: oct` keys too, and the public half of private keys. Use this only for your own
@@ -243,13 +272,23 @@ impl JwksOptions {
             ed25519: self.ed25519,
         };
         let has_both_names = self.has_both_ed25519_names && !jwk.names_algorithm();
-        match VerifyingKey::from_parsed_jwk(&jwk, None, defaults) {
+        let key = match VerifyingKey::from_parsed_jwk(&jwk, None, defaults) {
             Ok(key) if has_both_names && key.algorithm().family() == self.ed25519.family() => {
-                Ok(key.with_both_ed25519_names())
+                key.with_both_ed25519_names()
             }
-            read => read.map_err(|error| (jwk.kid, SkipReason::Key(error))),
+            Ok(key) => key,
+            Err(error) => return Err((jwk.kid, SkipReason::Key(error))),
+        };
+        if key.algorithms().all(|algorithm| self.allow(algorithm)) {
+            Ok(key)
+        } else {
+            Err((jwk.kid, SkipReason::OtherAlgorithm))
         }
     }
+}
+
+fn bit(algorithm: Algorithm) -> u16 {
+    1_u16.wrapping_shl(algorithm as u32)
 }
 
 /// The `kid` of a JWK that cannot be read otherwise.

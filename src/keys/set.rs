@@ -20,6 +20,8 @@ use crate::token::Thumbprints;
 /// must match a key. Otherwise the token's thumbprint is ignored. A thumbprint only chooses among
 /// keys that match the token's `alg`. It makes no certificate trusted.
 ///
+/// A token with `kid` and a thumbprint is rejected if the key of that `kid` has another thumbprint.
+///
 /// ```
 /// use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};
 ///
@@ -66,16 +68,17 @@ impl KeysByAlgorithm {
 }
 
 /// The keys for a token, by index. There are several only with the same key ID and algorithm.
-#[derive(Clone, Copy)]
-pub(crate) struct FoundKeys<'a> {
+pub(crate) struct FoundKeys {
     pub(crate) first: usize,
-    pub(crate) others: &'a [usize],
+    pub(crate) others: Vec<usize>,
 }
 
 /// Why a set does not have a key for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyLookupError {
     NotFound,
+    /// Keys match, but not their certificates.
+    OtherCertificate,
     /// Several keys match.
     Ambiguous,
 }
@@ -222,17 +225,9 @@ impl KeySet {
         self.len() == other.len() && pairs().all(|(one, other)| one.is_same_as(other))
     }
 
-    /// Whether both have keys for one algorithm.
-    pub(crate) fn shares_algorithm_with(&self, other: &Self) -> bool {
-        let ours = || self.iter().flat_map(VerifyingKey::algorithms);
-        let mut theirs = other.iter().flat_map(VerifyingKey::algorithms);
-        theirs.any(|algorithm| ours().any(|our| our == algorithm))
-    }
-
-    /// Whether it is one public key that verifies tokens with any `kid`.
-    #[cfg(feature = "jwks")]
-    pub(crate) fn is_public_ignoring_key_id(&self) -> bool {
-        self.0.ignores_key_id && self.iter().any(|key| key.algorithm().is_asymmetric())
+    /// Whether it has keys for this algorithm.
+    pub(crate) fn has_algorithm(&self, algorithm: Algorithm) -> bool {
+        !self.0.all.of(algorithm).is_empty()
     }
 
     /// Whether it is one key that verifies tokens with any `kid`.
@@ -251,26 +246,62 @@ impl KeySet {
 
     /// The keys for a token with this header.
     ///
-    /// A thumbprint chooses only if there is no `kid`.
+    /// A thumbprint chooses only if there is no `kid`. Beside a `kid` it must not contradict.
     pub(crate) fn find(
         &self,
         algorithm: Algorithm,
         key_id: Option<&str>,
         thumbprints: Option<&Thumbprints>,
-    ) -> Result<FoundKeys<'_>, KeyLookupError> {
-        match (key_id.filter(|_| !self.0.ignores_key_id), thumbprints) {
-            (Some(key_id), _) => match self.named(key_id, algorithm) {
-                [first, others @ ..] if self.may_try(*first, others) => Ok(FoundKeys {
-                    first: *first,
-                    others,
-                }),
-                named => only(named),
-            },
-            (None, Some(thumbprints)) if self.has_thumbprints() => {
-                self.find_by_thumbprint(algorithm, thumbprints)
+    ) -> Result<FoundKeys, KeyLookupError> {
+        let key_id = key_id.filter(|_| !self.0.ignores_key_id);
+        match (key_id, thumbprints.filter(|_| self.has_thumbprints())) {
+            (Some(key_id), None) => self.find_by_id(algorithm, key_id),
+            (Some(key_id), Some(thumbprints)) => {
+                let found = self.find_by_id(algorithm, key_id)?;
+                self.without_other_certificates(found, algorithm, thumbprints)
             }
-            (None, _) => only(self.0.all.of(algorithm)),
+            (None, Some(thumbprints)) => self.find_by_thumbprint(algorithm, thumbprints),
+            (None, None) => only(self.0.all.of(algorithm)),
         }
+    }
+
+    fn find_by_id(&self, algorithm: Algorithm, key_id: &str) -> Result<FoundKeys, KeyLookupError> {
+        match self.named(key_id, algorithm) {
+            [first, others @ ..] if self.may_try(*first, others) => Ok(FoundKeys {
+                first: *first,
+                others: others.to_vec(),
+            }),
+            named => only(named),
+        }
+    }
+
+    /// The found keys whose thumbprints do not contradict those of the token.
+    #[cold]
+    fn without_other_certificates(
+        &self,
+        found: FoundKeys,
+        algorithm: Algorithm,
+        wanted: &Thumbprints,
+    ) -> Result<FoundKeys, KeyLookupError> {
+        // The set may list a key once more, with a renewed certificate.
+        let may_be_named = |index: &usize| {
+            let Some(key) = self.key(*index) else {
+                return false;
+            };
+            let identity = key.identity_for(algorithm);
+            self.iter().any(|other| {
+                other.key_id() == key.key_id()
+                    && other.identity_for(algorithm) == identity
+                    && !other
+                        .thumbprints()
+                        .is_some_and(|own| own.contradict(wanted))
+            })
+        };
+        let all = std::iter::once(found.first).chain(found.others);
+        let mut named = all.filter(may_be_named);
+        let first = named.next().ok_or(KeyLookupError::OtherCertificate)?;
+        let others = named.collect();
+        Ok(FoundKeys { first, others })
     }
 
     fn named(&self, key_id: &str, algorithm: Algorithm) -> &[usize] {
@@ -304,14 +335,15 @@ impl KeySet {
         &self,
         algorithm: Algorithm,
         wanted: &Thumbprints,
-    ) -> Result<FoundKeys<'_>, KeyLookupError> {
+    ) -> Result<FoundKeys, KeyLookupError> {
         let mut matching = self.0.keys.iter().enumerate().filter(|(_, key)| {
             key.algorithms().any(|name| name == algorithm)
                 && key
                     .thumbprints()
                     .is_some_and(|thumbprints| thumbprints.match_those_of(wanted))
         });
-        let (index, key) = matching.next().ok_or(KeyLookupError::NotFound)?;
+        let found = matching.next().ok_or(KeyLookupError::OtherCertificate);
+        let (index, key) = found?;
         let identity = key.identity_for(algorithm);
         if matching.all(|(_, other)| other.identity_for(algorithm) == identity) {
             Ok(FoundKeys::one(index))
@@ -321,16 +353,16 @@ impl KeySet {
     }
 }
 
-impl FoundKeys<'_> {
+impl FoundKeys {
     fn one(index: usize) -> Self {
         Self {
             first: index,
-            others: &[],
+            others: Vec::new(),
         }
     }
 }
 
-fn only(indexes: &[usize]) -> Result<FoundKeys<'_>, KeyLookupError> {
+fn only(indexes: &[usize]) -> Result<FoundKeys, KeyLookupError> {
     match indexes {
         [] => Err(KeyLookupError::NotFound),
         [index] => Ok(FoundKeys::one(*index)),

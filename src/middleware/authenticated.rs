@@ -54,21 +54,21 @@ impl Authenticated {
         }
     }
 
-    /// Leaves the token in the extensions. The nearest layer decides: it removes the token of an
-    /// outer one.
+    /// Leaves the outcome in the extensions. The nearest layer decides: nothing of an outer one
+    /// stays.
     pub(super) fn insert_into<B>(self, request: &mut Request<B>) {
+        let extensions = request.extensions_mut();
+        extensions.remove::<AuthError>();
         match self.token {
             Some(token) => {
-                request.extensions_mut().insert(token);
+                extensions.insert(token);
             }
             None => {
-                let extensions = request.extensions_mut();
                 extensions.remove::<VerifiedToken>();
                 extensions.insert(Anonymous);
-                match self.ignored {
-                    Some(reason) => extensions.insert(*reason),
-                    None => extensions.remove::<AuthError>(),
-                };
+                if let Some(reason) = self.ignored {
+                    extensions.insert(*reason);
+                }
             }
         }
     }

@@ -83,7 +83,7 @@ impl Authenticator<ProblemJson, NoRevocation> {
             ignored_faults: TokenFaults::NONE,
             csrf: CsrfRules::default(),
             revocations: Revocations::none(),
-            responder: Arc::new(Responder::new(Some(Challenge::default()))),
+            responder: Arc::new(Responder::default()),
         }
     }
 }

@@ -2,20 +2,28 @@
 
 use http::{HeaderValue, StatusCode};
 
-use super::error::AuthError;
+use super::error::{AuthError, AuthErrorKind};
 
 /// The configured parts of `WWW-Authenticate` (RFC 6750 §3, RFC 9728 §5.1).
 #[derive(Clone, Debug)]
 pub(super) struct Challenge {
     realm: Box<str>,
-    resource_metadata: Option<Box<str>>,
+    resource: Option<ChallengedResource>,
+}
+
+/// What a challenge says about the protected resource.
+#[derive(Clone, Debug)]
+pub(super) struct ChallengedResource {
+    pub(super) metadata_url: Box<str>,
+    /// The scopes that a client should ask for at first, separated by spaces.
+    pub(super) scope: Option<Box<str>>,
 }
 
 impl Default for Challenge {
     fn default() -> Self {
         Self {
             realm: "api".into(),
-            resource_metadata: None,
+            resource: None,
         }
     }
 }
@@ -32,11 +40,14 @@ impl Challenge {
 
     /// # Panics
     ///
-    /// If `url` cannot be quoted.
+    /// If there is one already.
     #[track_caller]
-    pub(super) fn set_resource_metadata(&mut self, url: String) {
-        assert_quotable(&url);
-        self.resource_metadata = Some(url.into());
+    pub(super) fn set_resource(&mut self, resource: ChallengedResource) {
+        assert!(
+            self.resource.is_none(),
+            "the layer protects another resource already"
+        );
+        self.resource = Some(resource);
     }
 
     pub(super) fn header(&self, error: &AuthError) -> Option<HeaderValue> {
@@ -51,7 +62,7 @@ impl Challenge {
                 r#", error="{code}", error_description="{description}""#
             ));
         }
-        if let Some(scope) = error.scope() {
+        if let Some(scope) = error.scope().or_else(|| self.first_scope(error)) {
             challenge.push_str(&format!(r#", scope="{scope}""#));
         }
         if let Some(acr_values) = error.acr_values() {
@@ -60,10 +71,20 @@ impl Challenge {
         if let Some(max_age) = error.max_age() {
             challenge.push_str(&format!(r#", max_age="{}""#, max_age.as_secs()));
         }
-        if let Some(url) = &self.resource_metadata {
+        if let Some(resource) = &self.resource {
+            let url = &resource.metadata_url;
             challenge.push_str(&format!(r#", resource_metadata="{url}""#));
         }
         HeaderValue::try_from(challenge).ok()
+    }
+
+    /// The scope for a client that needs a new token. A guard may need others than these, so they
+    /// are not in its challenge.
+    fn first_scope(&self, error: &AuthError) -> Option<&str> {
+        let needs_token = error.kind() == AuthErrorKind::MissingToken
+            || error.challenge_code() == Some("invalid_token");
+        let resource = self.resource.as_ref().filter(|_| needs_token)?;
+        resource.scope.as_deref()
     }
 }
 
@@ -75,4 +96,10 @@ fn assert_quotable(text: &str) {
             .all(|byte| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)),
         "a challenge must be printable ASCII without quotes and backslashes"
     );
+}
+
+/// RFC 6749 §3.3: 1*( %x21 / %x23-5B / %x5D-7E ).
+pub(crate) fn is_scope_token(name: &str) -> bool {
+    let is_allowed = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    !name.is_empty() && name.bytes().all(is_allowed)
 }

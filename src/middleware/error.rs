@@ -89,7 +89,7 @@ pub enum AuthErrorKind {
     UnsupportedGrantType,
     /// The method of a refresh or a logout is not `POST`: 405.
     MethodNotAllowed,
-    /// A login, a refresh or a logout failed: 401, 403, 500 or 503.
+    /// A login, a refresh or a logout failed: 401, 403, 409, 500 or 503.
     Session(SessionErrorKind),
 }
 
@@ -181,9 +181,7 @@ impl AuthError {
             AuthErrorKind::CrossSite => {
                 "The request seems to come from another site: it needs an Origin or Sec-Fetch-Site header of this one."
             }
-            AuthErrorKind::MissingLayer => {
-                "A handler needs a token, and no JwtAuthLayer is around it."
-            }
+            AuthErrorKind::MissingLayer => "A handler needs a token, but has no JwtAuthLayer.",
             AuthErrorKind::Misconfigured => "The service is not set up correctly.",
             AuthErrorKind::MissingRefreshToken => "The request has no refresh token.",
             AuthErrorKind::SeveralRefreshTokens => {
@@ -195,7 +193,8 @@ impl AuthError {
             AuthErrorKind::Session(_) => match self.status() {
                 StatusCode::UNAUTHORIZED => "The token is invalid, or its session has ended.",
                 StatusCode::SERVICE_UNAVAILABLE => "Sessions are not available now.",
-                StatusCode::FORBIDDEN => "The token does not belong to a session of this service.",
+                StatusCode::CONFLICT => "The user has too many sessions: end one first.",
+                StatusCode::FORBIDDEN => "The session of this token does not allow this.",
                 _ => "The tokens could not be issued.",
             },
         }
@@ -303,50 +302,17 @@ impl AuthError {
             ..Self::from(AuthErrorKind::InsufficientUserAuthentication)
         }
     }
-
-    /// The error code for clients: `error` of RFC 6750 §3.1 or RFC 9470 §3, and of RFC 6749 §5.2
-    /// for a refresh or a logout. `None` for a request without a token, and for errors that the
-    /// RFCs have no code for.
-    #[must_use]
-    pub fn code(&self) -> Option<&'static str> {
-        match self.kind {
-            AuthErrorKind::InvalidToken(_)
-            | AuthErrorKind::MissingTokenId
-            | AuthErrorKind::Revoked => Some("invalid_token"),
-            AuthErrorKind::InsufficientScope => Some("insufficient_scope"),
-            AuthErrorKind::InsufficientUserAuthentication => {
-                Some("insufficient_user_authentication")
-            }
-            AuthErrorKind::MalformedCredentials
-            | AuthErrorKind::SeveralTokens
-            | AuthErrorKind::SeveralRefreshTokens
-            | AuthErrorKind::MalformedBody => Some("invalid_request"),
-            AuthErrorKind::UnsupportedGrantType => Some("unsupported_grant_type"),
-            AuthErrorKind::Session(_) if self.status() == StatusCode::UNAUTHORIZED => {
-                Some("invalid_grant")
-            }
-            _ => None,
-        }
-    }
-
-    /// The code for a challenge. The codes of RFC 6749 do not belong there.
-    pub(super) fn challenge_code(&self) -> Option<&'static str> {
-        match self.kind {
-            AuthErrorKind::SeveralRefreshTokens
-            | AuthErrorKind::MalformedBody
-            | AuthErrorKind::UnsupportedGrantType
-            | AuthErrorKind::Session(_) => None,
-            _ => self.code(),
-        }
-    }
 }
 
 fn session_status(kind: SessionErrorKind) -> StatusCode {
     match kind {
         SessionErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        SessionErrorKind::Foreign => StatusCode::FORBIDDEN,
+        SessionErrorKind::Foreign | SessionErrorKind::Impersonated => StatusCode::FORBIDDEN,
+        SessionErrorKind::TooManySessions => StatusCode::CONFLICT,
         SessionErrorKind::InvalidClaims
         | SessionErrorKind::TokenTooLong
+        | SessionErrorKind::InvalidAcr
+        | SessionErrorKind::InvalidLifetime
         | SessionErrorKind::InvalidData
         | SessionErrorKind::Backend => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::UNAUTHORIZED,

@@ -13,7 +13,7 @@ use super::caching::CacheDirective;
 use super::error::AuthError;
 use super::layer_handle::SharedResponder;
 use super::respond::Respond;
-use super::responder::{Rejected, replace};
+use super::responder::Rejected;
 
 pin_project! {
     /// The future of [`JwtAuth`](super::JwtAuth) and [`Csrf`](super::csrf::Csrf).
@@ -81,7 +81,8 @@ where
         }
     }
 
-    pub(super) fn authenticated(
+    /// `future` is that of the inner service. Its rejections get the response of `responder`.
+    pub(super) fn inner(
         future: S::Future,
         responder: SharedResponder<R>,
         caching: CacheDirective,
@@ -92,6 +93,7 @@ where
         }
     }
 
+    /// The response stays as the inner service made it.
     pub(super) fn untouched(future: S::Future) -> Self {
         let after = None;
         Self {
@@ -185,11 +187,8 @@ impl<R> After<R> {
     where
         R: Respond<B>,
     {
-        if let Some(Rejected(error)) = response.extensions_mut().remove()
-            // Keep the response of a handler that chose another status, such as 404.
-            && response.status() == error.status()
-        {
-            response = replace(response, self.responder.0.reject(&error));
+        if let Some(rejected) = Rejected::take(&mut response) {
+            response = self.responder.0.replace(response, &rejected);
             if !matches!(self.caching, CacheDirective::NotStored) {
                 return response;
             }

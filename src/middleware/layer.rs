@@ -73,7 +73,7 @@ impl<R, V> JwtAuthLayer<R, V> {
         }
     }
 
-    fn map(self, change: impl FnOnce(&mut Authenticator<R, V>)) -> Self {
+    pub(super) fn map(self, change: impl FnOnce(&mut Authenticator<R, V>)) -> Self {
         let mut authenticator = Arc::unwrap_or_clone(self.authenticator);
         change(&mut authenticator);
         Self::of(authenticator)
@@ -154,15 +154,18 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_null_claims`].
+    /// As [`Verifier::allow_null_claims`]. Panics if several issuers are trusted.
     #[must_use]
+    #[track_caller]
     pub fn allow_null_claims(self) -> Self {
         let verifier = self.verifier().allow_null_claims();
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_integer_subject`]: `1` and `"1"` are then the same subject.
+    /// As [`Verifier::allow_integer_subject`]: `1` and `"1"` are then the same subject. Panics if
+    /// several issuers are trusted.
     #[must_use]
+    #[track_caller]
     pub fn allow_integer_subject(self) -> Self {
         let verifier = self.verifier().allow_integer_subject();
         self.set_verifier(verifier)
@@ -180,8 +183,9 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_padding`].
+    /// As [`Verifier::allow_padding`]. Panics if several issuers are trusted.
     #[must_use]
+    #[track_caller]
     pub fn allow_padding(self) -> Self {
         let verifier = self.verifier().allow_padding();
         self.set_verifier(verifier)
@@ -329,20 +333,10 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.map(|authenticator| authenticator.challenge().set_realm(realm.into()))
     }
 
-    /// Sets the URL of this resource's metadata: `resource_metadata` of challenges (RFC 9728 §5.1).
-    /// None by default.
+    /// Sets the responses to rejected requests. [`ProblemJson`] by default.
     ///
-    /// # Panics
-    ///
-    /// If `url` has a quote, a backslash, or anything but printable ASCII.
-    #[must_use]
-    #[track_caller]
-    pub fn resource_metadata(self, url: impl Into<String>) -> Self {
-        self.map(|authenticator| authenticator.challenge().set_resource_metadata(url.into()))
-    }
-
-    /// Sets the responses to rejected requests. This includes rejections by extractors and guards.
-    /// [`ProblemJson`] by default.
+    /// This includes rejections by extractors and guards, and errors that a handler returns:
+    /// [`AuthError`](super::AuthError), `SessionError` and `CookieError`.
     #[must_use]
     pub fn respond<R2>(self, responder: R2) -> JwtAuthLayer<R2, V> {
         let authenticator = Arc::unwrap_or_clone(self.authenticator);

@@ -9,6 +9,10 @@ use crate::per_thread::{CachePadded, PerThread};
 /// The responder, as a response under way holds it.
 pub(super) type SharedResponder<R> = Arc<CachePadded<Arc<Responder<R>>>>;
 
+pub(super) fn shared<R>(responder: Responder<R>) -> SharedResponder<R> {
+    Arc::new(CachePadded(Arc::new(responder)))
+}
+
 /// The settings of a layer with reference counts of their own, which only some threads touch.
 pub(super) struct LayerCopy<R, V> {
     authenticator: Arc<Authenticator<R, V>>,

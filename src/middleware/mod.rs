@@ -22,10 +22,13 @@
 //! | while the revocation store, the issuer of the keys or the condition of a guard does not answer | 503 | none, but `Retry-After` |
 //! | for a handler without a layer, or with a misconfigured permission | 500 | none |
 //!
-//! The body is `application/problem+json` (RFC 9457), or that of your [`Respond`]. No body or
-//! header contains a token, a claim, or an error message of a dependency. The reason is an
-//! [`AuthError`] in the response's extensions. With feature `tracing` it is also an
-//! [event](crate#events).
+//! With a [`ProtectedResource`], each challenge also has `resource_metadata` (RFC 9728 §5.1). Then
+//! the first two rows have the `scope` that a client should ask for.
+//!
+//! The body is `application/problem+json` (RFC 9457) with the [code](AuthError::code) of the error,
+//! or that of your [`Respond`]. No body or header contains a token, a claim, or an error message of
+//! a dependency. The reason is an [`AuthError`] in the extensions of the response. With feature
+//! `tracing` it is also an [event](crate#events).
 //!
 //! # Shared caches
 //!
@@ -70,8 +73,14 @@
 //! | a token that the browser sends on its own: in a cookie, or from [`custom_ambient`](TokenSource::custom_ambient) | anonymous, if its fault is named |
 //! | a token from any other source, such as `Authorization` | rejected as always |
 //! | a method other than `GET`, `HEAD` and `OPTIONS`; an upgrade; a header that overrides the method | rejected as always |
-//! | a malformed token, several cookies, any other fault | rejected as always |
+//! | several cookies, a cookie that is no token, any other fault | rejected as always: 400 or 401 |
 //! | an outage of the revocation store or of the issuer's keys | 503 as always |
+//!
+//! You cannot name the fault of a cookie that is no token: time did not cause it. Another program
+//! sets a cookie of this name, or somebody attacks. The visitor sees the rejection until the cookie
+//! is deleted. A name with the prefix `__Host-` prevents this: no other host of the domain can set
+//! such a cookie. Otherwise let your [`Respond`] delete it with
+//! [`TokenCookie::clear`](crate::cookie::TokenCookie::clear).
 //!
 //! For an anonymous request no later source is read. Put [`bearer`](TokenSource::bearer) first:
 //! then `Authorization` decides before the cookie does. The reason is an [`AuthError`] in the
@@ -139,11 +148,14 @@ mod caching;
 mod challenge;
 pub mod csrf;
 mod error;
+mod error_code;
 mod future;
 mod layer;
 mod layer_handle;
 #[cfg(feature = "introspection")]
 mod opaque_tokens;
+mod protected_resource;
+mod resource_url;
 mod respond;
 mod responder;
 mod revocation;
@@ -154,6 +166,8 @@ mod token_fault;
 pub use error::{AuthError, AuthErrorKind};
 pub use future::ResponseFuture;
 pub use layer::JwtAuthLayer;
+pub use protected_resource::ProtectedResource;
+pub use resource_url::{ResourceUrlError, ResourceUrlErrorKind};
 pub use respond::{EmptyBody, ProblemJson, Respond};
 pub use service::JwtAuth;
 pub use source::{RequestHead, TokenSource};
@@ -162,10 +176,11 @@ pub use token_fault::TokenFault;
 pub(crate) use authenticated::token_of;
 #[cfg(feature = "axum")]
 pub(crate) use caching::prevent_storing;
+pub(crate) use challenge::is_scope_token;
 #[cfg(feature = "axum")]
 pub(crate) use csrf::rules::{CsrfRules, SEC_FETCH_SITE, has_effects, single};
 pub(crate) use responder::reject_without_layer;
 #[cfg(feature = "axum")]
-pub(crate) use responder::{Responder, leave_to_layer};
+pub(crate) use responder::{Responder, leave_to_layer, reject_with_or_without_layer};
 #[cfg(feature = "axum")]
 pub(crate) use source::{Found, cookies, token_in_cookie};

@@ -38,19 +38,21 @@ pub trait Respond<B> {
     fn respond(&self, error: &AuthError) -> Response<B>;
 }
 
-/// Responds with `application/problem+json` (RFC 9457). The default.
+/// Responds with `application/problem+json` (RFC 9457), with [`AuthError::code`] as the member
+/// `code`. The default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProblemJson;
 
 impl<B: From<Bytes>> Respond<B> for ProblemJson {
     fn respond(&self, error: &AuthError) -> Response<B> {
         let status = error.status();
-        // The description needs no escaping.
+        // None of these needs escaping.
         let problem = format!(
-            r#"{{"type":"about:blank","title":"{}","status":{},"detail":"{}"}}"#,
+            r#"{{"type":"about:blank","title":"{}","status":{},"detail":"{}","code":"{}"}}"#,
             status.canonical_reason().unwrap_or_default(),
             status.as_u16(),
             error.description(),
+            error.code(),
         );
         let mut response = Response::new(B::from(Bytes::from(problem)));
         *response.status_mut() = status;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "axum")]
+use bytes::Bytes;
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 
@@ -18,9 +20,24 @@ use crate::verify::VerifyErrorKind;
 /// One second: a failover of the store takes about as long. Clients add jitter.
 const RETRY_AFTER_SECONDS: &str = "1";
 
-/// An extractor or a guard rejected the request. The layer around it replaces the response.
+/// An extractor, a guard or a handler rejected the request. The layer around it replaces the
+/// response.
 #[derive(Clone)]
-pub(super) struct Rejected(pub(super) AuthError);
+pub(super) struct Rejected {
+    error: AuthError,
+    /// Whether the error was reported and the response has the headers of the protocol, because
+    /// there may be no layer.
+    is_complete: bool,
+}
+
+impl Rejected {
+    /// Takes the mark of a response. A handler that chose another status, such as 404, keeps its
+    /// response.
+    pub(super) fn take<B>(response: &mut Response<B>) -> Option<Self> {
+        let rejected: Self = response.extensions_mut().remove()?;
+        (response.status() == rejected.error.status()).then_some(rejected)
+    }
+}
 
 /// A response for the layer around to replace. Without a layer it is the status alone.
 pub(crate) fn reject_without_layer<B: Default>(error: AuthError) -> Response<B> {
@@ -28,34 +45,39 @@ pub(crate) fn reject_without_layer<B: Default>(error: AuthError) -> Response<B> 
 }
 
 /// Marks a response for the layer around to replace.
-pub(crate) fn leave_to_layer<B>(mut response: Response<B>, error: AuthError) -> Response<B> {
-    if error.kind() == AuthErrorKind::MissingLayer {
+pub(crate) fn leave_to_layer<B>(response: Response<B>, error: AuthError) -> Response<B> {
+    let is_complete = error.kind() == AuthErrorKind::MissingLayer;
+    if is_complete {
         // There is no layer to report it.
         report(&error);
     }
-    response.extensions_mut().insert(error.clone());
-    response.extensions_mut().insert(Rejected(error));
+    marked(response, error, is_complete)
+}
+
+/// A response with problem details, which the layer around replaces, if there is one.
+#[cfg(feature = "axum")]
+pub(crate) fn reject_with_or_without_layer<B: From<Bytes>>(error: AuthError) -> Response<B> {
+    marked(Responder::default().reject(&error), error, true)
+}
+
+fn marked<B>(mut response: Response<B>, error: AuthError, is_complete: bool) -> Response<B> {
+    let extensions = response.extensions_mut();
+    extensions.insert(error.clone());
+    extensions.insert(Rejected { error, is_complete });
     response
 }
 
 /// Responds with the configured [`Respond`], and adds the headers of the protocol.
 pub(crate) struct Responder<R> {
-    challenge: Option<Challenge>,
+    challenge: Challenge,
     respond: Arc<R>,
 }
 
 /// Responds with problems, and with challenges of the default realm.
-#[cfg(feature = "axum")]
 impl Default for Responder<ProblemJson> {
     fn default() -> Self {
-        Self::new(Some(Challenge::default()))
-    }
-}
-
-impl Responder<ProblemJson> {
-    pub(super) fn new(challenge: Option<Challenge>) -> Self {
         Self {
-            challenge,
+            challenge: Challenge::default(),
             respond: Arc::new(ProblemJson),
         }
     }
@@ -68,11 +90,11 @@ impl<R> Responder<R> {
     #[cfg(feature = "axum")]
     #[track_caller]
     pub(crate) fn set_realm(&mut self, realm: String) {
-        self.challenge().set_realm(realm);
+        self.challenge.set_realm(realm);
     }
 
     pub(super) fn challenge(&mut self) -> &mut Challenge {
-        self.challenge.get_or_insert_default()
+        &mut self.challenge
     }
 
     pub(crate) fn with_respond<R2>(&self, respond: R2) -> Responder<R2> {
@@ -88,13 +110,33 @@ impl<R> Responder<R> {
         R: Respond<B>,
     {
         report(error);
+        self.respond_to(error)
+    }
+
+    /// Makes the response to a request that was rejected inside of this layer.
+    pub(super) fn replace<B>(&self, mut old: Response<B>, rejected: &Rejected) -> Response<B>
+    where
+        R: Respond<B>,
+    {
+        if rejected.is_complete {
+            old.headers_mut().remove(WWW_AUTHENTICATE);
+            old.headers_mut().remove(RETRY_AFTER);
+        } else {
+            report(&rejected.error);
+        }
+        replace(old, self.respond_to(&rejected.error))
+    }
+
+    fn respond_to<B>(&self, error: &AuthError) -> Response<B>
+    where
+        R: Respond<B>,
+    {
         let mut response = self.respond.respond(error);
         let is_standard_status = response.status() == error.status();
         let headers = response.headers_mut();
         if is_standard_status
             && !headers.contains_key(WWW_AUTHENTICATE)
-            && let Some(challenge) = &self.challenge
-            && let Some(challenge) = challenge.header(error)
+            && let Some(challenge) = self.challenge.header(error)
         {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
@@ -155,7 +197,7 @@ fn is_of_the_body(name: &HeaderName) -> bool {
 /// Replaces a response, and keeps headers and extensions that layers in between added.
 ///
 /// No list can name all headers to keep, such as request IDs. Those of a body are registered.
-pub(super) fn replace<B>(old: Response<B>, mut new: Response<B>) -> Response<B> {
+fn replace<B>(old: Response<B>, mut new: Response<B>) -> Response<B> {
     let (parts, _) = old.into_parts();
     let mut kept = HeaderMap::new();
     for (name, value) in &parts.headers {

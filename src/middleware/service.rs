@@ -118,7 +118,7 @@ where
 {
     let caching = authenticated.caching.clone();
     authenticated.insert_into(&mut request);
-    ResponseFuture::authenticated(inner.call(request), responder, caching)
+    ResponseFuture::inner(inner.call(request), responder, caching)
 }
 
 /// Calls the inner service after `look_up` has accepted the token.

@@ -88,8 +88,8 @@ impl TokenSource {
         Self(Kind::Bearer)
     }
 
-    /// The cookie of this name. All `Cookie` headers are read, because HTTP/2 may split them. An
-    /// empty cookie is not a token.
+    /// The cookie of this name. All `Cookie` headers are read, because HTTP/2 may split them.
+    /// Quotes around the value are ignored (RFC 6265 §4.1.1). An empty cookie is not a token.
     ///
     /// A request with the token in a cookie is checked for
     /// [cross-site request forgery](super::csrf).
@@ -313,7 +313,7 @@ fn lists_bearer(value: &[u8]) -> bool {
         })
 }
 
-/// The values of every cookie of this name.
+/// The values of every cookie of this name, without quotes around them.
 pub(crate) fn cookies<'a>(headers: &'a HeaderMap, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
     headers
         .get_all(COOKIE)
@@ -322,8 +322,17 @@ pub(crate) fn cookies<'a>(headers: &'a HeaderMap, name: &[u8]) -> impl Iterator<
         .filter_map(move |pair| {
             let equals = memchr::memchr(b'=', pair)?;
             let (key, value) = pair.split_at_checked(equals)?;
-            (key.trim_ascii_start() == name).then(|| value.get(1..).unwrap_or_default())
+            (key.trim_ascii_start() == name).then(|| unquoted(value.get(1..).unwrap_or_default()))
         })
+}
+
+/// RFC 6265 §4.1.1 allows quotes around a value, and Java's `CookieManager` adds them. They do not
+/// join what semicolons separate.
+fn unquoted(value: &[u8]) -> &[u8] {
+    match value {
+        [b'"', inner @ .., b'"'] => inner,
+        _ => value,
+    }
 }
 
 /// The token in the cookie of this name.

@@ -246,13 +246,11 @@ impl<S: SessionStore> ProviderSessions<S> {
         session.label = Some(record.label());
         session.expires_at = now.later_by(lifetime);
         session.idle_expires_at = session.expires_at;
-        let created = self.sessions.store().create(&session).await;
+        let created = self.sessions.store().create(&session, None).await;
         match created.map_err(SessionError::unavailable)? {
-            CreationOutcome::Created => Ok(()),
+            CreationOutcome::Created(_) => Ok(()),
             // Someone has blocked the subject that represents the key.
-            CreationOutcome::Blocked | CreationOutcome::LoggedOut | CreationOutcome::Outdated => {
-                Err(SessionErrorKind::LoggedOut.into())
-            }
+            _ => Err(SessionErrorKind::LoggedOut.into()),
         }
     }
 

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use axum_core::body::Body;
 use axum_core::response::Response;
 use bytes::Bytes;
-use http::HeaderValue;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
+use super::public_document::PublicDocument;
 use crate::keys::KeySet;
 
 /// Serves your public keys as a JWK Set document (RFC 7517 §5).
@@ -62,18 +60,7 @@ impl JwksRoute {
         &self,
     ) -> impl Fn() -> std::future::Ready<Response> + Clone + Send + Sync + 'static + use<> {
         let document = self.document.clone();
-        let cache_control = format!("public, max-age={}", self.max_age.as_secs());
-        // Never fails: the text is ASCII.
-        let cache_control = HeaderValue::try_from(cache_control).ok();
-        move || {
-            let mut response = Response::new(Body::from(document.clone()));
-            let headers = response.headers_mut();
-            headers.insert(
-                CONTENT_TYPE,
-                HeaderValue::from_static("application/jwk-set+json"),
-            );
-            headers.extend(cache_control.clone().map(|value| (CACHE_CONTROL, value)));
-            std::future::ready(response)
-        }
+        let document = PublicDocument::new(document, "application/jwk-set+json", self.max_age);
+        move || std::future::ready(document.response())
     }
 }

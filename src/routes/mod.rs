@@ -1,5 +1,5 @@
-//! Ready-made axum handlers: refresh, logout, the JWK Set of your service, and the logout tokens of
-//! an OpenID provider.
+//! Ready-made axum handlers: refresh, logout, the JWK Set of your service, the metadata of a
+//! protected resource, and the logout tokens of an OpenID provider.
 //!
 //! You need this module (feature `axum`) if browsers or apps hold the tokens of
 //! [`session`](crate::session). Login stays a handler of your own, since only you can check
@@ -10,6 +10,7 @@
 //! | [`SessionRoutes`] | refresh and logout |
 //! | [`PageRenewalLayer`] | no endpoint: refreshes when a page that the server renders is opened |
 //! | [`JwksRoute`] | your public keys, for services that verify your tokens |
+//! | [`ProtectedResource`](crate::ProtectedResource) | the metadata of your API, for clients that discover your authorization server |
 //! | [`BackChannelLogout`] | the logout tokens of an OpenID provider |
 //!
 //! ```no_run
@@ -35,7 +36,7 @@
 //!         let subject = routes.sessions().subject_named(&name);
 //!         let pending = routes.sessions().begin(&subject).await;
 //!         if !check_password(&name).await { return Err(StatusCode::FORBIDDEN.into()) }
-//!         // Only now, so that nobody learns who is blocked without the password.
+//!         // After the password check, or anyone could find out who is blocked.
 //!         let tokens = routes.sessions().complete(pending?).await?;
 //!         Ok::<_, ErrorResponse>((StatusCode::NO_CONTENT, routes.logged_in(&tokens)?))
 //!     }
@@ -62,7 +63,8 @@
 //! | `POST /refresh` with the refresh cookie | 200, two new cookies, and `{"expires_in": …}` in seconds |
 //! | `POST /refresh` with a refresh token in JSON or in a form | 200 and the token pair as in RFC 6749 §5.1; no cookies |
 //! | an invalid or reused refresh token; a session that has ended | 401; the cookies of an ended session are deleted |
-//! | the same, with the refresh token in a form | 400 `invalid_grant` (RFC 6749 §5.2) |
+//! | the refresh token from before an [elevation](crate::session::Sessions::elevate), within the grace | 401; no cookie is deleted |
+//! | the same two, with the refresh token in a form | 400 `invalid_grant` (RFC 6749 §5.2) |
 //! | `POST /logout` with a refresh token in JSON or in a form | 204; cookies are not changed |
 //! | `POST /logout` from this site or a trusted origin | 204; both cookies are deleted |
 //! | `POST /logout` from another site, with an access token in `Authorization` | 204; cookies are not changed |
@@ -72,10 +74,12 @@
 //! | `POST /refresh` with several different refresh cookies | 400 |
 //! | the store or the claims function fails | 503 with `Retry-After: 1`; no cookie is deleted |
 //!
-//! Every answer has `Cache-Control: no-store`. The reason for a rejection is an
-//! [`AuthError`](crate::AuthError) in the response's extensions.
-//! [`on_rejection`](SessionRoutes::on_rejection) reports it too, and
-//! [`respond`](SessionRoutes::respond) changes the responses.
+//! Every answer has `Cache-Control: no-store`. The table of
+//! [`SessionErrorKind`](crate::session::SessionErrorKind) has the status of each kind, and says
+//! when cookies are deleted. The reason for a rejection is an [`AuthError`](crate::AuthError) in
+//! the extensions of the response. [`on_rejection`](SessionRoutes::on_rejection) reports it too.
+//! [`respond`](SessionRoutes::respond) changes the responses. It also answers errors that your
+//! login returns behind [`csrf_layer`](SessionRoutes::csrf_layer).
 //!
 //! After a 503 the refresh token may have been used. A client should retry with the same token
 //! within the [grace](crate::session::Sessions::grace), 10 seconds by default. A later retry may be
@@ -86,16 +90,16 @@
 //! If JSON or a form (RFC 6749 §6) has a `refresh_token`, cookies are neither read nor set. Other
 //! members are ignored, except `grant_type`. With every other body, such as `{}`, `null` or an
 //! empty form, the handlers read the cookies. Errors of forms are JSON as in RFC 6749 §5.2. All
-//! other errors are problems (RFC 9457).
+//! other errors are problems (RFC 9457) with a [code](crate::AuthError::code).
 //!
 //! With [`SessionRoutes::without_cookies`] cookies are neither read nor set. A refresh without a
 //! token in its body then gets 401. So does a logout without one in its body or in `Authorization`.
 //!
 //! # Several refresh cookies
 //!
-//! Cookies with and without `Domain` are two cookies, also if they have one name. After you set a
-//! `Domain`, browsers send the old cookie and the new one. The handlers do not guess: refresh
-//! answers 400. A new login deletes the cookie without `Domain`, and so does logout. If you remove
+//! Browsers keep a cookie with `Domain` and one without as two cookies, even with the same name.
+//! After you set a `Domain`, they send the old cookie and the new one. The handlers do not guess:
+//! refresh answers 400. A new login or a logout deletes the cookie without `Domain`. If you remove
 //! a `Domain`, or change a `Path` or `Partitioned`, also change the name of the cookie.
 //!
 //! # Logout
@@ -108,7 +112,10 @@
 mod back_channel_logout;
 mod content_type;
 mod jwks;
+mod navigation;
 mod page_renewal;
+mod protected_resource;
+mod public_document;
 mod request;
 mod response;
 mod session_cookies;

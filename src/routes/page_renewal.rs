@@ -7,20 +7,23 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum_core::response::{IntoResponse, Response};
-use http::header::{COOKIE, HeaderMap, HeaderName, SET_COOKIE};
-use http::{HeaderValue, Method, Request};
+use axum_core::body::Body;
+use axum_core::response::Response;
+use http::header::{COOKIE, HeaderMap, SET_COOKIE};
+use http::{HeaderValue, Request};
 use pin_project_lite::pin_project;
 use tokio::time::timeout;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::navigation::is_navigation;
+use super::response::error_response;
 use super::session_cookies::SessionCookies;
 use super::session_routes::SessionRoutes;
-use super::shared_refreshes::SharedRefreshes;
+use super::shared_refreshes::{Participant, SharedRefreshes};
 use crate::cookie::CookieError;
 use crate::middleware::{
-    Found, RequestHead, SEC_FETCH_SITE, TokenSource, has_effects, prevent_storing, single,
+    AuthError, Found, ProblemJson, RequestHead, Respond, Responder, TokenSource, prevent_storing,
 };
 use crate::revocation::{RevocationStore, TokenIdentity};
 use crate::session::{SessionError, SessionErrorKind, SessionStore, Sessions, TokenPair};
@@ -29,22 +32,20 @@ use crate::verify::{Verifier, VerifyErrorKind};
 /// Less than the [grace](Sessions::grace) of 10 seconds, in which a reload may use the same token.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-
 impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// The layer that refreshes the tokens of a visitor when a page is opened, for pages that the
-    /// server renders. Add it after, and so outside of, [`layer`](SessionRoutes::layer).
+    /// server renders. Add it after [`layer`](SessionRoutes::layer), so that it is outside.
     ///
     /// Call it once and clone the layer: clones share a refresh of the same token. Call
-    /// [`with_cookies`](SessionRoutes::with_cookies) before it.
+    /// [`with_cookies`](SessionRoutes::with_cookies) and [`respond`](SessionRoutes::respond) before
+    /// it.
     ///
     /// [`PageRenewalLayer`] has an example.
     ///
     /// # Errors
     ///
     /// [`CookieError::NotConfigured`] if there are no cookies.
-    pub fn page_renewal(&self) -> Result<PageRenewalLayer<S>, CookieError> {
+    pub fn page_renewal(&self) -> Result<PageRenewalLayer<S, R>, CookieError> {
         let cookies = self.cookies().ok_or(CookieError::NotConfigured)?;
         let [bearer_source, access_source] = cookies.sources();
         Ok(PageRenewalLayer(Arc::new(Renewal {
@@ -54,7 +55,8 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
             refresh_source: cookies.refresh_source(),
             sessions: self.sessions().clone(),
             cookies: cookies.clone(),
-            refreshes: SharedRefreshes::default(),
+            responder: self.responder.clone(),
+            refreshes: SharedRefreshes::new(self.sessions().grace_length()),
         })))
     }
 }
@@ -89,16 +91,16 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 /// - It does not open a frame in a page of another site, unless the cookies are
 ///   [partitioned](SessionCookies::partitioned).
 /// - There is no token in `Authorization`.
-/// - The access cookie is missing, has expired, or was signed with a key that is no longer there,
-///   such as before a restart. Or it was revoked, as far as the store knows without waiting.
+/// - The access cookie is missing, has expired, or was signed with a key that the service no longer
+///   has, for example after a restart. Or it was revoked, and the store answers so from memory.
 /// - There is one refresh cookie, and it is authentic.
 ///
 /// | the refresh | the request | cookies in the response |
 /// | --- | --- | --- |
 /// | succeeds | goes on with the new tokens in its `Cookie` header | both, new |
 /// | can never succeed again ([`is_final`](crate::session::SessionErrorKind::is_final)): the session has ended, or reuse was detected | goes on unchanged | both are deleted |
-/// | finds the refresh token to be of another service | goes on unchanged | none |
-/// | fails because of the store or the claims function, or takes longer than 5 seconds | 503 with `Retry-After: 1`, as [`ProblemJson`](crate::middleware::ProblemJson) | none |
+/// | finds that the refresh token belongs to another service, or is from before an [elevation](Sessions::elevate) | goes on unchanged | none |
+/// | fails because of the store or the claims function, or takes longer than 5 seconds | 503 with `Retry-After: 1`, by the [responder](SessionRoutes::respond) of the routes | none |
 /// | issues tokens that no layer or cookie accepts | 500 | none |
 ///
 /// A response with cookies gets `Cache-Control: no-store` and `Vary: Cookie`. If the handler sets
@@ -106,17 +108,25 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 ///
 /// # Many requests at once
 ///
-/// Requests with the same refresh token share one refresh in one process. Between processes, and
-/// for requests that arrive later with the old cookie, the [grace](Sessions::grace) applies. Keep
-/// it above zero, or these requests are treated as reuse.
+/// Requests with the same refresh token share one refresh in one process. Between processes the
+/// [grace](Sessions::grace) applies. Keep it above zero, or these requests are treated as reuse.
 ///
 /// # Slow and aborted pages
 ///
-/// The new cookies arrive with the page. Until then the browser has the old refresh token. The
-/// session ends by reuse if the browser sends it again after the [grace](Sessions::grace). That
-/// happens after a page that takes longer than the grace to respond, and after one that the
-/// visitor aborted. Raise the grace if pages are slow. Put a timeout inside of this layer, not
-/// outside.
+/// The new cookies arrive with the page. Until then the browser has the old refresh token, and
+/// sends it again if the visitor reloads the page or opens another one.
+///
+/// | the old token comes to | it gets the same new tokens |
+/// | --- | --- |
+/// | the same process | until the page is done or aborted, and for one [grace](Sessions::grace) after it, but for at most 5 minutes |
+/// | another process | within the grace after the refresh |
+///
+/// Later it is treated as reuse, and the session ends. So if pages take longer than the grace and
+/// there are several processes, raise the grace, or send each visitor to one process. Put a timeout
+/// inside of this layer, not outside: then the response has the cookies.
+///
+/// A stolen refresh token is not detected during this time either, as
+/// [during the grace](Sessions::grace).
 ///
 /// # Links from other sites
 ///
@@ -125,7 +135,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 ///
 /// | refresh cookie | the first page after a link on another site or in a mail |
 /// | --- | --- |
-/// | `Strict`, the default | is not refreshed: after 5 minutes the visitor seems logged out there, until the next page |
+/// | `Strict`, the default | is not refreshed: if the access token has expired, this page shows the visitor as logged out, and the next one does not |
 /// | `Lax`, by [`SessionCookies::with_cookies`] | is refreshed |
 ///
 /// With `Lax`, any site can make its visitor's browser start a refresh and abort it. The new token
@@ -133,11 +143,12 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 /// the session ends. With `Strict`, a page for visitors without a token can reload itself by a
 /// script, `location.replace(location.href)`: the browser sends the cookie then. A redirect does
 /// not help, because it still counts as coming from the other site.
-pub struct PageRenewalLayer<S>(Arc<Renewal<S>>);
+pub struct PageRenewalLayer<S, R = ProblemJson>(Arc<Renewal<S, R>>);
 
-struct Renewal<S> {
+struct Renewal<S, R> {
     sessions: Sessions<S>,
     cookies: SessionCookies,
+    responder: Responder<R>,
     verifier: Verifier,
     bearer_source: TokenSource,
     access_source: TokenSource,
@@ -145,7 +156,7 @@ struct Renewal<S> {
     refreshes: SharedRefreshes,
 }
 
-impl<S: SessionStore> Renewal<S> {
+impl<S: SessionStore, R: Respond<Body>> Renewal<S, R> {
     /// The refresh token of a page whose visitor needs new tokens.
     fn refresh_token_of(&self, head: RequestHead<'_>) -> Option<String> {
         if !is_navigation(head, self.cookies.are_partitioned())
@@ -182,14 +193,23 @@ impl<S: SessionStore> Renewal<S> {
         }
     }
 
-    async fn refresh(&self, refresh_token: &str) -> Result<TokenPair, SessionError> {
+    async fn refresh(
+        &self,
+        refresh_token: &str,
+        participant: &Participant,
+    ) -> Result<TokenPair, SessionError> {
         let refresh = || async {
             match timeout(DEADLINE, self.sessions.refresh(refresh_token)).await {
                 Ok(result) => result,
                 Err(elapsed) => Err(SessionError::unavailable(elapsed)),
             }
         };
-        self.refreshes.share(refresh_token, refresh).await
+        let tokens = participant.tokens(refresh).await?;
+        // A slow page may share tokens that have expired or were revoked since.
+        if self.is_outdated(tokens.access_token.as_bytes()) {
+            return refresh().await;
+        }
+        Ok(tokens)
     }
 
     async fn respond<I, B>(
@@ -201,11 +221,13 @@ impl<S: SessionStore> Renewal<S> {
     where
         I: Service<Request<B>, Response = Response>,
     {
-        let cookies = match self.refresh(refresh_token).await {
+        // Lives until the response is there: only then does the browser learn the new tokens.
+        let participant = self.refreshes.join(refresh_token);
+        let cookies = match self.refresh(refresh_token, &participant).await {
             Ok(tokens) => {
                 let cookies = match self.cookies.set(&tokens) {
                     Ok(cookies) => cookies,
-                    Err(error) => return Ok(error.into_response()),
+                    Err(error) => return Ok(self.reject(error)),
                 };
                 let [access, refresh] = self.cookies.names();
                 let replaced = [
@@ -216,14 +238,23 @@ impl<S: SessionStore> Renewal<S> {
                 Ok(cookies)
             }
             Err(error) if error.kind().is_final() => self.cookies.clear(),
-            Err(error) if error.kind() == SessionErrorKind::InvalidToken => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    SessionErrorKind::InvalidToken | SessionErrorKind::Elevated
+                ) =>
+            {
                 return inner.call(request).await;
             }
-            Err(error) => return Ok(error.into_response()),
+            Err(error) => return Ok(self.reject(error)),
         };
         let mut response = inner.call(request).await?;
         self.add_cookies(&mut response, cookies.into_iter().flatten());
         Ok(response)
+    }
+
+    fn reject(&self, error: impl Into<AuthError>) -> Response {
+        error_response(&self.responder, &error.into(), Vec::new())
     }
 
     /// Adds the cookies, unless the handler has decided about them.
@@ -241,20 +272,6 @@ impl<S: SessionStore> Renewal<S> {
             }
         }
     }
-}
-
-/// Whether the browser opens a page (Fetch Metadata Request Headers, §2.1 and §2.2).
-///
-/// `in_frames`: also in a frame of another site. That site could start refreshes in a hidden frame
-/// and abort them, unless the cookies are partitioned.
-fn is_navigation(head: RequestHead<'_>, in_frames: bool) -> bool {
-    let is = |name: &HeaderName, wanted: &str| {
-        single(head.headers, name).is_ok_and(|value| value.is_some_and(|value| value == wanted))
-    };
-    matches!(*head.method, Method::GET | Method::HEAD)
-        && !has_effects(head)
-        && (is(&SEC_FETCH_DEST, "document")
-            || is(&SEC_FETCH_MODE, "navigate") && (in_frames || !is(&SEC_FETCH_SITE, "cross-site")))
 }
 
 /// Replaces these cookies of a request, or adds them, in one header.
@@ -280,10 +297,10 @@ fn replace_cookies(headers: &mut HeaderMap, cookies: [(&str, &str); 2]) {
     }
 }
 
-impl<I, S> Layer<I> for PageRenewalLayer<S> {
-    type Service = PageRenewal<I, S>;
+impl<I, S, R> Layer<I> for PageRenewalLayer<S, R> {
+    type Service = PageRenewal<I, S, R>;
 
-    fn layer(&self, inner: I) -> PageRenewal<I, S> {
+    fn layer(&self, inner: I) -> PageRenewal<I, S, R> {
         PageRenewal {
             inner,
             renewal: Arc::clone(&self.0),
@@ -292,15 +309,16 @@ impl<I, S> Layer<I> for PageRenewalLayer<S> {
 }
 
 /// The service that [`PageRenewalLayer`] makes.
-pub struct PageRenewal<I, S> {
+pub struct PageRenewal<I, S, R = ProblemJson> {
     inner: I,
-    renewal: Arc<Renewal<S>>,
+    renewal: Arc<Renewal<S, R>>,
 }
 
-impl<I, S, B> Service<Request<B>> for PageRenewal<I, S>
+impl<I, S, R, B> Service<Request<B>> for PageRenewal<I, S, R>
 where
     I: Service<Request<B>, Response = Response, Future: Send> + Clone + Send + 'static,
     S: SessionStore,
+    R: Respond<Body> + Send + Sync + 'static,
     B: Send + 'static,
 {
     type Response = Response;
@@ -367,13 +385,13 @@ where
     }
 }
 
-impl<S> Clone for PageRenewalLayer<S> {
+impl<S, R> Clone for PageRenewalLayer<S, R> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<I: Clone, S> Clone for PageRenewal<I, S> {
+impl<I: Clone, S, R> Clone for PageRenewal<I, S, R> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
@@ -382,7 +400,7 @@ impl<I: Clone, S> Clone for PageRenewal<I, S> {
     }
 }
 
-impl<S> fmt::Debug for PageRenewalLayer<S> {
+impl<S, R> fmt::Debug for PageRenewalLayer<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PageRenewalLayer")
             .field("cookies", &self.0.cookies)
@@ -390,7 +408,7 @@ impl<S> fmt::Debug for PageRenewalLayer<S> {
     }
 }
 
-impl<I: fmt::Debug, S> fmt::Debug for PageRenewal<I, S> {
+impl<I: fmt::Debug, S, R> fmt::Debug for PageRenewal<I, S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PageRenewal")
             .field("inner", &self.inner)

@@ -6,7 +6,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, SET_COOKIE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::cookie::CookieError;
-use crate::middleware::{AuthError, Respond, Responder};
+use crate::middleware::{AuthError, Respond, Responder, reject_with_or_without_layer};
 use crate::session::SessionError;
 
 /// A response that no cache stores.
@@ -67,7 +67,7 @@ pub(super) fn form_error_response<R: Respond<Body>>(
     responder: &Responder<R>,
     error: &AuthError,
 ) -> Response {
-    match error.code() {
+    match error.form_code() {
         Some(code) => {
             let respond = |error: &AuthError| oauth_error(code, error.description());
             for_oauth(responder.with_respond(respond).reject(error))
@@ -91,19 +91,21 @@ pub(super) fn for_oauth(mut response: Response) -> Response {
 
 /// Lets your own handlers return this error, for example at login.
 ///
-/// The response is 401, 403, 503 or 500, as from the handlers of [`routes`](crate::routes) with
-/// their default responder. It does not tell the client the reason. The [`AuthError`] in the
-/// response's extensions does.
+/// The response is 401, 403, 409, 500 or 503, as from the handlers of [`routes`](crate::routes)
+/// with their default responder. A [`JwtAuthLayer`](crate::JwtAuthLayer) or
+/// [`CsrfLayer`](crate::csrf::CsrfLayer) around the handler replaces it with that of its
+/// [`Respond`]. It does not tell the client the reason. The [`AuthError`] in the response's
+/// extensions does.
 impl IntoResponse for SessionError {
     fn into_response(self) -> Response {
-        error_response(&Responder::default(), &self.into(), Vec::new())
+        reject_with_or_without_layer(self.into())
     }
 }
 
-/// Lets your own handlers return this error, for example at login. The response is 500.
+/// Lets your own handlers return this error, for example at login. The response is 500, made as
+/// that of a [`SessionError`].
 impl IntoResponse for CookieError {
     fn into_response(self) -> Response {
-        let error = self.into();
-        error_response(&Responder::default(), &error, Vec::new())
+        reject_with_or_without_layer(self.into())
     }
 }

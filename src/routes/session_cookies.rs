@@ -20,7 +20,7 @@ use crate::session::TokenPair;
 /// | several environments or services on one host | [`environment`](SessionCookies::environment) |
 /// | a page on another site than the API | [`cross_site`](SessionCookies::cross_site) |
 /// | a page in frames of other sites | [`cross_site`](SessionCookies::cross_site) and [`partitioned`](SessionCookies::partitioned) |
-/// | a login that ends with the browser | [`without_max_age`](SessionCookies::without_max_age) |
+/// | logins that end with the browser | [`without_max_age`](SessionCookies::without_max_age), or [`PendingLogin::without_max_age`](crate::session::PendingLogin::without_max_age) for one of them |
 /// | other names or attributes | [`with_cookies`](SessionCookies::with_cookies) |
 ///
 /// ```
@@ -149,7 +149,8 @@ impl SessionCookies {
         [TokenSource::bearer(), TokenSource::from(&self.access)]
     }
 
-    /// The values of the `Set-Cookie` headers that store the tokens for their lifetimes.
+    /// The values of the `Set-Cookie` headers that store the tokens for their lifetimes. They have
+    /// no `Max-Age` if the tokens are not [persistent](TokenPair::persistent).
     ///
     /// There are two. If a cookie has a `Domain`, a header that deletes the old cookie without
     /// `Domain` comes first, as for [`clear`](Self::clear).
@@ -158,14 +159,21 @@ impl SessionCookies {
     ///
     /// [`CookieError::TooLarge`] if a cookie is too large for browsers.
     pub fn set(&self, tokens: &TokenPair) -> Result<Vec<HeaderValue>, CookieError> {
+        let cookies = if tokens.persistent {
+            self.clone()
+        } else {
+            self.clone().without_max_age()
+        };
         // First, since old browsers see one cookie if the `Domain` is the host itself.
         let mut headers = self.clear_without_domain()?;
         headers.push(
-            self.access
+            cookies
+                .access
                 .set(&tokens.access_token, tokens.access_lifetime)?,
         );
         headers.push(
-            self.refresh
+            cookies
+                .refresh
                 .set(&tokens.refresh_token, tokens.refresh_lifetime)?,
         );
         Ok(headers)

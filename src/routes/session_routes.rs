@@ -92,14 +92,16 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// Sets the responses to rejected requests, as [`JwtAuthLayer::respond`] does. [`ProblemJson`]
     /// by default.
     ///
+    /// [`page_renewal`](SessionRoutes::page_renewal), [`layer`](SessionRoutes::layer) and
+    /// [`csrf_layer`](SessionRoutes::csrf_layer) use it too. The last two also respond with it to a
+    /// [`SessionError`](crate::session::SessionError), a [`CookieError`] or an [`AuthError`] that
+    /// your handler returns.
+    ///
     /// The handlers add `Cache-Control: no-store`, and `Set-Cookie` if a session has ended. Errors
     /// of forms stay JSON as in RFC 6749 §5.2. These responses do not change either:
     ///
-    /// - the 503 of [`page_renewal`](SessionRoutes::page_renewal);
     /// - axum's own rejections, such as 404, 405 and those of `Json`;
-    /// - a [`SessionError`](crate::session::SessionError) or [`CookieError`] that your handler
-    ///   returns. Behind [`layer`](SessionRoutes::layer) return an [`AuthError`] instead: both
-    ///   convert into one. In a login, call your responder: `error_response(&error.into())`.
+    /// - errors of a handler outside of both layers.
     ///
     /// For a field or a `State` write the type as `SessionRoutes<S, fn(&AuthError) -> Response>`.
     ///
@@ -196,10 +198,12 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// than once.
     ///
     /// Give the issuer an [audience](TrustedIssuer::audience): its tokens for other services would
-    /// be accepted otherwise. **Then `sub` alone identifies no user:** see [`TrustedIssuer`]. The
-    /// layer still requires `typ: at+jwt` and a `jti`. Call
-    /// [`typ`](JwtAuthLayer::typ) and [`token_id_optional`](JwtAuthLayer::token_id_optional) on it
-    /// if the other issuer has neither.
+    /// be accepted otherwise. **With two issuers, `sub` alone identifies no user:** see
+    /// [`TrustedIssuer`].
+    ///
+    /// The layer still requires `typ: at+jwt` and a `jti`. If the issuer's tokens have another
+    /// `typ`, call [`typ`](TrustedIssuer::typ) on the issuer. If they have no `jti`, call
+    /// [`token_id_optional`](JwtAuthLayer::token_id_optional) on the layer.
     ///
     /// # Panics
     ///
@@ -237,8 +241,9 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// The sessions, for your login handler.
     ///
     /// Their access tokens fit into the access cookie: a longer one is an error before a session
-    /// begins. A lower [`max_token_length`](Sessions::max_token_length) of yours stays. For clients
-    /// that have no cookies, use the `Sessions` that you passed to [`new`](Self::new).
+    /// begins. A lower [`max_token_length`](Sessions::max_token_length) that you set stays in
+    /// force. For clients that have no cookies, use the `Sessions` that you passed to
+    /// [`new`](Self::new).
     #[must_use]
     pub fn sessions(&self) -> &Sessions<S> {
         &self.sessions
@@ -253,7 +258,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// The headers of the response to a login: they set both cookies, and keep the response out of
     /// caches.
     ///
-    /// They are a response of their own, or a part of yours: `(routes.logged_in(&tokens)?,
+    /// Return them alone, or as part of your response: `(routes.logged_in(&tokens)?,
     /// Redirect::to("/"))`. For clients without cookies respond with `Json(tokens)` instead.
     ///
     /// # Errors
@@ -270,7 +275,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// with one that is not authentic. The session may have ended.
     ///
     /// Use it at login, after the password was checked, to end the session that the browser had
-    /// before: it is about to lose its tokens.
+    /// before: the login replaces its cookies.
     #[must_use]
     pub fn session_of_cookie(&self, headers: &HeaderMap) -> Option<SessionId> {
         let [_, name] = self.cookies()?.names();

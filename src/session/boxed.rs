@@ -4,11 +4,12 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use super::creation::{CreationOutcome, SessionLimit};
 use super::data::UpdateOutcome;
 use super::record::{Session, Subject, SubjectState};
 use super::rotation::{Rotation, RotationOutcome};
 use super::session_id::SessionId;
-use super::store::{CreationOutcome, SessionStore};
+use super::store::SessionStore;
 use crate::claims::NumericDate;
 use crate::revocation::{BoxStoreError, RevocationStore, TokenIdentity};
 
@@ -67,7 +68,7 @@ macro_rules! erased {
 erased! {
     RevocationStore::is_revoked(token: &'a TokenIdentity<'a>) -> bool;
     SessionStore::subject(subject: &'a Subject<'a>) -> SubjectState;
-    SessionStore::create(session: &'a Session) -> CreationOutcome;
+    SessionStore::create(session: &'a Session, limit: Option<SessionLimit>) -> CreationOutcome;
     SessionStore::find(sid: SessionId) -> Option<Session>;
     SessionStore::rotate(sid: SessionId, rotation: &'a Rotation) -> RotationOutcome;
     SessionStore::update(sid: SessionId, version: u64, json: Option<&'a str>) -> UpdateOutcome;
@@ -98,8 +99,12 @@ impl SessionStore for BoxSessionStore {
         self.0.subject(subject).await
     }
 
-    async fn create(&self, session: &Session) -> Result<CreationOutcome, BoxStoreError> {
-        self.0.create(session).await
+    async fn create(
+        &self,
+        session: &Session,
+        limit: Option<SessionLimit>,
+    ) -> Result<CreationOutcome, BoxStoreError> {
+        self.0.create(session, limit).await
     }
 
     async fn find(&self, sid: SessionId) -> Result<Option<Session>, BoxStoreError> {

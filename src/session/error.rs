@@ -12,6 +12,20 @@ pub struct SessionError {
 }
 
 /// The reason for a [`SessionError`].
+///
+/// As a response, from `routes` or from your own handler:
+///
+/// | kind | status | refresh and page renewal delete the cookies |
+/// | --- | --- | --- |
+/// | [`Ended`](Self::Ended), [`Expired`](Self::Expired), [`ReuseDetected`](Self::ReuseDetected), [`Blocked`](Self::Blocked), [`LoggedOut`](Self::LoggedOut), [`UnknownSubject`](Self::UnknownSubject) | 401 | yes: [`is_final`](Self::is_final) |
+/// | [`InvalidToken`](Self::InvalidToken), [`Elevated`](Self::Elevated) | 401 | no |
+/// | [`Foreign`](Self::Foreign), [`Impersonated`](Self::Impersonated) | 403 | no |
+/// | [`TooManySessions`](Self::TooManySessions) | 409 | no |
+/// | [`Unavailable`](Self::Unavailable) | 503 with `Retry-After` | no |
+/// | [`InvalidClaims`](Self::InvalidClaims), [`TokenTooLong`](Self::TokenTooLong), [`InvalidData`](Self::InvalidData), [`InvalidAcr`](Self::InvalidAcr), [`InvalidLifetime`](Self::InvalidLifetime), [`Backend`](Self::Backend) | 500 | no |
+///
+/// A form gets 400 instead of 401 (RFC 6749 §5.2). If your own handler returns the error, no cookie
+/// is deleted: add the headers of `SessionRoutes::logged_out` where the session has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionErrorKind {
@@ -25,21 +39,39 @@ pub enum SessionErrorKind {
     /// The refresh token was used before. It may have been stolen, or the client retried too late.
     /// The session has ended.
     ReuseDetected,
-    /// The subject is blocked.
+    /// The refresh token is the previous one, and the session was
+    /// [elevated](super::Sessions::elevate) since. The session lives: its client has a newer token.
+    Elevated,
+    /// The subject is blocked, or the actor of an impersonation.
     Blocked,
-    /// The subject was logged out everywhere after the session, or this login, began.
+    /// The subject, or the actor of an impersonation, was logged out everywhere after the session,
+    /// or this login, began. Or the access tokens of the actor were invalidated before.
     LoggedOut,
+    /// The subject has as many sessions as [`max_sessions`](super::Sessions::max_sessions) allows,
+    /// so the login is rejected. It can log in once a session has ended.
+    TooManySessions,
     /// The [claims function](super::Sessions::claims) does not know the subject.
     UnknownSubject,
     /// The token, the subject or the login belongs to another issuer. Or the token is not an access
     /// token of a session.
     Foreign,
-    /// A layer would reject a token with these claims. They do not serialize to a JSON object, or
-    /// nest more than 127 levels deep. Or they contain a claim that is reserved:
+    /// An impersonation can neither impersonate nor have an `acr`: see
+    /// [`Sessions::impersonate`](super::Sessions::impersonate).
+    Impersonated,
+    /// No token is issued, because a layer would reject these claims. They do not serialize to a
+    /// JSON object, nest more than 127 levels deep, or contain a reserved claim:
     ///
-    /// - for the session: `iss`, `sub`, `aud`, `exp`, `nbf`, `iat`, `jti`, `sid`, `generation`;
+    /// - for the session: `iss`, `sub`, `aud`, `exp`, `nbf`, `iat`, `jti`, `sid`, `generation`,
+    ///   `auth_time`;
+    /// - `client_id`, `acr` and `act` if the session has one;
     /// - for other kinds of token: `events`, `cnf`.
     InvalidClaims,
+    /// The `acr` is not 1 to 256 characters of printable ASCII without spaces, quotes and
+    /// backslashes. No guard can require another one.
+    InvalidAcr,
+    /// The [lifetime of a login](super::PendingLogin::lifetime) is less than a second, or longer
+    /// than allowed.
+    InvalidLifetime,
     /// The access token, with its claims, is longer than
     /// [`max_token_length`](super::Sessions::max_token_length).
     TokenTooLong,
@@ -65,11 +97,16 @@ impl SessionErrorKind {
             Self::Ended => "ended",
             Self::Expired => "expired",
             Self::ReuseDetected => "reuse_detected",
+            Self::Elevated => "elevated",
             Self::Blocked => "blocked",
             Self::LoggedOut => "logged_out",
+            Self::TooManySessions => "too_many_sessions",
             Self::UnknownSubject => "unknown_subject",
             Self::Foreign => "foreign",
+            Self::Impersonated => "impersonated",
             Self::InvalidClaims => "invalid_claims",
+            Self::InvalidAcr => "invalid_acr",
+            Self::InvalidLifetime => "invalid_lifetime",
             Self::TokenTooLong => "token_too_long",
             Self::InvalidData => "invalid_data",
             Self::Unavailable => "unavailable",
@@ -88,8 +125,13 @@ impl SessionErrorKind {
             | Self::LoggedOut
             | Self::UnknownSubject => true,
             Self::InvalidToken
+            | Self::Elevated
+            | Self::TooManySessions
             | Self::Foreign
+            | Self::Impersonated
             | Self::InvalidClaims
+            | Self::InvalidAcr
+            | Self::InvalidLifetime
             | Self::TokenTooLong
             | Self::InvalidData
             | Self::Unavailable
@@ -146,14 +188,28 @@ impl fmt::Display for SessionError {
             SessionErrorKind::ReuseDetected => {
                 "the refresh token was used before; the session has ended"
             }
-            SessionErrorKind::Blocked => "the subject is blocked",
-            SessionErrorKind::LoggedOut => "the subject was logged out everywhere",
+            SessionErrorKind::Elevated => {
+                "the refresh token is from before an elevation; use the one that came with it"
+            }
+            SessionErrorKind::Blocked => "the subject or the actor is blocked",
+            SessionErrorKind::LoggedOut => "the subject or the actor was logged out everywhere",
+            SessionErrorKind::TooManySessions => "the subject has too many sessions; end one first",
             SessionErrorKind::UnknownSubject => "the claims function does not know the subject",
             SessionErrorKind::Foreign => {
                 "the token, subject or login does not belong to these sessions"
             }
+            SessionErrorKind::Impersonated => {
+                "an impersonation can neither impersonate nor have an acr"
+            }
             SessionErrorKind::InvalidClaims => {
                 "the claims are not an object, nest too deeply, or contain a reserved claim"
+            }
+            SessionErrorKind::InvalidAcr => {
+                "the acr is not 1 to 256 characters of printable ASCII without spaces, quotes and \
+                 backslashes"
+            }
+            SessionErrorKind::InvalidLifetime => {
+                "the lifetime of the login is less than a second, or longer than that of the sessions"
             }
             SessionErrorKind::TokenTooLong => {
                 "the access token is longer than the configured maximum; supply fewer claims"

@@ -13,6 +13,9 @@ pub struct SessionEvent<'a> {
     pub kind: SessionEventKind,
     /// The subject concerned.
     pub subject: Subject<'a>,
+    /// `sub` of the user who [impersonates](super::Sessions::impersonate) the subject in this
+    /// session. `None` if nobody does.
+    pub actor: Option<&'a str>,
     /// The session concerned. `None` if the event concerns all sessions of the subject.
     pub sid: Option<SessionId>,
 }
@@ -23,8 +26,12 @@ pub struct SessionEvent<'a> {
 pub enum SessionEventKind {
     /// A login.
     Started,
+    /// An impersonation began: the `actor` acts for the subject.
+    ImpersonationStarted,
     /// A refresh, also one with the previous refresh token within the grace.
     Refreshed,
+    /// The user was authenticated again, perhaps at a higher level.
+    Elevated,
     /// The previous refresh token was used after its grace, or an older one. It may have been
     /// stolen, or the client retried too late. The session has ended.
     ReuseDetected,
@@ -33,6 +40,9 @@ pub enum SessionEventKind {
     LostWrites,
     /// A logout.
     Ended,
+    /// A login ended this session, because the subject had too many:
+    /// [`Sessions::max_sessions`](super::Sessions::max_sessions).
+    EndedByLimit,
     /// A logout everywhere.
     LoggedOutEverywhere,
     /// All sessions of the subject have ended, except this one.
@@ -51,10 +61,13 @@ impl SessionEventKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Started => "started",
+            Self::ImpersonationStarted => "impersonation_started",
             Self::Refreshed => "refreshed",
+            Self::Elevated => "elevated",
             Self::ReuseDetected => "reuse_detected",
             Self::LostWrites => "lost_writes",
             Self::Ended => "ended",
+            Self::EndedByLimit => "ended_by_limit",
             Self::LoggedOutEverywhere => "logged_out_everywhere",
             Self::LoggedOutOthers => "logged_out_others",
             Self::AccessTokensInvalidated => "access_tokens_invalidated",

@@ -1,6 +1,6 @@
 //! Issuing access tokens and token pairs.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::error::{SessionError, SessionErrorKind};
 use super::record::Session;
@@ -14,7 +14,7 @@ use crate::keys::{SignError, TokenHeader};
 
 /// Claims that the application must not supply. The session sets most of them. With `events` a
 /// verifier rejects the token as a logout token, with `cnf` as sender-constrained.
-const RESERVED_CLAIMS: [&str; 11] = [
+const RESERVED_CLAIMS: [&str; 12] = [
     "iss",
     "sub",
     "aud",
@@ -24,6 +24,7 @@ const RESERVED_CLAIMS: [&str; 11] = [
     "jti",
     "sid",
     "generation",
+    "auth_time",
     "events",
     "cnf",
 ];
@@ -66,12 +67,19 @@ impl<S: SessionStore> Sessions<S> {
         }
         // A session may be older than the setting.
         let client_id = session.client_id.as_deref();
-        if let Some(client_id) = client_id.or(self.settings.client_id.as_deref())
-            && claims
-                .insert("client_id".to_owned(), client_id.into())
-                .is_some()
-        {
-            return Err(SessionErrorKind::InvalidClaims.into());
+        let client_id = client_id.or(self.settings.client_id.as_deref());
+        let auth_time = session.authenticated_at.seconds();
+        for (name, value) in [
+            ("auth_time", Some(Value::from(auth_time))),
+            ("acr", session.acr.as_deref().map(Value::from)),
+            ("act", session.actor.as_deref().map(|actor| self.act(actor))),
+            ("client_id", client_id.map(Value::from)),
+        ] {
+            if let Some(value) = value
+                && claims.insert(name.to_owned(), value).is_some()
+            {
+                return Err(SessionErrorKind::InvalidClaims.into());
+            }
         }
         if !is_readable(&claims) {
             return Err(SessionErrorKind::InvalidClaims.into());
@@ -87,6 +95,14 @@ impl<S: SessionStore> Sessions<S> {
             return Err(SessionErrorKind::TokenTooLong.into());
         }
         Ok(token)
+    }
+
+    /// The claim `act` (RFC 8693 §4.1).
+    fn act(&self, actor: &str) -> Value {
+        match self.issuer_name() {
+            Some(issuer) => json!({ "sub": actor, "iss": issuer }),
+            None => json!({ "sub": actor }),
+        }
     }
 
     fn registered_claims(
@@ -139,6 +155,7 @@ impl<S: SessionStore> Sessions<S> {
             access_lifetime: until(self.access_expiry(session, now)),
             refresh_lifetime: until(session.idle_expires_at),
             sid: session.sid,
+            persistent: session.persistent,
         })
     }
 }

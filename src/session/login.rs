@@ -1,18 +1,21 @@
 //! Login.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 
+use super::creation::CreationOutcome;
 use super::data;
+use super::elevation;
 use super::error::{SessionError, SessionErrorKind};
-use super::event::SessionEventKind;
+use super::event::{SessionEvent, SessionEventKind};
 use super::issue::ATTEMPTS;
 use super::own_subject::OwnSubject;
 use super::record::{Session, Subject, SubjectState};
 use super::session_id::SessionId;
 use super::sessions::Sessions;
-use super::store::{CreationOutcome, SessionStore};
+use super::store::SessionStore;
 use super::token_pair::TokenPair;
 use crate::claims::NumericDate;
 
@@ -23,7 +26,18 @@ pub struct PendingLogin {
     state: SubjectState,
     label: Option<String>,
     client_id: Option<String>,
+    pub(super) actor: Option<PendingActor>,
+    acr: Option<String>,
+    pub(super) lifetime: Duration,
+    pub(super) max_lifetime: Duration,
+    persistent: bool,
     data_json: Option<String>,
+}
+
+/// Who acts for the subject of a login, and its generation.
+pub(super) struct PendingActor {
+    pub(super) name: String,
+    pub(super) generation: u64,
 }
 
 impl PendingLogin {
@@ -46,6 +60,59 @@ impl PendingLogin {
         let client_id = client_id.into();
         assert!(!client_id.is_empty(), "the client_id is empty");
         self.client_id = Some(client_id);
+        self
+    }
+
+    /// Sets `acr` of the session's access tokens: the level at which the user was authenticated.
+    /// Use it for a login that was strong at once. [`Sessions::elevate`] sets it later.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionErrorKind::InvalidAcr`] unless it is 1 to 256 characters of printable ASCII without
+    /// spaces, quotes and backslashes. [`SessionErrorKind::Impersonated`] after
+    /// [`Sessions::impersonate`].
+    pub fn acr(mut self, acr: impl Into<String>) -> Result<Self, SessionError> {
+        if self.actor.is_some() {
+            return Err(SessionErrorKind::Impersonated.into());
+        }
+        self.acr = Some(elevation::checked_acr(acr.into())?);
+        Ok(self)
+    }
+
+    /// Sets the lifetime of this session, for example a day if the user did not tick "remember me".
+    /// [`Sessions::lifetime`] by default. Refreshing does not extend it, and the session still ends
+    /// when it is [idle](Sessions::idle_lifetime) for too long.
+    ///
+    /// ```
+    /// # use tower_jwt_auth::session::{PendingLogin, SessionError};
+    /// use std::time::Duration;
+    ///
+    /// fn remember(login: PendingLogin, remember_me: bool) -> Result<PendingLogin, SessionError> {
+    ///     if remember_me {
+    ///         return Ok(login);
+    ///     }
+    ///     // The cookies end with the browser, and the session after a day.
+    ///     login.without_max_age().lifetime(Duration::from_secs(24 * 60 * 60))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SessionErrorKind::InvalidLifetime`] if it is less than a second, or longer than
+    /// [`Sessions::lifetime`] or [`Sessions::MAX_IMPERSONATION_LIFETIME`].
+    pub fn lifetime(mut self, lifetime: Duration) -> Result<Self, SessionError> {
+        if lifetime < Duration::from_secs(1) || lifetime > self.max_lifetime {
+            return Err(SessionErrorKind::InvalidLifetime.into());
+        }
+        self.lifetime = lifetime;
+        Ok(self)
+    }
+
+    /// Sets the cookies of this session without `Max-Age`, also after each refresh: the browser
+    /// deletes them when it closes. See
+    /// [`TokenCookie::without_max_age`](crate::cookie::TokenCookie::without_max_age).
+    pub fn without_max_age(mut self) -> Self {
+        self.persistent = false;
         self
     }
 
@@ -73,7 +140,8 @@ impl PendingLogin {
     ///
     /// # Errors
     ///
-    /// [`SessionErrorKind::InvalidData`] if they do not serialize to JSON of at most 4 KiB.
+    /// [`SessionErrorKind::InvalidData`] if they do not serialize to JSON of at most 4 KiB
+    /// and 127 levels.
     pub fn data(mut self, data: &impl Serialize) -> Result<Self, SessionError> {
         self.data_json = Some(data::serialize(data)?);
         Ok(self)
@@ -115,6 +183,11 @@ impl<S: SessionStore> Sessions<S> {
             state,
             label: None,
             client_id: None,
+            actor: None,
+            acr: None,
+            lifetime: self.settings.lifetime,
+            max_lifetime: self.settings.lifetime,
+            persistent: true,
             data_json: None,
         })
     }
@@ -125,6 +198,8 @@ impl<S: SessionStore> Sessions<S> {
     ///
     /// - [`SessionErrorKind::Blocked`] or [`SessionErrorKind::LoggedOut`] if that happened after
     ///   [`begin`](Sessions::begin).
+    /// - [`SessionErrorKind::TooManySessions`] if [`max_sessions`](Sessions::max_sessions) rejects
+    ///   it.
     /// - [`SessionErrorKind::UnknownSubject`], [`SessionErrorKind::InvalidClaims`] or
     ///   [`SessionErrorKind::TokenTooLong`] for what the [claims function](Sessions::claims)
     ///   returned.
@@ -135,17 +210,35 @@ impl<S: SessionStore> Sessions<S> {
         let subject = self.check_own(&login.subject)?;
         let sid = SessionId::random().map_err(|_| SessionErrorKind::Backend)?;
         let mut access_epoch = login.state.access_epoch;
+        let kind = match login.actor {
+            None => SessionEventKind::Started,
+            Some(_) => SessionEventKind::ImpersonationStarted,
+        };
         for _ in ATTEMPTS {
             let now = self.now();
             let mut session = self.new_session(sid, &login, now);
             session.access_epoch = access_epoch;
+            self.check_actor(&session).await?;
             let claims = self.application_claims(&session).await?;
             let access_token = self.access_token(&session, now, claims)?;
-            let created = self.store.create(&session).await;
+            // Support staff must not end a session of the user by acting for them.
+            let limit = self.settings.limit.filter(|_| session.actor.is_none());
+            let created = self.store.create(&session, limit).await;
             match created.map_err(SessionError::unavailable)? {
-                CreationOutcome::Created => {
-                    self.emit(SessionEventKind::Started, subject, Some(sid));
+                CreationOutcome::Created(ended) => {
+                    for ended in ended {
+                        self.send(&SessionEvent {
+                            kind: SessionEventKind::EndedByLimit,
+                            subject,
+                            actor: None,
+                            sid: Some(ended),
+                        });
+                    }
+                    self.emit_for(kind, &session);
                     return self.token_pair(&session, access_token, now);
+                }
+                CreationOutcome::LimitReached => {
+                    return Err(SessionErrorKind::TooManySessions.into());
                 }
                 CreationOutcome::Blocked => return Err(SessionErrorKind::Blocked.into()),
                 CreationOutcome::LoggedOut => return Err(SessionErrorKind::LoggedOut.into()),
@@ -163,12 +256,35 @@ impl<S: SessionStore> Sessions<S> {
         let client_id = login.client_id.as_deref();
         let client_id = client_id.or(settings.client_id.as_deref());
         session.client_id = client_id.map(str::to_owned);
+        session.acr.clone_from(&login.acr);
+        if let Some(actor) = &login.actor {
+            session.actor = Some(actor.name.clone());
+            session.actor_generation = actor.generation;
+        }
         session.data_json = login.data_json.clone();
-        session.expires_at = now.later_by(settings.lifetime);
+        session.persistent = login.persistent;
+        session.expires_at = now.later_by(login.lifetime);
         let idle_expires_at = now.later_by(settings.idle_lifetime);
         session.idle_expires_at = idle_expires_at.min(session.expires_at);
         session.access_expires_at = self.access_expiry(&session, now);
         session
+    }
+
+    /// Refuses an impersonation whose actor was blocked or logged out everywhere since it began.
+    pub(super) async fn check_actor(&self, session: &Session) -> Result<(), SessionError> {
+        let Some(actor) = &session.actor else {
+            return Ok(());
+        };
+        let actor = Subject::new(self.issuer_name(), actor);
+        let state = self.store.subject(&actor).await;
+        let state = state.map_err(SessionError::unavailable)?;
+        if state.blocked {
+            return Err(SessionErrorKind::Blocked.into());
+        }
+        if state.generation != session.actor_generation {
+            return Err(SessionErrorKind::LoggedOut.into());
+        }
+        Ok(())
     }
 
     /// The current access epoch of a subject.

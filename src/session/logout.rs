@@ -45,7 +45,7 @@ impl<S: SessionStore> Sessions<S> {
         let until = self.now().later_by(MAX_ACCESS_LIFETIME);
         let ended = self.store.end(sid, self.issuer_name(), until).await;
         if let Some(session) = ended.map_err(SessionError::unavailable)? {
-            self.emit(SessionEventKind::Ended, session.owner(), Some(sid));
+            self.emit_for(SessionEventKind::Ended, &session);
         }
         Ok(())
     }
@@ -77,6 +77,9 @@ impl<S: SessionStore> Sessions<S> {
     /// Ends all sessions of `subject`. Once this returns, every token issued to it before is
     /// invalid. The subject can log in again at once.
     ///
+    /// A session in which the subject [impersonates](Sessions::impersonate) another user ends at
+    /// its next refresh. Its access token stays valid until it expires.
+    ///
     /// # Errors
     ///
     /// - [`SessionErrorKind::Unavailable`] if the store fails: the sessions may not have ended.
@@ -85,7 +88,7 @@ impl<S: SessionStore> Sessions<S> {
         let subject = self.check_own(subject)?;
         let raised = self.store.raise_generation(&subject).await;
         raised.map_err(SessionError::unavailable)?;
-        self.emit(SessionEventKind::LoggedOutEverywhere, subject, None);
+        self.emit(SessionEventKind::LoggedOutEverywhere, subject);
         Ok(())
     }
 
@@ -95,6 +98,9 @@ impl<S: SessionStore> Sessions<S> {
     /// Once this returns, every token issued to the subject before is invalid, except the refresh
     /// token of this session. So its client must refresh: the next request with its access token
     /// gets 401. Logins that began before, perhaps with the old password, are rejected.
+    ///
+    /// If Redis loses this write in a failover, nodes write back that all sessions have ended, and
+    /// cannot write back that this one was kept. Then the user must log in again.
     ///
     /// # Errors
     ///
@@ -106,8 +112,7 @@ impl<S: SessionStore> Sessions<S> {
         let kept = self.store.end_others(sid, self.issuer_name()).await;
         let kept = kept.map_err(SessionError::unavailable)?;
         let session = kept.ok_or(SessionErrorKind::Ended)?;
-        let kind = SessionEventKind::LoggedOutOthers;
-        self.emit(kind, session.owner(), Some(sid));
+        self.emit_for(SessionEventKind::LoggedOutOthers, &session);
         Ok(())
     }
 
@@ -127,11 +132,14 @@ impl<S: SessionStore> Sessions<S> {
         let subject = self.check_own(subject)?;
         let raised = self.store.raise_access_epoch(&subject).await;
         raised.map_err(SessionError::unavailable)?;
-        self.emit(SessionEventKind::AccessTokensInvalidated, subject, None);
+        self.emit(SessionEventKind::AccessTokensInvalidated, subject);
         Ok(())
     }
 
     /// Ends all sessions of `subject` and blocks logins until [`unblock`](Sessions::unblock).
+    ///
+    /// A session in which the subject [impersonates](Sessions::impersonate) another user ends at
+    /// its next refresh. Its access token stays valid until it expires.
     ///
     /// # Errors
     ///
@@ -141,7 +149,7 @@ impl<S: SessionStore> Sessions<S> {
         let subject = self.check_own(subject)?;
         let blocked = self.store.block(&subject).await;
         blocked.map_err(SessionError::unavailable)?;
-        self.emit(SessionEventKind::Blocked, subject, None);
+        self.emit(SessionEventKind::Blocked, subject);
         Ok(())
     }
 
@@ -156,7 +164,7 @@ impl<S: SessionStore> Sessions<S> {
         let subject = self.check_own(subject)?;
         let unblocked = self.store.unblock(&subject).await;
         unblocked.map_err(SessionError::unavailable)?;
-        self.emit(SessionEventKind::Unblocked, subject, None);
+        self.emit(SessionEventKind::Unblocked, subject);
         Ok(())
     }
 

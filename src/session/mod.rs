@@ -46,6 +46,7 @@
 //! | --- | --- |
 //! | the current one | a new pair |
 //! | the previous one, within the [grace](Sessions::grace) | the current refresh token, with a new access token |
+//! | the previous one, within the grace, if the session was [elevated](Sessions::elevate) since | [`Elevated`](SessionErrorKind::Elevated): nothing changes |
 //! | the previous one after the grace, or an older one | [`ReuseDetected`](SessionErrorKind::ReuseDetected): the session has ended |
 //! | authentic and newer than the store's record, because the store has lost a refresh | a new pair, and the event [`LostWrites`](SessionEventKind::LostWrites) |
 //! | forged or malformed | [`InvalidToken`](SessionErrorKind::InvalidToken); nothing changes |
@@ -64,9 +65,18 @@
 //! it returns, the next access token has the change. To reject the current ones at once, call
 //! [`Sessions::invalidate_access_tokens`]: clients refresh, and their sessions continue.
 //!
-//! What belongs to one session is its data: the chosen organisation, `amr`, who impersonates whom.
-//! Set them by [`PendingLogin::data`], change them by [`Sessions::update`], and return them as
-//! claims.
+//! A session can have data, such as the chosen organisation or `amr`. Set the data with
+//! [`PendingLogin::data`], change them with [`Sessions::update`], and return them as claims.
+//!
+//! # Stronger or more recent logins
+//!
+//! Access tokens carry `auth_time`, and `acr` if the session has one. [`Require::acr`] and
+//! [`Require::authenticated_within`] check them. [`Sessions::elevate`] sets both after a second
+//! factor. Its refresh token has no grace for the one before, so a stolen copy of that one gains
+//! nothing.
+//!
+//! [`Require::acr`]: crate::Require::acr
+//! [`Require::authenticated_within`]: crate::Require::authenticated_within
 //!
 //! # Subjects
 //!
@@ -74,9 +84,12 @@
 //! of your subjects.
 
 mod boxed;
+mod creation;
 mod data;
+mod elevation;
 mod error;
 mod event;
+mod impersonation;
 mod issue;
 mod login;
 mod logout;
@@ -93,6 +106,7 @@ mod token_pair;
 mod update;
 
 pub use boxed::BoxSessionStore;
+pub use creation::{CreationOutcome, SessionLimit};
 pub use data::UpdateOutcome;
 pub use error::{SessionError, SessionErrorKind};
 pub use event::{SessionEvent, SessionEventKind};
@@ -103,5 +117,5 @@ pub use refresh_token::RefreshKeys;
 pub use rotation::{Rotation, RotationOutcome, RotationRejection};
 pub use session_id::SessionId;
 pub use sessions::Sessions;
-pub use store::{CreationOutcome, MAX_ACCESS_LIFETIME, SessionStore};
+pub use store::{MAX_ACCESS_LIFETIME, MAX_GENERATION, SessionStore};
 pub use token_pair::TokenPair;

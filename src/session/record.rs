@@ -95,7 +95,8 @@ pub struct Session {
     pub issuer: Option<String>,
     /// `sub` of its access tokens.
     pub subject: String,
-    /// The generation of the subject at login.
+    /// The generation of the subject at login, or at the last `end_others` that the session
+    /// survived.
     pub generation: u64,
     /// The access epoch of the subject at the login or the last refresh. The access token of that
     /// time has it as its claim `generation`.
@@ -113,7 +114,21 @@ pub struct Session {
     /// The SHA-256 thumbprint (RFC 7638) of the key that the client must prove to hold (RFC 9449).
     /// Stores keep it. Nothing checks it yet.
     pub key_thumbprint: Option<String>,
-    /// When the user was authenticated: at login.
+    /// The level at which the user was authenticated: `acr` of its access tokens, of at most 256
+    /// bytes.
+    pub acr: Option<String>,
+    /// Whether the last rotation was an [elevation](super::Sessions::elevate). Then the previous
+    /// refresh token has no grace.
+    pub was_elevated: bool,
+    /// `sub` of the user who [impersonates](super::Sessions::impersonate) the subject. Its access
+    /// tokens carry it as `act` (RFC 8693 §4.1).
+    pub actor: Option<String>,
+    /// The generation of the actor when the impersonation began, or 0.
+    pub actor_generation: u64,
+    /// Whether its cookies outlive the browser: they have `Max-Age`.
+    pub persistent: bool,
+    /// When the user was authenticated: at login, or at the last
+    /// [elevation](super::Sessions::elevate). `auth_time` of its access tokens.
     pub authenticated_at: NumericDate,
     /// When the session began.
     pub created_at: NumericDate,
@@ -128,7 +143,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session without a label and data that begins and expires at `now`. Set its fields as
+    /// A session that begins and expires at `now`, without a label or data. Set its fields as
     /// needed.
     #[must_use]
     pub fn new(sid: SessionId, subject: &Subject<'_>, generation: u64, now: NumericDate) -> Self {
@@ -144,6 +159,11 @@ impl Session {
             data_version: 0,
             client_id: None,
             key_thumbprint: None,
+            acr: None,
+            was_elevated: false,
+            actor: None,
+            actor_generation: 0,
+            persistent: true,
             authenticated_at: now,
             created_at: now,
             rotated_at: now,
@@ -173,15 +193,16 @@ impl Session {
     }
 }
 
-/// For a page or an API that lists sessions: `sid`, `label`, `client_id`, and the dates
+/// For a page or an API that lists sessions: `sid`, `label`, `client_id`, `acr`, and the dates
 /// `authenticated_at`, `created_at`, `rotated_at`, `idle_expires_at` and `expires_at` in seconds
-/// since the epoch. The subject, its issuer and the data are left out.
+/// since the epoch. The subject, its issuer, the actor and the data are left out.
 impl Serialize for Session {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut members = serializer.serialize_struct("Session", 8)?;
+        let mut members = serializer.serialize_struct("Session", 9)?;
         members.serialize_field("sid", &self.sid.to_string())?;
         members.serialize_field("label", &self.label)?;
         members.serialize_field("client_id", &self.client_id)?;
+        members.serialize_field("acr", &self.acr)?;
         for (name, date) in [
             ("authenticated_at", self.authenticated_at),
             ("created_at", self.created_at),

@@ -1,5 +1,7 @@
 //! Refresh.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use super::error::{SessionError, SessionErrorKind};
@@ -8,9 +10,19 @@ use super::issue::ATTEMPTS;
 use super::record::Session;
 use super::refresh_token::RefreshTokenContents;
 use super::rotation::{Rotation, RotationOutcome, RotationRejection};
+use super::session_id::SessionId;
 use super::sessions::Sessions;
 use super::store::SessionStore;
 use super::token_pair::TokenPair;
+use crate::claims::NumericDate;
+
+/// Why a session gets new tokens.
+pub(super) enum Renewal {
+    /// A refresh token with this counter was presented.
+    Refresh { counter: u64 },
+    /// The user was authenticated at this level.
+    Elevation { acr: String },
+}
 
 impl<S: SessionStore> Sessions<S> {
     /// Issues a new token pair for the session of `refresh_token`.
@@ -20,6 +32,8 @@ impl<S: SessionStore> Sessions<S> {
     /// - [`SessionErrorKind::InvalidToken`] if the token is not authentic. Nothing changes.
     /// - [`SessionErrorKind::ReuseDetected`] if the token is the previous one and its
     ///   [grace](Sessions::grace) is over, or if it is older. The session has ended.
+    /// - [`SessionErrorKind::Elevated`] if the token is the previous one, within its grace, and the
+    ///   session was [elevated](Sessions::elevate) since. Nothing changes.
     /// - [`SessionErrorKind::Ended`], [`Expired`](SessionErrorKind::Expired),
     ///   [`Blocked`](SessionErrorKind::Blocked), [`LoggedOut`](SessionErrorKind::LoggedOut) or
     ///   [`UnknownSubject`](SessionErrorKind::UnknownSubject): the session cannot be refreshed any
@@ -38,6 +52,16 @@ impl<S: SessionStore> Sessions<S> {
             .refresh_keys
             .verify(refresh_token)
             .ok_or(SessionErrorKind::InvalidToken)?;
+        self.renew(sid, &Renewal::Refresh { counter }).await
+    }
+
+    /// Issues a new token pair for a session.
+    pub(super) async fn renew(
+        &self,
+        sid: SessionId,
+        renewal: &Renewal,
+    ) -> Result<TokenPair, SessionError> {
+        let arrived = self.now();
         for attempt in ATTEMPTS {
             let found = self.store.find(sid).await;
             let mut session = found
@@ -45,11 +69,27 @@ impl<S: SessionStore> Sessions<S> {
                 .ok_or(SessionErrorKind::Ended)?;
             if session.issuer.as_deref() != self.issuer_name() {
                 // Another service uses the same refresh keys and the same store by mistake.
-                return Err(SessionErrorKind::InvalidToken.into());
+                return Err(match renewal {
+                    Renewal::Refresh { .. } => SessionErrorKind::InvalidToken.into(),
+                    Renewal::Elevation { .. } => SessionErrorKind::Ended.into(),
+                });
+            }
+            if let Err(error) = self.check_actor(&session).await {
+                if error.kind().is_final() {
+                    self.end_session(sid).await?;
+                }
+                return Err(error);
             }
             if attempt > 0 {
                 // At first, the epoch of the last refresh will do: usually it is the current one.
                 session.access_epoch = self.access_epoch(&session.owner()).await?;
+            }
+            if let Renewal::Elevation { acr } = renewal {
+                if session.actor.is_some() {
+                    return Err(SessionErrorKind::Impersonated.into());
+                }
+                session.acr = Some(acr.clone());
+                session.authenticated_at = self.now();
             }
             // Before the rotation: if this fails or hangs, the refresh token has not been used.
             let claims = match self.application_claims(&session).await {
@@ -59,7 +99,7 @@ impl<S: SessionStore> Sessions<S> {
                 }
                 claims => claims?,
             };
-            if let Some(tokens) = self.rotate(counter, &session, claims).await? {
+            if let Some(tokens) = self.rotate(renewal, arrived, session, claims).await? {
                 return Ok(tokens);
             }
         }
@@ -70,36 +110,60 @@ impl<S: SessionStore> Sessions<S> {
     /// it has changed since.
     async fn rotate(
         &self,
-        counter: u64,
-        session: &Session,
+        renewal: &Renewal,
+        arrived: NumericDate,
+        mut session: Session,
         claims: Map<String, Value>,
     ) -> Result<Option<TokenPair>, SessionError> {
         let (sid, now) = (session.sid, self.now());
-        let access_token = self.access_token(session, now, claims)?;
+        let (counter, elevation) = match renewal {
+            Renewal::Refresh { counter } => (*counter, None),
+            Renewal::Elevation { acr } => {
+                session.authenticated_at = now;
+                (session.counter, Some(acr.clone()))
+            }
+        };
+        let access_token = self.access_token(&session, now, claims)?;
+        let kind = match elevation {
+            None => SessionEventKind::Refreshed,
+            Some(_) => SessionEventKind::Elevated,
+        };
         let rotation = Rotation {
             access_epoch: session.access_epoch,
             data_version: session.data_version,
-            grace: self.settings.grace,
+            grace: self.grace_since(arrived, now),
             idle_expires_at: now.later_by(self.settings.idle_lifetime),
-            access_expires_at: self.access_expiry(session, now),
+            access_expires_at: self.access_expiry(&session, now),
+            elevation,
             ..Rotation::new(counter, now)
         };
         let rotated = self.store.rotate(sid, &rotation).await;
         let session = match rotated.map_err(SessionError::unavailable)? {
             RotationOutcome::Rotated(session) | RotationOutcome::WithinGrace(session) => session,
             RotationOutcome::LostWrites(session) => {
-                self.emit(SessionEventKind::LostWrites, session.owner(), Some(sid));
+                self.emit_for(SessionEventKind::LostWrites, &session);
                 session
             }
             RotationOutcome::ReuseDetected(session) => {
-                self.emit(SessionEventKind::ReuseDetected, session.owner(), Some(sid));
+                self.emit_for(SessionEventKind::ReuseDetected, &session);
                 return Err(SessionErrorKind::ReuseDetected.into());
             }
             RotationOutcome::Outdated => return Ok(None),
             RotationOutcome::Rejected(rejection) => return Err(error_kind(rejection).into()),
         };
-        self.emit(SessionEventKind::Refreshed, session.owner(), Some(sid));
+        self.emit_for(kind, &session);
         self.token_pair(&session, access_token, now).map(Some)
+    }
+
+    /// The grace of a request, which counts until the request arrived. A slow claims function, or
+    /// claims that are computed again, must not turn it into reuse.
+    fn grace_since(&self, arrived: NumericDate, now: NumericDate) -> Duration {
+        let grace = self.settings.grace;
+        if grace.is_zero() {
+            return grace;
+        }
+        let elapsed = now.since_epoch().saturating_sub(arrived.since_epoch());
+        grace.saturating_add(elapsed)
     }
 }
 
@@ -109,5 +173,6 @@ fn error_kind(rejection: RotationRejection) -> SessionErrorKind {
         RotationRejection::Expired => SessionErrorKind::Expired,
         RotationRejection::Blocked => SessionErrorKind::Blocked,
         RotationRejection::LoggedOut => SessionErrorKind::LoggedOut,
+        RotationRejection::Elevated => SessionErrorKind::Elevated,
     }
 }

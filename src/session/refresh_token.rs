@@ -11,7 +11,7 @@ use crate::token::base64url;
 /// The secrets that authenticate refresh tokens: the current one, and previous ones that are
 /// still accepted.
 ///
-/// Do not use the secret that signs access tokens: if one secret leaks, the other stays safe.
+/// Use another secret than for access tokens: if one leaks, the other stays safe.
 ///
 /// ```
 /// use tower_jwt_auth::session::RefreshKeys;

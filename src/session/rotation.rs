@@ -23,6 +23,9 @@ pub struct Rotation {
     pub idle_expires_at: NumericDate,
     /// `exp` of the access token that is issued with the rotation.
     pub access_expires_at: NumericDate,
+    /// The new [`Session::acr`]. `None` for a refresh. With it, `counter` is the one that was read
+    /// before the claims were computed, and no refresh token was presented.
+    pub elevation: Option<String>,
 }
 
 /// The outcome of [`SessionStore::rotate`](super::SessionStore::rotate). Holds the session as it is
@@ -42,7 +45,8 @@ pub enum RotationOutcome {
     /// client retried too late. The session has ended with its access tokens.
     ReuseDetected(Session),
     /// The access tokens of the subject were invalidated, or the data of the session changed,
-    /// after the claims were computed. Compute them again. Nothing has changed.
+    /// after the claims were computed. Or the session was refreshed before an elevation. Read the
+    /// session and compute the claims again. Nothing has changed.
     Outdated,
     /// The session cannot be refreshed. Nothing has changed.
     Rejected(RotationRejection),
@@ -60,6 +64,9 @@ pub enum RotationRejection {
     Blocked,
     /// The subject was logged out everywhere.
     LoggedOut,
+    /// The refresh token is the previous one, within the grace, and the session was elevated since.
+    /// A copy of that token must not inherit the elevation.
+    Elevated,
 }
 
 impl Rotation {
@@ -75,6 +82,7 @@ impl Rotation {
             grace: Duration::ZERO,
             idle_expires_at: now,
             access_expires_at: now,
+            elevation: None,
         }
     }
 }
@@ -96,8 +104,17 @@ impl Session {
             return RotationOutcome::Rejected(RotationRejection::LoggedOut);
         }
         let is_old = rotation.counter < self.counter;
-        if is_old && !self.is_within_grace(rotation) {
-            return RotationOutcome::ReuseDetected(self.clone());
+        if rotation.elevation.is_some() {
+            if rotation.counter != self.counter {
+                return RotationOutcome::Outdated;
+            }
+        } else if is_old {
+            if !self.is_within_grace(rotation) {
+                return RotationOutcome::ReuseDetected(self.clone());
+            }
+            if self.was_elevated {
+                return RotationOutcome::Rejected(RotationRejection::Elevated);
+            }
         }
         if rotation.access_epoch != subject.access_epoch
             || rotation.data_version != self.data_version
@@ -116,6 +133,11 @@ impl Session {
         self.rotated_at = rotation.now;
         self.idle_expires_at = rotation.idle_expires_at.min(self.expires_at);
         self.access_expires_at = self.access_expires_at.max(rotation.access_expires_at);
+        self.was_elevated = rotation.elevation.is_some();
+        if self.was_elevated {
+            self.acr.clone_from(&rotation.elevation);
+            self.authenticated_at = rotation.now;
+        }
         if is_ahead {
             RotationOutcome::LostWrites(self.clone())
         } else {

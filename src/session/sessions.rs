@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::creation::SessionLimit;
 use super::event::{SessionEvent, SessionEventKind, log};
 use super::record::{Session, Subject};
 use super::refresh_token::RefreshKeys;
-use super::session_id::SessionId;
 use super::settings::{ClaimsFuture, Settings};
 use super::store::{MAX_ACCESS_LIFETIME, SessionStore};
 use crate::claims::NumericDate;
@@ -27,6 +27,8 @@ use crate::keys::{KeySet, SigningKeySet};
 /// | log in | [`login`](Sessions::login), or [`begin`](Sessions::begin) and [`complete`](Sessions::complete) |
 /// | refresh | [`refresh`](Sessions::refresh) |
 /// | log out | [`logout`](Sessions::logout), [`end_session`](Sessions::end_session), [`logout_everywhere`](Sessions::logout_everywhere), [`logout_others`](Sessions::logout_others) |
+/// | let an administrator act for a user | [`impersonate`](Sessions::impersonate) |
+/// | ask for a second factor | [`elevate`](Sessions::elevate) |
 /// | change rights or data | [`invalidate_access_tokens`](Sessions::invalidate_access_tokens), [`update`](Sessions::update) |
 /// | manage a subject | [`list`](Sessions::list), [`find`](Sessions::find), [`end_session_of`](Sessions::end_session_of), [`block`](Sessions::block), [`unblock`](Sessions::unblock) |
 /// | name a subject | [`subject_of`](Sessions::subject_of), [`subject_named`](Sessions::subject_named) |
@@ -92,9 +94,9 @@ impl<S: SessionStore> Sessions<S> {
     /// Sets `client_id` of access tokens: the name of your application (RFC 8693 §4.3). Absent by
     /// default. A login may have [another](super::PendingLogin::client_id).
     ///
-    /// With an issuer and an audience too, the access tokens are those of RFC 9068, which
-    /// [`JwtAuthLayer::rfc9068`](crate::JwtAuthLayer::rfc9068) requires. Then the
-    /// [claims](Sessions::claims) must not contain `client_id`.
+    /// If you also set an issuer and an audience, the access tokens conform to RFC 9068, which
+    /// [`JwtAuthLayer::rfc9068`](crate::JwtAuthLayer::rfc9068) requires. Once a `client_id` is set,
+    /// the [claims](Sessions::claims) must not contain one.
     ///
     /// # Panics
     ///
@@ -222,6 +224,49 @@ impl<S: SessionStore> Sessions<S> {
         self.change(|settings| settings.grace = grace)
     }
 
+    /// Limits the sessions of a subject. Without this there is no limit.
+    ///
+    /// Expired sessions do not count. The limit holds for logins at the same time, on all nodes of
+    /// the store. It applies at a login: after you lower it, a subject may have more sessions until
+    /// then.
+    ///
+    /// - [`SessionLimit::EndOldest`] ends the sessions that were refreshed least recently, and
+    ///   revokes their access tokens. You get an event
+    ///   [`EndedByLimit`](super::SessionEventKind::EndedByLimit) for each.
+    /// - [`SessionLimit::RejectLogin`] rejects the login with
+    ///   [`TooManySessions`](super::SessionErrorKind::TooManySessions): 409. Let the user choose
+    ///   one of the [`list`](Sessions::list), end it by
+    ///   [`end_session_of`](Sessions::end_session_of), and log in again. A user who lost all
+    ///   devices cannot log in otherwise until a session expires.
+    ///
+    /// An [impersonation](Sessions::impersonate) counts as a session of its subject. It begins
+    /// whatever the limit is, and ends none.
+    ///
+    /// A browser that logs in again has a session already. End it first, as
+    /// [`session_of_refresh_token`](Sessions::session_of_refresh_token) shows.
+    ///
+    /// ```
+    /// # use tower_jwt_auth::session::{SessionStore, Sessions};
+    /// use tower_jwt_auth::session::SessionLimit;
+    ///
+    /// fn on_five_devices<S: SessionStore>(sessions: Sessions<S>) -> Sessions<S> {
+    ///     sessions.max_sessions(SessionLimit::EndOldest(5))
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the limit is 0 or more than [1,000](SessionLimit::MAX).
+    #[must_use]
+    #[track_caller]
+    pub fn max_sessions(self, limit: SessionLimit) -> Self {
+        assert!(
+            (1..=SessionLimit::MAX).contains(&limit.max_sessions()),
+            "the limit of sessions is not between 1 and 1000"
+        );
+        self.change(|settings| settings.limit = Some(limit))
+    }
+
     /// Sets the maximum length of an access token, in bytes. A longer one is not issued:
     /// [`SessionErrorKind::TokenTooLong`](super::SessionErrorKind::TokenTooLong).
     ///
@@ -287,18 +332,38 @@ impl<S: SessionStore> Sessions<S> {
         self.settings.lifetime
     }
 
+    #[cfg(feature = "axum")]
+    pub(crate) fn grace_length(&self) -> Duration {
+        self.settings.grace
+    }
+
     pub(crate) fn now(&self) -> NumericDate {
         NumericDate::precise(self.settings.clock.now())
     }
 
-    pub(super) fn emit(
-        &self,
-        kind: SessionEventKind,
-        subject: Subject<'_>,
-        sid: Option<SessionId>,
-    ) {
-        log(kind);
-        (self.settings.event_hook)(&SessionEvent { kind, subject, sid });
+    /// Emits an event of one session.
+    pub(super) fn emit_for(&self, kind: SessionEventKind, session: &Session) {
+        self.send(&SessionEvent {
+            kind,
+            subject: session.owner(),
+            actor: session.actor.as_deref(),
+            sid: Some(session.sid),
+        });
+    }
+
+    /// Emits an event of all sessions of a subject.
+    pub(super) fn emit(&self, kind: SessionEventKind, subject: Subject<'_>) {
+        self.send(&SessionEvent {
+            kind,
+            subject,
+            actor: None,
+            sid: None,
+        });
+    }
+
+    pub(super) fn send(&self, event: &SessionEvent<'_>) {
+        log(event.kind);
+        (self.settings.event_hook)(event);
     }
 
     fn change(mut self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -335,6 +400,7 @@ impl<S> fmt::Debug for Sessions<S> {
             .field("idle_lifetime", &self.settings.idle_lifetime)
             .field("lifetime", &self.settings.lifetime)
             .field("grace", &self.settings.grace)
+            .field("limit", &self.settings.limit)
             .finish_non_exhaustive()
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::creation::SessionLimit;
 use super::event::SessionEvent;
 use super::record::Session;
 use super::refresh_token::RefreshKeys;
@@ -25,6 +26,7 @@ pub(super) struct Settings {
     pub(super) idle_lifetime: Duration,
     pub(super) lifetime: Duration,
     pub(super) grace: Duration,
+    pub(super) limit: Option<SessionLimit>,
     pub(super) max_token_length: usize,
     pub(super) claims: Arc<ClaimsFunction>,
     pub(super) event_hook: Arc<EventHook>,
@@ -54,6 +56,7 @@ impl Settings {
             idle_lifetime: Self::IDLE_LIFETIME,
             lifetime: Self::LIFETIME,
             grace: Self::GRACE,
+            limit: None,
             max_token_length: Verifier::DEFAULT_MAX_TOKEN_LENGTH,
             claims: Arc::new(|_: Session| -> ClaimsFuture {
                 Box::pin(std::future::ready(Ok(Some(Value::Object(Map::new())))))

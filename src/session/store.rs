@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::creation::{CreationOutcome, SessionLimit};
 use super::data::UpdateOutcome;
 use super::record::{Session, Subject, SubjectState};
 use super::rotation::{Rotation, RotationOutcome};
@@ -10,9 +11,17 @@ use super::session_id::SessionId;
 use crate::claims::NumericDate;
 use crate::revocation::RevocationStore;
 
-/// The longest lifetime of an access token that [`Sessions`](super::Sessions) allow: a day. A store
-/// may rely on it.
+/// The longest lifetime of an access token that [`Sessions`](super::Sessions) allows: a day. A
+/// store may rely on it.
 pub const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The highest generation that a store accepts in
+/// [`Revocation::Generation`](crate::revocation::Revocation::Generation): 2^52.
+///
+/// Each logout everywhere adds one to it. A number that cannot be raised any more would leave
+/// sessions that no logout ends. Numbers in the scripts of Redis are exact up to 2^53, so 2^52
+/// logouts are left.
+pub const MAX_GENERATION: u64 = 1 << 52;
 
 /// Stores sessions, and the generations and blocks of subjects.
 ///
@@ -26,9 +35,10 @@ pub const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 ///   acknowledged change survives, such as a crash, and keep that promise.
 /// - A method that fails has changed nothing, or has made its change completely.
 /// - [`create`](SessionStore::create) and [`rotate`](SessionStore::rotate) check the subject's
-///   block, generation and access epoch in the same step in which they write. `rotate` also checks
-///   the session's expiry and data version.
-/// - [`end`](SessionStore::end), [reuse detection](RotationOutcome::ReuseDetected),
+///   block, generation and access epoch in the same step in which they write. `create` also applies
+///   the limit there, and `rotate` checks the session's expiry and data version.
+/// - [`end`](SessionStore::end), the limit of `create`,
+///   [reuse detection](RotationOutcome::ReuseDetected),
 ///   [`raise_generation`](SessionStore::raise_generation) and [`block`](SessionStore::block) revoke
 ///   the access tokens of the sessions they end. Once they return,
 ///   [`is_revoked`](RevocationStore::is_revoked) answers `true` for those tokens, at least until
@@ -37,6 +47,7 @@ pub const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 ///   [`is_revoked`](RevocationStore::is_revoked) answers `true` for all access tokens of lower
 ///   epochs, for the same time as for tokens of ended sessions. The claim `generation` of a token
 ///   is its epoch.
+/// - If the store lets callers raise a generation, it rejects one above [`MAX_GENERATION`].
 /// - A session that was revoked through another method of the store cannot be rotated either.
 /// - An expired session may be deleted 5 minutes after [`Session::access_expires_at`]. By then
 ///   every verifier rejects its access tokens: 5 minutes is the largest leeway. Until then, a
@@ -53,10 +64,14 @@ pub trait SessionStore: RevocationStore {
     ) -> impl Future<Output = Result<SubjectState, Self::Error>> + Send;
 
     /// Saves a new session, unless its subject is blocked or has another generation or access
-    /// epoch.
+    /// epoch. [`Session::create`] has the rules.
+    ///
+    /// If the subject has more sessions than `limit` allows, this ends the excess ones as
+    /// [`end`](SessionStore::end) does, or saves nothing.
     fn create(
         &self,
         session: &Session,
+        limit: Option<SessionLimit>,
     ) -> impl Future<Output = Result<CreationOutcome, Self::Error>> + Send;
 
     /// Finds a session that has not ended. It may have expired: the caller checks that.
@@ -72,7 +87,7 @@ pub trait SessionStore: RevocationStore {
         rotation: &Rotation,
     ) -> impl Future<Output = Result<RotationOutcome, Self::Error>> + Send;
 
-    /// Replaces the data of a session, if they have this version. The version is then one higher.
+    /// Replaces the data of a session, if they have this version. Raises the version by one.
     fn update(
         &self,
         sid: SessionId,
@@ -138,21 +153,6 @@ pub trait SessionStore: RevocationStore {
     ) -> impl Future<Output = Result<Vec<Session>, Self::Error>> + Send;
 }
 
-/// The outcome of [`SessionStore::create`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CreationOutcome {
-    /// The session was saved.
-    Created,
-    /// The subject is blocked. Nothing was saved.
-    Blocked,
-    /// The subject was logged out everywhere after the login began. Nothing was saved.
-    LoggedOut,
-    /// The access tokens of the subject were invalidated after the claims were computed. Compute
-    /// them again. Nothing was saved.
-    Outdated,
-}
-
 impl<S: SessionStore> SessionStore for Arc<S> {
     fn subject(
         &self,
@@ -164,8 +164,9 @@ impl<S: SessionStore> SessionStore for Arc<S> {
     fn create(
         &self,
         session: &Session,
+        limit: Option<SessionLimit>,
     ) -> impl Future<Output = Result<CreationOutcome, Self::Error>> + Send {
-        (**self).create(session)
+        (**self).create(session, limit)
     }
 
     fn find(

@@ -25,6 +25,9 @@ pub struct TokenPair {
     pub refresh_lifetime: Duration,
     /// The ID of the session.
     pub sid: SessionId,
+    /// Whether cookies with these tokens outlive the browser: see
+    /// [`PendingLogin::without_max_age`](super::PendingLogin::without_max_age).
+    pub persistent: bool,
 }
 
 impl Serialize for TokenPair {

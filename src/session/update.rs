@@ -32,10 +32,10 @@ impl<S: SessionStore> Sessions<S> {
     /// `change` gets the current data, and may replace or remove them. It runs again if another
     /// call changed them meanwhile. So no change is lost, and `change` should have no other effect.
     ///
-    /// Access tokens follow at the next refresh. A page with a script calls `POST /refresh`. Call
-    /// [`invalidate_access_tokens`](Sessions::invalidate_access_tokens) afterwards if the old
-    /// tokens must not work until then. Pages that the server renders need it too: redirect to one
-    /// that is renewed. All devices of the subject then refresh once.
+    /// The claims change at the next refresh: a page with a script calls `POST /refresh`. Call
+    /// [`invalidate_access_tokens`](Sessions::invalidate_access_tokens) if the old tokens must stop
+    /// working earlier. Do so too if the server renders the pages, and redirect to a page behind
+    /// `page_renewal`. All devices of the subject then refresh once.
     ///
     /// ```
     /// # use serde::{Deserialize, Serialize};
@@ -61,12 +61,13 @@ impl<S: SessionStore> Sessions<S> {
     /// # Errors
     ///
     /// - [`SessionErrorKind::Ended`] if [`find`](Sessions::find) does not find the session.
-    /// - [`SessionErrorKind::InvalidData`] if the current data are not a `T`, or the new ones do
-    ///   not serialize to JSON of at most 4 KiB. Nothing changes.
+    /// - [`SessionErrorKind::InvalidData`] if the current data are not a `T`. Also if the new ones
+    ///   do not serialize to JSON of at most 4 KiB and 127 levels. Nothing changes.
     /// - [`SessionErrorKind::Unavailable`] if other calls changed the data ten times meanwhile, or
     ///   the store fails: the change may have been made.
     ///
-    /// Over Redis a change may be made twice, if its answer is lost and another call comes between.
+    /// With Redis a change may be made twice: if the answer is lost, and another call changes the
+    /// data before the retry.
     pub async fn update<T: Serialize + DeserializeOwned>(
         &self,
         sid: SessionId,

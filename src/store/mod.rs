@@ -34,7 +34,7 @@ pub mod redis;
 #[cfg(feature = "embedded")]
 #[cfg_attr(docsrs, doc(cfg(feature = "embedded")))]
 pub use embedded::{EmbeddedStore, EmbeddedStoreError, EmbeddedStoreOptions, EmbeddedStoreState};
-pub use memory::{MemoryStore, MemoryStoreFull};
+pub use memory::{MemoryStore, MemoryStoreError};
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use redis::{RedisStore, RedisStoreError, RedisStoreOptions, RedisStoreState};

@@ -10,8 +10,8 @@ use std::time::Duration;
 use crate::claims::NumericDate;
 use crate::revocation::{RevocationStore, TokenIdentity};
 use crate::session::{
-    CreationOutcome, Rotation, RotationOutcome, Session, SessionId, SessionStore, Subject,
-    SubjectState, UpdateOutcome,
+    CreationOutcome, Rotation, RotationOutcome, Session, SessionId, SessionLimit, SessionStore,
+    Subject, SubjectState, UpdateOutcome,
 };
 
 /// Wraps a [`RevocationStore`] or [`SessionStore`] and fails on demand. Clones share the store and
@@ -162,12 +162,14 @@ impl<S: SessionStore> SessionStore for FailingStore<S> {
             .map_err(StoreFailure::Store)
     }
 
-    async fn create(&self, session: &Session) -> Result<CreationOutcome, Self::Error> {
+    async fn create(
+        &self,
+        session: &Session,
+        limit: Option<SessionLimit>,
+    ) -> Result<CreationOutcome, Self::Error> {
         self.apply_mode().await?;
-        self.store
-            .create(session)
-            .await
-            .map_err(StoreFailure::Store)
+        let created = self.store.create(session, limit).await;
+        created.map_err(StoreFailure::Store)
     }
 
     async fn find(&self, sid: SessionId) -> Result<Option<Session>, Self::Error> {

@@ -20,7 +20,7 @@ pub(crate) struct JoseHeader {
     pub(crate) algorithm: String,
     /// `kid`
     pub(crate) key_id: Option<String>,
-    /// `x5t` and `x5t#S256`, if there is no `kid`.
+    /// `x5t` and `x5t#S256`
     pub(crate) thumbprints: Option<Thumbprints>,
     /// `typ`
     pub(crate) token_type: Option<String>,
@@ -53,11 +53,16 @@ impl JoseHeader {
         }
         let members: Members<'_> =
             serde_json::from_str(json).map_err(|_| HeaderFault::Malformed)?;
-        let mut header = members.into_header()?;
-        if header.key_id.is_none() {
-            header.thumbprints = Thumbprints::read(json.as_bytes());
-        }
-        Ok(header)
+        // Read apart: few headers have them, and the others must not pay for them.
+        let thumbprints = members
+            .has_thumbprints
+            .then(|| Thumbprints::read(json.as_bytes()))
+            .flatten();
+        let header = members.into_header()?;
+        Ok(Self {
+            thumbprints,
+            ..header
+        })
     }
 }
 
@@ -70,6 +75,7 @@ struct Members<'a> {
     crit: bool,
     b64: bool,
     zip: bool,
+    has_thumbprints: bool,
 }
 
 impl Members<'_> {
@@ -146,6 +152,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
                         "crit" => members.crit = true,
                         "b64" => members.b64 = true,
                         "zip" => members.zip = true,
+                        "x5t" | "x5t#S256" => members.has_thumbprints = true,
                         _ => {}
                     }
                     map.next_value::<IgnoredAny>()?;

@@ -17,6 +17,7 @@ pub(super) enum Cause {
     Expected(Expected),
     Missing(Missing),
     Keys(KnownKeys),
+    Certificate(OtherCertificate),
     Leeway(Leeway),
     #[cfg(feature = "jwks")]
     Outage(Outage),
@@ -31,6 +32,7 @@ impl Cause {
             Self::Expected(expected) => expected,
             Self::Missing(missing) => missing,
             Self::Keys(keys) => keys,
+            Self::Certificate(other) => other,
             Self::Leeway(leeway) => leeway,
             #[cfg(feature = "jwks")]
             Self::Outage(outage) => &*outage.error,
@@ -67,6 +69,10 @@ pub(super) struct Missing(pub(super) &'static str);
 /// The keys that a token could have named.
 #[derive(Clone)]
 pub(super) struct KnownKeys(pub(super) KeySet);
+
+/// The token names the certificate of another key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OtherCertificate;
 
 /// How far clocks may differ.
 #[derive(Clone, Copy, Debug)]
@@ -140,6 +146,15 @@ impl fmt::Debug for KnownKeys {
     }
 }
 
+impl fmt::Display for OtherCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "no key with the token's `alg`, and its `kid` if it has one, has its `x5t#S256` or \
+             `x5t`",
+        )
+    }
+}
+
 impl fmt::Display for Leeway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "by more than the leeway of {} seconds", self.0.as_secs())
@@ -147,6 +162,7 @@ impl fmt::Display for Leeway {
 }
 
 impl Error for KnownKeys {}
+impl Error for OtherCertificate {}
 impl Error for Leeway {}
 impl Error for Place {}
 impl Error for Expected {}

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 #[cfg(feature = "jwks")]
 use super::cause::Outage;
-use super::cause::{Cause, Expected, KnownKeys, Leeway, Missing, Place};
+use super::cause::{Cause, Expected, KnownKeys, Leeway, Missing, OtherCertificate, Place};
 use super::mismatch::Mismatch;
 use super::names::Names;
 use crate::claims::PayloadError;
@@ -56,8 +56,8 @@ pub enum VerifyErrorKind {
     /// issuer says that an opaque token is of another kind.
     WrongType,
 
-    /// No key has the token's `alg`, or in a set no key has its `kid` and `alg`. `none` never has a
-    /// key.
+    /// No key has the token's `alg`, or in a set no key has its `kid` and `alg`. Or that key has
+    /// another `x5t#S256` or `x5t` than the token. `none` never has a key.
     NoFittingKey,
     /// The token has no `kid`, and several keys have its `alg`. Or several keys have its `kid` and
     /// `alg`.
@@ -262,6 +262,15 @@ impl VerifyError {
     pub(super) fn no_fitting_key(keys: &KeySet) -> Self {
         let keys = KnownKeys(keys.clone());
         Self::because(VerifyErrorKind::NoFittingKey, Cause::Keys(keys))
+    }
+
+    /// The thumbprint of the token is not that of a key.
+    #[cold]
+    pub(super) fn other_certificate() -> Self {
+        Self::because(
+            VerifyErrorKind::NoFittingKey,
+            Cause::Certificate(OtherCertificate),
+        )
     }
 
     /// A time of the token is wrong by more than `leeway`.

@@ -9,9 +9,10 @@ use super::error::{VerifyError, VerifyErrorKind};
 use super::names::Names;
 use super::not_verified::NotVerified;
 use super::opaque::OpaqueTrust;
-use super::rules::IssuerAudiences;
+use super::rules::IssuerRules;
 use super::selector::KeysVersion;
 use super::token::VerifiedToken;
+use super::trusted_issuer::IssuerTrust;
 use super::verifier::Verifier;
 use crate::claims::{NumericDate, RegisteredMembers, StoredClaims, read_registered};
 use crate::introspection::{Answer, Found, PAUSE, Question, TokenKind, malformed_claims};
@@ -58,15 +59,15 @@ impl Verifier {
     ) -> Result<VerifiedToken, VerifyError> {
         let answer = answer.ok_or(VerifyErrorKind::Inactive)?;
         let payload = &*answer.payload;
-        let mut members = read_registered(payload, self.rules.allowed)
+        let rules = self.rules_of(opaque);
+        let mut members = read_registered(payload, rules.allowed)
             .map_err(|error| VerifyError::introspection_outage(malformed_claims(&error)))?;
-        let audiences = self.audiences_of(opaque);
-        self.check_kind(opaque, answer.kind, &audiences)?;
+        self.check_kind(opaque, answer.kind, &rules)?;
         self.check_answering_issuer(opaque, &mut members)?;
-        if members.times(self.rules.max_age).is_none() {
+        if members.times(rules.max_age).is_none() {
             members.expires_at = end_of(&answer, &members, now);
         }
-        let times = self.rules.check(&members, &audiences, payload, now)?;
+        let times = self.rules.check(&members, &rules, payload, now)?;
         let claims = StoredClaims::new(&members, times, payload);
         let lifespan = answer.lifespan;
         let slot = self.cache.slot(token).filter(|_| lifespan.contains(now));
@@ -87,12 +88,12 @@ impl Verifier {
         Ok(verified)
     }
 
-    /// The audiences of the issuer, which may be trusted by its keys too.
-    fn audiences_of(&self, opaque: &OpaqueTrust) -> IssuerAudiences {
+    /// The rules for the tokens of the issuer, which may be trusted by its keys too.
+    fn rules_of(&self, opaque: &OpaqueTrust) -> IssuerRules {
         let trust = self.trust.of_issuer(Some(opaque.issuer()));
-        IssuerAudiences {
-            names: trust.map_or_else(Names::default, |trust| trust.audiences().names.clone()),
-            are_required: true,
+        IssuerRules {
+            audience_required: true,
+            ..trust.map_or(&opaque.rules, IssuerTrust::rules).clone()
         }
     }
 
@@ -102,14 +103,14 @@ impl Verifier {
         &self,
         opaque: &OpaqueTrust,
         kind: TokenKind,
-        audiences: &IssuerAudiences,
+        rules: &IssuerRules,
     ) -> Result<(), VerifyError> {
         let is_access = match kind {
             TokenKind::Access => true,
             TokenKind::Unknown => {
-                !audiences.names.is_empty()
-                    || !self.rules.audiences.is_empty()
-                    || opaque.introspection.allows_unknown_kind()
+                let names_audience =
+                    !rules.audiences.is_empty() || !self.rules.audiences.is_empty();
+                names_audience && !rules.any_audience || opaque.introspection.allows_unknown_kind()
             }
             TokenKind::Other => false,
         };

@@ -29,7 +29,8 @@
 //!    `application/` do not matter. `jwk`, `jku`, `x5u` and `x5c` are ignored.
 //! 3. **Key**: found by `kid` and `alg`, and never by trial, unless you enable that for [keys with
 //!    the same `kid`](crate::keys::KeySet::try_keys_with_same_id). Without `kid`, `x5t#S256` or
-//!    `x5t` may choose it (see [`KeySet`](crate::keys::KeySet)).
+//!    `x5t` may choose it (see [`KeySet`](crate::keys::KeySet)). If an issuer has [several
+//!    sources](TrustedIssuer::keys) of keys, `alg` chooses the source first.
 //! 4. **Signature**.
 //! 5. **Claims**: no registered claim occurs twice or has the wrong type, and nothing nests deeper
 //!    than 127 levels.
@@ -43,7 +44,7 @@
 //! 10. **Audience**: required once configured, and compared byte for byte. If none is configured, a
 //!     token with an `aud` is rejected (RFC 7519 §4.1.3). `"aud": []` is the same as no `aud`.
 //!     If an issuer's keys are fetched, its tokens need an `aud`, unless you call
-//!     [`Verifier::any_audience`].
+//!     [`Verifier::any_audience`] or [`TrustedIssuer::any_audience`].
 //! 11. **Other required claims**: those of RFC 9068, if you call [`Verifier::rfc9068`].
 //!
 //! An opaque token has steps of its own: see the module `introspection` (feature `introspection`).
@@ -61,12 +62,16 @@
 //! | pads base64url with `=` | [`Verifier::allow_padding`] |
 //! | writes another `typ` | [`Verifier::typ`], once for each |
 //!
+//! If you trust several issuers, call the methods of the same names of the [`TrustedIssuer`] that
+//! deviates. The rules for the others stay as they are.
+//!
 //! # The cache
 //!
 //! The [cache](Verifier::cache) keeps verified tokens. A hit checks only what may have changed: the
 //! times, and whether the issuer's keys are the same. For an opaque token, how old the issuer's
 //! answer is.
 
+mod actor;
 mod cached;
 mod cause;
 mod error;
@@ -95,6 +100,7 @@ mod trust;
 mod trusted_issuer;
 mod verifier;
 
+pub use actor::Actor;
 pub use error::{Stage, VerifyError, VerifyErrorKind};
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]

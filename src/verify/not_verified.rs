@@ -61,7 +61,7 @@ pub(crate) enum KeyRequest {
 #[cfg(feature = "jwks")]
 impl KeyRequest {
     /// The error for a caller that does not wait.
-    fn error(&self) -> VerifyError {
+    fn error(self) -> VerifyError {
         match self {
             Self::Fetch(fetch) => fetch.error(),
             Self::Issuer(_) => VerifyErrorKind::KeysUnavailable.into(),

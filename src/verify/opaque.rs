@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::rules::IssuerRules;
 use super::token::VerifiedHeader;
 use crate::introspection::Introspection;
 use crate::token::{Segments, base64url};
@@ -13,6 +14,8 @@ pub(super) struct OpaqueTrust {
     pub(super) introspection: Introspection,
     /// Opaque tokens have no header: all share this one.
     pub(super) header: Arc<VerifiedHeader>,
+    /// The rules for its tokens, unless keys of the issuer are trusted too.
+    pub(super) rules: IssuerRules,
 }
 
 impl OpaqueTrust {
@@ -20,6 +23,7 @@ impl OpaqueTrust {
         Self {
             introspection,
             header: Arc::new(VerifiedHeader::none()),
+            rules: IssuerRules::default(),
         }
     }
 

@@ -10,7 +10,9 @@ use arc_swap::{ArcSwapOption, Guard};
 use super::error::{VerifyError, VerifyErrorKind};
 use super::selector::{KeySelector, KeysVersion};
 use crate::clock::ClockSource;
+use crate::keys::Algorithm;
 use crate::keys::remote::{FetchedKeys, KeyRequestError, RemoteKeys, RequiredKeys};
+use crate::token::{HeaderFault, JoseHeader};
 
 /// Remote keys as one verifier uses them: the headers it caches hold for its own settings.
 #[derive(Clone)]
@@ -32,6 +34,8 @@ pub(super) struct CurrentKeys(Guard<Option<Arc<FetchedSelector>>>);
 pub(crate) struct KeyFetch {
     keys: RemoteKeys,
     required: RequiredKeys,
+    /// The error for a caller that does not wait, or if the issuer does not publish the key.
+    refusal: VerifyError,
 }
 
 impl RemoteKeySelector {
@@ -44,6 +48,25 @@ impl RemoteKeySelector {
 
     pub(super) fn issuer(&self) -> Option<&str> {
         self.keys.issuer()
+    }
+
+    /// Whether the issuer may publish keys for this algorithm. Secrets are never published.
+    pub(super) fn serves(&self, algorithm: Algorithm) -> bool {
+        algorithm.is_asymmetric() && self.keys.options().allow(algorithm)
+    }
+
+    /// Whether a fetch could help a token with this header.
+    pub(super) fn serves_header(&self, segment: &[u8]) -> Result<bool, HeaderFault> {
+        let header = JoseHeader::decode(segment)?;
+        Ok(Algorithm::named(&header.algorithm).is_some_and(|algorithm| self.serves(algorithm)))
+    }
+
+    /// Whether the last keys have verified a token with this header.
+    pub(super) fn remembers(&self, segment: &[u8]) -> bool {
+        let current = self.current.load();
+        current
+            .as_ref()
+            .is_some_and(|keys| keys.selector.remembers(segment))
     }
 
     pub(super) fn clear_headers(&mut self) {
@@ -85,7 +108,10 @@ impl RemoteKeySelector {
             Some(keys) if keys.fetched.is_fresh(now) || self.keys.may_serve(&keys.fetched, now) => {
                 Ok(current)
             }
-            _ => Err(self.request(RequiredKeys::Usable)),
+            _ => Err(self.request(
+                RequiredKeys::Usable,
+                VerifyErrorKind::KeysUnavailable.into(),
+            )),
         }
     }
 
@@ -100,18 +126,20 @@ impl RemoteKeySelector {
         CurrentKeys(Guard::from_inner(keys))
     }
 
-    /// For a token whose `kid` is not among `current`: it may be in the keys that come next.
-    pub(super) fn request_after(&self, current: &CurrentKeys) -> KeyFetch {
-        self.request(match current.number() {
+    /// For a token whose key is not among `current`: it may be in the keys that come next.
+    pub(super) fn request_after(&self, current: &CurrentKeys, refusal: VerifyError) -> KeyFetch {
+        let required = match current.number() {
             Some(number) => RequiredKeys::NewerThan(number),
             None => RequiredKeys::Usable,
-        })
+        };
+        self.request(required, refusal)
     }
 
-    fn request(&self, required: RequiredKeys) -> KeyFetch {
+    fn request(&self, required: RequiredKeys, refusal: VerifyError) -> KeyFetch {
         KeyFetch {
             keys: self.keys.clone(),
             required,
+            refusal,
         }
     }
 }
@@ -140,24 +168,14 @@ impl CurrentKeys {
 
 impl KeyFetch {
     /// The error for a caller that does not wait.
-    pub(super) fn error(&self) -> VerifyError {
-        match self.required {
-            RequiredKeys::Usable => VerifyErrorKind::KeysUnavailable.into(),
-            RequiredKeys::NewerThan(_) => self.no_fitting_key(),
-        }
-    }
-
-    fn no_fitting_key(&self) -> VerifyError {
-        match self.keys.current() {
-            Some(fetched) => VerifyError::no_fitting_key(fetched.keys()),
-            None => VerifyErrorKind::NoFittingKey.into(),
-        }
+    pub(super) fn error(self) -> VerifyError {
+        self.refusal
     }
 
     pub(super) async fn wait(self) -> Result<(), VerifyError> {
         let waited = self.keys.wait_for(self.required).await;
         waited.map_err(|why| match why {
-            KeyRequestError::UnknownKey => self.no_fitting_key(),
+            KeyRequestError::UnknownKey => self.refusal,
             KeyRequestError::Outage { retry_after, error } => {
                 VerifyError::outage(retry_after, Arc::new(error))
             }

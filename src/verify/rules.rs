@@ -33,6 +33,10 @@ impl Profile {
             Self::Logout => Some("logout+jwt"),
         }
     }
+
+    fn is_access(self) -> bool {
+        matches!(self, Self::Access | Self::ExpiredAccess)
+    }
 }
 
 /// The rules for `typ` and the claims.
@@ -46,23 +50,65 @@ pub(super) struct ClaimRules {
     pub(super) any_audience: bool,
     /// Whether a token must be an access token of RFC 9068.
     pub(super) is_rfc9068: bool,
-    pub(super) allowed: Allowances,
-    /// Whether segments may have padding.
-    pub(super) padding_allowed: bool,
-    /// How long after `iat` a token without `exp` expires. `None`: it is rejected.
-    pub(super) max_age: Option<Duration>,
     /// The members of `cnf` that something else checks.
     pub(super) confirmations: Vec<Box<str>>,
     pub(super) leeway: Duration,
 }
 
-/// The audiences that the tokens of one issuer must name.
-#[derive(Clone, Debug)]
-pub(super) struct IssuerAudiences {
+/// The rules for the tokens of one issuer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct IssuerRules {
     /// Empty: those of [`ClaimRules`] count.
-    pub(super) names: Names,
+    pub(super) audiences: Names,
+    /// Whether a token may have any `aud`, or none, whatever [`ClaimRules`] say.
+    pub(super) any_audience: bool,
     /// Whether a token must name an audience although none is configured.
-    pub(super) are_required: bool,
+    pub(super) audience_required: bool,
+    /// The values of `typ` to accept. Empty: those of [`ClaimRules`] count.
+    pub(super) token_types: Names,
+    pub(super) allowed: Allowances,
+    /// Whether segments may have padding.
+    pub(super) padding_allowed: bool,
+    /// How long after `iat` a token without `exp` expires. `None`: it is rejected.
+    pub(super) max_age: Option<Duration>,
+}
+
+impl IssuerRules {
+    /// Adds a value of `typ` to accept.
+    #[track_caller]
+    pub(super) fn accept_type(&mut self, typ: &str) {
+        self.token_types.push(access_token_type(typ));
+    }
+
+    /// Whether the audiences of [`ClaimRules`] do not count.
+    pub(super) fn decide_audience(&self) -> bool {
+        self.any_audience || !self.audiences.is_empty()
+    }
+}
+
+/// The `typ` of tokens that are signed by the same issuers, and are no access tokens.
+const NO_ACCESS_TOKENS: [&str; 4] = [
+    "logout+jwt",
+    "dpop+jwt",
+    "secevent+jwt",
+    "token-introspection+jwt",
+];
+
+/// A `typ` without `application/`.
+#[track_caller]
+pub(super) fn access_token_type(typ: &str) -> Box<str> {
+    for other in NO_ACCESS_TOKENS {
+        assert!(
+            !is_media_type(typ, other),
+            "`{other}` is not the typ of an access token"
+        );
+    }
+    let subtype = match typ.split_once('/') {
+        Some((application, rest)) if application.eq_ignore_ascii_case("application") => rest,
+        _ => typ,
+    };
+    assert!(!subtype.is_empty(), "the typ is empty");
+    subtype.into()
 }
 
 /// The time, since the epoch, in which the claims of a verified token allow its use.
@@ -88,23 +134,14 @@ impl ClaimRules {
             audiences: Names::default(),
             any_audience: false,
             is_rfc9068: false,
-            allowed: Allowances::default(),
-            padding_allowed: false,
-            max_age: None,
             confirmations: Vec::new(),
             leeway,
         }
     }
 
-    /// Adds a value of `typ` to accept.
-    #[track_caller]
-    pub(super) fn accept_type(&mut self, typ: &str) {
-        let subtype = match typ.split_once('/') {
-            Some((application, rest)) if application.eq_ignore_ascii_case("application") => rest,
-            _ => typ,
-        };
-        assert!(!subtype.is_empty(), "the typ is empty");
-        self.token_types.push(subtype.into());
+    /// Adds a value of `typ` to accept, without `application/`.
+    pub(super) fn accept_type(&mut self, typ: impl Into<Box<str>>) {
+        self.token_types.push(typ.into());
     }
 
     /// Requires an access token of RFC 9068.
@@ -121,30 +158,42 @@ impl ClaimRules {
         self.is_rfc9068 = true;
     }
 
-    pub(super) fn check_type(&self, typ: Option<&str>) -> Result<(), VerifyError> {
-        if self.allow_type(typ) {
-            Ok(())
+    /// The values of `typ` to accept. RFC 9068 has one, and an issuer names those of its access
+    /// tokens.
+    fn types_of<'a>(&'a self, issuer: &'a IssuerRules) -> &'a Names {
+        if issuer.token_types.is_empty() || self.is_rfc9068 || !self.profile.is_access() {
+            &self.token_types
         } else {
-            Err(self.wrong_type())
+            &issuer.token_types
         }
     }
 
-    fn allow_type(&self, typ: Option<&str>) -> bool {
-        let Some(typ) = typ else {
-            return self.token_types.is_empty();
+    pub(super) fn check_type(
+        &self,
+        typ: Option<&str>,
+        issuer: &IssuerRules,
+    ) -> Result<(), VerifyError> {
+        let types = self.types_of(issuer);
+        let is_accepted = match typ {
+            None => types.is_empty(),
+            Some(typ) if !types.is_empty() => types.iter().any(|one| is_media_type(typ, one)),
+            Some(typ) => {
+                let own = self.profile.token_type();
+                is_media_type(typ, "jwt") || own.is_some_and(|own| is_media_type(typ, own))
+            }
         };
-        if !self.token_types.is_empty() {
-            return self.token_types.iter().any(|one| is_media_type(typ, one));
+        if is_accepted {
+            Ok(())
+        } else {
+            Err(self.wrong_type(types))
         }
-        let own = self.profile.token_type();
-        is_media_type(typ, "jwt") || own.is_some_and(|own| is_media_type(typ, own))
     }
 
     #[cold]
-    fn wrong_type(&self) -> VerifyError {
+    fn wrong_type(&self, types: &Names) -> VerifyError {
         let kind = VerifyErrorKind::WrongType;
-        if !self.token_types.is_empty() {
-            return VerifyError::expected(kind, "typ", self.token_types.clone());
+        if !types.is_empty() {
+            return VerifyError::expected(kind, "typ", types.clone());
         }
         let mut names = Names::default();
         for name in ["none", "JWT"].into_iter().chain(self.profile.token_type()) {
@@ -157,7 +206,7 @@ impl ClaimRules {
     pub(super) fn check(
         &self,
         members: &RegisteredMembers<'_>,
-        issuer: &IssuerAudiences,
+        issuer: &IssuerRules,
         payload: &str,
         now: Duration,
     ) -> Result<Times, VerifyError> {
@@ -170,23 +219,19 @@ impl ClaimRules {
                 return Err(VerifyErrorKind::SenderConstrained.into());
             }
         }
-        let times = members
-            .times(self.max_age)
-            .ok_or_else(|| self.missing_times())?;
+        // ID tokens and logout tokens always need `exp`: OpenID Connect Core §2, Back-Channel
+        // Logout §2.4.
+        let max_age = issuer.max_age.filter(|_| self.profile.is_access());
+        let times = members.times(max_age).ok_or_else(|| match max_age {
+            None => VerifyErrorKind::MissingExpiry.into(),
+            Some(_) => VerifyError::missing("iat"),
+        })?;
         self.check_times(times, now)?;
         self.check_audience(members, issuer)?;
         if self.is_rfc9068 {
             rfc9068::check(members, payload)?;
         }
         Ok(times)
-    }
-
-    /// The error for a token without `exp`.
-    fn missing_times(&self) -> VerifyError {
-        match self.max_age {
-            None => VerifyErrorKind::MissingExpiry.into(),
-            Some(_) => VerifyError::missing("iat"),
-        }
     }
 
     /// `is_chosen`: `iss` has chosen the keys already.
@@ -255,11 +300,14 @@ impl ClaimRules {
     fn check_audience(
         &self,
         members: &RegisteredMembers<'_>,
-        issuer: &IssuerAudiences,
+        issuer: &IssuerRules,
     ) -> Result<(), VerifyError> {
-        let configured = match &*issuer.names {
+        if issuer.any_audience {
+            return Ok(());
+        }
+        let configured = match &*issuer.audiences {
             [] => &self.audiences,
-            _ => &issuer.names,
+            _ => &issuer.audiences,
         };
         let accepted = &**configured;
         // An empty array names nobody. It differs from no `aud` only where an audience is required.
@@ -269,7 +317,7 @@ impl ClaimRules {
             .filter(|audience| !accepted.is_empty() || !audience.is_empty());
         match (audience, accepted) {
             // Tokens of another issuer are for somebody: for us only if they say so (RFC 9068 §4).
-            (None, []) if issuer.are_required && !self.any_audience => {
+            (None, []) if issuer.audience_required && !self.any_audience => {
                 Err(VerifyErrorKind::MissingAudience.into())
             }
             (None, []) => Ok(()),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::error::{VerifyError, VerifyErrorKind};
-use super::rules::ClaimRules;
+use super::rules::{ClaimRules, IssuerRules};
 use super::token::VerifiedHeader;
 use crate::keys::{Algorithm, KeyLookupError, KeySet, VerifyingKey};
 use crate::token::JoseHeader;
@@ -55,7 +55,7 @@ pub(super) struct Selection<'a> {
     key: &'a VerifyingKey,
     index: usize,
     /// Nearly always empty.
-    others: &'a [usize],
+    others: Vec<usize>,
     keys: &'a KeySet,
     header: Arc<VerifiedHeader>,
 }
@@ -88,12 +88,13 @@ impl KeySelector {
         &self,
         segment: &[u8],
         rules: &ClaimRules,
+        issuer: &IssuerRules,
     ) -> Result<Selection<'_>, VerifyError> {
         if let Some(selection) = self.select_cached(segment) {
             return Ok(selection);
         }
         let header = JoseHeader::decode(segment)?;
-        rules.check_type(header.token_type.as_deref())?;
+        rules.check_type(header.token_type.as_deref(), issuer)?;
         let algorithm = Algorithm::named(&header.algorithm)
             .ok_or_else(|| VerifyError::no_fitting_key(&self.keys))?;
         let found = self
@@ -105,6 +106,7 @@ impl KeySelector {
             )
             .map_err(|no| match no {
                 KeyLookupError::NotFound => VerifyError::no_fitting_key(&self.keys),
+                KeyLookupError::OtherCertificate => VerifyError::other_certificate(),
                 KeyLookupError::Ambiguous => VerifyErrorKind::SeveralFittingKeys.into(),
             })?;
         let key = (self.keys.key(found.first)).ok_or(VerifyErrorKind::NoFittingKey)?;
@@ -117,15 +119,24 @@ impl KeySelector {
         })
     }
 
-    fn select_cached(&self, segment: &[u8]) -> Option<Selection<'_>> {
+    /// Whether a token with this header was verified.
+    pub(super) fn remembers(&self, segment: &[u8]) -> bool {
+        self.cached_at(segment).is_some()
+    }
+
+    fn cached_at(&self, segment: &[u8]) -> Option<usize> {
         let is_same = |slot: &OnceLock<CachedHeader>| {
             slot.get().is_some_and(|cached| *cached.segment == *segment)
         };
-        let index = self.headers.iter().position(is_same)?;
+        self.headers.iter().position(is_same)
+    }
+
+    fn select_cached(&self, segment: &[u8]) -> Option<Selection<'_>> {
+        let index = self.cached_at(segment)?;
         Some(Selection {
             key: self.keys.key(index)?,
             index,
-            others: &[],
+            others: Vec::new(),
             keys: &self.keys,
             header: Arc::clone(&self.headers.get(index)?.get()?.header),
         })
@@ -146,24 +157,13 @@ impl KeySelector {
     }
 
     /// Whether a header names a key that newer keys of the issuer might hold: by a `kid`, or by a
-    /// thumbprint if the issuer publishes thumbprints. Such a key is public.
+    /// thumbprint if the issuer publishes thumbprints.
     #[cfg(feature = "jwks")]
     pub(super) fn may_be_published(&self, segment: &[u8]) -> bool {
         JoseHeader::decode(segment).is_ok_and(|header| {
-            let is_named = header.key_id.is_some()
-                || header.thumbprints.is_some() && self.keys.has_thumbprints();
-            let algorithm = Algorithm::named(&header.algorithm);
-            is_named && algorithm.is_some_and(Algorithm::is_asymmetric)
+            header.key_id.is_some() || header.thumbprints.is_some() && self.keys.has_thumbprints()
         })
     }
-}
-
-/// Whether a header names an algorithm of public keys. Nothing else is ever fetched.
-#[cfg(feature = "jwks")]
-pub(super) fn names_public_algorithm(segment: &[u8]) -> bool {
-    JoseHeader::decode(segment).is_ok_and(|header| {
-        Algorithm::named(&header.algorithm).is_some_and(Algorithm::is_asymmetric)
-    })
 }
 
 impl Selection<'_> {

@@ -3,21 +3,12 @@
 use std::time::Duration;
 
 use super::cached::VerifiedTokens;
-use super::rules::{ClaimRules, Profile};
+use super::rules::{ClaimRules, IssuerRules, Profile, access_token_type};
 use super::trust::IntoTrust;
 use super::verifier::Verifier;
 use crate::clock::{Clock, ClockSource, MAX_LEEWAY};
 #[cfg(feature = "introspection")]
 use crate::introspection::Introspection;
-use crate::token::is_media_type;
-
-/// The `typ` of tokens that are signed by the same issuers, and are no access tokens.
-const NO_ACCESS_TOKENS: [&str; 4] = [
-    "logout+jwt",
-    "dpop+jwt",
-    "secevent+jwt",
-    "token-introspection+jwt",
-];
 
 impl Verifier {
     /// 30 seconds: the clocks of synchronized servers differ by less.
@@ -110,6 +101,9 @@ impl Verifier {
     /// By default such a token is rejected (RFC 7519 §4.1.3): otherwise all services of an issuer
     /// would accept a token for one of them. If keys are fetched, a token without `aud` is rejected
     /// too, because its issuer may serve other services (RFC 9068 §4). This method accepts both.
+    ///
+    /// It applies to every issuer without audiences of its own. For one issuer, call
+    /// [its method](super::TrustedIssuer::any_audience).
     #[must_use]
     pub fn any_audience(mut self) -> Self {
         self.rules.any_audience = true;
@@ -136,10 +130,11 @@ impl Verifier {
 
     /// Requires the header's `typ` to be `typ`, for example `at+jwt`.
     ///
-    /// May be called more than once: a token must have one of the values. Case and the prefix
-    /// `application/` do not matter (RFC 7515 §4.1.9). By default `typ` may be absent, `JWT` or
-    /// `at+jwt`. For access tokens that conform to RFC 9068, call [`rfc9068`](Verifier::rfc9068)
-    /// instead.
+    /// May be called more than once: a token must have one of the values. A
+    /// [`TrustedIssuer`](super::TrustedIssuer) with values of its own uses those instead. Case does
+    /// not matter, nor does the prefix `application/` (RFC 7515 §4.1.9). By default `typ` may be
+    /// absent, `JWT` or `at+jwt`. For access tokens that conform to RFC 9068, call
+    /// [`rfc9068`](Verifier::rfc9068) instead.
     ///
     /// # Panics
     ///
@@ -155,13 +150,7 @@ impl Verifier {
             !self.rules.is_rfc9068,
             "RFC 9068 has one typ: do not call `typ`"
         );
-        for other in NO_ACCESS_TOKENS {
-            assert!(
-                !is_media_type(&typ, other),
-                "`{other}` is not the typ of an access token"
-            );
-        }
-        self.rules.accept_type(&typ);
+        self.rules.accept_type(access_token_type(&typ));
         self.changed()
     }
 
@@ -201,10 +190,15 @@ impl Verifier {
     ///
     /// By default such a token is rejected: RFC 7519 does not allow `null` in these claims, so it
     /// is usually an issuer's bug.
+    ///
+    /// # Panics
+    ///
+    /// If several issuers are trusted: call
+    /// [the method of the one issuer](super::TrustedIssuer::allow_null_claims).
     #[must_use]
-    pub fn allow_null_claims(mut self) -> Self {
-        self.rules.allowed.null_claims = true;
-        self.changed()
+    #[track_caller]
+    pub fn allow_null_claims(self) -> Self {
+        self.allow(|rules| rules.allowed.null_claims = true)
     }
 
     /// Accepts a whole number in `sub`. [`subject`](super::VerifiedToken::subject) is then its
@@ -215,10 +209,15 @@ impl Verifier {
     /// fraction or exponent. Your own type of claims still sees a number.
     ///
     /// By default such a token is rejected (RFC 7519 §4.1.2).
+    ///
+    /// # Panics
+    ///
+    /// If several issuers are trusted: call
+    /// [the method of the one issuer](super::TrustedIssuer::allow_integer_subject).
     #[must_use]
-    pub fn allow_integer_subject(mut self) -> Self {
-        self.rules.allowed.integer_subject = true;
-        self.changed()
+    #[track_caller]
+    pub fn allow_integer_subject(self) -> Self {
+        self.allow(|rules| rules.allowed.integer_subject = true)
     }
 
     /// Accepts tokens without `exp`: they expire at `max_age` after `iat`.
@@ -231,13 +230,14 @@ impl Verifier {
     ///
     /// # Panics
     ///
-    /// If `max_age` is zero.
+    /// - If `max_age` is zero.
+    /// - If several issuers are trusted: call
+    ///   [the method of the one issuer](super::TrustedIssuer::allow_missing_expiry).
     #[must_use]
     #[track_caller]
-    pub fn allow_missing_expiry(mut self, max_age: Duration) -> Self {
+    pub fn allow_missing_expiry(self, max_age: Duration) -> Self {
         assert!(!max_age.is_zero(), "the maximum age is zero");
-        self.rules.max_age = Some(max_age);
-        self.changed()
+        self.allow(|rules| rules.max_age = Some(max_age))
     }
 
     /// Accepts segments with correct padding: `=` at their end (RFC 4648 §3.2). AWS Application
@@ -245,9 +245,29 @@ impl Verifier {
     ///
     /// The same token can then arrive with and without padding. Revocation is not affected: it does
     /// not compare the token's text. By default padding is rejected (RFC 7515 §2).
+    ///
+    /// # Panics
+    ///
+    /// If several issuers are trusted: call
+    /// [the method of the one issuer](super::TrustedIssuer::allow_padding).
     #[must_use]
-    pub fn allow_padding(mut self) -> Self {
-        self.rules.padding_allowed = true;
+    #[track_caller]
+    pub fn allow_padding(self) -> Self {
+        self.allow(|rules| rules.padding_allowed = true)
+    }
+
+    /// Changes the rules of the one issuer. With several issuers, it would loosen the rules for the
+    /// others too.
+    #[track_caller]
+    fn allow(mut self, change: impl FnOnce(&mut IssuerRules)) -> Self {
+        let rules = self.trust.sole_rules();
+        assert!(
+            rules.is_some(),
+            "several issuers are trusted: call this method of the `TrustedIssuer` that deviates"
+        );
+        if let Some(rules) = rules {
+            change(rules);
+        }
         self.changed()
     }
 

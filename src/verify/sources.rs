@@ -2,79 +2,104 @@
 
 use std::fmt;
 
+use super::error::{VerifyError, VerifyErrorKind};
 #[cfg(feature = "jwks")]
 use super::remote::RemoteKeySelector;
 use super::selector::KeySelector;
 #[cfg(feature = "jwks")]
 use crate::keys::remote::RemoteKeys;
-use crate::keys::{KeySet, VerifyingKey};
+use crate::keys::{Algorithm, KeySet, VerifyingKey};
+use crate::token::JoseHeader;
 
 /// The keys of one issuer: a key, a [`KeySet`], or keys that the issuer publishes.
 ///
 /// A single [`VerifyingKey`] verifies every token with its algorithm, whatever the token's `kid`.
 /// In a set, a token with `kid` needs a key with that `kid`.
 #[derive(Clone)]
-pub struct Keys(KeySource);
+pub struct Keys {
+    first: KeySource,
+    /// No two sources have an algorithm in common.
+    others: Vec<KeySource>,
+}
 
 #[derive(Clone)]
 pub(super) enum KeySource {
     Fixed(KeySelector),
     #[cfg(feature = "jwks")]
     Remote(RemoteKeySelector),
-    Several(Box<KeySources>),
-}
-
-/// Several sources, in the order in which they are asked. No two fixed ones share an algorithm.
-/// Nothing secret is fetched, so an HMAC algorithm is in one source at most.
-#[derive(Clone, Default)]
-pub(super) struct KeySources {
-    pub(super) fixed: Vec<KeySelector>,
-    #[cfg(feature = "jwks")]
-    pub(super) remote: Option<RemoteKeySelector>,
 }
 
 impl Keys {
-    pub(super) fn source(&self) -> &KeySource {
-        &self.0
+    fn of(source: KeySource) -> Self {
+        Self {
+            first: source,
+            others: Vec::new(),
+        }
+    }
+
+    /// The source for the `alg` in a header, and its position.
+    #[inline]
+    pub(super) fn source_for(&self, header: &[u8]) -> Result<(usize, &KeySource), VerifyError> {
+        if self.others.is_empty() {
+            return Ok((0, &self.first));
+        }
+        self.choose(header)
+    }
+
+    fn choose(&self, header: &[u8]) -> Result<(usize, &KeySource), VerifyError> {
+        let mut sources = self.all().enumerate();
+        // Comparing a header is far cheaper than parsing it.
+        if let Some(found) = sources.find(|(_, source)| source.remembers(header)) {
+            return Ok(found);
+        }
+        let algorithm = Algorithm::named(&JoseHeader::decode(header)?.algorithm);
+        let serves = |source: &KeySource| algorithm.is_some_and(|name| source.serves(name));
+        let found = self.all().enumerate().find(|(_, source)| serves(source));
+        found.ok_or_else(|| self.no_source())
+    }
+
+    #[cold]
+    fn no_source(&self) -> VerifyError {
+        let served = |name: &Algorithm| self.all().any(|source| source.serves(*name));
+        let names = Algorithm::ALL.into_iter().filter(served);
+        let names = names.map(|name| name.name().into()).collect();
+        VerifyError::expected(VerifyErrorKind::NoFittingKey, "alg", names)
+    }
+
+    /// The source at this position.
+    #[inline]
+    pub(super) fn source_at(&self, position: usize) -> Option<&KeySource> {
+        match position.checked_sub(1) {
+            None => Some(&self.first),
+            Some(other) => self.others.get(other),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &KeySource> {
+        std::iter::once(&self.first).chain(&self.others)
     }
 
     /// Whether some are fetched from the issuer.
     pub(super) fn are_remote(&self) -> bool {
-        match &self.0 {
-            KeySource::Fixed(_) => false,
-            #[cfg(feature = "jwks")]
-            KeySource::Remote(_) => true,
-            #[cfg(feature = "jwks")]
-            KeySource::Several(sources) => sources.remote.is_some(),
-            #[cfg(not(feature = "jwks"))]
-            KeySource::Several(_) => false,
-        }
+        self.all()
+            .any(|source| !matches!(source, KeySource::Fixed(_)))
     }
 
-    /// The issuer by whose name they were discovered.
+    /// Whether none was discovered by the name of another issuer.
     #[cfg(feature = "jwks")]
-    pub(super) fn discovered_issuer(&self) -> Option<&str> {
-        match &self.0 {
-            KeySource::Fixed(_) => None,
-            KeySource::Remote(remote) => remote.issuer(),
-            KeySource::Several(sources) => sources.remote.as_ref()?.issuer(),
-        }
+    pub(super) fn are_of(&self, name: &str) -> bool {
+        self.all().all(|source| match source {
+            KeySource::Fixed(_) => true,
+            KeySource::Remote(remote) => remote.issuer().is_none_or(|issuer| issuer == name),
+        })
     }
 
     pub(super) fn clear_headers(&mut self) {
-        match &mut self.0 {
-            KeySource::Fixed(selector) => selector.clear_headers(),
-            #[cfg(feature = "jwks")]
-            KeySource::Remote(selector) => selector.clear_headers(),
-            KeySource::Several(sources) => {
-                sources
-                    .fixed
-                    .iter_mut()
-                    .for_each(KeySelector::clear_headers);
+        for source in std::iter::once(&mut self.first).chain(&mut self.others) {
+            match source {
+                KeySource::Fixed(selector) => selector.clear_headers(),
                 #[cfg(feature = "jwks")]
-                if let Some(remote) = &mut sources.remote {
-                    remote.clear_headers();
-                }
+                KeySource::Remote(selector) => selector.clear_headers(),
             }
         }
     }
@@ -83,76 +108,53 @@ impl Keys {
     ///
     /// # Panics
     ///
-    /// If it is certain that both have keys for the same tokens, or both are fetched.
+    /// If both may have keys for the same algorithm.
     #[track_caller]
-    pub(super) fn and(self, more: Self) -> Self {
-        let mut sources = KeySources::default();
-        for keys in [self, more] {
-            match keys.0 {
-                KeySource::Fixed(selector) => sources.fixed.push(selector),
-                #[cfg(feature = "jwks")]
-                KeySource::Remote(selector) => sources.set_remote(selector),
-                KeySource::Several(others) => {
-                    let others = *others;
-                    sources.fixed.extend(others.fixed);
-                    #[cfg(feature = "jwks")]
-                    if let Some(selector) = others.remote {
-                        sources.set_remote(selector);
-                    }
-                }
-            }
+    pub(super) fn and(mut self, more: Self) -> Self {
+        self.others.push(more.first);
+        self.others.extend(more.others);
+        for algorithm in Algorithm::ALL {
+            let serving = self.all().filter(|source| source.serves(algorithm));
+            assert!(
+                serving.count() <= 1,
+                "two sources of one issuer may have keys for {}: put fixed keys into one \
+                 `KeySet`, and name the algorithms of fetched keys by `JwksOptions::algorithms`",
+                algorithm.name()
+            );
         }
-        sources.check();
-        Self(KeySource::Several(Box::new(sources)))
+        self
     }
 }
 
-impl KeySources {
-    #[cfg(feature = "jwks")]
-    #[track_caller]
-    fn set_remote(&mut self, remote: RemoteKeySelector) {
-        assert!(
-            self.remote.replace(remote).is_none(),
-            "an issuer has at most one source of fetched keys"
-        );
+impl KeySource {
+    /// Whether tokens with this `alg` are verified by this source, and no other.
+    fn serves(&self, algorithm: Algorithm) -> bool {
+        match self {
+            Self::Fixed(selector) => selector.keys().has_algorithm(algorithm),
+            #[cfg(feature = "jwks")]
+            Self::Remote(remote) => remote.serves(algorithm),
+        }
     }
 
-    /// Checks that no source hides another one.
-    #[track_caller]
-    fn check(&self) {
-        for (index, selector) in self.fixed.iter().enumerate() {
-            for other in self.fixed.iter().skip(index.saturating_add(1)) {
-                assert!(
-                    !selector.keys().shares_algorithm_with(other.keys()),
-                    "two sources of one issuer have keys for the same algorithm: put those keys \
-                     into one `KeySet`"
-                );
-            }
+    /// Whether it has verified a token with this header.
+    fn remembers(&self, header: &[u8]) -> bool {
+        match self {
+            Self::Fixed(selector) => selector.remembers(header),
+            #[cfg(feature = "jwks")]
+            Self::Remote(remote) => remote.remembers(header),
         }
-        #[cfg(feature = "jwks")]
-        assert!(
-            self.remote.is_none()
-                || !self
-                    .fixed
-                    .iter()
-                    .any(|selector| selector.keys().is_public_ignoring_key_id()),
-            "a lone public key would hide the fetched keys of its algorithm: put it into a \
-             `KeySet`, with its key ID"
-        );
     }
 }
 
 impl From<VerifyingKey> for Keys {
     fn from(key: VerifyingKey) -> Self {
-        Self(KeySource::Fixed(KeySelector::new(KeySet::ignoring_key_id(
-            key,
-        ))))
+        KeySet::ignoring_key_id(key).into()
     }
 }
 
 impl From<KeySet> for Keys {
     fn from(keys: KeySet) -> Self {
-        Self(KeySource::Fixed(KeySelector::new(keys)))
+        Self::of(KeySource::Fixed(KeySelector::new(keys)))
     }
 }
 
@@ -160,23 +162,26 @@ impl From<KeySet> for Keys {
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
 impl From<RemoteKeys> for Keys {
     fn from(keys: RemoteKeys) -> Self {
-        Self(KeySource::Remote(RemoteKeySelector::new(keys)))
+        Self::of(KeySource::Remote(RemoteKeySelector::new(keys)))
     }
 }
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            KeySource::Fixed(selector) => selector.fmt(f),
+        if self.others.is_empty() {
+            self.first.fmt(f)
+        } else {
+            f.debug_list().entries(self.all()).finish()
+        }
+    }
+}
+
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(selector) => selector.fmt(f),
             #[cfg(feature = "jwks")]
-            KeySource::Remote(selector) => selector.fmt(f),
-            KeySource::Several(sources) => {
-                let mut list = f.debug_list();
-                list.entries(&sources.fixed);
-                #[cfg(feature = "jwks")]
-                list.entries(&sources.remote);
-                list.finish()
-            }
+            Self::Remote(selector) => selector.fmt(f),
         }
     }
 }

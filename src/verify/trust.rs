@@ -10,8 +10,10 @@ use super::opaque::{OpaqueTrust, has_jwt_shape};
 use super::resolved::ResolvedIssuers;
 #[cfg(feature = "jwks")]
 use super::resolver::IssuerResolution;
+use super::rules::IssuerRules;
 use super::sources::Keys;
 use super::trusted_issuer::{IssuerTrust, TrustedIssuer};
+use crate::claims::Allowances;
 #[cfg(feature = "introspection")]
 use crate::introspection::Introspection;
 #[cfg(feature = "jwks")]
@@ -84,7 +86,7 @@ impl Trust {
             TrustKind::Issuers(issuers) if issuers.is_one() => issuers
                 .by_name
                 .iter()
-                .find(|(_, trust)| trust.audiences().names.is_empty())
+                .find(|(_, trust)| !trust.rules().decide_audience())
                 .map(|(name, _)| &**name),
             _ => None,
         }
@@ -106,9 +108,9 @@ impl Trust {
     pub(super) fn has_audiences(&self) -> bool {
         let has_audiences = match &self.kind {
             TrustKind::AnyIssuer(_) => false,
-            TrustKind::Issuers(issuers) => issuers
-                .all()
-                .all(|trust| !trust.audiences().names.is_empty()),
+            TrustKind::Issuers(issuers) => {
+                issuers.all().all(|trust| trust.rules().decide_audience())
+            }
         };
         has_audiences && self.opaque_tokens_have_audiences()
     }
@@ -118,9 +120,45 @@ impl Trust {
         #[cfg(feature = "introspection")]
         if let Some(opaque) = &self.opaque {
             let trust = self.of_issuer(Some(opaque.issuer()));
-            return trust.is_some_and(|trust| !trust.audiences().names.is_empty());
+            return trust.is_some_and(|trust| trust.rules().decide_audience());
         }
         true
+    }
+
+    /// The rules of the one issuer. `None` if there may be several.
+    pub(super) fn sole_rules(&mut self) -> Option<&mut IssuerRules> {
+        #[cfg(feature = "introspection")]
+        if !self.has_keys() {
+            return self.opaque.as_mut().map(|opaque| &mut opaque.rules);
+        }
+        match &mut self.kind {
+            TrustKind::AnyIssuer(trust) => Some(trust.rules_mut()),
+            TrustKind::Issuers(issuers) if issuers.is_one() => {
+                issuers.all_mut().next().map(IssuerTrust::rules_mut)
+            }
+            TrustKind::Issuers(_) => None,
+        }
+    }
+
+    /// What the claims may deviate in before their issuer is known.
+    pub(super) fn allowed(&self) -> Allowances {
+        match &self.kind {
+            TrustKind::AnyIssuer(trust) => trust.rules().allowed,
+            TrustKind::Issuers(_) => Allowances::default(),
+        }
+    }
+
+    /// Whether the claims of some issuer may deviate in more than [`allowed`](Self::allowed).
+    #[cold]
+    pub(super) fn may_allow_more(&self) -> bool {
+        match &self.kind {
+            TrustKind::AnyIssuer(_) => false,
+            #[cfg(feature = "jwks")]
+            TrustKind::Issuers(issuers) if issuers.resolved.is_some() => true,
+            TrustKind::Issuers(issuers) => issuers
+                .all()
+                .any(|trust| trust.rules().allowed != Allowances::default()),
+        }
     }
 
     /// The issuer to ask about this token. `None` if keys verify it.

@@ -1,36 +1,37 @@
-//! One issuer, its keys and its audiences.
+//! One issuer, its keys and the rules for its tokens.
 
-use super::names::Names;
-use super::rules::IssuerAudiences;
-use super::sources::{KeySource, Keys};
+use std::time::Duration;
+
+use super::rules::IssuerRules;
+use super::sources::Keys;
 use super::tenants::Tenants;
 use crate::keys::TENANT_SLOT;
 
-/// The keys of one issuer, and the audiences its tokens must name.
+/// The keys of one issuer, and the rules for its tokens.
 #[derive(Clone, Debug)]
 pub(super) struct IssuerTrust {
     keys: Keys,
-    audiences: IssuerAudiences,
+    rules: IssuerRules,
     /// The tenants, if it stands for many issuers.
     tenants: Option<Box<Tenants>>,
 }
 
 impl IssuerTrust {
     pub(super) fn new(keys: Keys, tenants: Option<Tenants>) -> Self {
-        let audiences = IssuerAudiences {
-            names: Names::default(),
-            are_required: keys.are_remote(),
+        let rules = IssuerRules {
+            audience_required: keys.are_remote(),
+            ..IssuerRules::default()
         };
         Self {
             keys,
-            audiences,
+            rules,
             tenants: tenants.map(Box::new),
         }
     }
 
     #[inline]
-    pub(super) fn keys(&self) -> &KeySource {
-        self.keys.source()
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     #[inline]
@@ -38,19 +39,24 @@ impl IssuerTrust {
         self.tenants.as_deref()
     }
 
-    pub(super) fn audiences(&self) -> &IssuerAudiences {
-        &self.audiences
+    #[inline]
+    pub(super) fn rules(&self) -> &IssuerRules {
+        &self.rules
+    }
+
+    pub(super) fn rules_mut(&mut self) -> &mut IssuerRules {
+        &mut self.rules
     }
 
     /// Whether it has audiences of its own, if its keys are fetched.
     pub(super) fn has_audiences_where_remote(&self) -> bool {
-        !self.keys.are_remote() || !self.audiences.names.is_empty()
+        !self.keys.are_remote() || self.rules.decide_audience()
     }
 
     /// Requires an audience, also if the keys are fixed: tokens of other issuers are for somebody.
     #[cfg(feature = "jwks")]
     pub(super) fn require_audience(&mut self) {
-        self.audiences.are_required = true;
+        self.rules.audience_required = true;
     }
 
     pub(super) fn clear_headers(&mut self) {
@@ -164,10 +170,7 @@ impl TrustedIssuer {
     fn check_keys(&self) {
         #[cfg(feature = "jwks")]
         assert!(
-            self.trust
-                .keys
-                .discovered_issuer()
-                .is_none_or(|issuer| *issuer == *self.name),
+            self.trust.keys.are_of(&self.name),
             "the keys are those of another issuer"
         );
     }
@@ -189,25 +192,34 @@ impl TrustedIssuer {
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// - A token's `alg` and `kid` choose its key. Fixed keys, which are not fetched, come first. A
-    ///   token for a fixed key causes no fetch, and works while published keys are unavailable.
-    /// - The other source is not tried if the signature does not verify.
-    /// - A token without `kid` is verified by a fixed key, if one matches its `alg`.
-    /// - A change of the published keys does not invalidate cached tokens of a fixed source.
+    /// - A token's `alg` chooses the source, then `kid` the key. No other source is tried. So a
+    ///   token with an `alg` of fixed keys causes no fetch, and works during an outage.
+    /// - `RemoteKeys` may have keys for every algorithm of public keys, unless you
+    ///   [name theirs](crate::keys::JwksOptions::algorithms).
+    /// - A change of the published keys does not invalidate cached tokens of another source.
+    ///
+    #[cfg_attr(feature = "jwks", doc = "```no_run")]
+    #[cfg_attr(not(feature = "jwks"), doc = "```text")]
+    /// use tower_jwt_auth::TrustedIssuer;
+    /// use tower_jwt_auth::keys::{Algorithm, JwksOptions, remote::RemoteKeys};
+    ///
+    /// let only = |algorithm| JwksOptions::new().algorithms([algorithm]);
+    /// let old = RemoteKeys::jwks("https://old.example.com/keys").options(only(Algorithm::RS256));
+    /// let new = RemoteKeys::jwks("https://new.example.com/keys").options(only(Algorithm::ES256));
+    /// let trusted = TrustedIssuer::new("https://id.example.com", old.build()?).keys(new.build()?);
+    /// # Ok::<_, tower_jwt_auth::keys::remote::RemoteKeysError>(())
+    /// ```
     ///
     /// # Panics
     ///
-    /// - If two fixed sources have keys for the same algorithm: put those into one
-    ///   [`KeySet`](crate::keys::KeySet).
-    /// - If two sources are `RemoteKeys`, or `more` comes from `RemoteKeys::discover` of another
-    ///   issuer.
-    /// - If you combine a single public key with fetched keys: it would match every `kid`. Put it
-    ///   into a [`KeySet`](crate::keys::KeySet), with its key ID.
+    /// - If two sources may have keys for the same algorithm. Put fixed keys into one
+    ///   [`KeySet`](crate::keys::KeySet), and name the algorithms of `RemoteKeys`.
+    /// - If `more` comes from `RemoteKeys::discover` of another issuer.
     #[must_use]
     #[track_caller]
     pub fn keys(mut self, more: impl Into<Keys>) -> Self {
         self.trust.keys = self.trust.keys.and(more.into());
-        self.trust.audiences.are_required = self.trust.keys.are_remote();
+        self.trust.rules.audience_required = self.trust.keys.are_remote();
         self.check_keys();
         self
     }
@@ -257,13 +269,92 @@ impl TrustedIssuer {
     ///
     /// # Panics
     ///
-    /// If `audience` is empty.
+    /// If `audience` is empty, or after [`any_audience`](Self::any_audience).
     #[must_use]
     #[track_caller]
-    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+    pub fn audience(self, audience: impl Into<String>) -> Self {
         let audience = audience.into();
         assert!(!audience.is_empty(), "the audience is empty");
-        self.trust.audiences.names.push(audience.into());
+        self.changed(|rules| rules.audiences.push(audience.into()))
+    }
+
+    /// Accepts tokens of this issuer with any `aud`, or with none.
+    ///
+    /// This replaces the verifier's audiences for this issuer. Use it for an issuer that names no
+    /// audience, such as Amazon Cognito. Then check another claim, for example `client_id` with
+    /// [`Require::claim`](crate::Require::claim): otherwise a token for one service of the issuer
+    /// opens every other.
+    ///
+    /// # Panics
+    ///
+    /// After [`audience`](Self::audience).
+    #[must_use]
+    #[track_caller]
+    pub fn any_audience(self) -> Self {
+        self.changed(|rules| rules.any_audience = true)
+    }
+
+    /// Requires the `typ` of this issuer's access tokens to be `typ`, as
+    /// [`Verifier::typ`](crate::Verifier::typ).
+    ///
+    /// This replaces the verifier's values for this issuer, except with
+    /// [`rfc9068`](crate::Verifier::rfc9068). May be called more than once: a token must have one
+    /// of the values.
+    ///
+    /// # Panics
+    ///
+    /// - If `typ` is empty.
+    /// - If it is the type of a token that is no access token, as listed there.
+    #[must_use]
+    #[track_caller]
+    pub fn typ(self, typ: impl Into<String>) -> Self {
+        let typ = typ.into();
+        self.changed(|rules| rules.accept_type(&typ))
+    }
+
+    /// Treats `null` in a registered claim of this issuer's tokens as a missing claim, as
+    /// [`Verifier::allow_null_claims`](crate::Verifier::allow_null_claims).
+    #[must_use]
+    pub fn allow_null_claims(self) -> Self {
+        self.changed(|rules| rules.allowed.null_claims = true)
+    }
+
+    /// Accepts a whole number in `sub` of this issuer's tokens, as
+    /// [`Verifier::allow_integer_subject`](crate::Verifier::allow_integer_subject): `1` and `"1"`
+    /// are then the same subject of this issuer.
+    #[must_use]
+    pub fn allow_integer_subject(self) -> Self {
+        self.changed(|rules| rules.allowed.integer_subject = true)
+    }
+
+    /// Accepts access tokens of this issuer without `exp`: they expire at `max_age` after `iat`, as
+    /// [`Verifier::allow_missing_expiry`](crate::Verifier::allow_missing_expiry).
+    ///
+    /// # Panics
+    ///
+    /// If `max_age` is zero.
+    #[must_use]
+    #[track_caller]
+    pub fn allow_missing_expiry(self, max_age: Duration) -> Self {
+        assert!(!max_age.is_zero(), "the maximum age is zero");
+        self.changed(|rules| rules.max_age = Some(max_age))
+    }
+
+    /// Accepts segments with correct padding in this issuer's tokens, as
+    /// [`Verifier::allow_padding`](crate::Verifier::allow_padding).
+    #[must_use]
+    pub fn allow_padding(self) -> Self {
+        self.changed(|rules| rules.padding_allowed = true)
+    }
+
+    #[track_caller]
+    fn changed(mut self, change: impl FnOnce(&mut IssuerRules)) -> Self {
+        let rules = &mut self.trust.rules;
+        change(rules);
+        assert!(
+            !rules.any_audience || rules.audiences.is_empty(),
+            "the issuer has an audience: do not call `any_audience`"
+        );
         self
     }
 }

@@ -10,9 +10,7 @@ use super::found_trust::FoundTrust;
 use super::not_verified::NotVerified;
 #[cfg(feature = "jwks")]
 use super::remote::RemoteKeySelector;
-use super::rules::ClaimRules;
-#[cfg(feature = "jwks")]
-use super::selector::names_public_algorithm;
+use super::rules::{ClaimRules, IssuerRules};
 use super::selector::{KeySelector, KeysVersion};
 use super::sources::KeySource;
 use super::tenants;
@@ -150,17 +148,17 @@ impl Verifier {
         now: Duration,
         is_cached: bool,
     ) -> Result<(VerifiedToken, KeysVersion), NotVerified> {
-        let mut segments =
-            Segments::split(token, self.max_token_length).map_err(VerifyError::from)?;
-        if self.rules.padding_allowed {
-            segments = segments.without_padding();
-        }
-        let payload = decode_payload(segments.payload);
-        let members = payload
-            .as_deref()
-            .map_err(Clone::clone)
-            .and_then(|payload| read(payload, self.rules.allowed));
-        let trust = self.trust_for(members.as_ref(), now)?;
+        let padded = Segments::split(token, self.max_token_length).map_err(VerifyError::from)?;
+        let bare = padded.without_padding();
+        let payload = decode_payload(bare.payload);
+        let (trust, members) = self.trust_and_members(payload.as_deref(), now)?;
+        let (segments, members) = if trust.rules().padding_allowed {
+            (bare, members)
+        } else if bare.payload.len() == padded.payload.len() {
+            (padded, members)
+        } else {
+            (padded, Err(VerifyErrorKind::Malformed.into()))
+        };
         let issuer_check = members
             .as_ref()
             .map_err(Clone::clone)
@@ -176,13 +174,33 @@ impl Verifier {
             let issuer = members.issuer.as_deref();
             tenants::check(trust.tenants(), header.key_issuer(), issuer, text)?;
         }
-        let times = self.rules.check(&members, trust.audiences(), text, now)?;
+        let times = self.rules.check(&members, trust.rules(), text, now)?;
         let claims = StoredClaims::new(&members, times, text);
         let token = VerifiedToken::new(header, payload?, claims, is_cached);
         Ok((token, keys.of_answer(trust.answer())))
     }
 
-    /// The issuer's keys and audiences. Without trusted issuers they are the same for every token.
+    /// The trust in the issuer, and the claims as that issuer may write them. What it may deviate
+    /// in is known only with its name: then the claims are read once more.
+    fn trust_and_members<'p>(
+        &self,
+        payload: Result<&'p str, &VerifyError>,
+        now: Duration,
+    ) -> Result<(FoundTrust<'_>, Result<RegisteredMembers<'p>, VerifyError>), NotVerified> {
+        let read = |allowed| {
+            let payload = payload.map_err(Clone::clone)?;
+            read(payload, allowed)
+        };
+        let members = read(self.trust.allowed());
+        if members.is_ok() || payload.is_err() || !self.trust.may_allow_more() {
+            return Ok((self.trust_for(members.as_ref(), now)?, members));
+        }
+        let trust = self.trust_for(read(Allowances::ALL).as_ref(), now)?;
+        let members = read(trust.rules().allowed);
+        Ok((trust, members))
+    }
+
+    /// The issuer's keys and rules. Without trusted issuers they are the same for every token.
     fn trust_for(
         &self,
         members: Result<&RegisteredMembers<'_>, &VerifyError>,
@@ -229,23 +247,12 @@ impl Verifier {
         let Some(trust) = self.find_trust(cached.token.issuer(), now)? else {
             return Ok(None);
         };
-        let version = match trust.keys() {
-            KeySource::Fixed(_) => Some(KeysVersion::default()),
+        let position = cached.keys_version.source;
+        let version = match trust.keys().source_at(position) {
+            Some(KeySource::Fixed(_)) => Some(KeysVersion::of_fixed(position)),
             #[cfg(feature = "jwks")]
-            KeySource::Remote(remote) => remote.current(&self.clock, now)?.version(0),
-            KeySource::Several(sources) => {
-                let source = cached.keys_version.source;
-                match sources.fixed.get(source) {
-                    Some(_) => Some(KeysVersion::of_fixed(source)),
-                    #[cfg(feature = "jwks")]
-                    None => match &sources.remote {
-                        Some(remote) => remote.current(&self.clock, now)?.version(source),
-                        None => None,
-                    },
-                    #[cfg(not(feature = "jwks"))]
-                    None => None,
-                }
-            }
+            Some(KeySource::Remote(remote)) => remote.current(&self.clock, now)?.version(position),
+            None => None,
         };
         Ok(version.map(|version| version.of_answer(trust.answer())))
     }
@@ -262,27 +269,15 @@ impl Verifier {
         )]
         now: Duration,
     ) -> Result<(Arc<VerifiedHeader>, KeysVersion), NotVerified> {
-        match trust.keys() {
+        let (position, source) = trust.keys().source_for(segments.header)?;
+        match source {
             KeySource::Fixed(selector) => {
-                let header = self.check_signature_with(selector, segments)?;
-                Ok((header, KeysVersion::default()))
+                let header = self.check_signature_with(selector, trust.rules(), segments)?;
+                Ok((header, KeysVersion::of_fixed(position)))
             }
             #[cfg(feature = "jwks")]
-            KeySource::Remote(remote) => self.check_signature_by(remote, 0, segments, now),
-            KeySource::Several(sources) => {
-                for (source, selector) in sources.fixed.iter().enumerate() {
-                    match self.check_signature_with(selector, segments) {
-                        Err(error) if error.kind() == VerifyErrorKind::NoFittingKey => (),
-                        result => return Ok((result?, KeysVersion::of_fixed(source))),
-                    }
-                }
-                #[cfg(feature = "jwks")]
-                if let Some(remote) = &sources.remote
-                    && names_public_algorithm(segments.header)
-                {
-                    return self.check_signature_by(remote, sources.fixed.len(), segments, now);
-                }
-                Err(VerifyErrorKind::NoFittingKey.into())
+            KeySource::Remote(remote) => {
+                self.check_signature_by(remote, position, trust.rules(), segments, now)
             }
         }
     }
@@ -293,22 +288,28 @@ impl Verifier {
     fn check_signature_by(
         &self,
         remote: &RemoteKeySelector,
-        source: usize,
+        position: usize,
+        rules: &IssuerRules,
         segments: &Segments<'_>,
         now: Duration,
     ) -> Result<(Arc<VerifiedHeader>, KeysVersion), NotVerified> {
-        let current = remote.current(&self.clock, now)?;
+        let current = match remote.current(&self.clock, now) {
+            Ok(current) => current,
+            Err(fetch) if remote.serves_header(segments.header)? => return Err(fetch.into()),
+            Err(_) => return Err(VerifyErrorKind::NoFittingKey.into()),
+        };
         let (selector, version) = current
-            .selector(source)
+            .selector(position)
             .ok_or(VerifyErrorKind::KeysUnavailable)?;
-        match self.check_signature_with(selector, segments) {
+        match self.check_signature_with(selector, rules, segments) {
             Ok(header) => Ok((header, version)),
             Err(error)
                 if error.kind() == VerifyErrorKind::NoFittingKey
                     && selector.may_be_published(segments.header)
+                    && remote.serves_header(segments.header) == Ok(true)
                     && base64url::decode(segments.signature).is_ok() =>
             {
-                Err(remote.request_after(&current).into())
+                Err(remote.request_after(&current, error).into())
             }
             Err(error) => Err(error.into()),
         }
@@ -317,6 +318,7 @@ impl Verifier {
     fn check_signature_with(
         &self,
         selector: &KeySelector,
+        issuer: &IssuerRules,
         segments: &Segments<'_>,
     ) -> Result<Arc<VerifiedHeader>, VerifyError> {
         /// Bytes of the longest signature: RSA with 8192 bits.
@@ -326,7 +328,7 @@ impl Verifier {
         /// Characters of a signature by RSA with 2048 bits in base64url.
         const USUAL: usize = 344;
 
-        let selection = selector.select(segments.header, &self.rules)?;
+        let selection = selector.select(segments.header, &self.rules, issuer)?;
         let verify = |buffer: &mut [u8]| {
             let signature = base64url::decode_into(segments.signature, buffer)
                 .map_err(|_| VerifyErrorKind::Malformed)?;

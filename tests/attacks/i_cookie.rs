@@ -123,9 +123,8 @@ async fn i01_cookies_in_disguise() {
             assert_eq!(answer.accepted()["sub"], "alice");
         }
     }
-    // A value is taken as it is: no quotes, no encoding, no white space.
+    // A value is taken as it is: no encoding, no white space.
     for value in [
-        format!("\"{good}\""),
         format!(" {good}"),
         format!("{good} "),
         good.replace('.', "%2E"),
@@ -134,6 +133,45 @@ async fn i01_cookies_in_disguise() {
         let answer = with_cookies(&app, &[&format!("{NAME}={value}")]).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{value}");
     }
+}
+
+/// Java's `CookieManager` adds quotes, which RFC 6265 §4.1.1 allows.
+#[tokio::test]
+async fn i15_quotes_around_a_cookie() {
+    let app = app(cookie_layer());
+    let (good, evil) = (good(), hs256_token(claims(json!({ "sub": "mallory" }))));
+    for accepted in [
+        format!("{NAME}=\"{good}\""),
+        format!("$Version=\"1\"; {NAME}=\"{good}\";$Path=\"/\";$Domain=\"localhost.local\""),
+        // The same token twice.
+        format!("{NAME}=\"{good}\"; {NAME}={good}"),
+        // A cookie ends at a semicolon, also between quotes: no cookie swallows another one.
+        format!("a=\"x; {NAME}={good}; b=y\""),
+        format!("a=\"; {NAME}=\"{good}\"; b=\""),
+    ] {
+        let answer = with_cookies(&app, &[&accepted]).await;
+        assert_eq!(answer.accepted()["sub"], "alice", "{accepted}");
+    }
+    for value in [
+        format!("\"{good}"),
+        format!("{good}\""),
+        format!("\"\"{good}\"\""),
+        format!("\"{good}\" "),
+        format!("\"{good}\"x"),
+        format!("\" {good}\""),
+        format!("'{good}'"),
+        format!("\"{good}; a=\""),
+        "\"".to_owned(),
+    ] {
+        let answer = with_cookies(&app, &[&format!("{NAME}={value}")]).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{value}");
+        assert_ne!(answer.kind(), Some(AuthErrorKind::MissingToken), "{value}");
+    }
+    let empty = with_cookies(&app, &[&format!("{NAME}=\"\"")]).await;
+    assert_eq!(empty.kind(), Some(AuthErrorKind::MissingToken));
+    let tossed = format!("{NAME}=\"{evil}\"; {NAME}={good}");
+    let answer = with_cookies(&app, &[&tossed]).await;
+    assert_eq!(answer.kind(), Some(AuthErrorKind::SeveralTokens));
 }
 
 #[test]
@@ -835,6 +873,62 @@ async fn i09_a_header_that_overrides_the_method() {
             }
         }
         Site::is(true, &site.ask("GET", &[HOST, FOREIGN]).await);
+    }
+}
+
+/// A header that the browser sends once comes twice: it is not known which one is the browser's.
+#[tokio::test]
+async fn i13_several_sec_fetch_site_headers() {
+    const SAME: (&str, &str) = ("sec-fetch-site", "same-origin");
+    const NONE: (&str, &str) = ("sec-fetch-site", "none");
+    const CROSS: (&str, &str) = ("sec-fetch-site", "cross-site");
+    let trusting = [
+        Site::new(layer().trusted_origin(TRUSTED)),
+        Site::alone(CsrfLayer::new().trusted_origin(TRUSTED)),
+    ];
+    for site in sites().into_iter().chain(trusting) {
+        for twice in [[SAME, SAME], [SAME, CROSS], [CROSS, SAME], [NONE, SAME]] {
+            for origin in [&[][..], &[OWN], &[("origin", TRUSTED)], &[FOREIGN]] {
+                let headers = [&twice[..], &[HOST], origin].concat();
+                Site::is(false, &site.ask("POST", &headers).await);
+                let override_method = [&headers[..], &[("x-http-method", "DELETE")]].concat();
+                Site::is(false, &site.ask("GET", &override_method).await);
+            }
+        }
+        for origins in [[OWN, OWN], [OWN, FOREIGN], [FOREIGN, OWN]] {
+            let headers = [HOST, origins[0], origins[1]];
+            Site::is(false, &site.ask("POST", &headers).await);
+            let headers = [HOST, origins[0], origins[1], SAME];
+            Site::is(false, &site.ask("POST", &headers).await);
+        }
+    }
+}
+
+/// Neither option opens a safe method that another header overrides.
+#[tokio::test]
+async fn i14_exempt_requests_with_a_method_override() {
+    let app = Router::new()
+        .route("/claims", any(|| async { "{}" }))
+        .layer(CsrfLayer::new().exempt_authorization());
+    let token = ("authorization", "Bearer abc.def");
+    for name in [
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+    ] {
+        let changed = (name, "DELETE");
+        for method in ["GET", "HEAD", "OPTIONS", "POST"] {
+            let ask = async |headers: &[(&str, &str)]| {
+                let headers = [&[changed], headers].concat();
+                send(&app, with_headers(method, &headers)).await
+            };
+            Site::is(false, &ask(&[]).await);
+            Site::is(true, &ask(&[token]).await);
+            for from_browser in [("cookie", "a=b"), FOREIGN, ("sec-fetch-site", "cross-site")] {
+                Site::is(false, &ask(&[token, from_browser]).await);
+            }
+            Site::is(false, &ask(&[("authorization", "Basic YTpi")]).await);
+        }
     }
 }
 

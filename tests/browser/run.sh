@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the example web_login in a real browser: cookies, other sites, tabs, CORS, stolen cookies and
+# Runs the example web_login and the test target session_api in Chromium and Firefox: cookies, other
+# sites and subdomains, tabs, CORS, pages that the server renders, stolen cookies and
 # Content-Security-Policy. `run.sh CASE…` runs some cases. Screenshots go to target/browser.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -11,6 +12,7 @@ mkdir -p "$work"
 
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
+command -v firefox-esr >/dev/null || missing+=(firefox-esr)
 command -v chromedriver >/dev/null || missing+=(chromium-driver)
 # Without any font the screenshots show boxes.
 compgen -G '/usr/share/fonts/truetype/*/*.ttf' >/dev/null || missing+=(fonts-dejavu-core)
@@ -28,7 +30,8 @@ if ! cmp -s "$here/requirements.txt" "$work/venv/requirements.txt"; then
 fi
 
 source tests/support/executable.sh
-cargo build --locked --features embedded --example web_login
-api=$(executable browser_api --features embedded)
+features=embedded,testing
+cargo build --locked --features "$features" --example web_login
+api=$(executable session_api --features "$features")
 # The script stops what it starts, however it ends.
 exec "$work/venv/bin/python" "$here/check.py" "$work" "$target/debug/examples/web_login" "$api" "$@"

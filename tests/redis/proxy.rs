@@ -22,7 +22,7 @@ pub(crate) enum Flow {
     StopsReads,
     /// The same, only for all other connections.
     StopsWrites,
-    /// The same, from the first rotation of a session.
+    /// The same, from the first login or rotation of a session.
     StopsRenewals,
     /// New connections are held: they lead nowhere yet.
     HoldsNew,

@@ -10,7 +10,7 @@ use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::openid::{IdTokenVerifier, LogoutTokenVerifier, ProviderSessions};
 use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{
-    RefreshKeys, SessionErrorKind, SessionId, SessionStore, Sessions, TokenPair,
+    RefreshKeys, SessionErrorKind, SessionId, SessionLimit, SessionStore, Sessions, TokenPair,
 };
 use tower_jwt_auth::store::RedisStore;
 use tower_jwt_auth::store::redis::client;
@@ -366,6 +366,67 @@ async fn k09_a_session_that_was_ended_does_not_come_back() {
     let error = sessions.refresh(&pair.refresh_token).await.unwrap_err();
     assert_eq!(error.kind(), SessionErrorKind::Ended);
     assert_eq!(nodes[1].find(pair.sid).await.unwrap(), None);
+}
+
+/// The server restarts with sessions that have ended. No call shows one, before or after another
+/// deletes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k09_sessions_whose_end_was_lost_are_not_shown() {
+    let mut server = Server::start(&[]);
+    let nodes = nodes(&server, 2).await;
+    let sessions = sessions(&nodes[0]);
+    let [alice, bob] = ["alice", "bob"].map(|name| sessions.subject_named(name));
+    let found = sessions.login(&alice).await.unwrap().sid;
+    let listed = sessions.login(&alice).await.unwrap().sid;
+    let ended = sessions.login(&alice).await.unwrap().sid;
+    let bobs = sessions.login(&bob).await.unwrap().sid;
+    server.ask::<()>(&mut client::cmd("SAVE"));
+    for sid in [found, listed, ended] {
+        sessions.end_session(sid).await.unwrap();
+    }
+    sessions.logout_everywhere(&bob).await.unwrap();
+    eventually("both know", || {
+        nodes.iter().all(|node| {
+            let all = node.state();
+            is_dead(node, ended) == Some(true) && all.subjects == 1
+        })
+    })
+    .await;
+    server.kill();
+    server.run();
+    let key = |sid: SessionId| format!("{{jwt}}:session:{sid}");
+    let exists = |sid| server.ask::<u64>(client::cmd("EXISTS").arg(key(sid))) == 1;
+    assert!([found, listed, ended, bobs].into_iter().all(exists));
+    eventually("it is told", || {
+        let members = server.ask::<u64>(client::cmd("ZCARD").arg("{jwt}:revoked"));
+        let subjects = server.ask::<u64>(client::cmd("HLEN").arg("{jwt}:subjects"));
+        // With the empty members.
+        members == 4 && subjects == 2
+    })
+    .await;
+    for node in &nodes {
+        assert_eq!(node.find(found).await.unwrap(), None);
+        assert_eq!(node.find(bobs).await.unwrap(), None);
+    }
+    let end = nodes[0].end(ended, Some(ISSUER), in_seconds(600));
+    assert_eq!(end.await.unwrap(), None, "it was not live");
+    for subject in [&alice, &bob] {
+        assert_eq!(sessions.list(subject).await.unwrap(), []);
+    }
+    // They are gone for good, also once their revocation has expired. Bob's may not be deleted:
+    // after a loss his record may be missing for a moment only.
+    for (sid, is_kept) in [
+        (found, false),
+        (listed, false),
+        (ended, false),
+        (bobs, true),
+    ] {
+        assert_eq!(exists(sid), is_kept);
+    }
+    // Nor do they count.
+    let limited = sessions.max_sessions(SessionLimit::RejectLogin(1));
+    limited.login(&alice).await.unwrap();
+    limited.login(&bob).await.unwrap();
 }
 
 /// Earlier than any valid token.

@@ -60,6 +60,30 @@ async fn an_unknown_thumbprint_fetches_once_per_cooldown() {
     assert_eq!(issuer.hits("/jwks"), 3);
 }
 
+/// The issuer may have renewed the certificate.
+#[tokio::test]
+async fn e08_a_thumbprint_that_contradicts_a_fetched_key_fetches_once_per_cooldown() {
+    let (key, clock) = (unnamed().with_key_id("1"), clock());
+    let issuer = Issuer::start().await;
+    publish(&issuer, &[jwk(&key, &json!({ "x5t": "old" }))]);
+    let (_keys, app) = of(&issuer, &clock);
+    assert_eq!(status(&app, &token(&issuer, &key, None)).await, 200);
+    assert_eq!(status(&app, &token(&issuer, &key, Some("old"))).await, 200);
+    assert_eq!(issuer.hits("/jwks"), 1);
+    for number in 0..50 {
+        let contradicting = token(&issuer, &key, Some(&format!("other {number}")));
+        assert_eq!(status(&app, &contradicting).await, 401);
+    }
+    assert_eq!(issuer.hits("/jwks"), 2);
+    publish(&issuer, &[jwk(&key, &json!({ "x5t": "new" }))]);
+    clock.advance(Duration::from_secs(31));
+    assert_eq!(status(&app, &token(&issuer, &key, Some("new"))).await, 200);
+    // The withdrawn certificate: its tokens are neither in the cache nor among the headers.
+    assert_eq!(status(&app, &token(&issuer, &key, Some("old"))).await, 401);
+    assert_eq!(status(&app, &token(&issuer, &key, None)).await, 200);
+    assert_eq!(issuer.hits("/jwks"), 3);
+}
+
 /// It is a token without `kid`, and those never fetch.
 #[tokio::test]
 async fn a_thumbprint_fetches_nothing_if_the_issuer_publishes_none() {

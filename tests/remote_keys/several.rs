@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tower_jwt_auth::keys::remote::RemoteKeys;
-use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey, VerifyingKey};
+use tower_jwt_auth::keys::{Algorithm, JwksOptions, KeySet, SigningKey, SkipReason, VerifyingKey};
 use tower_jwt_auth::{JwtAuthLayer, TrustedIssuer, Verifier, VerifyErrorKind};
 
 use crate::issuer::{Answer, Issuer};
@@ -121,17 +121,99 @@ async fn only_a_change_of_its_own_source_invalidates_a_cached_token() {
     assert_eq!(error.kind(), VerifyErrorKind::NoFittingKey);
 }
 
+fn of(algorithm: Algorithm, kid: &str) -> SigningKey {
+    SigningKey::generate(algorithm).unwrap().with_key_id(kid)
+}
+
+/// The keys at `uri`, all of this algorithm, which nobody has fetched yet.
+fn only(algorithm: Algorithm, uri: &str) -> RemoteKeys {
+    let options = JwksOptions::new().algorithms([algorithm]);
+    let keys = RemoteKeys::jwks(uri).options(options).clock(clock());
+    std::thread::scope(|scope| scope.spawn(|| keys.build()).join().unwrap().unwrap())
+}
+
 #[tokio::test]
-async fn a_pinned_set_is_asked_before_the_published_keys() {
-    let (pinned, new) = (key("pinned"), key("new"));
+async fn e09_alg_chooses_the_source_before_kid() {
+    // All keys have one `kid`, and each document has a key for the other source too.
+    let [old, new, fixed] =
+        [Algorithm::ES384, Algorithm::ES256, Algorithm::EdDSA].map(|algorithm| of(algorithm, "1"));
+    let (extra, stray) = (of(Algorithm::ES384, "2"), of(Algorithm::ES256, "2"));
+    let (first, second) = (Issuer::start().await, Issuer::start().await);
+    first.publish([&old, &stray]);
+    second.publish([&new, &extra]);
+    let [first_uri, second_uri] = [&first, &second].map(|one| format!("{}/jwks", one.name()));
+    let old_keys = only(Algorithm::ES384, &first_uri);
+    let new_keys = only(Algorithm::ES256, &second_uri);
+    let trusted = TrustedIssuer::new("id", old_keys.clone())
+        .keys(fixed.verifying_key())
+        .keys(new_keys);
+    let app = app(&JwtAuthLayer::new(trusted).audience("api").clock(clock()));
+
+    // An `alg` of no remote source fetches nothing, whatever its `kid`.
+    for (key, expected) in [
+        (fixed.clone(), 200),
+        (of(Algorithm::EdDSA, "1"), 401),
+        (of(Algorithm::ES512, "1"), 401),
+        (secret().with_key_id("1"), 401),
+    ] {
+        assert_eq!(status(&app, &token(&key, "id")).await, expected);
+    }
+    assert_eq!((first.connections(), second.connections()), (0, 0));
+    assert_eq!(status(&app, &token(&new, "id")).await, 200);
+    assert_eq!((first.connections(), second.connections()), (0, 1));
+    for _ in 0..2 {
+        assert_eq!(status(&app, &token(&old, "id")).await, 200);
+        assert_eq!(status(&app, &token(&new, "id")).await, 200);
+        assert_eq!(status(&app, &token(&fixed, "id")).await, 200);
+    }
+    // The key of a document whose algorithm is that of another source.
+    for key in [&stray, &extra] {
+        assert_eq!(status(&app, &token(key, "id")).await, 401);
+    }
+    let skipped: Vec<_> = old_keys
+        .state()
+        .skipped
+        .iter()
+        .map(|key| key.reason)
+        .collect();
+    assert_eq!(skipped, [SkipReason::OtherAlgorithm]);
+}
+
+#[tokio::test]
+async fn e09_a_lone_remote_source_fetches_nothing_for_other_algorithms() {
+    let new = of(Algorithm::ES256, "1");
     let issuer = Issuer::start().await;
     issuer.publish([&new]);
-    let set = KeySet::new([pinned.verifying_key()]).unwrap();
-    let trusted = TrustedIssuer::new(issuer.name(), unfetched(&issuer)).keys(set);
+    let keys = only(Algorithm::ES256, &format!("{}/jwks", issuer.name()));
+    let trusted = TrustedIssuer::new("id", keys);
     let app = app(&JwtAuthLayer::new(trusted).audience("api").clock(clock()));
-    assert_eq!(status(&app, &token(&pinned, issuer.name())).await, 200);
-    assert_eq!(issuer.connections(), 0);
-    assert_eq!(status(&app, &token(&new, issuer.name())).await, 200);
+    let others = [secret().with_key_id("2"), of(Algorithm::ES384, "2")];
+    for other in &others {
+        assert_eq!(status(&app, &token(other, "id")).await, 401);
+    }
+    assert_eq!(issuer.hits("/jwks"), 0);
+    assert_eq!(status(&app, &token(&new, "id")).await, 200);
+    for other in &others {
+        assert_eq!(status(&app, &token(other, "id")).await, 401);
+    }
+    assert_eq!(issuer.hits("/jwks"), 1);
+    assert_eq!(
+        status(&app, &token(&of(Algorithm::ES256, "2"), "id")).await,
+        401
+    );
+    assert_eq!(issuer.hits("/jwks"), 2);
+}
+
+#[test]
+fn the_error_for_another_alg_names_those_of_the_sources() {
+    let set = KeySet::new([key("new").verifying_key()]).unwrap();
+    let trusted = TrustedIssuer::new("id", secret().verifying_key()).keys(set);
+    let verifier = Verifier::new(trusted).audience("api").clock(clock());
+    let error = verifier
+        .verify(token(&of(Algorithm::EdDSA, "1"), "id"))
+        .unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(source, r#"expected `alg`: "HS256" or "ES256""#);
 }
 
 #[test]
@@ -159,14 +241,14 @@ fn public() -> VerifyingKey {
 }
 
 #[test]
-#[should_panic(expected = "keys for the same algorithm")]
+#[should_panic(expected = "may have keys for ES256")]
 fn fixed_sources_with_one_algorithm() {
     let set = KeySet::new([public()]).unwrap();
     let _ = TrustedIssuer::new("id", public()).keys(set);
 }
 
 #[test]
-#[should_panic(expected = "keys for the same algorithm")]
+#[should_panic(expected = "may have keys for Ed25519")]
 fn fixed_sources_with_two_names_of_one_algorithm() {
     let key = |algorithm| SigningKey::generate(algorithm).unwrap().verifying_key();
     let both = key(Algorithm::EdDSA).with_both_ed25519_names();
@@ -174,15 +256,28 @@ fn fixed_sources_with_two_names_of_one_algorithm() {
 }
 
 #[test]
-#[should_panic(expected = "at most one source of fetched keys")]
-fn two_fetched_sources() {
+#[should_panic(expected = "name the algorithms of fetched keys by `JwksOptions::algorithms`")]
+fn two_fetched_sources_whose_algorithms_are_not_named() {
     let _ = TrustedIssuer::new("id", remote()).keys(remote());
 }
 
 #[test]
-#[should_panic(expected = "a lone public key would hide the fetched keys")]
-fn a_lone_public_key_next_to_fetched_ones() {
+#[should_panic(expected = "may have keys for ES256")]
+fn two_fetched_sources_with_one_algorithm() {
+    let keys = || only(Algorithm::ES256, "http://127.0.0.1:9/jwks");
+    let _ = TrustedIssuer::new("id", keys()).keys(keys());
+}
+
+#[test]
+#[should_panic(expected = "may have keys for ES256")]
+fn a_public_key_next_to_fetched_ones() {
     let _ = TrustedIssuer::new("id", remote()).keys(public());
+}
+
+#[test]
+#[should_panic(expected = "no algorithm")]
+fn no_algorithm_at_all() {
+    let _ = JwksOptions::new().algorithms([]);
 }
 
 #[test]

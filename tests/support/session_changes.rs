@@ -1,18 +1,23 @@
 //! What changes while claims are computed, for any store: data of a session, and rights of a
 //! subject. Each function is a test, and gets an empty store.
 
+use std::collections::HashSet;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use tower_jwt_auth::Verifier;
+use tower_jwt_auth::claims::NumericDate;
+use tower_jwt_auth::clock::{Clock, ManualClock, SystemClock};
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
 use tower_jwt_auth::revocation::{RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{
-    OwnSubject, RefreshKeys, Session, SessionErrorKind, SessionStore, Sessions,
+    OwnSubject, RefreshKeys, Session, SessionErrorKind, SessionEventKind, SessionId, SessionLimit,
+    SessionStore, Sessions,
 };
+use tower_jwt_auth::{VerifiedToken, Verifier};
 
 /// Passes the names of all tests to a macro, which runs them on its stores.
 macro_rules! all {
@@ -26,6 +31,14 @@ macro_rules! all {
             one_session_outlives_the_others,
             claims_that_are_never_current_are_an_outage,
             no_older_rights_pass_after_an_invalidation,
+            an_elevation_shows_in_every_access_token_after_it,
+            l16_a_copy_from_before_an_elevation_gets_nothing,
+            l16_no_refresh_at_the_same_time_gets_the_level,
+            l08_the_grace_counts_until_the_request_arrives,
+            l17_an_impersonation_ends_with_its_actor_and_with_its_subject,
+            l18_a_login_beyond_the_limit_ends_the_oldest_session,
+            l18_a_login_beyond_the_limit_is_rejected,
+            l18_logins_at_once_keep_to_the_limit,
         }
     };
 }
@@ -49,6 +62,11 @@ pub(crate) async fn read<S: SessionStore>(sessions: &Sessions<S>, token: &str) -
     let identity = TokenIdentity::from(&token);
     let revoked = sessions.store().is_revoked(&identity).await.unwrap();
     (Value::clone(&token.claims().unwrap()), revoked)
+}
+
+pub(crate) fn verified<S: SessionStore>(sessions: &Sessions<S>, token: &str) -> VerifiedToken {
+    let verifier = Verifier::new(sessions.verifying_keys().clone()).issuer(ISSUER);
+    verifier.verify(token).unwrap()
 }
 
 /// Claims that change: each call returns the version of the rights when it began. The next call
@@ -325,5 +343,301 @@ pub(crate) async fn no_older_rights_pass_after_an_invalidation<S: SessionStore>(
         let tokens = sessions.login(&alice).await.unwrap();
         assert!(!read(&sessions, &tokens.access_token).await.1, "{passed}");
         sessions.logout_everywhere(&alice).await.unwrap();
+    }
+}
+
+pub(crate) async fn an_elevation_shows_in_every_access_token_after_it<S: SessionStore>(store: S) {
+    let rights = Rights::default();
+    let sessions = rights.of(sessions(store));
+    let alice = alice(&sessions);
+    let tokens = sessions.login(&alice).await.unwrap();
+    let (claims, _) = read(&sessions, &tokens.access_token).await;
+    assert_eq!(claims["auth_time"], claims["iat"]);
+    assert_eq!(claims.get("acr"), None);
+    // Rights and data that change before it do not stop it.
+    rights.hold_next();
+    let elevating = tokio::spawn({
+        let sessions = sessions.clone();
+        async move { sessions.elevate(tokens.sid, "mfa").await }
+    });
+    rights.is_held().await;
+    rights.change();
+    sessions.invalidate_access_tokens(&alice).await.unwrap();
+    rights.release();
+    let elevated = elevating.await.unwrap().unwrap();
+    assert_eq!(elevated.sid, tokens.sid);
+    let refreshed = sessions.refresh(&elevated.refresh_token).await.unwrap();
+    let again = sessions.refresh(&elevated.refresh_token).await.unwrap();
+    let auth_time = read(&sessions, &elevated.access_token).await.0["auth_time"].clone();
+    for tokens in [&elevated, &refreshed, &again] {
+        let (claims, revoked) = read(&sessions, &tokens.access_token).await;
+        assert_eq!((&claims["acr"], revoked), (&json!("mfa"), false));
+        assert_eq!(claims["auth_time"], auth_time);
+        assert_eq!(claims["rights"], 1);
+    }
+    let higher = sessions.elevate(tokens.sid, "hardware").await.unwrap();
+    let (claims, _) = read(&sessions, &higher.access_token).await;
+    assert_eq!(claims["acr"], "hardware");
+    let session = sessions.find(tokens.sid).await.unwrap().unwrap();
+    assert_eq!(session.acr.as_deref(), Some("hardware"));
+    sessions.end_session(tokens.sid).await.unwrap();
+    let error = sessions.elevate(tokens.sid, "mfa").await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::Ended);
+}
+
+pub(crate) async fn l16_a_copy_from_before_an_elevation_gets_nothing<S: SessionStore>(store: S) {
+    let sessions = sessions(store);
+    let copy = sessions.login(&alice(&sessions)).await.unwrap();
+    let elevated = sessions.elevate(copy.sid, "mfa").await.unwrap();
+    for _ in 0..2 {
+        let error = sessions.refresh(&copy.refresh_token).await.unwrap_err();
+        assert_eq!(error.kind(), SessionErrorKind::Elevated);
+        assert!(!error.kind().is_final());
+    }
+    let refreshed = sessions.refresh(&elevated.refresh_token).await.unwrap();
+    let (claims, revoked) = read(&sessions, &refreshed.access_token).await;
+    assert_eq!((&claims["acr"], revoked), (&json!("mfa"), false));
+    let error = sessions.refresh(&copy.refresh_token).await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::ReuseDetected);
+    for tokens in [copy, elevated, refreshed] {
+        assert!(read(&sessions, &tokens.access_token).await.1);
+        assert!(sessions.refresh(&tokens.refresh_token).await.is_err());
+    }
+}
+
+/// Whatever the order, the refresh tokens that refreshes return do not lead to the level.
+pub(crate) async fn l16_no_refresh_at_the_same_time_gets_the_level<S: SessionStore>(store: S) {
+    let sessions = Rights::default().of(sessions(store));
+    for round in 0..20 {
+        let tokens = sessions.login(&alice(&sessions)).await.unwrap();
+        let refreshes: Vec<_> = (0..4)
+            .map(|_| {
+                let (sessions, token) = (sessions.clone(), tokens.refresh_token.clone());
+                tokio::spawn(async move { sessions.refresh(&token).await })
+            })
+            .collect();
+        for _ in 0..round % 4 {
+            tokio::task::yield_now().await;
+        }
+        let elevated = sessions.elevate(tokens.sid, "mfa").await.unwrap();
+        let (claims, _) = read(&sessions, &elevated.access_token).await;
+        assert_eq!(claims["acr"], "mfa");
+        for refreshed in refreshes {
+            let Ok(refreshed) = refreshed.await.unwrap() else {
+                continue;
+            };
+            let (claims, _) = read(&sessions, &refreshed.access_token).await;
+            assert_eq!(claims.get("acr"), None);
+            assert_ne!(refreshed.refresh_token, elevated.refresh_token);
+            let error = sessions.refresh(&refreshed.refresh_token).await;
+            assert!(error.is_err(), "a copy gets the level");
+        }
+    }
+}
+
+/// A slow claims function, and claims that are computed again, do not turn a request within the
+/// grace into reuse.
+pub(crate) async fn l08_the_grace_counts_until_the_request_arrives<S: SessionStore + Clone>(
+    store: S,
+) {
+    // Far from the clock of a server, which then does not count.
+    let now = NumericDate::from(SystemClock.now()).seconds();
+    let clock = ManualClock::at(now + 86_400);
+    let slow = Arc::new(AtomicU64::new(0));
+    let own = sessions(store.clone());
+    let (takes, passing) = (Arc::clone(&slow), clock.clone());
+    let sessions = sessions(store).clock(clock.clone()).claims(move |_| {
+        let (own, passing, takes) = (own.clone(), passing.clone(), Arc::clone(&takes));
+        async move {
+            if takes.swap(0, Ordering::SeqCst) == 1 {
+                passing.advance(Duration::from_secs(60));
+                let alice = alice(&own);
+                let invalidated = own.invalidate_access_tokens(&alice).await;
+                invalidated.map_err(io::Error::other)?;
+            }
+            Ok::<_, io::Error>(Some(json!({})))
+        }
+    });
+    let tokens = sessions.login(&alice(&sessions)).await.unwrap();
+    let refreshed = sessions.refresh(&tokens.refresh_token).await.unwrap();
+    clock.advance(Duration::from_secs(9));
+    slow.store(1, Ordering::SeqCst);
+    let again = sessions.refresh(&tokens.refresh_token).await.unwrap();
+    assert_eq!(again.refresh_token, refreshed.refresh_token);
+    assert_eq!(slow.load(Ordering::SeqCst), 0);
+    let late = sessions.refresh(&tokens.refresh_token).await.unwrap_err();
+    assert_eq!(late.kind(), SessionErrorKind::ReuseDetected);
+    // Without a grace a slow request has none either.
+    let strict = sessions.grace(Duration::ZERO);
+    let tokens = strict.login(&alice(&strict)).await.unwrap();
+    strict.refresh(&tokens.refresh_token).await.unwrap();
+    slow.store(1, Ordering::SeqCst);
+    let late = strict.refresh(&tokens.refresh_token).await.unwrap_err();
+    assert_eq!(late.kind(), SessionErrorKind::ReuseDetected);
+}
+
+pub(crate) async fn l17_an_impersonation_ends_with_its_actor_and_with_its_subject<
+    S: SessionStore,
+>(
+    store: S,
+) {
+    let sessions = sessions(store);
+    let (agent, alice) = (sessions.subject_named("agent"), alice(&sessions));
+    for (of_actor, blocks) in [(true, true), (true, false), (false, true), (false, false)] {
+        let own = sessions.login(&agent).await.unwrap();
+        let token = verified(&sessions, &own.access_token);
+        let login = sessions.impersonate(&token, &alice).await.unwrap();
+        let late = sessions.impersonate(&token, &alice).await.unwrap();
+        let tokens = sessions.complete(login).await.unwrap();
+        let tokens = sessions.refresh(&tokens.refresh_token).await.unwrap();
+        let (claims, revoked) = read(&sessions, &tokens.access_token).await;
+        assert_eq!((&claims["sub"], revoked), (&json!("alice"), false));
+        assert_eq!(claims["act"], json!({ "sub": "agent", "iss": ISSUER }));
+        let ended = if of_actor { &agent } else { &alice };
+        let kind = if blocks {
+            sessions.block(ended).await.unwrap();
+            SessionErrorKind::Blocked
+        } else {
+            sessions.logout_everywhere(ended).await.unwrap();
+            SessionErrorKind::LoggedOut
+        };
+        let error = sessions.complete(late).await.unwrap_err();
+        assert_eq!(error.kind(), kind);
+        if of_actor {
+            let error = sessions.impersonate(&token, &alice).await.err().unwrap();
+            assert_eq!(error.kind(), kind);
+            let error = sessions.refresh(&tokens.refresh_token).await.unwrap_err();
+            assert_eq!(error.kind(), kind);
+        }
+        // Of the actor, from the refresh on. Of the subject, at once.
+        assert!(read(&sessions, &tokens.access_token).await.1);
+        let error = sessions.refresh(&tokens.refresh_token).await.unwrap_err();
+        assert!(error.kind().is_final(), "{error}");
+        assert!(sessions.list(&alice).await.unwrap().is_empty());
+        sessions.unblock(ended).await.unwrap();
+    }
+}
+
+/// Sessions with a limit, and the sessions that it ended.
+pub(crate) fn limited<S: SessionStore>(
+    store: S,
+    limit: SessionLimit,
+) -> (Sessions<S>, Arc<Mutex<Vec<SessionId>>>) {
+    let ended: Arc<Mutex<Vec<SessionId>>> = Arc::default();
+    let heard = Arc::clone(&ended);
+    let sessions = sessions(store).max_sessions(limit).on_event(move |event| {
+        if event.kind == SessionEventKind::EndedByLimit {
+            heard.lock().unwrap().extend(event.sid);
+        }
+    });
+    (sessions, ended)
+}
+
+pub(crate) async fn l18_a_login_beyond_the_limit_ends_the_oldest_session<S: SessionStore>(
+    store: S,
+) {
+    let (sessions, ended) = limited(store, SessionLimit::EndOldest(2));
+    let (alice, bob) = (alice(&sessions), sessions.subject_named("bob"));
+    let bobs = sessions.login(&bob).await.unwrap();
+    let first = sessions.login(&alice).await.unwrap();
+    let second = sessions.login(&alice).await.unwrap();
+    // The first was refreshed last, so the second ends.
+    let first = sessions.refresh(&first.refresh_token).await.unwrap();
+    let third = sessions.login(&alice).await.unwrap();
+    assert_eq!(*ended.lock().unwrap(), [second.sid]);
+    assert!(read(&sessions, &second.access_token).await.1);
+    let error = sessions.refresh(&second.refresh_token).await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::Ended);
+    assert!(error.kind().is_final());
+    for tokens in [&bobs, &first, &third] {
+        assert!(!read(&sessions, &tokens.access_token).await.1);
+        sessions.refresh(&tokens.refresh_token).await.unwrap();
+    }
+    // A lower limit applies at the next login.
+    let sessions = sessions.max_sessions(SessionLimit::EndOldest(1));
+    let last = sessions.login(&alice).await.unwrap();
+    let ended: HashSet<_> = ended.lock().unwrap().drain(1..).collect();
+    assert_eq!(ended, HashSet::from([first.sid, third.sid]));
+    let listed = sessions.list(&alice).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed.first().map(|session| session.sid), Some(last.sid));
+    // An impersonation ends no session of the subject.
+    let agent = sessions
+        .login(&sessions.subject_named("agent"))
+        .await
+        .unwrap();
+    let agent = verified(&sessions, &agent.access_token);
+    let login = sessions.impersonate(&agent, &alice).await.unwrap();
+    sessions.complete(login).await.unwrap();
+    assert!(!read(&sessions, &last.access_token).await.1);
+    assert_eq!(sessions.list(&alice).await.unwrap().len(), 2);
+}
+
+pub(crate) async fn l18_a_login_beyond_the_limit_is_rejected<S: SessionStore>(store: S) {
+    let (sessions, ended) = limited(store, SessionLimit::RejectLogin(2));
+    let alice = alice(&sessions);
+    let first = sessions.login(&alice).await.unwrap();
+    let second = sessions.login(&alice).await.unwrap();
+    let error = sessions.login(&alice).await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::TooManySessions);
+    assert!(!error.kind().is_final());
+    for tokens in [&first, &second] {
+        assert!(!read(&sessions, &tokens.access_token).await.1);
+    }
+    assert!(sessions.end_session_of(&alice, first.sid).await.unwrap());
+    let third = sessions.login(&alice).await.unwrap();
+    assert!(!read(&sessions, &third.access_token).await.1);
+    assert_eq!(sessions.list(&alice).await.unwrap().len(), 2);
+    assert!(ended.lock().unwrap().is_empty());
+}
+
+pub(crate) async fn l18_logins_at_once_keep_to_the_limit<S: SessionStore + Clone>(store: S) {
+    keep_to_the_limit(&[store]).await;
+}
+
+/// Logs in through all stores at once, which share their sessions.
+pub(crate) async fn keep_to_the_limit<S: SessionStore + Clone>(stores: &[S]) {
+    for (name, limit) in [
+        ("alice", SessionLimit::EndOldest(3)),
+        ("bob", SessionLimit::RejectLogin(3)),
+    ] {
+        let nodes: Vec<_> = stores
+            .iter()
+            .map(|store| limited(store.clone(), limit))
+            .collect();
+        let (one, _) = nodes.first().unwrap();
+        let subject = one.subject_named(name);
+        for _ in 0..5 {
+            let tasks: Vec<_> = (0..24)
+                .map(|task| {
+                    let (sessions, _) = nodes.get(task % nodes.len()).unwrap();
+                    let (sessions, subject) = (sessions.clone(), subject.clone());
+                    tokio::spawn(async move { sessions.login(&subject).await })
+                })
+                .collect();
+            let mut created = HashSet::new();
+            for task in tasks {
+                match task.await.unwrap() {
+                    Ok(tokens) => assert!(created.insert(tokens.sid)),
+                    Err(error) => assert_eq!(error.kind(), SessionErrorKind::TooManySessions),
+                }
+            }
+            let listed = one.list(&subject).await.unwrap();
+            let listed: HashSet<_> = listed.iter().map(|session| session.sid).collect();
+            assert_eq!(listed.len(), 3);
+            let heard = nodes
+                .iter()
+                .flat_map(|(_, ended)| std::mem::take(&mut *ended.lock().unwrap()));
+            let heard: Vec<_> = heard.collect();
+            let ended: HashSet<_> = heard.iter().copied().collect();
+            assert_eq!(ended.len(), heard.len(), "one event for each");
+            let live: HashSet<_> = created.difference(&ended).copied().collect();
+            assert_eq!(live, listed);
+            for sid in ended {
+                let ended = one.find(sid).await.unwrap();
+                assert_eq!(ended, None);
+            }
+            one.logout_everywhere(&subject).await.unwrap();
+        }
     }
 }

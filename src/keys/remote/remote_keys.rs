@@ -14,7 +14,7 @@ use super::fetch::FETCH_DEADLINE;
 use super::fetched::{FetchedKeys, KeyLifetimes, Timestamp};
 use super::refresh::{KeyRequestError, Refresh, RequiredKeys};
 use crate::clock::ClockSource;
-use crate::keys::{KeySet, SkippedKey};
+use crate::keys::{JwksOptions, KeySet, SkippedKey};
 
 /// The keys of an issuer, fetched from it. Cheap to clone; clones share the keys.
 ///
@@ -76,6 +76,10 @@ impl RemoteKeys {
                 .map(|failure| failure.error.clone()),
             fetches: self.0.fetches.load(Ordering::Relaxed),
         }
+    }
+
+    pub(crate) fn options(&self) -> JwksOptions {
+        self.0.endpoint.options
     }
 
     pub(crate) fn now(&self) -> Duration {

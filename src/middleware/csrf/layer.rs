@@ -10,7 +10,10 @@ use tower_service::Service;
 
 use super::origin::Origin;
 use super::rules::CsrfRules;
+use crate::middleware::authenticated::token_of;
+use crate::middleware::caching::CacheDirective;
 use crate::middleware::future::ResponseFuture;
+use crate::middleware::layer_handle::{SharedResponder, shared};
 use crate::middleware::respond::{ProblemJson, Respond};
 use crate::middleware::responder::Responder;
 use crate::middleware::source::RequestHead;
@@ -20,7 +23,7 @@ use crate::middleware::source::RequestHead;
 /// See the [module docs](super) for an example.
 pub struct CsrfLayer<R = ProblemJson> {
     rules: Arc<CsrfRules>,
-    responder: Arc<Responder<R>>,
+    responder: SharedResponder<R>,
 }
 
 impl CsrfLayer {
@@ -35,8 +38,7 @@ impl Default for CsrfLayer {
     fn default() -> Self {
         Self {
             rules: Arc::default(),
-            // A challenge would ask for credentials, which are not what is missing.
-            responder: Arc::new(Responder::new(None)),
+            responder: shared(Responder::default()),
         }
     }
 }
@@ -46,7 +48,7 @@ impl<R> CsrfLayer<R> {
     pub(crate) fn with_rules(rules: CsrfRules, responder: Responder<R>) -> Self {
         Self {
             rules: Arc::new(rules),
-            responder: Arc::new(responder),
+            responder: shared(responder),
         }
     }
 
@@ -103,12 +105,15 @@ impl<R> CsrfLayer<R> {
         self
     }
 
-    /// Sets the responses to rejected requests.
+    /// Sets the responses to rejected requests. [`ProblemJson`] by default.
+    ///
+    /// This includes errors that a handler inside returns, such as `SessionError`. Inside of a
+    /// [`JwtAuthLayer`](crate::JwtAuthLayer) that layer responds to them instead.
     #[must_use]
     pub fn respond<R2>(self, responder: R2) -> CsrfLayer<R2> {
         CsrfLayer {
             rules: self.rules,
-            responder: Arc::new(self.responder.with_respond(responder)),
+            responder: shared(self.responder.0.with_respond(responder)),
         }
     }
 }
@@ -179,9 +184,16 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        match self.layer.rules.check(RequestHead::of(&request)) {
-            Ok(()) => ResponseFuture::untouched(self.inner.call(request)),
-            Err(error) => ResponseFuture::rejected(self.layer.responder.reject(&error)),
+        if let Err(error) = self.layer.rules.check(RequestHead::of(&request)) {
+            return ResponseFuture::rejected(self.layer.responder.0.reject(&error));
         }
+        // An outer layer, which authenticates, responds to rejections.
+        let is_inner = token_of(request.extensions()).is_ok();
+        let future = self.inner.call(request);
+        if is_inner {
+            return ResponseFuture::untouched(future);
+        }
+        let responder = Arc::clone(&self.layer.responder);
+        ResponseFuture::inner(future, responder, CacheDirective::None)
     }
 }

@@ -1,7 +1,7 @@
 //! Origins, in the form that browsers send.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::HeaderValue;
 
@@ -170,6 +170,14 @@ impl Origin {
             Some((host, port)) if !port.ends_with(']') => host,
             _ => authority,
         }
+    }
+
+    /// Whether the host is a loopback address, or `localhost`.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let host = self.host();
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        let address: Result<IpAddr, _> = address.parse();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }
 
     /// The origin that a request names. `None` if it is opaque (`null`) or in another spelling.

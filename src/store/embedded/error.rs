@@ -39,6 +39,9 @@ pub enum EmbeddedStoreError {
     SetFull,
     /// A name or an ID is longer than 4,096 bytes. The call changed nothing.
     TooLong,
+    /// A generation above [`MAX_GENERATION`](crate::session::MAX_GENERATION). The call changed
+    /// nothing.
+    OutOfRange,
     /// The file was deleted, moved or replaced while it was open. Until it is back, the store
     /// acknowledges no writes. Look-ups of revocations and sessions still work. Put the file back,
     /// or restart the service.
@@ -70,6 +73,7 @@ impl fmt::Display for EmbeddedStoreError {
             Self::Io(_) => "the store's file cannot be read or written",
             Self::SetFull => "the revocation set is full: raise the store's capacity",
             Self::TooLong => "a name or an ID is longer than 4,096 bytes",
+            Self::OutOfRange => "the generation is larger than 2^52",
             Self::FileGone => {
                 "the store's file was deleted, moved or replaced: put it back, \
                  or restart the service"

@@ -7,8 +7,8 @@ use super::error::EmbeddedStoreError as Error;
 use super::store::EmbeddedStore;
 use crate::claims::NumericDate;
 use crate::session::{
-    CreationOutcome, Rotation, RotationOutcome, Session, SessionId, SessionStore, Subject,
-    SubjectState, UpdateOutcome,
+    CreationOutcome, Rotation, RotationOutcome, Session, SessionId, SessionLimit, SessionStore,
+    Subject, SubjectState, UpdateOutcome,
 };
 
 /// A call that needs the file fails if the file cannot be read or written. A failed call does not
@@ -20,9 +20,14 @@ impl SessionStore for EmbeddedStore {
             .await
     }
 
-    async fn create(&self, session: &Session) -> Result<CreationOutcome, Error> {
+    async fn create(
+        &self,
+        session: &Session,
+        limit: Option<SessionLimit>,
+    ) -> Result<CreationOutcome, Error> {
         let session = session.clone();
-        self.write(move |tables| tables.create(&session)).await
+        self.write(move |tables| tables.create(&session, limit))
+            .await
     }
 
     async fn find(&self, sid: SessionId) -> Result<Option<Session>, Error> {

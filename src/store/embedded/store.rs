@@ -68,9 +68,10 @@ impl EmbeddedStore {
     ///
     /// # Errors
     ///
-    /// If the file cannot be written, or the revocation set is full. [`SetFull`](Error::SetFull)
-    /// and [`TooLong`](Error::TooLong): nothing has changed. Any other error: the revocation may be
-    /// in force; repeat the call.
+    /// If the file cannot be written, the revocation set is full, or a generation is too high.
+    /// [`SetFull`](Error::SetFull), [`TooLong`](Error::TooLong) and
+    /// [`OutOfRange`](Error::OutOfRange): nothing has changed. Any other error: the revocation may
+    /// be in force; repeat the call.
     pub async fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), Error> {
         let revocation = Change::from(revocation);
         let inner = Arc::clone(&self.inner);

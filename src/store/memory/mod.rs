@@ -5,5 +5,5 @@ mod session_store;
 mod session_table;
 mod store;
 
-pub use error::MemoryStoreFull;
+pub use error::MemoryStoreError;
 pub use store::MemoryStore;

@@ -1,29 +1,46 @@
 //! The sessions of a store in memory.
 
-use super::error::MemoryStoreFull;
+use super::error::MemoryStoreError;
 use super::store::MemoryStore;
 use crate::claims::NumericDate;
 use crate::revocation::{Revocation, TokenIdentity};
 use crate::session::{
-    CreationOutcome, Rotation, RotationOutcome, Session, SessionId, SessionStore, Subject,
-    SubjectState, UpdateOutcome,
+    CreationOutcome, Rotation, RotationOutcome, Session, SessionId, SessionLimit, SessionStore,
+    Subject, SubjectState, UpdateOutcome,
 };
 
 impl SessionStore for MemoryStore {
-    async fn subject(&self, subject: &Subject<'_>) -> Result<SubjectState, MemoryStoreFull> {
+    async fn subject(&self, subject: &Subject<'_>) -> Result<SubjectState, MemoryStoreError> {
         Ok(self.sessions().subject(subject))
     }
 
-    async fn create(&self, session: &Session) -> Result<CreationOutcome, MemoryStoreFull> {
+    async fn create(
+        &self,
+        session: &Session,
+        limit: Option<SessionLimit>,
+    ) -> Result<CreationOutcome, MemoryStoreError> {
         let mut sessions = self.sessions();
         sessions.prune(self.latest_safe_expiry(), Self::PRUNED_AT_ONCE);
-        if sessions.len() >= self.0.most_sessions {
-            return Err(MemoryStoreFull::Sessions);
+        let owner = session.owner();
+        let state = sessions.subject(&owner);
+        let outcome = session.create(state, limit, sessions.sessions_of(&owner));
+        if let CreationOutcome::Created(excess) = &outcome {
+            if sessions.len().saturating_sub(excess.len()) >= self.0.most_sessions {
+                return Err(MemoryStoreError::Sessions);
+            }
+            // One by one: if the set is full, a session must not live on with a revoked `sid`.
+            for sid in excess {
+                if let Some(ended) = sessions.find(*sid) {
+                    self.revoke_session(ended, ended.access_expires_at)?;
+                    sessions.end(*sid);
+                }
+            }
+            sessions.insert(session);
         }
-        Ok(sessions.create(session))
+        Ok(outcome)
     }
 
-    async fn find(&self, sid: SessionId) -> Result<Option<Session>, MemoryStoreFull> {
+    async fn find(&self, sid: SessionId) -> Result<Option<Session>, MemoryStoreError> {
         Ok(self.sessions().find(sid).cloned())
     }
 
@@ -31,7 +48,7 @@ impl SessionStore for MemoryStore {
         &self,
         sid: SessionId,
         rotation: &Rotation,
-    ) -> Result<RotationOutcome, MemoryStoreFull> {
+    ) -> Result<RotationOutcome, MemoryStoreError> {
         let mut sessions = self.sessions();
         let rotated = sessions.rotate(sid, rotation);
         match &rotated {
@@ -52,7 +69,7 @@ impl SessionStore for MemoryStore {
         sid: SessionId,
         data_version: u64,
         data_json: Option<&str>,
-    ) -> Result<UpdateOutcome, MemoryStoreFull> {
+    ) -> Result<UpdateOutcome, MemoryStoreError> {
         Ok(self.sessions().update(sid, data_version, data_json))
     }
 
@@ -61,7 +78,7 @@ impl SessionStore for MemoryStore {
         sid: SessionId,
         issuer: Option<&str>,
         revoke_until: NumericDate,
-    ) -> Result<Option<Session>, MemoryStoreFull> {
+    ) -> Result<Option<Session>, MemoryStoreError> {
         let mut sessions = self.sessions();
         if let Some(session) = sessions.find_of(sid, issuer) {
             self.revoke_session(session, session.access_expires_at)?;
@@ -87,7 +104,7 @@ impl SessionStore for MemoryStore {
         &self,
         sid: SessionId,
         issuer: Option<&str>,
-    ) -> Result<Option<Session>, MemoryStoreFull> {
+    ) -> Result<Option<Session>, MemoryStoreError> {
         let mut sessions = self.sessions();
         let Some(session) = sessions.find_of(sid, issuer).cloned() else {
             return Ok(None);
@@ -98,23 +115,23 @@ impl SessionStore for MemoryStore {
         Ok(sessions.find(sid).cloned())
     }
 
-    async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, MemoryStoreFull> {
+    async fn raise_generation(&self, subject: &Subject<'_>) -> Result<u64, MemoryStoreError> {
         let mut sessions = self.sessions();
         let state = sessions.subject(subject).logged_out();
         self.raise_to(&mut sessions, subject, state, None)
     }
 
-    async fn raise_access_epoch(&self, subject: &Subject<'_>) -> Result<u64, MemoryStoreFull> {
+    async fn raise_access_epoch(&self, subject: &Subject<'_>) -> Result<u64, MemoryStoreError> {
         let mut sessions = self.sessions();
         let state = sessions.subject(subject).access_tokens_invalidated();
         self.raise_to(&mut sessions, subject, state, None)
     }
 
-    async fn block(&self, subject: &Subject<'_>) -> Result<(), MemoryStoreFull> {
+    async fn block(&self, subject: &Subject<'_>) -> Result<(), MemoryStoreError> {
         self.block_in(&mut self.sessions(), subject, true)
     }
 
-    async fn unblock(&self, subject: &Subject<'_>) -> Result<(), MemoryStoreFull> {
+    async fn unblock(&self, subject: &Subject<'_>) -> Result<(), MemoryStoreError> {
         let mut sessions = self.sessions();
         let mut state = sessions.subject(subject);
         if state.blocked {
@@ -137,7 +154,7 @@ impl SessionStore for MemoryStore {
         &self,
         subject: &Subject<'_>,
         now: NumericDate,
-    ) -> Result<Vec<Session>, MemoryStoreFull> {
+    ) -> Result<Vec<Session>, MemoryStoreError> {
         let sessions = self.sessions();
         let live = sessions.sessions_of(subject);
         let live = live.filter(|session| !session.has_expired(now));

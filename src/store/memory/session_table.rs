@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::claims::NumericDate;
 use crate::session::{
-    CreationOutcome, Rotation, RotationOutcome, RotationRejection, Session, SessionId, Subject,
-    SubjectState, UpdateOutcome,
+    Rotation, RotationOutcome, RotationRejection, Session, SessionId, Subject, SubjectState,
+    UpdateOutcome,
 };
 
 /// Sessions by ID, by subject and by expiry. The caller holds a lock.
@@ -35,28 +35,14 @@ impl SessionTable {
             .map_or_else(SubjectState::default, |entry| entry.state)
     }
 
-    pub(super) fn create(&mut self, session: &Session) -> CreationOutcome {
-        let owner = qualified_name(&session.owner());
-        let state = self
-            .subjects
-            .get(&owner)
-            .map_or_else(SubjectState::default, |entry| entry.state);
-        if state.blocked {
-            return CreationOutcome::Blocked;
-        }
-        if state.generation != session.generation {
-            return CreationOutcome::LoggedOut;
-        }
-        if state.access_epoch != session.access_epoch {
-            return CreationOutcome::Outdated;
-        }
+    pub(super) fn insert(&mut self, session: &Session) {
         // A caller's mistake may have used the ID before.
         self.end(session.sid);
+        let owner = qualified_name(&session.owner());
         let entry = self.subjects.entry(owner).or_default();
         entry.sessions.insert(session.sid);
         self.by_expiry.insert((expiry(session), session.sid));
         self.sessions.insert(session.sid, session.clone());
-        CreationOutcome::Created
     }
 
     pub(super) fn find(&self, sid: SessionId) -> Option<&Session> {

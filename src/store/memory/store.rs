@@ -3,14 +3,16 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::error::MemoryStoreFull;
+use super::error::MemoryStoreError;
 use super::session_table::SessionTable;
 use crate::claims::NumericDate;
 use crate::clock::{Clock, SystemClock};
 use crate::revocation::{
     Revocation, RevocationSet, RevocationSetState, RevocationStore, TokenIdentity,
 };
-use crate::session::{MAX_ACCESS_LIFETIME, Session, SessionId, Subject, SubjectState};
+use crate::session::{
+    MAX_ACCESS_LIFETIME, MAX_GENERATION, Session, SessionId, Subject, SubjectState,
+};
 
 /// Keeps revocations and sessions in the memory of one process. Clones share their contents.
 ///
@@ -30,13 +32,13 @@ use crate::session::{MAX_ACCESS_LIFETIME, Session, SessionId, Subject, SubjectSt
 /// ```
 /// use tower_jwt_auth::{JwtAuthLayer, VerifiedToken};
 /// use tower_jwt_auth::revocation::{Revocation, TokenIdentity};
-/// use tower_jwt_auth::store::{MemoryStore, MemoryStoreFull};
+/// use tower_jwt_auth::store::{MemoryStore, MemoryStoreError};
 /// # let key = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32]).unwrap();
 ///
 /// let store = MemoryStore::new();
 /// let layer = JwtAuthLayer::new(key).revocation(store.clone());
 ///
-/// fn logout(store: &MemoryStore, token: &VerifiedToken) -> Result<(), MemoryStoreFull> {
+/// fn logout(store: &MemoryStore, token: &VerifiedToken) -> Result<(), MemoryStoreError> {
 ///     // The layer rejects tokens without a `jti`.
 ///     match Revocation::of_token(&TokenIdentity::from(token)) {
 ///         Some(revocation) => store.revoke(&revocation),
@@ -96,8 +98,9 @@ impl MemoryStore {
     ///
     /// # Errors
     ///
-    /// [`MemoryStoreFull`] if the set is full. Earlier revocations stay in force.
-    pub fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), MemoryStoreFull> {
+    /// [`MemoryStoreError`] if the set is full, or a generation is too high. Earlier revocations
+    /// stay in force.
+    pub fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), MemoryStoreError> {
         let mut sessions = self.sessions();
         match *revocation {
             Revocation::Session { issuer, sid, until } => {
@@ -115,12 +118,13 @@ impl MemoryStore {
                 generation,
                 until,
             } => {
+                if generation > MAX_GENERATION {
+                    return Err(MemoryStoreError::OutOfRange);
+                }
                 let subject = Subject::new(issuer, subject);
-                let before = sessions.subject(&subject);
-                let Some(state) = before.raised_to(generation) else {
+                let Some(state) = sessions.subject(&subject).raised_to(generation) else {
                     return Ok(self.0.set.revoke(revocation)?);
                 };
-                self.end_last(&mut sessions, &subject, before)?;
                 let latest = sessions.latest_access(&subject).unwrap_or(until);
                 self.revoke_before(&subject, state.access_epoch, until.max(latest))?;
                 sessions.set(&subject, state);
@@ -144,38 +148,17 @@ impl MemoryStore {
         sessions: &mut SessionTable,
         subject: &Subject<'_>,
         raise_generation: bool,
-    ) -> Result<(), MemoryStoreFull> {
+    ) -> Result<(), MemoryStoreError> {
         let mut state = sessions.subject(subject);
         self.0.set.revoke(&Revocation::Block {
             issuer: subject.issuer,
             subject: subject.name,
         })?;
         if raise_generation && (!state.blocked || state.generation == 0) {
-            self.end_last(sessions, subject, state)?;
             state = state.logged_out();
         }
         state.blocked = true;
         sessions.set(subject, state);
-        Ok(())
-    }
-
-    /// Ends the sessions one by one if the access epoch cannot be raised any more.
-    fn end_last(
-        &self,
-        sessions: &mut SessionTable,
-        subject: &Subject<'_>,
-        state: SubjectState,
-    ) -> Result<(), MemoryStoreFull> {
-        if state.access_epoch < u64::MAX {
-            return Ok(());
-        }
-        let last: Vec<_> = sessions.sessions_of(subject).cloned().collect();
-        for session in &last {
-            self.revoke_session(session, session.access_expires_at)?;
-        }
-        for session in &last {
-            sessions.end(session.sid);
-        }
         Ok(())
     }
 
@@ -241,7 +224,7 @@ impl MemoryStore {
         &self,
         session: &Session,
         until: NumericDate,
-    ) -> Result<(), MemoryStoreFull> {
+    ) -> Result<(), MemoryStoreError> {
         Ok(self.0.set.revoke(&Revocation::Session {
             issuer: session.issuer.as_deref(),
             sid: &session.sid.to_string(),
@@ -251,17 +234,13 @@ impl MemoryStore {
 
     /// Raises the access epoch of a subject to that of `state`. Its sessions of other generations
     /// end, except `kept`.
-    ///
-    /// At the highest number the sessions end one by one instead.
     pub(super) fn raise_to(
         &self,
         sessions: &mut SessionTable,
         subject: &Subject<'_>,
         state: SubjectState,
         kept: Option<SessionId>,
-    ) -> Result<u64, MemoryStoreFull> {
-        let before = sessions.subject(subject);
-        self.end_last(sessions, subject, before)?;
+    ) -> Result<u64, MemoryStoreError> {
         // Cover the longest lifetime, because a clock that was ahead may have dropped a session.
         let longest = self.now().later_by(MAX_ACCESS_LIFETIME);
         let until = sessions.latest_access(subject).unwrap_or(longest);
@@ -282,7 +261,7 @@ impl MemoryStore {
         subject: &Subject<'_>,
         access_epoch: u64,
         until: NumericDate,
-    ) -> Result<(), MemoryStoreFull> {
+    ) -> Result<(), MemoryStoreError> {
         Ok(self.0.set.revoke(&Revocation::Generation {
             issuer: subject.issuer,
             subject: subject.name,
@@ -299,9 +278,9 @@ impl Default for MemoryStore {
 }
 
 impl RevocationStore for MemoryStore {
-    type Error = MemoryStoreFull;
+    type Error = MemoryStoreError;
 
-    async fn is_revoked(&self, token: &TokenIdentity<'_>) -> Result<bool, MemoryStoreFull> {
+    async fn is_revoked(&self, token: &TokenIdentity<'_>) -> Result<bool, MemoryStoreError> {
         Ok(self.0.set.is_revoked(token))
     }
 

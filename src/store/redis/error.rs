@@ -40,7 +40,7 @@ pub enum RedisStoreError {
     Reply,
     /// Another server has replaced the one whose state was being read.
     Replaced,
-    /// A generation above 2^52, the limit of the server's scripts. Nothing was written.
+    /// A generation above [`MAX_GENERATION`](crate::session::MAX_GENERATION). Nothing was written.
     OutOfRange,
     /// The crypto back-end failed: no randomness.
     Backend,

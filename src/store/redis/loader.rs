@@ -1,7 +1,5 @@
 //! Loads the whole state from the server.
 
-use std::time::Duration;
-
 use super::error::RedisStoreError;
 use super::log::warn_of_error;
 use super::node::Node;
@@ -27,16 +25,16 @@ struct LoadStart {
     process: Vec<u8>,
 }
 
-/// Loads the state, and finds where to read the stream from. `lookback`: how old entries to read.
+/// Loads the state, and finds where to read the stream from.
 ///
 /// 1. It notes the end of the stream. Changes made during the load are read from the stream.
 /// 2. It reads the state.
 /// 3. It writes an empty entry, which the node expects to read. If the server loses changes that
 ///    were in the state but came after the noted end, it loses the entry too.
-pub(super) async fn load(node: &Node, lookback: Duration) -> Result<LoadedState, RedisStoreError> {
+pub(super) async fn load(node: &Node) -> Result<LoadedState, RedisStoreError> {
     let freshness = &node.local.freshness;
     let overflows = freshness.overflows();
-    let LoadStart { cursor, process } = find_start(node, lookback).await?;
+    let LoadStart { cursor, process } = find_start(node).await?;
     // Nothing may come between these two. A write acknowledged between them would be neither
     // expected nor written back.
     node.pending_writes.begin_load();
@@ -68,12 +66,10 @@ pub(super) async fn load(node: &Node, lookback: Duration) -> Result<LoadedState,
 }
 
 /// Finds where to read the stream from, and checks the secret and the format.
-async fn find_start(node: &Node, lookback: Duration) -> Result<LoadStart, RedisStoreError> {
+async fn find_start(node: &Node) -> Result<LoadStart, RedisStoreError> {
     let nonce = random_id()?;
-    let lookback = lookback.as_millis().to_string();
-    let arguments = [lookback.as_bytes()];
     let script = &node.redis.scripts.find_cursor;
-    let call = node.redis.prepare(script, &nonce, &arguments);
+    let call = node.redis.prepare(script, &nonce, &[]);
     let reply = node.redis.call_once(&call).await;
     let foreign = match &reply {
         Err(error @ (RedisStoreError::OtherSecret | RedisStoreError::OtherFormat)) => {

@@ -90,12 +90,13 @@
 //!   back. A logout with one of its tokens revokes its `sid` for a day, the longest lifetime of an
 //!   access token.
 //! - If the record of an old logout everywhere is lost, the user's generation and access epoch are
-//!   0 again. This is safe once all older tokens have expired.
+//!   0 again. The next change raises the access epoch above that of each session that Redis has.
 //!
-//! If Redis loses a logout, the session exists again. The nodes write back its revocation, so it
-//! cannot be refreshed. They drop this revocation a few minutes after the last access token
-//! expires. After that, the session's refresh token is accepted again, unless the user was blocked
-//! or logged out everywhere.
+//! If Redis loses a logout, the session exists again. The nodes write back its revocation. Then no
+//! call shows or refreshes the session, and the first that finds it deletes it. The nodes drop the
+//! revocation a few minutes after the last access token expires. If no call has found the session
+//! by then, its refresh token is accepted again, unless the user was blocked or logged out
+//! everywhere.
 //!
 //! Keys must not be evicted. The store accepts `maxmemory 0` with any policy, and otherwise only
 //! `maxmemory-policy noeviction`; both are the server's defaults. The store reads `INFO memory`
@@ -112,7 +113,8 @@
 //! [`replicas`](RedisStoreOptions::replicas).
 //!
 //! Listing or ending all sessions of a user is one script. With a few hundred thousand sessions it
-//! exceeds the call timeout, so limit logins per user.
+//! exceeds the call timeout, so limit [the sessions of a
+//! user](crate::session::Sessions::max_sessions).
 //!
 //! # Keys
 //!
@@ -126,6 +128,7 @@
 //! | `{jwt}:stream` | revocations and heartbeats | one to two minutes, or three to six times `max_staleness` if that is longer |
 //! | `{jwt}:session:…` | a hash for each session | at logout, or a few minutes after it expires |
 //! | `{jwt}:sessions:…` | a sorted set of a user's sessions | a few minutes after the last one's end |
+//! | `{jwt}:ended:…` | the sessions that a login ended, in case its answer is lost | after a minute |
 //! | `{jwt}:last` | a hash: the end of the stream, and where it is trimmed | never |
 //! | `{jwt}:secret` | the format of the keys, and a check value of the nodes' secret | never |
 //!

@@ -151,6 +151,7 @@ impl Node {
     }
 
     pub(super) fn record_load(&self) {
+        self.nodes.record_load();
         self.load_count.fetch_add(1, Ordering::AcqRel);
     }
 

@@ -13,8 +13,8 @@ const MAX_NODES: usize = 10_000;
 /// All nodes by their ID, with this one.
 pub(super) struct NodeTable {
     nodes: Mutex<HashMap<Vec<u8>, NodeStatus>>,
-    /// When entries were last skipped, which may have been heartbeats.
-    skipped: Mutex<Option<Timestamp>>,
+    /// When this node last loaded the state. It has not read the heartbeats before.
+    loaded: Mutex<Option<Timestamp>>,
     max_staleness: Duration,
 }
 
@@ -29,7 +29,7 @@ impl NodeTable {
     pub(super) fn new(max_staleness: Duration) -> Self {
         Self {
             nodes: Mutex::default(),
-            skipped: Mutex::default(),
+            loaded: Mutex::default(),
             max_staleness,
         }
     }
@@ -50,9 +50,10 @@ impl NodeTable {
         }
     }
 
-    /// Notes that a load skipped entries just now. A node may be fresh by a heartbeat among them.
-    pub(super) fn record_skipped(&self) {
-        *self.skipped() = Some(Timestamp::now());
+    /// Notes that this node has loaded the state just now. Another node may be fresh by a heartbeat
+    /// that this one has not read, or that the server has lost.
+    pub(super) fn record_load(&self) {
+        *self.loaded() = Some(Timestamp::now());
     }
 
     pub(super) fn live_count(&self) -> usize {
@@ -63,8 +64,8 @@ impl NodeTable {
     /// Whether all living nodes except `own_id` have read the entry at that position. `false` as
     /// long as a node may be alive that is not known.
     pub(super) fn all_have_read(&self, own_id: &str, entry: ReadPosition) -> bool {
-        let skipped = *self.skipped();
-        if skipped.is_some_and(|skipped| skipped.minimum_age() <= self.max_staleness) {
+        let loaded = *self.loaded();
+        if loaded.is_none_or(|loaded| loaded.minimum_age() <= self.max_staleness) {
             return false;
         }
         self.nodes().iter().all(|(id, node)| {
@@ -80,8 +81,8 @@ impl NodeTable {
         node.received.minimum_age() <= self.max_staleness
     }
 
-    fn skipped(&self) -> MutexGuard<'_, Option<Timestamp>> {
-        self.skipped.lock().unwrap_or_else(PoisonError::into_inner)
+    fn loaded(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn nodes(&self) -> MutexGuard<'_, HashMap<Vec<u8>, NodeStatus>> {

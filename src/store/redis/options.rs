@@ -95,7 +95,8 @@ impl RedisStoreOptions {
     }
 
     /// Sets the longest lifetime of a token. [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by
-    /// default. A lower value has no effect. For this long, a node remembers each lifted block and each logout everywhere.
+    /// default. A lower value has no effect. For this long, a node remembers each lifted block and
+    /// each logout everywhere.
     pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
         self.longest_lifetime = lifetime.max(MAX_ACCESS_LIFETIME);
         self

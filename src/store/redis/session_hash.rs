@@ -4,6 +4,9 @@
 //! | --- | --- |
 //! | `n`, `i`, `l` | subject, issuer and label |
 //! | `c`, `h` | `client_id`, and thumbprint of the client's key |
+//! | `b`, `f` | `acr`, and `1` if the last rotation was an elevation |
+//! | `s`, `y` | actor, and its generation |
+//! | `z` | `1` if the cookies have `Max-Age` |
 //! | `g`, `p` | generation, and access epoch |
 //! | `k` | counter of the refresh token |
 //! | `j`, `v` | the application's data, empty for none, and their version |
@@ -43,6 +46,9 @@ pub(super) fn encode_session(
         ("d", encode_date(session.idle_expires_at)),
         ("e", encode_date(session.expires_at)),
         ("x", encode_date(session.access_expires_at)),
+        ("y", session.actor_generation.into()),
+        ("f", encode_flag(session.was_elevated)),
+        ("z", encode_flag(session.persistent)),
         ("m", member.as_slice().into()),
     ];
     let optional = [
@@ -50,6 +56,8 @@ pub(super) fn encode_session(
         ("l", &session.label),
         ("c", &session.client_id),
         ("h", &session.key_thumbprint),
+        ("b", &session.acr),
+        ("s", &session.actor),
     ];
     let present = optional
         .into_iter()
@@ -79,6 +87,11 @@ pub(super) fn decode_session(sid: SessionId, fields: &Value) -> Option<Session> 
     session.label = string(b"l");
     session.client_id = string(b"c");
     session.key_thumbprint = string(b"h");
+    session.acr = string(b"b");
+    session.actor = string(b"s");
+    session.actor_generation = number(b"y")?;
+    session.was_elevated = field(b"f")? == b"1";
+    session.persistent = field(b"z")? == b"1";
     // No JSON is empty.
     session.data_json = string(b"j").filter(|json| !json.is_empty());
     session.data_version = number(b"v")?;
@@ -88,6 +101,10 @@ pub(super) fn decode_session(sid: SessionId, fields: &Value) -> Option<Session> 
     session.expires_at = date(b"e")?;
     session.access_expires_at = date(b"x")?;
     Some(session)
+}
+
+fn encode_flag(flag: bool) -> Argument {
+    (if flag { "1" } else { "" }).into()
 }
 
 /// 12 digits of seconds and 9 of nanoseconds: compared as text, dates have the right order.

@@ -3,6 +3,8 @@
 use ::redis::Value;
 
 use super::error::RedisStoreError;
+use super::fingerprint_cipher::EncryptedFingerprint;
+use super::node::Node;
 use super::reply::{bytes, items, text};
 use super::script::Argument;
 use super::script_client::ScriptCall;
@@ -11,7 +13,7 @@ use super::store::RedisStore;
 use crate::claims::NumericDate;
 use crate::session::{
     CreationOutcome, Rotation, RotationOutcome, RotationRejection, Session, SessionId,
-    SessionStore, Subject, SubjectState, UpdateOutcome,
+    SessionLimit, SessionStore, Subject, SubjectState, UpdateOutcome,
 };
 
 impl SessionStore for RedisStore {
@@ -38,39 +40,47 @@ impl SessionStore for RedisStore {
         }
     }
 
-    async fn create(&self, session: &Session) -> Result<CreationOutcome, RedisStoreError> {
+    async fn create(
+        &self,
+        session: &Session,
+        limit: Option<SessionLimit>,
+    ) -> Result<CreationOutcome, RedisStoreError> {
         let node = self.running_node();
-        let field = node.local.encrypt_subject(&session.owner());
-        let sid = session.sid.to_string();
-        let (issuer, until) = (session.issuer.as_deref(), session.access_expires_at);
-        let member = node.local.encrypt_session(issuer, &sid, until)?;
-        let numbers = [session.generation, session.access_epoch].map(Argument::from);
-        let ends = [
-            session.idle_expires_at,
-            session.expires_at,
-            session.access_expires_at,
-        ]
-        .map(encode_date);
-        let fields = encode_session(session, &member);
-        let mut arguments: Vec<&[u8]> = vec![&field, sid.as_bytes()];
-        arguments.extend(numbers.iter().chain(&ends).map(|argument| &**argument));
-        for (name, value) in &fields {
-            arguments.extend([name.as_bytes(), value]);
+        let issuer = session.issuer.as_deref();
+        let member =
+            node.local
+                .encrypt_session(issuer, &session.sid.to_string(), NumericDate::MAX)?;
+        let arguments = creation_arguments(node, session, limit, &member);
+        let arguments: Vec<&[u8]> = arguments.iter().map(|argument| &**argument).collect();
+        let mut write = node.begin_write(false)?;
+        let script = &node.redis.scripts.create_session;
+        let reply = node.call_for(&write, script, &arguments).await?;
+        let Some([outcome, rest @ ..]) = items(&reply) else {
+            return Err(RedisStoreError::Reply);
+        };
+        let ended = match bytes(outcome) {
+            Some(b"created") => match rest {
+                [] => Vec::new(),
+                [ended, _] => decode_ended(ended).ok_or(RedisStoreError::Reply)?,
+                _ => return Err(RedisStoreError::Reply),
+            },
+            Some(b"limit reached") => return Ok(CreationOutcome::LimitReached),
+            Some(b"blocked") => return Ok(CreationOutcome::Blocked),
+            Some(b"logged out") => return Ok(CreationOutcome::LoggedOut),
+            Some(b"outdated") => return Ok(CreationOutcome::Outdated),
+            _ => return Err(RedisStoreError::Reply),
+        };
+        for (sid, until) in &ended {
+            let sid = sid.to_string();
+            let member = node.local.encrypt_session(issuer, &sid, NumericDate::MAX)?;
+            node.local.apply_revocation(&member, *until)?;
         }
-        let reply = node
-            .redis
-            .call(&node.redis.scripts.create_session, &arguments)
-            .await?;
-        match bytes(&reply) {
-            Some(b"kept") => {
-                node.redis.wait_for_replicas(&reply).await?;
-                Ok(CreationOutcome::Created)
-            }
-            Some(b"blocked") => Ok(CreationOutcome::Blocked),
-            Some(b"logged out") => Ok(CreationOutcome::LoggedOut),
-            Some(b"outdated") => Ok(CreationOutcome::Outdated),
-            _ => Err(RedisStoreError::Reply),
+        if let [_, tag] = rest {
+            write.acknowledge(bytes(tag).ok_or(RedisStoreError::Reply)?);
         }
+        node.redis.wait_for_replicas(&reply).await?;
+        let ended = ended.into_iter().map(|(sid, _)| sid).collect();
+        Ok(CreationOutcome::Created(ended))
     }
 
     async fn find(&self, sid: SessionId) -> Result<Option<Session>, RedisStoreError> {
@@ -103,6 +113,7 @@ impl SessionStore for RedisStore {
             encode_date(rotation.now),
             rotation.access_epoch.into(),
             rotation.data_version.into(),
+            rotation.elevation.as_deref().unwrap_or_default().into(),
         ];
         let arguments = arguments.each_ref().map(|argument| &**argument);
         let now = rotation.now.since_epoch().as_millis();
@@ -142,6 +153,7 @@ impl SessionStore for RedisStore {
             }
             Some(b"outdated") => RotationOutcome::Outdated,
             Some(b"ended") => RotationOutcome::Rejected(RotationRejection::Ended),
+            Some(b"elevated") => RotationOutcome::Rejected(RotationRejection::Elevated),
             Some(b"expired") => RotationOutcome::Rejected(RotationRejection::Expired),
             Some(b"blocked") => RotationOutcome::Rejected(RotationRejection::Blocked),
             Some(b"logged out") => RotationOutcome::Rejected(RotationRejection::LoggedOut),
@@ -281,4 +293,46 @@ impl SessionStore for RedisStore {
         sessions.retain(|session| !session.has_expired(now));
         Ok(sessions)
     }
+}
+
+/// The arguments of `create_session.lua`. `member`: revokes the session.
+fn creation_arguments(
+    node: &Node,
+    session: &Session,
+    limit: Option<SessionLimit>,
+    member: &EncryptedFingerprint,
+) -> Vec<Argument> {
+    let max = limit.map(|limit| limit.max_sessions().to_string());
+    let action = match limit {
+        Some(SessionLimit::RejectLogin(_)) => "reject login",
+        _ => "end oldest",
+    };
+    let field = node.local.encrypt_subject(&session.owner());
+    let mut arguments = vec![
+        field.as_slice().into(),
+        session.sid.to_string().as_str().into(),
+        session.generation.into(),
+        session.access_epoch.into(),
+        encode_date(session.idle_expires_at),
+        encode_date(session.expires_at),
+        encode_date(session.access_expires_at),
+        max.as_deref().unwrap_or_default().into(),
+        action.into(),
+        encode_date(session.created_at),
+        member.as_slice().into(),
+    ];
+    for (name, value) in encode_session(session, member) {
+        arguments.extend([name.into(), value]);
+    }
+    arguments
+}
+
+/// Sessions that the limit ended, and until when they are revoked, in seconds.
+fn decode_ended(ended: &Value) -> Option<Vec<(SessionId, u64)>> {
+    let words: Vec<_> = text(bytes(ended)?)?.split(' ').collect();
+    let pairs = words.chunks(2).map(|pair| match pair {
+        [sid, until] => Some((SessionId::parse(sid)?, until.parse().ok()?)),
+        _ => None,
+    });
+    pairs.collect()
 }

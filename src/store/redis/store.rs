@@ -19,11 +19,7 @@ use crate::revocation::{
     FingerprintedRevocation, Revocation, RevocationKind, RevocationSetState, RevocationStore,
     TokenIdentity,
 };
-use crate::session::{SessionId, Subject};
-
-/// The highest generation to accept. Numbers in Lua are exact up to 2^53, so 2^52 logouts
-/// everywhere are left.
-const MAX_GENERATION: u64 = 1 << 52;
+use crate::session::{MAX_GENERATION, SessionId, Subject};
 
 /// Sessions and revocations in Redis. Clones share connections and data.
 ///
@@ -129,9 +125,10 @@ impl RedisStore {
     ///
     /// A node that is silent for longer than
     /// [`max_staleness`](super::RedisStoreOptions::max_staleness) is not waited for: it is stale,
-    /// so the layer's [`FailurePolicy`](crate::revocation::FailurePolicy) applies. If this node has
-    /// just read the whole state again because the stream broke, it may not know all nodes: then
-    /// this waits for `max_staleness`.
+    /// so the layer's [`FailurePolicy`](crate::revocation::FailurePolicy) applies.
+    ///
+    /// If this node has just started, or has read the whole state again because the stream broke,
+    /// it may not know all nodes: then this waits for `max_staleness`. Choose a longer `deadline`.
     ///
     /// # Errors
     ///

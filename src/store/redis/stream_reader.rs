@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use ::redis::Value;
 use ::redis::streams::StreamReadReply;
-use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::error::RedisStoreError;
@@ -39,20 +38,11 @@ pub(super) async fn follow_stream(node: Arc<Node>) {
     let link = Link::new(BLOCK.saturating_add(Duration::from_secs(1)));
     let mut write_back = None;
     let mut backoff = Backoff::default();
-    let mut last_load: Option<Instant> = None;
     loop {
-        // Old entries tell which nodes are alive. Shortly after a load this node knows most of them
-        // already. If the old entries are what is broken, it must not read them again and again.
-        let lookback = node.max_staleness.saturating_mul(2);
-        let lookback = match last_load {
-            Some(last) if last.elapsed() < lookback => Duration::ZERO,
-            _ => lookback,
-        };
-        let started = Instant::now();
         let loading = async {
             // First: what is loaded must not become old while the connection is made.
             link.connect(&node.redis.deployment).await?;
-            load(&node, lookback).await
+            load(&node).await
         };
         let LoadedState {
             cursor,
@@ -65,10 +55,6 @@ pub(super) async fn follow_stream(node: Arc<Node>) {
                 continue;
             }
         };
-        last_load = Some(started);
-        if lookback.is_zero() {
-            node.nodes.record_skipped();
-        }
         node.record_load();
         if must_write_back {
             // This aborts the task before: the new one covers everything.

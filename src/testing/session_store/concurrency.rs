@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use super::fixture::{ALICE, ContractTest, START, end, rotation, rotation_of_epoch, session};
+use super::fixture::{
+    ALICE, BOB, ContractTest, START, elevation, end, rotation, rotation_of_epoch, session,
+};
 use crate::session::{
-    CreationOutcome, RotationOutcome, Session, SessionId, SessionStore, UpdateOutcome,
+    CreationOutcome, RotationOutcome, Session, SessionId, SessionLimit, SessionStore, Subject,
+    UpdateOutcome,
 };
 
 /// Ends all sessions of the subject except a new one.
@@ -14,7 +17,7 @@ async fn end_others<S: SessionStore>(store: &S) -> Result<(), S::Error> {
         access_epoch: state.access_epoch,
         ..session(250, &ALICE, state.generation, 0)
     };
-    store.create(&kept).await?;
+    store.create(&kept, None).await?;
     store.end_others(kept.sid, ALICE.issuer).await.map(drop)
 }
 
@@ -40,6 +43,113 @@ impl<S: SessionStore> ContractTest<S> {
                 &1,
                 "exactly one of many simultaneous renewals renews the session",
             );
+        }
+    }
+
+    /// Elevates a session while it is renewed. No renewal returns the token of the elevation.
+    pub(super) async fn an_elevation_wins_against_renewals_at_the_same_time(self) {
+        for round in 0..20 {
+            let session = self.login(round, &ALICE, 0).await;
+            let sid = session.sid;
+            let answers = self.concurrently(9, move |store, task| async move {
+                if task % 2 == 0 {
+                    tokio::task::yield_now().await;
+                }
+                if task > 0 {
+                    return store.rotate(sid, &rotation(0, 1)).await;
+                }
+                loop {
+                    let found = store.find(sid).await?;
+                    let counter = found.map_or(0, |session| session.counter);
+                    let elevated = store.rotate(sid, &elevation(counter, 1)).await?;
+                    if elevated != RotationOutcome::Outdated {
+                        return Ok(elevated);
+                    }
+                }
+            });
+            let mut answers = answers.await.into_iter();
+            let Some(RotationOutcome::Rotated(elevated)) = answers.next() else {
+                panic!("an elevation works [{}]", self.requirement);
+            };
+            let mut is_live = true;
+            for answer in answers {
+                match answer {
+                    RotationOutcome::Rotated(now) | RotationOutcome::WithinGrace(now) => {
+                        self.require(
+                            now.counter < elevated.counter && now.acr == session.acr,
+                            "no renewal with an earlier token returns that of the elevation",
+                        );
+                    }
+                    RotationOutcome::ReuseDetected(_) => is_live = false,
+                    _ => {}
+                }
+            }
+            if is_live {
+                self.require_live(&elevated, "a session elevated while it was renewed")
+                    .await;
+            }
+        }
+    }
+
+    /// The outcomes of 20 logins at once under a limit, and the sessions that remain.
+    async fn login_at_once(
+        &self,
+        subject: Subject<'static>,
+        limit: SessionLimit,
+        round: u8,
+    ) -> (Vec<(Session, CreationOutcome)>, Vec<Session>) {
+        let state = self.subject(&subject).await;
+        let outcomes = self
+            .concurrently(20, move |store, task| async move {
+                let session = session(round * 20 + task, &subject, state.generation, 0);
+                let created = store.create(&session, Some(limit)).await?;
+                Ok((session, created))
+            })
+            .await;
+        let remaining = self.list(&subject, 0).await;
+        self.require_equal(&remaining.len(), &3, "as many sessions as the limit remain");
+        self.answer(self.store.raise_generation(&subject).await);
+        (outcomes, remaining)
+    }
+
+    pub(super) async fn of_many_logins_at_once_the_limit_remains(self) {
+        for round in 0..5 {
+            let (outcomes, remaining) = self
+                .login_at_once(ALICE, SessionLimit::EndOldest(3), round)
+                .await;
+            let mut sessions: Vec<_> = remaining.iter().map(|session| session.sid).collect();
+            for (_, outcome) in &outcomes {
+                match outcome {
+                    CreationOutcome::Created(ended) => sessions.extend(ended),
+                    _ => self.require(false, "each login works"),
+                }
+            }
+            sessions.sort_unstable();
+            let mut created: Vec<_> = outcomes.iter().map(|(session, _)| session.sid).collect();
+            created.sort_unstable();
+            self.require_equal(
+                &sessions,
+                &created,
+                "each session remains, or one login names it as ended",
+            );
+        }
+    }
+
+    pub(super) async fn of_many_logins_at_once_the_limit_passes(self) {
+        for round in 0..5 {
+            let (outcomes, remaining) = self
+                .login_at_once(BOB, SessionLimit::RejectLogin(3), round)
+                .await;
+            let is_created = |outcome: &CreationOutcome| match outcome {
+                CreationOutcome::Created(_) => true,
+                CreationOutcome::LimitReached => false,
+                _ => panic!("{outcome:?} [{}]", self.requirement),
+            };
+            let created = outcomes.iter().filter(|(_, outcome)| is_created(outcome));
+            let mut created: Vec<_> = created.map(|(session, _)| session.sid).collect();
+            created.sort_unstable();
+            let remaining: Vec<_> = remaining.iter().map(|session| session.sid).collect();
+            self.require_equal(&remaining, &created, "the logins that worked remain");
         }
     }
 
@@ -74,8 +184,12 @@ impl<S: SessionStore> ContractTest<S> {
             let before = self.subject(&ALICE).await;
             let mut session = session(round, &ALICE, before.generation, 0);
             session.access_epoch = before.access_epoch;
-            let created = self.answer(self.store.create(&session).await);
-            self.require_equal(&created, &CreationOutcome::Created, "a login works");
+            let created = self.answer(self.store.create(&session, None).await);
+            self.require_equal(
+                &created,
+                &CreationOutcome::Created(Vec::new()),
+                "a login works",
+            );
             let (sid, epoch) = (session.sid, before.access_epoch);
             let store = Arc::clone(&self.store);
             let raising = tokio::spawn(async move { store.raise_access_epoch(&ALICE).await });
@@ -127,8 +241,8 @@ impl<S: SessionStore> ContractTest<S> {
                     let number = round * 8 + task;
                     let mut session = session(number, &ALICE, before.generation, 0);
                     session.access_epoch = before.access_epoch;
-                    let created = store.create(&session).await?;
-                    Ok((created == CreationOutcome::Created).then_some(session))
+                    let created = store.create(&session, None).await?;
+                    Ok(matches!(created, CreationOutcome::Created(_)).then_some(session))
                 })
                 .await;
             self.join(raising).await;
@@ -146,7 +260,7 @@ impl<S: SessionStore> ContractTest<S> {
                 access_epoch: before.access_epoch,
                 ..session(250, &ALICE, before.generation, 0)
             };
-            let late = self.answer(self.store.create(&late).await);
+            let late = self.answer(self.store.create(&late, None).await);
             self.require_equal(
                 &late,
                 &CreationOutcome::Outdated,
@@ -227,8 +341,8 @@ impl<S: SessionStore> ContractTest<S> {
                         tokio::task::yield_now().await;
                     }
                     let session = session(task, &ALICE, state.generation, 0);
-                    let created = store.create(&session).await?;
-                    Ok((created == CreationOutcome::Created).then_some(session))
+                    let created = store.create(&session, None).await?;
+                    Ok(matches!(created, CreationOutcome::Created(_)).then_some(session))
                 })
                 .await;
             self.join(ending).await;

@@ -35,6 +35,10 @@ impl<S: SessionStore> ContractTest<S> {
                 data_json: None,
                 client_id: None,
                 key_thumbprint: None,
+                acr: None,
+                actor: None,
+                was_elevated: true,
+                persistent: true,
                 data_version: 7,
                 authenticated_at: NumericDate::from_since_epoch(Duration::new(START - 60, 1))
                     .unwrap_or(NumericDate::MAX),
@@ -42,7 +46,7 @@ impl<S: SessionStore> ContractTest<S> {
                     .unwrap_or(NumericDate::MAX),
                 ..self::session(number + 10, &subject, 0, 0)
             };
-            self.answer(self.store.create(&session).await);
+            self.answer(self.store.create(&session, None).await);
             self.require_live(&session, "a created session").await;
         }
     }
@@ -52,7 +56,7 @@ impl<S: SessionStore> ContractTest<S> {
         let SubjectState { generation, .. } = self.subject(&ALICE).await;
         for generation in [generation, 0] {
             let session = session(1, &ALICE, generation, 0);
-            let created = self.answer(self.store.create(&session).await);
+            let created = self.answer(self.store.create(&session, None).await);
             self.require_equal(
                 &created,
                 &CreationOutcome::Blocked,
@@ -67,7 +71,7 @@ impl<S: SessionStore> ContractTest<S> {
         self.answer(self.store.raise_generation(&ALICE).await);
         for generation in [0, 2] {
             let session = session(1, &ALICE, generation, 0);
-            let created = self.answer(self.store.create(&session).await);
+            let created = self.answer(self.store.create(&session, None).await);
             self.require_equal(
                 &created,
                 &CreationOutcome::LoggedOut,

@@ -62,6 +62,10 @@ pub(super) fn session(number: u8, subject: &Subject<'_>, generation: u64, second
     session.data_json = Some(format!("{{\"device\":{number}}}"));
     session.client_id = Some("app".to_owned());
     session.key_thumbprint = Some(format!("thumbprint {number}"));
+    session.acr = Some("pwd".to_owned());
+    session.actor = Some("support".to_owned());
+    session.actor_generation = 3;
+    session.persistent = false;
     session.idle_expires_at = at(seconds.saturating_add(IDLE_LIFETIME));
     session.expires_at = at(seconds.saturating_add(SESSION_LIFETIME));
     session.access_expires_at = at(seconds.saturating_add(ACCESS_LIFETIME));
@@ -75,6 +79,14 @@ pub(super) fn rotation(counter: u64, seconds: u64) -> Rotation {
         idle_expires_at: at(seconds.saturating_add(IDLE_LIFETIME)),
         access_expires_at: at(seconds.saturating_add(ACCESS_LIFETIME)),
         ..Rotation::new(counter, at(seconds))
+    }
+}
+
+/// An elevation of a session with that counter, `seconds` after the start.
+pub(super) fn elevation(counter: u64, seconds: u64) -> Rotation {
+    Rotation {
+        elevation: Some("mfa".to_owned()),
+        ..rotation(counter, seconds)
     }
 }
 
@@ -132,8 +144,12 @@ impl<S: SessionStore> ContractTest<S> {
         generation: u64,
     ) -> Session {
         let session = session(number, subject, generation, 0);
-        let created = self.answer(self.store.create(&session).await);
-        self.require_equal(&created, &CreationOutcome::Created, "a login works");
+        let created = self.answer(self.store.create(&session, None).await);
+        self.require_equal(
+            &created,
+            &CreationOutcome::Created(Vec::new()),
+            "a login works",
+        );
         session
     }
 
@@ -277,7 +293,7 @@ impl<S: SessionStore> ContractTest<S> {
         for _ in 0..2 {
             self.concurrently(20, move |store, number| async move {
                 let session = session(200 + number, &stranger, 0, seconds);
-                store.create(&session).await?;
+                store.create(&session, None).await?;
                 end(&*store, session.sid, None).await
             })
             .await;

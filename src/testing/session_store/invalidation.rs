@@ -123,7 +123,7 @@ impl<S: SessionStore> ContractTest<S> {
                 access_epoch,
                 ..session(1, &ALICE, 0, 0)
             };
-            let created = self.answer(self.store.create(&session).await);
+            let created = self.answer(self.store.create(&session, None).await);
             self.require_equal(
                 &created,
                 &CreationOutcome::Outdated,
@@ -136,8 +136,12 @@ impl<S: SessionStore> ContractTest<S> {
             access_epoch: 1,
             ..session(1, &ALICE, 0, 0)
         };
-        let created = self.answer(self.store.create(&session).await);
-        self.require_equal(&created, &CreationOutcome::Created, "a login works");
+        let created = self.answer(self.store.create(&session, None).await);
+        self.require_equal(
+            &created,
+            &CreationOutcome::Created(Vec::new()),
+            "a login works",
+        );
         self.require_live(&session, "a login after an invalidation")
             .await;
     }

@@ -3,9 +3,11 @@
 mod concurrency;
 mod creation;
 mod data;
+mod elevation;
 mod ending;
 mod fixture;
 mod invalidation;
+mod limit;
 mod others;
 mod rotation;
 mod subjects;
@@ -109,6 +111,11 @@ requirements! {
     a_generation_is_never_forgotten,
     the_tokens_of_an_expired_session_can_be_revoked,
     a_list_holds_the_live_sessions_of_one_subject,
+    an_elevation_sets_the_level_and_the_time,
+    the_token_from_before_an_elevation_has_no_grace,
+    an_elevation_of_another_counter_is_outdated,
+    the_token_of_an_elevation_has_the_grace,
+    an_elevation_needs_a_live_session,
     a_change_of_data_is_kept_with_the_next_version,
     a_change_of_older_data_is_refused,
     the_data_of_an_ended_session_cannot_change,
@@ -123,7 +130,15 @@ requirements! {
     an_access_epoch_is_never_forgotten,
     ending_the_others_leaves_one_session,
     only_a_live_session_of_the_issuer_ends_the_others,
+    a_login_beyond_the_limit_ends_the_least_recently_refreshed,
+    a_login_beyond_the_limit_is_rejected,
+    the_limit_counts_the_live_sessions_of_one_subject,
+    a_login_that_is_rejected_ends_no_session,
+    the_limit_revokes_until_the_latest_access_token_is_dead,
     of_many_renewals_at_once_one_renews,
+    an_elevation_wins_against_renewals_at_the_same_time,
+    of_many_logins_at_once_the_limit_remains,
+    of_many_logins_at_once_the_limit_passes,
     of_many_changes_of_data_at_once_none_is_lost,
     an_invalidation_wins_against_renewals_at_the_same_time,
     an_invalidation_wins_against_logins_at_the_same_time,

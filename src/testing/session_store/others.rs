@@ -11,7 +11,7 @@ impl<S: SessionStore> ContractTest<S> {
             ..session(number, &ALICE, 0, 0)
         });
         for session in others.iter().chain([&before]) {
-            self.answer(self.store.create(session).await);
+            self.answer(self.store.create(session, None).await);
             self.require_live(session, "a session of the subject").await;
         }
         let strangers = [
@@ -51,7 +51,7 @@ impl<S: SessionStore> ContractTest<S> {
         let listed = self.list(&ALICE, 0).await;
         self.require_equal(&listed, &vec![kept.clone()], "the kept session is listed");
         let late = session(6, &ALICE, 0, 0);
-        let late = self.answer(self.store.create(&late).await);
+        let late = self.answer(self.store.create(&late, None).await);
         self.require_equal(
             &late,
             &CreationOutcome::LoggedOut,

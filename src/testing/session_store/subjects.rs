@@ -153,7 +153,7 @@ impl<S: SessionStore> ContractTest<S> {
         // It expires after an idle minute, while its access token lives for five.
         let mut session = session(1, &ALICE, 0, 0);
         session.idle_expires_at = at(60);
-        self.answer(self.store.create(&session).await);
+        self.answer(self.store.create(&session, None).await);
         self.advance_to(250);
         self.trigger_pruning().await;
         self.answer(self.store.raise_generation(&ALICE).await);

@@ -22,6 +22,7 @@ impl SessionRow {
             session.access_epoch,
             session.counter,
             session.data_version,
+            session.actor_generation,
         ] {
             value.extend_from_slice(&number.to_be_bytes());
         }
@@ -35,12 +36,16 @@ impl SessionRow {
         ] {
             put_date(&mut value, date);
         }
+        value.push(u8::from(session.was_elevated));
+        value.push(u8::from(session.persistent));
         put_text(&mut value, session.issuer.as_deref())?;
         put_text(&mut value, Some(&session.subject))?;
         for text in [
             &session.label,
             &session.client_id,
             &session.key_thumbprint,
+            &session.acr,
+            &session.actor,
             &session.data_json,
         ] {
             put_text(&mut value, text.as_deref())?;
@@ -56,22 +61,27 @@ impl SessionRow {
             let indexed_expiry = reader.number()?;
             let generation = reader.number()?;
             let (access_epoch, counter) = (reader.number()?, reader.number()?);
-            let data_version = reader.number()?;
+            let (data_version, actor_generation) = (reader.number()?, reader.number()?);
             let (authenticated_at, created_at) = (reader.date()?, reader.date()?);
             let mut session = Session::new(sid, &Subject::new(None, ""), generation, created_at);
             session.access_epoch = access_epoch;
             session.counter = counter;
             session.data_version = data_version;
+            session.actor_generation = actor_generation;
             session.authenticated_at = authenticated_at;
             session.rotated_at = reader.date()?;
             session.idle_expires_at = reader.date()?;
             session.expires_at = reader.date()?;
             session.access_expires_at = reader.date()?;
+            session.was_elevated = reader.flag()?;
+            session.persistent = reader.flag()?;
             session.issuer = reader.text()?.map(str::to_owned);
             session.subject = reader.text()??.to_owned();
             session.label = reader.text()?.map(str::to_owned);
             session.client_id = reader.text()?.map(str::to_owned);
             session.key_thumbprint = reader.text()?.map(str::to_owned);
+            session.acr = reader.text()?.map(str::to_owned);
+            session.actor = reader.text()?.map(str::to_owned);
             session.data_json = reader.text()?.map(str::to_owned);
             reader.end()?;
             Some(Self {

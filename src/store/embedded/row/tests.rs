@@ -22,6 +22,11 @@ fn session_row() -> SessionRow {
     session.data_json = Some("x".repeat(MAX_TEXT_BYTES));
     session.client_id = Some("app".to_owned());
     session.key_thumbprint = Some("thumbprint".to_owned());
+    session.acr = Some("mfa".to_owned());
+    session.actor = Some("support".to_owned());
+    session.actor_generation = 8;
+    session.was_elevated = true;
+    session.persistent = false;
     session.authenticated_at = epoch();
     session.rotated_at =
         NumericDate::from_since_epoch(Duration::new(1_700_000_000, 999_999_999)).unwrap();

@@ -3,8 +3,9 @@
 use super::failure::Failure;
 use super::write::Tables;
 use crate::claims::NumericDate;
-use crate::session::{SessionId, Subject, SubjectState};
+use crate::session::{MAX_GENERATION, SessionId, Subject, SubjectState};
 use crate::store::embedded::change::{Change, QualifiedName};
+use crate::store::embedded::error::EmbeddedStoreError as Error;
 use crate::store::embedded::row::subject::{SubjectRow, subject_key};
 
 impl Tables<'_> {
@@ -45,15 +46,15 @@ impl Tables<'_> {
         until: NumericDate,
         now: NumericDate,
     ) -> Result<(), Failure> {
+        if generation > MAX_GENERATION {
+            return Err(Failure::Call(Error::OutOfRange));
+        }
         let key = subject_key(subject).map_err(Failure::Call)?;
         let before = self.subject(&key)?;
         let raised = before.state.raised_to(generation);
         // No token has a generation below 0.
         if generation == 0 || raised.is_none() && before.until >= until {
             return Ok(());
-        }
-        if raised.is_some() {
-            self.end_last_epoch(&key, &before)?;
         }
         // The higher generation and the later end apply.
         let state = raised.unwrap_or(before.state);

@@ -5,9 +5,10 @@ use super::write::{Tables, expiry_second};
 use crate::claims::NumericDate;
 use crate::session::{
     CreationOutcome, Rotation, RotationOutcome, RotationRejection, Session, SessionId,
-    UpdateOutcome,
+    SessionLimit, UpdateOutcome,
 };
 use crate::store::embedded::change::{Change, QualifiedName};
+use crate::store::embedded::error::EmbeddedStoreError as Error;
 use crate::store::embedded::index::RevocationIndex;
 use crate::store::embedded::row::session::SessionRow;
 use crate::store::embedded::row::subject::{SubjectRow, subject_key};
@@ -16,6 +17,7 @@ impl Tables<'_> {
     pub(in crate::store::embedded) fn create(
         &mut self,
         session: &Session,
+        limit: Option<SessionLimit>,
     ) -> Result<CreationOutcome, Failure> {
         let key = subject_key(&session.owner()).map_err(Failure::Call)?;
         let row = SessionRow {
@@ -24,21 +26,30 @@ impl Tables<'_> {
         };
         let value = row.encode().map_err(Failure::Call)?;
         let SubjectRow { state, .. } = self.subject(&key)?;
-        if state.blocked {
-            return Ok(CreationOutcome::Blocked);
+        let others = match limit {
+            Some(_) => self.sessions_of(&key)?,
+            None => Vec::new(),
+        };
+        let outcome = session.create(state, limit, others.iter().map(|row| &row.session));
+        let CreationOutcome::Created(excess) = &outcome else {
+            return Ok(outcome);
+        };
+        // All or nothing.
+        if self.free_entries < excess.len() {
+            return Err(Failure::Call(Error::SetFull));
         }
-        if state.generation != session.generation {
-            return Ok(CreationOutcome::LoggedOut);
-        }
-        if state.access_epoch != session.access_epoch {
-            return Ok(CreationOutcome::Outdated);
+        for ended in others
+            .iter()
+            .filter(|row| excess.contains(&row.session.sid))
+        {
+            self.end_session(ended, ended.session.access_expires_at)?;
         }
         // Only a caller's mistake uses the ID of another session.
         if let Some(before) = self.session(session.sid)? {
             self.remove_session(&before)?;
         }
         self.insert_session(&key, &row, &value)?;
-        Ok(CreationOutcome::Created)
+        Ok(outcome)
     }
 
     pub(in crate::store::embedded) fn rotate(

@@ -5,7 +5,6 @@ use super::write::Tables;
 use crate::claims::NumericDate;
 use crate::session::{Session, SessionId, Subject, SubjectState};
 use crate::store::embedded::change::{Change, QualifiedName};
-use crate::store::embedded::error::EmbeddedStoreError as Error;
 use crate::store::embedded::row::subject::{SubjectRow, subject_key};
 
 impl Tables<'_> {
@@ -87,27 +86,6 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Ends the sessions one by one if the access epoch is already the highest number. A revocation
-    /// may have raised it so far.
-    pub(super) fn end_last_epoch(
-        &mut self,
-        key: &[u8],
-        before: &SubjectRow,
-    ) -> Result<(), Failure> {
-        if before.state.access_epoch < u64::MAX {
-            return Ok(());
-        }
-        let sessions = self.sessions_of(key)?;
-        // All or nothing, with the block and the access epoch.
-        if self.free_entries < sessions.len().saturating_add(2) {
-            return Err(Failure::Call(Error::SetFull));
-        }
-        for session in &sessions {
-            self.end_session(session, session.session.access_expires_at)?;
-        }
-        Ok(())
-    }
-
     /// Changes the state of a subject as [`raise_now`](Self::raise_now) does.
     fn change_now(
         &mut self,
@@ -133,7 +111,6 @@ impl Tables<'_> {
         now: NumericDate,
         kept: Option<SessionId>,
     ) -> Result<u64, Failure> {
-        self.end_last_epoch(key, &before)?;
         let until = self.latest_expiry(before.latest_issue(now));
         self.raise_to(subject, key, before, state, until, kept)?;
         Ok(state.access_epoch)

@@ -23,11 +23,11 @@ async fn many_calls_share_a_sync() {
     let tasks: Vec<_> = (0..1000)
         .map(|number| {
             let store = store.clone();
-            tokio::spawn(async move { store.create(&session(number, 0)).await.unwrap() })
+            tokio::spawn(async move { store.create(&session(number, 0), None).await.unwrap() })
         })
         .collect();
     for task in tasks {
-        assert_eq!(task.await.unwrap(), CreationOutcome::Created);
+        assert_eq!(task.await.unwrap(), CreationOutcome::Created(Vec::new()));
     }
     let syncs = disk.syncs() - before;
     assert!(syncs < 500, "{syncs} syncs for 1000 calls");
@@ -62,7 +62,7 @@ async fn a_rejection_needs_no_sync() {
     let store = open_over(disk.clone(), &ManualClock::at(START))
         .await
         .unwrap();
-    store.create(&session(1, 0)).await.unwrap();
+    store.create(&session(1, 0), None).await.unwrap();
     // Ending a missing session revokes it. The second call changes nothing.
     assert_eq!(end(&store, sid(2)).await.unwrap(), None);
     let before = disk.syncs();
@@ -73,7 +73,7 @@ async fn a_rejection_needs_no_sync() {
     );
     assert_eq!(end(&store, sid(2)).await.unwrap(), None);
     assert_eq!(
-        store.create(&session(2, 9)).await.unwrap(),
+        store.create(&session(2, 9), None).await.unwrap(),
         CreationOutcome::LoggedOut
     );
     assert_eq!(disk.syncs(), before);
@@ -92,7 +92,7 @@ where
     for round in 0..500 {
         let generation = store.subject(&ALICE).await.unwrap().generation;
         let mut session = session(round, generation);
-        store.create(&session).await.unwrap();
+        store.create(&session, None).await.unwrap();
         let rotating = tokio::spawn({
             let store = store.clone();
             async move {

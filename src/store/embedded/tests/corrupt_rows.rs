@@ -13,7 +13,7 @@ async fn a_corrupt_row_is_an_error_and_no_panic() {
     let directory = TemporaryDirectory::new();
     let store = open(&directory.file()).await;
     for number in 1..=2 {
-        store.create(&session(number, 0)).await.unwrap();
+        store.create(&session(number, 0), None).await.unwrap();
     }
     store.close().await;
     let database = Database::open(directory.file()).unwrap();
@@ -55,7 +55,7 @@ async fn a_row_under_another_key_is_corrupt() {
         let directory = TemporaryDirectory::new();
         let store = open(&directory.file()).await;
         store.block(&Subject::new(None, "mallory")).await.unwrap();
-        store.create(&session(1, 0)).await.unwrap();
+        store.create(&session(1, 0), None).await.unwrap();
         end(&store, sid(1)).await.unwrap();
         store.close().await;
         let database = Database::open(directory.file()).unwrap();

@@ -14,9 +14,9 @@ use crate::store::embedded::{EmbeddedStore, EmbeddedStoreError};
 async fn step(store: &EmbeddedStore, number: u64) -> Result<(), EmbeddedStoreError> {
     let other = Subject::new(None, "bob");
     match number % 6 {
-        0 => drop(store.create(&session(number, 0)).await?),
+        0 => drop(store.create(&session(number, 0), None).await?),
         1 => drop(store.rotate(sid(number - 1), &rotation(0)).await?),
-        2 => drop(store.create(&session(number, 0)).await?),
+        2 => drop(store.create(&session(number, 0), None).await?),
         3 => drop(end(store, sid(number - 1)).await?),
         4 => drop(store.raise_generation(&other).await?),
         _ => {
@@ -110,9 +110,9 @@ async fn l07_a_full_disk_is_an_error_and_loses_nothing() {
     let mut kept = Vec::new();
     let error = loop {
         let session = session(1_000 + kept.len() as u64, 0);
-        match store.create(&session).await {
+        match store.create(&session, None).await {
             Ok(created) => {
-                assert_eq!(created, CreationOutcome::Created);
+                assert_eq!(created, CreationOutcome::Created(Vec::new()));
                 kept.push(session);
             }
             Err(error) => break error,
@@ -139,11 +139,11 @@ async fn l07_a_full_disk_is_an_error_and_loses_nothing() {
         for number in 0..20 {
             let mut session = session(5_000 + number, 0);
             session.label = Some(long.clone());
-            let _ = store.create(&session).await;
+            let _ = store.create(&session, None).await;
         }
     }
     disk.state().capacity = None;
-    store.create(&failed).await.unwrap();
+    store.create(&failed, None).await.unwrap();
     end(&store, failed.sid).await.unwrap();
     assert!(is_revoked(&store, &failed));
     store.close().await;
@@ -171,7 +171,7 @@ async fn l07_a_disk_that_fails_writes_is_an_error_and_loses_nothing() {
         assert!(matches!(error, EmbeddedStoreError::Io(_)), "{error:?}");
         assert!(!is_revoked(&store, &live));
         for error in [
-            store.create(&session(100, 0)).await.err(),
+            store.create(&session(100, 0), None).await.err(),
             store.rotate(live.sid, &rotation(1)).await.err(),
             end(&store, live.sid).await.err(),
             store.raise_generation(&ALICE).await.err(),
@@ -185,8 +185,8 @@ async fn l07_a_disk_that_fails_writes_is_an_error_and_loses_nothing() {
     }
     disk.state().fail_writes = false;
     assert_eq!(
-        store.create(&session(100, 0)).await.unwrap(),
-        CreationOutcome::Created
+        store.create(&session(100, 0), None).await.unwrap(),
+        CreationOutcome::Created(Vec::new())
     );
     end(&store, sid(100)).await.unwrap();
     check(&store, 12, "writable again").await;
@@ -205,7 +205,7 @@ async fn each_sync_of_a_commit_may_fail() {
         for successes in 0..4 {
             let disk = Disk::default();
             let store = open_over(disk.clone(), &clock).await.unwrap();
-            store.create(&session(200, 0)).await.unwrap();
+            store.create(&session(200, 0), None).await.unwrap();
             disk.state().fail_one_sync = Some((successes, failure));
             let ended = end(&store, sid(200)).await;
             let has_failed = disk.state().fail_one_sync.take().is_none();
@@ -239,7 +239,7 @@ async fn a_failed_sync_is_not_acknowledged() {
         for number in 0..6 {
             step(&store, number).await.unwrap();
         }
-        store.create(&session(200, 0)).await.unwrap();
+        store.create(&session(200, 0), None).await.unwrap();
         disk.state().fail_syncs = Some(failure);
         for _ in 0..3 {
             end(&store, sid(200)).await.unwrap_err();

@@ -68,15 +68,15 @@ async fn newer_older_and_damaged_formats_are_refused() {
     let path = directory.file();
     for (format, expected) in [
         (
-            &b"tower-jwt-auth\0\x01\0\0\0\x04"[..],
+            &b"tower-jwt-auth\0\x01\0\0\0\x05"[..],
             EmbeddedStoreError::NewerFormat,
         ),
         (
-            b"tower-jwt-auth\0\x01\0\0\0\x02",
+            b"tower-jwt-auth\0\x01\0\0\0\x03",
             EmbeddedStoreError::OlderFormat,
         ),
         (
-            b"tower-jwt-auth\0\x01\0\0\0\x03 damaged",
+            b"tower-jwt-auth\0\x01\0\0\0\x04 damaged",
             EmbeddedStoreError::Corrupt,
         ),
         (
@@ -110,7 +110,7 @@ async fn a_newer_redb_format_and_truncated_files_are_refused() {
     let directory = TemporaryDirectory::new();
     let path = directory.file();
     let store = open(&path).await;
-    store.create(&session(1, 0)).await.unwrap();
+    store.create(&session(1, 0), None).await.unwrap();
     store.close().await;
     let whole = std::fs::read(&path).unwrap();
     let mut newer = whole.clone();

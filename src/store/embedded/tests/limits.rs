@@ -6,7 +6,7 @@ use super::fixture::{
     ALICE, START, at, end, is_revoked, open_over, open_with, options, rotation, session, sid,
 };
 use crate::clock::ManualClock;
-use crate::session::{Rotation, Session, SessionStore, Subject};
+use crate::session::{Rotation, Session, SessionLimit, SessionStore, Subject};
 use crate::store::embedded::EmbeddedStoreError;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -14,7 +14,7 @@ async fn expired_rows_are_dropped_and_blocks_are_not() {
     let clock = ManualClock::at(START);
     let store = open_over(InMemoryBackend::new(), &clock).await.unwrap();
     for number in 0..300 {
-        store.create(&session(number, 0)).await.unwrap();
+        store.create(&session(number, 0), None).await.unwrap();
     }
     for number in 0..100 {
         end(&store, sid(number)).await.unwrap();
@@ -60,7 +60,7 @@ async fn k12b_a_full_set_is_an_error_and_drops_nothing() {
     let mut ended = Vec::new();
     let refused = loop {
         let session = session(ended.len() as u64, 0);
-        store.create(&session).await.unwrap();
+        store.create(&session, None).await.unwrap();
         match end(&store, session.sid).await {
             Ok(_) => ended.push(session),
             Err(EmbeddedStoreError::SetFull) => break session,
@@ -74,6 +74,13 @@ async fn k12b_a_full_set_is_an_error_and_drops_nothing() {
         store.find(refused.sid).await.unwrap(),
         Some(refused.clone())
     );
+    let next = session(998, 0);
+    let limit = Some(SessionLimit::EndOldest(1));
+    let full = store.create(&next, limit).await.unwrap_err();
+    assert!(matches!(full, EmbeddedStoreError::SetFull));
+    assert!(!is_revoked(&store, &refused));
+    let listed = store.list(&ALICE, at(0)).await.unwrap();
+    assert_eq!(listed, std::slice::from_ref(&refused));
     let full = store.block(&ALICE).await.unwrap_err();
     assert!(matches!(full, EmbeddedStoreError::SetFull));
     assert!(!store.subject(&ALICE).await.unwrap().blocked);
@@ -97,7 +104,7 @@ async fn too_long_names_are_an_error() {
         store.raise_generation(&subject).await.err(),
         store.list(&subject, at(0)).await.err(),
         store
-            .create(&Session::new(sid(1), &subject, 0, at(0)))
+            .create(&Session::new(sid(1), &subject, 0, at(0)), None)
             .await
             .err(),
     ] {
@@ -106,7 +113,7 @@ async fn too_long_names_are_an_error() {
     let longest = "x".repeat(4096);
     let subject = Subject::new(Some(&longest), &longest);
     store
-        .create(&Session::new(sid(1), &subject, 0, at(0)))
+        .create(&Session::new(sid(1), &subject, 0, at(0)), None)
         .await
         .unwrap();
     assert_eq!(store.raise_generation(&subject).await.unwrap(), 1);

@@ -12,9 +12,9 @@ async fn a_second_store_on_the_file_is_refused() {
     let first = open(&directory.file()).await;
     let error = try_open(&directory.file()).await.unwrap_err();
     assert!(matches!(error, EmbeddedStoreError::InUse), "{error:?}");
-    first.create(&session(1, 0)).await.unwrap();
+    first.create(&session(1, 0), None).await.unwrap();
     first.close().await;
-    let error = first.create(&session(2, 0)).await.unwrap_err();
+    let error = first.create(&session(2, 0), None).await.unwrap_err();
     assert!(matches!(error, EmbeddedStoreError::Closed));
     let error = first.find(sid(1)).await.unwrap_err();
     assert!(matches!(error, EmbeddedStoreError::Closed));
@@ -37,7 +37,7 @@ async fn the_last_handle_closes_the_file() {
             }
         };
         assert_eq!(store.state().await.unwrap().sessions, round);
-        store.create(&session(round, 0)).await.unwrap();
+        store.create(&session(round, 0), None).await.unwrap();
     }
 }
 
@@ -61,7 +61,7 @@ async fn concurrent_opens_create_one_store() {
             }
         }
         assert_eq!(stores.len(), 1);
-        stores[0].create(&session(1, 0)).await.unwrap();
+        stores[0].create(&session(1, 0), None).await.unwrap();
         stores[0].close().await;
         assert!(open(&path).await.find(sid(1)).await.unwrap().is_some());
     }

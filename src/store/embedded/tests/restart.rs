@@ -21,7 +21,7 @@ async fn everything_is_there_after_a_restart() {
     let directory = TemporaryDirectory::new();
     let store = open(&directory.file()).await;
     for number in 0..4 {
-        store.create(&session(number, 0)).await.unwrap();
+        store.create(&session(number, 0), None).await.unwrap();
     }
     let bob = Subject::new(None, "bob");
     store.raise_generation(&bob).await.unwrap();
@@ -67,7 +67,7 @@ async fn everything_is_there_after_a_restart() {
 async fn l03_l08_a_hundred_rotations_at_once_and_again_after_a_restart() {
     let directory = TemporaryDirectory::new();
     let mut store = open(&directory.file()).await;
-    store.create(&session(1, 0)).await.unwrap();
+    store.create(&session(1, 0), None).await.unwrap();
     for expected_rotations in [1, 0] {
         let tasks: Vec<_> = (0..100)
             .map(|_| {
@@ -95,7 +95,7 @@ fn the_store_outlives_the_runtime_that_opened_it() {
     let runtime = || tokio::runtime::Runtime::new().unwrap();
     let store = runtime().block_on(open(&directory.file()));
     runtime().block_on(async {
-        store.create(&session(1, 0)).await.unwrap();
+        store.create(&session(1, 0), None).await.unwrap();
         assert!(store.find(sid(1)).await.unwrap().is_some());
         end(&store, sid(1)).await.unwrap();
         assert!(is_revoked(&store, &session(1, 0)));

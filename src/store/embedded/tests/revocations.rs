@@ -144,7 +144,7 @@ async fn k03_lifting_a_block_revives_no_foreign_token() {
         SubjectState::new(0, true)
     );
     let outcome = store
-        .create(&Session::new(sid(1), &subject, 0, at(0)))
+        .create(&Session::new(sid(1), &subject, 0, at(0)), None)
         .await
         .unwrap();
     assert_eq!(outcome, CreationOutcome::Blocked);
@@ -159,7 +159,7 @@ async fn k03_lifting_a_block_revives_no_foreign_token() {
     check(&store);
 
     // A subject with sessions gets a generation too.
-    store.create(&session(1, 0)).await.unwrap();
+    store.create(&session(1, 0), None).await.unwrap();
     store
         .revoke(&Revocation::Block {
             issuer: ALICE.issuer,
@@ -183,7 +183,7 @@ async fn k03_a_cutoff_applies_beside_a_generation_and_after_a_restart() {
     let clock = ManualClock::at(START);
     let open = async || options(&clock).open(directory.file()).await.unwrap();
     let store = open().await;
-    store.create(&session(1, 0)).await.unwrap();
+    store.create(&session(1, 0), None).await.unwrap();
     store.raise_generation(&ALICE).await.unwrap();
     clock.advance(Duration::from_secs(60));
     let token = |generation, issued_at| {

@@ -6,8 +6,8 @@ local sid, member, longest = ARGV[6], ARGV[7], tonumber(ARGV[8])
 local key = session_key(sid)
 local fields = redis.call('HMGET', key, 'm', 'u', 'g')
 local field = fields[2]
--- The session of another issuer, or one whose end the server has lost and a node has written back.
-if fields[1] ~= member or redis.call('ZSCORE', revoked, member) then return {} end
+-- The first case: the session of another issuer.
+if fields[1] ~= member or is_revoked(sid, field, member) then return {} end
 local s = subject(field)
 local reply
 if is_done(s) then

@@ -5,9 +5,10 @@ local key = session_key(sid)
 local all = redis.call('HGETALL', key)
 local fields = redis.call('HMGET', key, 'm', 'x', 'u')
 if fields[1] == member then
+  -- It has ended already: the server lost that, and a node has written it back.
+  if redis.call('ZSCORE', revoked, member) then all = {} end
   till = whole(seconds_up(fields[2]))
-  redis.call('DEL', key)
-  redis.call('ZREM', list_key(fields[3]), sid)
+  delete_session(sid, fields[3])
 elseif fields[1] then
   -- The session of another issuer.
   return {}

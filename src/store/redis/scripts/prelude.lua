@@ -5,7 +5,7 @@ local revoked, subjects, stream, last = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 -- The nonce of the call, the same if the call is repeated. The caller's time in milliseconds.
 local nonce, now = ARGV[1], tonumber(ARGV[2])
 -- The format of the keys' contents. Nodes of two formats cannot share them.
-local format = '2:'
+local format = '3:'
 -- How long the stream keeps entries, in seconds. The format, and the check value of the caller's
 -- secret. Whether the nodes send a heartbeat when they read the entry: '1' or ''.
 local retention, check_value, requests_heartbeats = tonumber(ARGV[3]), format .. ARGV[4], ARGV[5]
@@ -220,6 +220,37 @@ local function list_key(field)
   return prefix .. ':sessions:' .. hex(field)
 end
 
+local function delete_session(sid, field)
+  redis.call('DEL', session_key(sid))
+  redis.call('ZREM', list_key(field), sid)
+end
+
+-- Whether a session was revoked: the server has lost its end, and a node has written it back. Then
+-- this deletes the session, which would live again once the revocation has expired.
+--
+-- A session of another generation has ended too, but is kept. The server may have lost the record of
+-- its subject, and a node may be about to write it back.
+local function is_revoked(sid, field, member)
+  if not redis.call('ZSCORE', revoked, member) then return false end
+  delete_session(sid, field)
+  return true
+end
+
+-- The `sid`s of the sessions of a subject that have not ended. They may have expired. `s`: the
+-- record of the subject.
+local function live_sessions(field, s)
+  local live = {}
+  for _, sid in ipairs(redis.call('ZRANGE', list_key(field), 0, -1)) do
+    local member, generation = unpack(redis.call('HMGET', session_key(sid), 'm', 'g'))
+    if not member then
+      redis.call('ZREM', list_key(field), sid)
+    elseif not is_revoked(sid, field, member) and tonumber(generation) == s.g then
+      table.insert(live, sid)
+    end
+  end
+  return live
+end
+
 -- Dates have 12 digits of seconds and 9 of nanoseconds. As text they have the order of numbers, and
 -- no digit is lost.
 local function seconds_up(date)
@@ -258,30 +289,31 @@ local function expire(sid, field, idle, expires, access)
   end
 end
 
--- The end of the last access token of a subject, in seconds.
+-- The end of the last access token of a subject, in seconds, and the highest access epoch of one. It
+-- is above that of the record if the server has lost the record.
 local function latest_access(field)
-  local till = 0
+  local till, epoch = 0, 0
   for _, sid in ipairs(redis.call('ZRANGE', list_key(field), 0, -1)) do
-    local access = redis.call('HGET', session_key(sid), 'x')
-    if access then till = math.max(till, seconds_up(access)) end
+    local access, of = unpack(redis.call('HMGET', session_key(sid), 'x', 'p'))
+    if access then
+      till, epoch = math.max(till, seconds_up(access)), math.max(epoch, tonumber(of))
+    end
   end
-  return till
+  return till, epoch
 end
 
 -- Ends all sessions of a subject, except `kept`.
 local function end_all(field, kept)
   for _, sid in ipairs(redis.call('ZRANGE', list_key(field), 0, -1)) do
-    if sid ~= kept then
-      redis.call('DEL', session_key(sid))
-      redis.call('ZREM', list_key(field), sid)
-    end
+    if sid ~= kept then delete_session(sid, field) end
   end
 end
 
 -- Raises the access epoch. `longest`: the longest lifetime of a token, in seconds.
 local function raise_epoch(field, s, longest)
-  s.e = s.e + 1
-  s.t = math.max(s.t, latest_access(field), math.ceil(now / 1000) + longest)
+  local till, epoch = latest_access(field)
+  s.e = math.max(s.e, epoch) + 1
+  s.t = math.max(s.t, till, math.ceil(now / 1000) + longest)
 end
 
 -- Raises the access epoch and the generation, and ends all sessions, except `kept`.

@@ -6,8 +6,7 @@ if sid then
   local fields = redis.call('HMGET', key, 'm', 'x', 'u')
   if fields[1] == member then
     till = whole(math.max(tonumber(till), seconds_up(fields[2])))
-    redis.call('DEL', key)
-    redis.call('ZREM', list_key(fields[3]), sid)
+    delete_session(sid, fields[3])
   end
 end
 return { revoke(member, till), till }

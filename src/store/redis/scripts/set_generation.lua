@@ -6,9 +6,10 @@ local g, t = tonumber(ARGV[7]), tonumber(ARGV[8])
 if s.g >= g and s.t >= t then return unchanged(s) end
 -- The access tokens of sessions that end may live longer than the caller knows.
 if g > s.g then
-  t = math.max(t, latest_access(ARGV[6]))
+  local till, epoch = latest_access(ARGV[6])
+  t = math.max(t, till)
   end_all(ARGV[6])
-  s.e = math.max(g, s.e + 1)
+  s.e = math.max(g, s.e + 1, epoch + 1)
   s.g = s.e
 end
 s.t = math.max(s.t, t)

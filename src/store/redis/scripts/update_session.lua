@@ -4,8 +4,7 @@
 local key, version = session_key(ARGV[6]), tonumber(ARGV[7])
 local fields = redis.call('HMGET', key, 'u', 'g', 'v', 'm', 'q')
 local field, generation, current, member, updated_by = unpack(fields)
--- The second case: the server lost the end of the session, and a node has written it back.
-if not current or redis.call('ZSCORE', revoked, member) then return 'ended' end
+if not current or is_revoked(ARGV[6], field, member) then return 'ended' end
 local s = subject(field)
 if s.b == 1 or s.g ~= tonumber(generation) then return 'ended' end
 -- Otherwise an earlier run of this call replaced the data already, and its answer was lost.

@@ -6,7 +6,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
-use crate::verify::{VerifiedToken, VerifyError, VerifyErrorKind};
+use super::error::{VerifyError, VerifyErrorKind};
+use super::token::VerifiedToken;
 
 /// Who acts for the subject of a token: the outermost actor of the claim `act` (RFC 8693 §4.1).
 ///

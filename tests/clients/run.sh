@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Runs axios, ky, Java's HttpClient and curl against the test target session_api: what each gets
+# from refresh, logout and a protected route, by form, by JSON and by cookie.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+target=${CARGO_TARGET_DIR:-target}
+work=$target/clients
+here=tests/clients
+mkdir -p "$work"
+
+missing=()
+command -v curl >/dev/null || missing+=(curl)
+command -v node >/dev/null || missing+=(nodejs)
+command -v npm >/dev/null || missing+=(npm)
+command -v python3 >/dev/null || missing+=(python3)
+# The compiler too: `java` runs a source file.
+command -v javac >/dev/null || missing+=(default-jdk-headless)
+if ((${#missing[@]})); then
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
+fi
+
+# node looks for node_modules next to the script, and that must not be the source tree.
+cp "$here/clients.mjs" "$here/package.json" "$work"
+if ! cmp -s "$here/package-lock.json" "$work/package-lock.json" || [[ ! -d $work/node_modules ]]; then
+    rm -rf "$work/node_modules"
+    cp "$here/package-lock.json" "$work"
+    npm ci --prefix "$work" --engine-strict --no-audit --no-fund || { rm -f "$work/package-lock.json"; exit 1; }
+fi
+
+source tests/support/executable.sh
+api=$(executable session_api --features embedded,testing)
+# The script stops what it starts, however it ends.
+exec python3 "$here/check.py" "$work" "$api"
