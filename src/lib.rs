@@ -41,6 +41,7 @@
     all(
         feature = "axum",
         feature = "embedded",
+        feature = "introspection",
         feature = "jwks",
         feature = "redis",
         feature = "testing"
@@ -53,6 +54,7 @@
 //! | --- | --- |
 //! | keys: secrets, PEM, DER, JWK, JWKS documents | [`keys`] |
 //! | keys of an OpenID provider, discovered and refreshed | `keys::remote` (feature `jwks`) |
+//! | opaque tokens, by introspection | the module `introspection` (feature `introspection`) |
 //! | what is checked of a token, and in which order | [`verify`] |
 //! | the cache of verified tokens | [`Verifier::cache`] |
 //! | responses, CORS, your own response bodies | [`middleware`] |
@@ -93,6 +95,7 @@
 //!
 //! | kind | check |
 //! | --- | --- |
+//! | `inactive` | the issuer of an opaque token does not know it, or it has expired or was revoked; some issuers answer so if your client may not introspect it |
 //! | `no_fitting_key` | compare `alg` and `kid` of the token with those of the keys, which the reason names. A key has one algorithm; in a set the `kid` must match. A thumbprint (`x5t#S256`, `x5t`) must match without `kid`, and must not contradict the key of the `kid` |
 //! | `several_fitting_keys` | the token has no `kid`: have the issuer add it. Or keys share a `kid`: see [`try_keys_with_same_id`](keys::KeySet::try_keys_with_same_id) |
 //! | `bad_signature` | the secret: does it equal the issuer's byte for byte, or must you decode it from base64 first? |
@@ -106,14 +109,14 @@
 //! | `missing_claim` | the claim that the reason names is required, for example by [`rfc9068`](JwtAuthLayer::rfc9068) or [`allow_missing_expiry`](Verifier::allow_missing_expiry) |
 //! | `malformed_claims` | `exp` in milliseconds or as a string, a duplicate claim; `null` or a number in `sub` [may be allowed](verify#what-may-be-relaxed) |
 //! | `issued_in_future`, `not_yet_valid`, `expired` | the issuer's clock and yours; the default [`leeway`](JwtAuthLayer::leeway) is 30 seconds |
-//! | `wrong_type` | `typ`: ID tokens, refresh tokens and logout tokens are not access tokens |
+//! | `wrong_type` | `typ`, or `token_type` in the answer about an opaque token: ID tokens, refresh tokens and logout tokens are not access tokens |
 //! | `claims_mismatch` | the handler's claims type: the reason names the type, and the claim that is missing or has another JSON type |
 //! | `missing_token` | the scheme (`Bearer`), the cookie's name, a proxy that removes `Authorization` |
 //! | `missing_token_id` | with a revocation store a token needs a `jti`: see [`token_id_optional`](JwtAuthLayer::token_id_optional) |
 //! | `revoked` | the store: the token, its session or its subject was revoked |
 //! | `insufficient_scope` | `scope`, `scp` or the claims that your [guard](guard) reads; the reason names the scopes |
 //! | `insufficient_user_authentication` | `acr` and `auth_time`, which your [guard](guard) requires: does the issuer add them? |
-//! | `unavailable` | the revocation store, a guard's condition or the issuer of the keys; the error's source says why |
+//! | `unavailable` | the revocation store, a guard's condition, or the issuer of the keys or of an opaque token; the error's source says why |
 //! | `cross_site` | `Origin` or `Sec-Fetch-Site` of a request with a cookie: see [`csrf`] |
 //!
 //! # Events
@@ -125,7 +128,7 @@
 //! | --- | --- |
 //! | `DEBUG` | a rejected request; a token that counts as none; a login, a logout or another change of a session; a logout token of a provider; fetched keys |
 //! | `INFO` | a skipped key of an issuer |
-//! | `WARN` | an outage of a store, of a guard's condition, of the claims function or of an issuer's keys |
+//! | `WARN` | an outage of a store, of a guard's condition, of the claims function, or of an issuer that publishes keys or is asked about tokens |
 //! | `WARN` | reuse of a refresh token; writes that the session store has lost |
 //! | `WARN` | claims that do not decode as the handler's type |
 //! | `WARN` | a risky setting: a layer without a store accepts the tokens of sessions, cookies are not `Secure`, Redis may evict keys |
@@ -143,6 +146,7 @@
 //! | `embedded` | [`store`]: sessions and revocations in one file, by `redb` | no |
 //! | `redis` | [`store`]: sessions and revocations shared by many nodes, in Redis or Valkey, by `redis` | no |
 //! | `jwks` | `keys::remote`: keys that issuers publish, by `reqwest` and `rustls` | no |
+//! | `introspection` | the module `introspection`: opaque tokens, about which their issuer is asked (RFC 7662); brings `jwks` | no |
 //! | `testing` | the module `testing`: tokens, time and failures for your tests | no |
 //! | `gate` | the program `gate`, and its dependencies: for `cargo install` only | no |
 //!
@@ -189,12 +193,16 @@ pub mod guard;
     any(doc, doctest),
     feature = "axum",
     feature = "embedded",
+    feature = "introspection",
     feature = "jwks",
     feature = "redis",
     feature = "testing"
 ))]
 #[cfg_attr(docsrs, doc(auto_cfg = false))]
 pub mod guides;
+#[cfg(feature = "introspection")]
+#[cfg_attr(docsrs, doc(cfg(feature = "introspection")))]
+pub mod introspection;
 mod json;
 pub mod keys;
 pub mod middleware;

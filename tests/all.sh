@@ -26,7 +26,7 @@ cargo clippy --locked --all-targets --no-default-features -- -D warnings
 cargo clippy --locked --all-targets "${plain_tower[@]}" -- -D warnings
 cargo clippy --locked --all-targets "${rust_crypto[@]}" -- -D warnings
 cargo clippy --locked --all-targets "${plain_rust_crypto[@]}" -- -D warnings
-for feature in axum jwks redis testing tracing; do
+for feature in axum introspection jwks redis testing tracing; do
     cargo clippy --locked --lib --no-default-features --features "$feature" -- -D warnings
 done
 

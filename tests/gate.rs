@@ -324,7 +324,7 @@ fn an_outage_is_named() {
     assert!(said.out.contains("  kid: \"k1\"\n"), "{}", said.out);
     assert!(
         said.out
-            .contains("\nnot checked: keys_unavailable: the issuer's keys could not be fetched: "),
+            .contains("\nnot checked: keys_unavailable: the request to the issuer failed: "),
         "{}",
         said.out
     );

@@ -180,7 +180,7 @@ async fn a_condition_on_the_token() {
     let app = guarded(
         &issuer,
         Require::token(|token| {
-            token.algorithm() == Algorithm::HS256 && token.subject() == Some("alice")
+            token.algorithm() == Some(Algorithm::HS256) && token.subject() == Some("alice")
         }),
     );
     assert_eq!(

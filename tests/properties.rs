@@ -149,7 +149,7 @@ proptest! {
         prop_assert_eq!(Some(verified.expires_at().seconds()), date("exp"));
         prop_assert_eq!(verified.not_before().map(|date| date.seconds()), date("nbf"));
         prop_assert_eq!(verified.issued_at().map(|date| date.seconds()), date("iat"));
-        prop_assert_eq!(verified.algorithm(), key.algorithm());
+        prop_assert_eq!(verified.algorithm(), Some(key.algorithm()));
 
         prop_assert_eq!(verified.payload(), serde_json::to_string(&claims).unwrap());
         let decoded = verified.claims::<Value>().unwrap();
@@ -970,7 +970,7 @@ fn a_token_is_valid_if_and_only_if_its_issuer_signed_it() {
         if let Ok(token) = &outcome {
             prop_assert_eq!(token.issuer(), issued.iss.as_ref().and_then(Json::as_text));
             prop_assert_eq!(token.key_id(), issued.kid);
-            prop_assert_eq!(token.algorithm(), SIGNERS[issued.signer].algorithm());
+            prop_assert_eq!(token.algorithm(), Some(SIGNERS[issued.signer].algorithm()));
         }
         Ok(outcome.is_ok())
     });

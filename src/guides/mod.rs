@@ -6,6 +6,7 @@
 //! | log users in to a browser app with cookies | [`browser_cookies`] |
 //! | serve mobile apps, or other services | [`mobile_and_machine_clients`] |
 //! | accept tokens of Auth0, Entra, Cognito, Keycloak or another provider | [`providers`] |
+//! | accept opaque tokens, or see a revocation at the issuer within seconds | [`opaque_tokens`] |
 //! | let users log in with Google, Keycloak or another provider | [`social_login`] |
 //! | trust several issuers, many tenants, or my customers' issuers | [`several_issuers`] |
 //! | protect an MCP server, or let clients discover my authorization server | [`protected_resources`] |
@@ -30,6 +31,7 @@ pub mod layers;
 pub mod migrating;
 pub mod mobile_and_machine_clients;
 pub mod observability;
+pub mod opaque_tokens;
 pub mod production;
 pub mod protected_resources;
 pub mod providers;

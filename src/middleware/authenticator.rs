@@ -37,7 +37,7 @@ pub(super) struct Authenticator<R, V> {
 /// Why a request is not authenticated, or not yet.
 pub(super) enum NotAuthenticated {
     Rejected(AuthError),
-    /// The keys for its token have to be fetched first.
+    /// The keys for its token have to be fetched first, or its issuer asked.
     #[cfg(feature = "jwks")]
     KeysRequired(UnverifiedToken),
 }
@@ -48,7 +48,7 @@ impl<E: Into<AuthError>> From<E> for NotAuthenticated {
     }
 }
 
-/// A token that waits for its key.
+/// A token that waits for its key, or for the answer of its issuer.
 #[cfg(feature = "jwks")]
 pub(super) struct UnverifiedToken {
     token: Vec<u8>,
@@ -120,14 +120,13 @@ impl<R, V> Authenticator<R, V> {
                 Err(NotVerified::Rejected(error)) => {
                     Ok(Authenticated::despite(error.into(), ignorable)?)
                 }
+                // Keys have to be fetched, or an issuer asked.
                 #[cfg(feature = "jwks")]
-                Err(NotVerified::KeysRequired(_)) => {
-                    Err(NotAuthenticated::KeysRequired(UnverifiedToken {
-                        token: token.into_owned(),
-                        caching,
-                        ignorable,
-                    }))
-                }
+                Err(_) => Err(NotAuthenticated::KeysRequired(UnverifiedToken {
+                    token: token.into_owned(),
+                    caching,
+                    ignorable,
+                })),
             };
         }
         if !self.optional {

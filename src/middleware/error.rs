@@ -66,8 +66,8 @@ pub enum AuthErrorKind {
     /// A [guard](crate::guard) requires a newer login of the user, or one at another authentication
     /// level: 401 (RFC 9470).
     InsufficientUserAuthentication,
-    /// The revocation store, a guard's condition or the issuer of the keys did not answer in time:
-    /// 503. The error's source says why.
+    /// The revocation store, a guard's condition or an issuer did not answer in time: 503. The
+    /// error's source says why.
     Unavailable,
     /// A handler extracts the token without a [`JwtAuthLayer`](super::JwtAuthLayer) around it: 500.
     MissingLayer,
@@ -363,7 +363,7 @@ impl From<VerifyError> for AuthError {
     fn from(error: VerifyError) -> Self {
         Self {
             kind: match error.kind() {
-                VerifyErrorKind::KeysUnavailable => AuthErrorKind::Unavailable,
+                kind if kind.is_outage() => AuthErrorKind::Unavailable,
                 kind => AuthErrorKind::InvalidToken(kind),
             },
             source: Some(Source::Token(error)),

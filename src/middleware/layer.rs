@@ -50,7 +50,8 @@ impl JwtAuthLayer {
     /// - a [`KeySet`](crate::keys::KeySet), such as that of a JWKS document
     ///   ([`KeySet::from_jwks`](crate::keys::KeySet::from_jwks));
     /// - the keys that an issuer publishes (`keys::remote::RemoteKeys`, feature `jwks`);
-    /// - [`TrustedIssuer`](crate::TrustedIssuer)s.
+    /// - [`TrustedIssuer`](crate::TrustedIssuer)s;
+    /// - an issuer of opaque tokens (`introspection::Introspection`, feature `introspection`).
     #[must_use]
     #[track_caller]
     pub fn new(trust: impl IntoTrust) -> Self {
@@ -405,9 +406,10 @@ impl<S, R, V> Layer<S> for JwtAuthLayer<R, V> {
 
     /// # Panics
     ///
-    /// - If keys are fetched from an issuer and no audience is configured. Every token with an
-    ///   `aud` would be rejected, and a token without one could be for any service. Call
-    ///   [`audience`](JwtAuthLayer::audience) or [`any_audience`](JwtAuthLayer::any_audience).
+    /// - If keys are fetched from an issuer, or it is asked about tokens, and no audience is
+    ///   configured. Every token with an `aud` would be rejected, and a token without one could be
+    ///   for any service. Call [`audience`](JwtAuthLayer::audience) or
+    ///   [`any_audience`](JwtAuthLayer::any_audience).
     /// - After [`rfc9068`](JwtAuthLayer::rfc9068), if the issuer or the audience is not
     ///   configured.
     #[track_caller]

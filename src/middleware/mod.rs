@@ -152,6 +152,8 @@ mod error_code;
 mod future;
 mod layer;
 mod layer_handle;
+#[cfg(feature = "introspection")]
+mod opaque_tokens;
 mod protected_resource;
 mod resource_url;
 mod respond;

@@ -16,6 +16,8 @@ pub enum TokenFault {
     /// restart with another key without `kid`, such as one of
     /// [`SigningKey::generate`](crate::keys::SigningKey::generate).
     BadSignature,
+    /// The issuer says that an opaque token is not active: [`VerifyErrorKind::Inactive`].
+    Inactive,
     /// No key fits: [`VerifyErrorKind::NoFittingKey`]. An example is a key that was removed.
     NoFittingKey,
 }
@@ -27,6 +29,7 @@ impl TokenFault {
             Self::Revoked => 2,
             Self::BadSignature => 4,
             Self::NoFittingKey => 8,
+            Self::Inactive => 16,
         }
     }
 }
@@ -49,6 +52,7 @@ impl TokenFaults {
             AuthErrorKind::InvalidToken(VerifyErrorKind::Expired) => TokenFault::Expired,
             AuthErrorKind::InvalidToken(VerifyErrorKind::BadSignature) => TokenFault::BadSignature,
             AuthErrorKind::InvalidToken(VerifyErrorKind::NoFittingKey) => TokenFault::NoFittingKey,
+            AuthErrorKind::InvalidToken(VerifyErrorKind::Inactive) => TokenFault::Inactive,
             AuthErrorKind::Revoked => TokenFault::Revoked,
             _ => return false,
         };

@@ -25,6 +25,12 @@ pub(crate) fn decode_into<'b>(text: &[u8], buffer: &'b mut [u8]) -> Result<&'b [
         .map_err(|_| NotBase64Url)
 }
 
+/// Whether the byte is a digit of base64url.
+#[cfg(feature = "introspection")]
+pub(crate) fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+}
+
 pub(crate) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode_to_string(bytes)
 }

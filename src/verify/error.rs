@@ -12,7 +12,11 @@ use super::cause::{Cause, Expected, KnownKeys, Leeway, Missing, OtherCertificate
 use super::mismatch::Mismatch;
 use super::names::Names;
 use crate::claims::PayloadError;
+#[cfg(feature = "introspection")]
+use crate::introspection::PAUSE;
 use crate::keys::KeySet;
+#[cfg(feature = "introspection")]
+use crate::keys::remote::FetchError;
 use crate::token::{HeaderFault, ShapeFault};
 
 /// Why a token is rejected. Contains no value of the token.
@@ -31,7 +35,8 @@ pub struct VerifyError {
 pub enum VerifyErrorKind {
     /// Longer than [`Verifier::max_token_length`](super::Verifier::max_token_length).
     TooLong,
-    /// Not three segments (RFC 7515 §3.1), or the payload or signature is not strict base64url.
+    /// Not three segments (RFC 7515 §3.1), or the payload or signature is not strict base64url. Or
+    /// an opaque token is not a `b64token` (RFC 6750 §2.1).
     Malformed,
     /// Five segments: a JWE, which this crate does not decrypt.
     Encrypted,
@@ -47,7 +52,8 @@ pub enum VerifyErrorKind {
     Compressed,
     /// The header has `cty: JWT`: a token within a token (RFC 7519 §5.2).
     Nested,
-    /// `typ` is not that of an access token, or not the required one (RFC 8725 §3.11).
+    /// `typ` is not that of an access token, or not the required one (RFC 8725 §3.11). Or the
+    /// issuer says that an opaque token is of another kind.
     WrongType,
 
     /// No key has the token's `alg`, or in a set no key has its `kid` and `alg`. Or that key has
@@ -63,6 +69,13 @@ pub enum VerifyErrorKind {
 
     /// The key does not verify the signature.
     BadSignature,
+
+    /// The issuer says that the token is not active (RFC 7662 §2.2): it is unknown, expired or
+    /// revoked, or your service must not use it.
+    Inactive,
+    /// The issuer cannot be asked about the token now, or its answer is malformed: an outage, not a
+    /// fault of the token.
+    IntrospectionUnavailable,
 
     /// The payload is not a JSON object. Or it has a duplicate registered claim, one of the wrong
     /// type, or nests deeper than 127 levels.
@@ -113,6 +126,8 @@ pub enum Stage {
     Key,
     /// The signature.
     Signature,
+    /// The answer of the issuer about an opaque token.
+    Introspection,
     /// The claims.
     Claims,
 }
@@ -134,8 +149,14 @@ impl VerifyErrorKind {
             | Self::WrongKeyIssuer
             | Self::KeysUnavailable => Stage::Key,
             Self::BadSignature => Stage::Signature,
+            Self::Inactive | Self::IntrospectionUnavailable => Stage::Introspection,
             _ => Stage::Claims,
         }
+    }
+
+    /// Whether it is an outage, and no fault of the token.
+    pub(crate) fn is_outage(self) -> bool {
+        matches!(self, Self::KeysUnavailable | Self::IntrospectionUnavailable)
     }
 
     /// The kind in snake case, for logs and metrics. Do not send it to clients: it would tell an
@@ -157,6 +178,8 @@ impl VerifyErrorKind {
             Self::WrongKeyIssuer => "wrong_key_issuer",
             Self::KeysUnavailable => "keys_unavailable",
             Self::BadSignature => "bad_signature",
+            Self::Inactive => "inactive",
+            Self::IntrospectionUnavailable => "introspection_unavailable",
             Self::MalformedClaims => "malformed_claims",
             Self::MissingExpiry => "missing_expiry",
             Self::MissingClaim => "missing_claim",
@@ -187,6 +210,7 @@ impl Stage {
             Self::Header => "header",
             Self::Key => "key",
             Self::Signature => "signature",
+            Self::Introspection => "introspection",
             Self::Claims => "claims",
         }
     }
@@ -279,7 +303,20 @@ impl VerifyError {
         }
     }
 
-    /// When to try again, if the keys are not available.
+    #[cfg(feature = "introspection")]
+    #[cold]
+    pub(super) fn introspection_outage(error: FetchError) -> Self {
+        let outage = Outage {
+            retry_after: PAUSE,
+            error: Arc::new(error),
+        };
+        Self::because(
+            VerifyErrorKind::IntrospectionUnavailable,
+            Cause::Outage(outage),
+        )
+    }
+
+    /// When to try again, if the issuer is not available.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match &self.cause {
             Some(Cause::Outage(outage)) => Some(outage.retry_after),
@@ -335,6 +372,8 @@ impl fmt::Display for VerifyErrorKind {
             Self::WrongKeyIssuer => "the key belongs to another issuer than iss",
             Self::KeysUnavailable => "the issuer's keys are not available",
             Self::BadSignature => "the signature does not verify",
+            Self::Inactive => "the issuer says that the token is not active",
+            Self::IntrospectionUnavailable => "the issuer cannot be asked about the token",
             Self::MalformedClaims => "the claims are malformed",
             Self::MissingExpiry => "exp is missing",
             Self::MissingClaim => "a required claim is missing",

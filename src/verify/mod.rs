@@ -47,6 +47,8 @@
 //!     [`Verifier::any_audience`] or [`TrustedIssuer::any_audience`].
 //! 11. **Other required claims**: those of RFC 9068, if you call [`Verifier::rfc9068`].
 //!
+//! An opaque token has steps of its own: see the module `introspection` (feature `introspection`).
+//!
 //! # What may be relaxed
 //!
 //! Some issuers do not keep to RFC 7519 and RFC 7515. Each method below accepts one deviation. All
@@ -66,16 +68,21 @@
 //! # The cache
 //!
 //! The [cache](Verifier::cache) keeps verified tokens. A hit checks only what may have changed: the
-//! times, and whether the issuer's keys are the same.
+//! times, and whether the issuer's keys are the same. For an opaque token, how old the issuer's
+//! answer is.
 
 mod actor;
 mod cached;
 mod cause;
 mod error;
 mod found_trust;
+#[cfg(feature = "introspection")]
+mod introspected;
 mod mismatch;
 mod names;
 mod not_verified;
+#[cfg(feature = "introspection")]
+mod opaque;
 #[cfg(feature = "jwks")]
 mod remote;
 #[cfg(feature = "jwks")]

@@ -7,6 +7,8 @@ use super::error::VerifyErrorKind;
 use super::remote::KeyFetch;
 #[cfg(feature = "jwks")]
 use super::resolved::{IssuerRequest, Unresolved};
+#[cfg(feature = "introspection")]
+use crate::introspection::Question;
 
 /// Why a token is not verified, or not yet.
 pub(crate) enum NotVerified {
@@ -14,6 +16,9 @@ pub(crate) enum NotVerified {
     /// Keys have to be fetched first, or the issuer has to be resolved.
     #[cfg(feature = "jwks")]
     KeysRequired(KeyRequest),
+    /// The token's issuer has to be asked first.
+    #[cfg(feature = "introspection")]
+    Unanswered(Question),
 }
 
 impl NotVerified {
@@ -23,6 +28,8 @@ impl NotVerified {
             Self::Rejected(error) => error,
             #[cfg(feature = "jwks")]
             Self::KeysRequired(request) => request.error(),
+            #[cfg(feature = "introspection")]
+            Self::Unanswered(_) => VerifyErrorKind::IntrospectionUnavailable.into(),
         }
     }
 

@@ -7,6 +7,8 @@ use super::rules::{ClaimRules, IssuerRules, Profile, access_token_type};
 use super::trust::IntoTrust;
 use super::verifier::Verifier;
 use crate::clock::{Clock, ClockSource, MAX_LEEWAY};
+#[cfg(feature = "introspection")]
+use crate::introspection::Introspection;
 
 impl Verifier {
     /// 30 seconds: the clocks of synchronized servers differ by less.
@@ -23,7 +25,8 @@ impl Verifier {
 
     /// Trusts a key, a [`KeySet`](crate::keys::KeySet), or
     /// [`TrustedIssuer`](super::TrustedIssuer)s. With feature `jwks` also
-    /// `RemoteKeys` and an `IssuerResolution`.
+    /// `RemoteKeys` and an `IssuerResolution`, and with feature `introspection` an
+    /// `Introspection`.
     #[must_use]
     #[track_caller]
     pub fn new(trust: impl IntoTrust) -> Self {
@@ -35,6 +38,24 @@ impl Verifier {
             cache: VerifiedTokens::within(Self::DEFAULT_CACHE),
         }
         .changed()
+    }
+
+    /// Asks an issuer about opaque tokens, beside the keys that verify JWTs.
+    ///
+    /// The shape of a token decides: three segments of base64url are a JWT. See
+    /// [`introspection`](crate::introspection). For tokens that are all opaque, pass the
+    /// introspection to [`Verifier::new`] instead.
+    ///
+    /// # Panics
+    ///
+    /// If there is one already: an opaque token does not tell whose it is.
+    #[cfg(feature = "introspection")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "introspection")))]
+    #[must_use]
+    #[track_caller]
+    pub fn introspection(mut self, introspection: Introspection) -> Self {
+        self.trust.ask(introspection);
+        self.changed()
     }
 
     /// Requires `iss` to be `issuer`, byte for byte.

@@ -9,10 +9,13 @@ use serde::de::DeserializeOwned;
 use super::error::VerifyError;
 use super::mismatch::Mismatch;
 use crate::claims::{NumericDate, StoredClaims, Times};
+#[cfg(feature = "introspection")]
+use crate::introspection::Lifespan;
 use crate::keys::Algorithm;
 use crate::token::JoseHeader;
 
-/// A token whose signature and claims were verified. Cheap to clone.
+/// A token whose signature and claims were verified, or whose issuer says that it is active. Cheap
+/// to clone.
 ///
 /// Only a [`Verifier`](super::Verifier) makes one. The layer inserts it into the extensions of the
 /// request. In axum it is also an extractor.
@@ -27,11 +30,15 @@ struct Inner {
     decoded: OnceLock<Arc<dyn Any + Send + Sync>>,
     /// How many bytes the decoded claims may take to be kept.
     decoded_limit: usize,
+    /// How long the issuer's answer counts. `None` if a signature was verified.
+    #[cfg(feature = "introspection")]
+    lifespan: Option<Lifespan>,
 }
 
 /// The members of a header that are kept.
 pub(super) struct VerifiedHeader {
-    algorithm: Algorithm,
+    /// `None`: the token is opaque.
+    algorithm: Option<Algorithm>,
     key_id: Option<Box<str>>,
     typ: Option<Box<str>>,
     /// The member `issuer` of the key's JWK.
@@ -45,10 +52,21 @@ impl VerifiedHeader {
         key_issuer: Option<Arc<str>>,
     ) -> Self {
         Self {
-            algorithm,
+            algorithm: Some(algorithm),
             key_id: header.key_id.map(Into::into),
             typ: header.token_type.map(Into::into),
             key_issuer,
+        }
+    }
+
+    /// An opaque token has no header.
+    #[cfg(feature = "introspection")]
+    pub(super) fn none() -> Self {
+        Self {
+            algorithm: None,
+            key_id: None,
+            typ: None,
+            key_issuer: None,
         }
     }
 
@@ -73,9 +91,8 @@ impl VerifiedHeader {
     }
 }
 
-impl VerifiedToken {
-    /// The decoded claims of a token in the cache are bounded, so that its size is known.
-    pub(super) fn new(
+impl Inner {
+    fn new(
         header: Arc<VerifiedHeader>,
         payload: String,
         claims: StoredClaims,
@@ -86,13 +103,49 @@ impl VerifiedToken {
         } else {
             usize::MAX
         };
-        Self(Arc::new(Inner {
+        Self {
             header,
             payload,
             claims,
             decoded: OnceLock::new(),
             decoded_limit,
+            #[cfg(feature = "introspection")]
+            lifespan: None,
+        }
+    }
+}
+
+impl VerifiedToken {
+    /// The decoded claims of a token in the cache are bounded, so that its size is known.
+    pub(super) fn new(
+        header: Arc<VerifiedHeader>,
+        payload: String,
+        claims: StoredClaims,
+        is_cached: bool,
+    ) -> Self {
+        Self(Arc::new(Inner::new(header, payload, claims, is_cached)))
+    }
+
+    /// A token that its issuer says is active. The payload is the answer.
+    #[cfg(feature = "introspection")]
+    pub(super) fn introspected(
+        header: Arc<VerifiedHeader>,
+        payload: String,
+        claims: StoredClaims,
+        is_cached: bool,
+        lifespan: Lifespan,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            lifespan: Some(lifespan),
+            ..Inner::new(header, payload, claims, is_cached)
         }))
+    }
+
+    /// How long the issuer's answer counts. `None` if a signature was verified.
+    #[cfg(feature = "introspection")]
+    #[inline]
+    pub(super) fn lifespan(&self) -> Option<&Lifespan> {
+        self.0.lifespan.as_ref()
     }
 
     /// Its size in bytes, with the decoded claims. It does not change.
@@ -113,6 +166,8 @@ impl VerifiedToken {
             claims: self.0.claims.clone(),
             decoded: OnceLock::new(),
             decoded_limit: self.0.decoded_limit,
+            #[cfg(feature = "introspection")]
+            lifespan: self.0.lifespan,
         }))
     }
 
@@ -150,7 +205,8 @@ impl VerifiedToken {
         Ok(claims)
     }
 
-    /// The claims set, as the signed JSON object.
+    /// The claims set, as the signed JSON object. For an opaque token, the issuer's answer (RFC
+    /// 7662 §2.2).
     #[must_use]
     pub fn payload(&self) -> &str {
         &self.0.payload
@@ -179,7 +235,8 @@ impl VerifiedToken {
     /// `exp`: when the token expires (§4.1.4), without the leeway.
     ///
     /// For a token without `exp`, the date that
-    /// [`allow_missing_expiry`](super::Verifier::allow_missing_expiry) implies.
+    /// [`allow_missing_expiry`](super::Verifier::allow_missing_expiry) implies. For an opaque
+    /// token, that may be when the issuer is asked again.
     #[must_use]
     pub fn expires_at(&self) -> NumericDate {
         self.times().expires_at
@@ -218,9 +275,9 @@ impl VerifiedToken {
         self.0.claims.generation
     }
 
-    /// The algorithm of the signature.
+    /// The algorithm of the signature. `None` for an opaque token: its issuer was asked.
     #[must_use]
-    pub fn algorithm(&self) -> Algorithm {
+    pub fn algorithm(&self) -> Option<Algorithm> {
         self.0.header.algorithm
     }
 

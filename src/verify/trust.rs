@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::names::Names;
+#[cfg(feature = "introspection")]
+use super::opaque::{OpaqueTrust, has_jwt_shape};
 #[cfg(feature = "jwks")]
 use super::resolved::ResolvedIssuers;
 #[cfg(feature = "jwks")]
@@ -12,14 +14,22 @@ use super::rules::IssuerRules;
 use super::sources::Keys;
 use super::trusted_issuer::{IssuerTrust, TrustedIssuer};
 use crate::claims::Allowances;
+#[cfg(feature = "introspection")]
+use crate::introspection::Introspection;
 #[cfg(feature = "jwks")]
 use crate::keys::remote::RemoteKeys;
 use crate::keys::{KeySet, VerifyingKey};
 
 /// What a [`Verifier`](super::Verifier) trusts: a key, a [`KeySet`], or [`TrustedIssuer`]s. With
-/// feature `jwks` also `RemoteKeys` and an `IssuerResolution`.
+/// feature `jwks` also `RemoteKeys` and an `IssuerResolution`, and with feature `introspection` an
+/// `Introspection`.
 #[derive(Clone)]
-pub struct Trust(TrustKind);
+pub struct Trust {
+    kind: TrustKind,
+    /// The issuer that is asked about opaque tokens.
+    #[cfg(feature = "introspection")]
+    opaque: Option<OpaqueTrust>,
+}
 
 #[derive(Clone)]
 enum TrustKind {
@@ -42,7 +52,7 @@ struct TrustedIssuers {
 impl Trust {
     /// The keys for a token with this `iss`. `None` if its issuer is not configured.
     pub(super) fn of_issuer(&self, issuer: Option<&str>) -> Option<&IssuerTrust> {
-        match &self.0 {
+        match &self.kind {
             TrustKind::AnyIssuer(trust) => Some(trust),
             TrustKind::Issuers(issuers) => issuers.find(issuer?),
         }
@@ -51,7 +61,7 @@ impl Trust {
     /// The issuers that are known only at run time.
     #[cfg(feature = "jwks")]
     pub(super) fn resolved(&self) -> Option<&ResolvedIssuers> {
-        match &self.0 {
+        match &self.kind {
             TrustKind::AnyIssuer(_) => None,
             TrustKind::Issuers(issuers) => issuers.resolved.as_ref(),
         }
@@ -59,12 +69,12 @@ impl Trust {
 
     /// Whether `iss` chooses the keys.
     pub(super) fn names_issuers(&self) -> bool {
-        matches!(self.0, TrustKind::Issuers(_))
+        matches!(self.kind, TrustKind::Issuers(_))
     }
 
     /// Some names of the configured issuers, for an error.
     pub(super) fn issuer_names(&self) -> Names {
-        match &self.0 {
+        match &self.kind {
             TrustKind::AnyIssuer(_) => Names::default(),
             TrustKind::Issuers(issuers) => issuers.names(),
         }
@@ -72,7 +82,7 @@ impl Trust {
 
     /// The name of the one issuer, if it is the only one and has no audiences of its own.
     pub(crate) fn sole_issuer(&self) -> Option<&str> {
-        match &self.0 {
+        match &self.kind {
             TrustKind::Issuers(issuers) if issuers.is_one() => issuers
                 .by_name
                 .iter()
@@ -85,27 +95,43 @@ impl Trust {
     /// Whether every configured issuer whose keys are fetched has audiences of its own. Those that
     /// a resolver approves are held to it when their tokens are verified.
     pub(super) fn has_audiences_where_remote(&self) -> bool {
-        match &self.0 {
+        let has_audiences = match &self.kind {
             TrustKind::AnyIssuer(trust) => trust.has_audiences_where_remote(),
             TrustKind::Issuers(issuers) => {
                 issuers.all().all(IssuerTrust::has_audiences_where_remote)
             }
-        }
+        };
+        has_audiences && self.opaque_tokens_have_audiences()
     }
 
     /// Whether every configured issuer has audiences of its own.
     pub(super) fn has_audiences(&self) -> bool {
-        match &self.0 {
+        let has_audiences = match &self.kind {
             TrustKind::AnyIssuer(_) => false,
             TrustKind::Issuers(issuers) => {
                 issuers.all().all(|trust| trust.rules().decide_audience())
             }
+        };
+        has_audiences && self.opaque_tokens_have_audiences()
+    }
+
+    /// Whether the issuer of opaque tokens, if there is one, has audiences of its own.
+    fn opaque_tokens_have_audiences(&self) -> bool {
+        #[cfg(feature = "introspection")]
+        if let Some(opaque) = &self.opaque {
+            let trust = self.of_issuer(Some(opaque.issuer()));
+            return trust.is_some_and(|trust| trust.rules().decide_audience());
         }
+        true
     }
 
     /// The rules of the one issuer. `None` if there may be several.
     pub(super) fn sole_rules(&mut self) -> Option<&mut IssuerRules> {
-        match &mut self.0 {
+        #[cfg(feature = "introspection")]
+        if !self.has_keys() {
+            return self.opaque.as_mut().map(|opaque| &mut opaque.rules);
+        }
+        match &mut self.kind {
             TrustKind::AnyIssuer(trust) => Some(trust.rules_mut()),
             TrustKind::Issuers(issuers) if issuers.is_one() => {
                 issuers.all_mut().next().map(IssuerTrust::rules_mut)
@@ -116,7 +142,7 @@ impl Trust {
 
     /// What the claims may deviate in before their issuer is known.
     pub(super) fn allowed(&self) -> Allowances {
-        match &self.0 {
+        match &self.kind {
             TrustKind::AnyIssuer(trust) => trust.rules().allowed,
             TrustKind::Issuers(_) => Allowances::default(),
         }
@@ -125,7 +151,7 @@ impl Trust {
     /// Whether the claims of some issuer may deviate in more than [`allowed`](Self::allowed).
     #[cold]
     pub(super) fn may_allow_more(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             TrustKind::AnyIssuer(_) => false,
             #[cfg(feature = "jwks")]
             TrustKind::Issuers(issuers) if issuers.resolved.is_some() => true,
@@ -135,9 +161,42 @@ impl Trust {
         }
     }
 
+    /// The issuer to ask about this token. `None` if keys verify it.
+    #[cfg(feature = "introspection")]
+    pub(super) fn opaque(&self, token: &[u8]) -> Option<&OpaqueTrust> {
+        let opaque = self.opaque.as_ref()?;
+        (!self.has_keys() || !has_jwt_shape(token)).then_some(opaque)
+    }
+
+    /// Whether any token is verified by keys.
+    #[cfg(feature = "introspection")]
+    fn has_keys(&self) -> bool {
+        match &self.kind {
+            TrustKind::AnyIssuer(_) => true,
+            TrustKind::Issuers(issuers) => {
+                issuers.resolved.is_some() || issuers.all().next().is_some()
+            }
+        }
+    }
+
+    /// Asks an issuer about opaque tokens.
+    ///
+    /// # Panics
+    ///
+    /// If another one is asked already: a token does not tell whose it is.
+    #[cfg(feature = "introspection")]
+    #[track_caller]
+    pub(super) fn ask(&mut self, introspection: Introspection) {
+        let opaque = OpaqueTrust::new(introspection);
+        assert!(
+            self.opaque.replace(opaque).is_none(),
+            "a verifier has one introspection: an opaque token does not name its issuer"
+        );
+    }
+
     /// Drops the cached headers: they passed checks under other settings.
     pub(super) fn clear_headers(&mut self) {
-        match &mut self.0 {
+        match &mut self.kind {
             TrustKind::AnyIssuer(trust) => trust.clear_headers(),
             TrustKind::Issuers(issuers) => {
                 issuers.all_mut().for_each(IssuerTrust::clear_headers);
@@ -150,7 +209,15 @@ impl Trust {
     }
 
     fn any_issuer(keys: Keys) -> Self {
-        Self(TrustKind::AnyIssuer(IssuerTrust::new(keys, None)))
+        Self::of(TrustKind::AnyIssuer(IssuerTrust::new(keys, None)))
+    }
+
+    fn of(kind: TrustKind) -> Self {
+        Self {
+            kind,
+            #[cfg(feature = "introspection")]
+            opaque: None,
+        }
     }
 }
 
@@ -273,6 +340,17 @@ impl IntoTrust for RemoteKeys {
     }
 }
 
+/// Every token is opaque.
+#[cfg(feature = "introspection")]
+#[cfg_attr(docsrs, doc(cfg(feature = "introspection")))]
+impl IntoTrust for Introspection {
+    fn into_trust(self) -> Trust {
+        let mut trust = Trust::of(TrustKind::Issuers(TrustedIssuers::default()));
+        trust.ask(self);
+        trust
+    }
+}
+
 impl IntoTrust for VerifyingKey {
     fn into_trust(self) -> Trust {
         Trust::any_issuer(self.into())
@@ -331,7 +409,7 @@ impl IntoTrust for Vec<TrustedIssuer> {
         for issuer in self {
             trusted.add(issuer);
         }
-        Trust(TrustKind::Issuers(trusted))
+        Trust::of(TrustKind::Issuers(trusted))
     }
 }
 
@@ -352,13 +430,18 @@ impl IntoTrust for IssuerResolution {
         for issuer in issuers {
             trusted.add(issuer);
         }
-        Trust(TrustKind::Issuers(trusted))
+        Trust::of(TrustKind::Issuers(trusted))
     }
 }
 
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        #[cfg(feature = "introspection")]
+        if let Some(opaque) = &self.opaque {
+            opaque.fmt(f)?;
+            f.write_str(", ")?;
+        }
+        match &self.kind {
             TrustKind::AnyIssuer(trust) => trust.fmt(f),
             TrustKind::Issuers(issuers) => issuers.fmt(f),
         }

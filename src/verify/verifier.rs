@@ -72,14 +72,14 @@ impl Verifier {
     /// As [`verify`](Verifier::verify), but fetches the issuer's keys first if they are missing, or
     /// none has the token's `kid`.
     ///
-    /// It waits for an [`IssuerResolver`](super::IssuerResolver) too. It needs a tokio runtime with
-    /// its timer enabled, and waits for at most 6 seconds per fetch. A token with a known key is
-    /// verified without waiting.
+    /// It waits for an [`IssuerResolver`](super::IssuerResolver) and for the issuer of an opaque
+    /// token too. It needs a tokio runtime with its timer enabled, and waits for at most 6 seconds
+    /// per fetch. A token with a known key is verified without waiting.
     ///
     /// # Errors
     ///
-    /// As [`verify`](Verifier::verify), and [`VerifyErrorKind::KeysUnavailable`] if the issuer does
-    /// not answer.
+    /// As [`verify`](Verifier::verify). [`VerifyErrorKind::KeysUnavailable`] or
+    /// [`VerifyErrorKind::IntrospectionUnavailable`] if the issuer does not answer.
     #[cfg(feature = "jwks")]
     #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
     pub async fn fetch_and_verify(
@@ -92,6 +92,10 @@ impl Verifier {
                 Ok(token) => return Ok(token),
                 Err(NotVerified::Rejected(error)) => return Err(error),
                 Err(NotVerified::KeysRequired(request)) => request.wait().await?,
+                #[cfg(feature = "introspection")]
+                Err(NotVerified::Unanswered(question)) => {
+                    return self.ask_and_verify(question, token).await;
+                }
             }
         }
         self.verify(token)
@@ -100,17 +104,23 @@ impl Verifier {
     /// Verifies with the keys at hand, or finds the token in the cache.
     pub(crate) fn try_verify(&self, token: &[u8]) -> Result<VerifiedToken, NotVerified> {
         let now = self.clock.since_epoch();
-        let Some(slot) = self.cache.slot(token) else {
-            return Ok(self.verify_uncached(token, now, false)?.0);
-        };
-        if let Some(cached) = slot.find()
-            && self.keys_version(&cached, now)? == Some(cached.keys_version)
+        let slot = self.cache.slot(token);
+        if let Some(slot) = &slot
+            && let Some(cached) = slot.find()
+            && self.is_current(&cached, now)?
         {
             if !cached.validity.contains(now) {
                 self.rules.check_times(cached.token.times(), now)?;
             }
             return Ok(cached.token);
         }
+        #[cfg(feature = "introspection")]
+        if let Some(opaque) = self.trust.opaque(token) {
+            return self.try_introspected(opaque, token, now);
+        }
+        let Some(slot) = slot else {
+            return Ok(self.verify_uncached(token, now, false)?.0);
+        };
         let (token, keys_version) = self.verify_uncached(token, now, true)?;
         slot.keep(CachedToken {
             token: token.clone(),
@@ -118,6 +128,16 @@ impl Verifier {
             validity: self.rules.validity(token.times()),
         });
         Ok(token)
+    }
+
+    /// Whether what verified a cached token still counts: the keys, or the issuer's answer.
+    #[inline]
+    fn is_current(&self, cached: &CachedToken, now: Duration) -> Result<bool, NotVerified> {
+        #[cfg(feature = "introspection")]
+        if let Some(lifespan) = cached.token.lifespan() {
+            return Ok(lifespan.contains(now));
+        }
+        Ok(self.keys_version(cached, now)? == Some(cached.keys_version))
     }
 
     /// Decode, read, choose the issuer, verify, check. Until the signature is verified the claims

@@ -40,7 +40,9 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{Instant, sleep, timeout};
 use tower_jwt_auth::JwtAuthLayer;
 use tower_jwt_auth::clock::{Clock, ManualClock, SystemClock};
+use tower_jwt_auth::introspection::{ClientAuthentication, Introspection};
 use tower_jwt_auth::keys::remote::{FetchErrorKind, RemoteKeys};
+use tower_jwt_auth::keys::{Algorithm, SigningKey};
 use tower_jwt_auth::openid::{LogoutToken, LogoutTokenVerifier};
 use tower_jwt_auth::routes::BackChannelLogout;
 use tower_jwt_auth::store::MemoryStore;
@@ -89,6 +91,8 @@ async fn main() {
         its_other_tokens_are_no_access_tokens
         unannounced_rotations_fail_no_request
         a_removed_key_is_refused_within_its_life
+        opaque_tokens_follow_the_provider
+        its_clients_authenticate_as_they_registered
         a_logout_at_the_provider_ends_its_tokens_here
         social_login_comes_to_a_session
         social_login_keeps_its_rules_with_a_bad_provider
@@ -177,6 +181,102 @@ async fn access_tokens_of_all_algorithms_verify(work: &Path) {
         "  trusted with a slash more: metadata {:?}, tokens {refused}",
         error.kind()
     );
+}
+
+async fn opaque_tokens_follow_the_provider(work: &Path) {
+    /// The default of an introspection, and the time after a failure until the next question.
+    const LIFE: Duration = Duration::from_secs(30);
+    const PAUSE: Duration = Duration::from_secs(1);
+
+    let (provider, clock) = (Provider::start(work), clock());
+    let client = provider.register(HOME, json!({})).await;
+    let api = provider.register(HOME, json!({})).await;
+    let credentials = ClientAuthentication::secret_basic(&api.id, &api.secret);
+    let introspection = Introspection::discover(provider.issuer(), credentials);
+    let introspection = introspection.build().unwrap();
+    let keys = keys_of(provider.issuer(), &clock);
+    let layer = layer(&keys, &clock).introspection(introspection.clone());
+    let service = protected(layer.audience(API)).await;
+
+    let (_, tokens) = provider.log_in(&client, "alice", "opaque").await;
+    let (known, other) = (
+        tokens.access_token,
+        provider.token_of(&client, "opaque").await,
+    );
+    assert!(!known.contains('.') && !other.contains('.'));
+    assert_eq!(ask(service, &known).await, "200");
+    assert_eq!(ask(service, &known).await, "200");
+    assert_eq!(ask(service, &other).await, "200");
+    assert_eq!(introspection.state().questions, 2);
+    let jwt = provider.token_of(&client, "ES256").await;
+    assert_eq!(ask(service, &jwt).await, "200");
+    let inactive = "401 InvalidToken(Inactive)";
+    assert_eq!(ask(service, "no-token-of-the-provider").await, inactive);
+    println!("  opaque tokens of a user and of a client pass, beside a JWT");
+
+    provider.revoke(&client, &other).await;
+    assert_eq!(ask(service, &other).await, "200");
+    clock.advance(LIFE);
+    assert_eq!(ask(service, &other).await, inactive);
+    assert_eq!(ask(service, &known).await, "200");
+    println!("  revoked at the provider: {inactive} within {LIFE:?}");
+
+    let fresh = provider.token_of(&client, "opaque").await;
+    provider.stop().await;
+    let unavailable = "503 Unavailable";
+    assert_eq!(ask(service, &fresh).await, unavailable);
+    assert_eq!(ask(service, &known).await, "200");
+    clock.advance(LIFE);
+    assert_eq!(ask(service, &known).await, unavailable);
+    provider.restart().await;
+    clock.advance(PAUSE);
+    assert_eq!(ask(service, &fresh).await, "200");
+    assert_eq!(ask(service, &known).await, "200");
+    println!("  provider stopped: {unavailable}; started: 200");
+}
+
+async fn its_clients_authenticate_as_they_registered(work: &Path) {
+    let (provider, clock) = (Provider::start(work), clock());
+    let client = provider.register(HOME, json!({})).await;
+    let token = provider.token_of(&client, "opaque").await;
+    let key = SigningKey::generate(Algorithm::ES256).unwrap();
+    let key = key.with_key_id("1");
+    let public: Value = serde_json::from_str(&key.verifying_key().to_jwk().unwrap()).unwrap();
+    for method in [
+        "client_secret_basic",
+        "client_secret_post",
+        "private_key_jwt",
+    ] {
+        let mut metadata = json!({ "token_endpoint_auth_method": method });
+        if method == "private_key_jwt" {
+            metadata["jwks"] = json!({ "keys": [public] });
+        }
+        let api = provider.register(HOME, metadata).await;
+        let wrong = ClientAuthentication::secret_basic(&api.id, "wrong");
+        let answer = introspect(&provider, wrong, &clock, &token).await;
+        assert_eq!(answer, "503 Unavailable", "{method}");
+        let right = match method {
+            "client_secret_basic" => ClientAuthentication::secret_basic(&api.id, &api.secret),
+            "client_secret_post" => ClientAuthentication::secret_post(&api.id, &api.secret),
+            _ => ClientAuthentication::private_key_jwt(&api.id, key.clone()),
+        };
+        let answer = introspect(&provider, right, &clock, &token).await;
+        assert_eq!(answer, "200", "{method}");
+        println!("  {method}: 200, and 503 with a wrong secret");
+    }
+}
+
+/// Asks a new service.
+async fn introspect(
+    provider: &Provider,
+    client: ClientAuthentication,
+    clock: &ManualClock,
+    token: &str,
+) -> String {
+    let introspection = Introspection::discover(provider.issuer(), client);
+    let layer = JwtAuthLayer::new(introspection.build().unwrap());
+    let service = protected(layer.audience(API).clock(clock.clone())).await;
+    ask(service, token).await
 }
 
 async fn its_other_tokens_are_no_access_tokens(work: &Path) {

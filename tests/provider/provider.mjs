@@ -9,7 +9,10 @@
 // (RFC 8707) is that with the algorithm appended: https://api.example/ES256. The scope `sid` puts
 // the session ID into them, for clients whose logout tokens have it.
 //
+// With `opaque` in place of the algorithm, they are opaque.
+//
 // POST to `control`/rotate replaces all keys at once, unannounced: the old ones are gone, the new ones sign.
+// POST to `control`/stop closes the provider's port, and `control`/start opens it again.
 import { generateKeyPair } from 'node:crypto';
 import { createServer } from 'node:http';
 import { promisify } from 'node:util';
@@ -89,19 +92,25 @@ function makeProvider(issuer, keys) {
       devInteractions: { enabled: true },
       registration: { enabled: true },
       clientCredentials: { enabled: true },
+      introspection: { enabled: true },
+      revocation: { enabled: true },
       backchannelLogout: { enabled: true },
       rpInitiatedLogout: { enabled: true },
       resourceIndicators: {
         enabled: true,
         useGrantedResource: () => true,
         getResourceServerInfo(ctx, resource) {
+          const ttl = 60 * 60;
+          if (resource === `${AUDIENCE}/opaque`) {
+            return { audience: AUDIENCE, scope: 'read', accessTokenFormat: 'opaque', accessTokenTTL: ttl };
+          }
           const alg = ALGORITHMS.find((alg) => resource === `${AUDIENCE}/${alg}`);
           if (!alg) throw new Error('no such resource');
           return {
             audience: AUDIENCE,
             scope: 'read sid',
             accessTokenFormat: 'jwt',
-            accessTokenTTL: 60 * 60,
+            accessTokenTTL: ttl,
             jwt: { sign: { alg } },
           };
         },
@@ -122,7 +131,8 @@ const listen = (server) => new Promise((resolve) => {
 console.info = console.error;
 
 let answer;
-const issuer = await listen(createServer((request, response) => answer(request, response)));
+const server = createServer((request, response) => answer(request, response));
+const issuer = await listen(server);
 // The next keys are made ahead, so that they are there at once.
 let next = makeKeys();
 async function rotate() {
@@ -132,12 +142,22 @@ async function rotate() {
 }
 await rotate();
 
+const stop = () => new Promise((resolve) => {
+  server.close(resolve);
+  server.closeAllConnections();
+});
+const start = () => new Promise((resolve) => {
+  server.listen(new URL(issuer).port, '127.0.0.1', resolve);
+});
+
+const actions = { '/rotate': rotate, '/stop': stop, '/start': start };
 const control = await listen(createServer(async (request, response) => {
-  if (request.method !== 'POST' || request.url !== '/rotate') {
+  const action = request.method === 'POST' && actions[request.url];
+  if (!action) {
     response.writeHead(404).end();
     return;
   }
-  await rotate();
+  await action();
   response.end();
 }));
 

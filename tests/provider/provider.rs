@@ -88,8 +88,29 @@ impl Provider {
 
     /// Replaces all keys at once.
     pub(crate) async fn rotate(&self) {
-        let request = self.http.post(format!("{}/rotate", self.control));
+        self.act("rotate").await;
+    }
+
+    /// Closes the provider's port, until `restart`.
+    pub(crate) async fn stop(&self) {
+        self.act("stop").await;
+    }
+
+    pub(crate) async fn restart(&self) {
+        self.act("start").await;
+    }
+
+    async fn act(&self, action: &str) {
+        let request = self.http.post(format!("{}/{action}", self.control));
         assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
+    }
+
+    /// Revokes an access token of the client (RFC 7009).
+    pub(crate) async fn revoke(&self, client: &Client, token: &str) {
+        let request = self.http.post(self.at("/token/revocation"));
+        let request = request.basic_auth(&client.id, Some(&client.secret));
+        let response = with_form(request, &[("token", token)]).send().await;
+        assert_eq!(response.unwrap().status(), StatusCode::OK);
     }
 
     /// Registers a client (RFC 7591) with more metadata than its `redirect_uri`.
@@ -110,7 +131,8 @@ impl Provider {
         let client = read(response, StatusCode::CREATED).await;
         Client {
             id: text(&client, "client_id"),
-            secret: text(&client, "client_secret"),
+            // One that authenticates by a key has none.
+            secret: client["client_secret"].as_str().unwrap_or_default().into(),
             redirect_uri: redirect_uri.to_owned(),
         }
     }

@@ -27,5 +27,5 @@ fi
 
 source tests/support/executable.sh
 cargo build --locked --features jwks --example social_login --example openid_provider
-check=$(executable provider_check --features jwks)
+check=$(executable provider_check --features introspection)
 exec "$check" "$work" "$@"

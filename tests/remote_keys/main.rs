@@ -505,7 +505,7 @@ async fn metadata_of_another_issuer_are_refused() {
                 r#"{{"issuer":"{}","jwks_uri":"http://169.254.169.254/"}}"#,
                 issuer.name()
             ),
-            FetchErrorKind::ForbiddenJwksUri,
+            FetchErrorKind::ForbiddenEndpoint,
         ),
     ] {
         issuer.answer("/.well-known/openid-configuration", Answer::Text(metadata));
@@ -576,7 +576,11 @@ async fn elsewhere(
     } else {
         assert_eq!((status, asked), (503, 1), "{jwks_uri}");
         let error = keys.state().last_error.unwrap();
-        assert_eq!(error.kind(), FetchErrorKind::ForbiddenJwksUri, "{jwks_uri}");
+        assert_eq!(
+            error.kind(),
+            FetchErrorKind::ForbiddenEndpoint,
+            "{jwks_uri}"
+        );
     }
     status
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use tower_jwt_auth::keys::remote::{
-    AddressError, FetchErrorKind, ForbiddenJwksUri, IssuerMismatch, RemoteKeys, RemoteKeysBuilder,
+    AddressError, FetchErrorKind, ForbiddenEndpoint, IssuerMismatch, RemoteKeys, RemoteKeysBuilder,
     RemoteKeysError,
 };
 use tower_jwt_auth::keys::{KeyError, SkipReason};
@@ -142,8 +142,8 @@ async fn a_refused_jwks_uri_is_reported_with_the_rule() {
         let (keys, app) = built(remote, &clock());
         assert_eq!(status(&app, &token(&key("1"), issuer.name())).await, 503);
         let error = keys.state().last_error.unwrap();
-        assert_eq!(error.kind(), FetchErrorKind::ForbiddenJwksUri);
-        let forbidden: &ForbiddenJwksUri = error.source().unwrap().downcast_ref().unwrap();
+        assert_eq!(error.kind(), FetchErrorKind::ForbiddenEndpoint);
+        let forbidden: &ForbiddenEndpoint = error.source().unwrap().downcast_ref().unwrap();
         assert_eq!((&*forbidden.uri, forbidden.reason), (shown, rule));
         assert!(!forbidden.to_string().contains("hidden"));
     }

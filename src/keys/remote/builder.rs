@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::checked_fetch::AnyFetch;
+use super::discovery::Discovery;
 use super::endpoint::{KeyEndpoint, KeyLocation};
 use super::fetch::Fetch;
 use super::fetched::KeyLifetimes;
@@ -13,7 +14,6 @@ use super::location::{self, AddressError, WebOrigin};
 use super::remote_keys::RemoteKeys;
 use crate::clock::{Clock, ClockSource};
 use crate::keys::JwksOptions;
-use crate::keys::verifying::TENANT_SLOT;
 
 /// Configures [`RemoteKeys`].
 #[must_use = "keys are fetched once they are built"]
@@ -126,7 +126,7 @@ impl RemoteKeysBuilder {
     /// host.
     ///
     /// An origin is scheme, host and port: `https://www.googleapis.com`. Another `jwks_uri` fails
-    /// with [`FetchErrorKind::ForbiddenJwksUri`](super::FetchErrorKind::ForbiddenJwksUri). This
+    /// with [`FetchErrorKind::ForbiddenEndpoint`](super::FetchErrorKind::ForbiddenEndpoint). This
     /// does not affect [`RemoteKeys::jwks`].
     ///
     /// ```no_run
@@ -198,27 +198,6 @@ impl RemoteKeysBuilder {
     ///
     /// [`RemoteKeysError`] if an address is invalid or not allowed.
     pub fn build(self) -> Result<RemoteKeys, RemoteKeysError> {
-        let parse =
-            |text: &str| location::parse(text, self.http_allowed).map_err(RemoteKeysError::Address);
-        let location = match self.location {
-            RequestedLocation::Jwks(uri) => KeyLocation::Jwks(parse(&uri)?),
-            RequestedLocation::Issuer(name) => {
-                let issuer = parse(&name.replace(TENANT_SLOT, "common"))?;
-                // OpenID Connect Discovery 1.0 §4.3 and RFC 8414 §2.
-                if issuer.query().is_some() {
-                    return Err(RemoteKeysError::Address(AddressError::Query));
-                }
-                KeyLocation::Issuer {
-                    metadata: location::metadata_of(&issuer)
-                        .ok_or(RemoteKeysError::Address(AddressError::NotAUrl))?,
-                    name: name.into(),
-                }
-            }
-        };
-        let fetch = match self.fetch {
-            Some(fetch) => fetch,
-            None => Box::new(HttpFetch::new()),
-        };
         let jwks_origins = match self.jwks_origins {
             Some(origins) => Some(
                 origins
@@ -229,12 +208,22 @@ impl RemoteKeysBuilder {
             ),
             None => None,
         };
+        let location = match self.location {
+            RequestedLocation::Jwks(uri) => {
+                location::parse(&uri, self.http_allowed).map(KeyLocation::Jwks)
+            }
+            RequestedLocation::Issuer(name) => {
+                Discovery::new(name, self.http_allowed, jwks_origins).map(KeyLocation::Issuer)
+            }
+        };
+        let fetch = match self.fetch {
+            Some(fetch) => fetch,
+            None => Box::new(HttpFetch::new()),
+        };
         let endpoint = KeyEndpoint {
-            location,
-            jwks_origins,
+            location: location.map_err(RemoteKeysError::Address)?,
             fetch,
             options: self.options.untrusted(self.tries_keys_with_same_id),
-            http_allowed: self.http_allowed,
             discovered: Mutex::new(None),
         };
         Ok(RemoteKeys::start(endpoint, self.lifetimes, self.clock))

@@ -6,16 +6,20 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+#[cfg(feature = "introspection")]
+use http::Request;
 use http::{Response, Uri};
 
 use super::error::{FetchError, FetchErrorKind};
 use super::fetch::{Fetch, MAX_BYTES};
+#[cfg(feature = "introspection")]
+use super::fetch::{MAX_ANSWER, Post};
 use super::http_fetch::HttpFetchError;
 
 type Fetched<'a, T> = Pin<Box<dyn Future<Output = Result<T, FetchError>> + Send + 'a>>;
 
 /// Any [`Fetch`], with checks of the response.
-pub(super) trait AnyFetch: Send + Sync + 'static {
+pub(crate) trait AnyFetch: Send + Sync + 'static {
     fn get<'a>(&'a self, uri: &'a Uri) -> Fetched<'a, Bytes>;
     fn get_with_max_age<'a>(&'a self, uri: &'a Uri) -> Fetched<'a, (Bytes, Option<Duration>)>;
 }
@@ -34,16 +38,36 @@ impl<F: Fetch> AnyFetch for F {
     }
 }
 
+/// Any [`Post`], with checks of the response.
+#[cfg(feature = "introspection")]
+pub(crate) trait AnyPost: AnyFetch {
+    fn post_form(&self, request: Request<Bytes>) -> Fetched<'_, Bytes>;
+}
+
+#[cfg(feature = "introspection")]
+impl<F: Post> AnyPost for F {
+    fn post_form(&self, request: Request<Bytes>) -> Fetched<'_, Bytes> {
+        Box::pin(async move {
+            let response = check(self.post(request).await, MAX_ANSWER)?;
+            Ok(response.into_body())
+        })
+    }
+}
+
 async fn checked<F: Fetch>(fetch: &F, uri: &Uri) -> Result<Response<Bytes>, FetchError> {
-    let response = fetch
-        .fetch(uri)
-        .await
-        .map_err(|error| FetchError::because(kind_of(&error), error))?;
+    check(fetch.fetch(uri).await, MAX_BYTES)
+}
+
+fn check<E: Error + Send + Sync + 'static>(
+    response: Result<Response<Bytes>, E>,
+    max_bytes: usize,
+) -> Result<Response<Bytes>, FetchError> {
+    let response = response.map_err(|error| FetchError::because(kind_of(&error), error))?;
     let status = response.status();
     if status != http::StatusCode::OK {
         return Err(FetchErrorKind::Status(status.as_u16()).into());
     }
-    if response.body().len() > MAX_BYTES {
+    if response.body().len() > max_bytes {
         return Err(FetchErrorKind::TooLong.into());
     }
     Ok(response)

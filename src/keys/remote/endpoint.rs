@@ -4,14 +4,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::Uri;
-use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
 use super::checked_fetch::AnyFetch;
-use super::error::{FetchError, FetchErrorKind, ForbiddenJwksUri, IssuerMismatch};
+use super::discovery::{Discovery, KeysMetadata, RequestedUri};
+use super::error::{FetchError, FetchErrorKind};
 use super::fetch::FETCH_DEADLINE;
-use super::location::{self, AddressError, WebOrigin};
-use crate::json::is_shallow;
+use super::location;
 use crate::keys::{Jwks, JwksOptions};
 
 /// Where and how the keys of an issuer are fetched.
@@ -19,9 +18,6 @@ pub(super) struct KeyEndpoint {
     pub(super) location: KeyLocation,
     pub(super) fetch: Box<dyn AnyFetch>,
     pub(super) options: JwksOptions,
-    pub(super) http_allowed: bool,
-    /// The allowed origins of the `jwks_uri`. `None`: any origin.
-    pub(super) jwks_origins: Option<Vec<WebOrigin>>,
     /// The discovered `jwks_uri`, until a fetch fails.
     pub(super) discovered: Mutex<Option<DiscoveredUri>>,
 }
@@ -40,15 +36,8 @@ const DISCOVERY_LIFETIME: Duration = Duration::from_secs(60 * 60);
 const REDISCOVERY_DEADLINE: Duration = Duration::from_secs(2);
 
 pub(super) enum KeyLocation {
-    Issuer { name: Box<str>, metadata: [Uri; 2] },
+    Issuer(Discovery),
     Jwks(Uri),
-}
-
-/// The required members of the metadata. A duplicate member is an error.
-#[derive(Deserialize)]
-struct Metadata {
-    issuer: String,
-    jwks_uri: String,
 }
 
 /// The result of a successful attempt.
@@ -68,13 +57,6 @@ impl DiscoveredUri {
     }
 }
 
-/// The last requested URI, for the error.
-type RequestedUri = Mutex<Option<Uri>>;
-
-fn set(requested: &RequestedUri, uri: &Uri) {
-    *requested.lock().unwrap_or_else(PoisonError::into_inner) = Some(uri.clone());
-}
-
 impl KeyEndpoint {
     pub(super) async fn fetch_keys(&self) -> Result<FetchedDocument, FetchError> {
         let requested = RequestedUri::default();
@@ -82,13 +64,7 @@ impl KeyEndpoint {
         let outcome = outcome.unwrap_or_else(|_| Err(FetchErrorKind::Timeout.into()));
         outcome.map_err(|error| {
             self.remember(None);
-            match requested
-                .into_inner()
-                .unwrap_or_else(PoisonError::into_inner)
-            {
-                Some(uri) => error.at(&uri),
-                None => error,
-            }
+            requested.name_in(error)
         })
     }
 
@@ -98,8 +74,8 @@ impl KeyEndpoint {
     ) -> Result<FetchedDocument, FetchError> {
         let found = match &self.location {
             KeyLocation::Jwks(uri) => DiscoveredUri::now(uri.clone()),
-            KeyLocation::Issuer { name, metadata } => {
-                let discovery = self.discover(name, metadata, requested);
+            KeyLocation::Issuer(issuer) => {
+                let discovery = issuer.find::<KeysMetadata>(&*self.fetch, requested);
                 match self.remembered() {
                     Some(found) if found.at.elapsed() < DISCOVERY_LIFETIME => found,
                     // If the metadata are unavailable, the old `jwks_uri` may still work.
@@ -111,7 +87,7 @@ impl KeyEndpoint {
                 }
             }
         };
-        set(requested, &found.uri);
+        requested.set(&found.uri);
         let (body, max_age) = self.fetch.get_with_max_age(&found.uri).await?;
         let jwks = self
             .options
@@ -120,79 +96,6 @@ impl KeyEndpoint {
         let url = location::shown(&found.uri);
         self.remember(Some(found));
         Ok(FetchedDocument { url, jwks, max_age })
-    }
-
-    async fn discover(
-        &self,
-        issuer: &str,
-        metadata: &[Uri; 2],
-        requested: &RequestedUri,
-    ) -> Result<Uri, FetchError> {
-        let [openid, oauth] = metadata;
-        set(requested, openid);
-        let body = match self.fetch.get(openid).await {
-            // An authorization server without OpenID Connect.
-            Err(error) if matches!(error.kind(), FetchErrorKind::Status(400..=499)) => {
-                set(requested, oauth);
-                self.fetch.get(oauth).await.map_err(|_| {
-                    set(requested, openid);
-                    error
-                })?
-            }
-            body => body?,
-        };
-        self.jwks_uri(issuer, openid, &body)
-    }
-
-    /// The `jwks_uri` in the metadata, if it may be fetched.
-    fn jwks_uri(&self, issuer: &str, openid: &Uri, body: &[u8]) -> Result<Uri, FetchError> {
-        if !is_shallow(body) {
-            return Err(FetchErrorKind::InvalidMetadata.into());
-        }
-        let metadata: Metadata = serde_json::from_slice(body)
-            .map_err(|error| FetchError::because(FetchErrorKind::InvalidMetadata, error))?;
-        if metadata.issuer != issuer {
-            let mismatch = IssuerMismatch {
-                configured: issuer.to_owned(),
-                found: metadata.issuer,
-            };
-            return Err(FetchError::because(
-                FetchErrorKind::IssuerMismatch,
-                mismatch,
-            ));
-        }
-        self.allowed(&metadata.jwks_uri, openid).map_err(|reason| {
-            let uri = location::shown_text(&metadata.jwks_uri);
-            let forbidden = ForbiddenJwksUri { uri, reason };
-            FetchError::because(FetchErrorKind::ForbiddenJwksUri, forbidden)
-        })
-    }
-
-    fn allowed(&self, jwks_uri: &str, openid: &Uri) -> Result<Uri, AddressError> {
-        let uri = location::parse(jwks_uri, self.http_allowed)?;
-        // A remote issuer must not send requests to this machine.
-        if location::is_http(&uri) && !self.http_allowed && !location::is_http(openid) {
-            return Err(AddressError::LocalHttp);
-        }
-        if location::is_of_this_machine(&uri) && !location::is_of_this_machine(openid) {
-            return Err(AddressError::ThisMachine);
-        }
-        if !self.allows(&uri, openid) {
-            return Err(AddressError::OtherOrigin);
-        }
-        Ok(uri)
-    }
-
-    fn allows(&self, uri: &Uri, openid: &Uri) -> bool {
-        let Some(origins) = &self.jwks_origins else {
-            return true;
-        };
-        let origin = WebOrigin::of(uri);
-        origin.is_some()
-            && (origin == WebOrigin::of(openid)
-                || origins
-                    .iter()
-                    .any(|allowed| origin.as_ref() == Some(allowed)))
     }
 
     fn remembered(&self) -> Option<DiscoveredUri> {

@@ -40,7 +40,7 @@ impl fmt::Debug for Address {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FetchErrorKind {
-    /// The fetch took longer than 5 seconds.
+    /// The fetch of keys took longer than 5 seconds, or an introspection longer than its deadline.
     Timeout,
     /// There was no response. The source contains the reason.
     Transport,
@@ -49,26 +49,35 @@ pub enum FetchErrorKind {
     TlsUnavailable,
     /// The status was not 200. Redirects are not followed.
     Status(u16),
-    /// The response is longer than 1 MiB.
+    /// The response is longer than 1 MiB. Or an answer to an introspection is longer than 64 KiB.
     TooLong,
-    /// The issuer's metadata are not a JSON object with `issuer` and `jwks_uri` (OpenID Connect
-    /// Discovery 1.0 §3, RFC 8414 §2).
+    /// The issuer's metadata are not a JSON object with `issuer` and `jwks_uri`, or
+    /// `introspection_endpoint` (OpenID Connect Discovery 1.0 §3, RFC 8414 §2).
     InvalidMetadata,
     /// The metadata name another issuer than the one you configured (OpenID Connect Discovery 1.0
     /// §4.3). The source is an [`IssuerMismatch`] with both names.
     IssuerMismatch,
-    /// The metadata's `jwks_uri` may not be fetched. It is not an allowed address, or not on one of
-    /// the allowed [origins](super::RemoteKeysBuilder::jwks_origins). The source is a
-    /// [`ForbiddenJwksUri`] with the reason.
-    ForbiddenJwksUri,
+    /// The metadata's `jwks_uri` or `introspection_endpoint` may not be requested. It is not an
+    /// allowed address, or not on an allowed
+    /// [origin](super::RemoteKeysBuilder::jwks_origins). The source is a [`ForbiddenEndpoint`] with
+    /// the reason.
+    ForbiddenEndpoint,
     /// The document is not a JWK Set, or does not have a usable key. The source is a
     /// [`JwksError`](crate::keys::JwksError).
     NoUsableKeys,
+    /// An answer to an introspection is not what RFC 7662 §2.2 requires. The source says where.
+    #[cfg(feature = "introspection")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "introspection")))]
+    MalformedAnswer,
+    /// The assertion that authenticates the client of an introspection could not be signed.
+    #[cfg(feature = "introspection")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "introspection")))]
+    Assertion,
     /// There is no tokio runtime in which to fetch.
     NoRuntime,
     /// The [`Fetch`](super::Fetch) implementation panicked.
     Panic,
-    /// Too many requests are already waiting for the keys.
+    /// Too many requests are already waiting for the issuer.
     TooManyWaiting,
 }
 
@@ -97,23 +106,23 @@ impl fmt::Display for IssuerMismatch {
 
 impl Error for IssuerMismatch {}
 
-/// The [source](Error::source) of a [`FetchErrorKind::ForbiddenJwksUri`].
+/// The [source](Error::source) of a [`FetchErrorKind::ForbiddenEndpoint`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ForbiddenJwksUri {
-    /// The `jwks_uri` in the metadata, without query and credentials, and of bounded length.
+pub struct ForbiddenEndpoint {
+    /// The endpoint in the metadata, without query and credentials, and of bounded length.
     pub uri: String,
     /// The rule that it breaks.
     pub reason: AddressError,
 }
 
-impl fmt::Display for ForbiddenJwksUri {
+impl fmt::Display for ForbiddenEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.uri, self.reason)
     }
 }
 
-impl Error for ForbiddenJwksUri {}
+impl Error for ForbiddenEndpoint {}
 
 impl FetchError {
     /// The kind of the error.
@@ -147,7 +156,7 @@ impl FetchError {
         }
     }
 
-    pub(super) fn because(
+    pub(crate) fn because(
         kind: FetchErrorKind,
         source: impl Error + Send + Sync + 'static,
     ) -> Self {
@@ -159,7 +168,7 @@ impl FetchError {
     }
 
     /// Adds the requested URI, unless it is known.
-    pub(super) fn at(mut self, uri: &Uri) -> Self {
+    pub(crate) fn at(mut self, uri: &Uri) -> Self {
         self.address.get_or_insert_with(|| {
             Arc::new(Address {
                 shown: location::shown(uri).into(),
@@ -172,7 +181,7 @@ impl FetchError {
     /// The error and its causes on one line of bounded length, for a log. Control characters are
     /// escaped, and the query of the URL is removed.
     #[cfg(feature = "tracing")]
-    pub(super) fn chain(&self) -> String {
+    pub(crate) fn chain(&self) -> String {
         const MAX_CHARACTERS: usize = 1000;
         /// The first cause is often long, and the last one says why.
         const MAX_CHARACTERS_OF_CAUSE: usize = 250;
@@ -212,24 +221,39 @@ impl From<FetchErrorKind> for FetchError {
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            FetchErrorKind::Timeout => "the issuer's keys did not arrive within 5 seconds",
-            FetchErrorKind::Transport => "the issuer's keys could not be fetched",
-            FetchErrorKind::TlsUnavailable => "the issuer's keys need TLS, which cannot be set up",
+            FetchErrorKind::Timeout => "the issuer did not answer within the deadline",
+            FetchErrorKind::Transport => "the request to the issuer failed",
+            FetchErrorKind::TlsUnavailable => "the issuer needs TLS, which cannot be set up",
+            #[cfg(feature = "introspection")]
+            FetchErrorKind::Status(status @ (401 | 403)) => {
+                return write!(
+                    f,
+                    "the issuer answered with status {status}: for an introspection, check the \
+                     client's credentials, and whether it may introspect tokens"
+                );
+            }
             FetchErrorKind::Status(status) => {
                 return write!(f, "the issuer answered with status {status}");
             }
-            FetchErrorKind::TooLong => "the issuer's document is longer than 1 MiB",
+            FetchErrorKind::TooLong => "the issuer's document is too long",
             FetchErrorKind::InvalidMetadata => {
-                "the issuer's metadata lack issuer or jwks_uri, or are not a JSON object"
+                "the issuer's metadata lack issuer or the address of an endpoint, or are not a \
+                 JSON object"
             }
             FetchErrorKind::IssuerMismatch => {
                 "the metadata name another issuer than the one you configured"
             }
-            FetchErrorKind::ForbiddenJwksUri => "the issuer's jwks_uri is not an allowed address",
+            FetchErrorKind::ForbiddenEndpoint => {
+                "the metadata name an endpoint that is not an allowed address"
+            }
             FetchErrorKind::NoUsableKeys => "the issuer's document has no usable key",
-            FetchErrorKind::NoRuntime => "there is no tokio runtime in which to fetch keys",
+            #[cfg(feature = "introspection")]
+            FetchErrorKind::MalformedAnswer => "the answer to an introspection is malformed",
+            #[cfg(feature = "introspection")]
+            FetchErrorKind::Assertion => "the client's assertion could not be signed",
+            FetchErrorKind::NoRuntime => "there is no tokio runtime in which to send requests",
             FetchErrorKind::Panic => "the client panicked",
-            FetchErrorKind::TooManyWaiting => "too many requests are waiting for the issuer's keys",
+            FetchErrorKind::TooManyWaiting => "too many requests are waiting for the issuer",
         })
     }
 }

@@ -23,7 +23,7 @@ pub(super) enum FetchEvent {
 #[cfg(feature = "tracing")]
 pub(super) fn report(endpoint: &KeyEndpoint, event: FetchEvent) {
     let issuer = match &endpoint.location {
-        KeyLocation::Issuer { name, .. } => Some(&**name),
+        KeyLocation::Issuer(issuer) => Some(issuer.issuer()),
         KeyLocation::Jwks(_) => None,
     };
     match event {

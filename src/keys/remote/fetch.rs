@@ -5,6 +5,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
+#[cfg(feature = "introspection")]
+use http::Request;
 use http::{Response, Uri};
 
 /// The maximum size of a document: 1 MiB. Documents of large providers have about ten thousand
@@ -12,7 +14,7 @@ use http::{Response, Uri};
 pub(super) const MAX_BYTES: usize = 1024 * 1024;
 
 /// The maximum time for metadata and keys together.
-pub(super) const FETCH_DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const FETCH_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Fetches a document by GET.
 ///
@@ -72,4 +74,62 @@ pub trait Fetch: Send + Sync + 'static {
     /// Fetches `uri`.
     fn fetch(&self, uri: &Uri)
     -> impl Future<Output = Result<Response<Bytes>, Self::Error>> + Send;
+}
+
+/// The maximum size of an answer: 64 KiB. The claims of the longest token that is accepted are not
+/// longer.
+#[cfg(feature = "introspection")]
+pub(super) const MAX_ANSWER: usize = 64 * 1024;
+
+/// Also sends the requests of an [`Introspection`](crate::introspection::Introspection), by POST.
+///
+/// [`HttpFetch`](super::HttpFetch) implements it. Implement it yourself, with [`Fetch`], if you
+/// need a private CA, a client certificate or your own proxy settings.
+///
+/// The request has its absolute URL, its headers and its body. Send them as they are: they
+/// authenticate your service. An implementation must not follow redirects, and should stop reading
+/// after 64 KiB. The status, the size and the content of the response are checked afterwards. A
+/// request is cancelled after its deadline, unless it blocks the thread. Do not log the request:
+/// it has a token and credentials.
+///
+/// With `reqwest`, beside `Fetch`, whose example makes the client:
+///
+/// ```no_run
+/// use bytes::{Bytes, BytesMut};
+/// use http::{Request, Response, Uri};
+/// use tower_jwt_auth::keys::remote::{Fetch, Post};
+///
+/// struct PrivateCa(reqwest::Client);
+///
+/// # impl Fetch for PrivateCa {
+/// #     type Error = reqwest::Error;
+/// #     async fn fetch(&self, _: &Uri) -> Result<Response<Bytes>, reqwest::Error> {
+/// #         unimplemented!()
+/// #     }
+/// # }
+/// impl Post for PrivateCa {
+///     async fn post(&self, request: Request<Bytes>) -> Result<Response<Bytes>, reqwest::Error> {
+///         let (head, body) = request.into_parts();
+///         let request = self.0.post(head.uri.to_string()).headers(head.headers).body(body);
+///         let mut response = request.send().await?;
+///         let status = response.status();
+///         let mut body = BytesMut::new();
+///         while let Some(chunk) = response.chunk().await? {
+///             body.extend_from_slice(&chunk);
+///             if body.len() > 64 * 1024 { break } // It is rejected as too long.
+///         }
+///         let mut answer = Response::new(body.freeze());
+///         *answer.status_mut() = status;
+///         Ok(answer)
+///     }
+/// }
+/// ```
+#[cfg(feature = "introspection")]
+#[cfg_attr(docsrs, doc(cfg(feature = "introspection")))]
+pub trait Post: Fetch {
+    /// Sends `request`.
+    fn post(
+        &self,
+        request: Request<Bytes>,
+    ) -> impl Future<Output = Result<Response<Bytes>, Self::Error>> + Send;
 }

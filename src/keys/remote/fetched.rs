@@ -69,6 +69,18 @@ impl Timestamp {
         now.saturating_sub(self.wall).max(self.elapsed())
     }
 
+    /// The date this much later, by the wall clock.
+    #[cfg(feature = "introspection")]
+    pub(crate) fn later_by(self, by: Duration) -> Duration {
+        self.wall.saturating_add(by)
+    }
+
+    /// The time from then to a date, by the wall clock. Zero if the date is earlier.
+    #[cfg(feature = "introspection")]
+    pub(crate) fn until(self, since_epoch: Duration) -> Duration {
+        since_epoch.saturating_sub(self.wall)
+    }
+
     /// The time since then, by the monotonic clock.
     pub(super) fn elapsed(self) -> Duration {
         self.monotonic.elapsed()

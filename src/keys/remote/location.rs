@@ -14,7 +14,8 @@ pub enum AddressError {
     NotAUrl,
     /// It does not have a host.
     NoHost,
-    /// It contains a user or a password. Send credentials with your own [`Fetch`](super::Fetch).
+    /// It contains a user or a password. For keys, send them with your own
+    /// [`Fetch`](super::Fetch).
     Credentials,
     /// It has a fragment.
     Fragment,
@@ -23,8 +24,7 @@ pub enum AddressError {
     Query,
     /// The scheme is neither `https` nor `http`.
     Scheme,
-    /// It is an `http` address of another machine.
-    /// [`allow_http`](super::RemoteKeysBuilder::allow_http) allows it.
+    /// It is an `http` address of another machine. `allow_http` of the builder allows it.
     Http,
     /// It is passed as an [origin](super::RemoteKeysBuilder::jwks_origins), but contains more than
     /// scheme, host and port.
@@ -33,8 +33,9 @@ pub enum AddressError {
     LocalHttp,
     /// The metadata of a remote issuer name a loopback, link-local or unspecified address.
     ThisMachine,
-    /// The metadata name an origin that is not the issuer's.
-    /// [`jwks_origins`](super::RemoteKeysBuilder::jwks_origins) allows others.
+    /// The metadata name an origin that is not the issuer's. For keys,
+    /// [`jwks_origins`](super::RemoteKeysBuilder::jwks_origins) allows others. An introspection
+    /// endpoint there must be configured.
     OtherOrigin,
 }
 
@@ -43,7 +44,10 @@ impl fmt::Display for AddressError {
         f.write_str(match self {
             Self::NotAUrl => "it is not an absolute URL such as https://id.example.com",
             Self::NoHost => "it has no host",
-            Self::Credentials => "it contains a user or a password: implement Fetch to send them",
+            Self::Credentials => {
+                "it contains a user or a password: implement Fetch to send them for keys, or use a \
+                 ClientAuthentication for an introspection"
+            }
             Self::Fragment => "it has a fragment: remove the # and what follows",
             Self::Query => "an issuer has no query: use RemoteKeys::jwks for the address of keys",
             Self::Scheme => "its scheme is neither https nor http",
@@ -53,7 +57,10 @@ impl fmt::Display for AddressError {
             Self::ThisMachine => {
                 "a remote issuer may not name a loopback, link-local or unspecified address"
             }
-            Self::OtherOrigin => "its origin is neither the issuer's nor in jwks_origins",
+            Self::OtherOrigin => {
+                "its origin is neither the issuer's nor in jwks_origins; for an introspection, \
+                 configure the endpoint"
+            }
         })
     }
 }
@@ -61,7 +68,7 @@ impl fmt::Display for AddressError {
 impl std::error::Error for AddressError {}
 
 /// Parses an absolute URL with `https`. `http` is allowed for loopback addresses, or if configured.
-pub(super) fn parse(text: &str, http_allowed: bool) -> Result<Uri, AddressError> {
+pub(crate) fn parse(text: &str, http_allowed: bool) -> Result<Uri, AddressError> {
     // `Uri` silently drops a fragment.
     if text.contains('#') {
         return Err(AddressError::Fragment);
@@ -137,7 +144,7 @@ pub(super) fn is_of_this_machine(uri: &Uri) -> bool {
 
 /// Scheme, host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct WebOrigin(String);
+pub(crate) struct WebOrigin(String);
 
 impl WebOrigin {
     pub(super) fn of(uri: &Uri) -> Option<Self> {
@@ -146,7 +153,7 @@ impl WebOrigin {
     }
 
     /// Parses a text that is only an origin.
-    pub(super) fn parse(text: &str, http_allowed: bool) -> Result<Self, AddressError> {
+    pub(crate) fn parse(text: &str, http_allowed: bool) -> Result<Self, AddressError> {
         let uri = parse(text, http_allowed)?;
         if uri.path() != "/" || uri.query().is_some() || text.contains('*') {
             return Err(AddressError::NotAnOrigin);

@@ -84,6 +84,7 @@
 
 mod builder;
 mod checked_fetch;
+mod discovery;
 mod endpoint;
 mod error;
 mod events;
@@ -95,11 +96,22 @@ mod refresh;
 mod remote_keys;
 
 pub use builder::{RemoteKeysBuilder, RemoteKeysError};
-pub use error::{FetchError, FetchErrorKind, ForbiddenJwksUri, IssuerMismatch};
+pub use error::{FetchError, FetchErrorKind, ForbiddenEndpoint, IssuerMismatch};
 pub use fetch::Fetch;
+#[cfg(feature = "introspection")]
+#[cfg_attr(docsrs, doc(cfg(feature = "introspection")))]
+pub use fetch::Post;
 pub use http_fetch::{HttpFetch, HttpFetchError};
 pub use location::AddressError;
 pub use remote_keys::{RemoteKeys, RemoteKeysState};
 
+#[cfg(feature = "introspection")]
+pub(crate) use checked_fetch::AnyPost;
+#[cfg(feature = "introspection")]
+pub(crate) use discovery::{Discovery, IntrospectionMetadata, RequestedUri};
+#[cfg(feature = "introspection")]
+pub(crate) use fetch::FETCH_DEADLINE;
 pub(crate) use fetched::{FetchedKeys, Timestamp};
+#[cfg(feature = "introspection")]
+pub(crate) use location::parse as parse_address;
 pub(crate) use refresh::{KeyRequestError, RequiredKeys};

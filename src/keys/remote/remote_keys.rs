@@ -53,7 +53,7 @@ impl RemoteKeys {
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         match &self.0.endpoint.location {
-            KeyLocation::Issuer { name, .. } => Some(name),
+            KeyLocation::Issuer(issuer) => Some(issuer.issuer()),
             KeyLocation::Jwks(_) => None,
         }
     }

@@ -1,0 +1,141 @@
+//! Asks the introspection endpoint about one token.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use form_urlencoded::Serializer;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Request, Uri};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+use super::answer::Reply;
+use super::client_authentication::ClientAuthentication;
+use crate::clock::ClockSource;
+use crate::keys::remote::{
+    AnyPost, Discovery, FetchError, FetchErrorKind, IntrospectionMetadata, RequestedUri,
+};
+
+/// How long a discovered endpoint is used before it is discovered again.
+const DISCOVERY_LIFETIME: Duration = Duration::from_secs(60 * 60);
+
+/// The maximum time for that. The rest of the deadline is for the question.
+const REDISCOVERY_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Where and how an issuer is asked.
+pub(super) struct IntrospectionEndpoint {
+    pub(super) issuer: Box<str>,
+    pub(super) location: Location,
+    pub(super) client: ClientAuthentication,
+    pub(super) fetch: Box<dyn AnyPost>,
+}
+
+pub(super) enum Location {
+    Configured(Uri),
+    Discovered {
+        discovery: Box<Discovery>,
+        /// Held while the endpoint is discovered, so that this happens once.
+        found: Mutex<Option<FoundEndpoint>>,
+    },
+}
+
+#[derive(Clone)]
+pub(super) struct FoundEndpoint {
+    uri: Uri,
+    at: Instant,
+}
+
+impl FoundEndpoint {
+    fn now(uri: Uri) -> Self {
+        Self {
+            uri,
+            at: Instant::now(),
+        }
+    }
+}
+
+impl IntrospectionEndpoint {
+    /// Asks within `deadline`. `token` has only characters of a `b64token`.
+    pub(super) async fn ask(
+        &self,
+        token: &str,
+        clock: &ClockSource,
+        deadline: Duration,
+    ) -> Result<Reply, FetchError> {
+        let requested = RequestedUri::default();
+        let reply = timeout(deadline, self.request(token, clock, &requested)).await;
+        let reply = reply.unwrap_or_else(|_| Err(FetchErrorKind::Timeout.into()));
+        reply.map_err(|error| requested.name_in(error))
+    }
+
+    async fn request(
+        &self,
+        token: &str,
+        clock: &ClockSource,
+        requested: &RequestedUri,
+    ) -> Result<Reply, FetchError> {
+        let uri = self.uri(requested).await?;
+        requested.set(&uri);
+        let mut request = Request::post(&uri)
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(header) = self.client.header() {
+            request = request.header(AUTHORIZATION, HeaderValue::clone(header));
+        }
+        let request = request
+            .body(Bytes::from(self.form(token, clock)?))
+            .map_err(|error| FetchError::because(FetchErrorKind::Transport, error))?;
+        let body = match self.fetch.post_form(request).await {
+            Ok(body) => body,
+            Err(error) => {
+                if has_moved(error.kind()) {
+                    self.forget().await;
+                }
+                return Err(error);
+            }
+        };
+        Reply::read(&body)
+    }
+
+    fn form(&self, token: &str, clock: &ClockSource) -> Result<String, FetchError> {
+        let mut form = Serializer::new(String::new());
+        form.append_pair("token", token);
+        form.append_pair("token_type_hint", "access_token");
+        self.client.add_to(&mut form, &self.issuer, clock)?;
+        Ok(form.finish())
+    }
+
+    async fn uri(&self, requested: &RequestedUri) -> Result<Uri, FetchError> {
+        let (discovery, found) = match &self.location {
+            Location::Configured(uri) => return Ok(uri.clone()),
+            Location::Discovered { discovery, found } => (discovery, found),
+        };
+        let mut found = found.lock().await;
+        let discover = discovery.find::<IntrospectionMetadata>(&*self.fetch, requested);
+        let newest = match &*found {
+            Some(known) if known.at.elapsed() < DISCOVERY_LIFETIME => return Ok(known.uri.clone()),
+            // If the metadata are unavailable, the old endpoint may still work.
+            Some(old) => match timeout(REDISCOVERY_DEADLINE, discover).await {
+                Ok(Ok(uri)) => uri,
+                _ => old.uri.clone(),
+            },
+            None => discover.await?,
+        };
+        *found = Some(FoundEndpoint::now(newest.clone()));
+        Ok(newest)
+    }
+
+    async fn forget(&self) {
+        if let Location::Discovered { found, .. } = &self.location {
+            *found.lock().await = None;
+        }
+    }
+}
+
+/// Whether the endpoint may be elsewhere by now. A server that fails for one token is not.
+fn has_moved(error: FetchErrorKind) -> bool {
+    matches!(
+        error,
+        FetchErrorKind::Transport | FetchErrorKind::Status(300..=399 | 404 | 405 | 410)
+    )
+}

@@ -1,0 +1,324 @@
+//! Asks about tokens, and lets requests wait for the answers.
+//!
+//! One task asks about a token; all requests with that token wait for the task. It stores the
+//! answer before it ends, also if no request waits any more. If no runtime drives the task, a
+//! waiting request replaces it by a task in its own runtime.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, timeout};
+
+use super::answer::{Answer, Lifespan, Reply};
+use super::endpoint::IntrospectionEndpoint;
+use super::events::{FailureLog, report};
+use super::memory::{Digest, Memory, Outcome};
+use crate::clock::ClockSource;
+use crate::keys::remote::{FetchError, FetchErrorKind, Timestamp};
+
+/// The maximum number of waiting requests, to bound the memory.
+const MAX_WAITING: usize = 4096;
+
+/// The maximum number of questions under way, with those that wait for their turn. Each holds a
+/// token.
+const MAX_FLIGHTS: usize = 1024;
+
+/// The time after a failure until the issuer is asked again about the same token.
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
+
+/// Some time beyond the deadline, for a busy runtime.
+const SLACK: Duration = Duration::from_millis(500);
+
+/// How often a task may end with its runtime during one wait.
+const MAX_INTERRUPTIONS: usize = 3;
+
+/// How long answers are remembered, and how the issuer is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) lifetime: Duration,
+    pub(super) inactive_lifetime: Duration,
+    pub(super) deadline: Duration,
+    pub(super) max_questions: usize,
+    /// Whether an answer need not tell the kind of token.
+    pub(super) unknown_kind_allowed: bool,
+}
+
+/// An issuer that is asked about tokens.
+pub(super) struct Questions {
+    pub(super) endpoint: IntrospectionEndpoint,
+    pub(super) limits: Limits,
+    pub(super) memory: Memory,
+    pub(super) asked: AtomicU64,
+    pub(super) last_error: Mutex<Option<FetchError>>,
+    log: FailureLog,
+    flights: Mutex<Flights>,
+    /// A question needs a permit while it is on its way.
+    permits: Semaphore,
+    waiting: AtomicUsize,
+}
+
+/// The questions under way. Foreign code never runs under their lock.
+#[derive(Default)]
+struct Flights {
+    by_token: HashMap<Digest, Flight>,
+    /// How many there were.
+    count: u64,
+}
+
+struct Flight {
+    number: u64,
+    began: Instant,
+    outcome: watch::Receiver<Option<Outcome>>,
+}
+
+/// What a request does next.
+enum NextStep {
+    Use(Outcome),
+    Wait(watch::Receiver<Option<Outcome>>),
+}
+
+impl Questions {
+    pub(super) fn new(endpoint: IntrospectionEndpoint, limits: Limits, memory: Memory) -> Self {
+        Self {
+            endpoint,
+            limits,
+            memory,
+            asked: AtomicU64::new(0),
+            last_error: Mutex::default(),
+            log: FailureLog::default(),
+            flights: Mutex::default(),
+            permits: Semaphore::new(limits.max_questions),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn last_error(&self) -> MutexGuard<'_, Option<FetchError>> {
+        self.last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn flights(&self) -> MutexGuard<'_, Flights> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The maximum time of a flight.
+    fn max_wait(&self) -> Duration {
+        self.limits.deadline.saturating_add(SLACK)
+    }
+
+    /// Waits for the answer about a token.
+    pub(super) async fn answer(
+        self: &Arc<Self>,
+        token: &str,
+        digest: Digest,
+        clock: &ClockSource,
+    ) -> Outcome {
+        for _ in 0..MAX_INTERRUPTIONS {
+            let mut outcome = match self.begin(token, digest, clock)? {
+                NextStep::Use(outcome) => return outcome,
+                NextStep::Wait(outcome) => outcome,
+            };
+            let waiting = WaitingRequest::begin(&self.waiting)?;
+            let waited = timeout(self.max_wait(), outcome.wait_for(Option::is_some)).await;
+            drop(waiting);
+            match waited {
+                Ok(Ok(outcome)) => {
+                    if let Some(outcome) = &*outcome {
+                        return outcome.clone();
+                    }
+                }
+                // The task has ended with its runtime.
+                Ok(Err(_)) => {}
+                Err(_) => return Err(FetchErrorKind::Timeout.into()),
+            }
+        }
+        Err(FetchErrorKind::NoRuntime.into())
+    }
+
+    /// Asks in a task, unless a question about this token is under way or has just been answered.
+    fn begin(
+        self: &Arc<Self>,
+        token: &str,
+        digest: Digest,
+        clock: &ClockSource,
+    ) -> Result<NextStep, FetchError> {
+        let runtime = Handle::try_current().map_err(|_| FetchErrorKind::NoRuntime)?;
+        let now = clock.since_epoch();
+        let mut flights = self.flights();
+        if let Some(flight) = flights.by_token.get(&digest) {
+            if flight.began.elapsed() < self.max_wait() {
+                return Ok(NextStep::Wait(flight.outcome.clone()));
+            }
+            // No runtime drives that task. This one replaces it.
+            flights.by_token.remove(&digest);
+        }
+        // Checked under the lock, because a task stores its answer before it ends.
+        if let Some(outcome) = self.memory.find(&digest, now) {
+            return Ok(NextStep::Use(outcome));
+        }
+        if flights.by_token.len() >= MAX_FLIGHTS {
+            return Err(FetchErrorKind::TooManyWaiting.into());
+        }
+        let (sender, outcome) = watch::channel(None);
+        flights.count = flights.count.wrapping_add(1);
+        let flight = RunningFlight {
+            questions: Arc::clone(self),
+            number: flights.count,
+            digest,
+            clock: clock.clone(),
+            asked: Timestamp::at(now),
+            reply: None,
+            sender,
+        };
+        let known = Flight {
+            number: flights.count,
+            began: Instant::now(),
+            outcome: outcome.clone(),
+        };
+        flights.by_token.insert(digest, known);
+        // A runtime that shuts down drops the task at once, and that takes the lock.
+        drop(flights);
+        runtime.spawn(flight.run(token.to_owned()));
+        Ok(NextStep::Wait(outcome))
+    }
+}
+
+/// A question under way. Dropping it stores the answer and wakes the requests: also after a panic,
+/// and when the runtime shuts down.
+struct RunningFlight {
+    questions: Arc<Questions>,
+    number: u64,
+    digest: Digest,
+    clock: ClockSource,
+    /// The start of the question.
+    asked: Timestamp,
+    reply: Option<Result<Reply, FetchError>>,
+    sender: watch::Sender<Option<Outcome>>,
+}
+
+impl RunningFlight {
+    async fn run(mut self, token: String) {
+        let questions = Arc::clone(&self.questions);
+        let deadline = questions.limits.deadline;
+        let began = Instant::now();
+        let permit = timeout(deadline, questions.permits.acquire()).await;
+        self.reply = Some(match permit {
+            Ok(permit) => {
+                self.asked = Timestamp::at(self.clock.since_epoch());
+                questions.asked.fetch_add(1, Ordering::Relaxed);
+                let left = deadline.saturating_sub(began.elapsed());
+                let reply = questions.endpoint.ask(&token, &self.clock, left).await;
+                drop(permit);
+                reply
+            }
+            Err(_) => Err(FetchErrorKind::TooManyWaiting.into()),
+        });
+    }
+
+    /// Stores a reply, and returns what requests are told.
+    fn keep(&self, reply: Result<Reply, FetchError>) -> Outcome {
+        let Limits {
+            lifetime,
+            inactive_lifetime,
+            ..
+        } = self.questions.limits;
+        let memory = &self.questions.memory;
+        let lifespan = |length| Lifespan {
+            asked: self.asked,
+            length,
+        };
+        match reply {
+            Ok(Reply::Active {
+                payload,
+                kind,
+                expires_at,
+            }) => {
+                let length = match expires_at {
+                    Some(date) => lifetime.min(self.asked.until(date.since_epoch())),
+                    None => lifetime,
+                };
+                let answer = Arc::new(Answer {
+                    payload,
+                    kind,
+                    lifespan: lifespan(length),
+                });
+                memory.keep_active(self.digest, Arc::clone(&answer));
+                Ok(Some(answer))
+            }
+            Ok(Reply::Inactive) => {
+                memory.keep_inactive(self.digest, lifespan(inactive_lifetime));
+                Ok(None)
+            }
+            // The issuer was not asked.
+            Err(error) if error.kind() == FetchErrorKind::TooManyWaiting => Err(error),
+            Err(error) => {
+                // The pause begins at the end of the question.
+                let lifespan = Lifespan {
+                    asked: Timestamp::at(self.clock.since_epoch()),
+                    length: PAUSE,
+                };
+                memory.keep_failure(self.digest, error.clone(), lifespan);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Drop for RunningFlight {
+    fn drop(&mut self) {
+        let questions = &self.questions;
+        let is_current = || {
+            let flights = questions.flights();
+            let flight = flights.by_token.get(&self.digest);
+            flight.is_some_and(|flight| flight.number == self.number)
+        };
+        if !is_current() {
+            return;
+        }
+        let reply = match self.reply.take() {
+            None if std::thread::panicking() => Some(Err(FetchErrorKind::Panic.into())),
+            reply => reply,
+        };
+        let outcome = reply.map(|reply| self.keep(reply));
+        questions.flights().by_token.remove(&self.digest);
+        match &outcome {
+            Some(Ok(_)) => *questions.last_error() = None,
+            Some(Err(error)) => {
+                *questions.last_error() = Some(error.clone());
+                let now = self.clock.since_epoch();
+                report(&questions.log, &questions.endpoint.issuer, error, now);
+            }
+            None => {}
+        }
+        self.sender.send_replace(outcome);
+    }
+}
+
+/// One waiting request, removed from the total when dropped.
+struct WaitingRequest<'a>(&'a AtomicUsize);
+
+impl<'a> WaitingRequest<'a> {
+    fn begin(count: &'a AtomicUsize) -> Result<Self, FetchError> {
+        let waiting = Self(count);
+        if count.fetch_add(1, Ordering::Relaxed) < MAX_WAITING {
+            Ok(waiting)
+        } else {
+            Err(FetchErrorKind::TooManyWaiting.into())
+        }
+    }
+}
+
+impl Drop for WaitingRequest<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

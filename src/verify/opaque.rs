@@ -1,0 +1,79 @@
+//! The trust in an issuer that is asked about opaque tokens.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::rules::IssuerRules;
+use super::token::VerifiedHeader;
+use crate::introspection::Introspection;
+use crate::token::{Segments, base64url};
+
+/// An issuer that is asked about opaque tokens.
+#[derive(Clone)]
+pub(super) struct OpaqueTrust {
+    pub(super) introspection: Introspection,
+    /// Opaque tokens have no header: all share this one.
+    pub(super) header: Arc<VerifiedHeader>,
+    /// The rules for its tokens, unless keys of the issuer are trusted too.
+    pub(super) rules: IssuerRules,
+}
+
+impl OpaqueTrust {
+    pub(super) fn new(introspection: Introspection) -> Self {
+        Self {
+            introspection,
+            header: Arc::new(VerifiedHeader::none()),
+            rules: IssuerRules::default(),
+        }
+    }
+
+    pub(super) fn issuer(&self) -> &str {
+        self.introspection.issuer()
+    }
+}
+
+/// Whether a token is three segments of base64url. The issuer is asked about any other token.
+pub(super) fn has_jwt_shape(token: &[u8]) -> bool {
+    Segments::split(token, token.len()).is_ok_and(|segments| {
+        let segments = segments.without_padding();
+        [segments.header, segments.payload, segments.signature]
+            .into_iter()
+            .all(|segment| segment.iter().all(|byte| base64url::is_digit(*byte)))
+    })
+}
+
+impl fmt::Debug for OpaqueTrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.introspection.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shape_of_a_jwt() {
+        for token in ["a.b.c", "eyJ-_.AA.Zz09", "QQ==.QUI=.QUJD"] {
+            assert!(has_jwt_shape(token.as_bytes()), "{token}");
+        }
+        for token in [
+            "",
+            "a",
+            "a.b",
+            "a.b.",
+            ".b.c",
+            "a..c",
+            "a.b.c.d",
+            "a.b.c.d.e",
+            "a.b~.c",
+            "a/b.c.d",
+            "a+.b.c",
+            "a b.c.d",
+            "=.a.b",
+            "a=b.c.d",
+        ] {
+            assert!(!has_jwt_shape(token.as_bytes()), "{token}");
+        }
+    }
+}
