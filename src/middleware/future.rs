@@ -12,8 +12,10 @@ use super::authenticated::Authenticated;
 use super::caching::CacheDirective;
 use super::error::AuthError;
 use super::layer_handle::SharedResponder;
+use super::proof::Proof;
 use super::respond::Respond;
-use super::responder::{Rejected, replace};
+use super::responder::{Rejected, replace, set_dpop_nonce};
+use super::scheme::Scheme;
 
 pin_project! {
     /// The future of [`JwtAuth`](super::JwtAuth) and [`Csrf`](super::csrf::Csrf).
@@ -54,9 +56,11 @@ struct Waiting<S, ReqBody, R> {
 }
 
 /// What happens to the response of the inner service.
-struct After<R> {
+pub(super) struct After<R> {
     responder: SharedResponder<R>,
     caching: CacheDirective,
+    /// The proof of the request.
+    proof: Option<Box<Proof>>,
 }
 
 impl<S, ReqBody, ResBody, R> ResponseFuture<S, ReqBody, ResBody, R>
@@ -81,12 +85,8 @@ where
         }
     }
 
-    pub(super) fn authenticated(
-        future: S::Future,
-        responder: SharedResponder<R>,
-        caching: CacheDirective,
-    ) -> Self {
-        let after = Some(After { responder, caching });
+    pub(super) fn authenticated(future: S::Future, after: After<R>) -> Self {
+        let after = Some(after);
         Self {
             kind: Kind::Inner { future, after },
         }
@@ -165,23 +165,43 @@ impl<S, ReqBody, R> Waiting<S, ReqBody, R> {
             responder,
             ..
         } = self;
-        let authenticated = match verdict {
+        let mut authenticated = match verdict {
             Ok(authenticated) => authenticated,
             Err(error) => {
                 let response = Some(responder.0.reject(&error));
                 return Kind::Rejected { response };
             }
         };
-        let caching = authenticated.caching.clone();
+        let after = Some(After::new(responder, &mut authenticated));
         authenticated.insert_into(&mut request);
         let future = ready.call(request);
-        let after = Some(After { responder, caching });
         Kind::Inner { future, after }
     }
 }
 
 impl<R> After<R> {
-    fn apply<B>(&self, mut response: Response<B>) -> Response<B>
+    #[inline]
+    pub(super) fn new(responder: SharedResponder<R>, authenticated: &mut Authenticated) -> Self {
+        Self {
+            responder,
+            caching: authenticated.caching.clone(),
+            proof: authenticated.proof.take(),
+        }
+    }
+
+    fn apply<B>(&self, response: Response<B>) -> Response<B>
+    where
+        R: Respond<B>,
+    {
+        let mut response = self.apply_to_content(response);
+        let nonce = self.proof.as_ref().and_then(|proof| proof.next_nonce());
+        if let Some(nonce) = nonce {
+            set_dpop_nonce(response.headers_mut(), nonce);
+        }
+        response
+    }
+
+    fn apply_to_content<B>(&self, mut response: Response<B>) -> Response<B>
     where
         R: Respond<B>,
     {
@@ -189,6 +209,10 @@ impl<R> After<R> {
             // Keep the response of a handler that chose another status, such as 404.
             && response.status() == error.status()
         {
+            let error = match self.proof {
+                Some(_) => error.under(Scheme::Dpop),
+                None => error,
+            };
             response = replace(response, self.responder.0.reject(&error));
             if !matches!(self.caching, CacheDirective::NotStored) {
                 return response;

@@ -8,7 +8,8 @@ use http::{HeaderValue, Response, StatusCode};
 
 use super::caching::keep_private;
 use super::challenge::Challenge;
-use super::error::{AuthError, AuthErrorKind};
+use super::error::AuthError;
+use super::error_kind::AuthErrorKind;
 use super::respond::{EmptyBody, ProblemJson, Respond};
 #[cfg(feature = "tracing")]
 use crate::session::SessionErrorKind;
@@ -94,11 +95,19 @@ impl<R> Responder<R> {
         if is_standard_status
             && !headers.contains_key(WWW_AUTHENTICATE)
             && let Some(challenge) = &self.challenge
-            && let Some(challenge) = challenge.header(error)
         {
-            headers.insert(WWW_AUTHENTICATE, challenge);
+            for challenge in challenge.headers(error) {
+                headers.append(WWW_AUTHENTICATE, challenge);
+            }
         }
-        if is_standard_status && error.status() == StatusCode::SERVICE_UNAVAILABLE {
+        if let Some(nonce) = error.dpop_nonce() {
+            set_dpop_nonce(headers, nonce);
+        }
+        let is_temporary = matches!(
+            error.status(),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        );
+        if is_standard_status && is_temporary {
             headers
                 .entry(RETRY_AFTER)
                 .or_insert_with(|| match error.retry_after() {
@@ -114,6 +123,14 @@ impl<R> Responder<R> {
         response.extensions_mut().remove::<Rejected>();
         response.extensions_mut().insert(error.clone());
         response
+    }
+}
+
+/// Tells the client which nonce its next DPoP proof must have (RFC 9449 §8.2).
+pub(super) fn set_dpop_nonce(headers: &mut HeaderMap, nonce: &str) {
+    const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+    if let Ok(nonce) = HeaderValue::from_str(nonce) {
+        headers.insert(DPOP_NONCE, nonce);
     }
 }
 

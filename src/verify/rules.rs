@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::error::{VerifyError, VerifyErrorKind};
 use super::names::Names;
 use super::rfc9068;
-use crate::claims::{Allowances, NumericDate, RegisteredMembers, Times};
+use crate::claims::{
+    Allowances, Confirmation, KEY_THUMBPRINT, NumericDate, RegisteredMembers, Times,
+};
 use crate::token::is_media_type;
 
 /// `typ` of access tokens (RFC 9068 §2.1).
@@ -53,6 +55,8 @@ pub(super) struct ClaimRules {
     pub(super) max_age: Option<Duration>,
     /// The members of `cnf` that something else checks.
     pub(super) confirmations: Vec<Box<str>>,
+    /// Whether the caller checks the key that a token is bound to.
+    pub(super) keys_are_proven: bool,
     pub(super) leeway: Duration,
 }
 
@@ -92,6 +96,7 @@ impl ClaimRules {
             padding_allowed: false,
             max_age: None,
             confirmations: Vec::new(),
+            keys_are_proven: false,
             leeway,
         }
     }
@@ -164,11 +169,8 @@ impl ClaimRules {
         if members.events && self.profile != Profile::Logout {
             return Err(VerifyErrorKind::LogoutToken.into());
         }
-        if let Some(methods) = &members.confirmation {
-            let is_allowed = |method: &str| self.confirmations.iter().any(|name| **name == *method);
-            if methods.is_empty() || !methods.iter().all(|method| is_allowed(method)) {
-                return Err(VerifyErrorKind::SenderConstrained.into());
-            }
+        if let Some(confirmation) = &members.confirmation {
+            self.check_confirmation(confirmation)?;
         }
         let times = members
             .times(self.max_age)
@@ -179,6 +181,24 @@ impl ClaimRules {
             rfc9068::check(members, payload)?;
         }
         Ok(times)
+    }
+
+    /// Every member of `cnf` must be checked by somebody.
+    #[cold]
+    fn check_confirmation(&self, confirmation: &Confirmation<'_>) -> Result<(), VerifyError> {
+        let is_proven = |method: &str| {
+            self.keys_are_proven
+                && method == KEY_THUMBPRINT
+                && confirmation.key_thumbprint.is_some()
+        };
+        let is_allowed = |method: &str| self.confirmations.iter().any(|name| **name == *method);
+        let mut methods = confirmation.methods.iter();
+        if confirmation.methods.is_empty()
+            || !methods.all(|method| is_proven(method) || is_allowed(method))
+        {
+            return Err(VerifyErrorKind::SenderConstrained.into());
+        }
+        Ok(())
     }
 
     /// The error for a token without `exp`.

@@ -10,7 +10,7 @@ use super::error::VerifyError;
 use super::mismatch::Mismatch;
 use crate::claims::{NumericDate, StoredClaims, Times};
 use crate::keys::Algorithm;
-use crate::token::JoseHeader;
+use crate::token::{JoseHeader, JwkThumbprint};
 
 /// A token whose signature and claims were verified. Cheap to clone.
 ///
@@ -119,6 +119,12 @@ impl VerifiedToken {
     /// The times, which are checked at every use.
     pub(super) fn times(&self) -> Times {
         self.0.claims.times()
+    }
+
+    /// The thumbprint of the key that the token is bound to.
+    #[inline]
+    pub(crate) fn key_thumbprint(&self) -> Option<&JwkThumbprint> {
+        self.0.claims.key_thumbprint()
     }
 
     /// Decodes the claims as your type.

@@ -22,7 +22,8 @@ mod signature;
 #[cfg(all(test, feature = "aws_lc_rs", feature = "rust_crypto"))]
 mod tests;
 
-pub(super) use digest::{sha1, sha256};
+pub(super) use digest::sha1;
+pub(crate) use digest::sha256;
 pub(super) use signature::{Sign, Signer, VerifySignature};
 
 #[cfg(feature = "aws_lc_rs")]
