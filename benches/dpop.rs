@@ -9,8 +9,9 @@
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
     clippy::indexing_slicing,
-    reason = "a bench: it panics, and prints"
+    reason = "a bench: it panics, prints, and reads the time"
 )]
 
 mod support;

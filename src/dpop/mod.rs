@@ -37,6 +37,8 @@
 //! | `nonce` | be a current one, if [`Dpop::nonces`] are on |
 //! | `jti` | have 1 to 256 bytes, and be new |
 //!
+//! Each request passes one layer with this source: a second one would find the proof used.
+//!
 //! The token is verified first, or found in the cache. The `jti` is remembered last, so only good
 //! proofs fill the memory. A client's key is parsed once, and kept while it is in use.
 //!

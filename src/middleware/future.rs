@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::authenticated::Authenticated;
-use super::caching::CacheDirective;
+use super::caching::{CacheDirective, forbid_storing};
 use super::error::AuthError;
 use super::layer_handle::SharedResponder;
 use super::proof::Proof;
@@ -196,6 +196,8 @@ impl<R> After<R> {
         let mut response = self.apply_to_content(response);
         let nonce = self.proof.as_ref().and_then(|proof| proof.next_nonce());
         if let Some(nonce) = nonce {
+            // A cache must not give the nonce to anybody when it has ended (RFC 9449 §8.2).
+            forbid_storing(response.headers_mut());
             set_dpop_nonce(response.headers_mut(), nonce);
         }
         response

@@ -40,6 +40,7 @@
 //! | to a token from any source but `Authorization` | `private`, unless `Cache-Control` has `private`, `no-store`, `public` or `s-maxage` |
 //! | without a token, if it is optional | `Vary`, with the header of each source except `Authorization` |
 //! | to a token that [counts as none](#public-pages) | `no-store` instead of the handler's `Cache-Control`, and `Vary: Cookie` |
+//! | with a new [DPoP nonce](crate::dpop::Dpop::nonces) | `no-store` instead of the handler's `Cache-Control` |
 //! | to a rejected request | `no-store`, or `private` as above if your [`Respond`] sets `Cache-Control` |
 //!
 //! `private` is added even with `must-revalidate` or `private="…"`. Set `public` or `s-maxage` only

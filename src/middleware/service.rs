@@ -95,23 +95,35 @@ where
                     },
                 )
             }
-            Verdict::NotRevoked => {
-                let responder = self.layer.responder();
-                match authenticated.remember_proof_now() {
-                    Some(Ok(())) => pass(&mut self.inner, responder, request, authenticated),
-                    Some(Err(error)) => {
-                        let error = error.under(authenticated.scheme());
-                        ResponseFuture::rejected(responder.0.reject(&error))
-                    }
-                    None => wait(
-                        &mut self.inner,
-                        responder,
-                        request,
-                        authenticated.remember_proof(),
-                    ),
-                }
-            }
+            Verdict::NotRevoked => remember_and_pass(
+                &mut self.inner,
+                self.layer.responder(),
+                request,
+                authenticated,
+            ),
         }
+    }
+}
+
+/// Calls the inner service once the proof of the request is remembered.
+#[inline]
+fn remember_and_pass<S, R, ReqBody, ResBody>(
+    inner: &mut S,
+    responder: SharedResponder<R>,
+    request: Request<ReqBody>,
+    authenticated: Authenticated,
+) -> ResponseFuture<S, ReqBody, ResBody, R>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+    R: Respond<ResBody>,
+{
+    match authenticated.remember_proof_now() {
+        Some(Ok(())) => pass(inner, responder, request, authenticated),
+        Some(Err(error)) => {
+            let error = error.under(authenticated.scheme());
+            ResponseFuture::rejected(responder.0.reject(&error))
+        }
+        None => wait(inner, responder, request, authenticated.remember_proof()),
     }
 }
 

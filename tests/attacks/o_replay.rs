@@ -123,6 +123,7 @@ async fn o28_nonces() {
         let answer = prove(app, &token, &with(Some(&nonce), NOW)).await;
         answer.accepted();
         assert_eq!(nonce_of(&answer), None);
+        assert!(!answer.headers.contains_key("cache-control"));
     }
     for forged in [
         "",
@@ -148,6 +149,7 @@ async fn o28_nonces() {
     answer.accepted();
     let next = nonce_of(&answer).unwrap().to_owned();
     assert_ne!(next, nonce);
+    assert_eq!(answer.headers["cache-control"], "no-store");
     let answer = prove(&one, &token, &with(Some(&next), NOW + 300)).await;
     answer.accepted();
     assert_eq!(nonce_of(&answer), None);
