@@ -47,7 +47,7 @@ impl From<DpopErrorKind> for ProofRejection {
 }
 
 impl Dpop {
-    /// 4 KiB. A proof has about 3.5 KiB with an RSA key of 4096 bits and a path of 1,000 characters.
+    /// 4 KiB. A proof has about 3.5 KiB with an RSA key of 4096 bits and 1,000 characters of path.
     pub(super) const MAX_PROOF_LENGTH: usize = 4 * 1024;
 
     /// Bytes of the longest `jti`: more than any random ID needs.

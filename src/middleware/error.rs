@@ -268,8 +268,8 @@ impl AuthError {
     }
 
     /// The error code for clients: `error` of RFC 6750 §3.1, RFC 9449 §7.1 or RFC 9470 §3, and of
-    /// RFC 6749 §5.2 for a refresh or a logout. `None` for a request without a token, and for errors
-    /// that the RFCs have no code for.
+    /// RFC 6749 §5.2 for a refresh or a logout. `None` for a request without a token, and for
+    /// errors that the RFCs have no code for.
     #[must_use]
     pub fn code(&self) -> Option<&'static str> {
         match self.kind {
