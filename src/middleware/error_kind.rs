@@ -6,7 +6,7 @@ use crate::dpop::DpopErrorKind;
 use crate::session::SessionErrorKind;
 use crate::verify::VerifyErrorKind;
 
-/// The reason for an [`AuthError`].
+/// The reason for an [`AuthError`](super::AuthError).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthErrorKind {
@@ -65,7 +65,7 @@ impl AuthErrorKind {
     /// [`DpopErrorKind`].
     ///
     /// Do not send it to clients: it would tell an attacker what to try next. Use
-    /// [`AuthError::code`].
+    /// [`AuthError::code`](super::AuthError::code).
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
