@@ -110,9 +110,13 @@ fn main() {
     let proofs: Vec<_> = (0..count)
         .map(|number| client.proof(&token, number, access.iat))
         .collect();
-    let (message, signature) = proofs[0].rsplit_once('.').unwrap();
-    let signature = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(signature);
-    let signature = signature.unwrap();
+    // Each check is of another proof too: the time of a check depends on the signature.
+    let signatures = proofs.iter().map(|proof| {
+        let (message, signature) = proof.rsplit_once('.').unwrap();
+        let signature = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(signature);
+        (message.as_bytes(), signature.unwrap())
+    });
+    let mut signatures = signatures.collect::<Vec<_>>().into_iter();
     let public = client.key.public_key().as_ref();
     let check = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, public).unwrap();
     let headers = proofs
@@ -137,7 +141,10 @@ fn main() {
         Subject::new(|| call(&mut bare, &bound)),
         Subject::new(|| call(&mut hit, &bearer)),
         Subject::new(|| prove(&mut ours, &bound, &fresh.next().unwrap())),
-        Subject::new(|| check.verify_sig(message.as_bytes(), &signature).unwrap()),
+        Subject::new(|| {
+            let (message, signature) = signatures.next().unwrap();
+            check.verify_sig(message, &signature).unwrap();
+        }),
     ];
     for _ in 0..rounds {
         subjects.iter_mut().for_each(Subject::sample);

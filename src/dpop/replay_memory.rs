@@ -21,9 +21,9 @@ use crate::revocation::{FingerprintKey, Fingerprinter};
 /// # Ok::<_, tower_jwt_auth::dpop::BaseUrlError>(())
 /// ```
 ///
-/// A proof takes a 64-bit fingerprint under a random key: 10 to 20 bytes, and about as much again
-/// for each key and each subject. Proofs that expire in the same 16 seconds share a bucket, which
-/// is dropped as a whole.
+/// A proof takes a 64-bit fingerprint under a random key, in 10 to 21 bytes of a hash table. Proofs
+/// that expire in the same 16 seconds share a bucket, which is dropped as a whole. A key and a
+/// subject take 19 to 39 bytes each, in every bucket with a proof of theirs.
 ///
 /// No proof is forgotten before it expires. If the clock steps back, proofs that may have been
 /// dropped count as used.
@@ -72,7 +72,8 @@ struct Bucket {
 }
 
 impl ReplayMemory {
-    /// 1 million proofs: 11,000 requests a second for 90 seconds, in 20 to 60 MB.
+    /// 1 million proofs: 11,000 requests a second for 90 seconds. They take 10 to 21 MB, and 50 to
+    /// 100 MB if each is of another client.
     pub const DEFAULT_CAPACITY: usize = 1_000_000;
 
     /// How many keys, or subjects, must flood the memory to fill it.
