@@ -56,6 +56,7 @@
 //! | keys of an OpenID provider, discovered and refreshed | `keys::remote` (feature `jwks`) |
 //! | opaque tokens, by introspection | the module `introspection` (feature `introspection`) |
 //! | what is checked of a token, and in which order | [`verify`] |
+//! | tokens that are bound to a key of the client (DPoP) | [`dpop`] |
 //! | the cache of verified tokens | [`Verifier::cache`] |
 //! | responses, CORS, your own response bodies | [`middleware`] |
 //! | an MCP server, or another API that clients discover | [`ProtectedResource`] |
@@ -112,6 +113,11 @@
 //! | `wrong_type` | `typ`, or `token_type` in the answer about an opaque token: ID tokens, refresh tokens and logout tokens are not access tokens |
 //! | `claims_mismatch` | the handler's claims type: the reason names the type, and the claim that is missing or has another JSON type |
 //! | `missing_token` | the scheme (`Bearer`), the cookie's name, a proxy that removes `Authorization` |
+//! | `sender_constrained` | the token has `cnf`: it needs a proof under `DPoP`, see [`dpop`] |
+//! | `dpop_wrong_url` | the base URL of [`Dpop::new`](dpop::Dpop::new): it is the URL that clients use for the path `/` of the layer |
+//! | `dpop_missing_nonce` | the first request of a client: it repeats the request with the nonce of the response |
+//! | `dpop_expired`, `dpop_issued_in_future` | the client's clock and yours |
+//! | other kinds with `dpop_` | see [`DpopErrorKind`](dpop::DpopErrorKind) |
 //! | `missing_token_id` | with a revocation store a token needs a `jti`: see [`token_id_optional`](JwtAuthLayer::token_id_optional) |
 //! | `revoked` | the store: the token, its session or its subject was revoked |
 //! | `insufficient_scope` | `scope`, `scp` or the claims that your [guard](guard) reads; the reason names the scopes |
@@ -185,6 +191,7 @@ mod cache;
 pub mod claims;
 pub mod clock;
 pub mod cookie;
+pub mod dpop;
 #[cfg(feature = "axum")]
 mod extract;
 pub mod guard;

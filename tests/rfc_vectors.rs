@@ -1,5 +1,5 @@
 //! Holds verification to the examples of three RFCs, byte for byte: RFC 7515 appendix A (JWS), RFC
-//! 7520 §4 (cookbook) and RFC 8037 appendix A (Ed25519).
+//! 7520 §4 (cookbook) and RFC 8037 appendix A (Ed25519). Holds thumbprints to RFC 7638 and others.
 //!
 //! Most of them sign a sentence, not claims: they are not JWTs and must be rejected. The rejection
 //! as `MalformedClaims` proves the rest valid, as the payload is parsed last, after its signature.
@@ -533,4 +533,40 @@ mod rfc_8037 {
             );
         }
     }
+}
+
+#[test]
+fn thumbprints_of_keys() {
+    for (algorithm, jwk, thumbprint) in [
+        // RFC 7638 §3.1.
+        (
+            Algorithm::RS256,
+            r#"{"kty":"RSA","n":"
+               0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1
+               L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4
+               QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbO
+               pbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csF
+               Cur-kEgU8awapJzKnqDKgw
+               ","e":"AQAB","alg":"RS256","kid":"2011-04-29"}"#,
+            "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+        ),
+        // RFC 8037 appendix A.3.
+        (
+            Algorithm::EdDSA,
+            r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+            "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+        ),
+        // RFC 9449 §4.2 and §6.1.
+        (
+            Algorithm::ES256,
+            r#"{"kty":"EC","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+                "y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA","crv":"P-256"}"#,
+            "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
+        ),
+    ] {
+        let key = VerifyingKey::from_jwk_for(algorithm, unwrapped(jwk)).unwrap();
+        assert_eq!(key.jwk_thumbprint().as_deref(), Some(thumbprint), "{jwk}");
+    }
+    let secret = VerifyingKey::hs256([7; 32]).unwrap();
+    assert_eq!(secret.jwk_thumbprint(), None);
 }

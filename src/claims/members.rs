@@ -6,9 +6,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 use super::numeric_date::NumericDate;
 use super::subject::SubjectReader;
+use crate::token::JwkThumbprint;
+
+/// The member of `cnf` that binds a token to a key (RFC 9449 §6.1).
+pub(crate) const KEY_THUMBPRINT: &str = "jkt";
 
 /// When a token is valid.
 #[derive(Clone, Copy)]
@@ -33,8 +38,18 @@ pub(crate) struct RegisteredMembers<'a> {
     pub(crate) generation: Option<Generation>,
     /// Whether `events` is there, with any value: a security event token (RFC 8417 §2.2).
     pub(crate) events: bool,
-    /// The names of the members of `cnf` (RFC 7800 §3.1).
-    pub(crate) confirmation: Option<Vec<Cow<'a, str>>>,
+    /// `cnf` (RFC 7800 §3.1).
+    pub(crate) confirmation: Option<Confirmation<'a>>,
+}
+
+/// What the sender of a token must prove.
+#[derive(Default)]
+#[cfg_attr(test, derive(Debug))]
+pub(crate) struct Confirmation<'a> {
+    /// The names of the members.
+    pub(crate) methods: Vec<Cow<'a, str>>,
+    /// `jkt` (RFC 9449 §6.1). `None` if there is none, it is no thumbprint, or there are several.
+    pub(crate) key_thumbprint: Option<JwkThumbprint>,
 }
 
 impl RegisteredMembers<'_> {
@@ -309,8 +324,7 @@ impl<'de> RegisteredMembers<'de> {
                 map.next_value::<IgnoredAny>()?;
             }
             Member::Confirmation => {
-                let Methods(methods) = map.next_value()?;
-                self.confirmation = Some(methods);
+                self.confirmation = Some(map.next_value()?);
             }
             Member::Other => {
                 map.next_value::<IgnoredAny>()?;
@@ -371,31 +385,36 @@ impl<'de: 'a, 'a> Deserialize<'de> for AudienceMember<'a> {
     }
 }
 
-/// The names of the members of `cnf`.
-struct Methods<'a>(Vec<Cow<'a, str>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Methods<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for Confirmation<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Names;
+        struct Methods;
 
-        impl<'de> Visitor<'de> for Names {
-            type Value = Methods<'de>;
+        impl<'de> Visitor<'de> for Methods {
+            type Value = Confirmation<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a confirmation")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut names = Vec::new();
+                let mut confirmation = Confirmation::default();
+                let mut has_thumbprint = false;
                 while let Some(Text(name)) = map.next_key()? {
-                    map.next_value::<IgnoredAny>()?;
-                    names.push(name);
+                    if name == KEY_THUMBPRINT {
+                        let value: Value = map.next_value()?;
+                        let is_first = !std::mem::replace(&mut has_thumbprint, true);
+                        let text = value.as_str().filter(|_| is_first);
+                        confirmation.key_thumbprint = text.and_then(JwkThumbprint::parse);
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                    confirmation.methods.push(name);
                 }
-                Ok(Methods(names))
+                Ok(confirmation)
             }
         }
 
-        deserializer.deserialize_map(Names)
+        deserializer.deserialize_map(Methods)
     }
 }
 
@@ -521,6 +540,30 @@ mod tests {
         ] {
             let error = RegisteredMembers::read(payload, Allowances::default()).unwrap_err();
             assert_eq!(error.claim, claim, "{payload}");
+        }
+    }
+
+    #[test]
+    fn one_thumbprint_binds_a_token() {
+        let thumbprint = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
+        let read = |confirmation: &str| {
+            let payload = format!(r#"{{"cnf":{confirmation}}}"#);
+            let members = RegisteredMembers::read(&payload, Allowances::default()).unwrap();
+            let confirmation = members.confirmation.unwrap();
+            confirmation.key_thumbprint.map(JwkThumbprint::to_text)
+        };
+        let bound = format!(r#"{{"kid":"a","jkt":"{thumbprint}"}}"#);
+        assert_eq!(read(&bound).as_deref(), Some(thumbprint));
+        for other in [
+            "{}".to_owned(),
+            r#"{"jkt":null}"#.to_owned(),
+            r#"{"jkt":"x"}"#.to_owned(),
+            format!(r#"{{"jkt":["{thumbprint}"]}}"#),
+            format!(r#"{{"jkt":"{thumbprint}","jkt":"{thumbprint}"}}"#),
+            format!(r#"{{"jkt":1,"\u006akt":"{thumbprint}"}}"#),
+            format!(r#"{{"JKT":"{thumbprint}"}}"#),
+        ] {
+            assert_eq!(read(&other), None, "{other}");
         }
     }
 }

@@ -14,6 +14,8 @@ pub use audience::Audience;
 pub use numeric_date::NumericDate;
 pub use registered::{NoRandomness, RegisteredClaims};
 
-pub(crate) use members::{Allowances, PayloadError, RegisteredMembers, Times};
+pub(crate) use members::{
+    Allowances, Confirmation, KEY_THUMBPRINT, PayloadError, RegisteredMembers, Times,
+};
 pub(crate) use read::read_registered;
 pub(crate) use stored::StoredClaims;

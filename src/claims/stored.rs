@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::members::{AudienceMember, RegisteredMembers, Times};
+use crate::token::JwkThumbprint;
 
 /// The registered claims, mostly as positions in the payload.
 #[derive(Clone)]
@@ -13,6 +14,8 @@ pub(crate) struct StoredClaims {
     token_id: Option<Text32>,
     session_id: Option<Text32>,
     pub(crate) generation: Option<u64>,
+    /// Few tokens are bound to a key.
+    key_thumbprint: Option<Box<JwkThumbprint>>,
     times: Times,
 }
 
@@ -86,6 +89,11 @@ impl StoredClaims {
             token_id: text(&members.token_id),
             session_id: text(&members.session_id),
             generation: members.generation.and_then(|generation| generation.0),
+            key_thumbprint: members
+                .confirmation
+                .as_ref()
+                .and_then(|confirmation| confirmation.key_thumbprint)
+                .map(Box::new),
             times,
         }
     }
@@ -104,7 +112,8 @@ impl StoredClaims {
             &self.session_id,
         ];
         let heap = |size: usize, text: &Text32| size.saturating_add(text.heap_size());
-        let size = texts.into_iter().flatten().fold(0, heap);
+        let thumbprint = self.key_thumbprint.as_deref().map_or(0, size_of_val);
+        let size = texts.into_iter().flatten().fold(thumbprint, heap);
         match &self.audience {
             StoredAudience::None => size,
             StoredAudience::One(name) => heap(size, name),
@@ -136,6 +145,11 @@ impl StoredClaims {
     #[inline]
     pub(crate) fn token_id<'a>(&'a self, payload: &'a str) -> Option<&'a str> {
         self.token_id.as_ref()?.read(payload)
+    }
+
+    #[inline]
+    pub(crate) fn key_thumbprint(&self) -> Option<&JwkThumbprint> {
+        self.key_thumbprint.as_deref()
     }
 
     #[inline]

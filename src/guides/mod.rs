@@ -5,6 +5,7 @@
 //! | decide where sessions and revocations live | [`choosing_a_store`] |
 //! | log users in to a browser app with cookies | [`browser_cookies`] |
 //! | serve mobile apps, or other services | [`mobile_and_machine_clients`] |
+//! | bind tokens to a key of the client, so that a stolen token is useless | [`dpop`] |
 //! | accept tokens of Auth0, Entra, Cognito, Keycloak or another provider | [`providers`] |
 //! | accept opaque tokens, or see a revocation at the issuer within seconds | [`opaque_tokens`] |
 //! | let users log in with Google, Keycloak or another provider | [`social_login`] |
@@ -26,6 +27,7 @@
 
 pub mod browser_cookies;
 pub mod choosing_a_store;
+pub mod dpop;
 pub mod grpc;
 pub mod layers;
 pub mod migrating;

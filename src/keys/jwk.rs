@@ -6,13 +6,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::algorithm::{Algorithm, Family};
+use super::backend::sha256;
 use super::certificate;
 use super::encoding::{
     EncodedSigningKey, EncodedVerifyingKey, PublicKeyComponents, RsaPrivateComponents,
 };
 use super::error::KeyError;
 use crate::json::is_shallow;
-use crate::token::{Thumbprints, base64url};
+use crate::token::{JwkThumbprint, Thumbprints, base64url};
 
 #[derive(Deserialize)]
 pub(crate) struct Jwk {
@@ -283,6 +284,30 @@ pub(crate) fn public_json(
     }
     // Serialising strings cannot fail.
     serde_json::to_string(&jwk).ok()
+}
+
+/// The thumbprint of a public key: the digest of its required members, in order (RFC 7638 §3).
+pub(crate) fn thumbprint(
+    algorithm: Algorithm,
+    public: &PublicKeyComponents,
+) -> Option<JwkThumbprint> {
+    let crv = algorithm.curve().map(|(name, _)| name);
+    let text = |bytes: &[u8]| base64url::encode(bytes);
+    let members = match public {
+        PublicKeyComponents::Rsa { n, e } => {
+            format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, text(e), text(n))
+        }
+        PublicKeyComponents::Ec { x, y } => format!(
+            r#"{{"crv":"{}","kty":"EC","x":"{}","y":"{}"}}"#,
+            crv?,
+            text(x),
+            text(y)
+        ),
+        PublicKeyComponents::Ed25519(x) => {
+            format!(r#"{{"crv":"{}","kty":"OKP","x":"{}"}}"#, crv?, text(x))
+        }
+    };
+    JwkThumbprint::of_digest(&sha256(members.as_bytes())?)
 }
 
 fn decode(name: &'static str, member: &Option<String>) -> Result<Vec<u8>, KeyError> {

@@ -60,7 +60,6 @@ pub use signing::{SignError, SigningKey, TokenHeader};
 pub use signing_set::SigningKeySet;
 pub use verifying::VerifyingKey;
 
-#[cfg(feature = "introspection")]
 pub(crate) use backend::sha256;
 pub(crate) use set::KeyLookupError;
 pub(crate) use verifying::TENANT_SLOT;

@@ -13,7 +13,7 @@ use super::jwk::{self, Defaults, Jwk};
 use super::key_type;
 use super::pem::Pem;
 use super::secret;
-use crate::token::Thumbprints;
+use crate::token::{JwkThumbprint, Thumbprints};
 
 /// The place of the tenant in the name of an issuer, as Microsoft Entra ID writes it.
 pub(crate) const TENANT_SLOT: &str = "{tenantid}";
@@ -318,6 +318,32 @@ impl VerifyingKey {
     pub fn to_jwk(&self) -> Option<String> {
         let public = self.public.as_deref()?;
         jwk::public_json(self.algorithm, self.key_id(), self.issuer(), public)
+    }
+
+    /// The SHA-256 thumbprint of the public key (RFC 7638), in base64url. A token that is bound to
+    /// the key has it as `jkt` in `cnf` (RFC 9449 §6.1).
+    ///
+    /// `None` for a secret, and for a key created from a compressed EC point.
+    ///
+    /// ```
+    /// use tower_jwt_auth::keys::VerifyingKey;
+    ///
+    /// // The example of RFC 8037, appendix A.3.
+    /// let key = VerifyingKey::from_jwk(
+    ///     r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+    /// )?;
+    /// let thumbprint = key.jwk_thumbprint().expect("a public key");
+    /// assert_eq!(thumbprint, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    /// # Ok::<_, tower_jwt_auth::keys::KeyError>(())
+    /// ```
+    #[must_use]
+    pub fn jwk_thumbprint(&self) -> Option<String> {
+        self.thumbprint().map(JwkThumbprint::to_text)
+    }
+
+    /// As [`jwk_thumbprint`](Self::jwk_thumbprint), to compare.
+    pub(crate) fn thumbprint(&self) -> Option<JwkThumbprint> {
+        jwk::thumbprint(self.algorithm, self.public.as_deref()?)
     }
 
     /// Whether it is the same public key with the same key ID, issuer, thumbprints and names.

@@ -3,7 +3,10 @@
 use http::{Extensions, Request};
 
 use super::caching::CacheDirective;
-use super::error::{AuthError, AuthErrorKind};
+use super::error::AuthError;
+use super::error_kind::AuthErrorKind;
+use super::proof::Proof;
+use super::scheme::Scheme;
 use super::token_fault::TokenFaults;
 use crate::verify::VerifiedToken;
 
@@ -29,9 +32,37 @@ pub(super) struct Authenticated {
     pub(super) ignorable: TokenFaults,
     /// Why the request's token counts as none.
     pub(super) ignored: Option<Box<AuthError>>,
+    /// The proof of the token, if its source needs one.
+    pub(super) proof: Option<Box<Proof>>,
 }
 
 impl Authenticated {
+    /// How the client sent its token.
+    pub(super) fn scheme(&self) -> Scheme {
+        match self.proof {
+            Some(_) => Scheme::Dpop,
+            None => Scheme::Bearer,
+        }
+    }
+
+    /// Remembers the proof, as the last step. `None` if the replay store has to be awaited.
+    #[inline]
+    pub(super) fn remember_proof_now(&self) -> Option<Result<(), AuthError>> {
+        match (&self.proof, &self.token) {
+            (Some(proof), Some(token)) => proof.remember_now(token),
+            _ => Some(Ok(())),
+        }
+    }
+
+    /// Remembers the proof, and waits if that is needed.
+    pub(super) async fn remember_proof(self) -> Result<Self, AuthError> {
+        if let (Some(proof), Some(token)) = (&self.proof, &self.token) {
+            let remembered = proof.remember(token).await;
+            remembered.map_err(|error| error.under(self.scheme()))?;
+        }
+        Ok(self)
+    }
+
     /// An anonymous request, if its token is rejected for one of the `ignorable` faults.
     pub(super) fn despite(error: AuthError, ignorable: TokenFaults) -> Result<Self, AuthError> {
         if !ignorable.include(&error) {
@@ -43,6 +74,7 @@ impl Authenticated {
             caching: CacheDirective::NotStored,
             ignorable: TokenFaults::NONE,
             ignored: Some(Box::new(error)),
+            proof: None,
         })
     }
 
@@ -50,7 +82,7 @@ impl Authenticated {
     pub(super) fn after(self, look_up: Result<(), AuthError>) -> Result<Self, AuthError> {
         match look_up {
             Ok(()) => Ok(self),
-            Err(error) => Self::despite(error, self.ignorable),
+            Err(error) => Self::despite(error.under(self.scheme()), self.ignorable),
         }
     }
 

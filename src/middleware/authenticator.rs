@@ -9,10 +9,13 @@ use super::authenticated::Authenticated;
 use super::caching::CacheDirective;
 use super::challenge::Challenge;
 use super::csrf::rules::{CsrfRules, has_effects};
-use super::error::{AuthError, AuthErrorKind};
+use super::error::AuthError;
+use super::error_kind::AuthErrorKind;
+use super::proof::{SentProof, check_sender};
 use super::respond::ProblemJson;
 use super::responder::Responder;
 use super::revocation::Revocations;
+use super::scheme::Scheme;
 use super::source::{Found, RequestHead, SearchedSources, TokenSource};
 use super::token_fault::TokenFaults;
 use crate::revocation::NoRevocation;
@@ -42,6 +45,17 @@ pub(super) enum NotAuthenticated {
     KeysRequired(UnverifiedToken),
 }
 
+impl NotAuthenticated {
+    /// The same, for a client that sent its token in this way.
+    fn under(self, scheme: Scheme) -> Self {
+        match self {
+            Self::Rejected(error) => Self::Rejected(error.under(scheme)),
+            #[cfg(feature = "jwks")]
+            Self::KeysRequired(_) => self,
+        }
+    }
+}
+
 impl<E: Into<AuthError>> From<E> for NotAuthenticated {
     fn from(error: E) -> Self {
         Self::Rejected(error.into())
@@ -54,20 +68,34 @@ pub(super) struct UnverifiedToken {
     token: Vec<u8>,
     caching: CacheDirective,
     ignorable: TokenFaults,
+    proof: Option<Box<SentProof>>,
 }
 
 #[cfg(feature = "jwks")]
 impl UnverifiedToken {
     pub(super) async fn verify(self, verifier: &Verifier) -> Result<Authenticated, AuthError> {
-        match verifier.fetch_and_verify(&self.token).await {
-            Ok(token) => Ok(Authenticated {
-                token: Some(token),
-                caching: self.caching,
-                ignorable: self.ignorable,
-                ignored: None,
-            }),
-            Err(error) => Authenticated::despite(error.into(), self.ignorable),
-        }
+        let scheme = match self.proof {
+            Some(_) => Scheme::Dpop,
+            None => Scheme::Bearer,
+        };
+        let token = match verifier.fetch_and_verify(&self.token).await {
+            Ok(token) => token,
+            Err(error) => {
+                return Authenticated::despite(
+                    AuthError::from(error).under(scheme),
+                    self.ignorable,
+                );
+            }
+        };
+        let proof = check_sender(self.proof.as_deref(), verifier, &self.token, &token)
+            .map_err(|error| error.under(scheme))?;
+        Ok(Authenticated {
+            token: Some(token),
+            caching: self.caching,
+            ignorable: self.ignorable,
+            ignored: None,
+            proof,
+        })
     }
 }
 
@@ -96,38 +124,11 @@ impl<R, V> Authenticator<R, V> {
     ) -> Result<Authenticated, NotAuthenticated> {
         let head = RequestHead::of(request);
         for source in &self.sources {
-            let token = match source.find(head) {
-                Found::Nothing => continue,
-                Found::Token(token) => token,
-                Found::Malformed => return Err(AuthErrorKind::MalformedCredentials.into()),
-                Found::Several => return Err(AuthErrorKind::SeveralTokens.into()),
-            };
-            if source.is_ambient() {
-                self.csrf.check(head)?;
+            let found = source.find(head);
+            if !matches!(found, Found::Nothing) {
+                let authenticated = self.verify(found, source, head);
+                return authenticated.map_err(|error| error.under(source.scheme()));
             }
-            let caching = source.caching();
-            let ignorable = self.ignorable_faults(source, head);
-            return match self.verifier.try_verify(&token) {
-                Ok(token) => Ok(Authenticated {
-                    token: Some(token),
-                    caching,
-                    ignorable,
-                    ignored: None,
-                }),
-                Err(_) if !source.may_hold(&token) => {
-                    Err(AuthErrorKind::MalformedCredentials.into())
-                }
-                Err(NotVerified::Rejected(error)) => {
-                    Ok(Authenticated::despite(error.into(), ignorable)?)
-                }
-                // Keys have to be fetched, or an issuer asked.
-                #[cfg(feature = "jwks")]
-                Err(_) => Err(NotAuthenticated::KeysRequired(UnverifiedToken {
-                    token: token.into_owned(),
-                    caching,
-                    ignorable,
-                })),
-            };
         }
         if !self.optional {
             return Err(AuthError::missing_token(Arc::clone(&self.searched) as _).into());
@@ -137,7 +138,51 @@ impl<R, V> Authenticator<R, V> {
             caching: self.anonymous.clone(),
             ignorable: TokenFaults::NONE,
             ignored: None,
+            proof: None,
         })
+    }
+
+    /// Verifies what a source has found.
+    #[inline]
+    fn verify(
+        &self,
+        found: Found<'_>,
+        source: &TokenSource,
+        head: RequestHead<'_>,
+    ) -> Result<Authenticated, NotAuthenticated> {
+        let token = match found {
+            Found::Token(token) => token,
+            Found::Nothing => return Err(AuthErrorKind::MissingToken.into()),
+            Found::Malformed => return Err(AuthErrorKind::MalformedCredentials.into()),
+            Found::Several => return Err(AuthErrorKind::SeveralTokens.into()),
+        };
+        if source.is_ambient() {
+            self.csrf.check(head)?;
+        }
+        let caching = source.caching();
+        let ignorable = self.ignorable_faults(source, head);
+        let proof = SentProof::find(source, head);
+        match self.verifier.try_verify(&token) {
+            Ok(verified) => Ok(Authenticated {
+                proof: check_sender(proof.as_ref(), &self.verifier, &token, &verified)?,
+                token: Some(verified),
+                caching,
+                ignorable,
+                ignored: None,
+            }),
+            Err(_) if !source.may_hold(&token) => Err(AuthErrorKind::MalformedCredentials.into()),
+            Err(NotVerified::Rejected(error)) => {
+                Ok(Authenticated::despite(error.into(), ignorable)?)
+            }
+            // Keys have to be fetched, or an issuer asked.
+            #[cfg(feature = "jwks")]
+            Err(_) => Err(NotAuthenticated::KeysRequired(UnverifiedToken {
+                token: token.into_owned(),
+                caching,
+                ignorable,
+                proof: proof.map(Box::new),
+            })),
+        }
     }
 
     /// The faults with which a token of this source counts as none: only where the browser sent it
@@ -154,7 +199,26 @@ impl<R, V> Authenticator<R, V> {
     pub(super) fn set_sources(&mut self, sources: Vec<TokenSource>) {
         self.anonymous = anonymous(&sources);
         self.searched = Arc::new(SearchedSources::new(&sources));
+        if sources.iter().any(|source| source.scheme() == Scheme::Dpop) {
+            let verifier = Verifier::clone(&self.verifier).with_proven_keys();
+            self.verifier = Arc::new(verifier);
+        }
         self.sources = sources;
+        self.name_schemes();
+    }
+
+    /// Whether a bound token needs a proof from one source, and none from another.
+    pub(super) fn leaves_proven_keys_unchecked(&self) -> bool {
+        self.verifier.keys_are_proven() && self.verifier.allows_bound_bearers()
+    }
+
+    /// Has challenges name the schemes of the sources.
+    fn name_schemes(&mut self) {
+        let mut schemes = self.sources.iter().map(TokenSource::scheme);
+        let has_bearer = schemes.any(|scheme| scheme == Scheme::Bearer);
+        let dpop = self.sources.iter().find_map(TokenSource::proof_settings);
+        let algorithms = dpop.map(|dpop| dpop.algorithm_names());
+        self.challenge().set_schemes(has_bearer, algorithms);
     }
 
     pub(super) fn add_source(&mut self, source: TokenSource) {
@@ -177,7 +241,7 @@ impl<R, V> Authenticator<R, V> {
     }
 
     pub(super) fn with_responder<R2>(self, responder: Responder<R2>) -> Authenticator<R2, V> {
-        Authenticator {
+        let mut authenticator = Authenticator {
             verifier: self.verifier,
             sources: self.sources,
             searched: self.searched,
@@ -187,7 +251,9 @@ impl<R, V> Authenticator<R, V> {
             csrf: self.csrf,
             revocations: self.revocations,
             responder: Arc::new(responder),
-        }
+        };
+        authenticator.name_schemes();
+        authenticator
     }
 
     pub(super) fn with_revocations<V2>(self, store: V2) -> Authenticator<R, V2> {

@@ -34,12 +34,17 @@ impl CacheDirective {
 
 /// Keeps a response that depends on cookies out of all caches, whatever the handler allows.
 pub(crate) fn prevent_storing(headers: &mut HeaderMap) {
+    forbid_storing(headers);
+    vary_by(headers, &[COOKIE]);
+}
+
+/// Keeps a response out of all caches, whatever the handler allows.
+pub(super) fn forbid_storing(headers: &mut HeaderMap) {
     const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
     headers.insert(CACHE_CONTROL, NO_STORE);
     if headers.contains_key(&CDN_CACHE_CONTROL) {
         headers.insert(CDN_CACHE_CONTROL, NO_STORE);
     }
-    vary_by(headers, &[COOKIE]);
 }
 
 /// Protects a response as RFC 9111 §3.5 protects one to `Authorization`: shared caches do not store

@@ -2,13 +2,19 @@
 
 use http::{HeaderValue, StatusCode};
 
-use super::error::{AuthError, AuthErrorKind};
+use super::error::AuthError;
+use super::error_kind::AuthErrorKind;
+use super::scheme::Scheme;
 
-/// The configured parts of `WWW-Authenticate` (RFC 6750 §3, RFC 9728 §5.1).
+/// The configured parts of `WWW-Authenticate` (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1).
 #[derive(Clone, Debug)]
 pub(super) struct Challenge {
     realm: Box<str>,
     resource: Option<ChallengedResource>,
+    /// Whether a token may come in another way than under `DPoP`.
+    has_bearer: bool,
+    /// The algorithms of DPoP proofs, separated by spaces.
+    dpop_algorithms: Option<Box<str>>,
 }
 
 /// What a challenge says about the protected resource.
@@ -24,6 +30,8 @@ impl Default for Challenge {
         Self {
             realm: "api".into(),
             resource: None,
+            has_bearer: true,
+            dpop_algorithms: None,
         }
     }
 }
@@ -50,26 +58,54 @@ impl Challenge {
         self.resource = Some(resource);
     }
 
-    pub(super) fn header(&self, error: &AuthError) -> Option<HeaderValue> {
-        let code = error.challenge_code();
-        if error.status() != StatusCode::UNAUTHORIZED && code.is_none() {
-            return None;
+    /// Names the schemes that the sources of a layer accept.
+    pub(super) fn set_schemes(&mut self, has_bearer: bool, dpop_algorithms: Option<String>) {
+        self.has_bearer = has_bearer;
+        self.dpop_algorithms = dpop_algorithms.map(Into::into);
+    }
+
+    /// The challenges, that with the error first.
+    pub(super) fn headers(&self, error: &AuthError) -> Vec<HeaderValue> {
+        let is_unauthorized = error.status() == StatusCode::UNAUTHORIZED;
+        if !is_unauthorized && error.challenge_code().is_none() {
+            return Vec::new();
         }
-        let mut challenge = format!(r#"Bearer realm="{}""#, self.realm);
-        if let Some(code) = code {
-            let description = error.description();
-            challenge.push_str(&format!(
-                r#", error="{code}", error_description="{description}""#
-            ));
+        let (first, second) = match (&self.dpop_algorithms, self.has_bearer) {
+            (None, _) => (Scheme::Bearer, None),
+            (Some(_), false) => (Scheme::Dpop, None),
+            (Some(_), true) => match error.scheme() {
+                Scheme::Bearer => (Scheme::Bearer, Some(Scheme::Dpop)),
+                Scheme::Dpop => (Scheme::Dpop, Some(Scheme::Bearer)),
+            },
+        };
+        let others = second.filter(|_| is_unauthorized);
+        let first = self.header(first, Some(error));
+        let others = others.map(|scheme| self.header(scheme, None));
+        std::iter::once(first).chain(others).flatten().collect()
+    }
+
+    /// A challenge with this scheme. The client did not use it if there is no error.
+    fn header(&self, scheme: Scheme, error: Option<&AuthError>) -> Option<HeaderValue> {
+        let mut challenge = format!(r#"{} realm="{}""#, scheme.name(), self.realm);
+        if let Some(error) = error {
+            if let Some(code) = error.challenge_code() {
+                let description = error.description();
+                challenge.push_str(&format!(
+                    r#", error="{code}", error_description="{description}""#
+                ));
+            }
+            if let Some(scope) = error.scope().or_else(|| self.first_scope(error)) {
+                challenge.push_str(&format!(r#", scope="{scope}""#));
+            }
+            if let Some(acr_values) = error.acr_values() {
+                challenge.push_str(&format!(r#", acr_values="{acr_values}""#));
+            }
+            if let Some(max_age) = error.max_age() {
+                challenge.push_str(&format!(r#", max_age="{}""#, max_age.as_secs()));
+            }
         }
-        if let Some(scope) = error.scope().or_else(|| self.first_scope(error)) {
-            challenge.push_str(&format!(r#", scope="{scope}""#));
-        }
-        if let Some(acr_values) = error.acr_values() {
-            challenge.push_str(&format!(r#", acr_values="{acr_values}""#));
-        }
-        if let Some(max_age) = error.max_age() {
-            challenge.push_str(&format!(r#", max_age="{}""#, max_age.as_secs()));
+        if let (Scheme::Dpop, Some(algorithms)) = (scheme, &self.dpop_algorithms) {
+            challenge.push_str(&format!(r#", algs="{algorithms}""#));
         }
         if let Some(resource) = &self.resource {
             let url = &resource.metadata_url;

@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::error_kind::AuthErrorKind;
+use super::scheme::Scheme;
 #[cfg(feature = "axum")]
 use super::source::{SearchedSources, TokenSource};
 use crate::cookie::CookieError;
+use crate::dpop::{Dpop, DpopErrorKind};
 use crate::session::{SessionError, SessionErrorKind};
 use crate::verify::{VerifyError, VerifyErrorKind};
 
@@ -24,9 +27,11 @@ pub struct AuthError {
     kind: AuthErrorKind,
     source: Option<Source>,
     required: Option<Arc<Required>>,
+    /// How the client sent its token.
+    scheme: Scheme,
 }
 
-/// What a guard requires, for the client.
+/// What the client must have or send, to be accepted.
 #[derive(Debug, Default)]
 struct Required {
     /// Scopes, separated by spaces.
@@ -35,99 +40,14 @@ struct Required {
     acr_values: Option<String>,
     /// The longest time since the login.
     max_age: Option<Duration>,
+    /// For the next DPoP proof.
+    dpop_nonce: Option<Box<str>>,
 }
 
 #[derive(Clone, Debug)]
 enum Source {
     Token(VerifyError),
     Other(Arc<dyn Error + Send + Sync>),
-}
-
-/// The reason for an [`AuthError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum AuthErrorKind {
-    /// No source has a token: 401. The error's source says where the layer looked.
-    MissingToken,
-    /// `Authorization: Bearer` is not followed by a `b64token` (RFC 6750 §2.1): 400.
-    MalformedCredentials,
-    /// One source has more than one token: 400.
-    SeveralTokens,
-    /// The token is invalid: 401.
-    InvalidToken(VerifyErrorKind),
-    /// The token has no `jti`, so it cannot be revoked individually: 401.
-    MissingTokenId,
-    /// The token was revoked: 401.
-    Revoked,
-    /// The request comes from another site (see [`csrf`](super::csrf)): 403.
-    CrossSite,
-    /// The token lacks what a [guard](crate::guard) requires: 403.
-    InsufficientScope,
-    /// A [guard](crate::guard) requires a newer login of the user, or one at another authentication
-    /// level: 401 (RFC 9470).
-    InsufficientUserAuthentication,
-    /// The revocation store, a guard's condition or an issuer did not answer in time: 503. The
-    /// error's source says why.
-    Unavailable,
-    /// A handler extracts the token without a [`JwtAuthLayer`](super::JwtAuthLayer) around it: 500.
-    MissingLayer,
-    /// A `Permission` is misconfigured, so no token can satisfy it, or a cookie cannot be built:
-    /// 500. The error's source says why.
-    Misconfigured,
-    /// A request for a refresh has no refresh token: 401. The error's source says where it was
-    /// looked for.
-    MissingRefreshToken,
-    /// A request for a refresh has different refresh tokens in cookies of one name: 400.
-    ///
-    /// The browser may still have a cookie from before you set a `Domain`, a `Path` or
-    /// `Partitioned`. Or another host of the domain has set one. A new login deletes the cookie
-    /// without `Domain`. In the other cases, change the name of the cookie.
-    SeveralRefreshTokens,
-    /// The body of a refresh or a logout is malformed: 400.
-    MalformedBody,
-    /// The body of a refresh or a logout has a `grant_type` other than `refresh_token`: 400.
-    UnsupportedGrantType,
-    /// The method of a refresh or a logout is not `POST`: 405.
-    MethodNotAllowed,
-    /// A login, a refresh or a logout failed: 401, 403, 409, 500 or 503.
-    Session(SessionErrorKind),
-}
-
-impl AuthErrorKind {
-    /// The kind in snake case, for logs and metrics. For an invalid token, the name of its
-    /// [`VerifyErrorKind`]. For a session, that of its [`SessionErrorKind`].
-    ///
-    /// Do not send it to clients: it would tell an attacker what to try next. Use
-    /// [`AuthError::code`].
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::MissingToken => "missing_token",
-            Self::MalformedCredentials => "malformed_credentials",
-            Self::SeveralTokens => "several_tokens",
-            Self::InvalidToken(kind) => kind.name(),
-            Self::MissingTokenId => "missing_token_id",
-            Self::Revoked => "revoked",
-            Self::CrossSite => "cross_site",
-            Self::InsufficientScope => "insufficient_scope",
-            Self::InsufficientUserAuthentication => "insufficient_user_authentication",
-            Self::Unavailable => "unavailable",
-            Self::MissingLayer => "missing_layer",
-            Self::Misconfigured => "misconfigured",
-            Self::MissingRefreshToken => "missing_refresh_token",
-            Self::SeveralRefreshTokens => "several_refresh_tokens",
-            Self::MalformedBody => "malformed_body",
-            Self::UnsupportedGrantType => "unsupported_grant_type",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::Session(kind) => kind.name(),
-        }
-    }
-}
-
-impl fmt::Display for AuthErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 impl AuthError {
@@ -147,6 +67,8 @@ impl AuthError {
             | AuthErrorKind::Revoked
             | AuthErrorKind::InsufficientUserAuthentication
             | AuthErrorKind::MissingRefreshToken => StatusCode::UNAUTHORIZED,
+            AuthErrorKind::InvalidProof(DpopErrorKind::TooMany) => StatusCode::TOO_MANY_REQUESTS,
+            AuthErrorKind::InvalidProof(_) => StatusCode::UNAUTHORIZED,
             AuthErrorKind::MalformedCredentials
             | AuthErrorKind::SeveralTokens
             | AuthErrorKind::SeveralRefreshTokens
@@ -173,6 +95,16 @@ impl AuthError {
             AuthErrorKind::InvalidToken(_)
             | AuthErrorKind::MissingTokenId
             | AuthErrorKind::Revoked => "The access token is invalid.",
+            AuthErrorKind::InvalidProof(kind) => match kind {
+                DpopErrorKind::WrongKey | DpopErrorKind::UnboundToken => {
+                    "The access token is invalid."
+                }
+                DpopErrorKind::MissingNonce | DpopErrorKind::StaleNonce => {
+                    "The DPoP proof needs the nonce of this response."
+                }
+                DpopErrorKind::TooMany => "The client sends too many DPoP proofs.",
+                _ => "The DPoP proof is invalid.",
+            },
             AuthErrorKind::InsufficientScope => "The access token does not allow this.",
             AuthErrorKind::InsufficientUserAuthentication => {
                 "The user must log in again, or at another level."
@@ -217,6 +149,37 @@ impl AuthError {
     #[must_use]
     pub fn max_age(&self) -> Option<Duration> {
         self.required.as_ref()?.max_age
+    }
+
+    /// The nonce for the client's next DPoP proof: the header `DPoP-Nonce` (RFC 9449 §8). It is not
+    /// secret.
+    #[must_use]
+    pub fn dpop_nonce(&self) -> Option<&str> {
+        self.required.as_ref()?.dpop_nonce.as_deref()
+    }
+
+    /// How the client sent its token.
+    pub(super) fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    pub(super) fn under(self, scheme: Scheme) -> Self {
+        Self { scheme, ..self }
+    }
+
+    /// A proof was rejected by `dpop`, perhaps because it lacks this nonce.
+    pub(super) fn invalid_proof(kind: DpopErrorKind, nonce: Option<String>, dpop: &Dpop) -> Self {
+        let required = nonce.map(|nonce| Required {
+            dpop_nonce: Some(nonce.into()),
+            ..Required::default()
+        });
+        let source = (kind == DpopErrorKind::WrongUrl)
+            .then(|| Source::Other(Arc::new(ExpectedUrls(dpop.expected_urls()))));
+        Self {
+            source,
+            required: required.map(Arc::new),
+            ..Self::from(AuthErrorKind::InvalidProof(kind))
+        }
     }
 
     /// After how many seconds a client should retry, if known.
@@ -331,12 +294,25 @@ impl fmt::Display for RequiredScope {
 
 impl Error for RequiredScope {}
 
+/// The URLs that a DPoP proof may name.
+#[derive(Debug)]
+struct ExpectedUrls(String);
+
+impl fmt::Display for ExpectedUrls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for ExpectedUrls {}
+
 impl From<AuthErrorKind> for AuthError {
     fn from(kind: AuthErrorKind) -> Self {
         Self {
             kind,
             source: None,
             required: None,
+            scheme: Scheme::default(),
         }
     }
 }
@@ -361,13 +337,13 @@ impl From<CookieError> for AuthError {
 
 impl From<VerifyError> for AuthError {
     fn from(error: VerifyError) -> Self {
+        let kind = match error.kind() {
+            kind if kind.is_outage() => AuthErrorKind::Unavailable,
+            kind => AuthErrorKind::InvalidToken(kind),
+        };
         Self {
-            kind: match error.kind() {
-                kind if kind.is_outage() => AuthErrorKind::Unavailable,
-                kind => AuthErrorKind::InvalidToken(kind),
-            },
             source: Some(Source::Token(error)),
-            required: None,
+            ..Self::from(kind)
         }
     }
 }
@@ -381,6 +357,7 @@ impl fmt::Display for AuthError {
             AuthErrorKind::InvalidToken(_) => "the token is invalid",
             AuthErrorKind::MissingTokenId => "the token has no jti",
             AuthErrorKind::Revoked => "the token was revoked",
+            AuthErrorKind::InvalidProof(kind) => return kind.fmt(f),
             AuthErrorKind::CrossSite => "the request comes from another site",
             AuthErrorKind::InsufficientScope => "the token does not allow this",
             AuthErrorKind::InsufficientUserAuthentication => {

@@ -2,7 +2,9 @@
 
 use http::StatusCode;
 
-use super::error::{AuthError, AuthErrorKind};
+use super::error::AuthError;
+use super::error_kind::AuthErrorKind;
+use crate::dpop::DpopErrorKind;
 
 impl AuthError {
     /// The error code for clients. It is stable: a client may compare it.
@@ -10,6 +12,8 @@ impl AuthError {
     /// | code | status | defined by | what the client should do |
     /// | --- | --- | --- | --- |
     /// | `invalid_token` | 401 | RFC 6750 §3.1 | get a new access token |
+    /// | `invalid_dpop_proof` | 401 | RFC 9449 §7.1 | make a correct proof of its key |
+    /// | `use_dpop_nonce` | 401 | RFC 9449 §9 | retry with the nonce of the response |
     /// | `missing_token`, `missing_refresh_token` | 401 | this crate | log in |
     /// | `invalid_grant` | 401; 400 for a form | RFC 6749 §5.2 | log in again |
     /// | `insufficient_user_authentication` | 401 | RFC 9470 §3 | log in again, as [`acr_values`](Self::acr_values) and [`max_age`](Self::max_age) say |
@@ -20,10 +24,11 @@ impl AuthError {
     /// | `invalid_request` | 400 | RFC 6750 §3.1, RFC 6749 §5.2 | correct the request |
     /// | `unsupported_grant_type` | 400 | RFC 6749 §5.2 | correct the request |
     /// | `method_not_allowed` | 405 | this crate | send `POST` |
+    /// | `too_many_requests` | 429 | this crate | retry, as `Retry-After` says |
     /// | `temporarily_unavailable` | 503 | RFC 6749 §4.1.2.1 | retry, as `Retry-After` says |
     /// | `server_error` | 500 | RFC 6749 §4.1.2.1 | report it |
     ///
-    /// `WWW-Authenticate` has only codes of RFC 6750 and RFC 9470. So a request without a token
+    /// `WWW-Authenticate` has only codes of RFC 6750, RFC 9449 and RFC 9470. So a request without a token
     /// gets a challenge without a code (RFC 6750 §3.1).
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -31,6 +36,12 @@ impl AuthError {
             AuthErrorKind::InvalidToken(_)
             | AuthErrorKind::MissingTokenId
             | AuthErrorKind::Revoked => "invalid_token",
+            AuthErrorKind::InvalidProof(kind) => match kind {
+                DpopErrorKind::WrongKey | DpopErrorKind::UnboundToken => "invalid_token",
+                DpopErrorKind::MissingNonce | DpopErrorKind::StaleNonce => "use_dpop_nonce",
+                DpopErrorKind::TooMany => "too_many_requests",
+                _ => "invalid_dpop_proof",
+            },
             AuthErrorKind::MissingToken => "missing_token",
             AuthErrorKind::MissingRefreshToken => "missing_refresh_token",
             AuthErrorKind::InsufficientScope => "insufficient_scope",
@@ -54,10 +65,12 @@ impl AuthError {
         }
     }
 
-    /// The code for a challenge (RFC 6750 §3.1, RFC 9470 §3).
+    /// The code for a challenge (RFC 6750 §3.1, RFC 9449 §7.1, RFC 9470 §3).
     pub(super) fn challenge_code(&self) -> Option<&'static str> {
         match self.kind() {
+            AuthErrorKind::InvalidProof(DpopErrorKind::TooMany) => None,
             AuthErrorKind::InvalidToken(_)
+            | AuthErrorKind::InvalidProof(_)
             | AuthErrorKind::MissingTokenId
             | AuthErrorKind::Revoked
             | AuthErrorKind::InsufficientScope

@@ -9,11 +9,13 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::authenticated::Authenticated;
-use super::caching::CacheDirective;
+use super::caching::{CacheDirective, forbid_storing};
 use super::error::AuthError;
 use super::layer_handle::SharedResponder;
+use super::proof::Proof;
 use super::respond::Respond;
-use super::responder::Rejected;
+use super::responder::{Rejected, set_dpop_nonce};
+use super::scheme::Scheme;
 
 pin_project! {
     /// The future of [`JwtAuth`](super::JwtAuth) and [`Csrf`](super::csrf::Csrf).
@@ -54,9 +56,11 @@ struct Waiting<S, ReqBody, R> {
 }
 
 /// What happens to the response of the inner service.
-struct After<R> {
+pub(super) struct After<R> {
     responder: SharedResponder<R>,
     caching: CacheDirective,
+    /// The proof of the request.
+    proof: Option<Box<Proof>>,
 }
 
 impl<S, ReqBody, ResBody, R> ResponseFuture<S, ReqBody, ResBody, R>
@@ -81,13 +85,9 @@ where
         }
     }
 
-    /// `future` is that of the inner service. Its rejections get the response of `responder`.
-    pub(super) fn inner(
-        future: S::Future,
-        responder: SharedResponder<R>,
-        caching: CacheDirective,
-    ) -> Self {
-        let after = Some(After { responder, caching });
+    /// `future` is that of the inner service. Its rejections get the response of a responder.
+    pub(super) fn inner(future: S::Future, after: After<R>) -> Self {
+        let after = Some(after);
         Self {
             kind: Kind::Inner { future, after },
         }
@@ -167,27 +167,62 @@ impl<S, ReqBody, R> Waiting<S, ReqBody, R> {
             responder,
             ..
         } = self;
-        let authenticated = match verdict {
+        let mut authenticated = match verdict {
             Ok(authenticated) => authenticated,
             Err(error) => {
                 let response = Some(responder.0.reject(&error));
                 return Kind::Rejected { response };
             }
         };
-        let caching = authenticated.caching.clone();
+        let after = Some(After::new(responder, &mut authenticated));
         authenticated.insert_into(&mut request);
         let future = ready.call(request);
-        let after = Some(After { responder, caching });
         Kind::Inner { future, after }
     }
 }
 
 impl<R> After<R> {
-    fn apply<B>(&self, mut response: Response<B>) -> Response<B>
+    /// For a request whose token nobody has read.
+    pub(super) fn unauthenticated(responder: SharedResponder<R>) -> Self {
+        Self {
+            responder,
+            caching: CacheDirective::None,
+            proof: None,
+        }
+    }
+
+    #[inline]
+    pub(super) fn new(responder: SharedResponder<R>, authenticated: &mut Authenticated) -> Self {
+        Self {
+            responder,
+            caching: authenticated.caching.clone(),
+            proof: authenticated.proof.take(),
+        }
+    }
+
+    fn apply<B>(&self, response: Response<B>) -> Response<B>
+    where
+        R: Respond<B>,
+    {
+        let mut response = self.apply_to_content(response);
+        let nonce = self.proof.as_ref().and_then(|proof| proof.next_nonce());
+        if let Some(nonce) = nonce {
+            // A cache must not give the nonce to anybody when it has ended (RFC 9449 §8.2).
+            forbid_storing(response.headers_mut());
+            set_dpop_nonce(response.headers_mut(), nonce);
+        }
+        response
+    }
+
+    fn apply_to_content<B>(&self, mut response: Response<B>) -> Response<B>
     where
         R: Respond<B>,
     {
         if let Some(rejected) = Rejected::take(&mut response) {
+            let rejected = match self.proof {
+                Some(_) => rejected.under(Scheme::Dpop),
+                None => rejected,
+            };
             response = self.responder.0.replace(response, &rejected);
             if !matches!(self.caching, CacheDirective::NotStored) {
                 return response;

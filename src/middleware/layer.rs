@@ -410,6 +410,9 @@ impl<S, R, V> Layer<S> for JwtAuthLayer<R, V> {
     ///   configured. Every token with an `aud` would be rejected, and a token without one could be
     ///   for any service. Call [`audience`](JwtAuthLayer::audience) or
     ///   [`any_audience`](JwtAuthLayer::any_audience).
+    /// - If a source is [`TokenSource::dpop`] and
+    ///   [`allow_confirmation`](JwtAuthLayer::allow_confirmation) names `jkt`: bound tokens would
+    ///   pass without a proof.
     /// - After [`rfc9068`](JwtAuthLayer::rfc9068), if the issuer or the audience is not
     ///   configured.
     #[track_caller]
@@ -421,6 +424,10 @@ impl<S, R, V> Layer<S> for JwtAuthLayer<R, V> {
         assert!(
             !self.authenticator.verifier.lacks_names_for_rfc9068(),
             "RFC 9068 needs an issuer and an audience: call `issuer` and `audience`"
+        );
+        assert!(
+            !self.authenticator.leaves_proven_keys_unchecked(),
+            "`TokenSource::dpop` checks `jkt`: do not call `allow_confirmation(\"jkt\")`"
         );
         let copies = self
             .copies

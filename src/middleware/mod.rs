@@ -5,10 +5,11 @@
 //! 1. The [sources](TokenSource) are read in order. The first with a token decides.
 //! 2. If browsers send that token on their own, from a cookie or [another
 //!    source](TokenSource::custom_ambient), the request must not come from [another site](csrf).
-//! 3. The token is [verified](crate::verify).
+//! 3. The token is [verified](crate::verify). A token under `DPoP` needs a [proof](crate::dpop).
 //! 4. It is looked up in the [`RevocationStore`](crate::revocation::RevocationStore), if there is
 //!    one.
-//! 5. The [`VerifiedToken`](crate::VerifiedToken) is inserted into the request's extensions, and
+//! 5. The proof is remembered, so that it is used once.
+//! 6. The [`VerifiedToken`](crate::VerifiedToken) is inserted into the request's extensions, and
 //!    the inner service is called.
 //!
 //! | request | status | `WWW-Authenticate` (RFC 6750 §3) |
@@ -16,6 +17,7 @@
 //! | without a token | 401 | `Bearer realm="api"` |
 //! | with an invalid or revoked token | 401 | `realm`, `error="invalid_token"`, and a description: one for expiry, one for all other reasons |
 //! | with malformed credentials (RFC 6750 §2.1), or several tokens in one source | 400 | `realm`, `error="invalid_request"`, and a description |
+//! | under `DPoP`, with a missing, wrong or used proof | 401 | `DPoP` with `error="invalid_dpop_proof"`, and [other codes](crate::dpop#responses) (RFC 9449 §7.1) |
 //! | with a cookie, from another site | 403 | none |
 //! | for a [guard](crate::guard) that requires a newer login, or one at another authentication level | 401 | `realm`, `error="insufficient_user_authentication"`, a description, `acr_values` and `max_age` (RFC 9470 §3) |
 //! | with a token that does not satisfy a [guard](crate::guard) | 403 | `realm`, `error="insufficient_scope"`, a description, and the scopes |
@@ -41,6 +43,7 @@
 //! | to a token from any source but `Authorization` | `private`, unless `Cache-Control` has `private`, `no-store`, `public` or `s-maxage` |
 //! | without a token, if it is optional | `Vary`, with the header of each source except `Authorization` |
 //! | to a token that [counts as none](#public-pages) | `no-store` instead of the handler's `Cache-Control`, and `Vary: Cookie` |
+//! | with a new [DPoP nonce](crate::dpop::Dpop::nonces) | `no-store` instead of the handler's `Cache-Control` |
 //! | to a rejected request | `no-store`, or `private` as above if your [`Respond`] sets `Cache-Control` |
 //!
 //! `private` is added even with `must-revalidate` or `private="…"`. Set `public` or `s-maxage` only
@@ -128,7 +131,8 @@
 //! # CORS
 //!
 //! Put `CorsLayer` outside this layer: add it afterwards. Then it responds to preflights, which
-//! have no token, and scripts of other origins can read the 401.
+//! have no token, and scripts of other origins can read the 401. For [DPoP](crate::dpop), allow the
+//! headers `Authorization` and `DPoP`, and expose `WWW-Authenticate` and `DPoP-Nonce`.
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -149,21 +153,25 @@ mod challenge;
 pub mod csrf;
 mod error;
 mod error_code;
+mod error_kind;
 mod future;
 mod layer;
 mod layer_handle;
 #[cfg(feature = "introspection")]
 mod opaque_tokens;
+mod proof;
 mod protected_resource;
 mod resource_url;
 mod respond;
 mod responder;
 mod revocation;
+mod scheme;
 mod service;
 mod source;
 mod token_fault;
 
-pub use error::{AuthError, AuthErrorKind};
+pub use error::AuthError;
+pub use error_kind::AuthErrorKind;
 pub use future::ResponseFuture;
 pub use layer::JwtAuthLayer;
 pub use protected_resource::ProtectedResource;

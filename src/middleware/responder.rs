@@ -10,8 +10,10 @@ use http::{HeaderValue, Response, StatusCode};
 
 use super::caching::keep_private;
 use super::challenge::Challenge;
-use super::error::{AuthError, AuthErrorKind};
+use super::error::AuthError;
+use super::error_kind::AuthErrorKind;
 use super::respond::{EmptyBody, ProblemJson, Respond};
+use super::scheme::Scheme;
 #[cfg(feature = "tracing")]
 use crate::session::SessionErrorKind;
 #[cfg(feature = "tracing")]
@@ -31,6 +33,14 @@ pub(super) struct Rejected {
 }
 
 impl Rejected {
+    /// The same, for a client that sent its token in this way.
+    pub(super) fn under(self, scheme: Scheme) -> Self {
+        Self {
+            error: self.error.under(scheme),
+            ..self
+        }
+    }
+
     /// Takes the mark of a response. A handler that chose another status, such as 404, keeps its
     /// response.
     pub(super) fn take<B>(response: &mut Response<B>) -> Option<Self> {
@@ -134,13 +144,19 @@ impl<R> Responder<R> {
         let mut response = self.respond.respond(error);
         let is_standard_status = response.status() == error.status();
         let headers = response.headers_mut();
-        if is_standard_status
-            && !headers.contains_key(WWW_AUTHENTICATE)
-            && let Some(challenge) = self.challenge.header(error)
-        {
-            headers.insert(WWW_AUTHENTICATE, challenge);
+        if is_standard_status && !headers.contains_key(WWW_AUTHENTICATE) {
+            for challenge in self.challenge.headers(error) {
+                headers.append(WWW_AUTHENTICATE, challenge);
+            }
         }
-        if is_standard_status && error.status() == StatusCode::SERVICE_UNAVAILABLE {
+        if let Some(nonce) = error.dpop_nonce() {
+            set_dpop_nonce(headers, nonce);
+        }
+        let is_temporary = matches!(
+            error.status(),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        );
+        if is_standard_status && is_temporary {
             headers
                 .entry(RETRY_AFTER)
                 .or_insert_with(|| match error.retry_after() {
@@ -156,6 +172,14 @@ impl<R> Responder<R> {
         response.extensions_mut().remove::<Rejected>();
         response.extensions_mut().insert(error.clone());
         response
+    }
+}
+
+/// Tells the client which nonce its next DPoP proof must have (RFC 9449 §8.2).
+pub(super) fn set_dpop_nonce(headers: &mut HeaderMap, nonce: &str) {
+    const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+    if let Ok(nonce) = HeaderValue::from_str(nonce) {
+        headers.insert(DPOP_NONCE, nonce);
     }
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::error::{AuthError, AuthErrorKind};
+use super::error::AuthError;
+use super::error_kind::AuthErrorKind;
 use crate::revocation::{FailurePolicy, NoRevocation, Outage, RevocationStore, TokenIdentity};
 use crate::verify::VerifiedToken;
 

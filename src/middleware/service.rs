@@ -12,7 +12,7 @@ use tower_service::Service;
 use super::authenticated::Authenticated;
 use super::authenticator::NotAuthenticated;
 use super::error::AuthError;
-use super::future::ResponseFuture;
+use super::future::{After, ResponseFuture};
 use super::layer_handle::{LayerHandle, SharedResponder};
 use super::respond::{ProblemJson, Respond};
 use super::revocation::Verdict;
@@ -66,7 +66,7 @@ where
                             Some(token) => revocations.check(token).await,
                             None => Ok(()),
                         };
-                        authenticated.after(look_up)
+                        authenticated.after(look_up)?.remember_proof().await
                     },
                 );
             }
@@ -91,11 +91,11 @@ where
                             Some(token) => revocations.ask(token).await,
                             None => Ok(()),
                         };
-                        authenticated.after(look_up)
+                        authenticated.after(look_up)?.remember_proof().await
                     },
                 )
             }
-            Verdict::NotRevoked => pass(
+            Verdict::NotRevoked => remember_and_pass(
                 &mut self.inner,
                 self.layer.responder(),
                 request,
@@ -105,20 +105,42 @@ where
     }
 }
 
+/// Calls the inner service once the proof of the request is remembered.
+#[inline]
+fn remember_and_pass<S, R, ReqBody, ResBody>(
+    inner: &mut S,
+    responder: SharedResponder<R>,
+    request: Request<ReqBody>,
+    authenticated: Authenticated,
+) -> ResponseFuture<S, ReqBody, ResBody, R>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+    R: Respond<ResBody>,
+{
+    match authenticated.remember_proof_now() {
+        Some(Ok(())) => pass(inner, responder, request, authenticated),
+        Some(Err(error)) => {
+            let error = error.under(authenticated.scheme());
+            ResponseFuture::rejected(responder.0.reject(&error))
+        }
+        None => wait(inner, responder, request, authenticated.remember_proof()),
+    }
+}
+
 /// Calls the inner service at once.
 #[inline]
 fn pass<S, R, ReqBody, ResBody>(
     inner: &mut S,
     responder: SharedResponder<R>,
     mut request: Request<ReqBody>,
-    authenticated: Authenticated,
+    mut authenticated: Authenticated,
 ) -> ResponseFuture<S, ReqBody, ResBody, R>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
 {
-    let caching = authenticated.caching.clone();
+    let after = After::new(responder, &mut authenticated);
     authenticated.insert_into(&mut request);
-    ResponseFuture::inner(inner.call(request), responder, caching)
+    ResponseFuture::inner(inner.call(request), after)
 }
 
 /// Calls the inner service after `look_up` has accepted the token.

@@ -9,7 +9,9 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName};
 use http::{Extensions, Method, Request, Uri};
 
 use super::caching::CacheDirective;
+use super::scheme::Scheme;
 use crate::cookie::{CookieName, TokenCookie};
+use crate::dpop::Dpop;
 
 /// A place in a request where a token may be.
 ///
@@ -24,6 +26,7 @@ pub struct TokenSource(Kind);
 #[derive(Clone)]
 enum Kind {
     Bearer,
+    Dpop(Arc<Dpop>),
     Cookie(CookieName),
     Header(HeaderName),
     Custom { read: Arc<Read>, ambient: bool },
@@ -88,6 +91,27 @@ impl TokenSource {
         Self(Kind::Bearer)
     }
 
+    /// `Authorization: DPoP <token>` (RFC 9449 §7.1), with a proof in the header `DPoP`. The token
+    /// must be bound to the key of the proof. See [`dpop`](crate::dpop).
+    ///
+    /// As for [`bearer`](Self::bearer), a request with another scheme counts as one without a
+    /// token, and credentials that are not a `b64token` are malformed.
+    ///
+    /// ```
+    /// use tower_jwt_auth::dpop::Dpop;
+    /// use tower_jwt_auth::{JwtAuthLayer, TokenSource};
+    /// # let key = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32]).unwrap();
+    ///
+    /// // Bound tokens under `DPoP`, and other tokens under `Bearer`.
+    /// let dpop = Dpop::new("https://api.example.com")?;
+    /// let layer = JwtAuthLayer::new(key).source(TokenSource::dpop(dpop));
+    /// # Ok::<_, tower_jwt_auth::dpop::BaseUrlError>(())
+    /// ```
+    #[must_use]
+    pub fn dpop(dpop: Dpop) -> Self {
+        Self(Kind::Dpop(Arc::new(dpop)))
+    }
+
     /// The cookie of this name. All `Cookie` headers are read, because HTTP/2 may split them.
     /// Quotes around the value are ignored (RFC 6265 §4.1.1). An empty cookie is not a token.
     ///
@@ -117,7 +141,9 @@ impl TokenSource {
     #[track_caller]
     pub fn header(name: &str) -> Self {
         match HeaderName::try_from(name) {
-            Ok(AUTHORIZATION) => misuse(&"`Authorization` is read by `TokenSource::bearer`"),
+            Ok(AUTHORIZATION) => {
+                misuse(&"`Authorization` is read by `TokenSource::bearer` and `dpop`")
+            }
             Ok(COOKIE) => misuse(&"`Cookie` is read by `TokenSource::cookie`"),
             Ok(name) => Self(Kind::Header(name)),
             Err(error) => misuse(&error),
@@ -173,13 +199,13 @@ impl TokenSource {
     ///
     /// A verified token needs no such check: it has the characters of base64url and dots.
     pub(crate) fn may_hold(&self, token: &[u8]) -> bool {
-        !matches!(self.0, Kind::Bearer) || is_b64token(token)
+        !matches!(self.0, Kind::Bearer | Kind::Dpop(_)) || is_b64token(token)
     }
 
     /// What shared caches must be told about a response to a token from this source.
     pub(super) fn caching(&self) -> CacheDirective {
         match self.0 {
-            Kind::Bearer => CacheDirective::None,
+            Kind::Bearer | Kind::Dpop(_) => CacheDirective::None,
             _ => CacheDirective::Private,
         }
     }
@@ -188,7 +214,7 @@ impl TokenSource {
     /// (RFC 9110 §12.5.5).
     pub(super) fn varies_by(&self) -> Option<HeaderName> {
         match &self.0 {
-            Kind::Bearer | Kind::Custom { ambient: false, .. } => None,
+            Kind::Bearer | Kind::Dpop(_) | Kind::Custom { ambient: false, .. } => None,
             Kind::Cookie(_) | Kind::Custom { ambient: true, .. } => Some(COOKIE),
             Kind::Header(name) => Some(name.clone()),
         }
@@ -197,15 +223,35 @@ impl TokenSource {
     /// Whether browsers send the token by themselves.
     pub(crate) fn is_ambient(&self) -> bool {
         match &self.0 {
-            Kind::Bearer | Kind::Header(_) => false,
+            Kind::Bearer | Kind::Dpop(_) | Kind::Header(_) => false,
             Kind::Cookie(_) => true,
             Kind::Custom { ambient, .. } => *ambient,
         }
     }
 
+    /// How the proof of its sender is checked.
+    pub(super) fn proof_settings(&self) -> Option<&Arc<Dpop>> {
+        match &self.0 {
+            Kind::Dpop(dpop) => Some(dpop),
+            _ => None,
+        }
+    }
+
+    pub(super) fn scheme(&self) -> Scheme {
+        match self.0 {
+            Kind::Dpop(_) => Scheme::Dpop,
+            _ => Scheme::Bearer,
+        }
+    }
+
     pub(crate) fn find<'a>(&self, request: RequestHead<'a>) -> Found<'a> {
         match &self.0 {
-            Kind::Bearer => one_header(request.headers, &AUTHORIZATION, bearer),
+            Kind::Bearer => one_header(request.headers, &AUTHORIZATION, |value| {
+                credentials(value, Scheme::Bearer)
+            }),
+            Kind::Dpop(_) => one_header(request.headers, &AUTHORIZATION, |value| {
+                credentials(value, Scheme::Dpop)
+            }),
             Kind::Header(name) => one_header(request.headers, name, |value| match value {
                 [] => Found::Nothing,
                 token => Found::Token(Cow::Borrowed(token)),
@@ -250,16 +296,17 @@ fn one_header<'a>(
     }
 }
 
-/// `"Bearer" 1*SP b64token`. A value that begins with the scheme and goes on otherwise is
-/// malformed, not another scheme. [`TokenSource::may_hold`] checks the characters of the token.
-fn bearer(value: &[u8]) -> Found<'_> {
-    const SCHEME: &[u8] = b"Bearer";
+/// The scheme, spaces, and a `b64token`. A value that begins with the scheme and goes on otherwise
+/// is malformed, not another scheme. [`TokenSource::may_hold`] checks the characters of the token.
+#[inline]
+fn credentials(value: &[u8], scheme: Scheme) -> Found<'_> {
+    let scheme = scheme.name().as_bytes();
     // The usual spelling, or another case.
-    let rest = match value.strip_prefix(SCHEME) {
+    let rest = match value.strip_prefix(scheme) {
         Some(rest) => rest,
-        None => match value.split_at_checked(SCHEME.len()) {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => rest,
-            Some(_) if lists_bearer(value) => return Found::Several,
+        None => match value.split_at_checked(scheme.len()) {
+            Some((start, rest)) if start.eq_ignore_ascii_case(scheme) => rest,
+            Some(_) if lists(scheme, value) => return Found::Several,
             _ => return Found::Nothing,
         },
     };
@@ -277,10 +324,10 @@ pub(super) fn has_token(headers: &HeaderMap) -> bool {
         let mut words = value.split(|byte| *byte == b' ');
         let scheme = words.next().unwrap_or_default();
         let mut rest = words.skip_while(|word| word.is_empty());
-        let mut schemes = [&b"Bearer"[..], b"DPoP"].into_iter();
+        let mut schemes = [Scheme::Bearer, Scheme::Dpop].into_iter();
         match (rest.next(), rest.next()) {
             (Some(token), None)
-                if schemes.any(|known| scheme.eq_ignore_ascii_case(known))
+                if schemes.any(|known| scheme.eq_ignore_ascii_case(known.name().as_bytes()))
                     && is_b64token(token) =>
             {
                 Found::Token(Cow::Borrowed(token))
@@ -298,18 +345,17 @@ fn is_b64token(token: &[u8]) -> bool {
     token.iter().fold(true, |all, byte| all & is_allowed(*byte))
 }
 
-/// Whether bearer credentials follow other credentials after a comma: something joined two headers.
-fn lists_bearer(value: &[u8]) -> bool {
+/// Whether credentials of this scheme follow other credentials after a comma: something joined two
+/// headers.
+fn lists(scheme: &[u8], value: &[u8]) -> bool {
     value
         .split(|byte| *byte == b',')
         .skip(1)
         .any(|credentials| {
-            let scheme = credentials.trim_ascii_start();
-            let end = scheme.iter().position(u8::is_ascii_whitespace);
-            let scheme = scheme
-                .get(..end.unwrap_or(scheme.len()))
-                .unwrap_or_default();
-            scheme.eq_ignore_ascii_case(b"bearer")
+            let start = credentials.trim_ascii_start();
+            let end = start.iter().position(u8::is_ascii_whitespace);
+            let start = start.get(..end.unwrap_or(start.len())).unwrap_or_default();
+            start.eq_ignore_ascii_case(scheme)
         })
 }
 
@@ -373,6 +419,7 @@ impl TokenSource {
     fn name(&self) -> String {
         match &self.0 {
             Kind::Bearer => "`Authorization: Bearer`".to_owned(),
+            Kind::Dpop(_) => "`Authorization: DPoP`".to_owned(),
             Kind::Cookie(name) => format!("the cookie `{}`", name.as_str()),
             Kind::Header(name) => format!("the header `{name}`"),
             Kind::Custom { .. } => "a custom source".to_owned(),
@@ -384,6 +431,7 @@ impl fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Bearer => f.write_str("Bearer"),
+            Kind::Dpop(dpop) => dpop.fmt(f),
             Kind::Cookie(name) => f.debug_tuple("Cookie").field(name).finish(),
             Kind::Header(name) => f.debug_tuple("Header").field(name).finish(),
             Kind::Custom { ambient: false, .. } => f.write_str("Custom"),

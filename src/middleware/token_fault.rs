@@ -1,6 +1,7 @@
 //! Faults with which a token counts as none.
 
-use super::error::{AuthError, AuthErrorKind};
+use super::error::AuthError;
+use super::error_kind::AuthErrorKind;
 use crate::verify::VerifyErrorKind;
 
 /// A fault with which [`JwtAuthLayer::anonymous_if`](super::JwtAuthLayer::anonymous_if) treats a

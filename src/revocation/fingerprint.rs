@@ -23,7 +23,7 @@ impl FingerprintKey {
     ///
     /// `RandomState` has a random key from the operating system. Its hashes of two numbers are as
     /// hard to guess as SipHash under that key.
-    pub(super) fn random() -> Self {
+    pub(crate) fn random() -> Self {
         let state = RandomState::new();
         let half = |number: u64| u128::from(state.hash_one(number));
         Self((half(0) << 64 | half(1)).to_le_bytes())
@@ -93,7 +93,7 @@ const PAIRS: usize = WORDS / 2 + 1;
 /// (foldhash, rapidhash) gain little on it.
 ///
 /// Fingerprints are therefore as secret as the key: encrypt them where others can read them.
-pub(super) struct Fingerprinter {
+pub(crate) struct Fingerprinter {
     key: FingerprintKey,
     multilinear: [u128; 3],
     issuer: [[u64; 2]; PAIRS],
@@ -101,7 +101,7 @@ pub(super) struct Fingerprinter {
 }
 
 impl Fingerprinter {
-    pub(super) fn new(key: FingerprintKey) -> Self {
+    pub(crate) fn new(key: FingerprintKey) -> Self {
         // All random words are derived from the key and a counter.
         let word = |half: u64, number: u64| key.derive(half, &number.to_le_bytes());
         let pairs =
@@ -117,7 +117,7 @@ impl Fingerprinter {
 
     /// Hashes the issuer once, for the fingerprints of all its ids.
     #[inline]
-    pub(super) fn issuer(&self, issuer: Option<&str>) -> IssuerFingerprints<'_> {
+    pub(crate) fn issuer(&self, issuer: Option<&str>) -> IssuerFingerprints<'_> {
         let sum = match issuer {
             None => self.part(&self.issuer, NO_ISSUER, &[]),
             Some(issuer) => self.part(&self.issuer, ISSUER, issuer.as_bytes()),
@@ -197,24 +197,24 @@ fn last_word(text: &[u8], rest: &[u8]) -> u64 {
 
 /// Computes the fingerprints of the ids of one issuer.
 #[derive(Clone, Copy)]
-pub(super) struct IssuerFingerprints<'a> {
+pub(crate) struct IssuerFingerprints<'a> {
     fingerprinter: &'a Fingerprinter,
     sum: u128,
 }
 
 impl IssuerFingerprints<'_> {
     #[inline]
-    pub(super) fn token(self, jti: &str) -> Fingerprint {
+    pub(crate) fn token(self, jti: &str) -> Fingerprint {
         self.of(TOKEN, jti)
     }
 
     #[inline]
-    pub(super) fn session(self, sid: &str) -> Fingerprint {
+    pub(crate) fn session(self, sid: &str) -> Fingerprint {
         self.of(SESSION, sid)
     }
 
     #[inline]
-    pub(super) fn subject(self, subject: &str) -> Fingerprint {
+    pub(crate) fn subject(self, subject: &str) -> Fingerprint {
         self.of(SUBJECT, subject)
     }
 

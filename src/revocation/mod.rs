@@ -50,6 +50,7 @@ pub(crate) use failure::Outage;
 #[cfg(feature = "redis")]
 pub(crate) use fingerprint::Fingerprint;
 pub use fingerprint::FingerprintKey;
+pub(crate) use fingerprint::Fingerprinter;
 #[cfg(feature = "redis")]
 pub(crate) use fingerprinted::{FingerprintedRevocation, RevocationKind, SubjectBlock};
 pub use set::RevocationSet;

@@ -2,9 +2,11 @@
 
 pub(crate) mod base64url;
 mod header;
+mod jwk_thumbprint;
 mod thumbprints;
 
 pub(crate) use header::{HeaderFault, JoseHeader, is_media_type};
+pub(crate) use jwk_thumbprint::JwkThumbprint;
 pub(crate) use thumbprints::Thumbprints;
 
 use memchr::memchr;

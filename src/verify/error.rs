@@ -108,7 +108,8 @@ pub enum VerifyErrorKind {
     UnexpectedAudience,
     /// The token has `events`: a logout token.
     LogoutToken,
-    /// The token has `cnf` (RFC 7800): it is sender-constrained, not a bearer token.
+    /// The token has `cnf` (RFC 7800): it is sender-constrained, not a bearer token. If it is bound
+    /// to a key by `jkt`, [`TokenSource::dpop`](crate::TokenSource::dpop) accepts it.
     SenderConstrained,
     /// The claims do not decode as the type that the handler requests.
     ClaimsMismatch,

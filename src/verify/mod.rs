@@ -38,7 +38,8 @@
 //! 7. **Tenant**: for [multi-tenant issuers](TrustedIssuer::tenants), `tid` is the tenant in `iss`.
 //!    A key whose JWK has a member `issuer` verifies only tokens of that issuer.
 //! 8. **Kind**: a token with `events` is a logout token, and one with `cnf` is sender-constrained.
-//!    Neither is a bearer access token.
+//!    Neither is a bearer access token. A layer with
+//!    [`TokenSource::dpop`](crate::TokenSource::dpop) accepts `jkt`, and checks the key.
 //! 9. **Times**: `exp` is required, and `now < exp + leeway`. `nbf` and `iat` are not further in
 //!    the future than the leeway. `exp` is not before `iat`.
 //! 10. **Audience**: required once configured, and compared byte for byte. If none is configured, a

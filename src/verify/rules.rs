@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::error::{VerifyError, VerifyErrorKind};
 use super::names::Names;
 use super::rfc9068;
-use crate::claims::{Allowances, NumericDate, RegisteredMembers, Times};
+use crate::claims::{
+    Allowances, Confirmation, KEY_THUMBPRINT, NumericDate, RegisteredMembers, Times,
+};
 use crate::token::is_media_type;
 
 /// `typ` of access tokens (RFC 9068 §2.1).
@@ -52,6 +54,8 @@ pub(super) struct ClaimRules {
     pub(super) is_rfc9068: bool,
     /// The members of `cnf` that something else checks.
     pub(super) confirmations: Vec<Box<str>>,
+    /// Whether the caller checks the key that a token is bound to.
+    pub(super) keys_are_proven: bool,
     pub(super) leeway: Duration,
 }
 
@@ -135,6 +139,7 @@ impl ClaimRules {
             any_audience: false,
             is_rfc9068: false,
             confirmations: Vec::new(),
+            keys_are_proven: false,
             leeway,
         }
     }
@@ -213,11 +218,8 @@ impl ClaimRules {
         if members.events && self.profile != Profile::Logout {
             return Err(VerifyErrorKind::LogoutToken.into());
         }
-        if let Some(methods) = &members.confirmation {
-            let is_allowed = |method: &str| self.confirmations.iter().any(|name| **name == *method);
-            if methods.is_empty() || !methods.iter().all(|method| is_allowed(method)) {
-                return Err(VerifyErrorKind::SenderConstrained.into());
-            }
+        if let Some(confirmation) = &members.confirmation {
+            self.check_confirmation(confirmation)?;
         }
         // ID tokens and logout tokens always need `exp`: OpenID Connect Core §2, Back-Channel
         // Logout §2.4.
@@ -232,6 +234,24 @@ impl ClaimRules {
             rfc9068::check(members, payload)?;
         }
         Ok(times)
+    }
+
+    /// Every member of `cnf` must be checked by somebody.
+    #[cold]
+    fn check_confirmation(&self, confirmation: &Confirmation<'_>) -> Result<(), VerifyError> {
+        let is_proven = |method: &str| {
+            self.keys_are_proven
+                && method == KEY_THUMBPRINT
+                && confirmation.key_thumbprint.is_some()
+        };
+        let is_allowed = |method: &str| self.confirmations.iter().any(|name| **name == *method);
+        let mut methods = confirmation.methods.iter();
+        if confirmation.methods.is_empty()
+            || !methods.all(|method| is_proven(method) || is_allowed(method))
+        {
+            return Err(VerifyErrorKind::SenderConstrained.into());
+        }
+        Ok(())
     }
 
     /// `is_chosen`: `iss` has chosen the keys already.

@@ -6,6 +6,7 @@ use super::cached::VerifiedTokens;
 use super::rules::{ClaimRules, IssuerRules, Profile, access_token_type};
 use super::trust::IntoTrust;
 use super::verifier::Verifier;
+use crate::claims::KEY_THUMBPRINT;
 use crate::clock::{Clock, ClockSource, MAX_LEEWAY};
 #[cfg(feature = "introspection")]
 use crate::introspection::Introspection;
@@ -274,12 +275,30 @@ impl Verifier {
     /// Accepts sender-constrained tokens with this member of `cnf` (RFC 7800): `jkt` for DPoP
     /// (RFC 9449), `x5t#S256` for mutual TLS (RFC 8705).
     ///
-    /// This crate does not check the binding. Call this only if something else does. By default a
-    /// token with `cnf` is rejected, because it is not a bearer token.
+    /// Call this only if something else checks the binding, such as a gateway. By default a token
+    /// with `cnf` is rejected, because it is not a bearer token. For DPoP the layer can check it:
+    /// see [`TokenSource::dpop`](crate::TokenSource::dpop).
     #[must_use]
     pub fn allow_confirmation(mut self, method: impl Into<String>) -> Self {
         self.rules.confirmations.push(method.into().into());
         self.changed()
+    }
+
+    /// Accepts tokens that are bound to a key by `jkt`. The caller checks the key.
+    pub(crate) fn with_proven_keys(mut self) -> Self {
+        self.rules.keys_are_proven = true;
+        self.changed()
+    }
+
+    /// Whether the caller checks the key that a token is bound to.
+    pub(crate) fn keys_are_proven(&self) -> bool {
+        self.rules.keys_are_proven
+    }
+
+    /// Whether tokens that are bound to a key pass without a check of it.
+    pub(crate) fn allows_bound_bearers(&self) -> bool {
+        let mut methods = self.rules.confirmations.iter();
+        methods.any(|method| **method == *KEY_THUMBPRINT)
     }
 
     /// Sets the length of the longest token to accept, in bytes. 8 KiB by default.

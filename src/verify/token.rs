@@ -12,7 +12,7 @@ use crate::claims::{NumericDate, StoredClaims, Times};
 #[cfg(feature = "introspection")]
 use crate::introspection::Lifespan;
 use crate::keys::Algorithm;
-use crate::token::JoseHeader;
+use crate::token::{JoseHeader, JwkThumbprint};
 
 /// A token whose signature and claims were verified, or whose issuer says that it is active. Cheap
 /// to clone.
@@ -174,6 +174,12 @@ impl VerifiedToken {
     /// The times, which are checked at every use.
     pub(super) fn times(&self) -> Times {
         self.0.claims.times()
+    }
+
+    /// The thumbprint of the key that the token is bound to.
+    #[inline]
+    pub(crate) fn key_thumbprint(&self) -> Option<&JwkThumbprint> {
+        self.0.claims.key_thumbprint()
     }
 
     /// Decodes the claims as your type.

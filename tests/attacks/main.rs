@@ -24,4 +24,6 @@ mod log;
 mod m_sender;
 mod n_errors;
 mod n_replaced;
+mod o_dpop;
+mod o_replay;
 mod support;

@@ -8,6 +8,7 @@
 )]
 
 mod choosing;
+mod dpop;
 mod hostile;
 mod ignored;
 mod issuer;

@@ -1,4 +1,5 @@
-//! Digests of certificates. They name a key and protect nothing. `None` without a back-end.
+//! Digests: SHA-1 of certificates alone, where it names a key and protects nothing. `None` without
+//! a back-end.
 
 #[cfg(feature = "aws_lc_rs")]
 mod library {

@@ -11,8 +11,7 @@ use tower_service::Service;
 use super::origin::Origin;
 use super::rules::CsrfRules;
 use crate::middleware::authenticated::token_of;
-use crate::middleware::caching::CacheDirective;
-use crate::middleware::future::ResponseFuture;
+use crate::middleware::future::{After, ResponseFuture};
 use crate::middleware::layer_handle::{SharedResponder, shared};
 use crate::middleware::respond::{ProblemJson, Respond};
 use crate::middleware::responder::Responder;
@@ -194,6 +193,6 @@ where
             return ResponseFuture::untouched(future);
         }
         let responder = Arc::clone(&self.layer.responder);
-        ResponseFuture::inner(future, responder, CacheDirective::None)
+        ResponseFuture::inner(future, After::unauthenticated(responder))
     }
 }

@@ -7,7 +7,8 @@ use http::header::{COOKIE, HOST, HeaderMap, HeaderName, ORIGIN, UPGRADE};
 use http::{HeaderValue, Method};
 
 use super::origin::Origin;
-use crate::middleware::error::{AuthError, AuthErrorKind};
+use crate::middleware::error::AuthError;
+use crate::middleware::error_kind::AuthErrorKind;
 use crate::middleware::source::{RequestHead, has_token};
 
 pub(crate) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

@@ -1,0 +1,108 @@
+//! DPoP (RFC 9449): tokens that are bound to a key of the client.
+//!
+//! You need this module if your authorization server binds tokens to keys: they have `jkt` in
+//! `cnf`. A thief cannot use such a token without the key. Each request carries a proof in the
+//! header `DPoP`: a JWT about this request, signed with the key.
+//!
+//! ```
+//! use tower_jwt_auth::dpop::Dpop;
+//! use tower_jwt_auth::{JwtAuthLayer, TokenSource};
+//! # let keys = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32]).unwrap();
+//!
+//! let dpop = Dpop::new("https://api.example.com")?;
+//! let layer = JwtAuthLayer::new(keys)
+//!     .issuer("https://id.example.com")
+//!     .audience("https://api.example.com")
+//!     .sources([TokenSource::dpop(dpop)]);
+//! # Ok::<_, tower_jwt_auth::dpop::BaseUrlError>(())
+//! ```
+//!
+//! This accepts bound tokens alone. Add [`TokenSource::bearer`](crate::TokenSource::bearer) to
+//! accept other tokens too. A bound token is rejected in every other source, and a token without a
+//! key is rejected under `DPoP`.
+//!
+//! # What is checked
+//!
+//! | part | must |
+//! | --- | --- |
+//! | header `DPoP` | be there once, with a JWS of at most 4 KiB (§4.3, 1 and 2) |
+//! | `typ` | be `dpop+jwt` |
+//! | `alg` | be asymmetric, and one of [`Dpop::algorithms`] |
+//! | `jwk` | be a public key that the [module `keys`](crate::keys) accepts. Its thumbprint equals `jkt` of the token (§6.1) |
+//! | the signature | verify with that key |
+//! | `htm` | equal the method |
+//! | `htu` | equal the URL of the request, after normalization by RFC 3986 §6.2.2 and §6.2.3. Query and fragment of `htu` are ignored. |
+//! | `iat` | be at most [`Dpop::lifetime`] ago, and at most 30 seconds in the future |
+//! | `ath` | be the SHA-256 of the token |
+//! | `nonce` | be a current one, if [`Dpop::nonces`] are on |
+//! | `jti` | have 1 to 256 bytes, and be new |
+//!
+//! Each request passes one layer with this source: a second one would find the proof used.
+//!
+//! The token is verified first, or found in the cache. The `jti` is remembered last, so only good
+//! proofs fill the memory. A client's key is parsed once, and kept while it is in use.
+//!
+//! # The URL of the request
+//!
+//! A service cannot know its own URL from the request: `Host` is set by the client. So you name the
+//! [base URL](Dpop::new). The layer adds the path that it sees. If something removes a prefix of
+//! the path, add that prefix to the base URL. A proxy may do so, and the `nest` of axum does.
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use tower_jwt_auth::dpop::Dpop;
+//! use tower_jwt_auth::{JwtAuthLayer, TokenSource};
+//! # let keys = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32]).unwrap();
+//!
+//! // The layer inside of `nest` sees `/me`. Clients use `/v1/me`.
+//! let dpop = Dpop::new("https://api.example.com/v1")?;
+//! let v1 = Router::new()
+//!     .route("/me", get(async || "hello"))
+//!     .layer(JwtAuthLayer::new(keys).sources([TokenSource::dpop(dpop)]));
+//! let app: Router = Router::new().nest("/v1", v1);
+//! # Ok::<_, tower_jwt_auth::dpop::BaseUrlError>(())
+//! ```
+//!
+//! If the prefix has parameters, such as `/{tenant}`, put the layer outside of `nest`. A wrong base
+//! URL rejects every request with [`DpopErrorKind::WrongUrl`]. The error's source shows the base
+//! URLs.
+//!
+//! # Responses
+//!
+//! | request | status | error of the `DPoP` challenge (§7.1) |
+//! | --- | --- | --- |
+//! | without a token | 401 | none |
+//! | with a proof that is missing, wrong or used | 401 | `invalid_dpop_proof` |
+//! | whose proof has no nonce, or an old one | 401 | `use_dpop_nonce`, and the header `DPoP-Nonce` |
+//! | with a token that is invalid, bound to another key, or not bound | 401 | `invalid_token` |
+//! | of a client that sends too many proofs | 429 | none |
+//! | while the replay store fails, or is full | 503 | none |
+//!
+//! The challenge names the algorithms. If other sources are accepted too, a response with 401 has a
+//! second challenge, with the scheme `Bearer`. [`DpopErrorKind`] says why a proof was rejected.
+//!
+//! # Replay
+//!
+//! Each node remembers the proofs it has accepted, in a [`ReplayMemory`]. By default another node
+//! would accept a proof that was used here. It would have to arrive within the proof's lifetime,
+//! for the same method and URL. A [`ReplayStore`] that all nodes share closes this gap.
+
+mod base_url;
+mod client_key;
+mod error;
+mod nonces;
+mod proof;
+mod remember;
+mod replay;
+mod replay_memory;
+mod settings;
+mod verifier;
+
+pub use base_url::BaseUrlError;
+pub use error::DpopErrorKind;
+pub use replay::{ProofIdentity, ReplayStore, ReplayVerdict};
+pub use replay_memory::{ReplayMemory, ReplayMemoryFull};
+pub use settings::Dpop;
+
+pub(crate) use replay::RememberError;
+pub(crate) use verifier::{AcceptedProof, ProvenRequest};
