@@ -18,8 +18,9 @@ pub struct ProofIdentity<'a> {
     pub issuer: Option<&'a str>,
     /// `sub` of the token.
     pub subject: Option<&'a str>,
-    /// When the proof is no longer valid, so that it may be forgotten.
-    pub expires_at: SystemTime,
+    /// When the store may forget the proof: 30 seconds after it expires. Until then the clocks of
+    /// nodes may differ, and a slow call may arrive.
+    pub forget_at: SystemTime,
     /// The time, by the clock of the layer.
     pub now: SystemTime,
 }
@@ -27,13 +28,13 @@ pub struct ProofIdentity<'a> {
 impl<'a> ProofIdentity<'a> {
     /// A proof of a token without `iss` and `sub`, to test a store with.
     #[must_use]
-    pub fn new(key: &'a str, jti: &'a str, expires_at: SystemTime, now: SystemTime) -> Self {
+    pub fn new(key: &'a str, jti: &'a str, forget_at: SystemTime, now: SystemTime) -> Self {
         Self {
             key,
             jti,
             issuer: None,
             subject: None,
-            expires_at,
+            forget_at,
             now,
         }
     }
@@ -43,7 +44,7 @@ impl<'a> ProofIdentity<'a> {
 impl fmt::Debug for ProofIdentity<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProofIdentity")
-            .field("expires_at", &self.expires_at)
+            .field("forget_at", &self.forget_at)
             .field("now", &self.now)
             .finish_non_exhaustive()
     }
@@ -88,7 +89,7 @@ pub enum ReplayVerdict {
 /// The contract:
 ///
 /// - Of several calls with one `key` and `jti`, only one returns [`ReplayVerdict::New`] until
-///   `expires_at`. Looking up and remembering is one atomic step.
+///   `forget_at`. Looking up and remembering is one atomic step.
 /// - If the store does not know the answer, it returns an error or
 ///   [`ReplayVerdict::Replayed`], never `New`. After an error the request is rejected with 503.
 /// - A client can send many proofs. Bound what one key and one subject can store, so that other

@@ -71,6 +71,9 @@ impl Dpop {
 
     /// Accepts proofs for another base URL too: clients reach the service by several names.
     ///
+    /// Do not use it for a second nested router: a proof for one would fit the other. Give each
+    /// router a `Dpop` of its own, or put the layer outside of `nest`.
+    ///
     /// # Errors
     ///
     /// As [`Dpop::new`].

@@ -56,6 +56,10 @@ impl Dpop {
     /// How far ahead of this node a client's clock may be. It equals the default leeway of tokens.
     pub(super) const LEEWAY: Duration = Duration::from_secs(30);
 
+    /// How long a proof is remembered after it expired: as far as the clocks of nodes, and of a
+    /// store that they share, may differ.
+    pub(crate) const REPLAY_MARGIN: Duration = Self::LEEWAY;
+
     /// Checks all but the replay. The token was verified before. The signature comes after all
     /// checks that cost less.
     pub(crate) fn check(

@@ -28,8 +28,8 @@ impl AuthError {
     /// | `temporarily_unavailable` | 503 | RFC 6749 §4.1.2.1 | retry, as `Retry-After` says |
     /// | `server_error` | 500 | RFC 6749 §4.1.2.1 | report it |
     ///
-    /// `WWW-Authenticate` has only codes of RFC 6750, RFC 9449 and RFC 9470. So a request without a token
-    /// gets a challenge without a code (RFC 6750 §3.1).
+    /// `WWW-Authenticate` has only codes of RFC 6750, RFC 9449 and RFC 9470. So a request without a
+    /// token gets a challenge without a code (RFC 6750 §3.1).
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self.kind() {

@@ -124,7 +124,7 @@ impl Proof {
             jti: &self.accepted.jti,
             issuer: token.issuer(),
             subject: token.subject(),
-            expires_at: time(self.accepted.expires_at),
+            forget_at: time(self.accepted.expires_at.saturating_add(Dpop::REPLAY_MARGIN)),
             now: time(self.now),
         }
     }

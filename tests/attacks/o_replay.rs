@@ -305,6 +305,9 @@ impl ReplayStore for SharedStore {
         self.calls.fetch_add(1, Ordering::SeqCst);
         assert_eq!(proof.subject, Some("alice"));
         assert_eq!(proof.key.len(), 43);
+        // Longer than the proof is valid: a slow call, or a clock that is behind, comes later.
+        let kept = proof.forget_at.duration_since(proof.now).unwrap();
+        assert_eq!(kept, Duration::from_secs(90));
         Ok(self.memory.remember(proof).await.unwrap())
     }
 }
