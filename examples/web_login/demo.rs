@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -15,13 +15,18 @@ use serde::Serialize;
 use serde_json::json;
 use tower_jwt_auth::VerifiedToken;
 use tower_jwt_auth::clock::{Clock, SystemClock};
-use tower_jwt_auth::session::{SessionErrorKind, SessionEvent, SessionEventKind};
+use tower_jwt_auth::session::{
+    SessionError, SessionErrorKind, SessionEvent, SessionEventKind, Sessions,
+};
 
-use crate::{App, Problem, Service, age};
+use crate::users::{SUPPORT, lock};
+use crate::{App, Problem, Service, Store, age};
 
 /// The outage, the thief, and the event log.
 pub(crate) struct Demo {
     outage: AtomicBool,
+    /// Whether the support agent is blocked.
+    blocked: AtomicBool,
     loot: Mutex<Option<String>>,
     log: Mutex<Log>,
     grace: Duration,
@@ -39,6 +44,8 @@ struct Entry {
     at: u64,
     kind: &'static str,
     who: String,
+    /// Who acts for them.
+    actor: Option<String>,
     /// The beginning of the session's ID.
     session: Option<String>,
 }
@@ -49,6 +56,7 @@ impl Demo {
     pub(crate) fn new(grace: Duration) -> Self {
         Self {
             outage: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
             loot: Mutex::default(),
             log: Mutex::default(),
             grace,
@@ -70,27 +78,45 @@ impl Demo {
         if event.kind == SessionEventKind::Refreshed {
             return;
         }
-        let session = event.sid.map(|sid| sid.to_string());
-        self.note(event.kind.name(), event.subject.name, session.as_deref());
+        self.push(Entry {
+            actor: event.actor.map(str::to_owned),
+            session: event
+                .sid
+                .map(|sid| sid.to_string().chars().take(8).collect()),
+            ..Entry::new(event.kind.name(), event.subject.name)
+        });
     }
 
-    fn note(&self, kind: &'static str, who: &str, session: Option<&str>) {
+    fn note(&self, kind: &'static str, who: &str) {
+        self.push(Entry::new(kind, who));
+    }
+
+    fn push(&self, mut entry: Entry) {
         let mut log = lock(&self.log);
         log.last = log.last.saturating_add(1);
-        let entry = Entry {
-            number: log.last,
-            at: age(SystemClock.now()).as_secs(),
-            kind,
-            who: who.to_owned(),
-            session: session.map(|sid| sid.chars().take(8).collect()),
-        };
+        entry.number = log.last;
         log.entries.push_front(entry);
         log.entries.truncate(Self::ENTRIES);
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl Entry {
+    /// [`Demo::push`] sets the number.
+    fn new(kind: &'static str, who: &str) -> Self {
+        Self {
+            number: 0,
+            at: age(SystemClock.now()).as_secs(),
+            kind,
+            who: who.to_owned(),
+            actor: None,
+            session: None,
+        }
+    }
+}
+
+/// A store that outlived the process may still have the block of [`toggle_block`].
+pub(crate) async fn reset(sessions: &Sessions<Store>) -> Result<(), SessionError> {
+    sessions.unblock(&sessions.subject_named(SUPPORT)).await
 }
 
 /// Anybody may read it, so that the page can say why its session ended.
@@ -99,6 +125,7 @@ pub(crate) async fn state(State(service): App) -> Response {
     let entries: Vec<_> = lock(&demo.log).entries.iter().cloned().collect();
     Json(json!({
         "outage": demo.outage.load(Ordering::Relaxed),
+        "blocked": demo.blocked.load(Ordering::Relaxed),
         "loot": lock(&demo.loot).is_some(),
         "grace": demo.grace.as_secs(),
         "log": entries,
@@ -111,13 +138,14 @@ pub(crate) fn actions() -> Router<Arc<Service>> {
         .route("/thief/steal", post(steal))
         .route("/thief/replay", post(replay))
         .route("/demo/outage", post(toggle_outage))
+        .route("/demo/block", post(toggle_block))
 }
 
 /// Steals the refresh token of this request, as malware on the user's device could.
 async fn steal(State(service): App, headers: HeaderMap) -> Result<Response, Problem> {
     let token = refresh_token(&headers).ok_or(Problem::NOTHING_TO_STEAL)?;
     *lock(&service.demo.loot) = Some(token.to_owned());
-    service.demo.note("copied", "the thief", None);
+    service.demo.note("copied", "the thief");
     Ok(Json(json!({ "loot": true })).into_response())
 }
 
@@ -137,11 +165,12 @@ async fn replay(State(service): App) -> Result<Response, Problem> {
             }
             // The event log says that the reuse was detected.
             SessionErrorKind::ReuseDetected => "reuse_detected",
+            SessionErrorKind::Elevated => "thief_below",
             _ => "thief_refused",
         },
     };
     if outcome != "reuse_detected" {
-        demo.note(outcome, "the thief", None);
+        demo.note(outcome, "the thief");
     }
     Ok(Json(json!({ "outcome": outcome })).into_response())
 }
@@ -150,8 +179,22 @@ async fn toggle_outage(State(service): App) -> Response {
     let demo = &service.demo;
     let outage = !demo.outage.fetch_not(Ordering::Relaxed);
     let kind = if outage { "outage" } else { "outage_over" };
-    demo.note(kind, "the user database", None);
+    demo.note(kind, "the user database");
     Json(json!({ "outage": outage })).into_response()
+}
+
+/// Blocks the support agent, or lifts the block. The event log says so.
+async fn toggle_block(State(service): App) -> Result<Response, Problem> {
+    let sessions = service.routes.sessions();
+    let agent = sessions.subject_named(SUPPORT);
+    let blocked = !service.demo.blocked.load(Ordering::Relaxed);
+    if blocked {
+        sessions.block(&agent).await?;
+    } else {
+        sessions.unblock(&agent).await?;
+    }
+    service.demo.blocked.store(blocked, Ordering::Relaxed);
+    Ok(Json(json!({ "blocked": blocked })).into_response())
 }
 
 /// Removes the user's admin role, or restores it. The next access token has the new roles.
@@ -163,7 +206,7 @@ pub(crate) async fn toggle_admin(
     let id = subject.name();
     let admin = service.users.toggle_admin(id).ok_or(Problem::INTERNAL)?;
     let kind = if admin { "role_given" } else { "role_taken" };
-    service.demo.note(kind, id, None);
+    service.demo.note(kind, id);
     Ok(Json(json!({ "admin": admin })).into_response())
 }
 

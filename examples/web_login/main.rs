@@ -1,5 +1,6 @@
 //! A web page with login and a list of the user's sessions. It shows how the reuse of a stolen
-//! refresh token ends its session.
+//! refresh token ends its session. A second factor protects the password, and support acts for
+//! users.
 //!
 //! Run `cargo run --example web_login --features embedded`, then open the address that it prints.
 //!
@@ -13,11 +14,13 @@
 //! | `REFRESH_SECRET` | the secret of refresh tokens, at least 32 bytes | random |
 //! | `PLAIN_COOKIES` | if set, cookies without `Secure`, for Safari over plain HTTP | |
 //!
-//! `main.rs` is what your service would do. `users.rs` stands for its user database. `demo.rs` is
-//! for the demonstration only: a thief, an outage, and an event log that anybody can read.
+//! `main.rs` and `sensitive.rs` are what your service would do. `users.rs` stands for its user
+//! database. `demo.rs` is for the demonstration only: a thief, an outage, and an event log that
+//! anybody can read.
 #![expect(clippy::print_stdout, reason = "it talks to a person")]
 
 mod demo;
+mod sensitive;
 mod users;
 
 use std::error::Error;
@@ -210,6 +213,16 @@ impl Problem {
         StatusCode::UNAUTHORIZED,
         "The name or the password is wrong.",
     );
+    const WRONG_CODE: Self = Self::new(StatusCode::FORBIDDEN, "The code is wrong.");
+    const SHORT_PASSWORD: Self = Self::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "A password has at least 8 characters.",
+    );
+    const NOT_A_CUSTOMER: Self = Self::new(
+        StatusCode::FORBIDDEN,
+        "There is no such user, or support may not act for them.",
+    );
+    const ENDED: Self = Self::new(StatusCode::UNAUTHORIZED, "The session has ended.");
     const BLOCKED: Self = Self::new(StatusCode::FORBIDDEN, "This account is blocked.");
     const LOGGED_OUT: Self = Self::new(
         StatusCode::CONFLICT,
@@ -235,6 +248,10 @@ impl From<SessionError> for Problem {
             SessionErrorKind::Unavailable => Self::UNAVAILABLE,
             SessionErrorKind::Blocked => Self::BLOCKED,
             SessionErrorKind::LoggedOut => Self::LOGGED_OUT,
+            SessionErrorKind::UnknownSubject | SessionErrorKind::Impersonated => {
+                Self::NOT_A_CUSTOMER
+            }
+            SessionErrorKind::Ended | SessionErrorKind::Expired => Self::ENDED,
             _ => Self::INTERNAL,
         }
     }
@@ -298,14 +315,14 @@ fn app(service: Service) -> Router {
         .route("/sessions/{sid}", delete(end_session))
         .route("/logout-everywhere", post(logout_everywhere))
         .route("/demo/role", post(demo::toggle_admin))
+        .merge(sensitive::routes())
         .route_layer(routes.layer());
 
     // Protects the login: other sites must not be able to log a visitor in.
     let open = Router::new()
         .route("/login", post(login))
         .merge(demo::actions())
-        .route_layer(routes.csrf_layer())
-        .layer(DefaultBodyLimit::max(4096));
+        .route_layer(routes.csrf_layer());
 
     let html = file("text/html; charset=utf-8", include_str!("page.html"));
     let script = file("text/javascript; charset=utf-8", include_str!("page.js"));
@@ -321,6 +338,7 @@ fn app(service: Service) -> Router {
         .route("/demo", get(demo::state))
         .merge(protected)
         .merge(open)
+        .layer(DefaultBodyLimit::max(4096))
         .with_state(Arc::new(service))
         // Outermost, so that every response has these headers.
         .layer(map_response(harden))
@@ -369,7 +387,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .claims({
             let (users, demo) = (users.clone(), Arc::clone(&demo));
             move |session| {
-                let claims = demo.reachable().map(|()| users.claims(&session.subject));
+                let claims = demo.reachable().map(|()| users.claims(&session));
                 std::future::ready(claims)
             }
         })
@@ -379,6 +397,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         });
     let blocked = sessions.subject_named(users::BLOCKED);
     sessions.block(&blocked).await?;
+    demo::reset(&sessions).await?;
 
     let service = Service {
         routes: SessionRoutes::new(sessions)?.with_cookies(cookies),
@@ -386,6 +405,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         demo,
     };
     println!("Open http://{address} in a browser.");
+    println!("The one-time code of this demo is {}.", users::CODE);
     axum::serve(listener, app(service)).await?;
     Ok(())
 }

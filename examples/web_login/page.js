@@ -30,11 +30,52 @@ async function request(method, path, body) {
   }
 }
 
-/** A request of somebody who is logged in: a 401 may only mean that the access token has expired. */
-async function authenticated(method, path) {
-  const answer = await request(method, path);
-  if (answer.status !== 401 || !(await renew())) return answer;
-  return request(method, path);
+/**
+ * A request of somebody who is logged in. A 401 may only mean that the access token has expired, or
+ * that the route needs a second factor.
+ */
+async function authenticated(method, path, body, send = request) {
+  let answer = await send(method, path, body);
+  if (answer.status === 401 && !needsSecondFactor(answer) && (await renew())) {
+    answer = await send(method, path, body);
+  }
+  if (needsSecondFactor(answer) && (await stepUp())) answer = await send(method, path, body);
+  return answer;
+}
+
+/** A request that replaces the session's tokens, and so must not meet a renewal of any tab. */
+const requestInTurn = (method, path, body) => inTurn(() => request(method, path, body));
+
+// Second factor
+
+const needsSecondFactor = (answer) => answer.body?.code === "insufficient_user_authentication";
+
+/** Asks for a one-time code until one is right. Resolves to false if the person cancels. */
+function stepUp() {
+  const dialog = $("second-factor");
+  $("step-up").reset();
+  $("step-up-error").hidden = true;
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "done"), { once: true });
+  });
+}
+
+async function sendCode(form) {
+  const before = era;
+  const body = new URLSearchParams(new FormData(form));
+  const answer = await authenticated("POST", "/step-up", body, requestInTurn);
+  const me = answer.status === 204 ? await request("GET", "/me") : answer;
+  if (before !== era) return;
+  if (me.status === 200) {
+    adopt(me.body);
+    $("second-factor").close("done");
+    return;
+  }
+  $("step-up-error").textContent = me.body?.detail ?? "There was no answer. Please try again.";
+  $("step-up-error").hidden = false;
+  $("code").select();
 }
 
 // Renewal
@@ -103,10 +144,15 @@ function adopt({ claims, expires_in }) {
   session = {
     sid: claims.sid,
     who: claims.sub,
+    actor: claims.act?.sub,
     expiresAt: Date.now() + expires_in * 1000,
     lifetime: Math.max(claims.exp - claims.iat, 1) * 1000,
   };
   $("name").textContent = claims.name;
+  $("actor").textContent = session.actor ?? "";
+  $("acted-for").textContent = claims.name;
+  $("acting").hidden = !session.actor;
+  $("support").hidden = !claims.roles.includes("support");
   $("claims").replaceChildren(
     ...Object.entries(claims).flatMap(([name, value]) => [
       element("dt", name),
@@ -117,7 +163,7 @@ function adopt({ claims, expires_in }) {
 }
 
 function show(loggedIn) {
-  for (const id of ["in", "sessions", "thief", "role"]) $(id).hidden = !loggedIn;
+  for (const id of ["in", "account", "sessions", "thief", "role"]) $(id).hidden = !loggedIn;
   $("out").hidden = loggedIn;
   document.body.dataset.state = loggedIn ? "in" : "out";
   showTime();
@@ -132,31 +178,51 @@ function leave(kind, text) {
   $("claims").replaceChildren();
   $("name").textContent = "";
   $("thief-says").textContent = "";
+  for (const id of ["acting", "support"]) $(id).hidden = true;
+  $("second-factor").close();
   notice(kind, text);
   show(false);
   $("username").focus();
 }
 
+/** Why a session ends. */
+const whys = ["reuse_detected", "blocked", "logged_out_everywhere", "logged_out_others"];
+
 /** The server says that the session is dead. Its log says why. */
 async function ended() {
-  const { sid, who } = session ?? {};
+  const { sid, who, actor } = session ?? {};
   const before = era;
   const log = (await look())?.log ?? [];
   if (before !== era) return;
+  // The page has only just been opened.
+  if (!sid) return leave(null);
   // The newest first: what was before the login is not about this session.
-  const about = log.find((entry) =>
-    ["started", "reuse_detected", "ended", "blocked", "logged_out_everywhere"].includes(entry.kind) &&
-    (entry.session ? sid?.startsWith(entry.session) : entry.who === who));
-  switch (sid && about?.kind) {
-    case undefined:
-      // The page has only just been opened.
-      return leave(null);
+  const about = log.filter((entry) => {
+    const own = entry.session && sid.startsWith(entry.session);
+    switch (entry.kind) {
+      case "logged_out_others":
+        return !own && entry.who === who;
+      case "blocked":
+      case "logged_out_everywhere":
+        return entry.who === who || entry.who === actor;
+      default:
+        return own;
+    }
+  });
+  const start = about.findIndex(({ kind }) => ["started", "impersonation_started"].includes(kind));
+  const since = start < 0 ? about : about.slice(0, start);
+  const why = since.find(({ kind }) => whys.includes(kind));
+  switch (why?.kind) {
     case "reuse_detected":
       return leave("theft", "This session was ended: its refresh token was used twice, so somebody else has had it. If that was not you playing the thief, change your password.");
     case "logged_out_everywhere":
       return leave("ended", "You were logged out everywhere.");
+    case "logged_out_others":
+      return leave("ended", "This session was ended, because the password was changed.");
     case "blocked":
-      return leave("ended", "This account was blocked.");
+      return leave("ended", why.who === actor
+        ? `${actor} was blocked, and no longer acts for ${who}.`
+        : "This account was blocked.");
     default:
       return leave("ended", "This session has ended. Please log in again.");
   }
@@ -168,6 +234,8 @@ function notice(kind, text = "") {
   if (kind) place.dataset.kind = kind;
   else delete place.dataset.kind;
   if (place.textContent !== text) place.textContent = text;
+  // On a phone the forms are far below it. An outage is nothing that a person just asked for.
+  if (kind && kind !== "outage") place.scrollIntoView({ block: "nearest" });
 }
 
 // What is seen
@@ -228,15 +296,20 @@ function renewed(times) {
 
 const sentences = {
   started: (who) => `${who} has logged in.`,
-  ended: (who) => `A session of ${who} was ended.`,
+  impersonation_started: (who, actor) => `${actor} acts for ${who}.`,
+  elevated: (who) => `${who} has entered a one-time code.`,
+  ended: (who, actor) =>
+    actor ? `${actor} no longer acts for ${who}.` : `A session of ${who} was ended.`,
   reuse_detected: (who) => `THEFT: a refresh token of ${who} was used twice. The session has ended.`,
   lost_writes: (who) => `The store has lost writes of a session of ${who}.`,
+  logged_out_others: (who) => `${who} has changed the password. Other sessions have ended.`,
   logged_out_everywhere: (who) => `${who} was logged out everywhere.`,
   blocked: (who) => `${who} is blocked.`,
   unblocked: (who) => `${who} is no longer blocked.`,
   copied: () => "The thief has copied a refresh token.",
   thief_renewed: () => "The thief has renewed with the copy, and has tokens now. Nobody can tell yet.",
   thief_refused: () => "The thief has used the copy and got nothing: the session is dead.",
+  thief_below: () => "The thief has used a copy from before a one-time code and got nothing.",
   role_taken: (who) => `${who} is no admin any more, from the next renewal on.`,
   role_given: (who) => `${who} is an admin, from the next renewal on.`,
   outage: () => "The user database is down.",
@@ -249,6 +322,7 @@ async function look() {
   if (status !== 200) return null;
   $("grace").textContent = body.grace === 1 ? "1 second" : `${body.grace} seconds`;
   $("outage").setAttribute("aria-pressed", String(body.outage));
+  $("block").setAttribute("aria-pressed", String(body.blocked));
   $("replay").disabled = !body.loot;
   const newest = String(body.log[0]?.number ?? 0);
   if ($("log").dataset.newest !== newest) {
@@ -256,7 +330,7 @@ async function look() {
     $("log-empty").hidden = body.log.length > 0;
     $("log").replaceChildren(...body.log.map((entry) => {
       const row = element("li", "", { "data-kind": entry.kind });
-      const words = sentences[entry.kind]?.(entry.who) ?? entry.kind;
+      const words = sentences[entry.kind]?.(entry.who, entry.actor) ?? entry.kind;
       row.append(element("time", clock(entry.at)), element("span", entry.session ? `${words} (${entry.session}…)` : words));
       return row;
     }));
@@ -324,8 +398,11 @@ on("renew", () => renew({ force: true }));
 on("logout", async () => {
   const answer = await request("POST", "/logout");
   // 401: it was dead already.
-  if (answer.status === 204 || answer.status === 401) leave("info", "You are logged out.");
-  else failed(answer, "You are still logged in.");
+  if (answer.status === 204 || answer.status === 401) {
+    leave("info", session?.actor
+      ? `You no longer act for ${session.who}. Please log in again.`
+      : "You are logged out.");
+  } else failed(answer, "You are still logged in.");
 });
 
 on("everywhere", async () => {
@@ -333,6 +410,47 @@ on("everywhere", async () => {
   if (answer.status === 204) leave("info", "You are logged out, here and everywhere else.");
   else if (session) failed(answer, "You are still logged in.");
 });
+
+/** A form whose request needs a login. `done` is called if the server did what was asked. */
+function onForm(id, path, what, send, done) {
+  $(id).addEventListener("submit", (event) => {
+    event.preventDefault();
+    const form = event.target;
+    act(form.querySelector("button"), async () => {
+      notice(null);
+      const body = new URLSearchParams(new FormData(form));
+      const answer = await authenticated("POST", path, body, send);
+      if (answer.status === 204) {
+        form.reset();
+        await done();
+      } else if (session && !needsSecondFactor(answer)) failed(answer, what);
+    });
+  });
+}
+
+onForm("change", "/password", "The password is as before.", request, async () => {
+  // The access token from before is invalid now.
+  if (await renew({ force: true })) {
+    notice("info", "The password was changed. Other sessions have ended.");
+  }
+});
+
+onForm("impersonate", "/impersonate", "You still act for yourself.", requestInTurn, async () => {
+  const me = await request("GET", "/me");
+  if (me.status !== 200) return failed(me, "You act for a user now.");
+  era += 1;
+  adopt(me.body);
+  await lookAtSessions();
+});
+
+on("stop", () => $("logout").click());
+
+$("step-up").addEventListener("submit", (event) => {
+  event.preventDefault();
+  act(event.target.querySelector(".primary"), () => sendCode(event.target));
+});
+
+$("cancel").addEventListener("click", () => $("second-factor").close());
 
 async function endSession(one) {
   if (one.current) return $("logout").click();
@@ -354,6 +472,7 @@ $("replay").addEventListener("click", async () => {
     reuse_detected: "The server saw an old token: the session is dead, for the thief too.",
     thief_renewed: "It still counted: the thief has tokens. Soon one of the two presents an old one, and the session ends.",
     thief_refused: "Refused: the session is dead already.",
+    thief_below: "Refused: the user has entered a one-time code since. The session lives.",
   };
   $("thief-says").textContent = says[answer.body?.outcome] ?? answer.body?.detail ?? "There was no answer.";
   // The page learns it as any other would: at its next request.
@@ -362,6 +481,7 @@ $("replay").addEventListener("click", async () => {
 
 on("role", () => authenticated("POST", "/demo/role"));
 on("outage", () => request("POST", "/demo/outage"));
+on("block", () => request("POST", "/demo/block"));
 
 // As time goes by
 

@@ -1,24 +1,32 @@
-//! Stands for a user database: three users with hashed passwords.
+//! Stands for a user database: four users with hashed passwords.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::{pbkdf2, rand};
 use serde::Serialize;
 use tokio::task::spawn_blocking;
+use tower_jwt_auth::session::Session;
 
 use crate::Problem;
 
 /// A user who is blocked.
 pub(crate) const BLOCKED: &str = "carol";
 
-/// The page shows these roles too.
-const DEMO: [(&str, &str, &str, bool); 3] = [
+/// A support agent, who may act for customers.
+pub(crate) const SUPPORT: &str = "dave";
+
+/// The one-time code of every user.
+pub(crate) const CODE: &str = "123456";
+
+/// The page shows these people too. The last column: who is an admin.
+const DEMO: [(&str, &str, &str, bool); 4] = [
     ("alice", "Alice Example", "correct horse", true),
     ("bob", "Bob Example", "battery staple", false),
     (BLOCKED, "Carol Example", "paper clip", false),
+    (SUPPORT, "Dave Example", "rubber stamp", false),
 ];
 
 #[derive(Clone)]
@@ -34,14 +42,14 @@ struct User {
     id: &'static str,
     name: &'static str,
     admin: AtomicBool,
-    password: Password,
+    password: Mutex<Password>,
 }
 
 /// The claims of an access token, besides the registered ones.
 #[derive(Serialize)]
 pub(crate) struct Access {
     name: &'static str,
-    roles: &'static [&'static str],
+    roles: Vec<&'static str>,
 }
 
 impl Users {
@@ -51,7 +59,7 @@ impl Users {
                 id,
                 name,
                 admin: AtomicBool::new(admin),
-                password: Password::new(password)?,
+                password: Mutex::new(Password::new(password)?),
             })
         };
         Ok(Self(Arc::new(Inner {
@@ -73,20 +81,44 @@ impl Users {
         let matches = spawn_blocking(move || {
             let stored = users
                 .find(&id)
-                .map_or(&users.0.nobody, |user| &user.password);
+                .map_or(users.0.nobody, |user| *lock(&user.password));
             stored.matches(&password)
         });
         let matches = matches.await.map_err(|_| Problem::INTERNAL)?;
         Ok(known & matches)
     }
 
-    /// Called at login and at every refresh.
-    pub(crate) fn claims(&self, id: &str) -> Option<Access> {
-        let user = self.find(id)?;
-        let admin = user.admin.load(Ordering::Relaxed);
+    /// Whether this is the user's one-time code. A real service gives each user a secret, and lets
+    /// a library for time-based codes (RFC 6238) compare. It limits the attempts, and accepts no
+    /// code twice. Passkeys (WebAuthn) are better: no other site can ask for them.
+    pub(crate) fn check_code(&self, id: &str, code: &str) -> bool {
+        self.find(id).is_some() && code == CODE
+    }
+
+    /// A real service also rejects passwords that are known to be stolen.
+    pub(crate) async fn set_password(&self, id: &str, password: String) -> Result<(), Problem> {
+        let hashed = spawn_blocking(move || Password::new(&password)).await;
+        let hashed = hashed.map_err(|_| Problem::INTERNAL)?;
+        let user = self.find(id).ok_or(Problem::INTERNAL)?;
+        *lock(&user.password) = hashed.map_err(|_| Problem::INTERNAL)?;
+        Ok(())
+    }
+
+    /// Called at login and at every refresh. `None` ends the session, so an agent who loses the
+    /// right to act for a user soon stops. The same holds if the user becomes an admin.
+    pub(crate) fn claims(&self, session: &Session) -> Option<Access> {
+        let user = self.find(&session.subject)?;
+        let roles = user.roles();
+        if let Some(actor) = &session.actor {
+            let is_support = self.find(actor)?.roles().contains(&"support");
+            // Nobody gains a role by acting for somebody who has it.
+            if !is_support || roles != ["user"] {
+                return None;
+            }
+        }
         Some(Access {
             name: user.name,
-            roles: if admin { &["user", "admin"] } else { &["user"] },
+            roles,
         })
     }
 
@@ -97,6 +129,24 @@ impl Users {
     }
 }
 
+impl User {
+    fn roles(&self) -> Vec<&'static str> {
+        let mut roles = vec!["user"];
+        if self.admin.load(Ordering::Relaxed) {
+            roles.push("admin");
+        }
+        if self.id == SUPPORT {
+            roles.push("support");
+        }
+        roles
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Clone, Copy)]
 struct Password {
     salt: [u8; 16],
     hash: [u8; 32],

@@ -106,7 +106,8 @@
 //! # }
 //! ```
 //!
-//! The example `web_login` is the same with a page, a list of sessions and an event log.
+//! The example `web_login` is the same with a page, a list of sessions and an event log. It also
+//! has a second factor, and support agents who act for users.
 //!
 //! # A second factor
 //!

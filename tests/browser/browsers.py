@@ -18,7 +18,12 @@ from marionette import Marionette
 
 PATIENCE = 30
 
-PEOPLE = {"alice": "correct horse", "bob": "battery staple", "carol": "paper clip"}
+PEOPLE = {
+    "alice": "correct horse",
+    "bob": "battery staple",
+    "carol": "paper clip",
+    "dave": "rubber stamp",
+}
 
 START = time.monotonic()
 

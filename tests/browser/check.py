@@ -28,6 +28,9 @@ from browsers import PEOPLE, START, Browser, Chromium, Firefox, check, passed
 
 WORK, WEB_LOGIN, API = (Path(argument) for argument in sys.argv[1:4])
 
+# Of everybody in web_login.
+CODE = "123456"
+
 COOKIES = {"__Host-access": "Lax", "__Host-refresh": "Strict"}
 
 
@@ -196,7 +199,10 @@ def other_sites(browser, base, port):
         return browser.own_session(), browser.cookies()
 
     bob = {"username": "bob", "password": PEOPLE["bob"]}
-    paths = {"/refresh": {}, "/logout": {}, "/logout-everywhere": {}, "/thief/steal": {}, "/login": bob}
+    paths = {
+        "/refresh": {}, "/logout": {}, "/logout-everywhere": {}, "/thief/steal": {}, "/login": bob,
+        "/step-up": {"code": CODE}, "/impersonate": {"customer": "bob"},
+    }
 
     def attacks(origin, site, with_cookies, wanted):
         before = victims()
@@ -435,6 +441,156 @@ def thief_renews_first(browser, base):
     passed(browser, "f: the thief renews first: the victim's next renewal ends the session, for the thief too")
 
 
+def submit(browser, form, **fields):
+    """Fills in a form by the names of its fields, and presses its first button."""
+    for name, value in fields.items():
+        field = browser.find_element(By.CSS_SELECTOR, f"#{form} [name={name}]")
+        browser.until(f"{name} is shown", field.is_displayed)
+        field.clear()
+        field.send_keys(value)
+    browser.find_element(By.CSS_SELECTOR, f"#{form} button").click()
+
+
+def post(browser, path, **fields):
+    """A form that a script of the page sends: status and body of the answer."""
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = browser.call("POST", path, kind, body=urllib.parse.urlencode(fields))
+    return answer["status"], answer["body"]
+
+
+def claims(browser):
+    return json.loads(browser.call("GET", "/me")["body"])["claims"]
+
+
+def step_up(browser, base):
+    new = "a new password"
+    browser.fresh()
+    browser.log_in(base)
+    dialog = browser.find("second-factor")
+    before = browser.cookies()
+    submit(browser, "change", password=new)
+    browser.until("a code is asked for", dialog.is_displayed)
+    browser.shoot("15-one-time-code")
+    submit(browser, "step-up", code="000000")
+    browser.until("it is called wrong", lambda: "wrong" in browser.text("#step-up-error"))
+    browser.shoot("16-wrong-code")
+    browser.click("cancel")
+    browser.until("the dialog is gone", lambda: not dialog.is_displayed())
+    check(browser.cookies() == before and "acr" not in claims(browser), "a wrong code gives nothing")
+    status, body = post(browser, "/password", password=new)
+    check(status == 401 and "insufficient_user_authentication" in body, f"{status} {body}")
+    passed(browser, "step_up: without a code the password cannot be changed; a wrong code changes nothing")
+
+    submit(browser, "change", password=new)
+    browser.until("a code is asked for", dialog.is_displayed)
+    submit(browser, "step-up", code=CODE)
+    browser.await_notice("info")
+    check("password was changed" in browser.text("#notice") and not dialog.is_displayed(), "changed")
+    check(browser.state() == "in" and claims(browser)["acr"] == "mfa", "the level is in the token")
+    browser.shoot("17-password-changed")
+    with type(browser).open() as other:
+        other.get(base)
+        other.await_state("out")
+        for password, status in ((PEOPLE["alice"], 401), (new, 204)):
+            check(post(other, "/login", username="alice", password=password)[0] == status, "login")
+        check(post(other, "/password", password=new)[0] == 401, "a new session has the level")
+    passed(browser, "step_up: with the code the page repeats its request; only the new password works; a new session has no level")
+
+    # Somebody has copied both cookies. Then the user enters a code.
+    browser.click("steal")
+    browser.until("it is copied", lambda: "Copied" in browser.text("#thief-says"))
+    stolen = browser.cookies()
+    check(post(browser, "/step-up", code=CODE)[0] == 204, "a code raises the level again")
+    current = browser.cookies()
+    check(all(current[name]["value"] != stolen[name]["value"] for name in COOKIES), "new cookies")
+    with type(browser).open() as thief:
+        thief.get(base)
+        thief.await_state("out")
+        for name in COOKIES:
+            keys = ("name", "value", "path", "secure", "httpOnly", "sameSite")
+            thief.add_cookie({key: stolen[name][key] for key in keys})
+        kept = {name: cookie["value"] for name, cookie in thief.cookies().items()}
+        answer = thief.call("POST", "/refresh")
+        check(answer["status"] == 401, f"within the grace: {answer}")
+        values = {name: cookie["value"] for name, cookie in thief.cookies().items()}
+        check(values == kept, "the answer sets or deletes a cookie")
+    browser.click("replay")
+    browser.until("the page tells", lambda: "Refused" in browser.text("#thief-says"))
+    check("session lives" in browser.text("#thief-says"), browser.text("#thief-says"))
+    browser.shoot("18-copy-refused")
+    check(browser.cookies() == current and claims(browser)["acr"] == "mfa", "the user notices nothing")
+    check(browser.call("POST", "/refresh")["status"] == 200, "the user's own token refreshes")
+    check(claims(browser)["acr"] == "mfa", "and keeps the level")
+    browser.check_policy_kept()
+    passed(browser, "step_up: a refresh token copied before the code is refused within the grace; the session lives")
+
+
+def impersonation(browser, base):
+    browser.fresh()
+    browser.log_in(base, "bob")
+    check(not browser.find("support").is_displayed(), "bob is not offered to act for others")
+    check(post(browser, "/impersonate", customer="alice")[0] == 403, "bob acts for alice")
+
+    def act_for_bob():
+        browser.fresh()
+        browser.log_in(base, "dave")
+        own = claims(browser)["sid"]
+        browser.shoot("24-support")
+        submit(browser, "impersonate", customer="bob")
+        browser.until("a code is asked for", browser.find("second-factor").is_displayed)
+        submit(browser, "step-up", code=CODE)
+        browser.until("dave acts for bob", browser.find("acting").is_displayed)
+        said, token = browser.text("#acting p"), claims(browser)
+        check("dave" in said and "Bob Example" in said, said)
+        check((token["sub"], token["act"]["sub"]) == ("bob", "dave"), f"{token}")
+        check("acr" not in token and token["roles"] == ["user"] and token["sid"] != own, f"{token}")
+
+    act_for_bob()
+    browser.shoot("19-acting")
+    browser.shoot("20-acting-narrow", width=390)
+    browser.shoot("21-acting-dark", dark=True)
+    submit(browser, "change", password="a new password")
+    browser.await_notice("error")
+    check(not browser.find("second-factor").is_displayed(), "a code is asked for in vain")
+    browser.shoot("22-not-for-support")
+    refused = {
+        "/password": {"password": "a new password"},
+        "/step-up": {"code": CODE},
+        "/impersonate": {"customer": "bob"},
+    }
+    for path, fields in refused.items():
+        check(post(browser, path, **fields)[0] == 403, f"{path} works")
+    passed(browser, "impersonation: the page shows both names; password, step-up and another impersonation get 403")
+
+    browser.click("stop")
+    browser.await_state("out")
+    check("no longer act for bob" in browser.text("#notice"), browser.text("#notice"))
+    check(browser.cookies() == {} and not browser.find("acting").is_displayed(), "it is over")
+    browser.log_in(base, "dave")
+    for customer in ("alice", "dave", "nobody"):
+        check(post(browser, "/step-up", code=CODE)[0] == 204, "a code")
+        check(post(browser, "/impersonate", customer=customer)[0] == 403, f"dave acts for {customer}")
+    check(claims(browser)["sub"] == "dave", "dave is still logged in")
+    passed(browser, "impersonation: ends by its button; nobody acts for an admin, support or a stranger")
+
+    act_for_bob()
+    browser.click("block")
+    browser.until("dave is blocked", lambda: browser.find("block").get_attribute("aria-pressed") == "true")
+    check(browser.call("GET", "/me")["status"] == 200, "the access token works until it expires")
+    browser.click("renew")
+    browser.await_notice("ended")
+    check("dave was blocked" in browser.text("#notice"), browser.text("#notice"))
+    check(browser.state() == "out" and browser.cookies() == {}, "it is over")
+    browser.shoot("23-actor-blocked")
+    browser.fill_in("dave", PEOPLE["dave"])
+    browser.until("dave cannot log in", lambda: "blocked" in browser.text("#login-error"))
+    browser.click("block")
+    browser.until("the block is lifted", lambda: browser.find("block").get_attribute("aria-pressed") == "false")
+    browser.log_in(base, "dave")
+    browser.check_policy_kept()
+    passed(browser, "impersonation: a block of the actor ends it at its next refresh; the page says so")
+
+
 def looks(browser, base):
     browser.fresh()
     browser.get(base)
@@ -531,6 +687,9 @@ def cases_of(stack, port):
         "f2": lambda browser: thief_renews_first(browser, web_login(grace="1")),
         "g": lambda browser: policy(browser, web_login(), port),
         "h": lambda browser: login_over_a_session(browser, web_login()),
+        # Its password changes, so it has a server of its own.
+        "step_up": lambda browser: step_up(browser, web_login(grace="60")),
+        "impersonation": lambda browser: impersonation(browser, web_login()),
         "looks": lambda browser: looks(browser, web_login()),
         "sites": lambda browser: two_sites(browser, service("partitioned"), service("own")),
         "blocked": lambda browser: blocked_cookies(browser, service("cross-site")),
