@@ -97,7 +97,7 @@
 //! | kind | check |
 //! | --- | --- |
 //! | `inactive` | the issuer of an opaque token does not know it, or it has expired or was revoked; some issuers answer so if your client may not introspect it |
-//! | `no_fitting_key` | compare `alg` and `kid` of the token with those of the keys, which the reason names. A key has one algorithm; in a set the `kid` must match. A thumbprint (`x5t#S256`, `x5t`) must match without `kid`, and must not contradict the key of the `kid` |
+//! | `no_fitting_key` | compare `alg` and `kid` of the token with those of the keys, which the reason names. A key has one algorithm; in a set the `kid` must match. Without `kid`, a thumbprint (`x5t#S256`, `x5t`) must match a key. With `kid`, it must not contradict the key of that `kid` |
 //! | `several_fitting_keys` | the token has no `kid`: have the issuer add it. Or keys share a `kid`: see [`try_keys_with_same_id`](keys::KeySet::try_keys_with_same_id) |
 //! | `bad_signature` | the secret: does it equal the issuer's byte for byte, or must you decode it from base64 first? |
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |
@@ -132,7 +132,7 @@
 //!
 //! | level | events |
 //! | --- | --- |
-//! | `DEBUG` | a rejected request; a token that counts as none; a login, a logout or another change of a session; a logout token of a provider; fetched keys |
+//! | `DEBUG` | a rejected request; a bad token that the layer treats as no token; a login, a logout or another change of a session; a logout token of a provider; fetched keys |
 //! | `INFO` | a skipped key of an issuer |
 //! | `WARN` | an outage of a store, of a guard's condition, of the claims function, or of an issuer that publishes keys or is asked about tokens |
 //! | `WARN` | reuse of a refresh token; writes that the session store has lost |

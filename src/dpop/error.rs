@@ -43,7 +43,7 @@ pub enum DpopErrorKind {
     /// `jti` is empty, or longer than 256 bytes.
     InvalidId,
     /// The proof has no `nonce`, and [`Dpop::nonces`](super::Dpop::nonces) are on. The response has
-    /// one. Clients send each first request without.
+    /// one. This is normal for the first request of a client.
     MissingNonce,
     /// The `nonce` is too old, or was never issued. The response has a new one.
     StaleNonce,

@@ -84,8 +84,8 @@
 //! # Replay
 //!
 //! Each node remembers the proofs it has accepted, in a [`ReplayMemory`]. By default another node
-//! would accept a proof that was used here, and so would this one after a restart. It would have
-//! to arrive within the proof's lifetime, for the same method and URL. A [`ReplayStore`] that all
+//! would accept a proof that was used here, and so would this one after a restart. Such a replay
+//! works only within the proof's lifetime, for the same method and URL. A [`ReplayStore`] that all
 //! nodes share closes this gap.
 
 mod base_url;

@@ -18,8 +18,8 @@ pub struct ProofIdentity<'a> {
     pub issuer: Option<&'a str>,
     /// `sub` of the token.
     pub subject: Option<&'a str>,
-    /// When the store may forget the proof: 30 seconds after it expires. Until then the clocks of
-    /// nodes may differ, and a slow call may arrive.
+    /// When the store may forget the proof: 30 seconds after it expires. This margin covers
+    /// clocks of nodes that differ, and calls that arrive late.
     pub forget_at: SystemTime,
     /// The time, by the clock of the layer.
     pub now: SystemTime,

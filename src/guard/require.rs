@@ -203,8 +203,8 @@ impl Require {
     ///
     /// Put scopes first, as above: then a user whom the scope excludes is not sent to a login.
     ///
-    /// Put all levels of a route into one guard. Of two guards each names its own levels alone, so
-    /// a client may be sent to a login again and again.
+    /// Put all levels of a route into one guard. Two guards would each name only their own levels,
+    /// and a client may be sent to a login again and again.
     ///
     /// # Panics
     ///

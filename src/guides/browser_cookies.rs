@@ -179,8 +179,9 @@
 //!
 //! - The session keeps `acr` until it ends. `max_age` is what makes the step-up wear off: it is
 //!   checked against the time of the last one.
-//! - The refresh token from before never gets the new level. Within the grace it gets 401, after it
-//!   the session ends. So the page should not refresh while `/step-up` runs.
+//! - The refresh token from before the step-up never gets the new level. During the grace it gets
+//!   401. If it is used after the grace, the session ends. So the page should not refresh while
+//!   `/step-up` runs.
 //! - A login that is strong at once passes its level to
 //!   [`PendingLogin::acr`](crate::session::PendingLogin::acr).
 //!

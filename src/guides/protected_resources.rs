@@ -59,7 +59,7 @@
 //! # What MCP asks of a server
 //!
 //! The [MCP specification](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization)
-//! of 2026-07-28, and what does it here:
+//! of 2026-07-28 has these rules. The second column says what fulfils them here:
 //!
 //! | a server | by |
 //! | --- | --- |

@@ -63,7 +63,8 @@
 //! - Do not use `#[serde(untagged)]`. There the first variant that decodes counts, so a partner
 //!   becomes your employee by a claim `department`.
 //! - The tag is safe only if `iss` chooses the keys, as with
-//!   [`TrustedIssuer`](crate::TrustedIssuer). The owner of a lone key can write any `iss`.
+//!   [`TrustedIssuer`](crate::TrustedIssuer). If you trust a key alone, its
+//!   owner can write any `iss`.
 //! - The name of a tenant's issuer is not known in advance. Take the
 //!   [`VerifiedToken`](crate::VerifiedToken), look at its issuer, then call
 //!   [`claims`](crate::VerifiedToken::claims) with the type for it.

@@ -91,7 +91,8 @@ impl IntrospectionBuilder {
     /// Sets how long an active token is remembered. 30 seconds by default: a token that is revoked
     /// at the issuer is accepted for that long. It is never remembered beyond its `exp`.
     ///
-    /// With zero, the issuer is asked for every request.
+    /// With zero, the issuer is asked for every request. Requests at the same time share one
+    /// question.
     ///
     /// # Panics
     ///
@@ -164,8 +165,8 @@ impl IntrospectionBuilder {
 
     /// Accepts an answer that does not tell the kind of token, where any audience is accepted.
     ///
-    /// Issuers answer that a refresh token is active too. Its audience, or a `token_type` of
-    /// `Bearer`, tells an access token apart. By default one of them is required.
+    /// Issuers answer that a refresh token is active too. An access token differs by its
+    /// audience, or by a `token_type` of `Bearer`. By default one of them is required.
     pub fn allow_missing_token_type(mut self) -> Self {
         self.limits.unknown_kind_allowed = true;
         self

@@ -19,7 +19,7 @@ use crate::keys::remote::{
 /// How long a discovered endpoint is used before it is discovered again.
 const DISCOVERY_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
-/// The maximum time for that. The rest of the deadline is for the question.
+/// The maximum time for that, and half of the deadline at most. The rest is for the question.
 const REDISCOVERY_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Where and how an issuer is asked.
@@ -43,6 +43,8 @@ pub(super) enum Location {
 pub(super) struct FoundEndpoint {
     uri: Uri,
     at: Instant,
+    /// The endpoint failed, so it may be elsewhere by now.
+    has_failed: bool,
 }
 
 impl FoundEndpoint {
@@ -50,6 +52,7 @@ impl FoundEndpoint {
         Self {
             uri,
             at: Instant::now(),
+            has_failed: false,
         }
     }
 }
@@ -63,7 +66,7 @@ impl IntrospectionEndpoint {
         deadline: Duration,
     ) -> Result<Reply, FetchError> {
         let requested = RequestedUri::default();
-        let reply = timeout(deadline, self.request(token, clock, &requested)).await;
+        let reply = timeout(deadline, self.request(token, clock, deadline, &requested)).await;
         let reply = reply.unwrap_or_else(|_| Err(FetchErrorKind::Timeout.into()));
         reply.map_err(|error| requested.name_in(error))
     }
@@ -72,9 +75,10 @@ impl IntrospectionEndpoint {
         &self,
         token: &str,
         clock: &ClockSource,
+        deadline: Duration,
         requested: &RequestedUri,
     ) -> Result<Reply, FetchError> {
-        let uri = self.uri(requested).await?;
+        let uri = self.uri(deadline, requested).await?;
         requested.set(&uri);
         let mut request = Request::post(&uri)
             .header(ACCEPT, "application/json")
@@ -89,7 +93,7 @@ impl IntrospectionEndpoint {
             Ok(body) => body,
             Err(error) => {
                 if has_moved(error.kind()) {
-                    self.forget().await;
+                    self.note_failure().await;
                 }
                 return Err(error);
             }
@@ -105,7 +109,7 @@ impl IntrospectionEndpoint {
         Ok(form.finish())
     }
 
-    async fn uri(&self, requested: &RequestedUri) -> Result<Uri, FetchError> {
+    async fn uri(&self, deadline: Duration, requested: &RequestedUri) -> Result<Uri, FetchError> {
         let (discovery, found) = match &self.location {
             Location::Configured(uri) => return Ok(uri.clone()),
             Location::Discovered { discovery, found } => (discovery, found),
@@ -113,9 +117,11 @@ impl IntrospectionEndpoint {
         let mut found = found.lock().await;
         let discover = discovery.find::<IntrospectionMetadata>(&*self.fetch, requested);
         let newest = match &*found {
-            Some(known) if known.at.elapsed() < DISCOVERY_LIFETIME => return Ok(known.uri.clone()),
+            Some(known) if !known.has_failed && known.at.elapsed() < DISCOVERY_LIFETIME => {
+                return Ok(known.uri.clone());
+            }
             // If the metadata are unavailable, the old endpoint may still work.
-            Some(old) => match timeout(REDISCOVERY_DEADLINE, discover).await {
+            Some(old) => match timeout(REDISCOVERY_DEADLINE.min(deadline / 2), discover).await {
                 Ok(Ok(uri)) => uri,
                 _ => old.uri.clone(),
             },
@@ -125,9 +131,11 @@ impl IntrospectionEndpoint {
         Ok(newest)
     }
 
-    async fn forget(&self) {
-        if let Location::Discovered { found, .. } = &self.location {
-            *found.lock().await = None;
+    async fn note_failure(&self) {
+        if let Location::Discovered { found, .. } = &self.location
+            && let Some(known) = &mut *found.lock().await
+        {
+            known.has_failed = true;
         }
     }
 }

@@ -19,9 +19,9 @@
 //!
 //! # Which tokens
 //!
-//! Where the introspection is the only trust, every token. Beside keys, the shape decides, before
-//! anything is verified: three segments of base64url are a JWT, and any other token is opaque. No
-//! token is tried both ways.
+//! If you trust no keys, every token is opaque. If you also trust keys, the shape of the token
+//! decides before anything is verified. Three segments of base64url are a JWT, also with padding or
+//! an empty signature. Any other token is opaque. No token is tried both ways.
 //!
 //! ```no_run
 //! use tower_jwt_auth::JwtAuthLayer;
@@ -53,8 +53,9 @@
 //!    [`any_audience`](crate::Verifier::any_audience).
 //!
 //! - A header's `typ`, and so [`Verifier::typ`](crate::Verifier::typ), applies to JWTs only.
-//! - Without `exp`, the token expires when the answer does.
-//!   [`allow_missing_expiry`](crate::Verifier::allow_missing_expiry) sets another date, if `iat` is
+//! - Without `exp`, the token expires when the answer does, and its `jti` counts as missing: the
+//!   token cannot be revoked here by itself, but at the issuer.
+//!   [`allow_missing_expiry`](crate::Verifier::allow_missing_expiry) sets a fixed date, if `iat` is
 //!   present.
 //! - With `any_audience`, the answer must tell the kind of token. Otherwise a refresh token could
 //!   pass: see [`allow_missing_token_type`](IntrospectionBuilder::allow_missing_token_type).

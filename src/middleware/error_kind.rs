@@ -60,8 +60,8 @@ pub enum AuthErrorKind {
 }
 
 impl AuthErrorKind {
-    /// The kind in snake case, for logs and metrics. For an invalid token, the name of its
-    /// [`VerifyErrorKind`]. So for a proof and a session: that of [`DpopErrorKind`] or
+    /// The kind in snake case, for logs and metrics. For an error of a token, a proof or a
+    /// session, this is the name of its [`VerifyErrorKind`], [`DpopErrorKind`] or
     /// [`SessionErrorKind`].
     ///
     /// Do not send it to clients: it would tell an attacker what to try next. Use

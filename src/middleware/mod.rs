@@ -79,16 +79,16 @@
 //! | several cookies, a cookie that is no token, any other fault | rejected as always: 400 or 401 |
 //! | an outage of the revocation store or of the issuer's keys | 503 as always |
 //!
-//! You cannot name the fault of a cookie that is no token: time did not cause it. Another program
-//! sets a cookie of this name, or somebody attacks. The visitor sees the rejection until the cookie
-//! is deleted. A name with the prefix `__Host-` prevents this: no other host of the domain can set
-//! such a cookie. Otherwise let your [`Respond`] delete it with
+//! You cannot name the fault of a cookie that is no token, because it was never valid. Another
+//! program sets a cookie of this name, or somebody attacks. The visitor sees the rejection until
+//! the cookie is deleted. A name with the prefix `__Host-` prevents this: no other host of the
+//! domain can set such a cookie. Otherwise let your [`Respond`] delete it with
 //! [`TokenCookie::clear`](crate::cookie::TokenCookie::clear).
 //!
 //! For an anonymous request no later source is read. Put [`bearer`](TokenSource::bearer) first:
-//! then `Authorization` decides before the cookie does. The reason is an [`AuthError`] in the
-//! request's extensions. `Option<Claims<T>>` is `None` there, and `Claims<T>` still rejects with
-//! 401. The response gets `Cache-Control: no-store` and `Vary: Cookie`, whatever the handler sets.
+//! then `Authorization` decides before the cookie does. The token's fault is an [`AuthError`] in
+//! the request's extensions. `Option<Claims<T>>` is `None`, and `Claims<T>` still rejects with 401.
+//! The response gets `Cache-Control: no-store` and `Vary: Cookie`, whatever the handler sets.
 //!
 //! # Plain tower
 //!

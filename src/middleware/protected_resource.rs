@@ -15,8 +15,8 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 /// A resource server as clients discover it: which authorization servers issue its tokens, and
 /// which scopes it knows (RFC 9728).
 ///
-/// You need it for an MCP server, whose clients find everything else from its URL. It is one
-/// setting of three things:
+/// You need it for an MCP server, whose clients find everything else from its URL. It
+/// configures three things:
 ///
 /// - [`JwtAuthLayer::protected_resource`] requires the resource as the audience of a token, and
 ///   puts the URL of the metadata and the first scopes into challenges.

@@ -52,11 +52,10 @@ impl ResourceUrl {
                 origin_length,
             }),
             Err(kind) => {
-                let end = text.find(['?', '#']).unwrap_or(text.len());
-                let shown = text.get(..end).unwrap_or_default();
-                // What comes before the last `@` may be a password.
-                let shown = shown.rsplit_once('@').map_or(shown, |(_, after)| after);
-                let url = shown.into();
+                // What comes before the last `@` may be a password, also with a `?` in it.
+                let shown = text.rsplit_once('@').map_or(text, |(_, after)| after);
+                let end = shown.find(['?', '#']).unwrap_or(shown.len());
+                let url = shown.get(..end).unwrap_or_default().into();
                 Err(ResourceUrlError { kind, url })
             }
         }

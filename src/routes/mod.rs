@@ -64,7 +64,7 @@
 //! | `POST /refresh` with a refresh token in JSON or in a form | 200 and the token pair as in RFC 6749 §5.1; no cookies |
 //! | an invalid or reused refresh token; a session that has ended | 401; the cookies of an ended session are deleted |
 //! | the refresh token from before an [elevation](crate::session::Sessions::elevate), within the grace | 401; no cookie is deleted |
-//! | the same two, with the refresh token in a form | 400 `invalid_grant` (RFC 6749 §5.2) |
+//! | the requests of the last two rows, with the refresh token in a form | 400 `invalid_grant` (RFC 6749 §5.2) |
 //! | `POST /logout` with a refresh token in JSON or in a form | 204; cookies are not changed |
 //! | `POST /logout` from this site or a trusted origin | 204; both cookies are deleted |
 //! | `POST /logout` from another site, with an access token in `Authorization` | 204; cookies are not changed |

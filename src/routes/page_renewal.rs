@@ -128,6 +128,9 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 /// A stolen refresh token is not detected during this time either, as
 /// [during the grace](Sessions::grace).
 ///
+/// A slow page also replaces the cookies of a login or a step-up that ended while it was made. The
+/// visitor must then log in again. So a page should not allow either before it is complete.
+///
 /// # Links from other sites
 ///
 /// A navigation from another site may refresh, because it changes nothing but the cookies. Whether

@@ -16,14 +16,14 @@ impl<S: SessionStore> Sessions<S> {
     /// [`session_of`](Sessions::session_of).
     ///
     /// Guards require both claims: [`Require::acr`](crate::Require::acr) and
-    /// [`Require::authenticated_within`](crate::Require::authenticated_within). The guide
-    /// [browser cookies](crate::guides::browser_cookies#a-second-factor) has a whole example. The
-    /// session keeps the level until it ends. For a shorter time require an age as well.
+    /// [`Require::authenticated_within`](crate::Require::authenticated_within). The guide on
+    /// browser cookies has a whole example. The session keeps the level until it ends. For a
+    /// shorter time require an age as well.
     ///
-    /// The refresh token from before has no grace. Within it, the token is refused with
-    /// [`SessionErrorKind::Elevated`]; after it, it is treated as reuse. So a stolen copy never
-    /// yields the new level. The client must therefore not refresh while this runs. If it does, it
-    /// may lose the new refresh token, and the user must log in again.
+    /// During the grace, the refresh token from before is refused with
+    /// [`SessionErrorKind::Elevated`]. After the grace, it is treated as reuse. So a stolen copy
+    /// never yields the new level. The client must therefore not refresh while this runs. If it
+    /// does, it may lose the new refresh token, and the user must log in again.
     ///
     /// ```
     /// # use tower_jwt_auth::VerifiedToken;

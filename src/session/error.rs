@@ -45,7 +45,8 @@ pub enum SessionErrorKind {
     /// The subject is blocked, or the actor of an impersonation.
     Blocked,
     /// The subject, or the actor of an impersonation, was logged out everywhere after the session,
-    /// or this login, began. Or the access tokens of the actor were invalidated before.
+    /// or this login, began. Or an impersonation was begun with an access token that
+    /// was invalidated.
     LoggedOut,
     /// The subject has as many sessions as [`max_sessions`](super::Sessions::max_sessions) allows,
     /// so the login is rejected. It can log in once a session has ended.

@@ -41,19 +41,20 @@ impl<S: SessionStore> Sessions<S> {
     ///
     /// - The access tokens name both: `sub` is the subject, `act` the actor. Guards and handlers
     ///   see the subject. Put [`Require::not_impersonated`](crate::Require::not_impersonated) on
-    ///   what only users themselves may do, such as to change the password.
+    ///   what only users themselves may do, such as to change the password or to log out
+    ///   everywhere.
     /// - The [hook](Sessions::on_event) gets an event with both names, and each event of the
     ///   session names the actor. No name is logged.
     /// - The session ends after [15 minutes](Self::DEFAULT_IMPERSONATION_LIFETIME).
     ///   [`PendingLogin::lifetime`] changes that, up to
     ///   [an hour](Self::MAX_IMPERSONATION_LIFETIME).
-    /// - An impersonation cannot begin another one. It has neither `acr` nor `auth_time`, also by
-    ///   [`elevate`](Sessions::elevate): the subject has proven nothing. So guards that require a
-    ///   level or a recent login reject it.
-    /// - A block or a logout everywhere of the subject ends it at once. One of the actor ends it at
-    ///   its next refresh, so an access token of it stays valid for at most
-    ///   [`access_lifetime`](Sessions::access_lifetime). A logout of the actor's own session does
-    ///   not end it.
+    /// - An impersonation cannot begin another one. It has neither `acr` nor `auth_time`, because
+    ///   the subject has proven nothing. [`elevate`](Sessions::elevate) refuses to set them. Guards
+    ///   that require a level or a recent login reject it.
+    /// - A block or a logout everywhere of the subject ends it at once. A block or a logout
+    ///   everywhere of the actor ends it at its next refresh. Until then its access token stays
+    ///   valid, for at most [`access_lifetime`](Sessions::access_lifetime). A logout of the actor's
+    ///   own session does not end it.
     /// - In a browser the new cookies replace those of the actor, who logs in again afterwards. To
     ///   keep both, serve impersonations on another host name.
     /// - The actor may lose the right to impersonate meanwhile. Check

@@ -173,8 +173,8 @@ impl<S: SessionStore> Sessions<S> {
         Ok(())
     }
 
-    /// Lists the live sessions of `subject`. The session refreshed last comes first. That of the
-    /// request has the `sid` of [`session_of`](Sessions::session_of).
+    /// Lists the live sessions of `subject`. The session refreshed last comes first. The one of
+    /// the request has the `sid` that [`session_of`](Sessions::session_of) returns.
     ///
     /// # Errors
     ///

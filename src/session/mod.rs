@@ -72,8 +72,8 @@
 //!
 //! Access tokens carry `auth_time`, and `acr` if the session has one. [`Require::acr`] and
 //! [`Require::authenticated_within`] check them. [`Sessions::elevate`] sets both after a second
-//! factor. Its refresh token has no grace for the one before, so a stolen copy of that one gains
-//! nothing.
+//! factor. The previous refresh token is then rejected even within the grace, so a stolen copy of
+//! it gains nothing.
 //!
 //! [`Require::acr`]: crate::Require::acr
 //! [`Require::authenticated_within`]: crate::Require::authenticated_within

@@ -66,6 +66,9 @@ impl Verifier {
         self.check_answering_issuer(opaque, &mut members)?;
         if members.times(rules.max_age).is_none() {
             members.expires_at = end_of(&answer, &members, now);
+            // A revocation of one token is found by its `exp`, and this one changes with each
+            // answer.
+            members.token_id = None;
         }
         let times = self.rules.check(&members, &rules, payload, now)?;
         let claims = StoredClaims::new(&members, times, payload);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::rules::IssuerRules;
 use super::token::VerifiedHeader;
 use crate::introspection::Introspection;
-use crate::token::{Segments, base64url};
+use crate::token::base64url;
 
 /// An issuer that is asked about opaque tokens.
 #[derive(Clone)]
@@ -33,13 +33,26 @@ impl OpaqueTrust {
 }
 
 /// Whether a token is three segments of base64url. The issuer is asked about any other token.
+///
+/// A JWT with wrong padding, or without its signature, is still a JWT. The issuer may ignore
+/// either, and must not answer about a token that the keys reject.
 pub(super) fn has_jwt_shape(token: &[u8]) -> bool {
-    Segments::split(token, token.len()).is_ok_and(|segments| {
-        let segments = segments.without_padding();
-        [segments.header, segments.payload, segments.signature]
-            .into_iter()
-            .all(|segment| segment.iter().all(|byte| base64url::is_digit(*byte)))
-    })
+    let mut segments = token.split(|byte| *byte == b'.').map(without_padding);
+    let is_base64url = |segment: &[u8]| segment.iter().all(|byte| base64url::is_digit(*byte));
+    match [(); 4].map(|()| segments.next()) {
+        [Some(header), Some(payload), Some(signature), None] => {
+            let are_there = !header.is_empty() && !payload.is_empty();
+            are_there && [header, payload, signature].into_iter().all(is_base64url)
+        }
+        _ => false,
+    }
+}
+
+fn without_padding(mut segment: &[u8]) -> &[u8] {
+    while let [rest @ .., b'='] = segment {
+        segment = rest;
+    }
+    segment
 }
 
 impl fmt::Debug for OpaqueTrust {
@@ -54,14 +67,20 @@ mod tests {
 
     #[test]
     fn the_shape_of_a_jwt() {
-        for token in ["a.b.c", "eyJ-_.AA.Zz09", "QQ==.QUI=.QUJD"] {
+        for token in [
+            "a.b.c",
+            "eyJ-_.AA.Zz09",
+            "QQ==.QUI=.QUJD",
+            "a.b.",
+            "a.b.c=",
+            "a=.b==.c===",
+        ] {
             assert!(has_jwt_shape(token.as_bytes()), "{token}");
         }
         for token in [
             "",
             "a",
             "a.b",
-            "a.b.",
             ".b.c",
             "a..c",
             "a.b.c.d",

@@ -172,6 +172,25 @@ async fn an_endpoint_that_moves_is_discovered_again() {
     assert_eq!(status(&app, "opaque").await, 200);
 }
 
+/// A connection that breaks, or a firewall that rejects one request, must not lead to an outage
+/// while the metadata are unavailable.
+#[tokio::test]
+async fn an_endpoint_that_failed_is_used_while_the_metadata_are_unavailable() {
+    let server = Server::start().await;
+    server.answer_by(|token| match token {
+        "broken" => Answer::Close,
+        _ => Answer::Text(active(&json!({}))),
+    });
+    let introspection = Introspection::discover(server.name(), client())
+        .build()
+        .unwrap();
+    let app = app(&layer(&introspection, &clock()));
+    assert_eq!(status(&app, "one").await, 200);
+    server.publish("unavailable".to_owned());
+    assert_eq!(status(&app, "broken").await, 503);
+    assert_eq!(status(&app, "two").await, 200);
+}
+
 #[tokio::test]
 async fn q02_metadata_do_not_send_credentials_elsewhere() {
     let elsewhere = Server::start().await;

@@ -167,12 +167,13 @@ impl WebOrigin {
 pub(super) fn shown_text(text: &str) -> String {
     const MAX_CHARACTERS: usize = 200;
 
-    let end = text.find(['?', '#']).unwrap_or(text.len());
-    let shown = text.get(..end).unwrap_or_default();
-    let shown = match shown.rsplit_once('@') {
-        Some((_, after)) => format!("[credentials]@{after}"),
-        None => shown.to_owned(),
+    // First: a password may contain a `?`.
+    let (credentials, rest) = match text.rsplit_once('@') {
+        Some((_, after)) => ("[credentials]@", after),
+        None => ("", text),
     };
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    let shown = format!("{credentials}{}", rest.get(..end).unwrap_or_default());
     let shown: String = shown.chars().take(MAX_CHARACTERS).collect();
     shown.escape_debug().to_string()
 }

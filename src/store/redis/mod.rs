@@ -128,7 +128,7 @@
 //! | `{jwt}:stream` | revocations and heartbeats | one to two minutes, or three to six times `max_staleness` if that is longer |
 //! | `{jwt}:session:…` | a hash for each session | at logout, or a few minutes after it expires |
 //! | `{jwt}:sessions:…` | a sorted set of a user's sessions | a few minutes after the last one's end |
-//! | `{jwt}:ended:…` | the sessions that a login ended, in case its answer is lost | after a minute |
+//! | `{jwt}:ended:…` | the sessions that a login ended, for a repeated call after a lost answer | after a minute |
 //! | `{jwt}:last` | a hash: the end of the stream, and where it is trimmed | never |
 //! | `{jwt}:secret` | the format of the keys, and a check value of the nodes' secret | never |
 //!
