@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a bench that fails is no bench")]
 #![expect(clippy::expect_used, reason = "a bench that fails is no bench")]
 #![expect(clippy::panic, reason = "a bench that fails is no bench")]
+#![expect(clippy::indexing_slicing, reason = "small numbers")]
 #![expect(clippy::arithmetic_side_effects, reason = "small numbers")]
 #![expect(clippy::disallowed_methods, reason = "it measures time")]
 #![expect(clippy::cast_precision_loss, reason = "small numbers")]
@@ -52,7 +53,7 @@ async fn log_in<S: SessionStore>(
         callers.spawn(async move {
             let mut last = None;
             for number in 0..count / CALLERS {
-                let subject = sessions.subject_named(&format!("user {caller} {number}"));
+                let subject = sessions.subject_named(format!("user {caller} {number}"));
                 let mut login = sessions.begin(&subject).await.unwrap();
                 if let Some(data) = &data {
                     login = login.data(data).unwrap();

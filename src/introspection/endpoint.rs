@@ -121,10 +121,13 @@ impl IntrospectionEndpoint {
                 return Ok(known.uri.clone());
             }
             // If the metadata are unavailable, the old endpoint may still work.
-            Some(old) => match timeout(REDISCOVERY_DEADLINE.min(deadline / 2), discover).await {
-                Ok(Ok(uri)) => uri,
-                _ => old.uri.clone(),
-            },
+            Some(old) => {
+                let half = deadline.checked_div(2).unwrap_or_default();
+                match timeout(REDISCOVERY_DEADLINE.min(half), discover).await {
+                    Ok(Ok(uri)) => uri,
+                    _ => old.uri.clone(),
+                }
+            }
             None => discover.await?,
         };
         *found = Some(FoundEndpoint::now(newest.clone()));
