@@ -188,11 +188,10 @@ fn found(source: Source, headers: &HeaderMap) -> Result<Option<Vec<u8>>, ()> {
             let cookies = values(headers, "cookie").join(&b';');
             let named = cookies.split(|byte| *byte == b';').filter_map(|pair| {
                 let pair = pair.trim_ascii_start();
-                Some(
-                    pair.strip_prefix(name.as_bytes())?
-                        .strip_prefix(b"=")?
-                        .to_vec(),
-                )
+                let value = pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+                let quoted = value.strip_prefix(b"\"");
+                let unquoted = quoted.and_then(|value| value.strip_suffix(b"\""));
+                Some(unquoted.unwrap_or(value).to_vec())
             });
             named.collect::<HashSet<_>>().into_iter().collect()
         }
