@@ -234,11 +234,11 @@ local function seconds_up(date)
 end
 
 -- Whether a session was revoked: the server has lost its end, and a node has written it back. Then
--- this deletes the session, which would live again once the revocation has expired. It may have been
--- refreshed meanwhile, so the revocation lasts as long as its last access token.
+-- this deletes the session, which would live again once the revocation has expired. It may have
+-- been refreshed meanwhile, so the revocation lasts as long as its last access token.
 --
--- A session of another generation has ended too, but is kept. The server may have lost the record of
--- its subject, and a node may be about to write it back.
+-- A session of another generation has ended too, but is kept. The server may have lost the record
+-- of its subject, and a node may be about to write it back.
 local function is_revoked(sid, field, member)
   local ended = redis.call('ZSCORE', revoked, member)
   if not ended then return false end
@@ -295,8 +295,8 @@ local function expire(sid, field, idle, expires, access)
   end
 end
 
--- The end of the last access token of a subject, in seconds, and the highest access epoch of one. It
--- is above that of the record if the server has lost the record.
+-- The end of the last access token of a subject, in seconds, and the highest access epoch of one.
+-- That is above the epoch of the record if the server has lost the record.
 local function latest_access(field)
   local till, epoch = 0, 0
   for _, sid in ipairs(redis.call('ZRANGE', list_key(field), 0, -1)) do

@@ -45,7 +45,8 @@ elseif is_old then
   if v.f == '1' then return { 'elevated' } end
 end
 if s.e ~= epoch or tonumber(v.v) ~= data_version then return { 'outdated' } end
--- Never lowered: the server may have lost the record, and an access token of the higher epoch lives.
+-- Never lowered: the server may have lost the record, and an access token of the higher epoch is
+-- still valid.
 epoch = math.max(epoch, tonumber(v.p))
 if is_old then
   outcome = 'repeated'
