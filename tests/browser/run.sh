@@ -4,6 +4,7 @@
 # Content-Security-Policy. `run.sh CASE…` runs some cases. Screenshots go to target/browser.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+source tests/support/install.sh
 
 target=${CARGO_TARGET_DIR:-target}
 work=$target/browser
@@ -17,10 +18,7 @@ command -v chromedriver >/dev/null || missing+=(chromium-driver)
 # Without any font the screenshots show boxes.
 compgen -G '/usr/share/fonts/truetype/*/*.ttf' >/dev/null || missing+=(fonts-dejavu-core)
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
-if ((${#missing[@]})); then
-    apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
-fi
+install_debian "${missing[@]}"
 
 if ! cmp -s "$here/requirements.txt" "$work/venv/requirements.txt"; then
     rm -rf "$work/venv"

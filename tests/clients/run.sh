@@ -3,6 +3,7 @@
 # from refresh, logout and a protected route, by form, by JSON and by cookie.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+source tests/support/install.sh
 
 target=${CARGO_TARGET_DIR:-target}
 work=$target/clients
@@ -16,18 +17,9 @@ command -v npm >/dev/null || missing+=(npm)
 command -v python3 >/dev/null || missing+=(python3)
 # The compiler too: `java` runs a source file.
 command -v javac >/dev/null || missing+=(default-jdk-headless)
-if ((${#missing[@]})); then
-    apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
-fi
+install_debian "${missing[@]}"
 
-# node looks for node_modules next to the script, and that must not be the source tree.
-cp "$here/clients.mjs" "$here/package.json" "$work"
-if ! cmp -s "$here/package-lock.json" "$work/package-lock.json" || [[ ! -d $work/node_modules ]]; then
-    rm -rf "$work/node_modules"
-    cp "$here/package-lock.json" "$work"
-    npm ci --prefix "$work" --engine-strict --no-audit --no-fund || { rm -f "$work/package-lock.json"; exit 1; }
-fi
+install_npm "$here" "$work"
 
 source tests/support/executable.sh
 api=$(executable session_api --features embedded,testing)

@@ -2,6 +2,7 @@
 # Checks that jose (npm) and PyJWT (PyPI) accept tokens of this crate, and this crate theirs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+source tests/support/install.sh
 
 target=${CARGO_TARGET_DIR:-target}
 work=$target/interop
@@ -12,18 +13,9 @@ missing=()
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
-if ((${#missing[@]})); then
-    apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
-fi
+install_debian "${missing[@]}"
 
-# node looks for node_modules next to the script, and that must not be the source tree.
-cp "$here"/*.mjs "$here/package.json" "$work"
-if ! cmp -s "$here/package-lock.json" "$work/package-lock.json" || [[ ! -d $work/node_modules ]]; then
-    rm -rf "$work/node_modules"
-    cp "$here/package-lock.json" "$work"
-    npm ci --prefix "$work" --no-audit --no-fund || { rm -f "$work/package-lock.json"; exit 1; }
-fi
+install_npm "$here" "$work"
 if ! cmp -s "$here/requirements.txt" "$work/venv/requirements.txt"; then
     rm -rf "$work/venv"
     python3 -m venv "$work/venv"
