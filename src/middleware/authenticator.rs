@@ -164,7 +164,7 @@ impl<R, V> Authenticator<R, V> {
         let proof = SentProof::find(source, head);
         match self.verifier.try_verify(&token) {
             Ok(verified) => Ok(Authenticated {
-                proof: check_sender(proof.as_ref(), &self.verifier, &token, &verified)?,
+                proof: check_sender(proof.as_deref(), &self.verifier, &token, &verified)?,
                 token: Some(verified),
                 caching,
                 ignorable,
@@ -180,7 +180,7 @@ impl<R, V> Authenticator<R, V> {
                 token: token.into_owned(),
                 caching,
                 ignorable,
-                proof: proof.map(Box::new),
+                proof,
             })),
         }
     }

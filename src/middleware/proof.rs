@@ -33,8 +33,9 @@ pub(super) struct Proof {
 impl SentProof {
     /// `None` if the source needs no proof.
     #[inline]
-    pub(super) fn find(source: &TokenSource, head: RequestHead<'_>) -> Option<Self> {
-        source.proof_settings().map(|dpop| Self::read(dpop, head))
+    pub(super) fn find(source: &TokenSource, head: RequestHead<'_>) -> Option<Box<Self>> {
+        let dpop = source.proof_settings()?;
+        Some(Box::new(Self::read(dpop, head)))
     }
 
     fn read(dpop: &Arc<Dpop>, head: RequestHead<'_>) -> Self {

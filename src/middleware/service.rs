@@ -11,12 +11,18 @@ use tower_service::Service;
 
 use super::authenticated::Authenticated;
 use super::authenticator::NotAuthenticated;
+#[cfg(feature = "jwks")]
+use super::authenticator::UnverifiedToken;
 use super::error::AuthError;
 use super::future::{After, ResponseFuture};
 use super::layer_handle::{LayerHandle, SharedResponder};
 use super::respond::{ProblemJson, Respond};
+#[cfg(feature = "jwks")]
+use super::revocation::Revocations;
 use super::revocation::Verdict;
 use crate::revocation::{NoRevocation, RevocationStore};
+#[cfg(feature = "jwks")]
+use crate::verify::Verifier;
 
 /// The service that [`JwtAuthLayer`](super::JwtAuthLayer) makes.
 pub struct JwtAuth<S, R = ProblemJson, V = NoRevocation> {
@@ -56,19 +62,8 @@ where
             Err(NotAuthenticated::KeysRequired(unverified)) => {
                 let verifier = Arc::clone(&authenticator.verifier);
                 let revocations = authenticator.revocations.clone();
-                return wait(
-                    &mut self.inner,
-                    self.layer.responder(),
-                    request,
-                    async move {
-                        let authenticated = unverified.verify(&verifier).await?;
-                        let look_up = match &authenticated.token {
-                            Some(token) => revocations.check(token).await,
-                            None => Ok(()),
-                        };
-                        authenticated.after(look_up)?.remember_proof().await
-                    },
-                );
+                let verified = verify_later(unverified, verifier, revocations);
+                return wait(&mut self.inner, self.layer.responder(), request, verified);
             }
         };
         let verdict = match &authenticated.token {
@@ -95,36 +90,41 @@ where
                     },
                 )
             }
-            Verdict::NotRevoked => remember_and_pass(
-                &mut self.inner,
-                self.layer.responder(),
-                request,
-                authenticated,
-            ),
+            Verdict::NotRevoked => match authenticated.remember_proof_now() {
+                Some(Ok(())) => pass(
+                    &mut self.inner,
+                    self.layer.responder(),
+                    request,
+                    authenticated,
+                ),
+                Some(Err(error)) => {
+                    let error = error.under(authenticated.scheme());
+                    ResponseFuture::rejected(responder.reject(&error))
+                }
+                None => wait(
+                    &mut self.inner,
+                    self.layer.responder(),
+                    request,
+                    authenticated.remember_proof(),
+                ),
+            },
         }
     }
 }
 
-/// Calls the inner service once the proof of the request is remembered.
-#[inline]
-fn remember_and_pass<S, R, ReqBody, ResBody>(
-    inner: &mut S,
-    responder: SharedResponder<R>,
-    request: Request<ReqBody>,
-    authenticated: Authenticated,
-) -> ResponseFuture<S, ReqBody, ResBody, R>
-where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
-    R: Respond<ResBody>,
-{
-    match authenticated.remember_proof_now() {
-        Some(Ok(())) => pass(inner, responder, request, authenticated),
-        Some(Err(error)) => {
-            let error = error.under(authenticated.scheme());
-            ResponseFuture::rejected(responder.0.reject(&error))
-        }
-        None => wait(inner, responder, request, authenticated.remember_proof()),
-    }
+/// Verifies a token whose keys have to be fetched, or whose issuer has to be asked.
+#[cfg(feature = "jwks")]
+async fn verify_later<V: RevocationStore>(
+    unverified: UnverifiedToken,
+    verifier: Arc<Verifier>,
+    revocations: Revocations<V>,
+) -> Result<Authenticated, AuthError> {
+    let authenticated = unverified.verify(&verifier).await?;
+    let look_up = match &authenticated.token {
+        Some(token) => revocations.check(token).await,
+        None => Ok(()),
+    };
+    authenticated.after(look_up)?.remember_proof().await
 }
 
 /// Calls the inner service at once.
