@@ -118,6 +118,29 @@ async fn a_node_that_is_away_is_waited_for_until_it_is_stale() {
     eventually("it has read it", || away.peek(&thing.token()) == Some(true)).await;
 }
 
+/// Nodes that load a revocation as they start have it, also if they end before they report again.
+#[tokio::test]
+async fn nodes_that_start_and_end_are_not_waited_for() {
+    let server = Server::start(&[]);
+    let way = Proxy::to(server.port).await;
+    let (away, node) = (node(way.client()).await, node(server.client()).await);
+    eventually("they know of each other", || node.state().nodes == 2).await;
+    way.set(Flow::Stops);
+    let thing = Thing::new(0, in_seconds(600));
+    let revocation = thing.revocation();
+    let waited = node.revoke_and_wait(&revocation, LONG);
+    let restarts = async {
+        loop {
+            drop(crate::node(server.client()).await);
+        }
+    };
+    tokio::select! {
+        waited = waited => waited.unwrap(),
+        () = restarts => (),
+    }
+    drop(away);
+}
+
 /// A node reports in one server's stream how far it has read another's, where the IDs are higher.
 #[tokio::test]
 async fn positions_in_another_stream_are_ignored() {

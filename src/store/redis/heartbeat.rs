@@ -14,6 +14,9 @@ use super::timestamp::Timestamp;
 /// Sends a heartbeat five times per `max_staleness`, and whenever one is requested.
 pub(super) async fn send_heartbeats(node: Arc<Node>) {
     let interval = heartbeat_interval(&node);
+    // The first request follows the first load. A node that has loaded nothing is not fresh, so
+    // nobody needs to wait for it: it may start, fail and start again forever.
+    node.heartbeat_request.notified().await;
     loop {
         if let Err(error) = send_heartbeat(&node).await {
             node.record_error(error);

@@ -71,7 +71,9 @@ pub(super) async fn follow_stream(node: Arc<Node>) {
 async fn read_until_broken(node: &Node, link: &Link, mut cursor: StreamCursor) {
     let mut backoff = Backoff::default();
     // Heartbeats sent before the load say nothing about this stream. Send one now.
+    // It says that this node has read what it has loaded.
     node.pending_heartbeats.clear();
+    node.cursor.send_replace(cursor.clone());
     node.heartbeat_request.notify_one();
     loop {
         let outcome = read_entries(node, link, &mut cursor).await;
