@@ -198,8 +198,8 @@ impl TokenCookie {
     /// Sets `Domain`: browsers send the cookie to this host and every host below it.
     ///
     /// A cookie that was set without `Domain` stays in browsers, beside the new one, and requests
-    /// with both are rejected with 400. `routes::SessionCookies` deletes the old cookie at login,
-    /// refresh and logout. For other cookies, change the name.
+    /// with both are rejected with 400. `routes::SessionCookies` deletes the old cookie at login
+    /// and logout. For other cookies, change the name.
     ///
     /// # Errors
     ///

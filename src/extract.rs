@@ -136,8 +136,8 @@ fn token(parts: &Parts) -> Result<Option<&VerifiedToken>, AuthError> {
 pub trait Permission: 'static {
     /// What the token must contain. Called for every request.
     ///
-    /// In this function the builders of [`Require`] do not panic, although their docs say so. After
-    /// an invalid argument, such as a scope with a space, every request gets 500
+    /// In this function the builders of [`Require`] do not panic, although their docs list panics.
+    /// After an invalid argument, such as a scope with a space, every request gets 500
     /// ([`AuthErrorKind::Misconfigured`]).
     fn require() -> Require;
 }

@@ -82,10 +82,10 @@
 //! Rejections are logged at level `DEBUG`. Set `RUST_LOG=tower_jwt_auth=debug` to see them; without
 //! `tracing-subscriber` or another subscriber nothing is logged.
 //!
-//! The response says "invalid" or "expired", and nothing more. The reason is [`AuthError::kind`].
-//! It is in the response's extensions. With feature `tracing` it is also an [event](#events). The
-//! event's field `reason` shows the configured value, or names the claim that failed. The values of
-//! a token's claims never appear.
+//! The response to a bad token says "invalid" or "expired", and nothing more. The reason is
+//! [`AuthError::kind`]. It is in the response's extensions. With feature `tracing` it is also an
+//! [event](#events). The event's field `reason` shows the configured value, or names the claim that
+//! failed. The values of a token's claims never appear.
 //!
 //! The program `gate` shows each check for any token and key:
 //!
@@ -97,7 +97,7 @@
 //! | kind | check |
 //! | --- | --- |
 //! | `inactive` | the issuer of an opaque token does not know it, or it has expired or was revoked; some issuers answer so if your client may not introspect it |
-//! | `no_fitting_key` | compare `alg` and `kid` of the token with those of the keys, which the reason names. A key has one algorithm; in a set the `kid` must match. Without `kid`, a thumbprint (`x5t#S256`, `x5t`) must match a key. With `kid`, it must not contradict the key of that `kid` |
+//! | `no_fitting_key` | compare `alg` and `kid` of the token with those of the keys, which the reason names. A key has one algorithm; in a set the `kid` must match. Without `kid`, the thumbprint of the token (`x5t#S256`, `x5t`), if any, must match a key. With `kid`, the key of that `kid` must not have another thumbprint |
 //! | `several_fitting_keys` | the token has no `kid`: have the issuer add it. Or keys share a `kid`: see [`try_keys_with_same_id`](keys::KeySet::try_keys_with_same_id) |
 //! | `bad_signature` | the secret: does it equal the issuer's byte for byte, or must you decode it from base64 first? |
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |
@@ -107,7 +107,7 @@
 //! | `unknown_issuer` | none of the trusted issuers has this name; names are compared byte for byte |
 //! | `wrong_tenant`, `wrong_key_issuer` | `tid`, `iss` and the `issuer` of the key must agree: see [`TrustedIssuer::tenants`] |
 //! | `missing_expiry` | a token without `exp` would never expire: have the issuer add it, or [allow it](Verifier::allow_missing_expiry) |
-//! | `missing_claim` | the claim that the reason names is required, for example by [`rfc9068`](JwtAuthLayer::rfc9068) or [`allow_missing_expiry`](Verifier::allow_missing_expiry) |
+//! | `missing_claim` | a setting requires the claim that the reason names: [`rfc9068`](JwtAuthLayer::rfc9068) requires several, and [`allow_missing_expiry`](Verifier::allow_missing_expiry) requires `iat` |
 //! | `malformed_claims` | `exp` in milliseconds or as a string, a duplicate claim; `null` or a number in `sub` [may be allowed](verify#what-may-be-relaxed) |
 //! | `issued_in_future`, `not_yet_valid`, `expired` | the issuer's clock and yours; the default [`leeway`](JwtAuthLayer::leeway) is 30 seconds |
 //! | `wrong_type` | `typ`, or `token_type` in the answer about an opaque token: ID tokens, refresh tokens and logout tokens are not access tokens |

@@ -21,9 +21,9 @@ use crate::revocation::{FingerprintKey, Fingerprinter};
 /// # Ok::<_, tower_jwt_auth::dpop::BaseUrlError>(())
 /// ```
 ///
-/// A proof takes a 64-bit fingerprint under a random key, in 10 to 21 bytes of a hash table. Proofs
-/// that expire in the same 16 seconds share a bucket, which is dropped as a whole. A key and a
-/// subject take 19 to 39 bytes each, in every bucket with a proof of theirs.
+/// A proof takes a 64-bit fingerprint, made with a random secret, in 10 to 21 bytes of a hash
+/// table. Proofs that expire in the same 16 seconds share a bucket, which is dropped as a whole. A
+/// client's key and a subject take 19 to 39 bytes each, in every bucket with a proof of theirs.
 ///
 /// No proof is forgotten before it expires. If the clock steps back, proofs that may have been
 /// dropped count as used.

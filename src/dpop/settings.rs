@@ -41,7 +41,7 @@ impl Dpop {
     /// 60 seconds. A client's clock may be 30 seconds behind, and a slow request still arrives.
     pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
 
-    /// 5 minutes. Proofs are made for one request, and are remembered as long as they are valid.
+    /// 5 minutes. Proofs are made for one request, and are remembered while they are valid.
     pub const MAX_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
     /// 250 ms: more than a healthy store on the same network needs, and less than a client waits.

@@ -221,8 +221,9 @@ impl Require {
     /// The user must have logged in within this time, according to the claim `auth_time` (OpenID
     /// Connect Core §2). Otherwise the response is 401 with `max_age`, as for [`Require::acr`].
     ///
-    /// The time counts in whole seconds, without a leeway. An `auth_time` in the future is accepted
-    /// up to 30 seconds, the default leeway of a verifier. A token without `auth_time` is rejected.
+    /// The age counts in whole seconds, and no leeway is added to it. An `auth_time` up to 30
+    /// seconds in the future is accepted, as clocks differ. A token without `auth_time` is
+    /// rejected.
     ///
     /// # Panics
     ///

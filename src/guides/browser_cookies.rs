@@ -15,12 +15,12 @@
 //!
 //! | a request with the cookie | from your origin | from a trusted origin | from any other page |
 //! | --- | --- | --- | --- |
-//! | `GET`, `HEAD`, `OPTIONS` | passes | passes | passes, if the browser sends the cookie |
+//! | `GET`, `HEAD`, `OPTIONS` | passes | passes | passes, with the cookie if `SameSite` allows that |
 //! | `POST` and other methods | passes | passes | 403 |
 //! | a WebSocket | passes | passes | 403 |
 //!
 //! So a `GET` must not change anything. A request with `Authorization` and no cookie always passes
-//! the layer. [`csrf`](crate::csrf) has the exact rules.
+//! this check. [`csrf`](crate::csrf) has the exact rules.
 //!
 //! Routes that set a cookie before anyone is logged in need the same check: put
 //! [`csrf_layer`](crate::routes::SessionRoutes::csrf_layer) on the login. Otherwise another site
@@ -177,8 +177,8 @@
 //! # }
 //! ```
 //!
-//! - The session keeps `acr` until it ends. `max_age` is what makes the step-up wear off: it is
-//!   checked against the time of the last one.
+//! - The session keeps `acr` until it ends. `max_age` is what makes the step-up wear off: it limits
+//!   the time since the last step-up.
 //! - The refresh token from before the step-up never gets the new level. During the grace it gets
 //!   401. If it is used after the grace, the session ends. So the page should not refresh while
 //!   `/step-up` runs.

@@ -48,7 +48,7 @@
 //! | event | memory | file | Redis |
 //! | --- | --- | --- | --- |
 //! | your process restarts | nothing | everything | everything |
-//! | the machine loses power | nothing | everything | everything, if it was not the machine of Redis |
+//! | the machine loses power | nothing | everything | everything, unless Redis ran on that machine |
 //! | Redis restarts | | | what its settings keep; revocations also in every living node |
 //! | Redis is down | | | access tokens work for 5 seconds; logins and renewals get 503 |
 //! | the disk fails | | look-ups go on, changes get 503 | see the settings of Redis |
@@ -61,7 +61,7 @@
 //! | lost write | effect |
 //! | --- | --- |
 //! | a login | The session does not exist. The access token works until it expires; then the user logs in again. |
-//! | a renewal | The refresh token is newer than the store's record, because the store has lost a refresh; it is accepted. You get the event [`LostWrites`](crate::session::SessionEventKind::LostWrites). |
+//! | a renewal | The client's refresh token is newer than the store's record. The token is accepted. You get the event [`LostWrites`](crate::session::SessionEventKind::LostWrites). |
 //! | a logout, a revocation, a block | Running nodes that made or read the revocation write it back. It is lost only if all of them stopped too. |
 //!
 //! A session whose logout was lost [may be refreshed

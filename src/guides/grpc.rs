@@ -8,7 +8,7 @@
 //! | refusal | HTTP status | gRPC code |
 //! | --- | --- | --- |
 //! | no token, or an invalid, expired or revoked one | 401 | 16 `UNAUTHENTICATED` |
-//! | a token without the scope, or a request from another site | 403 | 7 `PERMISSION_DENIED` |
+//! | a token without the scope, or a request from an origin that you do not trust | 403 | 7 `PERMISSION_DENIED` |
 //! | malformed credentials | 400 | 3 `INVALID_ARGUMENT` |
 //! | the store or the keys are not available | 503 | 14 `UNAVAILABLE` |
 //! | a mistake in the service's setup | 500 | 13 `INTERNAL` |

@@ -12,8 +12,9 @@
 //!
 //! # Keys
 //!
-//! - [ ] Secrets come from the configuration, never from the source code. Use `generate` only if
-//!   tokens may become invalid at a restart, and with one node.
+//! - [ ] Secrets come from the configuration, never from the source code. Use
+//!   [`SigningKey::generate`](crate::keys::SigningKey::generate) only with one node, and only if
+//!   tokens may become invalid at a restart.
 //! - [ ] The signing key, [`RefreshKeys`](crate::session::RefreshKeys) and the secret of
 //!   [`RedisStoreOptions`](crate::store::RedisStoreOptions) are three different secrets. All nodes
 //!   have the same three.
@@ -23,8 +24,8 @@
 //!   wait for [`JwksRoute::DEFAULT_MAX_AGE`](crate::routes::JwksRoute::DEFAULT_MAX_AGE), sign with
 //!   it, keep the old one until its last token has expired. See
 //!   [`SigningKeySet`](crate::keys::SigningKeySet).
-//! - [ ] You can remove a leaked signing key from every verifier at once. Access tokens signed with
-//!   it are then rejected; the sessions continue.
+//! - [ ] You can remove a leaked signing key from every verifier without delay. Access tokens
+//!   signed with it are then rejected; the sessions continue.
 //!
 //! # Revocation
 //!

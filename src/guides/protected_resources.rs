@@ -107,8 +107,8 @@
 //!
 //! - Name all scopes of the tool in one guard, also those that every request needs. Some clients
 //!   ask for just the scopes of the last challenge.
-//! - Pass on the message that you checked, not its text. In JSON a member may occur twice, and two
-//!   parsers may read such a text in two ways.
+//! - Pass on the message as you parsed it, not the text that you received. In JSON a member may
+//!   occur twice, and two parsers may read such a text in two ways.
 //!
 //! # Several resources
 //!

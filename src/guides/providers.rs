@@ -32,8 +32,9 @@
 //! - Check other claims with a guard: [`Require::claim`](crate::Require::claim).
 //! - If a provider's tokens have no `aud`, call `any_audience`, and put such a guard on every
 //!   route. Otherwise tokens for other applications of this issuer pass.
-//! - If you trust several issuers, call `any_audience`, `typ` and `allow_…` of the
-//!   [`TrustedIssuer`](crate::TrustedIssuer) that needs it.
+//! - If you trust several issuers, what one of them needs belongs to its
+//!   [`TrustedIssuer`](crate::TrustedIssuer), not to the layer: `any_audience`, `typ` and
+//!   `allow_…`.
 //!
 //! # Auth0
 //!
@@ -126,7 +127,7 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - The metadata URL depends on the policy, not the issuer. So the example fetches the keys by
+//! - The metadata URL contains the policy. The issuer does not. So the example fetches the keys by
 //!   their URL.
 //! - `tfp` (or `acr`) names the policy: `Require::claim("tfp", "B2C_1_signin")`.
 //!
@@ -226,7 +227,7 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - Leave the legacy secret out once the project signs with the new keys:
+//! - Leave the legacy secret out once the last token that it signed has expired:
 //!   `TrustedIssuer::new(issuer, keys)`.
 //! - `role` is `authenticated`. `is_anonymous` is true for an anonymous user.
 //!

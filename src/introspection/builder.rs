@@ -30,8 +30,8 @@ pub struct IntrospectionBuilder {
 }
 
 impl Introspection {
-    /// The issuer of this name, whose metadata name its `introspection_endpoint`. See OpenID
-    /// Connect Discovery 1.0 §4 and RFC 8414 §3.
+    /// The issuer of this name. Its metadata have the `introspection_endpoint`. See OpenID Connect
+    /// Discovery 1.0 §4 and RFC 8414 §3.
     ///
     /// The `issuer` of the metadata must equal `issuer` byte for byte. The endpoint must be on the
     /// issuer's origin, because the request has your service's credentials. For another origin use
@@ -124,8 +124,8 @@ impl IntrospectionBuilder {
         self
     }
 
-    /// Sets how long a question may take, with the time that it waits for its turn. 5 seconds by
-    /// default, as for fetched keys. Then the request gets 503.
+    /// Sets how long a question may take, including the wait for its turn. After that the request
+    /// gets 503. 5 seconds by default, as for fetched keys.
     ///
     /// # Panics
     ///
@@ -163,10 +163,10 @@ impl IntrospectionBuilder {
         self
     }
 
-    /// Accepts an answer that does not tell the kind of token, where any audience is accepted.
+    /// Accepts an answer that does not tell the kind of token, if any audience is accepted.
     ///
-    /// Issuers answer that a refresh token is active too. An access token differs by its
-    /// audience, or by a `token_type` of `Bearer`. By default one of them is required.
+    /// Issuers say that a refresh token is active too. An access token is recognised by its
+    /// audience, `token_type` or `token_use`. By default the answer must have one of them.
     pub fn allow_missing_token_type(mut self) -> Self {
         self.limits.unknown_kind_allowed = true;
         self

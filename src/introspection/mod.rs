@@ -53,8 +53,8 @@
 //!    [`any_audience`](crate::Verifier::any_audience).
 //!
 //! - A header's `typ`, and so [`Verifier::typ`](crate::Verifier::typ), applies to JWTs only.
-//! - Without `exp`, the token expires when the answer does, and its `jti` counts as missing: the
-//!   token cannot be revoked here by itself, but at the issuer.
+//! - Without `exp`, the token expires when its remembered answer does. Its `jti` then counts as
+//!   missing: you cannot revoke this one token here, only at its issuer.
 //!   [`allow_missing_expiry`](crate::Verifier::allow_missing_expiry) sets a fixed date, if `iat` is
 //!   present.
 //! - With `any_audience`, the answer must tell the kind of token. Otherwise a refresh token could
@@ -70,15 +70,15 @@
 //! | that is not active | [5 seconds](IntrospectionBuilder::inactive_lifetime) |
 //! | about which the question failed | 1 second |
 //!
-//! - A token in the [cache](crate::Verifier::cache) costs as little as a JWT there.
+//! - A token in the [cache](crate::Verifier::cache) costs as little as a cached JWT.
 //! - All requests with one token share one question. It goes on if they are cancelled.
 //! - At most [32 questions](IntrospectionBuilder::max_questions) are on their way at once. Others
 //!   wait for their turn.
 //! - Active tokens and others are remembered apart. A flood of random tokens evicts no active one.
 //!
 //! During an outage, remembered tokens pass until their time is over. Other tokens get 503 within
-//! the [deadline](IntrospectionBuilder::deadline), never 401. Two clocks measure the age of an
-//! answer, as that of [keys](crate::keys::remote#when-keys-are-fetched).
+//! the [deadline](IntrospectionBuilder::deadline), never 401. As for
+//! [keys](crate::keys::remote#when-keys-are-fetched), two clocks measure the age of an answer.
 //!
 //! Questions are sent in a task of the request's tokio runtime, whose timer must be enabled.
 //! [`Verifier::verify`](crate::Verifier::verify) does not ask:

@@ -111,9 +111,9 @@ pub struct IntrospectionState {
     pub questions: u64,
     /// The number of requests that wait for an answer.
     pub waiting: usize,
-    /// The number of active tokens that are remembered. Some may be too old to count.
+    /// The number of active tokens in memory. Some may be too old to be used.
     pub active: usize,
-    /// The number of other tokens that are remembered. Some may be too old to count.
+    /// The number of other tokens in memory. Some may be too old to be used.
     pub inactive: usize,
     /// The error of the last question, if it failed: its [kind](FetchError::kind), address and
     /// source.

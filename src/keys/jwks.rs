@@ -18,7 +18,8 @@ use crate::json::is_shallow_within;
 pub struct Jwks {
     /// The usable keys, and those skipped as [`SkipReason::Duplicate`].
     pub keys: KeySet,
-    /// The unusable keys and the reasons, in the order of the document.
+    /// The keys that are unusable, or used only with [`KeySet::try_keys_with_same_id`], in the
+    /// order of the document.
     pub skipped: Vec<SkippedKey>,
 }
 
@@ -49,8 +50,9 @@ pub enum SkipReason {
     /// A different key of the document has the same `kid` and `alg`. A token with this `kid` and
     /// `alg` is rejected, because the `kid` does not choose one key.
     ///
-    /// The keys are in the set. If there are at most four, [`KeySet::try_keys_with_same_id`] can
-    /// try all of them. Duplicates of the same key are merged.
+    /// The keys are in the set all the same. If there are at most four,
+    /// [`KeySet::try_keys_with_same_id`] can try all of them. Duplicates of the same key are
+    /// merged.
     Duplicate,
 }
 

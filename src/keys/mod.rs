@@ -28,7 +28,7 @@
 //! | --- | --- | --- |
 //! | a secret | [`VerifyingKey::hs256`], [`from_secret`](VerifyingKey::from_secret) | [`SigningKey::hs256`], [`from_secret`](SigningKey::from_secret) |
 //! | PEM | `PUBLIC KEY`, `RSA PUBLIC KEY`, `CERTIFICATE` | `PRIVATE KEY`, `RSA PRIVATE KEY`, `EC PRIVATE KEY` |
-//! | DER | SubjectPublicKeyInfo, PKCS#1 | PKCS#8, PKCS#1, SEC1 |
+//! | DER | SubjectPublicKeyInfo, PKCS#1, certificate | PKCS#8, PKCS#1, SEC1 |
 //! | JWK | [`VerifyingKey::from_jwk`], [`KeySet::from_jwks`] for a document | [`SigningKey::from_jwk`] |
 //! | `jsonwebtoken` | [`VerifyingKey::from_decoding_key`] | [`SigningKey::from_encoding_key`] |
 

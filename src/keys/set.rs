@@ -383,9 +383,9 @@ impl fmt::Debug for KeySet {
 pub enum KeySetError {
     /// There are no keys.
     Empty,
-    /// Two different keys have the same `kid` and `alg`.
+    /// Two different keys have the same `alg`, and the same `kid` or none.
     Duplicate,
-    /// A key does not have a key ID, and there are several keys.
+    /// One of several keys of a [`SigningKeySet`](super::SigningKeySet) has no key ID.
     MissingKeyId,
 }
 

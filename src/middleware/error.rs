@@ -317,7 +317,7 @@ impl From<AuthErrorKind> for AuthError {
     }
 }
 
-/// The error of the session is the kind, and the source is that of the session's error.
+/// The kind and the source are those of the session's error.
 impl From<SessionError> for AuthError {
     fn from(error: SessionError) -> Self {
         let kind = AuthErrorKind::Session(error.kind());

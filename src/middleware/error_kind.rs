@@ -25,7 +25,7 @@ pub enum AuthErrorKind {
     /// The DPoP proof of the request is missing or wrong: 401, or 429 for
     /// [`DpopErrorKind::TooMany`].
     InvalidProof(DpopErrorKind),
-    /// The request comes from another site (see [`csrf`](super::csrf)): 403.
+    /// The request comes from an origin that you do not trust (see [`csrf`](super::csrf)): 403.
     CrossSite,
     /// The token lacks what a [guard](crate::guard) requires: 403.
     InsufficientScope,

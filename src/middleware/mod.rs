@@ -4,7 +4,8 @@
 //!
 //! 1. The [sources](TokenSource) are read in order. The first with a token decides.
 //! 2. If browsers send that token on their own, from a cookie or [another
-//!    source](TokenSource::custom_ambient), the request must not come from [another site](csrf).
+//!    source](TokenSource::custom_ambient), the request must come from an [origin that you
+//!    trust](csrf).
 //! 3. The token is [verified](crate::verify). A token under `DPoP` needs a [proof](crate::dpop).
 //! 4. It is looked up in the [`RevocationStore`](crate::revocation::RevocationStore), if there is
 //!    one.
@@ -18,7 +19,7 @@
 //! | with an invalid or revoked token | 401 | `realm`, `error="invalid_token"`, and a description: one for expiry, one for all other reasons |
 //! | with malformed credentials (RFC 6750 §2.1), or several tokens in one source | 400 | `realm`, `error="invalid_request"`, and a description |
 //! | under `DPoP`, with a missing, wrong or used proof | 401 | `DPoP` with `error="invalid_dpop_proof"`, and [other codes](crate::dpop#responses) (RFC 9449 §7.1) |
-//! | with a cookie, from another site | 403 | none |
+//! | with a cookie, from an [origin that you do not trust](csrf) | 403 | none |
 //! | for a [guard](crate::guard) that requires a newer login, or one at another authentication level | 401 | `realm`, `error="insufficient_user_authentication"`, a description, `acr_values` and `max_age` (RFC 9470 §3) |
 //! | with a token that does not satisfy a [guard](crate::guard) | 403 | `realm`, `error="insufficient_scope"`, a description, and the scopes |
 //! | while the revocation store, the issuer of the keys or the condition of a guard does not answer | 503 | none, but `Retry-After` |
@@ -46,8 +47,9 @@
 //! | with a new [DPoP nonce](crate::dpop::Dpop::nonces) | `no-store` instead of the handler's `Cache-Control` |
 //! | to a rejected request | `no-store`, or `private` as above if your [`Respond`] sets `Cache-Control` |
 //!
-//! `private` is added even with `must-revalidate` or `private="…"`. Set `public` or `s-maxage` only
-//! if everybody may see the page. `CDN-Cache-Control` is treated the same way. Product-specific
+//! `private` is added beside `must-revalidate`, and beside `private` with a list of fields
+//! (`private="…"`). Set `public` or `s-maxage` only if everybody may see the page.
+//! `CDN-Cache-Control` is treated the same way. Product-specific
 //! headers, such as `Surrogate-Control` and `X-Accel-Expires`, are not changed. In those products
 //! they override `private`. If you use [`TokenSource::custom`], add what it reads to `Vary`
 //! yourself.
@@ -79,11 +81,11 @@
 //! | several cookies, a cookie that is no token, any other fault | rejected as always: 400 or 401 |
 //! | an outage of the revocation store or of the issuer's keys | 503 as always |
 //!
-//! You cannot name the fault of a cookie that is no token, because it was never valid. Another
-//! program sets a cookie of this name, or somebody attacks. The visitor sees the rejection until
-//! the cookie is deleted. A name with the prefix `__Host-` prevents this: no other host of the
-//! domain can set such a cookie. Otherwise let your [`Respond`] delete it with
-//! [`TokenCookie::clear`](crate::cookie::TokenCookie::clear).
+//! You cannot name the fault of a cookie that is no token, because it was never valid. There are
+//! two possible causes: another program sets a cookie of this name, or somebody attacks. The
+//! visitor sees the rejection until the cookie is deleted. A name with the prefix `__Host-`
+//! prevents this: no other host of the domain can set such a cookie. Otherwise let your [`Respond`]
+//! delete it with [`TokenCookie::clear`](crate::cookie::TokenCookie::clear).
 //!
 //! For an anonymous request no later source is read. Put [`bearer`](TokenSource::bearer) first:
 //! then `Authorization` decides before the cookie does. The token's fault is an [`AuthError`] in

@@ -247,8 +247,8 @@ impl ProtectedResource {
         self.identifier.as_str()
     }
 
-    /// The path of the metadata, for a route: the well-known path before that of the resource (RFC
-    /// 9728 §3.1). A slash at the end of the identifier is left out.
+    /// The path of the metadata, for a route: the well-known path, followed by the path of the
+    /// resource (RFC 9728 §3.1). A slash at the end of the identifier is left out.
     ///
     /// A segment that begins with `:` or `*` needs axum's `Router::without_v07_checks`.
     #[must_use]

@@ -121,11 +121,11 @@ impl RevocationSet {
         self
     }
 
-    /// Sets how long a token is still accepted after its `exp`. The default is [5
+    /// Tells the set how long verifiers accept a token after its `exp`. The default is [5
     /// minutes](RevocationSet::DEFAULT_LEEWAY).
     ///
-    /// Set at least the verifier's leeway. With less, revoked tokens stay revoked. But a valid
-    /// token can be rejected during its leeway, see [Time](#time).
+    /// Set at least the verifier's leeway. If you set less, a valid token can be rejected during
+    /// its leeway, see [Time](#time). Revoked tokens stay revoked.
     #[must_use]
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.shared.leeway = leeway;

@@ -64,11 +64,11 @@
 //! | `POST /refresh` with a refresh token in JSON or in a form | 200 and the token pair as in RFC 6749 §5.1; no cookies |
 //! | an invalid or reused refresh token; a session that has ended | 401; the cookies of an ended session are deleted |
 //! | the refresh token from before an [elevation](crate::session::Sessions::elevate), within the grace | 401; no cookie is deleted |
-//! | the requests of the last two rows, with the refresh token in a form | 400 `invalid_grant` (RFC 6749 §5.2) |
+//! | the requests of the two rows above, with the refresh token in a form | 400 `invalid_grant` (RFC 6749 §5.2) |
 //! | `POST /logout` with a refresh token in JSON or in a form | 204; cookies are not changed |
-//! | `POST /logout` from this site or a trusted origin | 204; both cookies are deleted |
-//! | `POST /logout` from another site, with an access token in `Authorization` | 204; cookies are not changed |
-//! | `POST /refresh` with a cookie, or any other `POST /logout`, from another site | 403 ([`csrf`](crate::csrf)) |
+//! | `POST /logout` from your own origin or a trusted one | 204; both cookies are deleted |
+//! | `POST /logout` from any other origin, with an access token in `Authorization` | 204; cookies are not changed |
+//! | `POST /refresh` with a cookie, or any other `POST /logout`, from any other origin | 403 ([`csrf`](crate::csrf)) |
 //! | malformed JSON or `Authorization`; a form with a parameter twice; a refresh token in another kind of body; more than 4,096 bytes | 400 |
 //! | a `grant_type` other than `refresh_token` | 400 |
 //! | `POST /refresh` with several different refresh cookies | 400 |
@@ -104,10 +104,10 @@
 //!
 //! # Logout
 //!
-//! Logout from this site ends the session of every token in the request. It reads tokens from
-//! `Authorization`, the access cookie and the refresh cookie. Expired access tokens count too. A
-//! token that is not authentic is ignored, for example one of a removed key. If the store fails,
-//! the answer is 503, and the cookies are not changed.
+//! A logout from your own origin or a trusted one ends the session of every token in the request.
+//! It reads tokens from `Authorization`, the access cookie and the refresh cookie. Expired access
+//! tokens count too. A token that is not authentic is ignored, for example one of a removed key. If
+//! the store fails, the answer is 503, and the cookies are not changed.
 
 mod back_channel_logout;
 mod content_type;

@@ -92,7 +92,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 ///   [partitioned](SessionCookies::partitioned).
 /// - There is no token in `Authorization`.
 /// - The access cookie is missing, has expired, or was signed with a key that the service no longer
-///   has, for example after a restart. Or it was revoked, and the store answers so from memory.
+///   has, for example after a restart. Or it was revoked, and the store says that without waiting.
 /// - There is one refresh cookie, and it is authentic.
 ///
 /// | the refresh | the request | cookies in the response |

@@ -152,8 +152,8 @@ impl SessionCookies {
     /// The values of the `Set-Cookie` headers that store the tokens for their lifetimes. They have
     /// no `Max-Age` if the tokens are not [persistent](TokenPair::persistent).
     ///
-    /// There are two. If a cookie has a `Domain`, a header that deletes the old cookie without
-    /// `Domain` comes first, as for [`clear`](Self::clear).
+    /// There is one for each cookie. For a cookie with a `Domain`, a header that deletes the old
+    /// cookie without `Domain` comes first, as for [`clear`](Self::clear).
     ///
     /// # Errors
     ///
@@ -181,8 +181,8 @@ impl SessionCookies {
 
     /// The values of the `Set-Cookie` headers that delete the cookies.
     ///
-    /// There are two. A cookie with a `Domain` has another one, for the cookie of the same name
-    /// without `Domain`. It may be left from before you set the `Domain`.
+    /// There is one for each cookie. A cookie with a `Domain` has another one, for the cookie of
+    /// the same name without `Domain`. It may be left from before you set the `Domain`.
     ///
     /// # Errors
     ///

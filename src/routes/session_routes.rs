@@ -207,7 +207,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     ///
     /// # Panics
     ///
-    /// If the sessions have no [issuer](Sessions::issuer), or it has the same name.
+    /// If the sessions have no [issuer](Sessions::issuer), or theirs has the same name.
     #[must_use]
     #[track_caller]
     pub fn trusted_issuer(mut self, issuer: TrustedIssuer) -> Self {

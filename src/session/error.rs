@@ -42,14 +42,14 @@ pub enum SessionErrorKind {
     /// The refresh token is the previous one, and the session was
     /// [elevated](super::Sessions::elevate) since. The session lives: its client has a newer token.
     Elevated,
-    /// The subject is blocked, or the actor of an impersonation.
+    /// The subject is blocked, or the actor of an impersonation is.
     Blocked,
     /// The subject, or the actor of an impersonation, was logged out everywhere after the session,
     /// or this login, began. Or an impersonation was begun with an access token that
     /// was invalidated.
     LoggedOut,
     /// The subject has as many sessions as [`max_sessions`](super::Sessions::max_sessions) allows,
-    /// so the login is rejected. It can log in once a session has ended.
+    /// so the login is rejected. The subject can log in again as soon as one of them has ended.
     TooManySessions,
     /// The [claims function](super::Sessions::claims) does not know the subject.
     UnknownSubject,

@@ -99,7 +99,8 @@ impl PendingLogin {
     /// # Errors
     ///
     /// [`SessionErrorKind::InvalidLifetime`] if it is less than a second, or longer than
-    /// [`Sessions::lifetime`] or [`Sessions::MAX_IMPERSONATION_LIFETIME`].
+    /// [`Sessions::lifetime`]. For an impersonation the maximum is
+    /// [`Sessions::MAX_IMPERSONATION_LIFETIME`].
     pub fn lifetime(mut self, lifetime: Duration) -> Result<Self, SessionError> {
         if lifetime < Duration::from_secs(1) || lifetime > self.max_lifetime {
             return Err(SessionErrorKind::InvalidLifetime.into());

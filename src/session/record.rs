@@ -30,8 +30,8 @@ impl<'a> Subject<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubjectState {
-    /// The access epoch at the last logout everywhere or block. Sessions of other generations have
-    /// ended.
+    /// The value of [`access_epoch`](Self::access_epoch) at the last logout everywhere or block.
+    /// Sessions of other generations have ended.
     pub generation: u64,
     /// How many times the subject was logged out everywhere or blocked, or its access tokens were
     /// invalidated. The claim `generation` of an access token holds this number, not the field

@@ -23,8 +23,8 @@ pub struct Rotation {
     pub idle_expires_at: NumericDate,
     /// `exp` of the access token that is issued with the rotation.
     pub access_expires_at: NumericDate,
-    /// The new [`Session::acr`]. `None` for a refresh. With it, `counter` is the one that was read
-    /// before the claims were computed, and no refresh token was presented.
+    /// The new [`Session::acr`] of an elevation. `None` for a refresh. An elevation presents no
+    /// refresh token: its `counter` is the one that was read before the claims were computed.
     pub elevation: Option<String>,
 }
 
@@ -45,8 +45,8 @@ pub enum RotationOutcome {
     /// client retried too late. The session has ended with its access tokens.
     ReuseDetected(Session),
     /// The access tokens of the subject were invalidated, or the data of the session changed,
-    /// after the claims were computed. Or the session was refreshed before an elevation. Read the
-    /// session and compute the claims again. Nothing has changed.
+    /// after the claims were computed. Or, for an elevation, the session was refreshed meanwhile.
+    /// Read the session and compute the claims again. Nothing has changed.
     Outdated,
     /// The session cannot be refreshed. Nothing has changed.
     Rejected(RotationRejection),

@@ -38,8 +38,8 @@ pub struct Sessions<S> {
 }
 
 impl<S: SessionStore> Sessions<S> {
-    /// 5 minutes: a role that you remove stays usable no longer than this and the leeway of the
-    /// layer.
+    /// 5 minutes: a role that you remove stays usable for at most this time plus the layer's
+    /// leeway.
     pub const DEFAULT_ACCESS_LIFETIME: Duration = Settings::ACCESS_LIFETIME;
 
     /// 14 days: a user who visits every two weeks stays logged in.
@@ -211,8 +211,8 @@ impl<S: SessionStore> Sessions<S> {
     /// - Raise it, up to 300 seconds, if clients must survive a longer outage without a new login.
     ///   That weakens detection: during the grace a stolen token yields access tokens unnoticed.
     /// - Below 3 seconds, a client that follows `Retry-After: 1` may retry too late.
-    /// - If a clock steps back by more than the grace, the previous token is no longer valid. The
-    ///   age of the rotation is then unknown.
+    /// - If a clock steps back by more than the grace, the age of the rotation is unknown. The
+    ///   previous token is then rejected.
     ///
     /// # Panics
     ///
@@ -227,17 +227,17 @@ impl<S: SessionStore> Sessions<S> {
     /// Limits the sessions of a subject. Without this there is no limit.
     ///
     /// Expired sessions do not count. The limit holds for logins at the same time, on all nodes of
-    /// the store. It applies at a login: after you lower it, a subject may have more sessions until
-    /// then.
+    /// the store. It applies only at a login: after you lower it, a subject may have too many
+    /// sessions until the next one.
     ///
     /// - [`SessionLimit::EndOldest`] ends the sessions that were refreshed least recently, and
     ///   revokes their access tokens. You get an event
     ///   [`EndedByLimit`](super::SessionEventKind::EndedByLimit) for each.
     /// - [`SessionLimit::RejectLogin`] rejects the login with
-    ///   [`TooManySessions`](super::SessionErrorKind::TooManySessions): 409. Let the user choose
-    ///   one of the [`list`](Sessions::list), end it by
-    ///   [`end_session_of`](Sessions::end_session_of), and log in again. A user who lost all
-    ///   devices cannot log in otherwise until a session expires.
+    ///   [`TooManySessions`](super::SessionErrorKind::TooManySessions): 409. Show the
+    ///   [`list`](Sessions::list), and let the user choose a session. End it by
+    ///   [`end_session_of`](Sessions::end_session_of), and begin the login again. Without this, a
+    ///   user who lost all devices must wait until a session expires.
     ///
     /// An [impersonation](Sessions::impersonate) does not count: it begins whatever the limit is,
     /// and ends none of the user's sessions.

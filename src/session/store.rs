@@ -18,9 +18,9 @@ pub const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The highest generation that a store accepts in
 /// [`Revocation::Generation`](crate::revocation::Revocation::Generation): 2^52.
 ///
-/// Each logout everywhere adds one to it. A number that cannot be raised any more would leave
-/// sessions that no logout ends. Numbers in the scripts of Redis are exact up to 2^53, so 2^52
-/// logouts are left.
+/// Each logout everywhere adds one to the generation. If it could not be raised any more, no logout
+/// could end a session. The scripts of Redis count exactly up to 2^53, so even here 2^52 logouts
+/// remain.
 pub const MAX_GENERATION: u64 = 1 << 52;
 
 /// Stores sessions, and the generations and blocks of subjects.

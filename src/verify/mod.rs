@@ -18,9 +18,10 @@
 //!
 //! # What is checked
 //!
-//! In this order. Claims decide nothing until the signature is verified, with one exception: `iss`
-//! chooses the keys among [`TrustedIssuer`]s. With them, steps 5 and 6 come before step 2. A token
-//! that fails these steps is rejected without a fetch of keys and without step 4.
+//! The checks run in the order below. Claims decide nothing until the signature is verified, with
+//! one exception: `iss` chooses the keys among [`TrustedIssuer`]s. If you trust any, steps 5 and 6
+//! come before step 2. A token that fails step 5 or 6 then causes no fetch of keys, and its
+//! signature is not checked.
 //!
 //! 1. **Length**: at most 8 KiB by default. There are three segments, each strict base64url (RFC
 //!    7515 §2).

@@ -297,14 +297,15 @@ impl TrustedIssuer {
     /// Requires the `typ` of this issuer's access tokens to be `typ`, as
     /// [`Verifier::typ`](crate::Verifier::typ).
     ///
-    /// This replaces the verifier's values for this issuer, except with
-    /// [`rfc9068`](crate::Verifier::rfc9068). May be called more than once: a token must have one
-    /// of the values.
+    /// This replaces the verifier's values for this issuer. With
+    /// [`rfc9068`](crate::Verifier::rfc9068) the verifier's value stays. May be called more than
+    /// once: a token must have one of the values.
     ///
     /// # Panics
     ///
     /// - If `typ` is empty.
-    /// - If it is the type of a token that is no access token, as listed there.
+    /// - If it is the type of another kind of token: [`Verifier::typ`](crate::Verifier::typ) lists
+    ///   them.
     #[must_use]
     #[track_caller]
     pub fn typ(self, typ: impl Into<String>) -> Self {

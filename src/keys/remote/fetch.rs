@@ -92,7 +92,7 @@ pub(super) const MAX_ANSWER: usize = 64 * 1024;
 /// request is cancelled after its deadline, unless it blocks the thread. Do not log the request:
 /// it has a token and credentials.
 ///
-/// With `reqwest`, beside `Fetch`, whose example makes the client:
+/// With `reqwest`. The example of [`Fetch`] makes the client:
 ///
 /// ```no_run
 /// use bytes::{Bytes, BytesMut};

@@ -14,7 +14,7 @@ pub enum AddressError {
     NotAUrl,
     /// It does not have a host.
     NoHost,
-    /// It contains a user or a password. For keys, send them with your own
+    /// It contains a user or a password. If the address of keys needs them, send them by your own
     /// [`Fetch`](super::Fetch).
     Credentials,
     /// It has a fragment.
@@ -34,8 +34,8 @@ pub enum AddressError {
     /// The metadata of a remote issuer name a loopback, link-local or unspecified address.
     ThisMachine,
     /// The metadata name an origin that is not the issuer's. For keys,
-    /// [`jwks_origins`](super::RemoteKeysBuilder::jwks_origins) allows others. An introspection
-    /// endpoint there must be configured.
+    /// [`jwks_origins`](super::RemoteKeysBuilder::jwks_origins) allows other origins. An
+    /// introspection endpoint on another origin has to be configured by its URL.
     OtherOrigin,
 }
 

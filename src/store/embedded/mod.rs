@@ -34,9 +34,10 @@
 //! all of them into memory.
 //!
 //! If the disk fails or is full, calls fail. Look-ups of revocations still work, and the next call
-//! tries again. After [`SetFull`](EmbeddedStoreError::SetFull) and
-//! [`TooLong`](EmbeddedStoreError::TooLong) nothing has changed. After any other error the change
-//! may have happened: repeat the call. A call whose future you drop may still take effect.
+//! tries again. After [`SetFull`](EmbeddedStoreError::SetFull),
+//! [`TooLong`](EmbeddedStoreError::TooLong) and [`OutOfRange`](EmbeddedStoreError::OutOfRange)
+//! nothing has changed. After any other error the change may have happened: repeat the call. A call
+//! whose future you drop may still take effect.
 //!
 //! # The file
 //!

@@ -42,7 +42,7 @@ pub enum RedisStoreError {
     Replaced,
     /// A generation above [`MAX_GENERATION`](crate::session::MAX_GENERATION). Nothing was written.
     OutOfRange,
-    /// The crypto back-end failed: no randomness.
+    /// The crypto back-end failed: no randomness. Or `connect` was called outside a tokio runtime.
     Backend,
 }
 

@@ -33,8 +33,8 @@
 //!
 //! On a stale node look-ups of unrevoked tokens fail. The layer's
 //! [policy](crate::revocation::FailurePolicy) then applies: 503 by default. The node still rejects
-//! the tokens that it knows to be revoked. Both the wall clock and the monotonic clock measure the
-//! age. The node uses the larger value.
+//! the tokens that it knows to be revoked. The wall clock and the monotonic clock both measure the
+//! time since that heartbeat. The larger value counts.
 //!
 //! # When a server loses data
 //!
@@ -92,10 +92,10 @@
 //! - If the record of an old logout everywhere is lost, the user's generation and access epoch are
 //!   0 again. The next change raises the access epoch above that of each session that Redis has.
 //!
-//! If Redis loses a logout, the session exists again. The nodes write back its revocation. Then no
-//! call shows or refreshes the session, and the first that finds it deletes it. The nodes drop the
-//! revocation a few minutes after the last access token expires. If no call has found the session
-//! by then, its refresh token is accepted again, unless the user was blocked or logged out
+//! If Redis loses a logout, the session exists again. The nodes write back its revocation. Every
+//! call then regards the session as ended, and the first that finds it deletes it. The nodes drop
+//! the revocation a few minutes after the last access token expires. If no call has found the
+//! session by then, its refresh token is accepted again, unless the user was blocked or logged out
 //! everywhere.
 //!
 //! Keys must not be evicted. The store accepts `maxmemory 0` with any policy, and otherwise only
@@ -173,13 +173,13 @@
 //! The first line of commands is what a node sends; the other lines are what its scripts call. Set
 //! the same rules on every server that may become the master. The connection itself may need more:
 //!
-//! | deployment | also allow |
+//! | deployment | change |
 //! | --- | --- |
-//! | a database other than 0 | `+select` |
-//! | without [`replicas`](RedisStoreOptions::replicas) | `+wait` is not needed |
-//! | under Sentinel | `+role` on the servers; `+role +sentinel\|masters +sentinel\|get-master-addr-by-name` on the Sentinels |
-//! | Redis 7.2 or later | `+client\|setinfo` is optional: without it each connection leaves an entry in `ACL LOG` |
-//! | a Cluster | `+cluster\|slots +ping +asking`, and `+readonly` if the client reads from replicas |
+//! | a database other than 0 | also allow `+select` |
+//! | without [`replicas`](RedisStoreOptions::replicas) | you may leave out `+wait` |
+//! | under Sentinel | also allow `+role` on the servers; `+role +sentinel\|masters +sentinel\|get-master-addr-by-name` on the Sentinels |
+//! | Redis 7.2 or later | you may allow `+client\|setinfo`: without it each connection leaves an entry in `ACL LOG` |
+//! | a Cluster | also allow `+cluster\|slots +ping +asking`, and `+readonly` if the client reads from replicas |
 //!
 //! If a command is missing, the node is not [ready](RedisStore::ready). The source of
 //! [`Stale`](RedisStoreError::Stale), and [`last_error`](RedisStoreState::last_error), hold the

@@ -110,8 +110,9 @@ impl RedisStore {
     /// # Errors
     ///
     /// After [`Unreplicated`](RedisStoreError::Unreplicated) and
-    /// [`SetFull`](RedisStoreError::SetFull) Redis has the revocation. After any other error, Redis
-    /// may or may not have it.
+    /// [`SetFull`](RedisStoreError::SetFull) Redis has the revocation. After
+    /// [`OutOfRange`](RedisStoreError::OutOfRange) it does not. After any other error, it may or
+    /// may not have it.
     pub async fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), RedisStoreError> {
         let node = self.running_node();
         let mut write = node.begin_write(false)?;
