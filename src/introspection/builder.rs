@@ -157,7 +157,8 @@ impl IntrospectionBuilder {
     }
 
     /// Sets the memory for the answers about active tokens, in bytes. 8 MiB by default, enough for
-    /// about 8,000 tokens. Other tokens are remembered in 4 MiB of their own.
+    /// about 8,000 tokens. Other tokens are remembered apart: in 4 MiB, or about twice that while
+    /// questions fail.
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;
         self

@@ -54,7 +54,8 @@ fn weight(bytes: usize) -> u64 {
 }
 
 impl Memory {
-    /// The number of other tokens that are remembered: 4 MiB at most.
+    /// The number of other tokens that are remembered: 4 MiB at most, without the errors of
+    /// questions that failed. Those are of bounded size, and count for a second.
     const MAX_OTHERS: usize = 16 * 1024;
 
     pub(super) fn new(bytes: usize) -> Self {

@@ -154,7 +154,7 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_null_claims`]. Panics if several issuers are trusted.
+    /// As [`Verifier::allow_null_claims`]. Panics if the verifier trusts several issuers by name.
     #[must_use]
     #[track_caller]
     pub fn allow_null_claims(self) -> Self {
@@ -183,7 +183,7 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_padding`]. Panics if several issuers are trusted.
+    /// As [`Verifier::allow_padding`]. Panics if the verifier trusts several issuers by name.
     #[must_use]
     #[track_caller]
     pub fn allow_padding(self) -> Self {

@@ -211,8 +211,8 @@ impl<S: SessionStore> Sessions<S> {
     /// - Raise it, up to 300 seconds, if clients must survive a longer outage without a new login.
     ///   That weakens detection: during the grace a stolen token yields access tokens unnoticed.
     /// - Below 3 seconds, a client that follows `Retry-After: 1` may retry too late.
-    /// - If a clock steps back by more than the grace, the age of the rotation is unknown. Using the
-    ///   previous token then counts as reuse.
+    /// - If a clock steps back by more than the grace, the age of the rotation is unknown. The
+    ///   previous token then counts as reused.
     ///
     /// # Panics
     ///

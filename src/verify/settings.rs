@@ -194,7 +194,7 @@ impl Verifier {
     ///
     /// # Panics
     ///
-    /// If several issuers are trusted: call
+    /// If the verifier trusts several [`TrustedIssuer`](super::TrustedIssuer)s: call
     /// [the method of the one issuer](super::TrustedIssuer::allow_null_claims).
     #[must_use]
     #[track_caller]
@@ -213,7 +213,7 @@ impl Verifier {
     ///
     /// # Panics
     ///
-    /// If several issuers are trusted: call
+    /// If the verifier trusts several [`TrustedIssuer`](super::TrustedIssuer)s: call
     /// [the method of the one issuer](super::TrustedIssuer::allow_integer_subject).
     #[must_use]
     #[track_caller]
@@ -232,7 +232,7 @@ impl Verifier {
     /// # Panics
     ///
     /// - If `max_age` is zero.
-    /// - If several issuers are trusted: call
+    /// - If the verifier trusts several [`TrustedIssuer`](super::TrustedIssuer)s: call
     ///   [the method of the one issuer](super::TrustedIssuer::allow_missing_expiry).
     #[must_use]
     #[track_caller]
@@ -249,7 +249,7 @@ impl Verifier {
     ///
     /// # Panics
     ///
-    /// If several issuers are trusted: call
+    /// If the verifier trusts several [`TrustedIssuer`](super::TrustedIssuer)s: call
     /// [the method of the one issuer](super::TrustedIssuer::allow_padding).
     #[must_use]
     #[track_caller]

@@ -126,13 +126,9 @@ impl Discovery {
             .map_err(|error| FetchError::because(FetchErrorKind::InvalidMetadata, error))?;
         let (issuer, endpoint) = metadata.parts();
         if *issuer != *self.issuer {
-            let mismatch = IssuerMismatch {
-                configured: self.issuer.to_string(),
-                found: issuer,
-            };
             return Err(FetchError::because(
                 FetchErrorKind::IssuerMismatch,
-                mismatch,
+                IssuerMismatch::new(&self.issuer, &issuer),
             ));
         }
         self.allowed(&endpoint, openid).map_err(|reason| {

@@ -87,16 +87,24 @@ pub enum FetchErrorKind {
 pub struct IssuerMismatch {
     /// The issuer you configured.
     pub configured: String,
-    /// The `issuer` in the metadata. It is untrusted text of any length.
+    /// The start of the `issuer` in the metadata, 200 characters at most. It is untrusted text.
     pub found: String,
+}
+
+impl IssuerMismatch {
+    pub(super) fn new(configured: &str, found: &str) -> Self {
+        const MAX_CHARACTERS: usize = 200;
+
+        Self {
+            configured: configured.to_owned(),
+            found: found.chars().take(MAX_CHARACTERS).collect(),
+        }
+    }
 }
 
 impl fmt::Display for IssuerMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MAX_CHARACTERS: usize = 200;
-
-        let found: String = self.found.chars().take(MAX_CHARACTERS).collect();
-        let configured = &self.configured;
+        let Self { configured, found } = self;
         write!(
             f,
             "the metadata name {found:?}, you configured {configured:?}"
