@@ -110,7 +110,7 @@
 //! | `missing_claim` | a setting requires the claim that the reason names: [`rfc9068`](JwtAuthLayer::rfc9068) requires several, and [`allow_missing_expiry`](Verifier::allow_missing_expiry) requires `iat` |
 //! | `malformed_claims` | `exp` in milliseconds or as a string, a duplicate claim; `null` or a number in `sub` [may be allowed](verify#what-may-be-relaxed) |
 //! | `issued_in_future`, `not_yet_valid`, `expired` | the issuer's clock and yours; the default [`leeway`](JwtAuthLayer::leeway) is 30 seconds |
-//! | `wrong_type` | `typ`, or `token_type` in the answer about an opaque token: ID tokens, refresh tokens and logout tokens are not access tokens |
+//! | `wrong_type` | `typ`, or `token_type` in the answer about an opaque token: ID tokens, refresh tokens and logout tokens are not access tokens. The layer of `SessionRoutes` requires `at+jwt`: for another issuer see [`TrustedIssuer::typ`] and [`typ_optional`](TrustedIssuer::typ_optional) |
 //! | `claims_mismatch` | the handler's claims type: the reason names the type, and the claim that is missing or has another JSON type |
 //! | `missing_token` | the scheme (`Bearer`), the cookie's name, a proxy that removes `Authorization` |
 //! | `sender_constrained` | the token has `cnf`: it needs a proof under `DPoP`, see [`dpop`] |

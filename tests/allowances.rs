@@ -398,6 +398,38 @@ fn g14_a_typ_is_allowed_for_one_issuer() {
 }
 
 #[test]
+fn g14_typ_is_optional_for_one_issuer() {
+    let of = |issuer: &str, header: TokenHeader| {
+        let claims = serde_json::json!({ "exp": NOW + 60, "iss": issuer });
+        key().sign_with(&header, &claims).unwrap()
+    };
+    let without = || TokenHeader::new().without_typ();
+    let typ = |typ: &str| TokenHeader::new().typ(typ);
+    let by_verifier = of_two(TrustedIssuer::typ_optional).typ("at+jwt");
+    let by_issuer = of_two(|issuer| issuer.typ_optional().typ("at+jwt")).typ("access+jwt");
+    for (verifier, of_the_other) in [(&by_verifier, "at+jwt"), (&by_issuer, "access+jwt")] {
+        for _ in 0..2 {
+            assert!(verifier.verify(of(DEVIATING, without())).is_ok());
+            assert!(verifier.verify(of(DEVIATING, typ("at+jwt"))).is_ok());
+            assert!(verifier.verify(of(STRICT, typ(of_the_other))).is_ok());
+            for bad in [
+                of(DEVIATING, typ("JWT")),
+                of(DEVIATING, typ("logout+jwt")),
+                of(STRICT, without()),
+            ] {
+                assert_eq!(kind(verifier, &bad).err(), Some(WrongType));
+            }
+        }
+    }
+    // RFC 9068 requires one.
+    let profile = of_two(TrustedIssuer::typ_optional).rfc9068();
+    assert_eq!(
+        kind(&profile, &of(DEVIATING, without())).err(),
+        Some(WrongType)
+    );
+}
+
+#[test]
 fn g14_any_audience_is_allowed_for_one_issuer() {
     let of = |issuer: &str, audience: &str| {
         format!(r#"{{"exp":1900000060,"iss":"{issuer}"{audience}}}"#)

@@ -145,6 +145,12 @@ async fn all_any_and_or() {
     let token = issuer.token("alice");
     let token = token.claim("realm_access", json!({ "roles": ["admin"] }));
     assert_eq!(ask(&keycloak, token).await.status, StatusCode::OK);
+    // A client cannot ask for a role. The log names it.
+    let answer = ask(&keycloak, issuer.token("alice")).await;
+    answer.forbidden(None);
+    let reason = answer.error.unwrap();
+    let reason = reason.source().unwrap().to_string();
+    assert_eq!(reason, r#"expected scope: "admin""#);
 }
 
 #[tokio::test]

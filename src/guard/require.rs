@@ -100,7 +100,8 @@ impl Require {
 
     /// Reads the scopes at this path of the claims, such as `["realm_access", "roles"]`.
     ///
-    /// The value at this path is a space-separated string or an array of strings.
+    /// The value at this path is a space-separated string or an array of strings. The challenge of
+    /// a 403 does not name what stands there: a client cannot ask for a role as a scope.
     ///
     /// # Panics
     ///

@@ -106,25 +106,29 @@ impl Condition {
         })
     }
 
-    /// The required scopes in order, for the client.
-    fn scope(&self) -> Option<String> {
+    /// The required scopes in order.
+    fn scope(&self, names_of: fn(&Scopes) -> &[Box<str>]) -> Option<String> {
         let mut names = Vec::new();
-        self.scope_names(&mut names);
+        self.scope_names(names_of, &mut names);
         (!names.is_empty()).then(|| names.join(" "))
     }
 
-    fn scope_names<'a>(&'a self, names: &mut Vec<&'a str>) {
+    fn scope_names<'a>(
+        &'a self,
+        names_of: fn(&'a Scopes) -> &'a [Box<str>],
+        names: &mut Vec<&'a str>,
+    ) {
         match self {
             Self::Scopes(scopes) => {
-                for name in scopes.names() {
-                    if !names.contains(&name) {
+                for name in names_of(scopes) {
+                    if !names.contains(&&**name) {
                         names.push(name);
                     }
                 }
             }
             Self::All(conditions) | Self::Any(conditions) => {
                 for condition in conditions.iter() {
-                    condition.scope_names(names);
+                    condition.scope_names(names_of, names);
                 }
             }
             _ => {}
@@ -182,12 +186,14 @@ impl Condition {
     }
 
     pub(super) fn decision(&self, result: ConditionResult) -> Result<(), AuthError> {
+        let insufficient = |reason| {
+            let requestable = self.scope(Scopes::requestable);
+            AuthError::insufficient_scope(requestable, self.scope(Scopes::names), reason)
+        };
         match result {
             Ok(true) => Ok(()),
-            Ok(false) => Err(AuthError::insufficient_scope(self.scope(), None)),
-            Err(ConditionError::Claims(error)) => {
-                Err(AuthError::insufficient_scope(self.scope(), Some(error)))
-            }
+            Ok(false) => Err(insufficient(None)),
+            Err(ConditionError::Claims(error)) => Err(insufficient(Some(error))),
             Err(ConditionError::Authentication) => {
                 let required = self.authentication();
                 let (acr_values, max_age) = (required.acr_values(), required.max_age());

@@ -57,8 +57,18 @@ impl Scopes {
         self.path = Some(path);
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(|name| &**name)
+    pub(super) fn names(&self) -> &[Box<str>] {
+        &self.names
+    }
+
+    /// The scopes that a client can ask for. What stands at a path of its own, such as a role, is
+    /// none.
+    pub(super) fn requestable(&self) -> &[Box<str>] {
+        if self.path.is_none() {
+            &self.names
+        } else {
+            &[]
+        }
     }
 
     /// Whether the payload grants the required scopes. An unreadable claim does not grant any.
@@ -76,7 +86,7 @@ impl Scopes {
         let Ok(granted) = granted else {
             return false;
         };
-        let mut names = self.names();
+        let mut names = self.names.iter().map(|name| &**name);
         if self.requires_all {
             names.all(|name| granted.contains(name))
         } else {

@@ -106,6 +106,33 @@
 //! # }
 //! ```
 //!
+//! A blocked user gets 401 `invalid_grant` from the login, as from a refresh. To tell the user
+//! more, match [`Blocked`](crate::session::SessionErrorKind::Blocked) after the password check, and
+//! answer in your own words.
+//!
+//! A handler that logs the user out everywhere also deletes the cookies of this browser:
+//!
+//! ```
+//! # use axum::extract::State;
+//! # use axum::http::StatusCode;
+//! # use axum::response::{self, IntoResponse};
+//! # use tower_jwt_auth::VerifiedToken;
+//! # use tower_jwt_auth::routes::SessionRoutes;
+//! # use tower_jwt_auth::store::MemoryStore;
+//! # type Routes = SessionRoutes<MemoryStore>;
+//! async fn logout_everywhere(
+//!     State(routes): State<Routes>,
+//!     token: VerifiedToken,
+//! ) -> response::Result<impl IntoResponse> {
+//!     let sessions = routes.sessions();
+//!     sessions.logout_everywhere(&sessions.subject_of(&token)?).await?;
+//!     Ok((StatusCode::NO_CONTENT, routes.logged_out()?))
+//! }
+//! # let routes: axum::Router<Routes> = axum::Router::new()
+//! #     .route("/logout-everywhere", axum::routing::post(logout_everywhere));
+//! # let _ = routes;
+//! ```
+//!
 //! The example `web_login` is the same with a page, a list of sessions and an event log. It also
 //! has a second factor, and support agents who act for users.
 //!
@@ -415,3 +442,6 @@
 //! use [`insecure_for_localhost`](crate::routes::SessionCookies::insecure_for_localhost). Cookies
 //! do not distinguish ports: two services on `localhost` need different cookie names, by
 //! [`environment`](crate::routes::SessionCookies::environment).
+//!
+//! `curl` is no browser. Add `-H 'Sec-Fetch-Site: none'` to a login, and to each request with a
+//! cookie and a method such as `POST`.

@@ -12,8 +12,9 @@
 //! | is several processes or machines | [`RedisStore`](crate::store::RedisStore) | `redis` |
 //! | has a database that must hold the revocations | your own [`RevocationStore`](crate::revocation::RevocationStore) | |
 //!
-//! You can start with one and change later: only the line that opens the store changes. Contents
-//! are not copied from one store to another, so all users log in again.
+//! You can start with one and change later. If you use only the sessions and the layer, the line
+//! that opens the store is all that changes. Contents are not copied from one store to another, so
+//! all users log in again.
 //!
 //! # In memory
 //!
@@ -73,6 +74,11 @@
 //!
 //! Make the store a type parameter, and choose it where the service starts. Or use one type for all
 //! stores: [`BoxSessionStore`](crate::session::BoxSessionStore).
+//!
+//! Each store has a method `revoke` for single tokens. It is not part of
+//! [`SessionStore`](crate::session::SessionStore), so a service that calls it keeps the type of its
+//! store. [`SessionStore::block`](crate::session::SessionStore::block) blocks a user of any issuer
+//! in any store.
 //!
 //! ```no_run
 //! use std::{env, error::Error, time::Duration};

@@ -15,6 +15,8 @@
 //! - [ ] Secrets come from the configuration, never from the source code. Use
 //!   [`SigningKey::generate`](crate::keys::SigningKey::generate) only with one node, and only if
 //!   tokens may become invalid at a restart.
+//! - [ ] `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` made the signing key, for
+//!   ES256. `openssl rand -hex 32` made each secret.
 //! - [ ] The signing key, [`RefreshKeys`](crate::session::RefreshKeys) and the secret of
 //!   [`RedisStoreOptions`](crate::store::RedisStoreOptions) are three different secrets. All nodes
 //!   have the same three.

@@ -35,6 +35,8 @@
 //! - If you trust several issuers, what one of them needs belongs to its
 //!   [`TrustedIssuer`](crate::TrustedIssuer), not to the layer: `any_audience`, `typ` and
 //!   `allow_…`.
+//! - Tokens of Cognito, Okta and others may have no `typ`. If you require one, for example beside
+//!   sessions, call [`typ_optional`](crate::TrustedIssuer::typ_optional) on the issuer.
 //!
 //! # Auth0
 //!

@@ -30,6 +30,9 @@
 //! # }
 //! ```
 //!
+//! This layer reads the tokens of both from each of its sources. If only yours may come by cookie,
+//! give their routes a layer of their own.
+//!
 //! # Claims that differ by issuer
 //!
 //! Make `iss` the tag of an enum. Then the issuer that was verified chooses the variant, and a

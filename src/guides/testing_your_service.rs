@@ -209,7 +209,57 @@
 //! # }
 //! ```
 //!
+//! # A restart
+//!
+//! Close the store and open it again, with the same keys and clock:
+//!
+#![cfg_attr(feature = "embedded", doc = "```no_run")]
+#![cfg_attr(not(feature = "embedded"), doc = "```text")]
+//! # async fn restart(
+//! #     store: tower_jwt_auth::store::EmbeddedStore,
+//! #     clock: tower_jwt_auth::clock::ManualClock,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! use tower_jwt_auth::store::EmbeddedStoreOptions;
+//!
+//! store.close().await;
+//! let store = EmbeddedStoreOptions::new().clock(clock).open("sessions").await?;
+//! # drop(store);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A second issuer
+//!
+//! A [`TestIssuer`](crate::testing::TestIssuer) can be the provider. A JWK Set holds no secrets, so
+//! give it a key pair. Its tokens have `typ: JWT`. Sessions and stores need its clock too.
+//!
+//! ```
+//! use tower_jwt_auth::TrustedIssuer;
+//! use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};
+//! use tower_jwt_auth::testing::TestIssuer;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let key = SigningKey::generate(Algorithm::ES256)?.with_key_id("1");
+//! let provider = TestIssuer::with_key(key).audience("api");
+//! let document = KeySet::new([provider.key()])?.to_jwks();
+//! # let _: String = document;
+//!
+//! let trusted = TrustedIssuer::new("https://issuer.test", provider.key()).typ("JWT");
+//! # let _ = trusted;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A WebSocket
+//!
+//! The layer answers before the upgrade, so refusals can be tested with `oneshot`. Send the headers
+//! `Connection`, `Upgrade`, `Sec-WebSocket-Version` and `Sec-WebSocket-Key`: without them the
+//! request is no handshake, and its `Origin` is not checked. To test what follows a handshake,
+//! serve the app on `127.0.0.1:0`, and connect with a WebSocket client.
+//!
 //! # Cookies in tests
 //!
 //! A request with a cookie and a method such as `POST` needs `Sec-Fetch-Site: same-origin`, as a
-//! browser sends it. Without it the answer is 403.
+//! browser sends it. So does every `POST` behind
+//! [`csrf_layer`](crate::routes::SessionRoutes::csrf_layer), such as a login, even without a
+//! cookie. Otherwise the answer is 403.

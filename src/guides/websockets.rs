@@ -14,6 +14,13 @@
 //! | a browser, with the token in a script | `Sec-WebSocket-Protocol` | not needed: only your script knows the token |
 //! | anything else | `Authorization` | not needed |
 //!
+//! To refuse pages of other origins wherever the token is, add the check to the route. Clients that
+//! are no browser still pass with `Authorization`:
+//!
+//! ```text
+//! .route("/chat", get(chat).layer(routes.csrf_layer().exempt_authorization()))
+//! ```
+//!
 //! Do not put the token into the query: URLs end up in logs (RFC 9700 §4.3.2).
 //!
 //! ```

@@ -132,7 +132,8 @@ impl AuthError {
         }
     }
 
-    /// All scopes that a [guard](crate::guard) names, separated by spaces. One may be enough.
+    /// All scopes that a [guard](crate::guard) names, separated by spaces. One may be enough. What
+    /// a guard reads [at a path of its own](crate::Require::at), such as a role, is none.
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
         self.required.as_ref()?.scope.as_deref()
@@ -237,8 +238,13 @@ impl AuthError {
         }
     }
 
-    pub(crate) fn insufficient_scope(scope: Option<String>, reason: Option<VerifyError>) -> Self {
-        let expected = || Some(Source::Other(Arc::new(RequiredScope(scope.clone()?))));
+    /// `scope` is for the client, `expected` for the operator.
+    pub(crate) fn insufficient_scope(
+        scope: Option<String>,
+        expected: Option<String>,
+        reason: Option<VerifyError>,
+    ) -> Self {
+        let expected = || Some(Source::Other(Arc::new(RequiredScope(expected?))));
         let source = reason.map(Source::Token).or_else(expected);
         let required = scope.map(|scope| Required {
             scope: Some(scope),

@@ -103,7 +103,9 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// - axum's own rejections, such as 404, 405 and those of `Json`;
     /// - errors of a handler outside of both layers.
     ///
-    /// For a field or a `State` write the type as `SessionRoutes<S, fn(&AuthError) -> Response>`.
+    /// For a field or a `State` write the type as `SessionRoutes<S, fn(&AuthError) -> Response>`,
+    /// and annotate the variable with it. Otherwise the compiler says `expected fn pointer, found
+    /// fn item`.
     ///
     /// ```
     /// use axum::{Json, response::{IntoResponse, Response}};
@@ -117,10 +119,12 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     ///     (error.status(), Json(body)).into_response()
     /// }
     ///
+    /// type Routes<S> = SessionRoutes<S, fn(&AuthError) -> Response>;
+    ///
     /// # fn with<S: tower_jwt_auth::session::SessionStore>(
     /// #     routes: SessionRoutes<S>,
     /// # ) -> SessionRoutes<S, impl Respond<Body>> {
-    /// let routes = routes.respond(error_response);
+    /// let routes: Routes<S> = routes.respond(error_response);
     /// # routes }
     /// ```
     #[must_use]
@@ -202,7 +206,8 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// [`TrustedIssuer`].
     ///
     /// The layer still requires `typ: at+jwt` and a `jti`. If the issuer's tokens have another
-    /// `typ`, call [`typ`](TrustedIssuer::typ) on the issuer. If they have no `jti`, call
+    /// `typ`, call [`typ`](TrustedIssuer::typ) on the issuer. If they have none, call
+    /// [`typ_optional`](TrustedIssuer::typ_optional). If they have no `jti`, call
     /// [`token_id_optional`](JwtAuthLayer::token_id_optional) on the layer.
     ///
     /// # Panics
@@ -301,7 +306,8 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     ///
     /// It takes the token from `Authorization` or, if there are cookies, from the access cookie. It
     /// uses the keys, issuer, audience and clock of the sessions, and rejects tokens that their
-    /// store has revoked. It has the responder, the realm and the trusted origins of these routes.
+    /// store has revoked. A token needs `typ: at+jwt` and a `jti`. The layer has the responder, the
+    /// realm and the trusted origins of these routes.
     ///
     /// You can change the layer, for example add a [source](JwtAuthLayer::source). For tokens of
     /// other issuers call [`trusted_issuer`](SessionRoutes::trusted_issuer) first.

@@ -42,7 +42,8 @@ pub enum SessionErrorKind {
     /// The refresh token is the previous one, and the session was
     /// [elevated](super::Sessions::elevate) since. The session lives: its client has a newer token.
     Elevated,
-    /// The subject is blocked, or the actor of an impersonation is.
+    /// The subject is blocked, or the actor of an impersonation is. A login gets the same 401
+    /// `invalid_grant` as a refresh: to say more, match this kind after the password check.
     Blocked,
     /// The subject, or the actor of an impersonation, was logged out everywhere after the session,
     /// or this login, began. Or an impersonation was begun with an access token that

@@ -70,6 +70,8 @@ pub(super) struct IssuerRules {
     pub(super) audience_required: bool,
     /// The values of `typ` to accept. Empty: those of [`ClaimRules`] count.
     pub(super) token_types: Names,
+    /// Whether `typ` may be absent although a value is required.
+    pub(super) typ_optional: bool,
     pub(super) allowed: Allowances,
     /// Whether segments may have padding.
     pub(super) padding_allowed: bool,
@@ -166,11 +168,19 @@ impl ClaimRules {
     /// The values of `typ` to accept. RFC 9068 has one, and an issuer names those of its access
     /// tokens.
     fn types_of<'a>(&'a self, issuer: &'a IssuerRules) -> &'a Names {
-        if issuer.token_types.is_empty() || self.is_rfc9068 || !self.profile.is_access() {
+        if issuer.token_types.is_empty() || !self.issuers_decide_types() {
             &self.token_types
         } else {
             &issuer.token_types
         }
+    }
+
+    fn issuers_decide_types(&self) -> bool {
+        !self.is_rfc9068 && self.profile.is_access()
+    }
+
+    fn may_lack_type(&self, issuer: &IssuerRules) -> bool {
+        issuer.typ_optional && self.issuers_decide_types()
     }
 
     pub(super) fn check_type(
@@ -180,7 +190,7 @@ impl ClaimRules {
     ) -> Result<(), VerifyError> {
         let types = self.types_of(issuer);
         let is_accepted = match typ {
-            None => types.is_empty(),
+            None => types.is_empty() || self.may_lack_type(issuer),
             Some(typ) if !types.is_empty() => types.iter().any(|one| is_media_type(typ, one)),
             Some(typ) => {
                 let own = self.profile.token_type();

@@ -313,6 +313,17 @@ impl TrustedIssuer {
         self.changed(|rules| rules.accept_type(&typ))
     }
 
+    /// Accepts access tokens of this issuer without `typ`, even if a `typ` is required: by
+    /// [`typ`](Self::typ), by [`Verifier::typ`](crate::Verifier::typ), or by the layer of
+    /// [`SessionRoutes`](crate::routes::SessionRoutes).
+    ///
+    /// Some providers leave it out, such as Amazon Cognito and Okta. A token with a `typ` needs one
+    /// of the required values. With [`rfc9068`](crate::Verifier::rfc9068) this has no effect.
+    #[must_use]
+    pub fn typ_optional(self) -> Self {
+        self.changed(|rules| rules.typ_optional = true)
+    }
+
     /// Treats `null` in a registered claim of this issuer's tokens as a missing claim, as
     /// [`Verifier::allow_null_claims`](crate::Verifier::allow_null_claims).
     #[must_use]

@@ -1,0 +1,86 @@
+//! Answering every refusal in a format of your own.
+//!
+//! | what refuses | where you set the answer |
+//! | --- | --- |
+//! | the layer, guards, extractors | [`JwtAuthLayer::respond`](crate::JwtAuthLayer::respond) |
+//! | refresh, logout and [`csrf_layer`](crate::routes::SessionRoutes::csrf_layer), with sessions | [`SessionRoutes::respond`](crate::routes::SessionRoutes::respond); its layer uses it too |
+//! | your handler, with a [`SessionError`](crate::session::SessionError) | the same: return the error by `?` in a `response::Result` |
+//! | your handler, for reasons of its own | `IntoResponse` of your error type |
+//! | an extractor of axum, such as `Json` | a wrapper by `axum::extract::WithRejection` of `axum-extra`, or your own |
+//! | the router: 404 and 405 | `Router::fallback`, `Router::method_not_allowed_fallback` |
+//! | a refresh by a form | RFC 6749 §5.2 fixes this format, and OAuth clients read it |
+//!
+//! One function answers for the crate. [`code`](crate::AuthError::code) is stable, and
+//! [`description`](crate::AuthError::description) tells nothing about the token.
+//!
+//! ```
+//! use axum::http::StatusCode;
+//! use axum::response::{self, IntoResponse, Response};
+//! use axum::routing::{get, post};
+//! use axum::{Json, Router};
+//! use serde_json::json;
+//! use tower_jwt_auth::routes::SessionRoutes;
+//! use tower_jwt_auth::store::MemoryStore;
+//! use tower_jwt_auth::{AuthError, Require, VerifiedToken};
+//!
+//! type Routes = SessionRoutes<MemoryStore, fn(&AuthError) -> Response>;
+//!
+//! fn answer(status: StatusCode, code: &str, message: &str) -> Response {
+//!     let error = json!({ "code": code, "message": message });
+//!     (status, Json(json!({ "error": error }))).into_response()
+//! }
+//!
+//! fn refusal(error: &AuthError) -> Response {
+//!     answer(error.status(), error.code(), error.description())
+//! }
+//!
+//! /// An error of your own.
+//! struct NoSuchNote;
+//!
+//! impl IntoResponse for NoSuchNote {
+//!     fn into_response(self) -> Response {
+//!         answer(StatusCode::NOT_FOUND, "no_such_note", "There is no such note.")
+//!     }
+//! }
+//!
+//! async fn note(_: VerifiedToken) -> response::Result<String> {
+//!     Err(NoSuchNote.into())
+//! }
+//!
+//! fn app(routes: SessionRoutes<MemoryStore>) -> Router {
+//!     let routes: Routes = routes.respond(refusal);
+//!     Router::new()
+//!         .route("/note", get(note).layer(Require::scope("notes:read")))
+//!         .layer(routes.layer())
+//!         .route("/refresh", post(routes.refresh()))
+//!         .route("/logout", post(routes.logout()))
+//!         .fallback(async || answer(StatusCode::NOT_FOUND, "not_found", "There is no such page."))
+//! }
+//! # use axum::body::Body;
+//! # use axum::http::Request;
+//! # use tower::ServiceExt;
+//! # use tower_jwt_auth::keys::{Algorithm, SigningKey};
+//! # use tower_jwt_auth::session::{RefreshKeys, Sessions};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let key = SigningKey::generate(Algorithm::HS256)?;
+//! # let sessions = Sessions::new(MemoryStore::new(), key, RefreshKeys::generate()?).issuer("a");
+//! # let app = app(SessionRoutes::new(sessions)?);
+//! # for (request, code) in [
+//! #     (Request::get("/note"), "missing_token"),
+//! #     (Request::post("/refresh").header("Sec-Fetch-Site", "same-origin"), "missing_refresh_token"),
+//! #     (Request::post("/logout").header("Origin", "https://b.example"), "cross_site"),
+//! #     (Request::get("/else"), "not_found"),
+//! # ] {
+//! #     let response = app.clone().oneshot(request.body(Body::empty())?).await?;
+//! #     let body = axum::body::to_bytes(response.into_body(), 1000).await?;
+//! #     let body: serde_json::Value = serde_json::from_slice(&body)?;
+//! #     assert_eq!(body["error"]["code"], code);
+//! # }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The layer adds `WWW-Authenticate` and `Cache-Control` to your response. Metrics need no
+//! responder: the [`AuthError`](crate::AuthError) is in the response's extensions, see
+//! [`observability`](crate::guides::observability).
