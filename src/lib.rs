@@ -57,6 +57,7 @@
 //! | opaque tokens, by introspection | the module `introspection` (feature `introspection`) |
 //! | what is checked of a token, and in which order | [`verify`] |
 //! | tokens that are bound to a key of the client (DPoP) | [`dpop`] |
+//! | tokens that are bound to the client's certificate (mutual TLS) | [`mtls`] |
 //! | the cache of verified tokens | [`Verifier::cache`] |
 //! | responses, CORS, your own response bodies | [`middleware`] |
 //! | an MCP server, or another API that clients discover | [`ProtectedResource`] |
@@ -113,7 +114,11 @@
 //! | `wrong_type` | `typ`, or `token_type` in the answer about an opaque token: ID tokens, refresh tokens and logout tokens are not access tokens. The layer of `SessionRoutes` requires `at+jwt`: for another issuer see [`TrustedIssuer::typ`] and [`typ_optional`](TrustedIssuer::typ_optional) |
 //! | `claims_mismatch` | the handler's claims type: the reason names the type, and the claim that is missing or has another JSON type |
 //! | `missing_token` | the scheme (`Bearer`), the cookie's name, a proxy that removes `Authorization` |
-//! | `sender_constrained` | the token has `cnf`: it needs a proof under `DPoP`, see [`dpop`] |
+//! | `sender_constrained` | the token has `cnf`: it needs a proof under `DPoP`, see [`dpop`], or a certificate, see [`mtls`] |
+//! | `missing_certificate` | the client's TLS settings; whether your server or proxy asks for a certificate, and passes it on: see [`mtls`] |
+//! | `wrong_certificate` | the token was issued for another certificate, perhaps before the client renewed it |
+//! | `malformed_certificate` | the header `Client-Cert` as your proxy writes it: RFC 9440, neither PEM nor percent-encoded |
+//! | `untrusted_proxy` | the proxies of [`Mtls::behind_proxies`](mtls::Mtls::behind_proxies), which the reason names; or somebody forges `Client-Cert` |
 //! | `dpop_wrong_url` | the base URL of [`Dpop::new`](dpop::Dpop::new): it is the URL that clients use for the path `/` of the layer |
 //! | `dpop_missing_nonce` | the first request of a client: it repeats the request with the nonce of the response |
 //! | `dpop_expired`, `dpop_issued_in_future` | the client's clock and yours |
@@ -213,6 +218,7 @@ pub mod introspection;
 mod json;
 pub mod keys;
 pub mod middleware;
+pub mod mtls;
 pub mod openid;
 mod per_thread;
 pub mod revocation;

@@ -88,6 +88,9 @@ bash tests/clients/run.sh
 step "a real nginx cache in front"
 bash tests/cache_proxy/run.sh
 
+step "mutual TLS behind a real haproxy"
+bash tests/mtls_proxy/run.sh
+
 step "stores in a real Redis"
 bash tests/redis/run.sh
 

@@ -12,8 +12,8 @@ step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
 fast=(
     allocations allowances attack_list attacks cache cookies embedded_attacks gate guards hyper
     introspection
-    key_choice key_errors memory_store openid own_subjects page_renewal prose protected_resource
-    provider_sessions providers public_pages readiness rejections remote_keys revocation
+    key_choice key_errors memory_store mtls openid own_subjects page_renewal prose
+    protected_resource provider_sessions providers public_pages readiness rejections remote_keys revocation
     revocation_set revoked_sessions rfc9068 rfc_vectors session_data session_routes session_store
     sessions step_up structure
 )

@@ -6,14 +6,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
 
+use super::confirmation::Confirmation;
 use super::numeric_date::NumericDate;
 use super::subject::SubjectReader;
-use crate::token::JwkThumbprint;
-
-/// The member of `cnf` that binds a token to a key (RFC 9449 §6.1).
-pub(crate) const KEY_THUMBPRINT: &str = "jkt";
 
 /// When a token is valid.
 #[derive(Clone, Copy)]
@@ -39,17 +35,7 @@ pub(crate) struct RegisteredMembers<'a> {
     /// Whether `events` is there, with any value: a security event token (RFC 8417 §2.2).
     pub(crate) events: bool,
     /// `cnf` (RFC 7800 §3.1).
-    pub(crate) confirmation: Option<Confirmation<'a>>,
-}
-
-/// What the sender of a token must prove.
-#[derive(Default)]
-#[cfg_attr(test, derive(Debug))]
-pub(crate) struct Confirmation<'a> {
-    /// The names of the members.
-    pub(crate) methods: Vec<Cow<'a, str>>,
-    /// `jkt` (RFC 9449 §6.1). `None` if there is none, it is no thumbprint, or there are several.
-    pub(crate) key_thumbprint: Option<JwkThumbprint>,
+    pub(crate) confirmation: Option<Confirmation>,
 }
 
 impl RegisteredMembers<'_> {
@@ -385,39 +371,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for AudienceMember<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Confirmation<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Methods;
-
-        impl<'de> Visitor<'de> for Methods {
-            type Value = Confirmation<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a confirmation")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut confirmation = Confirmation::default();
-                let mut has_thumbprint = false;
-                while let Some(Text(name)) = map.next_key()? {
-                    if name == KEY_THUMBPRINT {
-                        let value: Value = map.next_value()?;
-                        let is_first = !std::mem::replace(&mut has_thumbprint, true);
-                        let text = value.as_str().filter(|_| is_first);
-                        confirmation.key_thumbprint = text.and_then(JwkThumbprint::parse);
-                    } else {
-                        map.next_value::<IgnoredAny>()?;
-                    }
-                    confirmation.methods.push(name);
-                }
-                Ok(confirmation)
-            }
-        }
-
-        deserializer.deserialize_map(Methods)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -540,30 +493,6 @@ mod tests {
         ] {
             let error = RegisteredMembers::read(payload, Allowances::default()).unwrap_err();
             assert_eq!(error.claim, claim, "{payload}");
-        }
-    }
-
-    #[test]
-    fn one_thumbprint_binds_a_token() {
-        let thumbprint = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
-        let read = |confirmation: &str| {
-            let payload = format!(r#"{{"cnf":{confirmation}}}"#);
-            let members = RegisteredMembers::read(&payload, Allowances::default()).unwrap();
-            let confirmation = members.confirmation.unwrap();
-            confirmation.key_thumbprint.map(JwkThumbprint::to_text)
-        };
-        let bound = format!(r#"{{"kid":"a","jkt":"{thumbprint}"}}"#);
-        assert_eq!(read(&bound).as_deref(), Some(thumbprint));
-        for other in [
-            "{}".to_owned(),
-            r#"{"jkt":null}"#.to_owned(),
-            r#"{"jkt":"x"}"#.to_owned(),
-            format!(r#"{{"jkt":["{thumbprint}"]}}"#),
-            format!(r#"{{"jkt":"{thumbprint}","jkt":"{thumbprint}"}}"#),
-            format!(r#"{{"jkt":1,"\u006akt":"{thumbprint}"}}"#),
-            format!(r#"{{"JKT":"{thumbprint}"}}"#),
-        ] {
-            assert_eq!(read(&other), None, "{other}");
         }
     }
 }

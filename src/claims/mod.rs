@@ -2,6 +2,7 @@
 //! this crate's own claim `generation`.
 
 mod audience;
+mod confirmation;
 mod members;
 mod numeric_date;
 mod plain;
@@ -14,8 +15,7 @@ pub use audience::Audience;
 pub use numeric_date::NumericDate;
 pub use registered::{NoRandomness, RegisteredClaims};
 
-pub(crate) use members::{
-    Allowances, Confirmation, KEY_THUMBPRINT, PayloadError, RegisteredMembers, Times,
-};
+pub(crate) use confirmation::{CERTIFICATE_THUMBPRINT, Confirmation, KEY_THUMBPRINT};
+pub(crate) use members::{Allowances, PayloadError, RegisteredMembers, Times};
 pub(crate) use read::read_registered;
 pub(crate) use stored::StoredClaims;

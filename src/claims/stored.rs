@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::confirmation::Binding;
 use super::members::{AudienceMember, RegisteredMembers, Times};
 use crate::token::JwkThumbprint;
 
@@ -14,8 +15,8 @@ pub(crate) struct StoredClaims {
     token_id: Option<Text32>,
     session_id: Option<Text32>,
     pub(crate) generation: Option<u64>,
-    /// Few tokens are bound to a key.
-    key_thumbprint: Option<Box<JwkThumbprint>>,
+    /// Few tokens are bound to a key or a certificate.
+    binding: Option<Box<Binding>>,
     times: Times,
 }
 
@@ -89,11 +90,10 @@ impl StoredClaims {
             token_id: text(&members.token_id),
             session_id: text(&members.session_id),
             generation: members.generation.and_then(|generation| generation.0),
-            key_thumbprint: members
+            binding: members
                 .confirmation
                 .as_ref()
-                .and_then(|confirmation| confirmation.key_thumbprint)
-                .map(Box::new),
+                .map(|confirmation| Box::new(confirmation.binding)),
             times,
         }
     }
@@ -112,8 +112,8 @@ impl StoredClaims {
             &self.session_id,
         ];
         let heap = |size: usize, text: &Text32| size.saturating_add(text.heap_size());
-        let thumbprint = self.key_thumbprint.as_deref().map_or(0, size_of_val);
-        let size = texts.into_iter().flatten().fold(thumbprint, heap);
+        let binding = self.binding.as_deref().map_or(0, size_of_val);
+        let size = texts.into_iter().flatten().fold(binding, heap);
         match &self.audience {
             StoredAudience::None => size,
             StoredAudience::One(name) => heap(size, name),
@@ -149,7 +149,12 @@ impl StoredClaims {
 
     #[inline]
     pub(crate) fn key_thumbprint(&self) -> Option<&JwkThumbprint> {
-        self.key_thumbprint.as_deref()
+        self.binding.as_ref()?.key.as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn certificate_digest(&self) -> Option<&[u8; 32]> {
+        self.binding.as_ref()?.certificate.as_ref()
     }
 
     #[inline]

@@ -6,6 +6,7 @@
 //! | log users in to a browser app with cookies | [`browser_cookies`] |
 //! | serve mobile apps, or other services | [`mobile_and_machine_clients`] |
 //! | bind tokens to a key of the client, so that a stolen token is useless | [`dpop`] |
+//! | bind tokens to the certificates of clients (mutual TLS) | [`mtls`] |
 //! | accept tokens of Auth0, Entra, Cognito, Keycloak or another provider | [`providers`] |
 //! | accept opaque tokens, or see a revocation at the issuer within seconds | [`opaque_tokens`] |
 //! | let users log in with Google, Keycloak or another provider | [`social_login`] |
@@ -34,6 +35,7 @@ pub mod grpc;
 pub mod layers;
 pub mod migrating;
 pub mod mobile_and_machine_clients;
+pub mod mtls;
 pub mod observability;
 pub mod opaque_tokens;
 pub mod production;

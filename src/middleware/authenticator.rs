@@ -8,6 +8,9 @@ use http::Request;
 use super::authenticated::Authenticated;
 use super::caching::CacheDirective;
 use super::challenge::Challenge;
+#[cfg(feature = "jwks")]
+use super::client_certificate::SentCertificate;
+use super::client_certificate::{check_certificate, sent_certificate};
 use super::csrf::rules::{CsrfRules, has_effects};
 use super::error::AuthError;
 use super::error_kind::AuthErrorKind;
@@ -18,6 +21,8 @@ use super::revocation::Revocations;
 use super::scheme::Scheme;
 use super::source::{Found, RequestHead, SearchedSources, TokenSource};
 use super::token_fault::TokenFaults;
+use crate::claims::{CERTIFICATE_THUMBPRINT, KEY_THUMBPRINT};
+use crate::mtls::Mtls;
 use crate::revocation::NoRevocation;
 use crate::verify::{NotVerified, Verifier};
 
@@ -33,6 +38,8 @@ pub(super) struct Authenticator<R, V> {
     /// The faults with which a token counts as none, on safe requests.
     pub(super) ignored_faults: TokenFaults,
     pub(super) csrf: CsrfRules,
+    /// Where the certificates of clients are, if they are checked.
+    pub(super) mtls: Option<Arc<Mtls>>,
     pub(super) revocations: Revocations<V>,
     responder: Arc<Responder<R>>,
 }
@@ -69,6 +76,7 @@ pub(super) struct UnverifiedToken {
     caching: CacheDirective,
     ignorable: TokenFaults,
     proof: Option<Box<SentProof>>,
+    certificate: Option<Box<SentCertificate>>,
 }
 
 #[cfg(feature = "jwks")]
@@ -87,7 +95,8 @@ impl UnverifiedToken {
                 );
             }
         };
-        let proof = check_sender(self.proof.as_deref(), verifier, &self.token, &token)
+        let proof = check_certificate(|| Some(*self.certificate?), verifier, &token)
+            .and_then(|()| check_sender(self.proof.as_deref(), verifier, &self.token, &token))
             .map_err(|error| error.under(scheme))?;
         Ok(Authenticated {
             token: Some(token),
@@ -110,6 +119,7 @@ impl Authenticator<ProblemJson, NoRevocation> {
             optional: false,
             ignored_faults: TokenFaults::NONE,
             csrf: CsrfRules::default(),
+            mtls: None,
             revocations: Revocations::none(),
             responder: Arc::new(Responder::default()),
         }
@@ -162,14 +172,18 @@ impl<R, V> Authenticator<R, V> {
         let caching = source.caching();
         let ignorable = self.ignorable_faults(source, head);
         let proof = SentProof::find(source, head);
+        let certificate = || Some(sent_certificate(self.mtls.as_deref()?, head));
         match self.verifier.try_verify(&token) {
-            Ok(verified) => Ok(Authenticated {
-                proof: check_sender(proof.as_deref(), &self.verifier, &token, &verified)?,
-                token: Some(verified),
-                caching,
-                ignorable,
-                ignored: None,
-            }),
+            Ok(verified) => {
+                check_certificate(certificate, &self.verifier, &verified)?;
+                Ok(Authenticated {
+                    proof: check_sender(proof.as_deref(), &self.verifier, &token, &verified)?,
+                    token: Some(verified),
+                    caching,
+                    ignorable,
+                    ignored: None,
+                })
+            }
             Err(_) if !source.may_hold(&token) => Err(AuthErrorKind::MalformedCredentials.into()),
             Err(NotVerified::Rejected(error)) => {
                 Ok(Authenticated::despite(error.into(), ignorable)?)
@@ -181,6 +195,7 @@ impl<R, V> Authenticator<R, V> {
                 caching,
                 ignorable,
                 proof,
+                certificate: certificate().map(Box::new),
             })),
         }
     }
@@ -207,9 +222,27 @@ impl<R, V> Authenticator<R, V> {
         self.name_schemes();
     }
 
-    /// Whether a bound token needs a proof from one source, and none from another.
-    pub(super) fn leaves_proven_keys_unchecked(&self) -> bool {
-        self.verifier.keys_are_proven() && self.verifier.allows_bound_bearers()
+    /// Panics if settings are missing, or contradict each other.
+    #[track_caller]
+    pub(super) fn expect_sound(&self) {
+        let verifier = &self.verifier;
+        assert!(
+            verifier.names_audience(),
+            "keys of other issuers need an audience: call `audience`, or `any_audience`"
+        );
+        assert!(
+            !verifier.lacks_names_for_rfc9068(),
+            "RFC 9068 needs an issuer and an audience: call `issuer` and `audience`"
+        );
+        assert!(
+            !verifier.keys_are_proven() || !verifier.allows_confirmation(KEY_THUMBPRINT),
+            "`TokenSource::dpop` checks `jkt`: do not call `allow_confirmation(\"jkt\")`"
+        );
+        assert!(
+            !verifier.certificates_are_checked()
+                || !verifier.allows_confirmation(CERTIFICATE_THUMBPRINT),
+            "`mtls` checks `x5t#S256`: do not call `allow_confirmation(\"x5t#S256\")`"
+        );
     }
 
     /// Has challenges name the schemes of the sources.
@@ -249,6 +282,7 @@ impl<R, V> Authenticator<R, V> {
             optional: self.optional,
             ignored_faults: self.ignored_faults,
             csrf: self.csrf,
+            mtls: self.mtls,
             revocations: self.revocations,
             responder: Arc::new(responder),
         };
@@ -265,6 +299,7 @@ impl<R, V> Authenticator<R, V> {
             optional: self.optional,
             ignored_faults: self.ignored_faults,
             csrf: self.csrf,
+            mtls: self.mtls,
             revocations: self.revocations.with_store(store),
             responder: self.responder,
         }
@@ -289,6 +324,7 @@ impl<R, V> Clone for Authenticator<R, V> {
             optional: self.optional,
             ignored_faults: self.ignored_faults,
             csrf: self.csrf.clone(),
+            mtls: self.mtls.clone(),
             revocations: self.revocations.clone(),
             responder: Arc::clone(&self.responder),
         }
@@ -303,6 +339,7 @@ impl<R, V> fmt::Debug for Authenticator<R, V> {
             .field("optional", &self.optional)
             .field("ignored_faults", &self.ignored_faults)
             .field("csrf", &self.csrf)
+            .field("mtls", &self.mtls)
             .field("revocations", &self.revocations)
             .field("responder", &self.responder)
             .finish()

@@ -37,7 +37,8 @@ pub enum AuthErrorKind {
     Unavailable,
     /// A handler extracts the token without a [`JwtAuthLayer`](super::JwtAuthLayer) around it: 500.
     MissingLayer,
-    /// A `Permission` is misconfigured, so no token can satisfy it, or a cookie cannot be built:
+    /// A `Permission` is misconfigured, so no token can satisfy it, or a cookie cannot be built. Or
+    /// [`Mtls::behind_proxies`](crate::mtls::Mtls::behind_proxies) finds no address of the peer.
     /// 500. The error's source says why.
     Misconfigured,
     /// A request for a refresh has no refresh token: 401. The error's source says where it was

@@ -18,6 +18,7 @@ use super::service::JwtAuth;
 use super::source::TokenSource;
 use super::token_fault::{TokenFault, TokenFaults};
 use crate::clock::Clock;
+use crate::mtls::Mtls;
 use crate::revocation::{FailurePolicy, NoRevocation, RevocationStore};
 use crate::verify::{IntoTrust, Verifier};
 
@@ -196,6 +197,15 @@ impl<R, V> JwtAuthLayer<R, V> {
     pub fn allow_confirmation(self, method: impl Into<String>) -> Self {
         let verifier = self.verifier().allow_confirmation(method);
         self.set_verifier(verifier)
+    }
+
+    /// Accepts tokens that are bound to a certificate (RFC 8705 §3.1), and checks that the client
+    /// has it. Other tokens stay accepted. See [`mtls`](crate::mtls).
+    #[must_use]
+    pub fn mtls(self, mtls: Mtls) -> Self {
+        let verifier = self.verifier().with_checked_certificates();
+        self.set_verifier(verifier)
+            .map(|authenticator| authenticator.mtls = Some(Arc::new(mtls)))
     }
 
     /// As [`Verifier::max_token_length`]. 8 KiB by default.
@@ -413,22 +423,13 @@ impl<S, R, V> Layer<S> for JwtAuthLayer<R, V> {
     /// - If a source is [`TokenSource::dpop`] and
     ///   [`allow_confirmation`](JwtAuthLayer::allow_confirmation) names `jkt`: bound tokens would
     ///   pass without a proof.
+    /// - If [`mtls`](JwtAuthLayer::mtls) is set and
+    ///   [`allow_confirmation`](JwtAuthLayer::allow_confirmation) names `x5t#S256`.
     /// - After [`rfc9068`](JwtAuthLayer::rfc9068), if the issuer or the audience is not
     ///   configured.
     #[track_caller]
     fn layer(&self, inner: S) -> JwtAuth<S, R, V> {
-        assert!(
-            self.authenticator.verifier.names_audience(),
-            "keys of other issuers need an audience: call `audience`, or `any_audience`"
-        );
-        assert!(
-            !self.authenticator.verifier.lacks_names_for_rfc9068(),
-            "RFC 9068 needs an issuer and an audience: call `issuer` and `audience`"
-        );
-        assert!(
-            !self.authenticator.leaves_proven_keys_unchecked(),
-            "`TokenSource::dpop` checks `jkt`: do not call `allow_confirmation(\"jkt\")`"
-        );
+        self.authenticator.expect_sound();
         let copies = self
             .copies
             .get_or_init(|| Arc::new(LayerCopy::for_each_thread(&self.authenticator)));

@@ -6,7 +6,8 @@
 //! 2. If browsers send that token on their own, from a cookie or [another
 //!    source](TokenSource::custom_ambient), the request must come from an [origin that you
 //!    trust](csrf).
-//! 3. The token is [verified](crate::verify). A token under `DPoP` needs a [proof](crate::dpop).
+//! 3. The token is [verified](crate::verify). A token under `DPoP` needs a [proof](crate::dpop). A
+//!    token that is bound to a certificate needs [that certificate](crate::mtls).
 //! 4. It is looked up in the [`RevocationStore`](crate::revocation::RevocationStore), if there is
 //!    one.
 //! 5. The proof is remembered, so that it is used once.
@@ -152,6 +153,7 @@ mod authenticated;
 mod authenticator;
 mod caching;
 mod challenge;
+mod client_certificate;
 pub mod csrf;
 mod error;
 mod error_code;

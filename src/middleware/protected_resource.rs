@@ -210,6 +210,8 @@ impl ProtectedResource {
 
     /// Says that tokens may be bound to the client's certificate (RFC 8705 §3):
     /// `tls_client_certificate_bound_access_tokens`.
+    ///
+    /// It is advice for clients. [`JwtAuthLayer::mtls`] accepts such tokens.
     #[must_use]
     pub fn certificate_bound_tokens(self) -> Self {
         self.set("tls_client_certificate_bound_access_tokens", true)

@@ -25,6 +25,13 @@ pub(crate) fn decode_into<'b>(text: &[u8], buffer: &'b mut [u8]) -> Result<&'b [
         .map_err(|_| NotBase64Url)
 }
 
+/// Decodes the digest of SHA-256. It has one spelling.
+pub(crate) fn decode_sha256(text: &str) -> Option<[u8; 32]> {
+    let mut buffer = [0; 32];
+    let length = decode_into(text.as_bytes(), &mut buffer).ok()?.len();
+    (length == buffer.len()).then_some(buffer)
+}
+
 /// Whether the byte is a digit of base64url.
 #[cfg(feature = "introspection")]
 pub(crate) fn is_digit(byte: u8) -> bool {

@@ -16,9 +16,7 @@ impl JwkThumbprint {
 
     /// Reads the one spelling in base64url.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let mut bytes = [0; 32];
-        let read = base64url::decode_into(text.as_bytes(), &mut bytes).ok()?;
-        (read.len() == 32).then_some(Self(bytes))
+        base64url::decode_sha256(text).map(Self)
     }
 
     /// The digest in base64url.

@@ -108,9 +108,22 @@ pub enum VerifyErrorKind {
     UnexpectedAudience,
     /// The token has `events`: a logout token.
     LogoutToken,
-    /// The token has `cnf` (RFC 7800): it is sender-constrained, not a bearer token. If it is bound
-    /// to a key by `jkt`, [`TokenSource::dpop`](crate::TokenSource::dpop) accepts it.
+    /// The token has `cnf` (RFC 7800): it is sender-constrained, not a bearer token.
+    /// [`TokenSource::dpop`](crate::TokenSource::dpop) accepts a token that is bound to a key by
+    /// `jkt`, and [`JwtAuthLayer::mtls`](crate::JwtAuthLayer::mtls) one that is bound to a
+    /// certificate by `x5t#S256`.
     SenderConstrained,
+    /// The token is bound to a certificate by `x5t#S256`, and the client has none. See
+    /// [`mtls`](crate::mtls).
+    MissingCertificate,
+    /// The token is bound to another certificate than that of the client (RFC 8705 §3).
+    WrongCertificate,
+    /// The header `Client-Cert` occurs several times, is too long, or is not a certificate as RFC
+    /// 9440 §2.1 writes it. A trusted proxy passed it on.
+    MalformedCertificate,
+    /// The header `Client-Cert` comes from a peer that is not a trusted proxy. The error's source
+    /// shows the proxies.
+    UntrustedProxy,
     /// The claims do not decode as the type that the handler requests.
     ClaimsMismatch,
 }
@@ -197,6 +210,10 @@ impl VerifyErrorKind {
             Self::UnexpectedAudience => "unexpected_audience",
             Self::LogoutToken => "logout_token",
             Self::SenderConstrained => "sender_constrained",
+            Self::MissingCertificate => "missing_certificate",
+            Self::WrongCertificate => "wrong_certificate",
+            Self::MalformedCertificate => "malformed_certificate",
+            Self::UntrustedProxy => "untrusted_proxy",
             Self::ClaimsMismatch => "claims_mismatch",
         }
     }
@@ -278,6 +295,13 @@ impl VerifyError {
     #[cold]
     pub(super) fn time(kind: VerifyErrorKind, leeway: Duration) -> Self {
         Self::because(kind, Cause::Leeway(Leeway(leeway)))
+    }
+
+    /// The peer is none of these proxies.
+    #[cold]
+    pub(crate) fn untrusted_proxy(proxies: impl IntoIterator<Item = Box<str>>) -> Self {
+        let proxies = proxies.into_iter().collect();
+        Self::expected(VerifyErrorKind::UntrustedProxy, "peer", proxies)
     }
 
     pub(super) fn missing(claim: &'static str) -> Self {
@@ -393,6 +417,10 @@ impl fmt::Display for VerifyErrorKind {
             }
             Self::LogoutToken => "the token is a logout token",
             Self::SenderConstrained => "the token is sender-constrained: it has cnf",
+            Self::MissingCertificate => "the client has no certificate",
+            Self::WrongCertificate => "the token is bound to another certificate",
+            Self::MalformedCertificate => "the header Client-Cert is malformed",
+            Self::UntrustedProxy => "the header Client-Cert comes from no trusted proxy",
             Self::ClaimsMismatch => "the claims do not decode as the requested type",
         })
     }

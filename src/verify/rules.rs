@@ -6,7 +6,8 @@ use super::error::{VerifyError, VerifyErrorKind};
 use super::names::Names;
 use super::rfc9068;
 use crate::claims::{
-    Allowances, Confirmation, KEY_THUMBPRINT, NumericDate, RegisteredMembers, Times,
+    Allowances, CERTIFICATE_THUMBPRINT, Confirmation, KEY_THUMBPRINT, NumericDate,
+    RegisteredMembers, Times,
 };
 use crate::token::is_media_type;
 
@@ -56,6 +57,8 @@ pub(super) struct ClaimRules {
     pub(super) confirmations: Vec<Box<str>>,
     /// Whether the caller checks the key that a token is bound to.
     pub(super) keys_are_proven: bool,
+    /// Whether the caller checks the certificate that a token is bound to.
+    pub(super) certificates_are_checked: bool,
     pub(super) leeway: Duration,
 }
 
@@ -142,6 +145,7 @@ impl ClaimRules {
             is_rfc9068: false,
             confirmations: Vec::new(),
             keys_are_proven: false,
+            certificates_are_checked: false,
             leeway,
         }
     }
@@ -248,16 +252,19 @@ impl ClaimRules {
 
     /// Every member of `cnf` must be checked by somebody.
     #[cold]
-    fn check_confirmation(&self, confirmation: &Confirmation<'_>) -> Result<(), VerifyError> {
-        let is_proven = |method: &str| {
-            self.keys_are_proven
-                && method == KEY_THUMBPRINT
-                && confirmation.key_thumbprint.is_some()
+    fn check_confirmation(&self, confirmation: &Confirmation) -> Result<(), VerifyError> {
+        let binding = &confirmation.binding;
+        let is_checked = |method: &str| match method {
+            KEY_THUMBPRINT => self.keys_are_proven && binding.key.is_some(),
+            CERTIFICATE_THUMBPRINT => {
+                self.certificates_are_checked && binding.certificate.is_some()
+            }
+            _ => false,
         };
         let is_allowed = |method: &str| self.confirmations.iter().any(|name| **name == *method);
         let mut methods = confirmation.methods.iter();
         if confirmation.methods.is_empty()
-            || !methods.all(|method| is_proven(method) || is_allowed(method))
+            || !methods.all(|method| is_checked(method) || is_allowed(method))
         {
             return Err(VerifyErrorKind::SenderConstrained.into());
         }

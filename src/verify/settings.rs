@@ -6,7 +6,6 @@ use super::cached::VerifiedTokens;
 use super::rules::{ClaimRules, IssuerRules, Profile, access_token_type};
 use super::trust::IntoTrust;
 use super::verifier::Verifier;
-use crate::claims::KEY_THUMBPRINT;
 use crate::clock::{Clock, ClockSource, MAX_LEEWAY};
 #[cfg(feature = "introspection")]
 use crate::introspection::Introspection;
@@ -276,8 +275,9 @@ impl Verifier {
     /// (RFC 9449), `x5t#S256` for mutual TLS (RFC 8705).
     ///
     /// Call this only if something else checks the binding, such as a gateway. By default a token
-    /// with `cnf` is rejected, because it is not a bearer token. For DPoP the layer can check it:
-    /// see [`TokenSource::dpop`](crate::TokenSource::dpop).
+    /// with `cnf` is rejected, because it is not a bearer token. The layer can check both: see
+    /// [`TokenSource::dpop`](crate::TokenSource::dpop) and
+    /// [`JwtAuthLayer::mtls`](crate::JwtAuthLayer::mtls).
     #[must_use]
     pub fn allow_confirmation(mut self, method: impl Into<String>) -> Self {
         self.rules.confirmations.push(method.into().into());
@@ -295,10 +295,22 @@ impl Verifier {
         self.rules.keys_are_proven
     }
 
-    /// Whether tokens that are bound to a key pass without a check of it.
-    pub(crate) fn allows_bound_bearers(&self) -> bool {
+    /// Accepts tokens that are bound to a certificate by `x5t#S256`. The caller checks the
+    /// certificate.
+    pub(crate) fn with_checked_certificates(mut self) -> Self {
+        self.rules.certificates_are_checked = true;
+        self.changed()
+    }
+
+    /// Whether the caller checks the certificate that a token is bound to.
+    pub(crate) fn certificates_are_checked(&self) -> bool {
+        self.rules.certificates_are_checked
+    }
+
+    /// Whether tokens with this member of `cnf` pass without a check of it.
+    pub(crate) fn allows_confirmation(&self, method: &str) -> bool {
         let mut methods = self.rules.confirmations.iter();
-        methods.any(|method| **method == *KEY_THUMBPRINT)
+        methods.any(|allowed| **allowed == *method)
     }
 
     /// Sets the length of the longest token to accept, in bytes. 8 KiB by default.

@@ -182,6 +182,12 @@ impl VerifiedToken {
         self.0.claims.key_thumbprint()
     }
 
+    /// The SHA-256 of the certificate that the token is bound to.
+    #[inline]
+    pub(crate) fn certificate_digest(&self) -> Option<&[u8; 32]> {
+        self.0.claims.certificate_digest()
+    }
+
     /// Decodes the claims as your type.
     ///
     /// The first type requested is kept with the token, so the next call costs no parsing. Requests

@@ -27,3 +27,4 @@ mod n_replaced;
 mod o_dpop;
 mod o_replay;
 mod support;
+mod t_mtls;

@@ -449,7 +449,7 @@ fn n01_every_kind_is_among_the_cases() {
     let mut names: Vec<_> = cases().iter().map(|case| case.kind.name()).collect();
     names.sort_unstable();
     names.dedup();
-    // All that there are: 30 for the token, and 5 more.
+    // 30 for the token, and 5 more. `t_mtls` has those for certificates.
     assert_eq!(names.len(), 35, "{names:?}");
 }
 

@@ -79,7 +79,7 @@ impl Client {
         ]
     }
 
-    fn thumbprint(&self) -> String {
+    pub(crate) fn thumbprint(&self) -> String {
         let key = VerifyingKey::from_jwk(self.jwk.to_string()).unwrap();
         key.jwk_thumbprint().unwrap()
     }

@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::body::Body;
+use http::Request;
+use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tower::ServiceExt;
 use tower_jwt_auth::keys::remote::FetchErrorKind;
+use tower_jwt_auth::mtls::{ClientCertificate, Mtls};
 use tower_jwt_auth::{AuthError, AuthErrorKind, VerifyErrorKind};
 
 use crate::server::{Answer, Server};
@@ -464,4 +470,31 @@ async fn q20_a_flood_of_failures_is_logged_once_a_second() {
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("silent=49"), "{lines:?}");
     assert!(!format!("{lines:?}").contains("of-alice"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn t22_an_opaque_token_that_is_bound_needs_its_certificate() {
+    let scene = Scene::new().await;
+    let thumbprint = base64_simd::URL_SAFE_NO_PAD.encode_to_string(digest(&SHA256, b"own"));
+    let bound = json!({ "cnf": { "x5t#S256": thumbprint } });
+    scene.server.answer_with(active(&bound));
+    let app = app(&layer(&scene.introspection, &scene.clock).mtls(Mtls::direct()));
+    for (certificate, expected) in [
+        (None, Some(VerifyErrorKind::MissingCertificate)),
+        (Some("other"), Some(VerifyErrorKind::WrongCertificate)),
+        (Some("own"), None),
+    ] {
+        // Another token each time, so that the first request asks. The second finds the answer.
+        let token = format!("opaque-{}", certificate.unwrap_or("none"));
+        for _ in 0..2 {
+            let mut request = Request::get("/").header(AUTHORIZATION, format!("Bearer {token}"));
+            if let Some(der) = certificate {
+                request = request.extension(ClientCertificate::from_der(der));
+            }
+            let request = request.body(Body::empty()).unwrap();
+            let response = app.clone().oneshot(request).await.unwrap();
+            let expected = expected.map(AuthErrorKind::InvalidToken);
+            assert_eq!(kind(&response), expected, "{certificate:?}");
+        }
+    }
 }

@@ -18,6 +18,7 @@ mod keeping;
 mod log;
 #[cfg(feature = "tracing")]
 mod logged;
+mod mtls;
 mod reported;
 mod resolved;
 mod several;

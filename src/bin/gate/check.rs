@@ -65,7 +65,15 @@ const KEY_ISSUER: Check = Check::new("issuer of the key", |kind| {
 })
 .unless(|options| (!options.keys.are_jwks()).then_some("only a JWK names its issuer"));
 const BEARER: Check = Check::new("a bearer access token", |kind| {
-    matches!(kind, LogoutToken | SenderConstrained)
+    matches!(
+        kind,
+        LogoutToken
+            | SenderConstrained
+            | MissingCertificate
+            | WrongCertificate
+            | MalformedCertificate
+            | UntrustedProxy
+    )
 });
 const TIMES: Check = Check::new("exp, nbf, iat", |kind| {
     matches!(
@@ -342,7 +350,7 @@ impl<'de> Deserialize<'de> for Names {
 mod tests {
     use super::*;
 
-    const KINDS: [VerifyErrorKind; 30] = [
+    const KINDS: [VerifyErrorKind; 34] = [
         TooLong,
         Malformed,
         Encrypted,
@@ -373,6 +381,10 @@ mod tests {
         UnexpectedAudience,
         LogoutToken,
         SenderConstrained,
+        MissingCertificate,
+        WrongCertificate,
+        MalformedCertificate,
+        UntrustedProxy,
     ];
 
     #[test]
