@@ -76,6 +76,9 @@ bash tests/interop/run.sh
 step "a real OpenID provider"
 bash tests/provider/run.sh
 
+step "DPoP clients of others"
+bash tests/dpop_clients/run.sh
+
 step "an MCP server with a real client"
 bash tests/mcp/run.sh
 
