@@ -21,6 +21,7 @@ mod groups;
 mod histories;
 mod load;
 mod process;
+mod proofs;
 mod proxy;
 mod revocations;
 mod runtime;
