@@ -39,6 +39,8 @@ step "tests, all features"
 cargo test --locked --all-features
 step "races, ten thousand rounds"
 RACE_ROUNDS=10000 cargo test --locked --all-features --test sessions l06
+step "a flood of DPoP proofs"
+FLOOD_PROOFS=100000 cargo test --locked --all-features --test dpop_flood
 step "tests, plain tower without axum"
 cargo test --locked "${plain_tower[@]}"
 

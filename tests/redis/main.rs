@@ -13,6 +13,8 @@
 mod access;
 mod attacks;
 mod changes;
+#[path = "../support/dpop_client.rs"]
+mod dpop_client;
 mod edge;
 mod eviction;
 mod faults;

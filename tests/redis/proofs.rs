@@ -3,23 +3,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use http::header::AUTHORIZATION;
 use http::{Request, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 use tower_jwt_auth::dpop::{Dpop, DpopErrorKind, ProofIdentity, ReplayStore, ReplayVerdict};
-use tower_jwt_auth::keys::VerifyingKey;
 use tower_jwt_auth::store::redis::client::cmd;
 use tower_jwt_auth::store::{RedisStore, RedisStoreError, RedisStoreOptions};
 use tower_jwt_auth::{AuthError, AuthErrorKind, JwtAuthLayer, TokenSource};
 
+use crate::dpop_client::Client;
 use crate::edge::signing_key;
 use crate::groups::{Cluster, Watched};
 use crate::load::ISSUER;
@@ -280,62 +277,37 @@ async fn o39_replays_after_sentinels_have_named_another_master() {
     assert_eq!(verdict, ReplayVerdict::Replayed);
 }
 
-/// A client with a key, and a token that is bound to it.
-struct Client {
-    key: EcdsaKeyPair,
-    jwk: Value,
-    token: String,
-}
-
-fn base64url(bytes: impl AsRef<[u8]>) -> String {
-    base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes.as_ref())
-}
-
 fn seconds_now() -> u64 {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since_epoch.unwrap().as_secs()
 }
 
-impl Client {
-    fn new() -> Self {
-        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
-        let (x, y) = key.public_key().as_ref()[1..].split_at(32);
-        let (x, y) = (base64url(x), base64url(y));
-        let jwk = json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y });
-        let public = VerifyingKey::from_jwk(jwk.to_string()).unwrap();
-        let cnf = json!({ "jkt": public.jwk_thumbprint().unwrap() });
-        let expires_at = seconds_now() + 600;
+fn new_client() -> Client {
+    let expires_at = seconds_now() + 600;
+    Client::new(|cnf| {
         let claims = json!({ "iss": ISSUER, "sub": "alice", "exp": expires_at, "cnf": cnf });
-        let token = signing_key().sign(&claims).unwrap();
-        Self { key, jwk, token }
-    }
+        signing_key().sign(&claims).unwrap()
+    })
+}
 
-    fn proof(&self, jti: &str) -> String {
-        let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk });
-        let claims = json!({
-            "jti": jti,
-            "htm": "GET",
-            "htu": "https://api.example.com/",
-            "iat": seconds_now(),
-            "ath": base64url(digest(&SHA256, self.token.as_bytes())),
-        });
-        let input = [header, claims].map(|part| base64url(part.to_string()));
-        let input = input.join(".");
-        let signature = self.key.sign(&SystemRandom::new(), input.as_bytes());
-        format!("{input}.{}", base64url(signature.unwrap()))
-    }
+fn fresh_proof(client: &Client, jti: &str) -> String {
+    client.proof(jti, seconds_now())
+}
 
-    /// The status, and the kind of a rejection.
-    async fn ask(&self, service: &Router, proof: &str) -> (StatusCode, Option<AuthErrorKind>) {
-        let request = Request::get("/")
-            .header(AUTHORIZATION, format!("DPoP {}", self.token))
-            .header("dpop", proof)
-            .body(Body::empty())
-            .unwrap();
-        let response = service.clone().oneshot(request).await.unwrap();
-        let error = response.extensions().get::<AuthError>();
-        (response.status(), error.map(AuthError::kind))
-    }
+/// The status, and the kind of a rejection.
+async fn ask(
+    service: &Router,
+    client: &Client,
+    proof: &str,
+) -> (StatusCode, Option<AuthErrorKind>) {
+    let request = Request::get("/")
+        .header(AUTHORIZATION, format!("DPoP {}", client.token))
+        .header("dpop", proof)
+        .body(Body::empty())
+        .unwrap();
+    let response = service.clone().oneshot(request).await.unwrap();
+    let error = response.extensions().get::<AuthError>();
+    (response.status(), error.map(AuthError::kind))
 }
 
 fn service(store: &RedisStore) -> Router {
@@ -352,14 +324,14 @@ async fn o39_a_replay_on_another_node_through_the_layer() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
     let services = [service(&nodes[0]), service(&nodes[1])];
-    let client = Arc::new(Client::new());
+    let client = Arc::new(new_client());
     let replayed = AuthErrorKind::InvalidProof(DpopErrorKind::Replayed);
     for number in 0..20 {
-        let proof = client.proof(&number.to_string());
-        let (status, _) = client.ask(&services[number % 2], &proof).await;
+        let proof = fresh_proof(&client, &number.to_string());
+        let (status, _) = ask(&services[number % 2], &client, &proof).await;
         assert_eq!(status, StatusCode::OK);
         for service in &services {
-            let answer = client.ask(service, &proof).await;
+            let answer = ask(service, &client, &proof).await;
             assert_eq!(answer, (StatusCode::UNAUTHORIZED, Some(replayed)));
         }
     }
@@ -367,12 +339,12 @@ async fn o39_a_replay_on_another_node_through_the_layer() {
     // One for each use on either node, and one for the secret. A replay on one node asks nobody.
     assert_eq!(server.calls()["set"], 2 * 20 + 1);
     // At once on all nodes: one wins.
-    let proof = client.proof("at once");
+    let proof = fresh_proof(&client, "at once");
     let mut uses = JoinSet::new();
     for number in 0..40 {
         let (client, service) = (Arc::clone(&client), services[number % 2].clone());
         let proof = proof.clone();
-        uses.spawn(async move { client.ask(&service, &proof).await.0 });
+        uses.spawn(async move { ask(&service, &client, &proof).await.0 });
     }
     let statuses = uses.join_all().await;
     let statuses = statuses.into_iter();
@@ -385,37 +357,37 @@ async fn o31_a_redis_that_does_not_answer_is_never_skipped() {
     let mut server = Server::start(&[]);
     let store = node(server.client()).await;
     let service = service(&store);
-    let client = Client::new();
+    let client = new_client();
     let accepted = (StatusCode::OK, None);
     let unavailable = (
         StatusCode::SERVICE_UNAVAILABLE,
         Some(AuthErrorKind::Unavailable),
     );
-    assert_eq!(client.ask(&service, &client.proof("a")).await, accepted);
+    let first = fresh_proof(&client, "a");
+    assert_eq!(ask(&service, &client, &first).await, accepted);
     server.freeze();
     for jti in ["b", "c"] {
         let began = Instant::now();
-        let answer = client.ask(&service, &client.proof(jti)).await;
+        let answer = ask(&service, &client, &fresh_proof(&client, jti)).await;
         assert_eq!(answer, unavailable);
         println!("frozen: 503 after {:?}", began.elapsed());
     }
     server.signal("-CONT");
     let mut number = 0;
-    while client
-        .ask(&service, &client.proof(&number.to_string()))
-        .await
-        != accepted
-    {
+    let use_next = async |number: u32| {
+        let proof = fresh_proof(&client, &number.to_string());
+        ask(&service, &client, &proof).await
+    };
+    while use_next(number).await != accepted {
         number += 1;
         assert!(number < 1000, "it does not recover");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     server.kill();
     for number in 1000..1010 {
-        let proof = client.proof(&number.to_string());
-        assert_eq!(client.ask(&service, &proof).await, unavailable);
+        assert_eq!(use_next(number).await, unavailable);
     }
     server.run();
     store.ready(LONG).await.unwrap();
-    assert_eq!(client.ask(&service, &client.proof("last")).await, accepted);
+    assert_eq!(use_next(2000).await, accepted);
 }
