@@ -21,6 +21,8 @@ done
 
 step "clippy"
 cargo clippy --locked --all-targets --all-features -- -D warnings
+# `--all-targets` leaves out the test targets that `cargo test` skips.
+cargo clippy --locked --all-features --test "*" -- -D warnings
 cargo clippy --locked --all-targets -- -D warnings
 cargo clippy --locked --all-targets --no-default-features -- -D warnings
 cargo clippy --locked --all-targets "${plain_tower[@]}" -- -D warnings

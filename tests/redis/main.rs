@@ -27,6 +27,7 @@ mod proofs;
 mod proxy;
 mod revocations;
 mod runtime;
+#[expect(dead_code, reason = "the random histories use the rest")]
 mod server;
 #[path = "../support/session_changes.rs"]
 mod session_changes;
