@@ -21,6 +21,8 @@ done
 
 step "clippy"
 cargo clippy --locked --all-targets --all-features -- -D warnings
+# `--all-targets` leaves out the test targets that `cargo test` skips.
+cargo clippy --locked --all-features --test "*" -- -D warnings
 cargo clippy --locked --all-targets -- -D warnings
 cargo clippy --locked --all-targets --no-default-features -- -D warnings
 cargo clippy --locked --all-targets "${plain_tower[@]}" -- -D warnings
@@ -39,6 +41,8 @@ step "tests, all features"
 cargo test --locked --all-features
 step "races, ten thousand rounds"
 RACE_ROUNDS=10000 cargo test --locked --all-features --test sessions l06
+step "a flood of DPoP proofs"
+FLOOD_PROOFS=100000 cargo test --locked --all-features --test dpop_flood
 step "tests, plain tower without axum"
 cargo test --locked "${plain_tower[@]}"
 
@@ -75,6 +79,9 @@ bash tests/interop/run.sh
 
 step "a real OpenID provider"
 bash tests/provider/run.sh
+
+step "DPoP clients of others"
+bash tests/dpop_clients/run.sh
 
 step "an MCP server with a real client"
 bash tests/mcp/run.sh

@@ -58,7 +58,7 @@
 //! | --- | --- |
 //! | a proxy or `nest` removes a prefix | add it to the [base URL](crate::dpop#the-url-of-the-request) |
 //! | a proof could be made in advance, on a device that a thief held | [`Dpop::nonces`](crate::dpop::Dpop::nonces), with one secret for all nodes |
-//! | a replay on another node, or after a restart, within a minute matters | [`Dpop::replay_store`](crate::dpop::Dpop::replay_store), shared by all nodes |
+//! | a replay on another node, or after a restart, within a minute matters | [`Dpop::replay_store`](crate::dpop::Dpop::replay_store), shared by all nodes, such as `RedisStore` (feature `redis`) |
 //! | one client sends more than about 500 requests a second to a node | [`ReplayMemory::capacity`](crate::dpop::ReplayMemory::capacity) |
 //! | your profile of OAuth limits algorithms | [`Dpop::algorithms`](crate::dpop::Dpop::algorithms) |
 //!

@@ -141,7 +141,8 @@ impl IntrospectionBuilder {
     }
 
     /// Sets how many questions are on their way at once. 32 by default: a flood of random tokens
-    /// becomes a load that the issuer can bear. Further questions wait for their turn.
+    /// becomes a load that the issuer can bear. Further questions wait for their turn. A quarter is
+    /// reserved for [known tokens](super#when-the-issuer-is-asked).
     ///
     /// # Panics
     ///

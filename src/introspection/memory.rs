@@ -85,6 +85,11 @@ impl Memory {
         })
     }
 
+    /// Whether the last answer about the token said that it is active. It may be too old to count.
+    pub(super) fn was_active(&self, digest: &Digest) -> bool {
+        self.active.peek(digest).is_some()
+    }
+
     pub(super) fn keep_active(&self, digest: Digest, answer: Arc<Answer>) {
         self.others.remove(&digest);
         self.active.insert(digest, answer);

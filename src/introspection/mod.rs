@@ -73,7 +73,8 @@
 //! - A token in the [cache](crate::Verifier::cache) costs as little as a cached JWT.
 //! - All requests with one token share one question. It goes on if they are cancelled.
 //! - At most [32 questions](IntrospectionBuilder::max_questions) are on their way at once. Others
-//!   wait for their turn.
+//!   wait for their turn. A quarter is reserved for known tokens: those that were active when the
+//!   issuer was last asked. So users go on during a flood of random tokens.
 //! - Active tokens and others are remembered apart. A flood of random tokens evicts no active one.
 //!
 //! During an outage, remembered tokens pass until their time is over. Other tokens get 503 within
@@ -91,7 +92,7 @@
 //! | scheme | `https`, or `http` for loopback addresses and with [`allow_http`](IntrospectionBuilder::allow_http) |
 //! | redirects | none |
 //! | answer | 64 KiB, status 200, a JSON object without duplicate members |
-//! | waiting | 4096 requests, and 1024 questions |
+//! | waiting | 4096 requests and 1024 questions with known tokens, and as many with others |
 //!
 //! # What is logged
 //!
@@ -107,6 +108,7 @@ mod events;
 mod memory;
 mod questions;
 mod source;
+mod standing;
 
 pub use builder::{IntrospectionBuilder, IntrospectionError};
 pub use client_authentication::ClientAuthentication;

@@ -10,21 +10,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::answer::{Answer, Lifespan, Reply};
 use super::endpoint::IntrospectionEndpoint;
 use super::events::{FailureLog, report};
 use super::memory::{Digest, Memory, Outcome};
+use super::standing::{ByStanding, Standing, Turns};
 use crate::clock::ClockSource;
 use crate::keys::remote::{FetchError, FetchErrorKind, Timestamp};
 
-/// The maximum number of waiting requests, to bound the memory.
+/// The maximum number of waiting requests with tokens of one standing, to bound the memory.
 const MAX_WAITING: usize = 4096;
 
-/// The maximum number of questions under way, with those that wait for their turn. Each holds a
-/// token.
+/// The maximum number of questions under way about tokens of one standing, with those that wait for
+/// their turn. Each holds a token.
 const MAX_FLIGHTS: usize = 1024;
 
 /// The time after a failure until the issuer is asked again about the same token.
@@ -56,21 +57,44 @@ pub(super) struct Questions {
     pub(super) last_error: Mutex<Option<FetchError>>,
     log: FailureLog,
     flights: Mutex<Flights>,
-    /// A question needs a permit while it is on its way.
-    permits: Semaphore,
-    waiting: AtomicUsize,
+    turns: Turns,
+    waiting: ByStanding<AtomicUsize>,
 }
 
 /// The questions under way. Foreign code never runs under their lock.
 #[derive(Default)]
 struct Flights {
     by_token: HashMap<Digest, Flight>,
+    /// How many of these are about new tokens.
+    new: usize,
     /// How many there were.
     count: u64,
 }
 
+impl Flights {
+    fn under_way(&self, standing: Standing) -> usize {
+        match standing {
+            Standing::Known => self.by_token.len().saturating_sub(self.new),
+            Standing::New => self.new,
+        }
+    }
+
+    fn insert(&mut self, digest: Digest, flight: Flight) {
+        let is_new = flight.standing == Standing::New;
+        self.new = self.new.saturating_add(usize::from(is_new));
+        self.by_token.insert(digest, flight);
+    }
+
+    fn remove(&mut self, digest: &Digest) {
+        let removed = self.by_token.remove(digest);
+        let was_new = removed.is_some_and(|flight| flight.standing == Standing::New);
+        self.new = self.new.saturating_sub(usize::from(was_new));
+    }
+}
+
 struct Flight {
     number: u64,
+    standing: Standing,
     began: Instant,
     outcome: watch::Receiver<Option<Outcome>>,
 }
@@ -78,7 +102,7 @@ struct Flight {
 /// What a request does next.
 enum NextStep {
     Use(Outcome),
-    Wait(watch::Receiver<Option<Outcome>>),
+    Wait(watch::Receiver<Option<Outcome>>, Standing),
 }
 
 impl Questions {
@@ -91,13 +115,15 @@ impl Questions {
             last_error: Mutex::default(),
             log: FailureLog::default(),
             flights: Mutex::default(),
-            permits: Semaphore::new(limits.max_questions),
-            waiting: AtomicUsize::new(0),
+            turns: Turns::new(limits.max_questions),
+            waiting: ByStanding::default(),
         }
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        let ByStanding { known, new } = &self.waiting;
+        let (known, new) = (known.load(Ordering::Relaxed), new.load(Ordering::Relaxed));
+        known.saturating_add(new)
     }
 
     pub(super) fn last_error(&self) -> MutexGuard<'_, Option<FetchError>> {
@@ -123,11 +149,11 @@ impl Questions {
         clock: &ClockSource,
     ) -> Outcome {
         for _ in 0..MAX_INTERRUPTIONS {
-            let mut outcome = match self.begin(token, digest, clock)? {
+            let (mut outcome, standing) = match self.begin(token, digest, clock)? {
                 NextStep::Use(outcome) => return outcome,
-                NextStep::Wait(outcome) => outcome,
+                NextStep::Wait(outcome, standing) => (outcome, standing),
             };
-            let waiting = WaitingRequest::begin(&self.waiting)?;
+            let waiting = WaitingRequest::begin(self.waiting.of(standing))?;
             let waited = timeout(self.max_wait(), outcome.wait_for(Option::is_some)).await;
             drop(waiting);
             match waited {
@@ -156,16 +182,20 @@ impl Questions {
         let mut flights = self.flights();
         if let Some(flight) = flights.by_token.get(&digest) {
             if flight.began.elapsed() < self.max_wait() {
-                return Ok(NextStep::Wait(flight.outcome.clone()));
+                return Ok(NextStep::Wait(flight.outcome.clone(), flight.standing));
             }
             // No runtime drives that task. This one replaces it.
-            flights.by_token.remove(&digest);
+            flights.remove(&digest);
         }
         // Checked under the lock, because a task stores its answer before it ends.
         if let Some(outcome) = self.memory.find(&digest, now) {
             return Ok(NextStep::Use(outcome));
         }
-        if flights.by_token.len() >= MAX_FLIGHTS {
+        let standing = match self.memory.was_active(&digest) {
+            true => Standing::Known,
+            false => Standing::New,
+        };
+        if flights.under_way(standing) >= MAX_FLIGHTS {
             return Err(FetchErrorKind::TooManyWaiting.into());
         }
         let (sender, outcome) = watch::channel(None);
@@ -173,6 +203,7 @@ impl Questions {
         let flight = RunningFlight {
             questions: Arc::clone(self),
             number: flights.count,
+            standing,
             digest,
             clock: clock.clone(),
             asked: Timestamp::at(now),
@@ -181,14 +212,15 @@ impl Questions {
         };
         let known = Flight {
             number: flights.count,
+            standing,
             began: Instant::now(),
             outcome: outcome.clone(),
         };
-        flights.by_token.insert(digest, known);
+        flights.insert(digest, known);
         // A runtime that shuts down drops the task at once, and that takes the lock.
         drop(flights);
         runtime.spawn(flight.run(token.to_owned()));
-        Ok(NextStep::Wait(outcome))
+        Ok(NextStep::Wait(outcome, standing))
     }
 }
 
@@ -197,6 +229,7 @@ impl Questions {
 struct RunningFlight {
     questions: Arc<Questions>,
     number: u64,
+    standing: Standing,
     digest: Digest,
     clock: ClockSource,
     /// The start of the question.
@@ -210,14 +243,14 @@ impl RunningFlight {
         let questions = Arc::clone(&self.questions);
         let deadline = questions.limits.deadline;
         let began = Instant::now();
-        let permit = timeout(deadline, questions.permits.acquire()).await;
-        self.reply = Some(match permit {
-            Ok(permit) => {
+        let turn = timeout(deadline, questions.turns.take(self.standing)).await;
+        self.reply = Some(match turn {
+            Ok(turn) => {
                 self.asked = Timestamp::at(self.clock.since_epoch());
                 questions.asked.fetch_add(1, Ordering::Relaxed);
                 let left = deadline.saturating_sub(began.elapsed());
                 let reply = questions.endpoint.ask(&token, &self.clock, left).await;
-                drop(permit);
+                drop(turn);
                 reply
             }
             Err(_) => Err(FetchErrorKind::TooManyWaiting.into()),
@@ -289,7 +322,7 @@ impl Drop for RunningFlight {
             reply => reply,
         };
         let outcome = reply.map(|reply| self.keep(reply));
-        questions.flights().by_token.remove(&self.digest);
+        questions.flights().remove(&self.digest);
         match &outcome {
             Some(Ok(_)) => *questions.last_error() = None,
             Some(Err(error)) => {

@@ -1,7 +1,8 @@
 //! The stores of this crate. Each one stores revocations and sessions.
 //!
 //! Each implements [`RevocationStore`](crate::revocation::RevocationStore) and
-//! [`SessionStore`](crate::session::SessionStore).
+//! [`SessionStore`](crate::session::SessionStore). `RedisStore` also stores used DPoP proofs, as a
+//! [`ReplayStore`](crate::dpop::ReplayStore).
 //!
 //! | store | what survives | use it for |
 //! | --- | --- | --- |

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::introspection::{ClientAuthentication, Introspection, IntrospectionError};
 use tower_jwt_auth::keys::remote::{AddressError, FetchErrorKind, HttpFetch};
@@ -333,7 +334,8 @@ async fn q05_ten_thousand_random_tokens_are_bounded_and_known_ones_pass() {
         tokio::spawn(async move { status(&app, &format!("random{number}")).await })
     });
     let requests: Vec<_> = requests.collect();
-    until(|| scene.server.count() == 9).await;
+    // A quarter of the questions is reserved.
+    until(|| scene.server.count() == 7).await;
     // The issuer is busy with the flood, and known tokens need no question.
     assert_eq!(status(&scene.app, "known").await, 200);
     scene.server.release(10_000);
@@ -348,11 +350,55 @@ async fn q05_ten_thousand_random_tokens_are_bounded_and_known_ones_pass() {
     // Those that found room in the queue got an answer, the others 503 and no question.
     assert_eq!((inactive, unavailable), (1024, 10_000 - 1024));
     assert_eq!(scene.server.count(), 1 + 1024);
-    assert_eq!(scene.server.most_active(), 8);
+    assert_eq!(scene.server.most_active(), 6);
     assert_eq!(status(&scene.app, "known").await, 200);
     assert_eq!(scene.server.count(), 1 + 1024);
     let state = scene.introspection.state();
     assert_eq!((state.active, state.inactive), (1, 1024));
+}
+
+/// The answers about all known tokens are due again during the flood.
+#[tokio::test]
+async fn q31_a_flood_of_new_tokens_locks_no_known_ones_out() {
+    const KNOWN: usize = 100;
+    let _frozen = FrozenTime::begin();
+    let scene = Scene::with(|builder| builder.max_questions(4)).await;
+    let known = |number: usize| format!("known{number}");
+    for number in 0..KNOWN {
+        assert_eq!(status(&scene.app, &known(number)).await, 200);
+    }
+    scene.clock.advance(Duration::from_secs(30));
+    scene.server.answer_by(|token| match token {
+        token if token.starts_with("known") => Answer::Text(active(&json!({}))),
+        _ => Answer::Held(r#"{"active":false}"#.to_owned()),
+    });
+    let ask = |token: String| {
+        let app = scene.app.clone();
+        tokio::spawn(async move { status(&app, &token).await })
+    };
+    // The queue of questions is full, and so is that of requests.
+    let random = (0..5000).map(|number| ask(format!("random{number}")));
+    let one = (0..5000).map(|_| ask("random0".to_owned()));
+    let flood: Vec<_> = random.chain(one).collect();
+    until(|| scene.introspection.state().waiting == 4096).await;
+    until(|| scene.server.count() >= KNOWN + 3).await;
+    let users: Vec<_> = (0..KNOWN).map(|number| ask(known(number))).collect();
+    until(|| users.iter().all(JoinHandle::is_finished)).await;
+    for user in users {
+        assert_eq!(user.await.unwrap(), 200);
+    }
+    assert_eq!(scene.server.count(), 2 * KNOWN + 3);
+    // A token that was known is new again once its issuer has said no.
+    scene.server.answer_with(r#"{"active":false}"#);
+    scene.clock.advance(Duration::from_secs(30));
+    assert_eq!(status(&scene.app, &known(0)).await, 401);
+    scene.clock.advance(Duration::from_secs(30));
+    assert_eq!(status(&scene.app, &known(0)).await, 503);
+    scene.server.release(10_000);
+    for request in flood {
+        assert!([401, 503].contains(&request.await.unwrap()));
+    }
+    assert_eq!(scene.server.most_active(), 4);
 }
 
 #[tokio::test]

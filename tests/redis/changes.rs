@@ -39,7 +39,7 @@ async fn an_invalidation_and_data_reach_the_other_node() {
     let alice = one.subject_named("alice");
     let tokens = one.login(&alice).await.unwrap();
     let changed = one.update(tokens.sid, |data: &mut Option<Value>| {
-        *data = Some(7.into())
+        *data = Some(7.into());
     });
     changed.await.unwrap();
     let session = other.find(tokens.sid).await.unwrap().unwrap();

@@ -58,13 +58,13 @@ impl Drop for Sentinel {
 }
 
 /// A master, two replicas and three Sentinels that know one another.
-struct Watched {
-    servers: Vec<Server>,
+pub(crate) struct Watched {
+    pub(crate) servers: Vec<Server>,
     sentinels: Vec<Sentinel>,
 }
 
 impl Watched {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let mut servers = vec![Server::start(&[])];
         for _ in 0..2 {
             let replica = servers[0].replica(0);
@@ -97,7 +97,7 @@ impl Watched {
         asked.unwrap_or_default()
     }
 
-    fn client(&self) -> SentinelClient {
+    pub(crate) fn client(&self) -> SentinelClient {
         let urls = (0..3).map(|number| self.url(number)).collect::<Vec<_>>();
         SentinelClient::build(urls, "main", None, SentinelServerType::Master).unwrap()
     }

@@ -13,6 +13,8 @@
 mod access;
 mod attacks;
 mod changes;
+#[path = "../support/dpop_client.rs"]
+mod dpop_client;
 mod edge;
 mod eviction;
 mod faults;
@@ -21,9 +23,11 @@ mod groups;
 mod histories;
 mod load;
 mod process;
+mod proofs;
 mod proxy;
 mod revocations;
 mod runtime;
+#[expect(dead_code, reason = "the random histories use the rest")]
 mod server;
 #[path = "../support/session_changes.rs"]
 mod session_changes;

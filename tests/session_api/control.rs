@@ -129,9 +129,13 @@ async fn record(State(traffic): State<Arc<Traffic>>, request: Request, next: Nex
         cookie_headers: headers.get_all(COOKIE).iter().count(),
         status: 0,
     };
-    traffic.in_flight.send_modify(|requests| *requests += 1);
+    traffic
+        .in_flight
+        .send_modify(|count| *count = count.saturating_add(1));
     let response = next.run(request).await;
-    traffic.in_flight.send_modify(|requests| *requests -= 1);
+    traffic
+        .in_flight
+        .send_modify(|count| *count = count.saturating_sub(1));
     seen.status = response.status().as_u16();
     traffic.seen().push(seen);
     response

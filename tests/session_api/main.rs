@@ -25,7 +25,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower_http::cors::CorsLayer;
-use tower_jwt_auth::clock::ManualClock;
+use tower_jwt_auth::clock::{Clock, ManualClock, SystemClock};
 use tower_jwt_auth::cookie::{CookieError, SameSite, TokenCookie};
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
 use tower_jwt_auth::routes::{SessionCookies, SessionRoutes};
@@ -158,7 +158,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .map(|host| format!("https://{host}:{}", ports[1]))
         .collect();
 
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    let now = SystemClock.now().duration_since(SystemTime::UNIX_EPOCH)?;
     let clock = ManualClock::at(now.as_secs());
     let store = FailingStore::new(MemoryStore::with_clock(clock.clone()));
     let signing_key = SigningKey::generate(Algorithm::ES256)?;

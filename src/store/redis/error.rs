@@ -20,6 +20,12 @@ pub enum RedisStoreError {
     /// There are more revocations than the node's [capacity](super::RedisStoreOptions::capacity).
     /// Look-ups of unrevoked tokens fail with this error.
     SetFull,
+    /// This node has used as many DPoP proofs as its
+    /// [`proof_capacity`](super::RedisStoreOptions::proof_capacity) allows.
+    ProofsFull,
+    /// The clocks of this node and of the server differ by more than 30 seconds, so a used DPoP
+    /// proof could be accepted again.
+    ClocksDiffer,
     /// The keys in Redis belong to nodes with another secret.
     OtherSecret,
     /// The keys in Redis belong to nodes of another version of this crate, with another format. Use
@@ -54,6 +60,8 @@ impl From<redis::RedisError> for RedisStoreError {
             Self::OtherSecret
         } else if error.code() == Some("OTHERFORMAT") {
             Self::OtherFormat
+        } else if error.code() == Some("CLOCKSDIFFER") {
+            Self::ClocksDiffer
         } else {
             Self::Server(Arc::new(error))
         }
@@ -75,6 +83,12 @@ impl fmt::Display for RedisStoreError {
             Self::Stale(_) => "this node is stale: it has had no news from Redis for too long",
             Self::SetFull => {
                 "there are more revocations than the capacity of this node: raise `capacity`"
+            }
+            Self::ProofsFull => {
+                "this node has used as many DPoP proofs as it may: raise `proof_capacity`"
+            }
+            Self::ClocksDiffer => {
+                "the clocks of this node and the Redis server differ by over 30 seconds: set them"
             }
             Self::OtherSecret => {
                 "the keys in Redis belong to nodes with another secret: use theirs, or another \

@@ -20,6 +20,7 @@ const TOKEN: u8 = 1;
 const SESSION: u8 = 2;
 const CUTOFF: u8 = 3;
 const SUBJECT: u8 = 4;
+const PROOF: u8 = 5;
 
 /// The bits of the value.
 const VALUE_MASK: u64 = (1 << 56) - 1;
@@ -91,6 +92,11 @@ impl FingerprintCipher {
             (fingerprint, SUBJECT, 0) => Some(fingerprint),
             _ => None,
         }
+    }
+
+    /// The name of the key of a used proof.
+    pub(super) fn encrypt_proof(&self, fingerprint: u64) -> EncryptedFingerprint {
+        self.encrypt(fingerprint, PROOF, 0)
     }
 
     fn encrypt(&self, fingerprint: u64, kind: u8, value: u64) -> EncryptedFingerprint {

@@ -21,7 +21,7 @@ impl KeyNames {
         }
     }
 
-    /// The keys of a script, in the order of `prelude.lua`.
+    /// The keys of a script, in the order of `header.lua`.
     pub(super) fn all(&self) -> [&str; 4] {
         [&self.revoked, &self.subjects, &self.stream, &self.last]
     }

@@ -70,6 +70,12 @@ impl LocalState {
         self.cipher.encrypt_subject(fingerprint.bits())
     }
 
+    /// A proof with this ID by this key. The encryption says that it is no subject.
+    pub(super) fn encrypt_proof(&self, key: &str, jti: &str) -> EncryptedFingerprint {
+        let fingerprint = self.set.subject_fingerprint(Some(key), jti);
+        self.cipher.encrypt_proof(fingerprint.bits())
+    }
+
     pub(super) fn encrypt_session(
         &self,
         issuer: Option<&str>,

@@ -18,10 +18,46 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A revocation on one node is effective on all nodes within milliseconds, and checking an access
-//! token never asks Redis. Each node reads all revocations into a
-//! [`RevocationSet`](crate::revocation::RevocationSet) when it starts, and then follows a stream.
-//! Login, refresh and logout are one script each.
+//! A revocation on one node is effective on all nodes within milliseconds. Checking an access token
+//! never asks Redis, unless the nodes share their [DPoP proofs](self#dpop-proofs). Each node reads
+//! all revocations into a [`RevocationSet`](crate::revocation::RevocationSet) when it starts, and
+//! then follows a stream. Login, refresh and logout are one script each.
+//!
+//! # DPoP proofs
+//!
+//! The store is a [`ReplayStore`](crate::dpop::ReplayStore) too. You need this if a proof that was
+//! used on one node must be rejected on all others:
+//!
+//! ```
+//! use tower_jwt_auth::TokenSource;
+//! use tower_jwt_auth::dpop::{BaseUrlError, Dpop};
+//! use tower_jwt_auth::store::RedisStore;
+//!
+//! fn source(store: &RedisStore) -> Result<TokenSource, BaseUrlError> {
+//!     let dpop = Dpop::new("https://api.example.com")?.replay_store(store.clone());
+//!     Ok(TokenSource::dpop(dpop))
+//! }
+//! ```
+//!
+//! It costs each request with a good proof one round trip. So it is off by default, and each node
+//! remembers its own proofs.
+//! [Nonces](crate::dpop::Dpop::nonces) need no round trip, but they only limit the age of proofs.
+//!
+//! | if | then |
+//! | --- | --- |
+//! | Redis does not answer within [`replay_deadline`](crate::dpop::Dpop::replay_deadline), 250 ms by default | 503 |
+//! | the clocks of node and server differ by more than 30 seconds | 503, [`ClocksDiffer`](RedisStoreError::ClocksDiffer) |
+//! | a key or a subject has used a sixteenth of [`proof_capacity`](RedisStoreOptions::proof_capacity) on a node | 429 there |
+//! | the node has used all of it | 503, [`ProofsFull`](RedisStoreError::ProofsFull) |
+//! | the server may evict keys | 503, [`Eviction`](RedisStoreError::Eviction) |
+//!
+//! A proof takes about 170 bytes in Redis, and 10 to 21 on the node where it was used. It expires
+//! when no node accepts it any more. So Redis stores as many proofs as the capacities of all nodes
+//! allow. Leave that much memory free: a full server also rejects logins.
+//!
+//! No proof is written back, and none waits for [`replicas`](RedisStoreOptions::replicas). If the
+//! server loses proofs, each can be used once more until it expires, except on its own node. A
+//! server whose clock jumps ahead loses proofs too.
 //!
 //! # Fresh and stale nodes
 //!
@@ -128,6 +164,7 @@
 //! | `{jwt}:stream` | revocations and heartbeats | one to two minutes, or three to six times `max_staleness` if that is longer |
 //! | `{jwt}:session:…` | a hash for each session | at logout, or a few minutes after it expires |
 //! | `{jwt}:sessions:…` | a sorted set of a user's sessions | a few minutes after the last one's end |
+//! | `{jwt}:proof:…` | a nonce for each used DPoP proof | half a minute after the proof expires |
 //! | `{jwt}:ended:…` | the sessions that a login ended, for a repeated call after a lost answer | after a minute |
 //! | `{jwt}:last` | a hash: the end of the stream, and where it is trimmed | never |
 //! | `{jwt}:secret` | the format of the keys, and a check value of the nodes' secret | never |
@@ -135,13 +172,14 @@
 //! `revoked` and `subjects` each contain a placeholder with an empty name. If it is missing, the
 //! store knows that the key was deleted.
 //!
-//! `revoked`, `subjects` and `stream` store IDs as keyed fingerprints of 64 bits, encrypted by AES.
-//! Sessions store their subject, issuer, label, client and data in plain text. Entries of another
-//! program are skipped. If one of the keys has another Redis type, calls fail.
+//! `revoked`, `subjects`, `stream` and the names of proofs have IDs as keyed fingerprints of 64
+//! bits, encrypted by AES. Sessions store their subject, issuer, label, client and data in plain
+//! text. Entries of another program are skipped. If one of the keys has another Redis type, calls
+//! fail.
 //!
 //! Nodes compute when sessions and revocations expire, by their own clocks. The server measures the
-//! [grace](crate::session::Sessions::grace). So the clocks of servers that can replace each other
-//! must differ by less than one second.
+//! [grace](crate::session::Sessions::grace), and expires proofs. So the clocks of servers that can
+//! replace each other must differ by less than one second.
 //!
 //! The store needs Redis 7.0 or later, or Valkey.
 //!
@@ -211,6 +249,7 @@ mod node_table;
 mod options;
 mod pending_heartbeats;
 mod pending_writes;
+mod proofs;
 mod random_id;
 mod reply;
 mod script;

@@ -16,6 +16,7 @@ use super::random_id::random_id;
 use super::script_client::{ScriptClient, ScriptSettings};
 use super::store::RedisStore;
 use crate::clock::{Clock, SystemClock};
+use crate::dpop::ReplayMemory;
 use crate::keys::KeyError;
 use crate::revocation::RevocationSet;
 use crate::session::MAX_ACCESS_LIFETIME;
@@ -33,6 +34,7 @@ pub struct RedisStoreOptions {
     clock: Arc<dyn Clock>,
     longest_lifetime: Duration,
     capacity: usize,
+    proof_capacity: usize,
     max_staleness: Duration,
     call_timeout: Duration,
     replicas: usize,
@@ -64,6 +66,7 @@ impl RedisStoreOptions {
             clock: Arc::new(SystemClock),
             longest_lifetime: RevocationSet::DEFAULT_LONGEST_LIFETIME,
             capacity: RevocationSet::DEFAULT_CAPACITY,
+            proof_capacity: ReplayMemory::DEFAULT_CAPACITY,
             max_staleness: Self::DEFAULT_MAX_STALENESS,
             call_timeout: Self::DEFAULT_CALL_TIMEOUT,
             replicas: 0,
@@ -107,6 +110,14 @@ impl RedisStoreOptions {
     /// tokens fail with an error.
     pub fn capacity(mut self, revocations: usize) -> Self {
         self.capacity = revocations;
+        self
+    }
+
+    /// Sets the maximum number of DPoP proofs that this node stores at a time. [1
+    /// million](ReplayMemory::DEFAULT_CAPACITY) by default. One key, and one subject, get a
+    /// sixteenth. See [the module docs](super#dpop-proofs).
+    pub fn proof_capacity(mut self, proofs: usize) -> Self {
+        self.proof_capacity = proofs;
         self
     }
 
@@ -210,7 +221,8 @@ impl RedisStoreOptions {
             self.max_staleness,
             self.allows_eviction,
         );
-        Ok(RedisStore::begin(node, &runtime))
+        let proofs = ReplayMemory::new().capacity(self.proof_capacity);
+        Ok(RedisStore::begin(node, proofs, &runtime))
     }
 }
 

@@ -157,13 +157,29 @@ impl ScriptClient {
         } else {
             None
         };
-        let reply = match self.call_on(link, call).await {
+        let reply = self.call_twice(link, call).await?;
+        Ok(ScriptReply { process, ..reply })
+    }
+
+    /// As [`call_and_retry`](Self::call_and_retry), for a write that waits for no replica.
+    pub(super) async fn call_unreplicated(
+        &self,
+        call: &ScriptCall<'_>,
+    ) -> Result<ScriptReply, RedisStoreError> {
+        self.call_twice(&self.link, call).await
+    }
+
+    async fn call_twice(
+        &self,
+        link: &Link,
+        call: &ScriptCall<'_>,
+    ) -> Result<ScriptReply, RedisStoreError> {
+        match self.call_on(link, call).await {
             Err(RedisStoreError::Server(error)) if error.is_connection_dropped() => {
                 self.call_on(link, call).await
             }
             reply => reply,
-        };
-        Ok(ScriptReply { process, ..reply? })
+        }
     }
 
     /// Runs a script, and does not repeat it.
@@ -183,7 +199,7 @@ impl ScriptClient {
         let now = call.now.to_string();
         let retention = self.settings.retention.as_secs().to_string();
         let requests_heartbeats: &[u8] = if call.requests_heartbeats { b"1" } else { b"" };
-        // The order of `prelude.lua`.
+        // The order of `header.lua` and `prelude.lua`.
         let mut arguments: Vec<&[u8]> = vec![
             call.nonce.as_bytes(),
             now.as_bytes(),

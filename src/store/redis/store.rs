@@ -15,6 +15,7 @@ use super::pending_writes::PendingWrite;
 use super::script::{Argument, Script};
 use super::script_client::{ScriptCall, ScriptReply};
 use super::stream_reader::follow_stream;
+use crate::dpop::ReplayMemory;
 use crate::revocation::{
     FingerprintedRevocation, Revocation, RevocationKind, RevocationSetState, RevocationStore,
     TokenIdentity,
@@ -30,6 +31,8 @@ pub struct RedisStore(Arc<Inner>);
 
 struct Inner {
     node: Arc<Node>,
+    /// The DPoP proofs that were used on this node.
+    proofs: ReplayMemory,
     tasks: Mutex<Tasks>,
 }
 
@@ -62,15 +65,23 @@ enum Written {
 }
 
 impl RedisStore {
-    pub(super) fn begin(node: Node, runtime: &Handle) -> Self {
+    pub(super) fn begin(node: Node, proofs: ReplayMemory, runtime: &Handle) -> Self {
         let node = Arc::new(node);
         let tasks = Mutex::new(Tasks::begin(&node, runtime));
-        Self(Arc::new(Inner { node, tasks }))
+        Self(Arc::new(Inner {
+            node,
+            proofs,
+            tasks,
+        }))
+    }
+
+    pub(super) fn proofs(&self) -> &ReplayMemory {
+        &self.0.proofs
     }
 
     /// Restarts the tasks in the caller's runtime if their own runtime has shut down.
     pub(super) fn running_node(&self) -> &Node {
-        let Inner { node, tasks } = &*self.0;
+        let Inner { node, tasks, .. } = &*self.0;
         let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
         if tasks.0.iter().any(AbortHandle::is_finished)
             && let Ok(runtime) = Handle::try_current()

@@ -15,6 +15,7 @@ use super::subject_record::{RecordOrder, SubjectRecord};
 use super::timestamp::Timestamp;
 use super::*;
 use crate::clock::SystemClock;
+use crate::dpop::Dpop;
 use crate::revocation::{RevocationSet, TokenIdentity};
 
 const NODE_ID: &str = "00000000000000aa";
@@ -183,6 +184,16 @@ fn the_scripts_repeat_the_largest_leeway() {
     let prelude = include_str!("scripts/prelude.lua");
     let line = format!("local leeway = {}\n", crate::clock::MAX_LEEWAY.as_millis());
     assert!(prelude.contains(&line), "{line}");
+}
+
+#[test]
+fn the_script_repeats_the_margin_of_proofs() {
+    let script = include_str!("scripts/use_proof.lua");
+    let line = format!(
+        "(server - now) > {} then\n",
+        Dpop::REPLAY_MARGIN.as_millis()
+    );
+    assert!(script.contains(&line), "{line}");
 }
 
 /// A heartbeat from before the load may be all that shows a node.

@@ -1,36 +1,11 @@
--- The start of every script.
+-- What follows `header.lua` in every script that changes or reads sessions and revocations.
 --
--- Keys: the revocations, the subjects, the stream, and the end of the stream.
-local revoked, subjects, stream, last = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
--- The nonce of the call, the same if the call is repeated. The caller's time in milliseconds.
-local nonce, now = ARGV[1], tonumber(ARGV[2])
--- The format of the keys' contents. Nodes of two formats cannot share them.
-local format = '3:'
--- How long the stream keeps entries, in seconds. The format, and the check value of the caller's
--- secret. Whether the nodes send a heartbeat when they read the entry: '1' or ''.
-local retention, check_value, requests_heartbeats = tonumber(ARGV[3]), format .. ARGV[4], ARGV[5]
-local prefix = string.sub(revoked, 1, -1 - string.len(':revoked'))
-local time = redis.call('TIME')
--- The server's time in milliseconds.
-local server = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
--- Data expires by the clock that is behind: too late is safe, too early is not.
-local earlier = math.min(server, now)
+-- How long the stream keeps entries, in seconds. Whether the nodes send a heartbeat when they read
+-- the entry: '1' or ''.
+local retention, requests_heartbeats = tonumber(ARGV[3]), ARGV[5]
 -- The largest leeway of a verifier, in milliseconds.
 local leeway = 300000
 local appended = 0
-
-local secret = redis.call('GET', prefix .. ':secret')
-if not secret then
-  -- The key was deleted, or these keys are new. The subjects hold a copy.
-  secret = redis.call('HGET', subjects, '') or check_value
-  if secret == check_value then redis.call('SET', prefix .. ':secret', check_value) end
-end
-if string.sub(secret, 1, string.len(format)) ~= format then
-  return redis.error_reply('OTHERFORMAT the keys belong to nodes of another version')
-end
-if secret ~= check_value then
-  return redis.error_reply('OTHERSECRET the keys belong to nodes with another secret')
-end
 
 -- Names a process of a server, and the history that it replicates. The name changes with each
 -- start and with each promotion.
@@ -38,10 +13,6 @@ local function process()
   local info = redis.call('INFO', 'server', 'replication')
   local replication_id = string.match(info, 'master_replid:(%w+)') or ''
   return string.match(info, 'run_id:(%w+)') .. ':' .. replication_id
-end
-
-local function whole(number)
-  return string.format('%.0f', number)
 end
 
 local function digest(length, ...)
