@@ -11,13 +11,15 @@ use super::challenge::Challenge;
 use super::csrf::rules::{CsrfRules, has_effects};
 use super::error::AuthError;
 use super::error_kind::AuthErrorKind;
-use super::proof::{SentProof, check_sender};
+use super::proof::{check_sender, find_proof};
 use super::respond::ProblemJson;
 use super::responder::Responder;
 use super::revocation::Revocations;
 use super::scheme::Scheme;
 use super::source::{Found, RequestHead, SearchedSources, TokenSource};
 use super::token_fault::TokenFaults;
+#[cfg(feature = "jwks")]
+use crate::dpop::SentProof;
 use crate::revocation::NoRevocation;
 use crate::verify::{NotVerified, Verifier};
 
@@ -161,7 +163,7 @@ impl<R, V> Authenticator<R, V> {
         }
         let caching = source.caching();
         let ignorable = self.ignorable_faults(source, head);
-        let proof = SentProof::find(source, head);
+        let proof = find_proof(source, head);
         match self.verifier.try_verify(&token) {
             Ok(verified) => Ok(Authenticated {
                 proof: check_sender(proof.as_deref(), &self.verifier, &token, &verified)?,

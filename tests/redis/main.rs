@@ -11,8 +11,14 @@
 )]
 
 mod access;
+#[path = "../support/answer.rs"]
+mod answer;
 mod attacks;
+#[path = "../support/bound_sessions.rs"]
+mod bound_sessions;
 mod changes;
+#[path = "../support/dpop_client.rs"]
+mod dpop_client;
 mod edge;
 mod eviction;
 mod faults;
