@@ -719,7 +719,7 @@ def main():
     for number in (signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, lambda *_: sys.exit("stopped"))
     # Whatever hangs: the servers and browsers end with this.
-    signal.alarm(600)
+    signal.alarm(900)
     Browser.pictures = WORK
     wanted = sys.argv[4:]
     with elsewhere() as port:
