@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
     reason = "a test that panics fails"
 )]
 
@@ -16,6 +17,7 @@ mod dpop_client;
 
 use std::future::pending;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use answer::send;
@@ -69,6 +71,12 @@ const LOGIN: &str = "https://api.example.com/login";
 
 fn world() -> World<MemoryStore> {
     World::new(MemoryStore::new(), dpop())
+}
+
+/// Another MAC over the same contents.
+fn forged(token: &str) -> String {
+    let (rest, last) = token.split_at(token.len() - 1);
+    format!("{rest}{}", if last == "A" { "Q" } else { "A" })
 }
 
 /// Each of these proofs of the owner is refused in each way, for `kind`. Then a good one works.
@@ -128,7 +136,7 @@ async fn l21_a_used_proof_does_not_refresh() {
     answer.unproven(Way::Json, Kind::Replayed);
     // A proof that was refused with a forged token was not used.
     let proof = world.proof(&owner, &json!({}));
-    let forged = format!("{}A", &current.refresh[..current.refresh.len() - 1]);
+    let forged = forged(&current.refresh);
     let answer = world.refresh(Way::Json, &forged, Some(&proof)).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     tokens(
@@ -262,7 +270,7 @@ impl ReplayStore for Broken {
 
     async fn remember(&self, _: &ProofIdentity<'_>) -> io::Result<ReplayVerdict> {
         if self.0 {
-            pending().await
+            pending::<()>().await;
         }
         Err(io::Error::other("down"))
     }
@@ -361,6 +369,37 @@ async fn l32_a_login_needs_a_good_and_new_proof_to_bind() {
         .header("dpop", owner.proof(LOGIN, world.now(), &json!({})));
     let answer = send(&world.app, request.body(Body::empty()).unwrap()).await;
     answer.unproven(Way::Json, Kind::SeveralProofs);
+}
+
+#[tokio::test]
+async fn l33_logins_without_a_password_use_no_memory() {
+    let dpop = Arc::new(dpop());
+    let world = World::new(MemoryStore::new(), Arc::clone(&dpop));
+    let alice = world.sessions.subject_named("alice");
+    let mut proofs = Vec::new();
+    for _ in 0..20 {
+        let owner = Client::new();
+        let text = owner.proof(LOGIN, world.now(), &json!({}));
+        let request = Request::post("/login").header("dpop", &text).body(());
+        let (parts, ()) = request.unwrap().into_parts();
+        let proof = world.routes.proof(&parts).unwrap();
+        // The password turns out to be wrong.
+        let login = world.sessions.begin(&alice).await.unwrap();
+        drop(login.bind(&proof).unwrap());
+        proofs.push((owner, text));
+    }
+    assert!(format!("{dpop:?}").contains("ClientKeys(0)"), "{dpop:?}");
+    for (owner, proof) in &proofs {
+        let current = tokens(&world.post("/login", Some(proof)).await);
+        let answer = world.post("/login", Some(proof)).await;
+        answer.unproven(Way::Json, Kind::Replayed);
+        assert!(format!("{dpop:?}").contains("ClientKeys(0)"), "{dpop:?}");
+        let forged = forged(&current.refresh);
+        let proof = world.proof(owner, &json!({}));
+        let answer = world.refresh(Way::Json, &forged, Some(&proof)).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    }
+    assert!(format!("{dpop:?}").contains("ClientKeys(0)"), "{dpop:?}");
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ pub(crate) struct Tokens {
 }
 
 impl<S: SessionStore> World<S> {
-    pub(crate) fn new(store: S, dpop: Dpop) -> Self {
+    pub(crate) fn new(store: S, dpop: impl Into<Arc<Dpop>>) -> Self {
         // The store has the real time. This clock moves only by hand.
         let now = NumericDate::from(SystemClock.now()).seconds();
         let clock = ManualClock::at(now);
