@@ -51,24 +51,22 @@ impl TokenPair {
     /// seconds. If the access token is bound, also `access_token` and `token_type`.
     ///
     /// Return it as JSON from your login, beside the cookies. The refresh route does the same.
-    pub fn for_script(&self) -> impl Serialize + use<'_> {
-        ForScript(self)
+    pub fn for_script(&self) -> impl Serialize + use<> {
+        ForScript {
+            access_token: self.access_is_bound.then(|| self.access_token.clone()),
+            token_type: self.access_is_bound.then(|| self.token_type()),
+            expires_in: self.access_lifetime.as_secs(),
+        }
     }
 }
 
-struct ForScript<'a>(&'a TokenPair);
-
-impl Serialize for ForScript<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(tokens) = self;
-        let mut members = serializer.serialize_struct("ForScript", 3)?;
-        if tokens.access_is_bound {
-            members.serialize_field("access_token", &tokens.access_token)?;
-            members.serialize_field("token_type", tokens.token_type())?;
-        }
-        members.serialize_field("expires_in", &tokens.access_lifetime.as_secs())?;
-        members.end()
-    }
+#[derive(Serialize)]
+struct ForScript {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
+    expires_in: u64,
 }
 
 impl Serialize for TokenPair {
