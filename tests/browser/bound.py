@@ -82,10 +82,19 @@ def steal(browser, thief, base):
 
 
 def renewals(browser):
-    """How often the session was renewed, as the page shows it."""
-    text = browser.find_element(By.CSS_SELECTOR, "#list li:has(.badge) small").text
-    digits = "".join(letter for letter in text.split("renewed")[-1] if letter.isdigit())
-    return {"once": 1}.get(text.split()[-1], int(digits or 0))
+    """How often the session was renewed, as the page lists it. `None` if it is not listed yet."""
+    text = browser.execute_script(
+        "return document.querySelector('#list li:has(.badge) small')?.textContent ?? ''"
+    )
+    times = text.partition("renewed ")[2].removesuffix(" times")
+    return {"": None, "yet": 0, "once": 1}.get(times) if not times.isdigit() else int(times)
+
+
+def await_renewals(browser, count):
+    """Waits until the owner's page has renewed its session so often."""
+    browser.until("the session is listed", lambda: renewals(browser) is not None)
+    began = renewals(browser)
+    browser.until("the owner's page renews", lambda: (renewals(browser) or 0) >= began + count)
 
 
 def thefts(browser):
@@ -131,8 +140,7 @@ def bound_refresh_token(browser, base):
 
         # The access cookie is not bound. The page of the thief sees who is logged in, for its life.
         check(thief.call("GET", "/me")["status"] == 200, "an unbound access token")
-        began = renewals(browser)
-        browser.until("the owner's page renews", lambda: renewals(browser) >= began + 2)
+        await_renewals(browser, 2)
         refused_by_curl(base, stolen[REFRESH])
         thief.until(
             "the access cookie dies", lambda: thief.call("GET", "/me")["status"] == 401, LIFETIME + LEEWAY + 5
@@ -150,15 +158,15 @@ def bound_refresh_token(browser, base):
     browser.click("replay")
     browser.until("the page tells", lambda: "bound to a key" in browser.text("#thief-says"))
     browser.shoot("25-bound")
+    await_renewals(browser, 1)
     began = renewals(browser)
-    browser.until("the owner's page renews", lambda: renewals(browser) > began)
 
     # Another tab, and a page that is opened again, have the same key.
     second = browser.new_tab()
     browser.get(base)
     browser.await_state("in")
     browser.click("renew")
-    browser.until("renewed", lambda: renewals(browser) > began + 1)
+    browser.until("renewed", lambda: (renewals(browser) or 0) > began + 1)
     browser.close()
     browser.switch_to.window(browser.window_handles[0])
     check(second not in browser.window_handles and browser.state() == "in", "one tab is left")
@@ -174,8 +182,7 @@ def bound_tokens(browser, base):
     browser.log_in(base, binding="both")
     check(set(browser.cookies()) == {REFRESH}, f"the access token is in a cookie: {browser.cookies()}")
     check(browser.call("GET", "/me")["status"] == 401, "no request without a proof")
-    began = renewals(browser)
-    browser.until("the page renews twice", lambda: renewals(browser) >= began + 2)
+    await_renewals(browser, 2)
     browser.get(base)
     browser.await_state("in")
     check(set(browser.cookies()) == {REFRESH}, "the access token is in a cookie")
@@ -209,8 +216,7 @@ def bound_tokens(browser, base):
     browser.find_element(By.CSS_SELECTOR, "#step-up button").click()
     browser.until("dave acts for bob", browser.find("acting").is_displayed)
     check(set(browser.cookies()) == {REFRESH}, "the access token is in a cookie")
-    began = renewals(browser)
-    browser.until("the page renews", lambda: renewals(browser) > began)
+    await_renewals(browser, 1)
     browser.click("stop")
     browser.await_state("out")
     browser.check_policy_kept()
