@@ -89,7 +89,7 @@ bash tests/mcp/run.sh
 step "real browsers"
 bash tests/browser/run.sh
 
-step "axios, ky, Java and curl"
+step "axios, ky, Java, curl and oauth4webapi"
 bash tests/clients/run.sh
 
 step "a real nginx cache in front"

@@ -9,6 +9,8 @@
     reason = "a test that panics fails"
 )]
 
+#[path = "support/bound_token.rs"]
+mod bound_token;
 #[path = "support/dpop_client.rs"]
 mod dpop_client;
 
@@ -21,7 +23,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
-use dpop_client::Client;
+use bound_token::BoundToken;
 use http::Request;
 use http::header::AUTHORIZATION;
 use serde_json::json;
@@ -45,8 +47,8 @@ fn flood_size() -> usize {
     size.map_or(1000, |size| size.parse().unwrap())
 }
 
-fn client(key: &SigningKey, subject: &str) -> Client {
-    Client::new(|cnf| {
+fn client(key: &SigningKey, subject: &str) -> BoundToken {
+    BoundToken::new(|cnf| {
         let claims = json!({ "sub": subject, "exp": NOW + 3000, "cnf": cnf });
         key.sign(&claims).unwrap()
     })
@@ -68,7 +70,7 @@ fn ask(router: &mut Router, token: &str, proof: &str) -> Option<AuthErrorKind> {
 }
 
 /// A bad proof, each of another kind than the one before.
-fn bad_proof(number: usize, client: &Client, thief: &Client) -> (String, Kind) {
+fn bad_proof(number: usize, client: &BoundToken, thief: &BoundToken) -> (String, Kind) {
     let good = client.proof(&format!("bad {number}"), NOW);
     let (input, signature) = good.rsplit_once('.').unwrap();
     match number % 4 {

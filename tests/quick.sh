@@ -10,11 +10,11 @@ step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
 
 # `tests/structure.rs` holds these two lists to the test targets.
 fast=(
-    allocations allowances attack_list attacks cache cookies dpop_flood embedded_attacks gate guards
-    hyper introspection key_choice key_errors memory_store mtls openid own_subjects page_renewal
-    prose protected_resource provider_sessions providers public_pages readiness rejections
-    remote_keys revocation revocation_set revoked_sessions rfc9068 rfc_vectors session_data
-    session_routes session_store sessions step_up structure
+    allocations allowances attack_list attacks bound_sessions cache cookies dpop_flood
+    embedded_attacks gate guards hyper introspection key_choice key_errors memory_store mtls openid
+    own_subjects page_renewal prose protected_resource provider_sessions providers public_pages
+    readiness rejections remote_keys revocation revocation_set revoked_sessions rfc9068 rfc_vectors
+    session_data session_routes session_store sessions step_up structure
 )
 # Only the whole check runs these.
 slow=(embedded_crash embedded_faults properties)

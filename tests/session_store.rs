@@ -43,6 +43,7 @@ faults! {
     DataVersionIsLost => "a_session_that_was_created_is_found_as_it_was",
     ClientIsLost => "a_session_that_was_created_is_found_as_it_was",
     ThumbprintIsLost => "a_session_that_was_created_is_found_as_it_was",
+    BindingIsLost => "a_session_that_was_created_is_found_as_it_was",
     LevelIsLost => "a_session_that_was_created_is_found_as_it_was",
     ElevationMarkIsLost => "a_session_that_was_created_is_found_as_it_was",
     ActorIsLost => "a_session_that_was_created_is_found_as_it_was",
@@ -56,6 +57,7 @@ faults! {
     CreateKeepsWhatItRefuses => "a_blocked_subject_gets_no_session",
     RotationIsNotKept => "the_current_token_renews",
     RotateForgetsTheActor => "the_current_token_renews",
+    RotateForgetsTheKey => "the_current_token_renews",
     RotateForgetsPersistence => "the_current_token_renews",
     IdleIsNotExtended => "the_current_token_renews",
     LatestAccessIsForgotten => "the_current_token_renews",
@@ -504,6 +506,7 @@ impl Model {
             }
             (Fault::ElevationMarkStays, _) => session.was_elevated |= before.was_elevated,
             (Fault::RotateForgetsTheActor, _) => session.actor = None,
+            (Fault::RotateForgetsTheKey, _) => session.key_thumbprint = None,
             (Fault::RotateForgetsPersistence, _) => session.persistent = true,
             (Fault::RotateDropsData, _) => session.data_json = None,
             (Fault::AbsoluteEndIsExtended, _) => {}
@@ -622,6 +625,7 @@ impl SessionStore for Model {
             Fault::DataVersionIsLost => kept.data_version = 0,
             Fault::ClientIsLost => kept.client_id = None,
             Fault::ThumbprintIsLost => kept.key_thumbprint = None,
+            Fault::BindingIsLost => kept.access_is_bound = false,
             Fault::LevelIsLost => kept.acr = None,
             Fault::ElevationMarkIsLost => kept.was_elevated = false,
             Fault::ActorIsLost => kept.actor = None,

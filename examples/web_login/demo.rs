@@ -166,6 +166,7 @@ async fn replay(State(service): App) -> Result<Response, Problem> {
             // The event log says that the reuse was detected.
             SessionErrorKind::ReuseDetected => "reuse_detected",
             SessionErrorKind::Elevated => "thief_below",
+            SessionErrorKind::InvalidProof(_) => "thief_without_key",
             _ => "thief_refused",
         },
     };

@@ -33,6 +33,7 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, REFERRER_POLICY,
     RETRY_AFTER, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
 };
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
@@ -41,9 +42,12 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tower_jwt_auth::cookie::CookieError;
+use tower_jwt_auth::dpop::{Dpop, SentProof};
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
 use tower_jwt_auth::routes::{SessionCookies, SessionRoutes};
-use tower_jwt_auth::session::{RefreshKeys, SessionError, SessionErrorKind, SessionId, Sessions};
+use tower_jwt_auth::session::{
+    PendingLogin, RefreshKeys, SessionError, SessionErrorKind, SessionId, Sessions, TokenPair,
+};
 use tower_jwt_auth::store::EmbeddedStore;
 use tower_jwt_auth::{Claims, VerifiedToken};
 
@@ -79,30 +83,79 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 struct Credentials {
     username: String,
     password: String,
+    #[serde(default)]
+    binding: Binding,
+}
+
+/// What is bound to the key of the browser, if it has sent a proof.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Binding {
+    /// The access token is in a cookie, and works for its thief until it expires.
+    #[default]
+    Refresh,
+    /// The access token is in the memory of the page's script.
+    Both,
+    None,
+}
+
+impl Binding {
+    fn apply(self, login: PendingLogin, proof: &SentProof) -> Result<PendingLogin, SessionError> {
+        match self {
+            Self::Refresh => login.bind_refresh_token(proof),
+            Self::Both => login.bind(proof),
+            Self::None => Ok(login),
+        }
+    }
 }
 
 /// The same work and the same response for a wrong name and a wrong password. Only a user who knows
 /// the password learns that the account is blocked.
 async fn login(
     State(service): App,
-    headers: HeaderMap,
+    request: Parts,
     Form(credentials): Form<Credentials>,
 ) -> Result<Response, Problem> {
-    let Credentials { username, password } = credentials;
+    let Credentials {
+        username,
+        password,
+        binding,
+    } = credentials;
+    let headers = &request.headers;
     let sessions = service.routes.sessions();
     // Before the password check: a block or logout everywhere during that check prevents the login.
-    let pending = sessions.begin(&sessions.subject_named(&username)).await;
+    let mut pending = sessions.begin(&sessions.subject_named(&username)).await;
+    if let Some(proof) = service.routes.proof(&request) {
+        pending = pending.and_then(|login| binding.apply(login, &proof));
+        // No password is needed to tell the browser the nonce.
+        if let Err(error) = &pending
+            && error.dpop_nonce().is_some()
+        {
+            return Err(error.clone().into());
+        }
+    }
     if !service.users.check(&username, password).await? {
         return Err(Problem::WRONG_PASSWORD);
     }
-    let pending = pending?.label(device(&headers));
+    let pending = pending?.label(device(headers));
     // End the session that this login replaces: the browser is about to lose its tokens.
-    if let Some(old) = service.routes.session_of_cookie(&headers) {
+    if let Some(old) = service.routes.session_of_cookie(headers) {
         sessions.end_session(old).await?;
     }
     let tokens = sessions.complete(pending).await?;
-    let cookies = service.routes.logged_in(&tokens)?;
-    Ok((StatusCode::NO_CONTENT, cookies).into_response())
+    service.logged_in(&tokens)
+}
+
+impl Service {
+    /// The cookies. A bound access token goes to the page's script.
+    fn logged_in(&self, tokens: &TokenPair) -> Result<Response, Problem> {
+        let cookies = self.routes.logged_in(tokens)?;
+        Ok(if tokens.access_is_bound {
+            (cookies, Json(tokens.for_script())).into_response()
+        } else {
+            (StatusCode::NO_CONTENT, cookies).into_response()
+        })
+    }
 }
 
 /// The name of a browser for the list of sessions, from a header that anybody can forge.
@@ -206,6 +259,8 @@ async fn logout_everywhere(State(service): App, token: VerifiedToken) -> Result<
 struct Problem {
     status: StatusCode,
     detail: &'static str,
+    /// Has a response of its own, with a nonce for the next proof.
+    unproven: Option<SessionError>,
 }
 
 impl Problem {
@@ -238,7 +293,11 @@ impl Problem {
     const INTERNAL: Self = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "That did not work.");
 
     const fn new(status: StatusCode, detail: &'static str) -> Self {
-        Self { status, detail }
+        Self {
+            status,
+            detail,
+            unproven: None,
+        }
     }
 }
 
@@ -252,6 +311,10 @@ impl From<SessionError> for Problem {
                 Self::NOT_A_CUSTOMER
             }
             SessionErrorKind::Ended | SessionErrorKind::Expired => Self::ENDED,
+            SessionErrorKind::InvalidProof(_) => Self {
+                unproven: Some(error),
+                ..Self::INTERNAL
+            },
             _ => Self::INTERNAL,
         }
     }
@@ -265,6 +328,9 @@ impl From<CookieError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        if let Some(error) = self.unproven {
+            return error.into_response();
+        }
         let body = json!({
             "type": "about:blank",
             "title": self.status.canonical_reason(),
@@ -326,11 +392,13 @@ fn app(service: Service) -> Router {
 
     let html = file("text/html; charset=utf-8", include_str!("page.html"));
     let script = file("text/javascript; charset=utf-8", include_str!("page.js"));
+    let key = file("text/javascript; charset=utf-8", include_str!("key.js"));
     let style = file("text/css; charset=utf-8", include_str!("page.css"));
     let icon = file("image/svg+xml", include_str!("icon.svg"));
     Router::new()
         .route("/", get(html))
         .route("/page.js", get(script))
+        .route("/key.js", get(key))
         .route("/page.css", get(style))
         .route("/icon.svg", get(icon))
         .route("/refresh", post(routes.refresh()))
@@ -352,6 +420,16 @@ fn seconds(name: &str, default: u64) -> Result<Duration, Box<dyn Error>> {
         Err(_) => default,
     };
     Ok(Duration::from_secs(seconds))
+}
+
+/// Proofs for this origin. Several nodes would need one secret for the nonces, and more than a
+/// restart: `Dpop::replay_store`.
+fn dpop(port: u16) -> Result<Dpop, Box<dyn Error>> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret)?;
+    Ok(Dpop::new(format!("http://127.0.0.1:{port}"))?
+        .base_url(format!("http://localhost:{port}"))?
+        .nonces(secret)?)
 }
 
 #[tokio::main]
@@ -400,7 +478,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     demo::reset(&sessions).await?;
 
     let service = Service {
-        routes: SessionRoutes::new(sessions)?.with_cookies(cookies),
+        routes: SessionRoutes::new(sessions)?
+            .with_cookies(cookies)
+            .dpop(dpop(address.port())?),
         users,
         demo,
     };

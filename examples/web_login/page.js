@@ -1,9 +1,15 @@
 // What the server says is written with textContent alone: it is never markup.
 
+import { keep, newKey, proof, storedKey } from "/key.js";
+
 const $ = (id) => document.getElementById(id);
 
 /** What this page knows of its session; null if nobody is logged in. */
 let session = null;
+/** The access token, if it is bound to the key. No cookie has it then. Other tabs have their own. */
+let accessToken = null;
+/** What the server wants to see in the next proof. */
+let nonce;
 /** The renewal that is under way. */
 let renewing = null;
 /** When a renewal that failed is tried again, in milliseconds since the epoch. */
@@ -15,20 +21,44 @@ let era = 0;
 
 // Requests
 
-/** One request. Status 0: there was no answer. */
-async function request(method, path, body) {
+/** One request, with a proof of `key` if the server wants one. Status 0: there was no answer. */
+async function request(method, path, body, key) {
   try {
-    const response = await fetch(path, { method, body, cache: "no-store", signal: AbortSignal.timeout(10_000) });
-    const json = /json/.test(response.headers.get("Content-Type") ?? "");
-    return {
-      status: response.status,
-      retryAfter: Number(response.headers.get("Retry-After")) || 1,
-      body: json ? await response.json() : null,
-    };
+    const answer = await fetchWithProof(method, path, body, key);
+    // The first proof of a page has no nonce, or an old one.
+    return answer.body?.code === "use_dpop_nonce" ? await fetchWithProof(method, path, body, key) : answer;
   } catch {
     return { status: 0, retryAfter: 2, body: null };
   }
 }
+
+/** These return new tokens. If the session is bound, they may need a proof without an access token. */
+const returnsTokens = (path) => ["/login", "/refresh", "/impersonate", "/step-up"].includes(path);
+
+async function fetchWithProof(method, path, body, key) {
+  // A login has a new key, or none.
+  if (path !== "/login") key ??= await storedKey();
+  const token = ["/login", "/refresh", "/logout"].includes(path) ? null : accessToken;
+  const headers = {};
+  if (key && (token || returnsTokens(path))) {
+    headers.DPoP = await proof(key, { method, path, nonce, accessToken: token });
+  }
+  if (token) headers.Authorization = `DPoP ${token}`;
+  const signal = AbortSignal.timeout(10_000);
+  const response = await fetch(path, { method, headers, body, cache: "no-store", signal });
+  nonce = response.headers.get("DPoP-Nonce") ?? nonce;
+  const json = /json/.test(response.headers.get("Content-Type") ?? "");
+  const answer = {
+    status: response.status,
+    retryAfter: Number(response.headers.get("Retry-After")) || 1,
+    body: json ? await response.json() : null,
+  };
+  if (returnsTokens(path) && done(answer)) accessToken = answer.body?.access_token ?? null;
+  return answer;
+}
+
+/** Whether the server did what was asked: it returned tokens for the script, or nothing. */
+const done = ({ status }) => status === 200 || status === 204;
 
 /**
  * A request of somebody who is logged in. A 401 may only mean that the access token has expired, or
@@ -66,7 +96,7 @@ async function sendCode(form) {
   const before = era;
   const body = new URLSearchParams(new FormData(form));
   const answer = await authenticated("POST", "/step-up", body, requestInTurn);
-  const me = answer.status === 204 ? await request("GET", "/me") : answer;
+  const me = done(answer) ? await request("GET", "/me") : answer;
   if (before !== era) return;
   if (me.status === 200) {
     adopt(me.body);
@@ -124,7 +154,8 @@ async function renewOnce(force) {
       return true;
     }
   }
-  if (answer.status === 401) {
+  // 400: the session is bound, and its key is not here.
+  if (answer.status === 401 || answer.status === 400) {
     await ended();
   } else {
     // An outage, here or on the way: the session is as good as before.
@@ -172,6 +203,7 @@ function show(loggedIn) {
 function leave(kind, text) {
   era += 1;
   session = null;
+  accessToken = null;
   uncertain = false;
   retryAt = 0;
   $("list").replaceChildren();
@@ -309,6 +341,7 @@ const sentences = {
   copied: () => "The thief has copied a refresh token.",
   thief_renewed: () => "The thief has renewed with the copy, and has tokens now. Nobody can tell yet.",
   thief_refused: () => "The thief has used the copy and got nothing: the session is dead.",
+  thief_without_key: () => "The thief has used the copy and got nothing: it has no key. The session lives.",
   thief_below: () => "The thief has used a copy from before a one-time code and got nothing.",
   role_taken: (who) => `${who} is no admin any more, from the next renewal on.`,
   role_given: (who) => `${who} is an admin, from the next renewal on.`,
@@ -368,9 +401,13 @@ $("login").addEventListener("submit", (event) => {
   const form = event.target;
   act(form.querySelector(".primary"), async () => {
     $("login-error").hidden = true;
-    const answer = await request("POST", "/login", new URLSearchParams(new FormData(form)));
-    const me = answer.status === 204 ? await request("GET", "/me") : answer;
-    if (me.status === 200 && answer.status === 204) {
+    const data = new FormData(form);
+    const key = data.get("binding") === "none" ? null : await newKey();
+    const answer = await request("POST", "/login", new URLSearchParams(data), key);
+    // Only now: a login that fails must not replace the key of the session before.
+    if (done(answer)) await keep(key);
+    const me = done(answer) ? await request("GET", "/me") : answer;
+    if (me.status === 200 && done(answer)) {
       era += 1;
       form.reset();
       notice(null);
@@ -411,8 +448,8 @@ on("everywhere", async () => {
   else if (session) failed(answer, "You are still logged in.");
 });
 
-/** A form whose request needs a login. `done` is called if the server did what was asked. */
-function onForm(id, path, what, send, done) {
+/** A form whose request needs a login. `then` is called if the server did what was asked. */
+function onForm(id, path, what, send, then) {
   $(id).addEventListener("submit", (event) => {
     event.preventDefault();
     const form = event.target;
@@ -420,9 +457,9 @@ function onForm(id, path, what, send, done) {
       notice(null);
       const body = new URLSearchParams(new FormData(form));
       const answer = await authenticated("POST", path, body, send);
-      if (answer.status === 204) {
+      if (done(answer)) {
         form.reset();
-        await done();
+        await then();
       } else if (session && !needsSecondFactor(answer)) failed(answer, what);
     });
   });
@@ -472,6 +509,7 @@ $("replay").addEventListener("click", async () => {
     reuse_detected: "The server saw an old token: the session is dead, for the thief too.",
     thief_renewed: "It still counted: the thief has tokens. Soon one of the two presents an old one, and the session ends.",
     thief_refused: "Refused: the session is dead already.",
+    thief_without_key: "Refused: the session is bound to a key of this browser. The session lives.",
     thief_below: "Refused: the user has entered a one-time code since. The session lives.",
   };
   $("thief-says").textContent = says[answer.body?.outcome] ?? answer.body?.detail ?? "There was no answer.";

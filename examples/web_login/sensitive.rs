@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Form, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::http::request::Parts;
+use axum::response::Response;
 use axum::routing::post;
 use serde::Deserialize;
 use tower_jwt_auth::{Require, VerifiedToken};
@@ -58,8 +59,7 @@ async fn step_up(
         return Err(Problem::WRONG_CODE);
     }
     let tokens = sessions.elevate(sid, SECOND_FACTOR).await?;
-    let cookies = service.routes.logged_in(&tokens)?;
-    Ok((StatusCode::NO_CONTENT, cookies).into_response())
+    service.logged_in(&tokens)
 }
 
 #[derive(Deserialize)]
@@ -94,14 +94,18 @@ struct Customer {
 async fn impersonate(
     State(service): App,
     agent: VerifiedToken,
+    request: Parts,
     Form(Customer { customer }): Form<Customer>,
 ) -> Result<Response, Problem> {
     let sessions = service.routes.sessions();
     let customer = sessions.subject_named(&customer);
-    let pending = sessions.impersonate(&agent, &customer).await?;
+    let mut pending = sessions.impersonate(&agent, &customer).await?;
+    // If the agent's session is bound to a key, this one must have the same.
+    if let Some(proof) = service.routes.proof(&request) {
+        pending = pending.bind_refresh_token(&proof)?;
+    }
     let tokens = sessions.complete(pending.label("Support")).await?;
     // The new cookies replace those of the agent's own session.
     sessions.end_session(sessions.session_of(&agent)?).await?;
-    let cookies = service.routes.logged_in(&tokens)?;
-    Ok((StatusCode::NO_CONTENT, cookies).into_response())
+    service.logged_in(&tokens)
 }

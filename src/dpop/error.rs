@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Why a request with `Authorization: DPoP` is rejected, although its token is valid.
+/// Why a request with `Authorization: DPoP` is rejected, although its token is valid. Or why a
+/// login or a refresh is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DpopErrorKind {
@@ -38,7 +39,8 @@ pub enum DpopErrorKind {
     Expired,
     /// `iat` is more than 30 seconds in the future.
     IssuedInFuture,
-    /// `ath` is missing, or is not the digest of the token.
+    /// `ath` is missing, or is not the digest of the token. At login and refresh: there is an
+    /// `ath`.
     WrongTokenHash,
     /// `jti` is empty, or longer than 256 bytes.
     InvalidId,
@@ -51,7 +53,8 @@ pub enum DpopErrorKind {
     Replayed,
     /// The client sends more proofs than the [`ReplayStore`](super::ReplayStore) remembers for it.
     TooMany,
-    /// The token is not bound to a key: send it as `Bearer`, if that is accepted.
+    /// The token is not bound to a key: send it as `Bearer`, if that is accepted. At a refresh:
+    /// send no proof, because the session has no key.
     UnboundToken,
 }
 

@@ -4,6 +4,8 @@
 //! `cnf`. A thief cannot use such a token without the key. Each request carries a proof in the
 //! header `DPoP`: a JWT about this request, signed with the key.
 //!
+//! [`session`](crate::session#bound-to-a-key-of-the-client) issues such tokens itself.
+//!
 //! ```
 //! use tower_jwt_auth::dpop::Dpop;
 //! use tower_jwt_auth::{JwtAuthLayer, TokenSource};
@@ -33,7 +35,7 @@
 //! | `htm` | equal the method |
 //! | `htu` | equal the URL of the request, after normalization by RFC 3986 §6.2.2 and §6.2.3. Query and fragment of `htu` are ignored. |
 //! | `iat` | be at most [`Dpop::lifetime`] ago, and at most 30 seconds in the future |
-//! | `ath` | be the SHA-256 of the token |
+//! | `ath` | be the SHA-256 of the access token. At login and refresh, be absent (§5) |
 //! | `nonce` | be a current one, if [`Dpop::nonces`] are on |
 //! | `jti` | have 1 to 256 bytes, and be new |
 //!
@@ -78,6 +80,9 @@
 //! | of a client that sends too many proofs | 429 | none |
 //! | while the replay store fails, or is full | 503 | none |
 //!
+//! A login and a refresh answer with [other statuses](crate::session::SessionErrorKind), mostly 400
+//! (§5, §8).
+//!
 //! The challenge names the algorithms. If other sources are accepted too, a response with 401 has a
 //! second challenge, with the scheme `Bearer`. [`DpopErrorKind`] says why a proof was rejected.
 //!
@@ -97,6 +102,7 @@ mod proof;
 mod remember;
 mod replay;
 mod replay_memory;
+mod sent_proof;
 mod settings;
 mod verifier;
 
@@ -104,7 +110,8 @@ pub use base_url::BaseUrlError;
 pub use error::DpopErrorKind;
 pub use replay::{ProofIdentity, ReplayStore, ReplayVerdict};
 pub use replay_memory::{ReplayMemory, ReplayMemoryFull};
+pub use sent_proof::SentProof;
 pub use settings::Dpop;
 
-pub(crate) use replay::RememberError;
-pub(crate) use verifier::{AcceptedProof, ProvenRequest};
+pub(crate) use remember::{CheckedProof, NotRemembered, ProofOwner};
+pub(crate) use verifier::{ProofRejection, ProvenToken};

@@ -1,22 +1,118 @@
-//! Asks the replay store about a good proof.
+//! Good proofs: they are remembered, so that each is used once.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::timeout;
 
-use super::replay::{Answer, ProofIdentity};
+use super::error::DpopErrorKind;
+use super::replay::{Answer, ProofIdentity, RememberError, ReplayVerdict};
 use super::settings::Dpop;
+use super::verifier::AcceptedProof;
+use crate::token::JwkThumbprint;
 
-impl Dpop {
-    /// Remembers a good proof, if the store answers without waiting.
-    pub(crate) fn remember_now(&self, proof: &ProofIdentity<'_>) -> Option<Answer> {
-        self.store.remember_now(proof)
+/// A proof that is good, unless it was used before.
+pub(crate) struct CheckedProof {
+    dpop: Arc<Dpop>,
+    accepted: AcceptedProof,
+    now: Duration,
+}
+
+/// Whose proof it is, in the replay store.
+#[derive(Clone, Copy)]
+pub(crate) struct ProofOwner<'a> {
+    pub(crate) issuer: Option<&'a str>,
+    pub(crate) subject: Option<&'a str>,
+}
+
+/// Why a good proof cannot be used.
+#[derive(Debug)]
+pub(crate) enum NotRemembered {
+    Rejected(DpopErrorKind),
+    /// The replay store failed.
+    Failed(RememberError),
+}
+
+impl CheckedProof {
+    pub(super) fn new(dpop: &Arc<Dpop>, accepted: AcceptedProof, now: Duration) -> Self {
+        Self {
+            dpop: Arc::clone(dpop),
+            accepted,
+            now,
+        }
     }
 
-    /// Remembers a good proof, and waits for the store until the deadline.
-    pub(crate) async fn remember(&self, proof: &ProofIdentity<'_>) -> Answer {
+    /// The key that the client has proven to hold.
+    pub(crate) fn key(&self) -> JwkThumbprint {
+        self.accepted.key
+    }
+
+    /// The nonce that the client should use next, if that changes.
+    pub(crate) fn next_nonce(&self) -> Option<&str> {
+        self.accepted.next_nonce.as_deref()
+    }
+
+    /// Remembers the proof. `None` if the store has to be awaited.
+    pub(crate) fn remember_now(&self, owner: ProofOwner<'_>) -> Option<Result<(), NotRemembered>> {
+        let key = self.accepted.key.to_text();
+        self.dpop
+            .store
+            .remember_now(&self.identity(&key, owner))
+            .map(judge)
+    }
+
+    /// Remembers the proof, and waits for the store until the deadline.
+    pub(crate) async fn remember(&self, owner: ProofOwner<'_>) -> Result<(), NotRemembered> {
+        if let Some(verdict) = self.remember_now(owner) {
+            return verdict;
+        }
+        let key = self.accepted.key.to_text();
+        judge(self.dpop.remember(&self.identity(&key, owner)).await)
+    }
+
+    fn identity<'a>(&'a self, key: &'a str, owner: ProofOwner<'a>) -> ProofIdentity<'a> {
+        ProofIdentity {
+            key,
+            jti: &self.accepted.jti,
+            issuer: owner.issuer,
+            subject: owner.subject,
+            forget_at: time(self.accepted.expires_at.saturating_add(Dpop::REPLAY_MARGIN)),
+            now: time(self.now),
+        }
+    }
+}
+
+fn judge(answer: Answer) -> Result<(), NotRemembered> {
+    match answer {
+        Ok(ReplayVerdict::New) => Ok(()),
+        Ok(ReplayVerdict::Replayed) => Err(NotRemembered::Rejected(DpopErrorKind::Replayed)),
+        Ok(ReplayVerdict::TooMany) => Err(NotRemembered::Rejected(DpopErrorKind::TooMany)),
+        Err(failure) => {
+            report(&failure);
+            Err(NotRemembered::Failed(failure))
+        }
+    }
+}
+
+/// The dates of good proofs are before the year 10000, which every platform's time reaches.
+fn time(since_epoch: Duration) -> SystemTime {
+    let time = SystemTime::UNIX_EPOCH.checked_add(since_epoch);
+    time.unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+#[cfg(feature = "tracing")]
+fn report(failure: &RememberError) {
+    let reason = tracing::field::display(failure);
+    tracing::warn!(reason, "the replay store failed: a request is rejected");
+}
+
+#[cfg(not(feature = "tracing"))]
+fn report(_: &RememberError) {}
+
+impl Dpop {
+    async fn remember(&self, proof: &ProofIdentity<'_>) -> Answer {
         // Without a runtime there is no timer, and no request may wait for ever.
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(Arc::new(NoAnswer::Runtime));

@@ -14,14 +14,14 @@ pub struct ProofIdentity<'a> {
     pub key: &'a str,
     /// `jti` of the proof: 1 to 256 bytes, unique for the key. The client chooses them.
     pub jti: &'a str,
-    /// `iss` of the token.
+    /// `iss` of the token, or of the tokens of the session.
     pub issuer: Option<&'a str>,
-    /// `sub` of the token.
+    /// `sub` of the token, or the subject of the login or the session.
     pub subject: Option<&'a str>,
     /// When the store may forget the proof: 30 seconds after it expires. This margin covers
     /// clocks of nodes that differ, and calls that arrive late.
     pub forget_at: SystemTime,
-    /// The time, by the clock of the layer.
+    /// The time, by the clock of the layer or the sessions.
     pub now: SystemTime,
 }
 

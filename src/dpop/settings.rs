@@ -1,5 +1,6 @@
 //! How proofs are checked.
 
+use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
@@ -163,10 +164,22 @@ impl Dpop {
     }
 
     /// What an operator should compare with `htu`.
-    pub(crate) fn expected_urls(&self) -> String {
-        format!("expected htu below: {:?}", self.base_urls)
+    pub(super) fn expected_urls(&self) -> ExpectedUrls {
+        ExpectedUrls(format!("expected htu below: {:?}", self.base_urls))
     }
 }
+
+/// The URLs that a proof may name.
+#[derive(Debug)]
+pub(crate) struct ExpectedUrls(String);
+
+impl fmt::Display for ExpectedUrls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for ExpectedUrls {}
 
 /// Shows no secret and no proof.
 impl fmt::Debug for Dpop {

@@ -7,42 +7,66 @@ use super::client_key::ClientKey;
 use super::error::DpopErrorKind;
 use super::nonces::NonceState;
 use super::proof::ProofClaims;
-use super::settings::Dpop;
+use super::settings::{Dpop, ExpectedUrls};
 use crate::keys::sha256;
 use crate::token::{JwkThumbprint, Segments, ShapeFault, base64url};
 
 /// The request that a proof must be about.
-pub(crate) struct ProvenRequest<'a> {
-    pub(crate) method: &'a str,
-    /// The path that the layer sees.
-    pub(crate) path: &'a str,
-    /// The verified token, as sent.
-    pub(crate) token: &'a [u8],
-    /// The key that the token is bound to.
-    pub(crate) key: JwkThumbprint,
+pub(super) struct ProvenRequest<'a> {
+    pub(super) method: &'a str,
+    /// The path that the layer or the handler sees.
+    pub(super) path: &'a str,
+    pub(super) token: ProvenToken<'a>,
+}
+
+/// What the client sends together with the proof.
+#[derive(Clone, Copy)]
+pub(crate) enum ProvenToken<'a> {
+    /// A verified access token, as sent, and the key that it is bound to.
+    Access(&'a [u8], JwkThumbprint),
+    /// A refresh token that is bound to this key (RFC 9449 §5).
+    Refresh(JwkThumbprint),
+    /// None yet: at login, the client chooses its key.
+    None,
+}
+
+impl ProvenToken<'_> {
+    fn key(&self) -> Option<&JwkThumbprint> {
+        match self {
+            Self::Access(_, key) | Self::Refresh(key) => Some(key),
+            Self::None => None,
+        }
+    }
 }
 
 /// What is left to do for a good proof: remember it.
 #[derive(Debug)]
-pub(crate) struct AcceptedProof {
-    pub(crate) key: JwkThumbprint,
-    pub(crate) jti: Box<str>,
+pub(super) struct AcceptedProof {
+    pub(super) key: JwkThumbprint,
+    pub(super) jti: Box<str>,
     /// When the proof would be too old, since the epoch.
-    pub(crate) expires_at: Duration,
+    pub(super) expires_at: Duration,
     /// The nonce that the client should use next, if that changes.
-    pub(crate) next_nonce: Option<String>,
+    pub(super) next_nonce: Option<String>,
 }
 
-/// Why a proof is rejected, and the nonce to use instead.
+/// Why a proof is rejected.
 #[derive(Debug)]
 pub(crate) struct ProofRejection {
     pub(crate) kind: DpopErrorKind,
+    /// The nonce to use instead.
     pub(crate) nonce: Option<String>,
+    /// What an operator should compare with the proof.
+    pub(crate) expected: Option<ExpectedUrls>,
 }
 
 impl From<DpopErrorKind> for ProofRejection {
     fn from(kind: DpopErrorKind) -> Self {
-        Self { kind, nonce: None }
+        Self {
+            kind,
+            nonce: None,
+            expected: None,
+        }
     }
 }
 
@@ -62,7 +86,7 @@ impl Dpop {
 
     /// Checks all but the replay. The token was verified before. The signature comes after all
     /// checks that cost less.
-    pub(crate) fn check(
+    pub(super) fn check(
         &self,
         proof: &[u8],
         request: &ProvenRequest<'_>,
@@ -74,11 +98,12 @@ impl Dpop {
                 ShapeFault::Segments | ShapeFault::Encrypted => DpopErrorKind::Malformed,
             })?;
         let decode = |segment| base64url::decode(segment).map_err(|_| DpopErrorKind::Malformed);
-        let known = self.keys.find(&request.key, segments.header);
+        let bound = request.token.key();
+        let known = bound.and_then(|key| self.keys.find(key, segments.header));
         let is_new = known.is_none();
-        let client = match known {
-            Some(client) => client,
-            None => self.read_key(segments.header, &request.key)?,
+        let (key, client) = match (bound, known) {
+            (Some(key), Some(client)) => (*key, client),
+            _ => self.read_key(segments.header, bound)?,
         };
         let payload = decode(segments.payload)?;
         let claims = ProofClaims::read(&payload)?;
@@ -88,28 +113,30 @@ impl Dpop {
         if !client.key.verifies(segments.signing_input, &signature) {
             return Err(DpopErrorKind::BadSignature.into());
         }
-        if is_new {
-            self.keys.keep(request.key, client);
+        // At login nothing limits the keys that strangers make.
+        if is_new && bound.is_some() {
+            self.keys.keep(key, client);
         }
         Ok(AcceptedProof {
-            key: request.key,
+            key,
             jti: claims.jti.into(),
             expires_at,
             next_nonce,
         })
     }
 
-    /// The key in a header, if the token is bound to it.
+    /// The key in a header, unless the token is bound to another one.
     fn read_key(
         &self,
         header: &[u8],
-        bound: &JwkThumbprint,
-    ) -> Result<Arc<ClientKey>, DpopErrorKind> {
+        bound: Option<&JwkThumbprint>,
+    ) -> Result<(JwkThumbprint, Arc<ClientKey>), DpopErrorKind> {
         let client = ClientKey::read(header, &self.algorithms)?;
-        if client.key.thumbprint().as_ref() != Some(bound) {
+        let key = client.key.thumbprint().ok_or(DpopErrorKind::InvalidKey)?;
+        if bound.is_some_and(|bound| *bound != key) {
             return Err(DpopErrorKind::WrongKey);
         }
-        Ok(Arc::new(client))
+        Ok((key, Arc::new(client)))
     }
 
     /// Returns when the proof expires.
@@ -118,28 +145,38 @@ impl Dpop {
         claims: &ProofClaims<'_>,
         request: &ProvenRequest<'_>,
         now: Duration,
-    ) -> Result<Duration, DpopErrorKind> {
+    ) -> Result<Duration, ProofRejection> {
         if claims.htm != request.method {
-            return Err(DpopErrorKind::WrongMethod);
+            return Err(DpopErrorKind::WrongMethod.into());
         }
         let mut urls = self.base_urls.iter();
         if !urls.any(|url| url.matches(&claims.htu, request.path)) {
-            return Err(DpopErrorKind::WrongUrl);
+            return Err(ProofRejection {
+                expected: Some(self.expected_urls()),
+                ..DpopErrorKind::WrongUrl.into()
+            });
         }
         if claims.jti.is_empty() || claims.jti.len() > Self::MAX_ID_LENGTH {
-            return Err(DpopErrorKind::InvalidId);
+            return Err(DpopErrorKind::InvalidId.into());
         }
-        let digest = sha256(request.token).ok_or(DpopErrorKind::WrongTokenHash)?;
-        if claims.ath.as_deref() != Some(&*base64url::encode(&digest)) {
-            return Err(DpopErrorKind::WrongTokenHash);
+        let ath = match request.token {
+            ProvenToken::Access(token, _) => {
+                let digest = sha256(token).ok_or(DpopErrorKind::WrongTokenHash)?;
+                Some(base64url::encode(&digest))
+            }
+            // A proof with `ath` was made for a request with an access token.
+            ProvenToken::Refresh(_) | ProvenToken::None => None,
+        };
+        if claims.ath != ath {
+            return Err(DpopErrorKind::WrongTokenHash.into());
         }
         let issued_at = claims.iat.since_epoch();
         let expires_at = issued_at.saturating_add(self.lifetime);
         if issued_at > now.saturating_add(Self::LEEWAY) {
-            return Err(DpopErrorKind::IssuedInFuture);
+            return Err(DpopErrorKind::IssuedInFuture.into());
         }
         if now >= expires_at {
-            return Err(DpopErrorKind::Expired);
+            return Err(DpopErrorKind::Expired.into());
         }
         Ok(expires_at)
     }
@@ -161,8 +198,8 @@ impl Dpop {
             NonceState::Current => Ok(None),
             NonceState::Ending(next) => Ok(Some(next)),
             NonceState::Invalid(current) => Err(ProofRejection {
-                kind,
                 nonce: Some(current),
+                ..kind.into()
             }),
         }
     }
@@ -192,8 +229,7 @@ mod tests {
         let request = ProvenRequest {
             method: "GET",
             path: "/protectedresource",
-            token: TOKEN.as_bytes(),
-            key: JwkThumbprint::parse(KEY).unwrap(),
+            token: ProvenToken::Access(TOKEN.as_bytes(), JwkThumbprint::parse(KEY).unwrap()),
         };
         let now = Duration::from_secs(1_562_262_618);
         // The key is parsed, then found.

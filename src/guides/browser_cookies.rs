@@ -26,6 +26,9 @@
 //! [`csrf_layer`](crate::routes::SessionRoutes::csrf_layer) on the login. Otherwise another site
 //! could log its visitor in to the attacker's account.
 //!
+//! A thief of the cookies has the session. To make a copied refresh cookie worthless, see
+//! [bound sessions](super::bound_sessions).
+//!
 //! # One origin
 //!
 //! [`SessionCookies`](crate::routes::SessionCookies) uses two cookies. `__Host-access` holds the

@@ -4,7 +4,8 @@
 //! leaked file. A token that is bound to a key works only with the private key, which never leaves
 //! the client. Each request carries a proof: a short JWT about this request, signed with the key.
 //!
-//! You need an authorization server that binds tokens, such as Keycloak, Okta or `oidc-provider`.
+//! If you log users in yourself, see [bound sessions](super::bound_sessions). Otherwise you need an
+//! authorization server that binds tokens, such as Keycloak, Okta or `oidc-provider`.
 //! The client sends it a proof with the token request. The access token then has the thumbprint of
 //! the key: `"cnf": { "jkt": "…" }`.
 //!

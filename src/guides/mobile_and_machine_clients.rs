@@ -107,6 +107,9 @@
 //!    second, within the grace.
 //! 5. After a 401 from `/refresh`, ask the user to log in.
 //!
+//! To make a stolen refresh token worthless, [bind the session](super::bound_sessions#apps) to a
+//! key of the device.
+//!
 //! # Services without a user
 //!
 //! The calling service gets an access token from an authorization server, by the client credentials

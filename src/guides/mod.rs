@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | decide where sessions and revocations live | [`choosing_a_store`] |
 //! | log users in to a browser app with cookies | [`browser_cookies`] |
+//! | make stolen refresh cookies worthless | [`bound_sessions`] |
 //! | serve mobile apps, or other services | [`mobile_and_machine_clients`] |
 //! | bind tokens to a key of the client, so that a stolen token is useless | [`dpop`] |
 //! | bind tokens to the certificates of clients (mutual TLS) | [`mtls`] |
@@ -27,6 +28,7 @@
 //! The code of each guide uses the features it needs. This module is documentation alone: it holds
 //! no items, and exists only while documentation of all features is built.
 
+pub mod bound_sessions;
 pub mod browser_cookies;
 pub mod choosing_a_store;
 pub mod dpop;

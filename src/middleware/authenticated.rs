@@ -5,9 +5,10 @@ use http::{Extensions, Request};
 use super::caching::CacheDirective;
 use super::error::AuthError;
 use super::error_kind::AuthErrorKind;
-use super::proof::Proof;
+use super::proof::{remember, remember_now};
 use super::scheme::Scheme;
 use super::token_fault::TokenFaults;
+use crate::dpop::CheckedProof;
 use crate::verify::VerifiedToken;
 
 /// The layer let a request without a token pass.
@@ -33,7 +34,7 @@ pub(super) struct Authenticated {
     /// Why the request's token counts as none.
     pub(super) ignored: Option<Box<AuthError>>,
     /// The proof of the token, if its source needs one.
-    pub(super) proof: Option<Box<Proof>>,
+    pub(super) proof: Option<Box<CheckedProof>>,
 }
 
 impl Authenticated {
@@ -49,7 +50,7 @@ impl Authenticated {
     #[inline]
     pub(super) fn remember_proof_now(&self) -> Option<Result<(), AuthError>> {
         match (&self.proof, &self.token) {
-            (Some(proof), Some(token)) => proof.remember_now(token),
+            (Some(proof), Some(token)) => remember_now(proof, token),
             _ => Some(Ok(())),
         }
     }
@@ -57,7 +58,7 @@ impl Authenticated {
     /// Remembers the proof, and waits if that is needed.
     pub(super) async fn remember_proof(self) -> Result<Self, AuthError> {
         if let (Some(proof), Some(token)) = (&self.proof, &self.token) {
-            let remembered = proof.remember(token).await;
+            let remembered = remember(proof, token).await;
             remembered.map_err(|error| error.under(self.scheme()))?;
         }
         Ok(self)

@@ -14,7 +14,7 @@ use super::client_certificate::{check_certificate, sent_certificate};
 use super::csrf::rules::{CsrfRules, has_effects};
 use super::error::AuthError;
 use super::error_kind::AuthErrorKind;
-use super::proof::{SentProof, check_sender};
+use super::proof::{check_sender, find_proof};
 use super::respond::ProblemJson;
 use super::responder::Responder;
 use super::revocation::Revocations;
@@ -22,6 +22,8 @@ use super::scheme::Scheme;
 use super::source::{Found, RequestHead, SearchedSources, TokenSource};
 use super::token_fault::TokenFaults;
 use crate::claims::{CERTIFICATE_THUMBPRINT, KEY_THUMBPRINT};
+#[cfg(feature = "jwks")]
+use crate::dpop::SentProof;
 use crate::mtls::Mtls;
 use crate::revocation::NoRevocation;
 use crate::verify::{NotVerified, Verifier};
@@ -171,7 +173,7 @@ impl<R, V> Authenticator<R, V> {
         }
         let caching = source.caching();
         let ignorable = self.ignorable_faults(source, head);
-        let proof = SentProof::find(source, head);
+        let proof = find_proof(source, head);
         let certificate = || Some(sent_certificate(self.mtls.as_deref()?, head));
         match self.verifier.try_verify(&token) {
             Ok(verified) => {

@@ -12,7 +12,7 @@ use super::scheme::Scheme;
 #[cfg(feature = "axum")]
 use super::source::{SearchedSources, TokenSource};
 use crate::cookie::CookieError;
-use crate::dpop::{Dpop, DpopErrorKind};
+use crate::dpop::{DpopErrorKind, NotRemembered, ProofRejection};
 use crate::session::{SessionError, SessionErrorKind};
 use crate::verify::{VerifyError, VerifyErrorKind};
 
@@ -95,16 +95,10 @@ impl AuthError {
             AuthErrorKind::InvalidToken(_)
             | AuthErrorKind::MissingTokenId
             | AuthErrorKind::Revoked => "The access token is invalid.",
-            AuthErrorKind::InvalidProof(kind) => match kind {
-                DpopErrorKind::WrongKey | DpopErrorKind::UnboundToken => {
-                    "The access token is invalid."
-                }
-                DpopErrorKind::MissingNonce | DpopErrorKind::StaleNonce => {
-                    "The DPoP proof needs the nonce of this response."
-                }
-                DpopErrorKind::TooMany => "The client sends too many DPoP proofs.",
-                _ => "The DPoP proof is invalid.",
-            },
+            AuthErrorKind::InvalidProof(DpopErrorKind::WrongKey | DpopErrorKind::UnboundToken) => {
+                "The access token is invalid."
+            }
+            AuthErrorKind::InvalidProof(kind) => proof_description(kind),
             AuthErrorKind::InsufficientScope => "The access token does not allow this.",
             AuthErrorKind::InsufficientUserAuthentication => {
                 "The user must log in again, or at another level."
@@ -122,6 +116,11 @@ impl AuthError {
             AuthErrorKind::MalformedBody => "The body is malformed.",
             AuthErrorKind::UnsupportedGrantType => "The only grant_type here is refresh_token.",
             AuthErrorKind::MethodNotAllowed => "Only POST is allowed here.",
+            AuthErrorKind::Session(SessionErrorKind::InvalidProof(kind))
+                if self.status() != StatusCode::UNAUTHORIZED =>
+            {
+                proof_description(kind)
+            }
             AuthErrorKind::Session(_) => match self.status() {
                 StatusCode::UNAUTHORIZED => "The token is invalid, or its session has ended.",
                 StatusCode::SERVICE_UNAVAILABLE => "Sessions are not available now.",
@@ -168,18 +167,15 @@ impl AuthError {
         Self { scheme, ..self }
     }
 
-    /// A proof was rejected by `dpop`, perhaps because it lacks this nonce.
-    pub(super) fn invalid_proof(kind: DpopErrorKind, nonce: Option<String>, dpop: &Dpop) -> Self {
+    /// The client should use this nonce next.
+    fn with_dpop_nonce(self, nonce: Option<String>) -> Self {
         let required = nonce.map(|nonce| Required {
             dpop_nonce: Some(nonce.into()),
             ..Required::default()
         });
-        let source = (kind == DpopErrorKind::WrongUrl)
-            .then(|| Source::Other(Arc::new(ExpectedUrls(dpop.expected_urls()))));
         Self {
-            source,
             required: required.map(Arc::new),
-            ..Self::from(AuthErrorKind::InvalidProof(kind))
+            ..self
         }
     }
 
@@ -273,11 +269,28 @@ impl AuthError {
     }
 }
 
+fn proof_description(kind: DpopErrorKind) -> &'static str {
+    match kind {
+        DpopErrorKind::MissingNonce | DpopErrorKind::StaleNonce => {
+            "The DPoP proof needs the nonce of this response."
+        }
+        DpopErrorKind::TooMany => "The client sends too many DPoP proofs.",
+        _ => "The DPoP proof is invalid.",
+    }
+}
+
 fn session_status(kind: SessionErrorKind) -> StatusCode {
     match kind {
         SessionErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         SessionErrorKind::Foreign | SessionErrorKind::Impersonated => StatusCode::FORBIDDEN,
         SessionErrorKind::TooManySessions => StatusCode::CONFLICT,
+        SessionErrorKind::InvalidProof(DpopErrorKind::TooMany) => StatusCode::TOO_MANY_REQUESTS,
+        // The client has to log in again.
+        SessionErrorKind::InvalidProof(DpopErrorKind::WrongKey | DpopErrorKind::UnboundToken) => {
+            StatusCode::UNAUTHORIZED
+        }
+        // RFC 9449 §5 and §8, with the status of RFC 6749 §5.2.
+        SessionErrorKind::InvalidProof(_) => StatusCode::BAD_REQUEST,
         SessionErrorKind::InvalidClaims
         | SessionErrorKind::TokenTooLong
         | SessionErrorKind::InvalidAcr
@@ -300,18 +313,6 @@ impl fmt::Display for RequiredScope {
 
 impl Error for RequiredScope {}
 
-/// The URLs that a DPoP proof may name.
-#[derive(Debug)]
-struct ExpectedUrls(String);
-
-impl fmt::Display for ExpectedUrls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Error for ExpectedUrls {}
-
 impl From<AuthErrorKind> for AuthError {
     fn from(kind: AuthErrorKind) -> Self {
         Self {
@@ -327,9 +328,32 @@ impl From<AuthErrorKind> for AuthError {
 impl From<SessionError> for AuthError {
     fn from(error: SessionError) -> Self {
         let kind = AuthErrorKind::Session(error.kind());
+        let nonce = error.dpop_nonce().map(str::to_owned);
         Self {
             source: error.into_source().map(Source::Other),
             ..Self::from(kind)
+        }
+        .with_dpop_nonce(nonce)
+    }
+}
+
+/// The proof of an access token is missing or wrong.
+impl From<ProofRejection> for AuthError {
+    fn from(rejection: ProofRejection) -> Self {
+        let source = rejection.expected.map(|urls| Source::Other(Arc::new(urls)));
+        Self {
+            source,
+            ..Self::from(AuthErrorKind::InvalidProof(rejection.kind))
+        }
+        .with_dpop_nonce(rejection.nonce)
+    }
+}
+
+impl From<NotRemembered> for AuthError {
+    fn from(failure: NotRemembered) -> Self {
+        match failure {
+            NotRemembered::Rejected(kind) => AuthErrorKind::InvalidProof(kind).into(),
+            NotRemembered::Failed(failure) => Self::unavailable(failure),
         }
     }
 }

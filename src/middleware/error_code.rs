@@ -5,6 +5,7 @@ use http::StatusCode;
 use super::error::AuthError;
 use super::error_kind::AuthErrorKind;
 use crate::dpop::DpopErrorKind;
+use crate::session::SessionErrorKind;
 
 impl AuthError {
     /// The error code for clients. It is stable: a client may compare it.
@@ -12,8 +13,8 @@ impl AuthError {
     /// | code | status | defined by | what the client should do |
     /// | --- | --- | --- | --- |
     /// | `invalid_token` | 401 | RFC 6750 §3.1 | get a new access token |
-    /// | `invalid_dpop_proof` | 401 | RFC 9449 §7.1 | make a correct proof of its key |
-    /// | `use_dpop_nonce` | 401 | RFC 9449 §9 | retry with the nonce of the response |
+    /// | `invalid_dpop_proof` | 401; 400 at login and refresh | RFC 9449 §5, §7.1 | make a correct proof of its key |
+    /// | `use_dpop_nonce` | 401; 400 at login and refresh | RFC 9449 §8, §9 | retry with the nonce of the response |
     /// | `missing_token`, `missing_refresh_token` | 401 | this crate | log in |
     /// | `invalid_grant` | 401; 400 for a form | RFC 6749 §5.2 | log in again |
     /// | `insufficient_user_authentication` | 401 | RFC 9470 §3 | log in again, as [`acr_values`](Self::acr_values) and [`max_age`](Self::max_age) say |
@@ -38,9 +39,8 @@ impl AuthError {
             | AuthErrorKind::Revoked => "invalid_token",
             AuthErrorKind::InvalidProof(kind) => match kind {
                 DpopErrorKind::WrongKey | DpopErrorKind::UnboundToken => "invalid_token",
-                DpopErrorKind::MissingNonce | DpopErrorKind::StaleNonce => "use_dpop_nonce",
                 DpopErrorKind::TooMany => "too_many_requests",
-                _ => "invalid_dpop_proof",
+                kind => proof_code(kind),
             },
             AuthErrorKind::MissingToken => "missing_token",
             AuthErrorKind::MissingRefreshToken => "missing_refresh_token",
@@ -55,8 +55,14 @@ impl AuthError {
             AuthErrorKind::MethodNotAllowed => "method_not_allowed",
             AuthErrorKind::Unavailable => "temporarily_unavailable",
             AuthErrorKind::MissingLayer | AuthErrorKind::Misconfigured => "server_error",
+            AuthErrorKind::Session(SessionErrorKind::InvalidProof(kind))
+                if self.status() == StatusCode::BAD_REQUEST =>
+            {
+                proof_code(kind)
+            }
             AuthErrorKind::Session(_) => match self.status() {
                 StatusCode::UNAUTHORIZED => "invalid_grant",
+                StatusCode::TOO_MANY_REQUESTS => "too_many_requests",
                 StatusCode::FORBIDDEN => "access_denied",
                 StatusCode::CONFLICT => "too_many_sessions",
                 StatusCode::SERVICE_UNAVAILABLE => "temporarily_unavailable",
@@ -89,5 +95,13 @@ impl AuthError {
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED
         );
         is_fault_of_client.then(|| self.code())
+    }
+}
+
+/// The code for a proof that a better one may replace (RFC 9449 §5, §7.1, §8).
+fn proof_code(kind: DpopErrorKind) -> &'static str {
+    match kind {
+        DpopErrorKind::MissingNonce | DpopErrorKind::StaleNonce => "use_dpop_nonce",
+        _ => "invalid_dpop_proof",
     }
 }

@@ -56,7 +56,7 @@ pub enum AuthErrorKind {
     UnsupportedGrantType,
     /// The method of a refresh or a logout is not `POST`: 405.
     MethodNotAllowed,
-    /// A login, a refresh or a logout failed: 401, 403, 409, 500 or 503.
+    /// A login, a refresh or a logout failed: 400, 401, 403, 409, 429, 500 or 503.
     Session(SessionErrorKind),
 }
 

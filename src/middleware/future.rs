@@ -12,10 +12,10 @@ use super::authenticated::Authenticated;
 use super::caching::{CacheDirective, forbid_storing};
 use super::error::AuthError;
 use super::layer_handle::SharedResponder;
-use super::proof::Proof;
 use super::respond::Respond;
 use super::responder::{Rejected, set_dpop_nonce};
 use super::scheme::Scheme;
+use crate::dpop::CheckedProof;
 
 pin_project! {
     /// The future of [`JwtAuth`](super::JwtAuth) and [`Csrf`](super::csrf::Csrf).
@@ -60,7 +60,7 @@ pub(super) struct After<R> {
     responder: SharedResponder<R>,
     caching: CacheDirective,
     /// The proof of the request.
-    proof: Option<Box<Proof>>,
+    proof: Option<Box<CheckedProof>>,
 }
 
 impl<S, ReqBody, ResBody, R> ResponseFuture<S, ReqBody, ResBody, R>

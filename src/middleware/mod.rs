@@ -193,6 +193,8 @@ pub(crate) use challenge::is_scope_token;
 pub(crate) use csrf::rules::{CsrfRules, SEC_FETCH_SITE, has_effects, single};
 pub(crate) use responder::reject_without_layer;
 #[cfg(feature = "axum")]
-pub(crate) use responder::{Responder, leave_to_layer, reject_with_or_without_layer};
+pub(crate) use responder::{
+    DPOP_NONCE, Responder, leave_to_layer, reject_with_or_without_layer, set_dpop_nonce,
+};
 #[cfg(feature = "axum")]
 pub(crate) use source::{Found, cookies, token_in_cookie};

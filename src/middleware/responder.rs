@@ -175,9 +175,10 @@ impl<R> Responder<R> {
     }
 }
 
+pub(crate) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
 /// Tells the client which nonce its next DPoP proof must have (RFC 9449 §8.2).
-pub(super) fn set_dpop_nonce(headers: &mut HeaderMap, nonce: &str) {
-    const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+pub(crate) fn set_dpop_nonce(headers: &mut HeaderMap, nonce: &str) {
     if let Ok(nonce) = HeaderValue::from_str(nonce) {
         headers.insert(DPOP_NONCE, nonce);
     }

@@ -108,8 +108,8 @@ impl TokenSource {
     /// # Ok::<_, tower_jwt_auth::dpop::BaseUrlError>(())
     /// ```
     #[must_use]
-    pub fn dpop(dpop: Dpop) -> Self {
-        Self(Kind::Dpop(Arc::new(dpop)))
+    pub fn dpop(dpop: impl Into<Arc<Dpop>>) -> Self {
+        Self(Kind::Dpop(dpop.into()))
     }
 
     /// The cookie of this name. All `Cookie` headers are read, because HTTP/2 may split them.

@@ -72,6 +72,8 @@
 //! | malformed JSON or `Authorization`; a form with a parameter twice; a refresh token in another kind of body; more than 4,096 bytes | 400 |
 //! | a `grant_type` other than `refresh_token` | 400 |
 //! | `POST /refresh` with several different refresh cookies | 400 |
+//! | `POST /refresh` of a session that is [bound to a key](crate::session#bound-to-a-key-of-the-client), with a proof that is missing, wrong or used | 400 `invalid_dpop_proof`, or `use_dpop_nonce` with `DPoP-Nonce`; no cookie is deleted |
+//! | the same with a proof of another key; a proof for a session without a key | 401 `invalid_grant`, 400 for a form; no cookie is deleted |
 //! | the store or the claims function fails | 503 with `Retry-After: 1`; no cookie is deleted |
 //!
 //! Every answer has `Cache-Control: no-store`. The table of
@@ -94,6 +96,21 @@
 //!
 //! With [`SessionRoutes::without_cookies`] cookies are neither read nor set. A refresh without a
 //! token in its body then gets 401. So does a logout without one in its body or in `Authorization`.
+//!
+//! # Bound sessions
+//!
+//! After [`SessionRoutes::dpop`], a login can [bind](crate::session#bound-to-a-key-of-the-client)
+//! its session to a key of the client: `login.bind(&proof)?`, with the proof that
+//! [`SessionRoutes::proof`] finds. `POST /refresh` then needs a proof. The refresh cookie stays
+//! `HttpOnly`.
+//!
+//! | login | access token |
+//! | --- | --- |
+//! | [`bind_refresh_token`](crate::session::PendingLogin::bind_refresh_token) | in its cookie, not bound, for [`access_lifetime`](crate::session::Sessions::access_lifetime) |
+//! | [`bind`](crate::session::PendingLogin::bind) | bound, in the body of login and refresh: `access_token`, `token_type` and `expires_in`. The access cookie is deleted. |
+//!
+//! [Pages that the server renders](PageRenewalLayer) cannot be refreshed by a bound token: a
+//! navigation has no proof. The page's script calls `POST /refresh`.
 //!
 //! # Several refresh cookies
 //!

@@ -100,6 +100,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 /// | succeeds | goes on with the new tokens in its `Cookie` header | both, new |
 /// | can never succeed again ([`is_final`](crate::session::SessionErrorKind::is_final)): the session has ended, or reuse was detected | goes on unchanged | both are deleted |
 /// | finds that the refresh token belongs to another service, or is from before an [elevation](Sessions::elevate) | goes on unchanged | none |
+/// | finds that the session is [bound to a key](crate::session#bound-to-a-key-of-the-client): a navigation has no proof | goes on unchanged | none |
 /// | fails because of the store or the claims function, or takes longer than 5 seconds | 503 with `Retry-After: 1`, by the [responder](SessionRoutes::respond) of the routes | none |
 /// | issues tokens that no layer or cookie accepts | 500 | none |
 ///
@@ -246,7 +247,9 @@ impl<S: SessionStore, R: Respond<Body>> Renewal<S, R> {
             }
             Err(error) if error.kind().is_final() => self.cookies.clear(),
             Err(error) => match error.kind() {
-                SessionErrorKind::InvalidToken | SessionErrorKind::Elevated => {
+                SessionErrorKind::InvalidToken
+                | SessionErrorKind::Elevated
+                | SessionErrorKind::InvalidProof(_) => {
                     return inner.call(request).await;
                 }
                 _ => return Ok(self.reject(error)),

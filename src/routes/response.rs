@@ -1,13 +1,33 @@
 //! The responses of the session handlers.
 
+use std::sync::Arc;
+
 use axum_core::body::Body;
 use axum_core::response::{AppendHeaders, IntoResponse, Response};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, SET_COOKIE};
 use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
 
 use crate::cookie::CookieError;
-use crate::middleware::{AuthError, Respond, Responder, reject_with_or_without_layer};
-use crate::session::SessionError;
+use crate::middleware::{
+    AuthError, DPOP_NONCE, Respond, Responder, reject_with_or_without_layer, set_dpop_nonce,
+};
+use crate::session::{SessionError, TokenPair};
+
+/// The response to a refresh.
+pub(super) fn token_response(
+    body: &impl Serialize,
+    tokens: &TokenPair,
+    cookies: Vec<HeaderValue>,
+) -> Result<Response, AuthError> {
+    let json = serde_json::to_string(body);
+    let json = json.map_err(|error| AuthError::misconfigured(Arc::new(error)))?;
+    let mut response = response(StatusCode::OK, Some(json), cookies);
+    if let Some(nonce) = &tokens.dpop_nonce {
+        set_dpop_nonce(response.headers_mut(), nonce);
+    }
+    Ok(response)
+}
 
 /// A response that no cache stores.
 pub(super) fn response(
@@ -35,13 +55,16 @@ fn set_cookies(response: &mut Response, cookies: Vec<HeaderValue>) {
     }
 }
 
-/// `Set-Cookie` headers, and `Cache-Control: no-store`: a response, or a part of one.
+/// `Set-Cookie` headers, `Cache-Control: no-store`, and perhaps `DPoP-Nonce`: a response, or a part
+/// of one.
 pub type SetCookies = AppendHeaders<Vec<(HeaderName, HeaderValue)>>;
 
-pub(super) fn set_cookie_headers(cookies: Vec<HeaderValue>) -> SetCookies {
+pub(super) fn set_cookie_headers(cookies: Vec<HeaderValue>, nonce: Option<&str>) -> SetCookies {
+    let nonce = nonce.and_then(|nonce| HeaderValue::from_str(nonce).ok());
+    let nonce = nonce.map(|nonce| (DPOP_NONCE, nonce));
     let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let cookies = cookies.into_iter().map(|cookie| (SET_COOKIE, cookie));
-    AppendHeaders(cookies.chain([no_store]).collect())
+    AppendHeaders(cookies.chain([no_store]).chain(nonce).collect())
 }
 
 /// The response to `error`, as the responder makes it.
@@ -91,11 +114,11 @@ pub(super) fn for_oauth(mut response: Response) -> Response {
 
 /// Lets your own handlers return this error, for example at login.
 ///
-/// The response is 401, 403, 409, 500 or 503, as from the handlers of [`routes`](crate::routes)
-/// with their default responder. A [`JwtAuthLayer`](crate::JwtAuthLayer) or
-/// [`CsrfLayer`](crate::csrf::CsrfLayer) around the handler replaces it with that of its
-/// [`Respond`]. It does not tell the client the reason. The [`AuthError`] in the response's
-/// extensions does.
+/// The response is 400, 401, 403, 409, 429, 500 or 503, as from the handlers of
+/// [`routes`](crate::routes) with their default responder. A
+/// [`JwtAuthLayer`](crate::JwtAuthLayer) or [`CsrfLayer`](crate::csrf::CsrfLayer) around the
+/// handler replaces it with that of its [`Respond`]. It does not tell the client the reason. The
+/// [`AuthError`] in the response's extensions does.
 impl IntoResponse for SessionError {
     fn into_response(self) -> Response {
         reject_with_or_without_layer(self.into())

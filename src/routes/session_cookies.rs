@@ -155,6 +155,9 @@ impl SessionCookies {
     /// There is one for each cookie. For a cookie with a `Domain`, a header that deletes the old
     /// cookie without `Domain` comes first, as for [`clear`](Self::clear).
     ///
+    /// A [bound](TokenPair::access_is_bound) access token is not stored, because a script must read
+    /// it. The access cookie is deleted instead.
+    ///
     /// # Errors
     ///
     /// [`CookieError::TooLarge`] if a cookie is too large for browsers.
@@ -166,11 +169,14 @@ impl SessionCookies {
         };
         // First, since old browsers see one cookie if the `Domain` is the host itself.
         let mut headers = self.clear_without_domain()?;
-        headers.push(
+        headers.push(if tokens.access_is_bound {
+            // That of an earlier login.
+            cookies.access.clear()?
+        } else {
             cookies
                 .access
-                .set(&tokens.access_token, tokens.access_lifetime)?,
-        );
+                .set(&tokens.access_token, tokens.access_lifetime)?
+        });
         headers.push(
             cookies
                 .refresh

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use axum_core::body::Body;
 use axum_core::extract::Request;
@@ -10,9 +9,10 @@ use axum_core::response::Response;
 use http::{HeaderValue, StatusCode};
 
 use super::request::{RequestParts, refresh_token_in_body};
-use super::response::{error_response, for_oauth, form_error_response, response};
+use super::response::{error_response, for_oauth, form_error_response, response, token_response};
 use super::session_cookies::SessionCookies;
 use super::session_routes::SessionRoutes;
+use crate::dpop::SentProof;
 use crate::middleware::{AuthError, AuthErrorKind, Found, Respond, TokenSource};
 use crate::session::{SessionId, SessionStore};
 
@@ -61,7 +61,7 @@ where
         let uses_cookies = matches!(body, Ok(None));
         let result = match (operation, body) {
             (_, Err(error)) => Err(error.into()),
-            (Operation::Refresh, Ok(Some(token))) => self.refresh_by_body(&token).await,
+            (Operation::Refresh, Ok(Some(token))) => self.refresh_by_body(&token, &parts).await,
             (Operation::Refresh, Ok(None)) => self.refresh_by_cookie(&parts).await,
             (Operation::Logout, Ok(Some(token))) => self.logout_by_body(&token).await,
             (Operation::Logout, Ok(None)) => self.logout_by_headers(&parts).await,
@@ -89,11 +89,15 @@ where
         error_response(&self.responder, error, cookies)
     }
 
-    async fn refresh_by_body(&self, refresh_token: &str) -> Result<Response, AuthError> {
-        let tokens = self.body_sessions.refresh(refresh_token).await?;
-        let json = serde_json::to_string(&tokens);
-        let json = json.map_err(|error| AuthError::misconfigured(Arc::new(error)))?;
-        Ok(response(StatusCode::OK, Some(json), Vec::new()))
+    async fn refresh_by_body(
+        &self,
+        refresh_token: &str,
+        parts: &RequestParts,
+    ) -> Result<Response, AuthError> {
+        let (sessions, proof) = (&self.body_sessions, self.proof_of(parts));
+        let tokens = sessions.refresh_with_proof(refresh_token, proof.as_ref());
+        let tokens = tokens.await?;
+        token_response(&tokens, &tokens, Vec::new())
     }
 
     async fn refresh_by_cookie(&self, parts: &RequestParts) -> Result<Response, AuthError> {
@@ -103,11 +107,16 @@ where
         let source = cookies.refresh_source();
         let token = self.find_token(&source, parts)?;
         let token = token.ok_or_else(|| AuthError::missing_refresh_token(&source))?;
-        let tokens = self.sessions.refresh(&token).await?;
+        let proof = self.proof_of(parts);
+        let tokens = self.sessions.refresh_with_proof(&token, proof.as_ref());
+        let tokens = tokens.await?;
         let cookies = cookies.set(&tokens);
-        let cookies = cookies?;
-        let json = format!(r#"{{"expires_in":{}}}"#, tokens.access_lifetime.as_secs());
-        Ok(response(StatusCode::OK, Some(json), cookies))
+        token_response(&tokens.for_script(), &tokens, cookies?)
+    }
+
+    fn proof_of(&self, parts: &RequestParts) -> Option<SentProof> {
+        let head = parts.head();
+        self.find_proof(head.method, head.uri, head.headers)
     }
 
     async fn logout_by_body(&self, refresh_token: &str) -> Result<Response, AuthError> {

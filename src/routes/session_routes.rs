@@ -3,14 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::request::Parts;
+use http::{HeaderMap, Method, Uri};
 
 use super::response::{SetCookies, set_cookie_headers};
 use super::session_cookies::SessionCookies;
 use crate::cookie::CookieError;
 use crate::csrf::{CsrfLayer, Origin};
+use crate::dpop::{Dpop, SentProof};
 use crate::middleware::{
-    AuthError, CsrfRules, Found, JwtAuthLayer, ProblemJson, Responder, token_in_cookie,
+    AuthError, CsrfRules, Found, JwtAuthLayer, ProblemJson, Responder, TokenSource, token_in_cookie,
 };
 use crate::session::{SessionId, SessionStore, Sessions, TokenPair};
 use crate::verify::{TrustedIssuer, Verifier};
@@ -47,6 +49,7 @@ pub(super) struct Settings {
     /// Verifies the access tokens of a logout, which may have expired.
     pub(super) logout_verifier: Verifier,
     pub(super) rejection_hook: Arc<RejectionHook>,
+    dpop: Option<Arc<Dpop>>,
 }
 
 impl<S: SessionStore> SessionRoutes<S> {
@@ -74,6 +77,7 @@ impl<S: SessionStore> SessionRoutes<S> {
                 trusted_issuers: Vec::new(),
                 logout_verifier,
                 rejection_hook: Arc::new(|_: &AuthError| {}),
+                dpop: None,
             }),
             responder: Responder::default(),
         }
@@ -170,6 +174,21 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
         self
     }
 
+    /// Checks the DPoP proofs of logins and refreshes, so that sessions can be bound to a key of
+    /// the client. [`layer`](SessionRoutes::layer) then accepts bound access tokens too. See
+    /// [sessions that are bound to a key](crate::session#bound-to-a-key-of-the-client).
+    ///
+    /// Login, refresh and the routes behind the layer must have one
+    /// [base URL](Dpop#method.new). If `nest` gives some of them another one, nest the layer
+    /// outside, or replace its [sources](JwtAuthLayer::sources).
+    ///
+    /// Without this, bound sessions cannot be refreshed here.
+    #[must_use]
+    pub fn dpop(mut self, dpop: impl Into<Arc<Dpop>>) -> Self {
+        Arc::make_mut(&mut self.settings).dpop = Some(dpop.into());
+        self
+    }
+
     /// Trusts pages of `origin` to send requests with cookies. May be called more than once. See
     /// [`csrf`](crate::csrf).
     ///
@@ -254,6 +273,26 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
         &self.sessions
     }
 
+    /// The DPoP proof of a request to your login, for
+    /// [`PendingLogin::bind`](crate::session::PendingLogin::bind) or
+    /// [`bind_refresh_token`](crate::session::PendingLogin::bind_refresh_token). `None` without the
+    /// header `DPoP`, or if [`dpop`](SessionRoutes::dpop) was not called.
+    ///
+    /// axum extracts `request` as `http::request::Parts`.
+    #[must_use]
+    pub fn proof(&self, request: &Parts) -> Option<SentProof> {
+        self.find_proof(&request.method, &request.uri, &request.headers)
+    }
+
+    pub(super) fn find_proof(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Option<SentProof> {
+        SentProof::find_in(self.settings.dpop.as_ref()?, method, uri, headers)
+    }
+
     /// The cookies. `None` after [`without_cookies`](SessionRoutes::without_cookies).
     #[must_use]
     pub fn cookies(&self) -> Option<&SessionCookies> {
@@ -261,7 +300,10 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     }
 
     /// The headers of the response to a login: they set both cookies, and keep the response out of
-    /// caches.
+    /// caches. They also have the next DPoP nonce, if there is one.
+    ///
+    /// A [bound](crate::session::PendingLogin::bind) access token is in no cookie. Return
+    /// `Json(tokens.for_script())` for it.
     ///
     /// Return them alone, or as part of your response: `(routes.logged_in(&tokens)?,
     /// Redirect::to("/"))`. For clients without cookies respond with `Json(tokens)` instead.
@@ -273,7 +315,8 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     ///   [`sessions`](SessionRoutes::sessions) fit.
     pub fn logged_in(&self, tokens: &TokenPair) -> Result<SetCookies, CookieError> {
         let cookies = self.cookies().ok_or(CookieError::NotConfigured)?;
-        Ok(set_cookie_headers(cookies.set(tokens)?))
+        let nonce = tokens.dpop_nonce.as_deref();
+        Ok(set_cookie_headers(cookies.set(tokens)?, nonce))
     }
 
     /// The session of the refresh cookie. `None` without a cookie, with several different ones, or
@@ -299,12 +342,13 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// [`CookieError::NotConfigured`] if there are no cookies.
     pub fn logged_out(&self) -> Result<SetCookies, CookieError> {
         let cookies = self.cookies().ok_or(CookieError::NotConfigured)?;
-        Ok(set_cookie_headers(cookies.clear()?))
+        Ok(set_cookie_headers(cookies.clear()?, None))
     }
 
     /// The layer for routes that need an access token of these sessions.
     ///
-    /// It takes the token from `Authorization` or, if there are cookies, from the access cookie. It
+    /// It takes the token from `Authorization` or, if there are cookies, from the access cookie.
+    /// After [`dpop`](SessionRoutes::dpop) it also takes bound tokens under `DPoP`. The layer
     /// uses the keys, issuer, audience and clock of the sessions, and rejects tokens that their
     /// store has revoked. A token needs `typ: at+jwt` and a `jti`. The layer has the responder, the
     /// realm and the trusted origins of these routes.
@@ -314,10 +358,12 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     #[must_use]
     pub fn layer(&self) -> JwtAuthLayer<R, Arc<S>> {
         let layer = JwtAuthLayer::with_verifier(self.verifier());
-        let layer = match self.cookies() {
-            Some(cookies) => layer.sources(cookies.sources()),
-            None => layer,
-        };
+        let bound = self.settings.dpop.clone().map(TokenSource::dpop);
+        let sources = self.cookies().map_or_else(
+            || vec![TokenSource::bearer()],
+            |cookies| cookies.sources().into(),
+        );
+        let layer = layer.sources(bound.into_iter().chain(sources));
         layer
             .csrf_rules(self.settings.csrf.clone())
             .with_responder(self.responder.clone())

@@ -4,11 +4,14 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::dpop::{DpopErrorKind, NotRemembered, ProofRejection};
+
 /// Why a login, a refresh or another operation on sessions failed. Holds no part of a token.
 #[derive(Clone, Debug)]
 pub struct SessionError {
     kind: SessionErrorKind,
     source: Option<Arc<dyn Error + Send + Sync>>,
+    dpop_nonce: Option<Box<str>>,
 }
 
 /// The reason for a [`SessionError`].
@@ -19,6 +22,9 @@ pub struct SessionError {
 /// | --- | --- | --- |
 /// | [`Ended`](Self::Ended), [`Expired`](Self::Expired), [`ReuseDetected`](Self::ReuseDetected), [`Blocked`](Self::Blocked), [`LoggedOut`](Self::LoggedOut), [`UnknownSubject`](Self::UnknownSubject) | 401 | yes: [`is_final`](Self::is_final) |
 /// | [`InvalidToken`](Self::InvalidToken), [`Elevated`](Self::Elevated) | 401 | no |
+/// | [`InvalidProof`](Self::InvalidProof) with [`WrongKey`](DpopErrorKind::WrongKey) or [`UnboundToken`](DpopErrorKind::UnboundToken) | 401 | no |
+/// | [`InvalidProof`](Self::InvalidProof) with [`TooMany`](DpopErrorKind::TooMany) | 429 with `Retry-After` | no |
+/// | [`InvalidProof`](Self::InvalidProof) with another kind | 400, with `DPoP-Nonce` if the proof needs one | no |
 /// | [`Foreign`](Self::Foreign), [`Impersonated`](Self::Impersonated) | 403 | no |
 /// | [`TooManySessions`](Self::TooManySessions) | 409 | no |
 /// | [`Unavailable`](Self::Unavailable) | 503 with `Retry-After` | no |
@@ -42,6 +48,15 @@ pub enum SessionErrorKind {
     /// The refresh token is the previous one, and the session was
     /// [elevated](super::Sessions::elevate) since. The session lives: its client has a newer token.
     Elevated,
+    /// The client has not proven to hold the key of its session (RFC 9449). The session lives and
+    /// the refresh token stays valid, so a thief without the key cannot log its owner out.
+    ///
+    /// - [`MissingProof`](DpopErrorKind::MissingProof): the session is bound to a key.
+    /// - [`WrongKey`](DpopErrorKind::WrongKey): to another one.
+    /// - [`UnboundToken`](DpopErrorKind::UnboundToken): to none, and a proof was sent. A session
+    ///   cannot be bound after its login.
+    /// - Other kinds: the proof is wrong or was used. A better proof is accepted.
+    InvalidProof(DpopErrorKind),
     /// The subject is blocked, or the actor of an impersonation is. A login gets the same 401
     /// `invalid_grant` as a refresh: to say more, match this kind after the password check.
     Blocked,
@@ -65,9 +80,9 @@ pub enum SessionErrorKind {
     /// JSON object, nest more than 127 levels deep, or contain a reserved claim:
     ///
     /// - for the session: `iss`, `sub`, `aud`, `exp`, `nbf`, `iat`, `jti`, `sid`, `generation`,
-    ///   `auth_time`;
+    ///   `auth_time`, `cnf`;
     /// - `client_id`, `acr` and `act` if the session has one;
-    /// - for other kinds of token: `events`, `cnf`.
+    /// - for other kinds of token: `events`.
     InvalidClaims,
     /// The `acr` is not 1 to 256 characters of printable ASCII without spaces, quotes and
     /// backslashes. No guard can require another one.
@@ -92,7 +107,8 @@ pub enum SessionErrorKind {
 }
 
 impl SessionErrorKind {
-    /// The kind in snake case, for logs and metrics.
+    /// The kind in snake case, for logs and metrics. For a proof, this is the name of its
+    /// [`DpopErrorKind`].
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -101,6 +117,7 @@ impl SessionErrorKind {
             Self::Expired => "expired",
             Self::ReuseDetected => "reuse_detected",
             Self::Elevated => "elevated",
+            Self::InvalidProof(kind) => kind.name(),
             Self::Blocked => "blocked",
             Self::LoggedOut => "logged_out",
             Self::TooManySessions => "too_many_sessions",
@@ -129,6 +146,7 @@ impl SessionErrorKind {
             | Self::UnknownSubject => true,
             Self::InvalidToken
             | Self::Elevated
+            | Self::InvalidProof(_)
             | Self::TooManySessions
             | Self::Foreign
             | Self::Impersonated
@@ -150,11 +168,15 @@ impl SessionError {
         self.kind
     }
 
+    /// The nonce that the client's next DPoP proof must have: the header `DPoP-Nonce` (RFC 9449
+    /// §8). It is not secret.
+    #[must_use]
+    pub fn dpop_nonce(&self) -> Option<&str> {
+        self.dpop_nonce.as_deref()
+    }
+
     pub(crate) fn unavailable(source: impl Error + Send + Sync + 'static) -> Self {
-        Self {
-            kind: SessionErrorKind::Unavailable,
-            source: Some(Arc::new(source)),
-        }
+        Self::from_shared(Arc::new(source))
     }
 
     pub(crate) fn into_source(self) -> Option<Arc<dyn Error + Send + Sync>> {
@@ -167,16 +189,49 @@ impl SessionError {
     }
 
     pub(super) fn from_boxed(source: Box<dyn Error + Send + Sync>) -> Self {
+        Self::from_shared(source.into())
+    }
+
+    fn from_shared(source: Arc<dyn Error + Send + Sync>) -> Self {
         Self {
-            kind: SessionErrorKind::Unavailable,
-            source: Some(source.into()),
+            source: Some(source),
+            ..Self::from(SessionErrorKind::Unavailable)
         }
     }
 }
 
 impl From<SessionErrorKind> for SessionError {
     fn from(kind: SessionErrorKind) -> Self {
-        Self { kind, source: None }
+        Self {
+            kind,
+            source: None,
+            dpop_nonce: None,
+        }
+    }
+}
+
+impl From<DpopErrorKind> for SessionError {
+    fn from(kind: DpopErrorKind) -> Self {
+        Self::from(SessionErrorKind::InvalidProof(kind))
+    }
+}
+
+impl From<ProofRejection> for SessionError {
+    fn from(rejection: ProofRejection) -> Self {
+        Self {
+            source: rejection.expected.map(|urls| Arc::new(urls) as _),
+            dpop_nonce: rejection.nonce.map(Into::into),
+            ..Self::from(rejection.kind)
+        }
+    }
+}
+
+impl From<NotRemembered> for SessionError {
+    fn from(failure: NotRemembered) -> Self {
+        match failure {
+            NotRemembered::Rejected(kind) => kind.into(),
+            NotRemembered::Failed(failure) => Self::from_shared(failure),
+        }
     }
 }
 
@@ -194,6 +249,7 @@ impl fmt::Display for SessionError {
             SessionErrorKind::Elevated => {
                 "the refresh token is from before an elevation; use the one that came with it"
             }
+            SessionErrorKind::InvalidProof(kind) => return kind.fmt(f),
             SessionErrorKind::Blocked => "the subject or the actor is blocked",
             SessionErrorKind::LoggedOut => "the subject or the actor was logged out everywhere",
             SessionErrorKind::TooManySessions => "the subject has too many sessions; end one first",

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use super::error::{SessionError, SessionErrorKind};
-use super::login::{PendingActor, PendingLogin};
 use super::own_subject::OwnSubject;
+use super::pending_login::{KeyBinding, PendingActor, PendingLogin};
 use super::sessions::Sessions;
 use super::store::SessionStore;
+use crate::dpop::DpopErrorKind;
+use crate::token::JwkThumbprint;
 use crate::verify::VerifiedToken;
 
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(15 * 60);
@@ -57,6 +59,9 @@ impl<S: SessionStore> Sessions<S> {
     ///   own session does not end it.
     /// - In a browser the new cookies replace those of the actor, who logs in again afterwards. To
     ///   keep both, serve impersonations on another host name.
+    /// - If the session of the actor is [bound](PendingLogin::bind) to a key, this one must have
+    ///   the same key. So a thief of an access token without the key cannot begin one. If that
+    ///   access token is bound too, the new session is bound already.
     /// - The actor may lose the right to impersonate meanwhile. Check
     ///   [`Session::actor`](super::Session::actor) in the [claims function](Sessions::claims), and
     ///   return `Ok(None)` to end the session.
@@ -69,7 +74,7 @@ impl<S: SessionStore> Sessions<S> {
     ///   was made by a `Sessions` of another issuer.
     /// - [`SessionErrorKind::Blocked`] if the subject or the actor is blocked.
     /// - [`SessionErrorKind::LoggedOut`] if the actor was logged out everywhere, or its access
-    ///   tokens were invalidated, since `actor_token` was issued.
+    ///   tokens were invalidated, since `actor_token` was issued. Also if its session has ended.
     /// - [`SessionErrorKind::Unavailable`] if the store fails.
     pub async fn impersonate(
         &self,
@@ -88,10 +93,23 @@ impl<S: SessionStore> Sessions<S> {
         if actor_token.generation() != Some(state.access_epoch) {
             return Err(SessionErrorKind::LoggedOut.into());
         }
-        let login = self.begin(subject).await?;
+        let session = self.find(self.session_of(actor_token)?).await?;
+        let required_key = match session.ok_or(SessionErrorKind::LoggedOut)?.key_thumbprint {
+            None => None,
+            Some(key) => Some(JwkThumbprint::parse(&key).ok_or(DpopErrorKind::WrongKey)?),
+        };
+        let mut login = self.begin(subject).await?;
+        // The layer has checked the proof.
+        let proven = required_key.filter(|key| actor_token.key_thumbprint() == Some(key));
+        login.binding = proven.map(|key| KeyBinding {
+            key,
+            proof: None,
+            access_is_bound: true,
+        });
         Ok(login.impersonated_by(PendingActor {
             name: actor.name().to_owned(),
             generation: state.generation,
+            required_key,
         }))
     }
 }

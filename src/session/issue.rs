@@ -13,7 +13,7 @@ use crate::json::is_shallow;
 use crate::keys::{SignError, TokenHeader};
 
 /// Claims that the application must not supply. The session sets most of them. With `events` a
-/// verifier rejects the token as a logout token, with `cnf` as sender-constrained.
+/// verifier rejects the token as a logout token.
 const RESERVED_CLAIMS: [&str; 12] = [
     "iss",
     "sub",
@@ -76,6 +76,7 @@ impl<S: SessionStore> Sessions<S> {
             ("acr", session.acr.as_deref().map(Value::from)),
             ("act", session.actor.as_deref().map(|actor| self.act(actor))),
             ("client_id", client_id.map(Value::from)),
+            ("cnf", confirmation(session)),
         ] {
             if let Some(value) = value
                 && claims.insert(name.to_owned(), value).is_some()
@@ -158,8 +159,17 @@ impl<S: SessionStore> Sessions<S> {
             refresh_lifetime: until(session.idle_expires_at),
             sid: session.sid,
             persistent: session.persistent,
+            access_is_bound: confirmation(session).is_some(),
+            dpop_nonce: None,
         })
     }
+}
+
+/// The claim `cnf` of a bound access token (RFC 9449 §6.1).
+fn confirmation(session: &Session) -> Option<Value> {
+    let key = session.key_thumbprint.as_deref();
+    let key = key.filter(|_| session.access_is_bound)?;
+    Some(json!({ "jkt": key }))
 }
 
 /// Whether a verifier can read the claims. JSON that nests too deeply can be written, but not read.

@@ -1,6 +1,6 @@
 //! Login.
 
-use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -12,33 +12,13 @@ use super::error::{SessionError, SessionErrorKind};
 use super::event::{SessionEvent, SessionEventKind};
 use super::issue::ATTEMPTS;
 use super::own_subject::OwnSubject;
-use super::record::{Session, Subject, SubjectState};
+use super::pending_login::PendingLogin;
+use super::record::{Session, Subject};
 use super::session_id::SessionId;
 use super::sessions::Sessions;
 use super::store::SessionStore;
 use super::token_pair::TokenPair;
 use crate::claims::NumericDate;
-
-/// A login that has begun: the state of the subject before its password is checked.
-#[must_use = "the login takes effect only with `Sessions::complete`"]
-pub struct PendingLogin {
-    subject: OwnSubject,
-    state: SubjectState,
-    label: Option<String>,
-    client_id: Option<String>,
-    pub(super) actor: Option<PendingActor>,
-    acr: Option<String>,
-    pub(super) lifetime: Duration,
-    pub(super) max_lifetime: Duration,
-    persistent: bool,
-    data_json: Option<String>,
-}
-
-/// Who acts for the subject of a login, and its generation.
-pub(super) struct PendingActor {
-    pub(super) name: String,
-    pub(super) generation: u64,
-}
 
 impl PendingLogin {
     /// Names the session for lists, for example by its device or browser. Only the first 100
@@ -190,6 +170,8 @@ impl<S: SessionStore> Sessions<S> {
             max_lifetime: self.settings.lifetime,
             persistent: true,
             data_json: None,
+            binding: None,
+            clock: Arc::clone(&self.settings.clock),
         })
     }
 
@@ -205,8 +187,11 @@ impl<S: SessionStore> Sessions<S> {
     ///   [`SessionErrorKind::TokenTooLong`] for what the [claims function](Sessions::claims)
     ///   returned.
     /// - [`SessionErrorKind::Foreign`] if the login was begun by a `Sessions` of another issuer.
-    /// - [`SessionErrorKind::Unavailable`] if the claims function or the store fails, or access
-    ///   tokens of the subject were invalidated four times meanwhile.
+    /// - [`SessionErrorKind::InvalidProof`] if the proof of [`bind`](PendingLogin::bind) was used
+    ///   before, or an [impersonation](Sessions::impersonate) lacks one.
+    /// - [`SessionErrorKind::Unavailable`] if the claims function, the store or the
+    ///   [replay store](crate::dpop::Dpop::replay_store) fails. Also if access tokens of the
+    ///   subject were invalidated four times meanwhile.
     pub async fn complete(&self, login: PendingLogin) -> Result<TokenPair, SessionError> {
         let subject = self.check_own(&login.subject)?;
         let sid = SessionId::random().map_err(|_| SessionErrorKind::Backend)?;
@@ -215,6 +200,7 @@ impl<S: SessionStore> Sessions<S> {
             None => SessionEventKind::Started,
             Some(_) => SessionEventKind::ImpersonationStarted,
         };
+        let dpop_nonce = self.use_login_proof(&login, &subject).await?;
         for _ in ATTEMPTS {
             let now = self.now();
             let mut session = self.new_session(sid, &login, now);
@@ -235,7 +221,11 @@ impl<S: SessionStore> Sessions<S> {
                         });
                     }
                     self.emit_for(kind, &session);
-                    return self.token_pair(&session, access_token, now);
+                    let tokens = self.token_pair(&session, access_token, now)?;
+                    return Ok(TokenPair {
+                        dpop_nonce,
+                        ..tokens
+                    });
                 }
                 CreationOutcome::LimitReached => {
                     return Err(SessionErrorKind::TooManySessions.into());
@@ -263,6 +253,9 @@ impl<S: SessionStore> Sessions<S> {
         }
         session.data_json = login.data_json.clone();
         session.persistent = login.persistent;
+        if let Some(binding) = &login.binding {
+            binding.apply(&mut session);
+        }
         session.expires_at = now.later_by(login.lifetime);
         let idle_expires_at = now.later_by(settings.idle_lifetime);
         session.idle_expires_at = idle_expires_at.min(session.expires_at);
@@ -291,14 +284,5 @@ impl<S: SessionStore> Sessions<S> {
     pub(super) async fn access_epoch(&self, subject: &Subject<'_>) -> Result<u64, SessionError> {
         let state = self.store.subject(subject).await;
         Ok(state.map_err(SessionError::unavailable)?.access_epoch)
-    }
-}
-
-/// Shows no claim that names the subject.
-impl fmt::Debug for PendingLogin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PendingLogin")
-            .field("generation", &self.state.generation)
-            .finish_non_exhaustive()
     }
 }

@@ -59,6 +59,32 @@
 //! concurrent refreshes therefore get the same refresh token. The [store](SessionStore) holds the
 //! counter, but no secret.
 //!
+//! # Bound to a key of the client
+//!
+//! A login can bind its session to a key that only the client has (RFC 9449 §5). Each refresh then
+//! needs a [proof](crate::dpop) by this key, so a stolen refresh token alone is worthless.
+//!
+//! | call | refresh tokens | access tokens |
+//! | --- | --- | --- |
+//! | [`PendingLogin::bind`] | bound | bound: `cnf.jkt`, and `token_type` is `DPoP` |
+//! | [`PendingLogin::bind_refresh_token`] | bound | not bound, for a cookie that lives some minutes |
+//! | neither | not bound | not bound |
+//!
+//! - The proof is about the request to the login or the refresh, and has no `ath`. Pass it to
+//!   [`refresh_with_proof`](Sessions::refresh_with_proof).
+//! - A session never gets, changes or loses its key. Its later tokens are bound as the first ones
+//!   were. A proof for a session without a key is refused.
+//! - A proof that is missing or wrong uses up nothing and ends nothing. Even with an old refresh
+//!   token it is no reuse. So a thief without the key cannot log the owner out by a refresh.
+//! - [`logout`](Sessions::logout) and [`end_session`](Sessions::end_session) need no proof. A user
+//!   who lost the key can still log out, and so can a thief of the refresh token.
+//! - [`elevate`](Sessions::elevate) needs no proof: your route has authenticated the request.
+//!   [`impersonate`](Sessions::impersonate) needs the key of the actor.
+//! - [Reuse detection](#reuse-detection) goes on for those who have the key.
+//!
+//! A thief with a copy of the key is not stopped, such as one who copied a whole browser profile.
+//! Neither is a script that was injected into the page: it uses the key in place.
+//!
 //! # Changed rights, and data of a session
 //!
 //! The [claims function](Sessions::claims) runs at login and at every refresh. If you change what
@@ -91,9 +117,11 @@ mod error;
 mod event;
 mod impersonation;
 mod issue;
+mod key_binding;
 mod login;
 mod logout;
 mod own_subject;
+mod pending_login;
 mod record;
 mod refresh;
 mod refresh_token;
@@ -110,8 +138,8 @@ pub use creation::{CreationOutcome, SessionLimit};
 pub use data::UpdateOutcome;
 pub use error::{SessionError, SessionErrorKind};
 pub use event::{SessionEvent, SessionEventKind};
-pub use login::PendingLogin;
 pub use own_subject::OwnSubject;
+pub use pending_login::PendingLogin;
 pub use record::{Session, Subject, SubjectState};
 pub use refresh_token::RefreshKeys;
 pub use rotation::{Rotation, RotationOutcome, RotationRejection};

@@ -111,9 +111,12 @@ pub struct Session {
     pub data_version: u64,
     /// `client_id` of its access tokens.
     pub client_id: Option<String>,
-    /// The SHA-256 thumbprint (RFC 7638) of the key that the client must prove to hold (RFC 9449).
-    /// Stores keep it. Nothing checks it yet.
+    /// The SHA-256 thumbprint (RFC 7638) of the key that the client must prove to hold at each
+    /// refresh (RFC 9449 §5). It never changes after the login. See
+    /// [`PendingLogin::bind`](super::PendingLogin::bind).
     pub key_thumbprint: Option<String>,
+    /// Whether the access tokens are bound to this key too.
+    pub access_is_bound: bool,
     /// The level at which the user was authenticated: `acr` of its access tokens, of at most 256
     /// bytes.
     pub acr: Option<String>,
@@ -159,6 +162,7 @@ impl Session {
             data_version: 0,
             client_id: None,
             key_thumbprint: None,
+            access_is_bound: false,
             acr: None,
             was_elevated: false,
             actor: None,

@@ -15,11 +15,15 @@ use super::sessions::Sessions;
 use super::store::SessionStore;
 use super::token_pair::TokenPair;
 use crate::claims::NumericDate;
+use crate::dpop::SentProof;
 
 /// Why a session gets new tokens.
-pub(super) enum Renewal {
-    /// A refresh token with this counter was presented.
-    Refresh { counter: u64 },
+pub(super) enum Renewal<'a> {
+    /// A refresh token with this counter was presented, perhaps with a proof.
+    Refresh {
+        counter: u64,
+        proof: Option<&'a SentProof>,
+    },
     /// The user was authenticated at this level.
     Elevation { acr: String },
 }
@@ -30,6 +34,8 @@ impl<S: SessionStore> Sessions<S> {
     /// # Errors
     ///
     /// - [`SessionErrorKind::InvalidToken`] if the token is not authentic. Nothing changes.
+    /// - [`SessionErrorKind::InvalidProof`] if the session is [bound](super::PendingLogin::bind)
+    ///   to a key: call [`refresh_with_proof`](Sessions::refresh_with_proof). Nothing changes.
     /// - [`SessionErrorKind::ReuseDetected`] if the token is the previous one and its
     ///   [grace](Sessions::grace) is over, or if it is older. The session has ended.
     /// - [`SessionErrorKind::Elevated`] if the token is the previous one, within its grace, and the
@@ -47,32 +53,51 @@ impl<S: SessionStore> Sessions<S> {
     /// answer was lost. Retry with the same token within the [grace](Sessions::grace). A later
     /// retry may be treated as reuse; then the session ends, and the user must log in again.
     pub async fn refresh(&self, refresh_token: &str) -> Result<TokenPair, SessionError> {
+        self.refresh_with_proof(refresh_token, None).await
+    }
+
+    /// Issues a new token pair for the session of `refresh_token`, which may be
+    /// [bound](super::PendingLogin::bind) to the key of `proof`. Pass the proof of the request, if
+    /// it has one.
+    ///
+    /// The proof is about the request for the refresh, and has no `ath` (RFC 9449 §5).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`refresh`](Sessions::refresh). Also [`SessionErrorKind::InvalidProof`] if the
+    /// proof is wrong or was used, and [`SessionErrorKind::Unavailable`] if the
+    /// [replay store](crate::dpop::Dpop::replay_store) fails.
+    ///
+    /// If the proof is refused, nothing changes: the refresh token is not used, and this is no
+    /// reuse, even of an old token. If anything else is refused, the proof was used: retry with a
+    /// new one.
+    pub async fn refresh_with_proof(
+        &self,
+        refresh_token: &str,
+        proof: Option<&SentProof>,
+    ) -> Result<TokenPair, SessionError> {
         let RefreshTokenContents { sid, counter } = self
             .settings
             .refresh_keys
             .verify(refresh_token)
             .ok_or(SessionErrorKind::InvalidToken)?;
-        self.renew(sid, &Renewal::Refresh { counter }).await
+        let renewal = Renewal::Refresh { counter, proof };
+        self.renew(sid, &renewal).await
     }
 
     /// Issues a new token pair for a session.
     pub(super) async fn renew(
         &self,
         sid: SessionId,
-        renewal: &Renewal,
+        renewal: &Renewal<'_>,
     ) -> Result<TokenPair, SessionError> {
         let arrived = self.now();
+        let mut dpop_nonce = None;
         for attempt in ATTEMPTS {
-            let found = self.store.find(sid).await;
-            let mut session = found
-                .map_err(SessionError::unavailable)?
-                .ok_or(SessionErrorKind::Ended)?;
-            if session.issuer.as_deref() != self.issuer_name() {
-                // Another service uses the same refresh keys and the same store by mistake.
-                return Err(match renewal {
-                    Renewal::Refresh { .. } => SessionErrorKind::InvalidToken.into(),
-                    Renewal::Elevation { .. } => SessionErrorKind::Ended.into(),
-                });
+            let mut session = self.find_renewable(sid, renewal).await?;
+            // Before all that ends a session: a thief has no key.
+            if let (0, Renewal::Refresh { proof, .. }) = (attempt, renewal) {
+                dpop_nonce = self.check_key(&session, *proof).await?;
             }
             if let Err(error) = self.check_actor(&session).await {
                 if error.kind().is_final() {
@@ -100,24 +125,46 @@ impl<S: SessionStore> Sessions<S> {
                 claims => claims?,
             };
             if let Some(tokens) = self.rotate(renewal, arrived, session, claims).await? {
-                return Ok(tokens);
+                return Ok(TokenPair {
+                    dpop_nonce,
+                    ..tokens
+                });
             }
         }
         Err(SessionError::outdated())
+    }
+
+    async fn find_renewable(
+        &self,
+        sid: SessionId,
+        renewal: &Renewal<'_>,
+    ) -> Result<Session, SessionError> {
+        let found = self.store.find(sid).await;
+        let session = found
+            .map_err(SessionError::unavailable)?
+            .ok_or(SessionErrorKind::Ended)?;
+        if session.issuer.as_deref() == self.issuer_name() {
+            return Ok(session);
+        }
+        // Another service uses the same refresh keys and the same store by mistake.
+        Err(match renewal {
+            Renewal::Refresh { .. } => SessionErrorKind::InvalidToken.into(),
+            Renewal::Elevation { .. } => SessionErrorKind::Ended.into(),
+        })
     }
 
     /// Rotates the refresh token of `session`, as it was before the claims were computed. `None` if
     /// it has changed since.
     async fn rotate(
         &self,
-        renewal: &Renewal,
+        renewal: &Renewal<'_>,
         arrived: NumericDate,
         mut session: Session,
         claims: Map<String, Value>,
     ) -> Result<Option<TokenPair>, SessionError> {
         let (sid, now) = (session.sid, self.now());
         let (counter, elevation) = match renewal {
-            Renewal::Refresh { counter } => (*counter, None),
+            Renewal::Refresh { counter, .. } => (*counter, None),
             Renewal::Elevation { acr } => {
                 session.authenticated_at = now;
                 (session.counter, Some(acr.clone()))

@@ -108,16 +108,17 @@ class Browser(webdriver.Remote):
     def await_notice(self, kind):
         self.until(f"notice {kind}", lambda: self.notice() == kind)
 
-    def fill_in(self, name, password):
+    def fill_in(self, name, password, binding="none"):
+        self.execute_script("document.getElementById('binding').value = arguments[0]", binding)
         for id, value in (("username", name), ("password", password)):
             self.find(id).clear()
             self.find(id).send_keys(value)
         self.find_element(By.CSS_SELECTOR, "#login .primary").click()
 
-    def log_in(self, base, name="alice"):
+    def log_in(self, base, name="alice", binding="none"):
         self.get(base)
         self.await_state("out")
-        self.fill_in(name, PEOPLE[name])
+        self.fill_in(name, PEOPLE[name], binding)
         self.await_state("in")
         self.until("the session is listed", lambda: self.find_elements(By.CSS_SELECTOR, "#list .badge"))
 

@@ -24,6 +24,7 @@ from session_api import SessionApi, first_line, start
 from architectures import (
     blocked_cookies, move_to_domain, server_pages, subdomains, two_sites
 )
+from bound import bound_refresh_token, bound_tokens
 from browsers import PEOPLE, START, Browser, Chromium, Firefox, check, passed
 
 WORK, WEB_LOGIN, API = (Path(argument) for argument in sys.argv[1:4])
@@ -690,6 +691,8 @@ def cases_of(stack, port):
         # Its password changes, so it has a server of its own.
         "step_up": lambda browser: step_up(browser, web_login(grace="60")),
         "impersonation": lambda browser: impersonation(browser, web_login()),
+        "bound": lambda browser: bound_refresh_token(browser, web_login(access="5", grace="1")),
+        "bound2": lambda browser: bound_tokens(browser, web_login(access="5", grace="1")),
         "looks": lambda browser: looks(browser, web_login()),
         "sites": lambda browser: two_sites(browser, service("partitioned"), service("own")),
         "blocked": lambda browser: blocked_cookies(browser, service("cross-site")),
@@ -716,7 +719,7 @@ def main():
     for number in (signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, lambda *_: sys.exit("stopped"))
     # Whatever hangs: the servers and browsers end with this.
-    signal.alarm(600)
+    signal.alarm(900)
     Browser.pictures = WORK
     wanted = sys.argv[4:]
     with elsewhere() as port:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the example web_login and the test target session_api in Chromium and Firefox: cookies, other
-# sites and subdomains, tabs, CORS, pages that the server renders, stolen cookies and
-# Content-Security-Policy. `run.sh CASE…` runs some cases. Screenshots go to target/browser.
+# sites and subdomains, tabs, CORS, pages that the server renders, stolen cookies, sessions that are
+# bound to a key, and Content-Security-Policy. `run.sh CASE…` runs some cases. Screenshots go to target/browser.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source tests/support/install.sh
@@ -14,6 +14,7 @@ mkdir -p "$work"
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
 command -v firefox-esr >/dev/null || missing+=(firefox-esr)
+command -v curl >/dev/null || missing+=(curl)
 command -v chromedriver >/dev/null || missing+=(chromium-driver)
 # Without any font the screenshots show boxes.
 compgen -G '/usr/share/fonts/truetype/*/*.ttf' >/dev/null || missing+=(fonts-dejavu-core)

@@ -1,7 +1,7 @@
-"""HTTP clients against the test target session_api: axios, ky, Java's HttpClient and curl.
-Each case prints a line. The first failure ends the run.
+"""HTTP clients against the test target session_api: axios, ky, Java's HttpClient and curl. Then
+oauth4webapi against the example web_login. Each case prints a line. The first failure ends the run.
 
-check.py WORK API: the directory with the packages of npm, and the executable.
+check.py WORK API WEB_LOGIN: the directory with the packages of npm, and the executables.
 """
 
 import contextlib
@@ -15,9 +15,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.with_name("session_api")))
-from session_api import SessionApi
+from session_api import SessionApi, first_line, start as start_server
 
-WORK, API = (Path(argument) for argument in sys.argv[1:3])
+WORK, API, WEB_LOGIN = (Path(argument) for argument in sys.argv[1:4])
 NAMES = ["__Host-access", "__Host-refresh"]
 # A proxy of the machine must not see these requests.
 ENVIRONMENT = {**os.environ, "NO_PROXY": "*", "no_proxy": "*"}
@@ -162,6 +162,9 @@ def main():
             ["java", HERE / "Client.java", secure, test, api.certificate],
         ):
             subprocess.run(command, env=trust, check=True, timeout=120)
+        address = first_line(start_server(stack, [WEB_LOGIN], PORT="0"))[1]
+        bound = ["node", WORK / "bound.mjs", address]
+        subprocess.run(bound, env=ENVIRONMENT, check=True, timeout=60)
     print(f"all clients passed in {time.monotonic() - start:.0f} s", flush=True)
 
 

@@ -13,6 +13,7 @@ use tower_jwt_auth::session::{
 use tower_jwt_auth::store::redis::client::cmd;
 use tower_jwt_auth::store::{MemoryStore, RedisStoreError};
 
+use crate::bound_sessions;
 use crate::load::in_seconds;
 use crate::proxy::{Flow, Proxy};
 use crate::server::Server;
@@ -20,16 +21,25 @@ use crate::session_changes::{self, read, sessions};
 use crate::{eventually, node, nodes, of_prefix, options};
 
 macro_rules! on_redis {
-    ($($test:ident,)*) => {
+    ($suite:ident: $($test:ident,)*) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $test() {
             let server = Server::start(&[]);
-            session_changes::$test(node(server.client()).await).await;
+            $suite::$test(node(server.client()).await).await;
         })*
     };
 }
 
-session_changes::all!(on_redis);
+macro_rules! changes_on_redis {
+    ($($test:ident,)*) => { on_redis! { session_changes: $($test,)* } };
+}
+
+macro_rules! bound_on_redis {
+    ($($test:ident,)*) => { on_redis! { bound_sessions: $($test,)* } };
+}
+
+session_changes::all!(changes_on_redis);
+bound_sessions::all!(bound_on_redis);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invalidation_and_data_reach_the_other_node() {
@@ -197,9 +207,9 @@ async fn nodes_of_two_formats_do_not_share_keys() {
     let server = Server::start(&[]);
     let ours = node(server.client()).await;
     let mut secret: Vec<u8> = server.ask(cmd("GET").arg("{jwt}:secret"));
-    assert!(secret.starts_with(b"3:"));
+    assert!(secret.starts_with(b"4:"));
     let before = secret.split_off(2);
-    let later = [b"4:", &*before].concat();
+    let later = [b"5:", &*before].concat();
     for other in [before, later] {
         server.ask::<()>(cmd("SET").arg("{jwt}:secret").arg(&other));
         eventually("the other node is not fresh", || !ours.state().is_fresh).await;

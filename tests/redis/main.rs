@@ -11,7 +11,13 @@
 )]
 
 mod access;
+#[path = "../support/answer.rs"]
+mod answer;
 mod attacks;
+#[path = "../support/bound_sessions.rs"]
+mod bound_sessions;
+#[path = "../support/bound_token.rs"]
+mod bound_token;
 mod changes;
 #[path = "../support/dpop_client.rs"]
 mod dpop_client;

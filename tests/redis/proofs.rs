@@ -16,7 +16,7 @@ use tower_jwt_auth::store::redis::client::cmd;
 use tower_jwt_auth::store::{RedisStore, RedisStoreError, RedisStoreOptions};
 use tower_jwt_auth::{AuthError, AuthErrorKind, JwtAuthLayer, TokenSource};
 
-use crate::dpop_client::Client;
+use crate::bound_token::BoundToken;
 use crate::edge::signing_key;
 use crate::groups::{Cluster, Watched};
 use crate::load::ISSUER;
@@ -282,22 +282,22 @@ fn seconds_now() -> u64 {
     since_epoch.unwrap().as_secs()
 }
 
-fn new_client() -> Client {
+fn new_client() -> BoundToken {
     let expires_at = seconds_now() + 600;
-    Client::new(|cnf| {
+    BoundToken::new(|cnf| {
         let claims = json!({ "iss": ISSUER, "sub": "alice", "exp": expires_at, "cnf": cnf });
         signing_key().sign(&claims).unwrap()
     })
 }
 
-fn fresh_proof(client: &Client, jti: &str) -> String {
+fn fresh_proof(client: &BoundToken, jti: &str) -> String {
     client.proof(jti, seconds_now())
 }
 
 /// The status, and the kind of a rejection.
 async fn ask(
     service: &Router,
-    client: &Client,
+    client: &BoundToken,
     proof: &str,
 ) -> (StatusCode, Option<AuthErrorKind>) {
     let request = Request::get("/")

@@ -3,7 +3,8 @@
 //! | field | contents |
 //! | --- | --- |
 //! | `n`, `i`, `l` | subject, issuer and label |
-//! | `c`, `h` | `client_id`, and thumbprint of the client's key |
+//! | `c` | `client_id` |
+//! | `h`, `hb` | thumbprint of the client's key, and `1` if the access tokens are bound to it |
 //! | `b`, `f` | `acr`, and `1` if the last rotation was an elevation |
 //! | `s`, `y` | actor, and its generation |
 //! | `z` | `1` if the cookies have `Max-Age` |
@@ -49,6 +50,7 @@ pub(super) fn encode_session(
         ("y", session.actor_generation.into()),
         ("f", encode_flag(session.was_elevated)),
         ("z", encode_flag(session.persistent)),
+        ("hb", encode_flag(session.access_is_bound)),
         ("m", member.as_slice().into()),
     ];
     let optional = [
@@ -92,6 +94,7 @@ pub(super) fn decode_session(sid: SessionId, fields: &Value) -> Option<Session> 
     session.actor_generation = number(b"y")?;
     session.was_elevated = field(b"f")? == b"1";
     session.persistent = field(b"z")? == b"1";
+    session.access_is_bound = field(b"hb")? == b"1";
     // No JSON is empty.
     session.data_json = string(b"j").filter(|json| !json.is_empty());
     session.data_version = number(b"v")?;

@@ -35,6 +35,7 @@ impl<S: SessionStore> ContractTest<S> {
                 data_json: None,
                 client_id: None,
                 key_thumbprint: None,
+                access_is_bound: false,
                 acr: None,
                 actor: None,
                 was_elevated: true,

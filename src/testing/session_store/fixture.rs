@@ -62,6 +62,7 @@ pub(super) fn session(number: u8, subject: &Subject<'_>, generation: u64, second
     session.data_json = Some(format!("{{\"device\":{number}}}"));
     session.client_id = Some("app".to_owned());
     session.key_thumbprint = Some(format!("thumbprint {number}"));
+    session.access_is_bound = true;
     session.acr = Some("pwd".to_owned());
     session.actor = Some("support".to_owned());
     session.actor_generation = 3;

@@ -38,6 +38,7 @@ impl SessionRow {
         }
         value.push(u8::from(session.was_elevated));
         value.push(u8::from(session.persistent));
+        value.push(u8::from(session.access_is_bound));
         put_text(&mut value, session.issuer.as_deref())?;
         put_text(&mut value, Some(&session.subject))?;
         for text in [
@@ -75,6 +76,7 @@ impl SessionRow {
             session.access_expires_at = reader.date()?;
             session.was_elevated = reader.flag()?;
             session.persistent = reader.flag()?;
+            session.access_is_bound = reader.flag()?;
             session.issuer = reader.text()?.map(str::to_owned);
             session.subject = reader.text()??.to_owned();
             session.label = reader.text()?.map(str::to_owned);

@@ -22,6 +22,7 @@ fn session_row() -> SessionRow {
     session.data_json = Some("x".repeat(MAX_TEXT_BYTES));
     session.client_id = Some("app".to_owned());
     session.key_thumbprint = Some("thumbprint".to_owned());
+    session.access_is_bound = true;
     session.acr = Some("mfa".to_owned());
     session.actor = Some("support".to_owned());
     session.actor_generation = 8;

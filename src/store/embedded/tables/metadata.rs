@@ -12,7 +12,7 @@ pub(super) const COMMITS: &str = "commits";
 
 const FORMAT_KEY: &str = "format";
 const FORMAT_MAGIC: [u8; 16] = *b"tower-jwt-auth\0\x01";
-const FORMAT_VERSION: u32 = 4;
+const FORMAT_VERSION: u32 = 5;
 
 pub(super) fn put_format(
     metadata: &mut Table<'_, &'static str, &'static [u8]>,

@@ -68,15 +68,15 @@ async fn newer_older_and_damaged_formats_are_refused() {
     let path = directory.file();
     for (format, expected) in [
         (
-            &b"tower-jwt-auth\0\x01\0\0\0\x05"[..],
+            &b"tower-jwt-auth\0\x01\0\0\0\x06"[..],
             EmbeddedStoreError::NewerFormat,
         ),
         (
-            b"tower-jwt-auth\0\x01\0\0\0\x03",
+            b"tower-jwt-auth\0\x01\0\0\0\x04",
             EmbeddedStoreError::OlderFormat,
         ),
         (
-            b"tower-jwt-auth\0\x01\0\0\0\x04 damaged",
+            b"tower-jwt-auth\0\x01\0\0\0\x05 damaged",
             EmbeddedStoreError::Corrupt,
         ),
         (

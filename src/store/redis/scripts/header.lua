@@ -5,7 +5,7 @@ local revoked, subjects, stream, last = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 -- The nonce of the call, the same if the call is repeated. The caller's time in milliseconds.
 local nonce, now = ARGV[1], tonumber(ARGV[2])
 -- The format of the keys' contents. Nodes of two formats cannot share them.
-local format = '3:'
+local format = '4:'
 -- The format, and the check value of the caller's secret.
 local check_value = format .. ARGV[4]
 local prefix = string.sub(revoked, 1, -1 - string.len(':revoked'))
