@@ -4,7 +4,7 @@
 //! Subjects take turns in one process, batch by batch, so a machine whose speed drifts favours
 //! none. Compare the ratios of their 10th percentiles; absolute times mean little.
 //!
-//! `cargo bench --bench cache_miss`
+//! `cargo bench --bench cache_miss`, with `-- count RS256 N` for `benches/instructions.sh`.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -14,6 +14,8 @@
     reason = "a bench: it panics, prints, and reads the time"
 )]
 
+#[path = "support/counted.rs"]
+mod counted;
 mod support;
 
 use std::hint::black_box;
@@ -28,6 +30,8 @@ use tower_jwt_auth::JwtAuthLayer;
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
 
 use support::{Access, Subject, access, bare_handler, call, handler};
+
+counted::counted!(counted_bare counted_ours counted_decode counted_check);
 
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Check {
@@ -114,7 +118,26 @@ fn headers(signing: &SigningKey, count: usize) -> Vec<HeaderValue> {
     (0..count).map(header).collect()
 }
 
-fn measure(algorithm: Algorithm, theirs: jsonwebtoken::Algorithm, rounds: usize) {
+#[derive(Clone, Copy)]
+enum Effort {
+    /// Rounds of all subjects.
+    Full(usize),
+    /// To see that it works.
+    Quick,
+    /// So many runs of each subject, without a clock.
+    Count(u32),
+}
+
+impl Effort {
+    fn rounds(self) -> usize {
+        match self {
+            Self::Full(rounds) => rounds,
+            Self::Quick | Self::Count(_) => 20,
+        }
+    }
+}
+
+fn measure(algorithm: Algorithm, theirs: jsonwebtoken::Algorithm, effort: Effort) {
     let (signing, decoding, check) = keys(algorithm);
     let token = signing.sign(&access()).unwrap();
     let authorization = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
@@ -129,7 +152,14 @@ fn measure(algorithm: Algorithm, theirs: jsonwebtoken::Algorithm, rounds: usize)
         .audience("api")
         .without_cache();
     // Far too many for the cache: nearly all are stored, and evicted before they are sent again.
-    let tokens = headers(&signing, if rounds < 100 { 100 } else { 5000 });
+    let tokens = headers(
+        &signing,
+        if let Effort::Full(_) = effort {
+            5000
+        } else {
+            100
+        },
+    );
     let mut next = 0;
     let mut kept = Router::new()
         .route("/me", get(handler))
@@ -142,19 +172,34 @@ fn measure(algorithm: Algorithm, theirs: jsonwebtoken::Algorithm, rounds: usize)
         .layer(layer)
         .with_state(());
 
+    let mut bare = || call(&mut bare, &authorization);
+    let mut ours = || call(&mut ours, &authorization);
+    let mut decode = || {
+        black_box(jsonwebtoken::decode::<Access>(&token, &decoding, &validation).unwrap());
+    };
+    let mut check = || check.run(message.as_bytes(), &signature);
+    if let Effort::Count(count) = effort {
+        // What happens once is not counted.
+        bare();
+        ours();
+        decode();
+        check();
+        counted_bare(count, &mut bare);
+        counted_ours(count, &mut ours);
+        counted_decode(count, &mut decode);
+        return counted_check(count, &mut check);
+    }
     let mut subjects = [
-        Subject::new(|| call(&mut bare, &authorization)),
-        Subject::new(|| call(&mut ours, &authorization)),
-        Subject::new(|| {
-            black_box(jsonwebtoken::decode::<Access>(&token, &decoding, &validation).unwrap());
-        }),
-        Subject::new(|| check.run(message.as_bytes(), &signature)),
+        Subject::new(bare),
+        Subject::new(ours),
+        Subject::new(decode),
+        Subject::new(check),
         Subject::new(|| {
             call(&mut kept, &tokens[next]);
             next = (next + 1) % tokens.len();
         }),
     ];
-    for _ in 0..rounds {
+    for _ in 0..effort.rounds() {
         subjects.iter_mut().for_each(Subject::sample);
     }
     let [bare, ours, decode, check, kept] = &mut subjects;
@@ -173,11 +218,25 @@ fn measure(algorithm: Algorithm, theirs: jsonwebtoken::Algorithm, rounds: usize)
 
 fn main() {
     use jsonwebtoken::Algorithm as Theirs;
+    let all = [
+        (Algorithm::HS256, Theirs::HS256),
+        (Algorithm::RS256, Theirs::RS256),
+        (Algorithm::ES256, Theirs::ES256),
+        (Algorithm::EdDSA, Theirs::EdDSA),
+    ];
+    let arguments: Vec<_> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|arg| arg == "count") {
+        let effort = Effort::Count(arguments[at + 2].parse().unwrap());
+        let wanted = |(ours, _): &(Algorithm, _)| ours.name() == arguments[at + 1];
+        let (ours, theirs) = all.into_iter().find(wanted).unwrap();
+        return measure(ours, theirs, effort);
+    }
     // `cargo test --benches` runs this too, to see that it works.
-    let rounds = if std::env::args().any(|arg| arg == "--bench") {
-        4000
+    let is_bench = arguments.iter().any(|arg| arg == "--bench");
+    let effort = if is_bench {
+        Effort::Full(4000)
     } else {
-        20
+        Effort::Quick
     };
     println!(
         "10th percentiles in ns; token of {} bytes (HS256)\n\
@@ -194,8 +253,7 @@ fn main() {
         "kept/decode",
         "kept/check",
     );
-    measure(Algorithm::HS256, Theirs::HS256, rounds);
-    measure(Algorithm::RS256, Theirs::RS256, rounds);
-    measure(Algorithm::ES256, Theirs::ES256, rounds);
-    measure(Algorithm::EdDSA, Theirs::EdDSA, rounds);
+    for (ours, theirs) in all {
+        measure(ours, theirs, effort);
+    }
 }

@@ -4,7 +4,7 @@
 //! Subjects take turns in one process, batch by batch, so a machine whose speed drifts favours
 //! none. Compare the ratios of their 10th percentiles; absolute times mean little.
 //!
-//! `cargo bench --bench dpop`
+//! `cargo bench --bench dpop`, with `-- count N` for `benches/instructions.sh`.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -14,6 +14,8 @@
     reason = "a bench: it panics, prints, and reads the time"
 )]
 
+#[path = "support/counted.rs"]
+mod counted;
 mod support;
 
 use std::pin::pin;
@@ -39,8 +41,11 @@ use tower_jwt_auth::{JwtAuthLayer, TokenSource};
 
 use support::{Subject, access, bare_handler, call, handler};
 
-/// Proofs in a turn: as in a busy server, most code is in the processor's caches.
-const TURN: usize = 8;
+counted::counted!(counted_bare counted_ours counted_check);
+
+/// Proofs in a turn. With eight, most code is in the processor's caches, as in a busy server. With
+/// one, much of it is not, because the other subjects run in between.
+const TURNS: [usize; 2] = [8, 1];
 
 fn base64url(bytes: impl AsRef<[u8]>) -> String {
     base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes.as_ref())
@@ -95,11 +100,15 @@ fn prove(router: &mut Router, authorization: &HeaderValue, proof: &HeaderValue) 
 }
 
 fn main() {
+    let arguments: Vec<_> = std::env::args().collect();
+    let counted = arguments.iter().position(|arg| arg == "count");
+    let counted = counted.map(|at| arguments[at + 1].parse::<u32>().unwrap());
     // `cargo test --benches` runs this too, to see that it works.
-    let (rounds, count) = if std::env::args().any(|arg| arg == "--bench") {
-        (4000, 40_000)
-    } else {
-        (20, 2000)
+    let is_bench = arguments.iter().any(|arg| arg == "--bench");
+    let (rounds, count) = match counted {
+        Some(count) => (0, usize::try_from(count).unwrap() + 1),
+        None if is_bench => (4000, 60_000),
+        None => (20, 4000),
     };
     let client = Client::new();
     let signing = SigningKey::generate(Algorithm::ES256).unwrap();
@@ -140,31 +149,42 @@ fn main() {
     let mut ours = ours.with_state(());
     let mut hit = ours.clone();
 
-    let mut subjects = [
-        Subject::new(|| call(&mut bare, &bound)),
-        Subject::new(|| call(&mut hit, &bearer)),
-        Subject::new(|| {
-            let proofs = fresh.by_ref().take(TURN);
-            proofs.for_each(|proof| prove(&mut ours, &bound, &proof));
-        }),
-        Subject::new(|| {
-            let signatures = signatures.by_ref().take(TURN);
-            signatures.for_each(|(message, signature)| {
-                check.verify_sig(message, &signature).unwrap();
-            });
-        }),
-    ];
-    for _ in 0..rounds {
-        subjects.iter_mut().for_each(Subject::sample);
+    let mut bare = || call(&mut bare, &bound);
+    let mut hit = || call(&mut hit, &bearer);
+    let mut ours = || prove(&mut ours, &bound, &fresh.next().unwrap());
+    let mut check = || {
+        let (message, signature) = signatures.next().unwrap();
+        check.verify_sig(message, &signature).unwrap();
+    };
+    if let Some(count) = counted {
+        // What happens once is not counted.
+        bare();
+        ours();
+        check();
+        counted_bare(count, &mut bare);
+        counted_ours(count, &mut ours);
+        return counted_check(count, &mut check);
     }
-    let [bare, hit, proven, check] = subjects.each_mut().map(Subject::percentile);
-    let [proven, check] = [proven, check].map(|turn| turn / TURN as f64);
     println!(
-        "10th percentiles in ns, ES256, proof of {} bytes\n\
-         bare {bare:.0}, bearer token in the cache {hit:.0}, fresh proof {proven:.0}, signature \
-         check {check:.0}\n\
-         proof over bare / check: {:.3}",
-        proofs[0].len(),
-        (proven - bare) / check,
+        "10th percentiles in ns, ES256, proof of {} bytes",
+        proofs[0].len()
     );
+    for turn in TURNS {
+        let mut subjects = [
+            Subject::new(&mut bare),
+            Subject::new(&mut hit),
+            Subject::new(|| (0..turn).for_each(|_| ours())),
+            Subject::new(|| (0..turn).for_each(|_| check())),
+        ];
+        for _ in 0..rounds {
+            subjects.iter_mut().for_each(Subject::sample);
+        }
+        let [bare, hit, proven, check] = subjects.each_mut().map(Subject::percentile);
+        let [proven, check] = [proven, check].map(|all| all / turn as f64);
+        println!(
+            "turns of {turn}: bare {bare:.0}, bearer token in the cache {hit:.0}, fresh proof \
+             {proven:.0}, signature check {check:.0}; proof over bare / check: {:.3}",
+            (proven - bare) / check,
+        );
+    }
 }

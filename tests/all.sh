@@ -61,8 +61,8 @@ tree=$(cargo tree --locked -e normal --features jwks,embedded,testing --prefix n
 if grep -E "^(redis|aes) " <<< "$tree"; then exit 1; fi
 
 step "benches run"
-cargo test --locked --bench cache_hit --bench cache_miss --bench revocation
-cargo test --locked --all-features --bench remote_keys
+cargo test --locked --bench cache_hit --bench cache_miss --bench dpop --bench revocation
+cargo test --locked --all-features --bench introspection --bench remote_keys
 step "the bench beside other crates builds"
 cargo check --locked --manifest-path benches/peers/Cargo.toml
 

@@ -104,7 +104,7 @@ fn is_loopback(authority: Authority<'_>) -> bool {
 /// `.` or `..`, also with percent-encoded dots.
 fn is_dot_segment(segment: &str) -> bool {
     const LONGEST: usize = "%2e%2e".len();
-    if segment.is_empty() || segment.len() > LONGEST {
+    if !segment.starts_with(['.', '%']) || segment.len() > LONGEST {
         return false;
     }
     let segment = segment.to_ascii_lowercase().replace("%2e", ".");

@@ -348,15 +348,15 @@ fn is_b64token(token: &[u8]) -> bool {
 /// Whether credentials of this scheme follow other credentials after a comma: something joined two
 /// headers.
 fn lists(scheme: &[u8], value: &[u8]) -> bool {
-    value
-        .split(|byte| *byte == b',')
-        .skip(1)
-        .any(|credentials| {
-            let start = credentials.trim_ascii_start();
-            let end = start.iter().position(u8::is_ascii_whitespace);
-            let start = start.get(..end.unwrap_or(start.len())).unwrap_or_default();
-            start.eq_ignore_ascii_case(scheme)
-        })
+    // Each request with a DPoP token passes here, if `Bearer` is looked for first.
+    memchr::memchr_iter(b',', value).any(|comma| {
+        let rest = value.get(comma.saturating_add(1)..).unwrap_or_default();
+        let rest = rest.trim_ascii_start();
+        let mut words = rest.split(|byte| *byte == b',' || byte.is_ascii_whitespace());
+        words
+            .next()
+            .is_some_and(|word| word.eq_ignore_ascii_case(scheme))
+    })
 }
 
 /// The values of every cookie of this name, without quotes around them.

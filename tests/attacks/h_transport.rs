@@ -234,6 +234,7 @@ async fn h05_several_tokens() {
         &[&format!("Basic x, {good}")],
         &[&format!("Basic x,{good}")],
         &[&format!("Basic x,\t {good}")],
+        &[&format!("Basic x,, ,{good}")],
         &[&format!("basic x, {}", good.to_lowercase())],
         &[&format!("Digest a=\"b\", {good}, Basic x")],
     ] {

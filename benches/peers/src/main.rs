@@ -2,17 +2,26 @@
 //! written by hand. All run over a bare axum router, in turns in one process, compared by 10th
 //! percentiles.
 //!
-//! `cargo run --release` in this directory prints the table of the README. `cargo run --release --
-//! serve bare` (or `ours`, or `by-hand`) is a server for `wrk.sh`. `-- token` prints a token for
-//! it.
+//! In this directory:
+//!
+//! | command | what |
+//! | --- | --- |
+//! | `cargo run --release` | the table of the README |
+//! | `cargo run --release -- many-users` | mean costs and hit rates with many tokens |
+//! | `cargo run --release -- serve bare` (`ours`, `by-hand`) | a server for `wrk.sh` |
+//! | `cargo run --release -- token` | a token for that server |
+//!
+//! `quick` after the first two makes few rounds, to see that they work.
 
 mod by_hand;
+mod huskarl;
+mod many_users;
 mod subjects;
 
-use std::hint::black_box;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
 
@@ -65,14 +74,14 @@ struct Timed {
 }
 
 impl Timed {
-    fn new(name: &'static str, over: usize, mut call: Call) -> Self {
+    fn new(name: &'static str, over: usize, mut call: Call, token: &HeaderValue) -> Self {
         for _ in 0..100 {
-            call();
+            call(token);
         }
-        let memory = allocation_counter::measure(&mut call);
+        let memory = allocation_counter::measure(|| call(token));
         let start = Instant::now();
         for _ in 0..20 {
-            call();
+            call(token);
         }
         let each = (start.elapsed() / 20).as_nanos().max(1);
         let batch = (Duration::from_micros(200).as_nanos() / each).max(1);
@@ -87,10 +96,10 @@ impl Timed {
         }
     }
 
-    fn sample(&mut self) {
+    fn sample(&mut self, token: &HeaderValue) {
         let start = Instant::now();
         for _ in 0..self.batch {
-            (self.call)();
+            (self.call)(token);
         }
         let each = start.elapsed().as_secs_f64() * 1e9 / f64::from(self.batch);
         self.samples.push(each);
@@ -110,16 +119,23 @@ type Column = (Vec<(&'static str, Option<(f64, u64, u64)>)>, f64);
 
 fn column(algorithm: Algorithm, rounds: usize) -> Column {
     let setting = Setting::new(algorithm);
+    let token = setting.authorization(&access());
+    let ours = [
+        ("this crate, cache hit", subjects::ours(&setting)),
+        ("this crate, cache miss", subjects::ours_uncached(&setting)),
+    ];
+    let ours = ours.map(|(name, router)| (name, 0, Some(subjects::call(router))));
+    let rows = subjects::bare_rows().into_iter().chain(ours);
     let mut all = Vec::new();
     let mut missing = Vec::new();
-    for (name, over, subject) in subjects::all(&setting) {
+    for (name, over, subject) in rows.chain(subjects::peers(&setting)) {
         match subject {
-            Some(call) => all.push(Timed::new(name, over, call)),
+            Some(call) => all.push(Timed::new(name, over, call, &token)),
             None => missing.push(name),
         }
     }
     for _ in 0..rounds {
-        all.iter_mut().for_each(Timed::sample);
+        all.iter_mut().for_each(|timed| timed.sample(&token));
     }
     let bare: Vec<_> = all
         .iter()
@@ -175,6 +191,15 @@ fn table(rounds: usize) {
         .iter()
         .map(|(_, bare)| *bare)
         .fold(f64::INFINITY, f64::min);
+    println!(
+        "\n{}. The bare router itself: {:.2} µs.",
+        machine(),
+        bare / 1000.0
+    );
+}
+
+/// The date, the processor and the compiler, as a table names them.
+fn machine() -> String {
     let said = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output();
         let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
@@ -184,14 +209,13 @@ fn table(rounds: usize) {
     let processor = processor
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
-    println!(
-        "\n{}, {} with {} cores, {}. The bare router itself: {:.2} µs.",
+    format!(
+        "{}, {} with {} cores, {}",
         said("date", &["-u", "+%Y-%m-%d"]),
         processor.unwrap_or("a processor"),
         std::thread::available_parallelism().map_or(1, usize::from),
         said("rustc", &["--version"]),
-        bare / 1000.0,
-    );
+    )
 }
 
 fn main() {
@@ -202,14 +226,12 @@ fn main() {
     match arguments.as_slice() {
         [] => table(1500),
         ["quick"] => table(20),
-        ["token"] => println!("{}", token(&rs256())),
+        ["many-users"] => many_users::table(100_000),
+        ["many-users", "quick"] => many_users::table(2000),
+        ["token"] => println!("{}", rs256().sign(&access()).unwrap()),
         ["serve", which] => serve(which),
-        _ => eprintln!("usage: peers [quick | token | serve bare|ours|by-hand]"),
+        _ => eprintln!("usage: peers [quick | many-users [quick] | token | serve WHICH]"),
     }
-}
-
-fn token(key: &SigningKey) -> String {
-    black_box(key.sign(&access()).unwrap())
 }
 
 /// A key that server and client agree on.

@@ -17,17 +17,20 @@ use tower::Service;
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
 use tower_jwt_auth::{Claims, JwtAuthLayer};
 
-use crate::{AUDIENCE, Access, ISSUER, SECRET, access, by_hand};
+use crate::{AUDIENCE, Access, ISSUER, SECRET, by_hand, huskarl};
 
-pub type Call = Box<dyn FnMut()>;
+/// Sends a request with this `Authorization`.
+pub type Call = Box<dyn FnMut(&HeaderValue)>;
 
-/// A key, and a token of it.
+/// A name, the bare router that it is compared with, and `None` if the algorithm is not supported.
+pub type Row = (&'static str, usize, Option<Call>);
+
+/// A key, in the forms that the crates want.
 pub struct Setting {
     algorithm: Algorithm,
     key: SigningKey,
     /// What verifies.
     pub jwk: Value,
-    authorization: HeaderValue,
 }
 
 impl Setting {
@@ -49,14 +52,16 @@ impl Setting {
                 "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY",
             }),
         };
-        let token = key.sign(&access()).unwrap();
-        let authorization = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
         Self {
             algorithm,
             key,
             jwk,
-            authorization,
         }
+    }
+
+    pub fn authorization(&self, access: &Access) -> HeaderValue {
+        let token = self.key.sign(access).unwrap();
+        HeaderValue::try_from(format!("Bearer {token}")).unwrap()
     }
 
     fn jwks(&self) -> String {
@@ -71,40 +76,39 @@ impl Setting {
     pub fn jsonwebtoken(&self) -> jsonwebtoken::Algorithm {
         self.named()
     }
+}
 
-    fn call(&self, router: Router) -> Call {
-        self.call_with::<_, Body>(router)
-    }
+pub fn call(router: Router) -> Call {
+    call_with::<_, Body>(router)
+}
 
-    fn call07(&self, router: axum07::Router) -> Call {
-        self.call_with::<_, axum07::body::Body>(router)
-    }
+fn call07(router: axum07::Router) -> Call {
+    call_with::<_, axum07::body::Body>(router)
+}
 
-    fn call_with<S, B>(&self, mut service: S) -> Call
-    where
-        S: Service<Request<B>> + 'static,
-        S::Response: Answer,
-        B: From<Vec<u8>> + 'static,
-    {
-        let authorization = self.authorization.clone();
-        Box::new(move || {
-            let request = Request::get("/me")
-                .header(AUTHORIZATION, &authorization)
-                .body(B::from(Vec::new()))
-                .unwrap();
-            let mut context = Context::from_waker(Waker::noop());
-            let mut future = pin!(service.call(request));
-            // Nothing waits for the world outside.
-            for _ in 0..100 {
-                if let Poll::Ready(response) = future.as_mut().poll(&mut context) {
-                    let status = response.ok().map(|response| response.status());
-                    assert_eq!(status, Some(StatusCode::OK));
-                    return;
-                }
+fn call_with<S, B>(mut service: S) -> Call
+where
+    S: Service<Request<B>> + 'static,
+    S::Response: Answer,
+    B: From<Vec<u8>> + 'static,
+{
+    Box::new(move |authorization| {
+        let request = Request::get("/me")
+            .header(AUTHORIZATION, authorization)
+            .body(B::from(Vec::new()))
+            .unwrap();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut future = pin!(service.call(request));
+        // Nothing waits for the world outside.
+        for _ in 0..100 {
+            if let Poll::Ready(response) = future.as_mut().poll(&mut context) {
+                let status = response.ok().map(|response| response.status());
+                assert_eq!(status, Some(StatusCode::OK));
+                return;
             }
-            panic!("no answer");
-        })
-    }
+        }
+        panic!("no answer");
+    })
 }
 
 pub trait Answer {
@@ -117,45 +121,38 @@ impl<B> Answer for Response<B> {
     }
 }
 
-/// In order, with the bare router that each is compared with.
-pub fn all(setting: &Setting) -> Vec<(&'static str, usize, Option<Call>)> {
+/// The bare routers, in the order by which rows name them.
+pub fn bare_rows() -> Vec<Row> {
     vec![
-        ("bare", 0, Some(setting.call(bare()))),
-        ("bare, axum 0.7", 1, Some(setting.call07(bare07()))),
-        (
-            "this crate, a token seen before",
-            0,
-            Some(setting.call(ours(setting))),
-        ),
-        (
-            "this crate, a token never seen",
-            0,
-            Some(setting.call(ours_anew(setting))),
-        ),
+        ("bare", 0, Some(call(bare()))),
+        ("bare, axum 0.7", 1, Some(call07(bare07()))),
+    ]
+}
+
+/// The others. None of them caches verified tokens.
+pub fn peers(setting: &Setting) -> Vec<Row> {
+    vec![
         (
             "an extractor by hand, `jsonwebtoken` 11",
             0,
-            Some(setting.call(by_hand::router(setting))),
+            Some(call(by_hand::router(setting))),
         ),
+        ("`aliri_tower` 0.6", 0, aliri(setting).map(call)),
+        ("`axum-jwt-auth` 0.7", 0, Some(call(axum_jwt_auth(setting)))),
         (
-            "`aliri_tower` 0.6",
+            "`huskarl-axum` 0.1",
             0,
-            aliri(setting).map(|router| setting.call(router)),
-        ),
-        (
-            "`axum-jwt-auth` 0.7",
-            0,
-            Some(setting.call(axum_jwt_auth(setting))),
+            Some(call(huskarl::router(setting))),
         ),
         (
             "`jwt-authorizer` 0.15 (axum 0.7)",
             1,
-            Some(setting.call07(jwt_authorizer(setting))),
+            Some(call07(jwt_authorizer(setting))),
         ),
         (
             "`tower-oauth2-resource-server` 0.12",
             0,
-            Some(setting.call(oauth2(setting))),
+            Some(call(oauth2(setting))),
         ),
     ]
 }
@@ -175,7 +172,7 @@ fn bare07() -> axum07::Router {
         .with_state(())
 }
 
-fn layer(setting: &Setting) -> JwtAuthLayer {
+pub fn layer(setting: &Setting) -> JwtAuthLayer {
     JwtAuthLayer::new(setting.key.verifying_key())
         .issuer(ISSUER)
         .audience(AUDIENCE)
@@ -196,7 +193,7 @@ pub fn ours(setting: &Setting) -> Router {
     with(layer(setting))
 }
 
-fn ours_anew(setting: &Setting) -> Router {
+pub fn ours_uncached(setting: &Setting) -> Router {
     with(layer(setting).without_cache())
 }
 
