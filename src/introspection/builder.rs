@@ -141,8 +141,8 @@ impl IntrospectionBuilder {
     }
 
     /// Sets how many questions are on their way at once. 32 by default: a flood of random tokens
-    /// becomes a load that the issuer can bear. Further questions wait for their turn. A quarter is
-    /// reserved for [known tokens](super#when-the-issuer-is-asked).
+    /// becomes a load that the issuer can bear. Further questions wait for their turn. A quarter of
+    /// 4 or more is reserved for [known tokens](super#when-the-issuer-is-asked).
     ///
     /// # Panics
     ///

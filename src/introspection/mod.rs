@@ -74,7 +74,8 @@
 //! - All requests with one token share one question. It goes on if they are cancelled.
 //! - At most [32 questions](IntrospectionBuilder::max_questions) are on their way at once. Others
 //!   wait for their turn. A quarter is reserved for known tokens: those that were active when the
-//!   issuer was last asked. So users go on during a flood of random tokens.
+//!   issuer was last asked. So their users go on during a flood of random tokens. New tokens may
+//!   get 503 then.
 //! - Active tokens and others are remembered apart. A flood of random tokens evicts no active one.
 //!
 //! During an outage, remembered tokens pass until their time is over. Other tokens get 503 within

@@ -48,6 +48,13 @@ pub(super) struct Limits {
     pub(super) unknown_kind_allowed: bool,
 }
 
+impl Limits {
+    /// The maximum time of a flight.
+    fn max_wait(self) -> Duration {
+        self.deadline.saturating_add(SLACK)
+    }
+}
+
 /// An issuer that is asked about tokens.
 pub(super) struct Questions {
     pub(super) endpoint: IntrospectionEndpoint,
@@ -69,6 +76,8 @@ struct Flights {
     new: usize,
     /// How many there were.
     count: u64,
+    /// When those that no runtime drives were last removed.
+    swept: Option<Instant>,
 }
 
 impl Flights {
@@ -89,6 +98,21 @@ impl Flights {
         let removed = self.by_token.remove(digest);
         let was_new = removed.is_some_and(|flight| flight.standing == Standing::New);
         self.new = self.new.saturating_sub(usize::from(was_new));
+    }
+
+    /// Removes those that no runtime drives, now and then.
+    fn remove_overdue(&mut self, limit: Duration) {
+        if self.swept.is_some_and(|swept| swept.elapsed() < SLACK) {
+            return;
+        }
+        self.swept = Some(Instant::now());
+        self.by_token
+            .retain(|_, flight| flight.began.elapsed() < limit);
+        let new = self
+            .by_token
+            .values()
+            .filter(|flight| flight.standing == Standing::New);
+        self.new = new.count();
     }
 }
 
@@ -115,7 +139,7 @@ impl Questions {
             last_error: Mutex::default(),
             log: FailureLog::default(),
             flights: Mutex::default(),
-            turns: Turns::new(limits.max_questions),
+            turns: Turns::new(limits.max_questions, limits.max_wait()),
             waiting: ByStanding::default(),
         }
     }
@@ -136,11 +160,6 @@ impl Questions {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The maximum time of a flight.
-    fn max_wait(&self) -> Duration {
-        self.limits.deadline.saturating_add(SLACK)
-    }
-
     /// Waits for the answer about a token.
     pub(super) async fn answer(
         self: &Arc<Self>,
@@ -154,7 +173,7 @@ impl Questions {
                 NextStep::Wait(outcome, standing) => (outcome, standing),
             };
             let waiting = WaitingRequest::begin(self.waiting.of(standing))?;
-            let waited = timeout(self.max_wait(), outcome.wait_for(Option::is_some)).await;
+            let waited = timeout(self.limits.max_wait(), outcome.wait_for(Option::is_some)).await;
             drop(waiting);
             match waited {
                 Ok(Ok(outcome)) => {
@@ -181,7 +200,7 @@ impl Questions {
         let now = clock.since_epoch();
         let mut flights = self.flights();
         if let Some(flight) = flights.by_token.get(&digest) {
-            if flight.began.elapsed() < self.max_wait() {
+            if flight.began.elapsed() < self.limits.max_wait() {
                 return Ok(NextStep::Wait(flight.outcome.clone(), flight.standing));
             }
             // No runtime drives that task. This one replaces it.
@@ -195,6 +214,9 @@ impl Questions {
             true => Standing::Known,
             false => Standing::New,
         };
+        if flights.under_way(standing) >= MAX_FLIGHTS {
+            flights.remove_overdue(self.limits.max_wait());
+        }
         if flights.under_way(standing) >= MAX_FLIGHTS {
             return Err(FetchErrorKind::TooManyWaiting.into());
         }
@@ -243,7 +265,7 @@ impl RunningFlight {
         let questions = Arc::clone(&self.questions);
         let deadline = questions.limits.deadline;
         let began = Instant::now();
-        let turn = timeout(deadline, questions.turns.take(self.standing)).await;
+        let turn = timeout(deadline, questions.turns.take(self.number, self.standing)).await;
         self.reply = Some(match turn {
             Ok(turn) => {
                 self.asked = Timestamp::at(self.clock.since_epoch());

@@ -1,10 +1,18 @@
-//! Limits and permits of known tokens, apart from those of new ones: a flood of random tokens must
+//! Limits and turns of known tokens, apart from those of new ones: a flood of random tokens must
 //! not lock out the users whose answers are due again.
 
-use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
 
 /// One of so many questions on their way is reserved for known tokens.
 const RESERVED_PART: usize = 4;
+
+/// How often a question looks whether it is its turn, besides when one has ended. The task that was
+/// woken may be in a runtime that nobody drives.
+const POLL: Duration = Duration::from_millis(50);
 
 /// Whether the issuer said that the token is active when it was last asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,40 +36,83 @@ impl<T> ByStanding<T> {
     }
 }
 
-/// A question needs permits while it is on its way: one of all, and before that one for new tokens
-/// if its token is new. So new tokens never take the permits that are reserved.
+/// A question needs a turn while it is on its way. New tokens never take those that are reserved.
 pub(super) struct Turns {
-    all: Semaphore,
-    new: Semaphore,
+    most: usize,
+    most_of_new: usize,
+    /// After this time a turn is taken back: no runtime drives its task.
+    longest: Duration,
+    taken: Mutex<Vec<TakenTurn>>,
+    ended: ByStanding<Notify>,
+}
+
+struct TakenTurn {
+    number: u64,
+    standing: Standing,
+    began: Instant,
+}
+
+/// The turn of a question, which ends when this is dropped.
+pub(super) struct Turn<'a> {
+    turns: &'a Turns,
+    number: u64,
 }
 
 impl Turns {
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize, longest: Duration) -> Self {
         let reserved = most.checked_div(RESERVED_PART).unwrap_or_default();
         Self {
-            all: Semaphore::new(most),
-            new: Semaphore::new(most.saturating_sub(reserved)),
+            most,
+            most_of_new: most.saturating_sub(reserved),
+            longest,
+            taken: Mutex::default(),
+            ended: ByStanding::default(),
         }
     }
 
-    /// Waits for the permits, which are there while the answer lives.
-    pub(super) async fn take(&self, standing: Standing) -> Turn<'_> {
-        let of_new = match standing {
-            Standing::Known => None,
-            Standing::New => Some(self.new.acquire().await),
-        };
-        let of_all = self.all.acquire().await;
-        Turn {
-            _of_new: of_new,
-            _of_all: of_all,
+    /// Waits for a turn. `number`: that of the question, which no other one has.
+    pub(super) async fn take(&self, number: u64, standing: Standing) -> Turn<'_> {
+        while !self.try_take(number, standing) {
+            let _ = timeout(POLL, self.ended.of(standing).notified()).await;
         }
+        Turn {
+            turns: self,
+            number,
+        }
+    }
+
+    fn try_take(&self, number: u64, standing: Standing) -> bool {
+        let mut taken = self.taken();
+        if !self.has_room(&taken, standing) {
+            taken.retain(|turn| turn.began.elapsed() < self.longest);
+            if !self.has_room(&taken, standing) {
+                return false;
+            }
+        }
+        taken.push(TakenTurn {
+            number,
+            standing,
+            began: Instant::now(),
+        });
+        true
+    }
+
+    fn has_room(&self, taken: &[TakenTurn], standing: Standing) -> bool {
+        let is_new = |turn: &&TakenTurn| turn.standing == Standing::New;
+        taken.len() < self.most
+            && (standing == Standing::Known
+                || taken.iter().filter(is_new).count() < self.most_of_new)
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Vec<TakenTurn>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-type Permit<'a> = Result<SemaphorePermit<'a>, AcquireError>;
-
-/// Drops in this order, so that new tokens never have too many of all.
-pub(super) struct Turn<'a> {
-    _of_all: Permit<'a>,
-    _of_new: Option<Permit<'a>>,
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.turns.taken().retain(|turn| turn.number != self.number);
+        self.turns.ended.known.notify_one();
+        self.turns.ended.new.notify_one();
+    }
 }

@@ -401,6 +401,52 @@ async fn q31_a_flood_of_new_tokens_locks_no_known_ones_out() {
     assert_eq!(scene.server.most_active(), 4);
 }
 
+/// A blocked thread of a server with one runtime for each core.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn q32_a_runtime_that_nobody_drives_keeps_no_turn() {
+    let scene = Scene::with(|builder| {
+        let builder = builder.max_questions(4);
+        builder.deadline(Duration::from_millis(500))
+    });
+    let scene = scene.await;
+    scene.server.answer_by(|token| match token {
+        token if token.starts_with("blocked") => Answer::Hang,
+        _ => Answer::Text(active(&json!({}))),
+    });
+    assert_eq!(status(&scene.app, "known").await, 200);
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let (blocks, is_blocked) = std::sync::mpsc::channel::<()>();
+    let app = scene.app.clone();
+    let asked = scene.introspection.clone();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            for number in 0..2000 {
+                let app = app.clone();
+                tokio::spawn(async move { status(&app, &format!("blocked{number}")).await });
+            }
+            until(|| asked.state().questions >= 4).await;
+        });
+        blocks.send(()).unwrap();
+        let _ = stopped.recv();
+    });
+    is_blocked.recv().unwrap();
+    scene.clock.advance(Duration::from_secs(30));
+    // Known tokens have a turn of their own. The others come back after the longest wait.
+    assert_eq!(status(&scene.app, "known").await, 200);
+    let began = std::time::Instant::now();
+    while status(&scene.app, "new").await != 200 {
+        assert!(began.elapsed() < Duration::from_secs(30), "in vain");
+    }
+    assert_eq!(status(&scene.app, "another").await, 200);
+    stop.send(()).unwrap();
+    thread.join().unwrap();
+    assert_eq!(status(&scene.app, "last").await, 200);
+}
+
 #[tokio::test]
 async fn a_kept_connection_that_the_server_closed_is_opened_again() {
     let scene = Scene::new().await;
