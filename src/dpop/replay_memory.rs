@@ -142,9 +142,11 @@ impl Buckets {
     }
 
     /// Whether the proof was used, as far as is known.
+    ///
+    /// Layers with other lifetimes give the same proof another bucket.
     fn holds(&self, bucket: u64, proof: u64) -> bool {
-        let live = self.live.get(&bucket);
-        bucket < self.horizon || live.is_some_and(|bucket| bucket.proofs.contains(&proof))
+        let mut live = self.live.values();
+        bucket < self.horizon || live.any(|bucket| bucket.proofs.contains(&proof))
     }
 
     fn count_of(&self, sender: u64) -> usize {
@@ -235,6 +237,14 @@ mod tests {
             assert_eq!(use_at(&memory, NOW, key, jti), Ok(ReplayVerdict::New));
         }
         assert_eq!(use_at(&memory, NOW, "a", "b"), Ok(ReplayVerdict::Replayed));
+    }
+
+    #[test]
+    fn a_proof_that_lives_longer_in_another_layer_is_the_same() {
+        let memory = ReplayMemory::new();
+        let until = |second| memory.answer(&ProofIdentity::new("a", "b", at(second), at(NOW)));
+        assert_eq!(until(NOW + 90), Ok(ReplayVerdict::New));
+        assert_eq!(until(NOW + 330), Ok(ReplayVerdict::Replayed));
     }
 
     #[test]

@@ -104,6 +104,9 @@ impl Dpop {
     /// Sets how long a proof is accepted after its `iat`.
     /// [60 seconds](Dpop::DEFAULT_LIFETIME) by default.
     ///
+    /// All nodes that share a [replay store](Dpop::replay_store) need the same value: the store
+    /// forgets a proof when the node that used it no longer accepts it.
+    ///
     /// # Panics
     ///
     /// If it is zero, or more than [5 minutes](Dpop::MAX_LIFETIME).

@@ -15,7 +15,7 @@ use crate::keys::sha256;
 #[derive(Clone)]
 pub struct ClientCertificate {
     der: Arc<[u8]>,
-    /// `None` without a crypto back-end.
+    /// `None` for no bytes, and without a crypto back-end.
     digest: Option<[u8; 32]>,
 }
 
@@ -23,12 +23,13 @@ impl ClientCertificate {
     /// The certificate in DER, as rustls returns it: the first of the client's chain. Call this
     /// once for each connection, because it computes a digest.
     ///
-    /// Convert PEM to DER first. With other bytes, every bound token is rejected.
+    /// Convert PEM to DER first. With other bytes, every bound token is rejected. Without a byte,
+    /// the client has no certificate.
     #[must_use]
     pub fn from_der(der: impl AsRef<[u8]>) -> Self {
         let der: Arc<[u8]> = der.as_ref().into();
         Self {
-            digest: digest(&der),
+            digest: digest(&der).filter(|_| !der.is_empty()),
             der,
         }
     }

@@ -317,8 +317,12 @@ impl TrustedIssuer {
     /// [`typ`](Self::typ), by [`Verifier::typ`](crate::Verifier::typ), or by the layer of
     /// [`SessionRoutes`](crate::routes::SessionRoutes).
     ///
-    /// Some providers leave it out, such as Amazon Cognito and Okta. A token with a `typ` needs one
-    /// of the required values. With [`rfc9068`](crate::Verifier::rfc9068) this has no effect.
+    /// Some providers leave it out, such as Amazon Cognito and Okta. Their ID tokens may lack it
+    /// too: then only `aud`, or a [guard](crate::Require::claim) on a claim such as `token_use`,
+    /// tells an access token apart.
+    ///
+    /// A token with a `typ` needs one of the required values. With
+    /// [`rfc9068`](crate::Verifier::rfc9068) this has no effect.
     #[must_use]
     pub fn typ_optional(self) -> Self {
         self.changed(|rules| rules.typ_optional = true)

@@ -336,7 +336,7 @@ async fn t08_a_huge_header() {
 
 #[tokio::test]
 async fn t09_an_empty_header() {
-    let app = app(behind_proxy());
+    let (direct, app) = (app(layer().mtls(Mtls::direct())), app(behind_proxy()));
     // What haproxy writes for a client without a certificate, if nobody tells it not to.
     header_is(&app, "::")
         .await
@@ -352,6 +352,8 @@ async fn t09_an_empty_header() {
         let answer = from(PROXY, &app, &nothing, headers).await;
         answer.refused(Kind::MissingCertificate);
     }
+    let answer = over(&direct, b"", request_from(PROXY, &nothing, &[])).await;
+    answer.refused(Kind::MissingCertificate);
 }
 
 #[tokio::test]

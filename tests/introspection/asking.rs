@@ -437,7 +437,7 @@ async fn q32_a_runtime_that_nobody_drives_keeps_no_turn() {
     scene.clock.advance(Duration::from_secs(30));
     // Known tokens have a turn of their own. The others come back after the longest wait.
     assert_eq!(status(&scene.app, "known").await, 200);
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     while status(&scene.app, "new").await != 200 {
         assert!(began.elapsed() < Duration::from_secs(30), "in vain");
     }

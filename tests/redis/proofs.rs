@@ -22,7 +22,7 @@ use crate::groups::{Cluster, Watched};
 use crate::load::ISSUER;
 use crate::proxy::{Flow, Proxy};
 use crate::server::Server;
-use crate::{LONG, connect, eventually, node, nodes, options};
+use crate::{LONG, STALENESS, connect, eventually, node, nodes, options};
 
 /// A thumbprint has 43 characters.
 const KEY: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
@@ -106,7 +106,8 @@ async fn o40_a_node_whose_clock_steps_uses_no_proof() {
     assert!(matches!(error, RedisStoreError::ClocksDiffer), "{error:?}");
     for ahead in [-31, 31, 86_400] {
         let of_step = later(issued, 3600 + ahead);
-        let used = use_proof(&nodes[2], "b", of_step, 3600 + ahead).await;
+        let jti = format!("b {ahead}");
+        let used = use_proof(&nodes[2], &jti, of_step, 3600 + ahead).await;
         let error = used.unwrap_err();
         assert!(matches!(error, RedisStoreError::ClocksDiffer), "{error:?}");
     }
@@ -187,6 +188,7 @@ async fn o36_redis_has_no_value_of_a_proof() {
     // Under another secret the names differ, so those nodes could not see each other's proofs.
     let foreign = RedisStoreOptions::new([8; 32]).unwrap();
     let foreign = foreign.connect(server.client()).await.unwrap();
+    foreign.ready(STALENESS).await.unwrap_err();
     let error = use_new(&foreign, "same").await.unwrap_err();
     assert!(matches!(error, RedisStoreError::OtherSecret), "{error:?}");
 }
@@ -222,6 +224,8 @@ async fn a_repeated_call_has_the_same_verdict() {
 async fn a_server_that_evicts_uses_no_proof() {
     let server = Server::start(&["--maxmemory", "1gb", "--maxmemory-policy", "volatile-ttl"]);
     let node = options().connect(server.client()).await.unwrap();
+    // Before it knows the policy, too.
+    use_new(&node, "at once").await.unwrap_err();
     node.ready(Duration::from_secs(2)).await.unwrap_err();
     let error = use_new(&node, "a").await.unwrap_err();
     assert!(matches!(error, RedisStoreError::Eviction(_)), "{error:?}");

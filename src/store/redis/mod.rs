@@ -49,6 +49,7 @@
 //! | the clocks of node and server differ by more than 30 seconds | 503, [`ClocksDiffer`](RedisStoreError::ClocksDiffer) |
 //! | a key or a subject has used a sixteenth of [`proof_capacity`](RedisStoreOptions::proof_capacity) on a node | 429 there |
 //! | the node has used all of it | 503, [`ProofsFull`](RedisStoreError::ProofsFull) |
+//! | the node is stale | 503, [`Stale`](RedisStoreError::Stale) |
 //! | the server may evict keys | 503, [`Eviction`](RedisStoreError::Eviction) |
 //!
 //! A proof takes about 170 bytes in Redis, and 10 to 21 on the node where it was used. It expires

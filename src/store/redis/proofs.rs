@@ -18,8 +18,9 @@ impl ReplayStore for RedisStore {
     /// replay on the same node costs Redis nothing.
     async fn remember(&self, proof: &ProofIdentity<'_>) -> Result<ReplayVerdict, RedisStoreError> {
         let node = self.running_node();
-        if let Some(policy) = node.local.freshness.eviction_policy() {
-            return Err(RedisStoreError::Eviction(policy));
+        // Only a fresh node knows that the server keeps what it is given.
+        if !node.local.freshness.is_fresh() {
+            return Err(self.not_fresh_error());
         }
         let verdict = self.proofs().remember(proof).await;
         match verdict.map_err(|_| RedisStoreError::ProofsFull)? {

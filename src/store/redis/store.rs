@@ -204,7 +204,7 @@ impl RedisStore {
     }
 
     /// Why this node may not say that a token is not revoked.
-    fn not_fresh_error(&self) -> RedisStoreError {
+    pub(super) fn not_fresh_error(&self) -> RedisStoreError {
         let freshness = &self.0.node.local.freshness;
         if let Some(error) = freshness.foreign_keys() {
             error
