@@ -98,7 +98,7 @@
 //! | kind | check |
 //! | --- | --- |
 //! | `inactive` | the issuer of an opaque token does not know it, or it has expired or was revoked; some issuers answer so if your client may not introspect it |
-//! | `no_fitting_key` | compare `alg` and `kid` of the token with those of the keys, which the reason names. A key has one algorithm; in a set the `kid` must match. Without `kid`, the thumbprint of the token (`x5t#S256`, `x5t`), if any, must match a key. With `kid`, the key of that `kid` must not have another thumbprint |
+//! | `no_fitting_key` | compare `alg` and `kid` of the token with those of the keys, which the reason names. A key has one algorithm; in a set the `kid` must match. Without `kid`: if keys have thumbprints, that of the token (`x5t#S256`, `x5t`) must match one. With `kid`: the key's thumbprint, if any, must equal the token's |
 //! | `several_fitting_keys` | the token has no `kid`: have the issuer add it. Or keys share a `kid`: see [`try_keys_with_same_id`](keys::KeySet::try_keys_with_same_id) |
 //! | `bad_signature` | the secret: does it equal the issuer's byte for byte, or must you decode it from base64 first? |
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-/// Why a request with `Authorization: DPoP` is rejected, although its token is valid. Or why a
-/// login or a refresh is.
+/// Why the DPoP proof of a request, a login or a refresh is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DpopErrorKind {

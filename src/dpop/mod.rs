@@ -1,7 +1,7 @@
 //! DPoP (RFC 9449): tokens that are bound to a key of the client.
 //!
-//! You need this module if your authorization server binds tokens to keys: they have `jkt` in
-//! `cnf`. A thief cannot use such a token without the key. Each request carries a proof in the
+//! You need this module if your authorization server binds tokens to keys. Such a token has `jkt`
+//! in `cnf`. A thief cannot use it without the key. Each request carries a proof in the
 //! header `DPoP`: a JWT about this request, signed with the key.
 //!
 //! [`session`](crate::session#bound-to-a-key-of-the-client) issues such tokens itself.
@@ -19,7 +19,7 @@
 //! # Ok::<_, tower_jwt_auth::dpop::BaseUrlError>(())
 //! ```
 //!
-//! This accepts bound tokens alone. Add [`TokenSource::bearer`](crate::TokenSource::bearer) to
+//! This accepts only bound tokens. Add [`TokenSource::bearer`](crate::TokenSource::bearer) to
 //! accept other tokens too. A bound token is rejected in every other source, and a token without a
 //! key is rejected under `DPoP`.
 //!
@@ -39,7 +39,7 @@
 //! | `nonce` | be a current one, if [`Dpop::nonces`] are on |
 //! | `jti` | have 1 to 256 bytes, and be new |
 //!
-//! Each request passes one layer with this source: a second one would find the proof used.
+//! Let a request pass only one layer with this source: a second one would reject the proof as used.
 //!
 //! The token is verified first, or found in the cache. The `jti` is remembered last, so only good
 //! proofs fill the memory. A client's key is parsed once, and kept while it is in use.

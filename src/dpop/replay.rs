@@ -92,8 +92,8 @@ pub enum ReplayVerdict {
 ///   `forget_at`. Looking up and remembering is one atomic step.
 /// - If the store does not know the answer, it returns an error or
 ///   [`ReplayVerdict::Replayed`], never `New`. After an error the request is rejected with 503.
-/// - A client can send many proofs. Bound what one key and one subject can store, so that other
-///   clients are served.
+/// - A client can send many proofs. Limit how many proofs one key and one subject can store, so
+///   that other clients are served.
 /// - The layer may drop a call before it finishes, because it waits for a limited time.
 pub trait ReplayStore: Send + Sync + 'static {
     /// Why a call failed. The layer logs its `Display` text, so it must not contain a value of the

@@ -53,8 +53,8 @@ impl Dpop {
     ///
     /// # Errors
     ///
-    /// [`BaseUrlError`] if it is not an `https` URL without query and fragment. `http` is accepted
-    /// for `localhost` and loopback addresses.
+    /// [`BaseUrlError`] if it is not an `https` URL, or has a query or a fragment. `http` is
+    /// accepted for `localhost` and loopback addresses.
     pub fn new(base_url: impl AsRef<str>) -> Result<Self, BaseUrlError> {
         let asymmetric = Algorithm::ALL
             .into_iter()

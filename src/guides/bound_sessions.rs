@@ -92,8 +92,8 @@
 //!
 //! # The page
 //!
-//! The key is made once for each login, and kept in IndexedDB. `false` forbids to export it: not
-//! even the page's own script can read it.
+//! The key is made once for each login, and kept in IndexedDB. In `generateKey` below, `false`
+//! means that the private key cannot be exported: not even the page's own script can read it.
 //!
 //! ```js
 //! const newKey = () =>
@@ -133,7 +133,8 @@
 //! - After 401 `invalid_grant` the user must log in again: the key may be lost. Safari deletes
 //!   what scripts have stored after seven days of use without a visit.
 //!
-//! `examples/web_login` is a whole page. Its login form offers all three kinds of sessions.
+//! `examples/web_login` is a whole page. Its login form offers both kinds of bound sessions, and
+//! unbound ones.
 //!
 //! # Apps
 //!
@@ -144,9 +145,9 @@
 //!
 //! - A script that is injected into the page can use the key in place, while the page is open. It
 //!   cannot take the key away. A Content-Security-Policy makes such scripts harder.
-//! - Who copies the whole browser profile has the key too, unless the browser or the system
+//! - A thief who copies the whole browser profile has the key too, unless the browser or the system
 //!   encrypts it for this device. Reuse detection then ends the session once both have refreshed.
-//! - Who holds an unbound access cookie can call your API until the token expires. Ask for a
-//!   [second factor](super::browser_cookies#a-second-factor) before what must not be done in these
-//!   minutes. Such a thief cannot begin an impersonation.
+//! - A thief who holds an unbound access cookie can call your API until the token expires. Require
+//!   a [second factor](super::browser_cookies#a-second-factor) for what such a thief must not do.
+//!   It cannot begin an impersonation.
 //! - Logout needs no proof, so a thief of the refresh cookie can log the user out.

@@ -3,8 +3,8 @@
 //! | what refuses | where you set the answer |
 //! | --- | --- |
 //! | the layer, guards, extractors | [`JwtAuthLayer::respond`](crate::JwtAuthLayer::respond) |
-//! | refresh, logout and [`csrf_layer`](crate::routes::SessionRoutes::csrf_layer), with sessions | [`SessionRoutes::respond`](crate::routes::SessionRoutes::respond); its layer uses it too |
-//! | your handler, with a [`SessionError`](crate::session::SessionError) | the same: return the error by `?` in a `response::Result` |
+//! | refresh, logout and [`csrf_layer`](crate::routes::SessionRoutes::csrf_layer), with sessions | [`SessionRoutes::respond`](crate::routes::SessionRoutes::respond); [`SessionRoutes::layer`](crate::routes::SessionRoutes::layer) uses it too |
+//! | your handler, with a [`SessionError`](crate::session::SessionError) | as above; return the error by `?` from a handler with `axum::response::Result` |
 //! | your handler, for reasons of its own | `IntoResponse` of your error type |
 //! | an extractor of axum, such as `Json` | a wrapper by `axum::extract::WithRejection` of `axum-extra`, or your own |
 //! | the router: 404 and 405 | `Router::fallback`, `Router::method_not_allowed_fallback` |

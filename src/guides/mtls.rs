@@ -138,8 +138,9 @@
 //! ```
 //!
 //! Name the addresses of your proxies, or a network that holds nothing else. Any machine in that
-//! network can write any certificate. If another proxy is between this one and your service, the
-//! peer is that other proxy: it must remove `Client-Cert` of its clients too.
+//! network can write any certificate. If a second proxy stands between the first and your service,
+//! your peer is the second. It must keep `Client-Cert` from the first, and remove it from all
+//! others.
 //!
 //! Other proxies write other formats, such as the percent-encoded PEM of nginx
 //! (`$ssl_client_escaped_cert`). Decode their header in a middleware of yours, after it has checked
@@ -176,7 +177,8 @@
 //!
 //! # What remains
 //!
-//! - A client that renews its certificate needs a new token: the digest is that of the old one.
+//! - A client that renews its certificate needs a new token: the old token has the digest of the
+//!   old certificate.
 //! - The layer compares digests. Your TLS library or proxy checks dates, issuer and revocation of
 //!   certificates. It must verify that the client has the private key, which every handshake does.
 //! - Between proxy and service nothing is signed. Keep that network closed, or use TLS there too.

@@ -95,7 +95,7 @@
 //! | you see | reason |
 //! | --- | --- |
 //! | `inactive` for every token | the client may not introspect tokens of other clients: allow it at the issuer |
-//! | `unavailable`, status 401 or 403 | the client's credentials, or the method of its authentication |
+//! | `unavailable`, and in the log that the issuer answered 401 or 403 | the client's credentials, or the method of its authentication |
 //! | `missing_audience` | the answer has no `aud`: have the issuer add it. Or call [`any_audience`], and check another claim with a guard |
 //! | `wrong_type` | the token is a refresh token, or the answer lacks `token_type` where any audience is accepted |
 //! | `wrong_issuer` | `iss` of the answer differs from the name that you gave |

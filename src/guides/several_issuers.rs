@@ -30,8 +30,8 @@
 //! # }
 //! ```
 //!
-//! This layer reads the tokens of both from each of its sources. If only yours may come by cookie,
-//! give their routes a layer of their own.
+//! This layer reads the tokens of both from each of its sources. If only your own may come
+//! by cookie, give the partner's routes a separate layer without the cookie.
 //!
 //! # Claims that differ by issuer
 //!

@@ -230,8 +230,9 @@
 //!
 //! # A second issuer
 //!
-//! A [`TestIssuer`](crate::testing::TestIssuer) can be the provider. A JWK Set holds no secrets, so
-//! give it a key pair. Its tokens have `typ: JWT`. Sessions and stores need its clock too.
+//! A [`TestIssuer`](crate::testing::TestIssuer) can stand in for an OpenID provider. Make it with a
+//! key pair, because a JWK Set holds no secrets. Its tokens have `typ: JWT`. Sessions and stores
+//! need its clock too.
 //!
 //! ```
 //! use tower_jwt_auth::TrustedIssuer;

@@ -131,8 +131,9 @@ impl AuthError {
         }
     }
 
-    /// All scopes that a [guard](crate::guard) names, separated by spaces. One may be enough. What
-    /// a guard reads [at a path of its own](crate::Require::at), such as a role, is none.
+    /// All scopes that a [guard](crate::guard) names, separated by spaces. One may be enough. A
+    /// value that a guard reads [at another path](crate::Require::at), such as a role, is not
+    /// included.
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
         self.required.as_ref()?.scope.as_deref()

@@ -19,7 +19,7 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 /// configures three things:
 ///
 /// - [`JwtAuthLayer::protected_resource`] requires the resource as the audience of a token, and
-///   puts the URL of the metadata and the first scopes into challenges.
+///   puts the URL of the metadata, and the scopes of [`scope`](Self::scope), into challenges.
 /// - `metadata` is the handler for axum (feature `axum`), at
 ///   [`metadata_path`](ProtectedResource::metadata_path).
 /// - [`metadata_document`](ProtectedResource::metadata_document) is the document for other servers.
@@ -87,8 +87,8 @@ impl ProtectedResource {
     ///
     /// # Errors
     ///
-    /// If one of them is not an `https` URL without credentials, query and fragment, or is not in
-    /// the spelling that clients use. `http` is allowed for loopback addresses.
+    /// If one of them is not an `https` URL, has credentials, a query or a fragment, or is spelled
+    /// otherwise than clients spell it. `http` is allowed for loopback addresses.
     pub fn new(
         identifier: impl AsRef<str>,
         authorization_server: impl AsRef<str>,

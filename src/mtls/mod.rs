@@ -1,8 +1,8 @@
 //! Mutual TLS (RFC 8705): tokens that are bound to the client's certificate.
 //!
-//! You need this module if your authorization server binds tokens to certificates: they have
-//! `x5t#S256` in `cnf`, the SHA-256 of the certificate. A thief cannot use such a token without the
-//! private key of the certificate, which the client proves in the TLS handshake.
+//! You need this module if your authorization server binds tokens to certificates. Such a token has
+//! in `cnf` the member `x5t#S256`, the SHA-256 of the certificate. A thief cannot use such a token
+//! without the private key of the certificate, which the client proves in the TLS handshake.
 //!
 //! | who ends TLS | the certificate is in | setting |
 //! | --- | --- | --- |
@@ -26,9 +26,9 @@
 //! # let _ = app_of(b"");
 //! ```
 //!
-//! This accepts bound tokens in every source, beside tokens that are not bound. A token that is
-//! also bound to a key by `jkt` needs its [DPoP proof](crate::dpop) too. A token with any other
-//! member in `cnf` is rejected.
+//! This accepts bound tokens from every source. Tokens that are not bound stay accepted. A token
+//! that is also bound to a key by `jkt` needs its [DPoP proof](crate::dpop) too. A token with any
+//! other member in `cnf` is rejected.
 //!
 //! The authorization server has authenticated the client. The layer compares digests, and parses no
 //! certificate: your TLS library or the proxy decides which certificates it accepts.
@@ -43,10 +43,13 @@
 //! | with another certificate | `wrong_certificate` |
 //! | with the header from a peer that is not a trusted proxy | `untrusted_proxy` |
 //! | with the header twice, longer than 16 KiB, or not a byte sequence as RFC 9440 §2.1 writes it | `malformed_certificate` |
-//! | whose `x5t#S256` is not a SHA-256 in base64url, and to a layer without [`Mtls`] | `sender_constrained` |
+//! | with a token whose `x5t#S256` is not a SHA-256 in base64url | `sender_constrained` |
+//! | to a layer without [`Mtls`] | `sender_constrained` |
 //!
-//! With [`Mtls::direct`] the header is not read. If the address of the peer is unknown, a bound
-//! token gets 500 `misconfigured`: the service lacks a setting, and a new token would not help.
+//! With [`Mtls::direct`] the header is not read.
+//!
+//! With [`Mtls::behind_proxies`], a bound token gets 500 `misconfigured` if the address of the peer
+//! is unknown: the service lacks a setting, and a new token would not help.
 //!
 //! # A header from elsewhere
 //!
@@ -56,7 +59,8 @@
 //! accepted, because its check does not use the header. Do not read `Client-Cert` in your handlers.
 //!
 //! The proxy must remove the header of its clients before it writes its own. The layer cannot tell
-//! them apart. Two headers, or a list, are rejected.
+//! a client's header from the proxy's. Two `Client-Cert` headers are rejected, and so are several
+//! values in one.
 //!
 //! The guide `mtls` shows a server with hyper and rustls, and haproxy.
 

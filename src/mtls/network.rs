@@ -25,7 +25,7 @@ pub struct ProxyAddressError {
 pub enum ProxyAddressErrorKind {
     /// There is no address at all.
     Missing,
-    /// It is not an IP address, or not one before `/` and a number. Names of hosts are not
+    /// It is neither an IP address nor a network such as `10.0.0.0/8`. Names of hosts are not
     /// resolved.
     Malformed,
     /// The length of the prefix is more than the address has bits.

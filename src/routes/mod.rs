@@ -68,7 +68,7 @@
 //! | `POST /logout` with a refresh token in JSON or in a form | 204; cookies are not changed |
 //! | `POST /logout` from your own origin or a trusted one | 204; both cookies are deleted |
 //! | `POST /logout` from any other origin, with an access token of these sessions in `Authorization` | 204; cookies are not changed |
-//! | `POST /refresh` with a cookie, or any other `POST /logout`, from any other origin | 403 ([`csrf`](crate::csrf)) |
+//! | from any other origin: `POST /refresh` with a cookie, or a `POST /logout` that no row above accepts | 403 ([`csrf`](crate::csrf)) |
 //! | malformed JSON or `Authorization`; a form with a parameter twice; a refresh token in another kind of body; more than 4,096 bytes | 400 |
 //! | a `grant_type` other than `refresh_token` | 400 |
 //! | `POST /refresh` with several different refresh cookies | 400 |

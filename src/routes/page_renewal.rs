@@ -129,8 +129,8 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 /// A stolen refresh token is not detected during this time either, as
 /// [during the grace](Sessions::grace).
 ///
-/// A slow page also replaces the cookies of a login or a step-up that ended while it was made. The
-/// visitor must then log in again. So a page should not allow either before it is complete.
+/// If a login or a step-up completes while a slow page is made, the page replaces its cookies. The
+/// visitor must then log in again. So a page should offer neither until it has loaded.
 ///
 /// # Links from other sites
 ///

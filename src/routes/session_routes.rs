@@ -179,8 +179,8 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// [sessions that are bound to a key](crate::session#bound-to-a-key-of-the-client).
     ///
     /// Login, refresh and the routes behind the layer must have one
-    /// [base URL](Dpop#method.new). If `nest` gives some of them another one, nest the layer
-    /// outside, or replace its [sources](JwtAuthLayer::sources).
+    /// [base URL](Dpop#method.new). If `nest` changes the base URL of some of them, add the
+    /// layer outside of `nest`, or replace its [sources](JwtAuthLayer::sources).
     ///
     /// Without this, bound sessions cannot be refreshed here.
     #[must_use]

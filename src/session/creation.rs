@@ -53,8 +53,8 @@ impl Session {
     /// [`CreationOutcome::Created`], it ends the sessions named there and saves this one.
     ///
     /// Of the other sessions, impersonations do not count, nor do those that have expired when this
-    /// one began. The least recently refreshed end first, not those of the oldest login: a device
-    /// in use stays logged in.
+    /// one began. The sessions that were refreshed least recently are ended first, rather than the
+    /// oldest ones: a device in use stays logged in.
     #[must_use]
     pub fn create<'a>(
         &self,

@@ -22,8 +22,9 @@ impl<S: SessionStore> Sessions<S> {
     ///
     /// During the grace, the refresh token from before is refused with
     /// [`SessionErrorKind::Elevated`]. After the grace, it is treated as reuse. So a stolen copy
-    /// never yields the new level. The client must not refresh while this runs: it would present
-    /// the old token. It may then lose the new one, and the user must log in again.
+    /// never yields the new level. The client must not refresh while this runs. A refresh
+    /// that comes in between has the old token, and its answer may replace the new one. Then the
+    /// user must log in again.
     ///
     /// ```
     /// # use tower_jwt_auth::VerifiedToken;

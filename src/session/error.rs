@@ -52,16 +52,16 @@ pub enum SessionErrorKind {
     /// the refresh token stays valid, so a thief without the key cannot log its owner out.
     ///
     /// - [`MissingProof`](DpopErrorKind::MissingProof): the session is bound to a key.
-    /// - [`WrongKey`](DpopErrorKind::WrongKey): to another one.
-    /// - [`UnboundToken`](DpopErrorKind::UnboundToken): to none, and a proof was sent. A session
-    ///   cannot be bound after its login.
+    /// - [`WrongKey`](DpopErrorKind::WrongKey): the session is bound to another key.
+    /// - [`UnboundToken`](DpopErrorKind::UnboundToken): a proof was sent, but the session has no
+    ///   key. A session cannot be bound after its login.
     /// - Other kinds: the proof is wrong or was used. A better proof is accepted.
     InvalidProof(DpopErrorKind),
     /// The subject is blocked, or the actor of an impersonation is. A login gets the same 401
     /// `invalid_grant` as a refresh: to say more, match this kind after the password check.
     Blocked,
-    /// The subject, or the actor of an impersonation, was logged out everywhere after the session,
-    /// or this login, began. Or an impersonation was begun with an access token that
+    /// The session or the login began before a logout everywhere of its subject, or of the actor of
+    /// an impersonation. Or an impersonation was begun with an access token that
     /// was invalidated.
     LoggedOut,
     /// The subject has as many sessions as [`max_sessions`](super::Sessions::max_sessions) allows,

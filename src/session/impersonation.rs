@@ -59,9 +59,9 @@ impl<S: SessionStore> Sessions<S> {
     ///   own session does not end it.
     /// - In a browser the new cookies replace those of the actor, who logs in again afterwards. To
     ///   keep both, serve impersonations on another host name.
-    /// - If the session of the actor is [bound](PendingLogin::bind) to a key, this one must have
-    ///   the same key. So a thief of an access token without the key cannot begin one. If that
-    ///   access token is bound too, the new session is bound already.
+    /// - If the session of the actor is [bound](PendingLogin::bind) to a key, the impersonation
+    ///   must have the same key. A thief who has only an access token cannot begin one. If
+    ///   `actor_token` is bound, the impersonation is bound without `bind`.
     /// - The actor may lose the right to impersonate meanwhile. Check
     ///   [`Session::actor`](super::Session::actor) in the [claims function](Sessions::claims), and
     ///   return `Ok(None)` to end the session.

@@ -49,7 +49,7 @@ impl PendingLogin {
     /// ```
     ///
     /// An [impersonation](Sessions::impersonate) by a bound access token has the key of that token
-    /// already. Then this changes nothing: the proof of the request was for that token.
+    /// already. Then `bind` changes nothing: the request's proof was checked for that token.
     ///
     /// # Errors
     ///

@@ -127,7 +127,7 @@ impl<S: SessionStore> Sessions<S> {
     /// Call it after you changed what the [claims function](Sessions::claims) returns, if the
     /// change must take effect at once. Without it, the old claims stay valid until the access
     /// token expires. Once this returns, no access token with older claims is accepted or issued:
-    /// a refresh whose claims were computed before computes them again.
+    /// a refresh that has computed older claims computes them again.
     ///
     /// # Errors
     ///

@@ -34,8 +34,8 @@ pub struct SubjectState {
     /// Sessions of other generations have ended.
     pub generation: u64,
     /// How many times the subject was logged out everywhere or blocked, or its access tokens were
-    /// invalidated. The claim `generation` of an access token holds this number, not the field
-    /// `generation`. Access tokens with a lower one are revoked.
+    /// invalidated. Despite its name, the claim `generation` of an access token holds this number,
+    /// and not the value of the field `generation`. Access tokens with a lower one are revoked.
     pub access_epoch: u64,
     /// Whether the subject is blocked: it gets no tokens.
     pub blocked: bool,

@@ -226,9 +226,9 @@ impl<S: SessionStore> Sessions<S> {
 
     /// Limits the sessions of a subject. Without this there is no limit.
     ///
-    /// Expired sessions do not count. The limit holds for logins at the same time, on all nodes of
-    /// the store. It applies only at a login: after you lower it, a subject may have too many
-    /// sessions until the next one.
+    /// Expired sessions do not count. The limit also holds if logins run concurrently, on any
+    /// nodes. It applies only at a login: after you lower it, a subject may have too many sessions
+    /// until the next login.
     ///
     /// - [`SessionLimit::EndOldest`] ends the sessions that were refreshed least recently, and
     ///   revokes their access tokens. You get an event

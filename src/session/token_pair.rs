@@ -47,7 +47,7 @@ impl TokenPair {
         }
     }
 
-    /// What the script of a page may know, if cookies hold the other tokens: `expires_in` in
+    /// What a page's script may see of this pair, if the rest is in cookies: `expires_in` in
     /// seconds. If the access token is bound, also `access_token` and `token_type`.
     ///
     /// Return it as JSON from your login, beside the cookies. The refresh route does the same.

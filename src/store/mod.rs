@@ -7,7 +7,7 @@
 //! | store | what survives | use it for |
 //! | --- | --- | --- |
 //! | [`MemoryStore`] | nothing | tests, and services where a restart may log everybody out |
-//! | `EmbeddedStore` (feature `embedded`) | crashes of the process and the system, and power loss | one machine |
+//! | `EmbeddedStore` (feature `embedded`) | everything, even after a crash of the process or the system, or a power loss | one machine |
 //! | `RedisStore` (feature `redis`) | what the Redis server keeps, and revocations that a living node has read | several nodes |
 //!
 //! The feature `testing` has a test suite for your own

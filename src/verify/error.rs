@@ -56,8 +56,8 @@ pub enum VerifyErrorKind {
     /// issuer says that an opaque token is of another kind.
     WrongType,
 
-    /// No key has the token's `alg`, or in a set no key has its `kid` and `alg`. Or that key has
-    /// another `x5t#S256` or `x5t` than the token. `none` never has a key.
+    /// No key has the token's `alg`, or in a set no key has its `kid` and `alg`. Or the key with
+    /// this `kid` and `alg` has another `x5t#S256` or `x5t` than the token. `none` never has a key.
     NoFittingKey,
     /// The token has no `kid`, and several keys have its `alg`. Or several keys have its `kid` and
     /// `alg`.

@@ -40,7 +40,9 @@
 //!    A key whose JWK has a member `issuer` verifies only tokens of that issuer.
 //! 8. **Kind**: a token with `events` is a logout token, and one with `cnf` is sender-constrained.
 //!    Neither is a bearer access token. A layer with
-//!    [`TokenSource::dpop`](crate::TokenSource::dpop) accepts `jkt`, and checks the key.
+//!    [`TokenSource::dpop`](crate::TokenSource::dpop) accepts a token with `jkt`, and checks the
+//!    key. One with [`JwtAuthLayer::mtls`](crate::JwtAuthLayer::mtls) accepts `x5t#S256`, and
+//!    checks the certificate.
 //! 9. **Times**: `exp` is required, and `now < exp + leeway`. `nbf` and `iat` are not further in
 //!    the future than the leeway. `exp` is not before `iat`.
 //! 10. **Audience**: required once configured, and compared byte for byte. If none is configured, a

@@ -10,10 +10,10 @@ use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionErro
 /// Why an [`EmbeddedStore`](super::EmbeddedStore) cannot be opened, or why a call fails.
 ///
 /// [`Corrupt`](Self::Corrupt) and [`FileGone`](Self::FileGone) mean that acknowledged data may be
-/// lost. After any other error the acknowledged data is intact. After `SetFull`, `TooLong` and
-/// `OutOfRange` the call has changed nothing. After any other error of a call its change may have
-/// happened. In an open store, look-ups of revocations still work after every error. The text of
-/// an error contains no ID. Cheap to clone.
+/// lost. All other errors leave acknowledged data intact. `SetFull`, `TooLong` and `OutOfRange`
+/// also mean that the call changed nothing. Otherwise its change may have happened. In an open
+/// store, look-ups of revocations still work after every error. The text of an error contains no
+/// ID. Cheap to clone.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EmbeddedStoreError {

@@ -76,10 +76,11 @@
 //! nothing. A clock that stays ahead has these effects, even after it is correct again:
 //!
 //! - Sessions that have expired by the wrong clock are lost: their users must log in again.
-//! - Valid tokens are rejected if they expire no later than a dropped revocation: the store no
-//!   longer knows which token was revoked. No revoked token becomes valid.
-//! - Suppose that you block a subject while the clock is wrong, and lift the block later. Tokens
-//!   without a generation that were issued before the wrong time stay revoked. This lasts for
+//! - Valid tokens are rejected if their `exp` is not after that of a token whose revocation was
+//!   dropped: the store no longer knows which token was revoked. No revoked token becomes valid.
+//! - Suppose that you block a subject while the clock is wrong, and lift the block later. A token
+//!   stays revoked if it has no generation, and its `iat` is before the time that the wrong clock
+//!   showed. This lasts for
 //!   [`longest_lifetime`](EmbeddedStoreOptions::longest_lifetime).
 //!
 //! Access tokens of [`Sessions`](crate::session::Sessions) live at most a day, so valid tokens are

@@ -68,16 +68,17 @@ impl EmbeddedStoreOptions {
     /// Sets how long a token is still accepted after its `exp`. 5 minutes by default, the most that
     /// a verifier allows.
     ///
-    /// Set at least the leeway of your verifiers. With less, revoked tokens stay revoked, but a
-    /// valid token can be rejected during its leeway. The reason: the store may already have
-    /// dropped the revocations of expired tokens, so it rejects such tokens.
+    /// Set at least the leeway of your verifiers. With less, a token can be rejected during
+    /// its leeway: after its `exp` the store may have dropped its revocation, so it counts as
+    /// revoked.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.index.leeway = leeway;
         self
     }
 
     /// Sets the longest lifetime of a token of any issuer. [24
-    /// hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by default. A lower value has no effect.
+    /// hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) is the default and the minimum: a lower
+    /// value counts as 24 hours.
     ///
     /// After a block is lifted, tokens that were issued earlier stay revoked for this long. A token
     /// with a longer lifetime can become valid again.

@@ -13,9 +13,9 @@ pub enum RedisStoreError {
     Server(Arc<redis::RedisError>),
     /// The server took too long. A write may have happened.
     Timeout,
-    /// The node is stale: it has read back no heartbeat that it sent within
-    /// [`max_staleness`](super::RedisStoreOptions::max_staleness). The source is the last failure,
-    /// for example a command that the server's ACL does not allow.
+    /// The node is stale: every heartbeat that it has read back was sent longer than
+    /// [`max_staleness`](super::RedisStoreOptions::max_staleness) ago. The source is the last
+    /// failure, for example a command that the server's ACL does not allow.
     Stale(Option<Arc<RedisStoreError>>),
     /// There are more revocations than the node's [capacity](super::RedisStoreOptions::capacity).
     /// Look-ups of unrevoked tokens fail with this error.

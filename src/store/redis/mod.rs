@@ -53,8 +53,9 @@
 //! | the server may evict keys | 503, [`Eviction`](RedisStoreError::Eviction) |
 //!
 //! A proof takes about 170 bytes in Redis, and 10 to 21 on the node where it was used. It expires
-//! when no node accepts it any more. So Redis stores as many proofs as the capacities of all nodes
-//! allow. Leave that much memory free: a full server also rejects logins.
+//! when no node accepts it any more. Each node stores at most its capacity of proofs, so Redis
+//! holds at most the sum of all capacities. Leave that much memory free: a full server also rejects
+//! logins.
 //!
 //! No proof is written back, and none waits for [`replicas`](RedisStoreOptions::replicas). If the
 //! server loses proofs, each can be used once more until it expires, except on its own node. A
@@ -88,7 +89,8 @@
 //!
 //! A call may run twice: after a lost connection the store repeats it, and so does the cluster
 //! client of the crate `redis`. If the server still has the first run's entry, the second run
-//! changes nothing. If not, the two entries have different hashes, and the nodes notice.
+//! changes nothing. If the server lost that entry, the second run writes one with another hash, and
+//! the nodes notice.
 //!
 //! So a revocation that a living node has made or read survives the loss of the server's last
 //! writes, or of all data. Until it is written back, which takes about a second, other nodes may

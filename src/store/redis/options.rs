@@ -97,9 +97,9 @@ impl RedisStoreOptions {
         self
     }
 
-    /// Sets the longest lifetime of a token. [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) by
-    /// default. A lower value has no effect. For this long, a node remembers each lifted block and
-    /// each logout everywhere.
+    /// Sets the longest lifetime of a token. [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) is
+    /// the default and the minimum: a lower value counts as 24 hours. For this long, a node
+    /// remembers each lifted block and each logout everywhere.
     pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
         self.longest_lifetime = lifetime.max(MAX_ACCESS_LIFETIME);
         self
