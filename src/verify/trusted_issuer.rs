@@ -316,7 +316,7 @@ impl TrustedIssuer {
 
     /// Accepts access tokens of this issuer without `typ`, even if a `typ` is required: by
     /// [`typ`](Self::typ), by [`Verifier::typ`](crate::Verifier::typ), or by the layer of
-    /// [`SessionRoutes`](crate::routes::SessionRoutes).
+    /// `SessionRoutes`.
     ///
     /// Some providers leave it out, such as Amazon Cognito and Okta. Their ID tokens may lack it
     /// too: then only `aud`, or a [guard](crate::Require::claim) on a claim such as `token_use`,
