@@ -49,7 +49,7 @@ use tower_jwt_auth::session::{
     PendingLogin, RefreshKeys, SessionError, SessionErrorKind, SessionId, Sessions, TokenPair,
 };
 use tower_jwt_auth::store::EmbeddedStore;
-use tower_jwt_auth::{Claims, VerifiedToken};
+use tower_jwt_auth::{Claims, Require, VerifiedToken};
 
 use demo::Demo;
 use users::Users;
@@ -374,13 +374,17 @@ async fn harden(mut response: Response) -> Response {
 fn app(service: Service) -> Router {
     let routes = service.routes.clone();
 
+    // Not for support that acts for the user.
+    let personal = Router::new()
+        .route("/sessions/{sid}", delete(end_session))
+        .route("/logout-everywhere", post(logout_everywhere))
+        .route("/demo/role", post(demo::toggle_admin))
+        .route_layer(Require::not_impersonated());
     // The layer rejects a cookie from another site.
     let protected = Router::new()
         .route("/me", get(me))
         .route("/sessions", get(list_sessions))
-        .route("/sessions/{sid}", delete(end_session))
-        .route("/logout-everywhere", post(logout_everywhere))
-        .route("/demo/role", post(demo::toggle_admin))
+        .merge(personal)
         .merge(sensitive::routes())
         .route_layer(routes.layer());
 

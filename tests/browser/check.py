@@ -558,6 +558,8 @@ def impersonation(browser, base):
         "/password": {"password": "a new password"},
         "/step-up": {"code": CODE},
         "/impersonate": {"customer": "bob"},
+        "/logout-everywhere": {},
+        "/demo/role": {},
     }
     for path, fields in refused.items():
         check(post(browser, path, **fields)[0] == 403, f"{path} works")
