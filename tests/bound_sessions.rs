@@ -12,6 +12,9 @@
 mod answer;
 #[path = "support/bound_sessions.rs"]
 mod bound_sessions;
+#[macro_use]
+#[path = "support/on_each_store.rs"]
+mod on_each_store;
 #[path = "support/dpop_client.rs"]
 mod dpop_client;
 
@@ -24,6 +27,7 @@ use answer::send;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
+use bound_sessions as cases;
 use bound_sessions::{REFRESH, URL, WAYS, Way, World, cookie, dpop, tokens};
 use dpop_client::{Client, token_hash};
 use http::{Request, StatusCode};
@@ -34,36 +38,6 @@ use tower_jwt_auth::dpop::{
 use tower_jwt_auth::session::{SessionErrorKind, SessionEventKind};
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::{AuthErrorKind, VerifiedToken};
-
-macro_rules! on_each_store {
-    ($($test:ident,)*) => {
-        mod memory {
-            use super::*;
-
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                bound_sessions::$test(MemoryStore::new()).await;
-            })*
-        }
-
-        #[cfg(feature = "embedded")]
-        mod embedded {
-            use super::*;
-            use tower_jwt_auth::store::EmbeddedStoreOptions;
-
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                let name = format!("{}-{}", stringify!($test), std::process::id());
-                let directory = std::env::temp_dir().join(name);
-                std::fs::create_dir_all(&directory).unwrap();
-                let options = EmbeddedStoreOptions::new();
-                let store = options.open(directory.join("store")).await.unwrap();
-                bound_sessions::$test(store).await;
-                std::fs::remove_dir_all(&directory).unwrap();
-            })*
-        }
-    };
-}
 
 bound_sessions::all!(on_each_store);
 

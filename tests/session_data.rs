@@ -9,6 +9,9 @@
 
 #[path = "support/session_changes.rs"]
 mod session_changes;
+#[macro_use]
+#[path = "support/on_each_store.rs"]
+mod on_each_store;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -16,6 +19,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use session_changes as cases;
 use session_changes::{read, sessions};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
@@ -27,36 +31,6 @@ use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::testing::FailingStore;
 
 const NOW: u64 = 1_800_000_000;
-
-macro_rules! on_each_store {
-    ($($test:ident,)*) => {
-        mod memory {
-            use super::*;
-
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                session_changes::$test(MemoryStore::new()).await;
-            })*
-        }
-
-        #[cfg(feature = "embedded")]
-        mod embedded {
-            use super::*;
-            use tower_jwt_auth::store::EmbeddedStoreOptions;
-
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                let name = format!("{}-{}", stringify!($test), std::process::id());
-                let directory = std::env::temp_dir().join(name);
-                std::fs::create_dir_all(&directory).unwrap();
-                let options = EmbeddedStoreOptions::new();
-                let store = options.open(directory.join("store")).await.unwrap();
-                session_changes::$test(store).await;
-                std::fs::remove_dir_all(&directory).unwrap();
-            })*
-        }
-    };
-}
 
 session_changes::all!(on_each_store);
 
