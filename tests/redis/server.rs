@@ -18,8 +18,8 @@ pub(crate) struct Server {
     child: Option<Child>,
 }
 
-/// A port that nobody uses. It is below those that Linux gives to outgoing connections: one of these
-/// would take it before the server does.
+/// A port that nobody uses. It is below those that Linux gives to outgoing connections: one of
+/// these would take it before the server does.
 pub(crate) fn free_port() -> u16 {
     const FIRST: u32 = 12_000;
     const COUNT: u32 = 20_000;
