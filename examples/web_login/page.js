@@ -6,7 +6,7 @@ const $ = (id) => document.getElementById(id);
 
 /** What this page knows of its session; null if nobody is logged in. */
 let session = null;
-/** The access token, if it is bound to the key. No cookie has it then. Other tabs have their own. */
+/** The access token, if it is bound to the key: no cookie has it then. Each tab has its own. */
 let accessToken = null;
 /** What the server wants to see in the next proof. */
 let nonce;
@@ -32,7 +32,7 @@ async function request(method, path, body, key) {
   }
 }
 
-/** These return new tokens. If the session is bound, they may need a proof without an access token. */
+/** These return new tokens. In a bound session they may need a proof without an access token. */
 const returnsTokens = (path) => ["/login", "/refresh", "/impersonate", "/step-up"].includes(path);
 
 async function fetchWithProof(method, path, body, key) {

@@ -148,6 +148,6 @@
 //! - A thief who copies the whole browser profile has the key too, unless the browser or the system
 //!   encrypts it for this device. Reuse detection then ends the session once both have refreshed.
 //! - A thief who holds an unbound access cookie can call your API until the token expires. Require
-//!   a [second factor](super::browser_cookies#a-second-factor) for what such a thief must not do.
+//!   a [second factor](super::second_factor) for what such a thief must not do.
 //!   It cannot begin an impersonation.
 //! - Logout needs no proof, so a thief of the refresh cookie can log the user out.

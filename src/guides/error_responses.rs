@@ -68,7 +68,7 @@
 //! # let app = app(SessionRoutes::new(sessions)?);
 //! # for (request, code) in [
 //! #     (Request::get("/note"), "missing_token"),
-//! #     (Request::post("/refresh").header("Sec-Fetch-Site", "same-origin"), "missing_refresh_token"),
+//! #     (Request::post("/refresh"), "missing_refresh_token"),
 //! #     (Request::post("/logout").header("Origin", "https://b.example"), "cross_site"),
 //! #     (Request::get("/else"), "not_found"),
 //! # ] {

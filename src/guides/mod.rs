@@ -5,6 +5,7 @@
 //! | decide where sessions and revocations live | [`choosing_a_store`] |
 //! | log users in to a browser app with cookies | [`browser_cookies`] |
 //! | make stolen refresh cookies worthless | [`bound_sessions`] |
+//! | require a second factor, or a recent login, for some routes | [`second_factor`] |
 //! | serve mobile apps, or other services | [`mobile_and_machine_clients`] |
 //! | bind tokens to a key of the client, so that a stolen token is useless | [`dpop`] |
 //! | bind tokens to the certificates of clients (mutual TLS) | [`mtls`] |
@@ -43,6 +44,7 @@ pub mod opaque_tokens;
 pub mod production;
 pub mod protected_resources;
 pub mod providers;
+pub mod second_factor;
 pub mod several_issuers;
 pub mod social_login;
 pub mod testing_your_service;

@@ -16,8 +16,8 @@ impl<S: SessionStore> Sessions<S> {
     /// [`session_of`](Sessions::session_of).
     ///
     /// Guards require both claims: [`Require::acr`](crate::Require::acr) and
-    /// [`Require::authenticated_within`](crate::Require::authenticated_within). The guide on
-    /// browser cookies has a whole example. The session keeps the level until it ends. For a
+    /// [`Require::authenticated_within`](crate::Require::authenticated_within). The guide
+    /// `second_factor` has a whole example. The session keeps the level until it ends. For a
     /// shorter time require an age as well.
     ///
     /// During the grace, the refresh token from before is refused with
