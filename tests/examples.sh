@@ -2,7 +2,9 @@
 # Runs the examples, and pastes the lines that they print.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-command -v curl >/dev/null || { apt-get update -q && apt-get install -qy curl; }
+source tests/support/install.sh
+needs curl
+install_missing
 
 work=$(mktemp -d)
 trap 'kill "${server:-}" 2>/dev/null || true; rm -rf "$work"' EXIT

@@ -3,9 +3,9 @@
 # server listens on a socket among temporary files.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-command -v nginx >/dev/null || {
-    apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends nginx-light
-}
+source tests/support/install.sh
+
+needs nginx nginx-light
+install_missing
 
 cargo test --locked --all-features --test cache_proxy -- --nocapture "$@"

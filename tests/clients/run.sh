@@ -6,21 +6,11 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source tests/support/install.sh
 
-target=${CARGO_TARGET_DIR:-target}
-work=$target/clients
-here=tests/clients
-mkdir -p "$work"
-
-missing=()
-command -v curl >/dev/null || missing+=(curl)
-command -v node >/dev/null || missing+=(nodejs)
-command -v npm >/dev/null || missing+=(npm)
-command -v python3 >/dev/null || missing+=(python3)
+needs curl
+needs python3
 # The compiler too: `java` runs a source file.
-command -v javac >/dev/null || missing+=(default-jdk-headless)
-install_debian "${missing[@]}"
-
-install_npm "$here" "$work"
+needs javac default-jdk-headless
+begin_suite clients
 
 source tests/support/executable.sh
 features=embedded,testing

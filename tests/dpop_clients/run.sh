@@ -5,18 +5,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source tests/support/install.sh
 
-target=${CARGO_TARGET_DIR:-target}
-work=$target/dpop_clients
-here=tests/dpop_clients
-mkdir -p "$work"
-
-missing=()
-command -v node >/dev/null || missing+=(nodejs)
-command -v npm >/dev/null || missing+=(npm)
-command -v python3 >/dev/null || missing+=(python3)
-install_debian "${missing[@]}"
-
-install_npm "$here" "$work"
+needs python3
+begin_suite dpop_clients
 
 source tests/support/executable.sh
 service=$(executable dpop_clients --features introspection)

@@ -19,10 +19,9 @@ shift $(($# > 0))
 cd "$(dirname "${BASH_SOURCE[0]}")"
 (($#)) || set -- token signed sources jwks
 
-if ! command -v c++ >/dev/null; then
-    apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends g++
-fi
+source ../support/install.sh
+needs c++ g++
+install_missing
 
 # What `cargo fuzz` would set. A stable toolchain has AddressSanitizer, but its flag is unstable.
 flags=(

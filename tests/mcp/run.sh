@@ -5,17 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source tests/support/install.sh
 
-target=${CARGO_TARGET_DIR:-target}
-work=$target/mcp
-here=tests/mcp
-mkdir -p "$work"
-
-missing=()
-command -v node >/dev/null || missing+=(nodejs)
-command -v npm >/dev/null || missing+=(npm)
-install_debian "${missing[@]}"
-
-install_npm "$here" "$work"
+begin_suite mcp
 
 # In the same directory: what the example shares with the crate is built once.
 cargo build --locked --manifest-path examples/mcp_server/Cargo.toml --target-dir "$target"

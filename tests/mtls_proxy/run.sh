@@ -5,8 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source tests/support/install.sh
 
-missing=()
-command -v haproxy >/dev/null || missing+=(haproxy)
-install_debian "${missing[@]}"
+needs haproxy
+install_missing
 
 cargo test --locked --all-features --test mtls_proxy -- --nocapture "$@"

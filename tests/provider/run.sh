@@ -5,17 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source tests/support/install.sh
 
-target=${CARGO_TARGET_DIR:-target}
-work=$target/provider
-here=tests/provider
-mkdir -p "$work"
-
-missing=()
-command -v node >/dev/null || missing+=(nodejs)
-command -v npm >/dev/null || missing+=(npm)
-install_debian "${missing[@]}"
-
-install_npm "$here" "$work"
+begin_suite provider
 
 source tests/support/executable.sh
 cargo build --locked --features jwks --example social_login --example openid_provider

@@ -12,10 +12,11 @@
 # take a few runs until it fails again. `--verbose` prints the faults as they are made.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-command -v redis-server >/dev/null && command -v redis-sentinel >/dev/null || {
-    apt-get update -q
-    apt-get install -qy redis-server redis-sentinel
-}
+source tests/support/install.sh
+
+needs redis-server
+needs redis-sentinel
+install_missing
 
 run() { cargo test --locked --all-features --test history -- "$@"; }
 

@@ -4,10 +4,12 @@
 # example `many_nodes`. Servers listen on free ports and keep their files in temporary directories.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-command -v curl >/dev/null && command -v redis-server >/dev/null && command -v redis-sentinel >/dev/null || {
-    apt-get update -q
-    apt-get install -qy curl redis-server redis-sentinel
-}
+source tests/support/install.sh
+
+needs curl
+needs redis-server
+needs redis-sentinel
+install_missing
 
 cargo test --locked --all-features --test redis "$@"
 bash tests/redis/history.sh
