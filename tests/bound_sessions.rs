@@ -26,7 +26,7 @@ use std::time::Duration;
 use answer::send;
 use axum::Router;
 use axum::body::Body;
-use axum::routing::get;
+use axum::routing::{get, post};
 use bound_sessions as cases;
 use bound_sessions::{REFRESH, URL, WAYS, Way, World, cookie, dpop, tokens};
 use dpop_client::{Client, token_hash};
@@ -35,6 +35,7 @@ use serde_json::{Value, json};
 use tower_jwt_auth::dpop::{
     DpopErrorKind as Kind, ProofIdentity, ReplayMemory, ReplayStore, ReplayVerdict,
 };
+use tower_jwt_auth::routes::SessionRoutes;
 use tower_jwt_auth::session::{SessionErrorKind, SessionEventKind};
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::{AuthErrorKind, VerifiedToken};
@@ -377,6 +378,77 @@ async fn l33_logins_without_a_password_use_no_memory() {
 }
 
 #[tokio::test]
+async fn l34_logout_by_a_bound_access_token_ends_its_session() {
+    let world = world();
+    let body_routes = SessionRoutes::without_cookies(world.sessions.clone()).dpop(dpop());
+    let of_apps = Router::new().route("/logout", post(body_routes.logout()));
+    let from = |name, value| Request::post("/logout").header(name, value);
+    for (scheme, lives) in [("DPoP", true), ("Bearer", true), ("DPoP", false)] {
+        for (app, request) in [
+            (&of_apps, Request::post("/logout")),
+            // Another site can end no session: it has no token.
+            (&world.app, Request::post("/logout")),
+            (&world.app, from("origin", "https://elsewhere.example")),
+            (&world.app, from("sec-fetch-site", "same-origin")),
+        ] {
+            let current = world.login(Some(&Client::new())).await;
+            if !lives {
+                world.clock.advance(Duration::from_secs(3600));
+            }
+            let request = request.header("authorization", format!("{scheme} {}", current.access));
+            let answer = send(app, request.body(Body::empty()).unwrap()).await;
+            assert_eq!(answer.status, StatusCode::NO_CONTENT, "{:?}", answer.error);
+            let sid = world.sid(&current);
+            assert!(world.sessions.find(sid).await.unwrap().is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn l35_nobody_without_a_password_learns_who_is_blocked() {
+    let world = World::new(MemoryStore::new(), dpop().nonces([7; 32]).unwrap());
+    let proof = Client::new().proof(LOGIN, world.now(), &json!({}));
+    let request = Request::post("/login").header("dpop", &proof).body(());
+    let (parts, ()) = request.unwrap().into_parts();
+    let proof = world.routes.proof(&parts).unwrap();
+    let carol = world.sessions.subject_named("carol");
+    world.sessions.block(&carol).await.unwrap();
+    for name in ["carol", "alice", "nobody"] {
+        let subject = world.sessions.subject_named(name);
+        let login = world.sessions.begin(&subject).await.unwrap();
+        let error = login.bind(&proof).unwrap_err();
+        assert_eq!(
+            error.kind(),
+            SessionErrorKind::InvalidProof(Kind::MissingNonce)
+        );
+        assert!(error.dpop_nonce().is_some());
+    }
+    // Not even if the block is lifted meanwhile: the password was checked for a blocked user.
+    let login = world.sessions.begin(&carol).await.unwrap();
+    world.sessions.unblock(&carol).await.unwrap();
+    let error = world.sessions.complete(login).await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::Blocked);
+}
+
+#[tokio::test]
+async fn l36_a_login_that_takes_longer_than_its_proof_lives_is_refused() {
+    let world = world();
+    let alice = world.sessions.subject_named("alice");
+    for (seconds, accepted) in [(59, true), (60, false), (600, false)] {
+        let proof = Client::new().proof(LOGIN, world.now(), &json!({}));
+        let request = Request::post("/login").header("dpop", &proof).body(());
+        let (parts, ()) = request.unwrap().into_parts();
+        let proof = world.routes.proof(&parts).unwrap();
+        let login = world.sessions.begin(&alice).await.unwrap();
+        let login = login.bind(&proof).unwrap();
+        world.clock.advance(Duration::from_secs(seconds));
+        let kind = world.sessions.complete(login).await.err();
+        let expected = (!accepted).then_some(SessionErrorKind::InvalidProof(Kind::Expired));
+        assert_eq!(kind.map(|error| error.kind()), expected, "{seconds}");
+    }
+}
+
+#[tokio::test]
 async fn cookies_hold_the_refresh_token_and_only_an_unbound_access_token() {
     let world = world();
     let owner = Client::new();
@@ -449,7 +521,7 @@ async fn a_service_may_require_a_key() {
     let request = Request::post("/login").body(()).unwrap();
     let (parts, ()) = request.into_parts();
     assert!(world.routes.proof(&parts).is_none());
-    let routes = tower_jwt_auth::routes::SessionRoutes::new(world.sessions.clone()).unwrap();
+    let routes = SessionRoutes::new(world.sessions.clone()).unwrap();
     let proof = Client::new().proof(LOGIN, world.now(), &json!({}));
     let request = Request::post("/login").header("dpop", proof).body(());
     let (parts, ()) = request.unwrap().into_parts();

@@ -883,13 +883,17 @@ async fn k05_a_block_wins_over_a_login_that_began_before_it() {
     let pending = world
         .sessions
         .begin(&world.sessions.subject_named("alice"))
-        .await;
-    assert!(pending.is_err());
+        .await
+        .unwrap();
     world
         .sessions
         .unblock(&world.sessions.subject_named("alice"))
         .await
         .unwrap();
+    assert_eq!(
+        refused(world.sessions.complete(pending).await).unwrap_err(),
+        SessionErrorKind::Blocked
+    );
     assert!(world.refresh(&tokens.refresh_token).await.is_err());
     assert_eq!(
         world.me(&tokens.access_token).await,

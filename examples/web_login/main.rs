@@ -124,20 +124,15 @@ async fn login(
     let headers = &request.headers;
     let sessions = service.routes.sessions();
     // Before the password check: a block or logout everywhere during that check prevents the login.
-    let mut pending = sessions.begin(&sessions.subject_named(&username)).await;
+    let mut pending = sessions.begin(&sessions.subject_named(&username)).await?;
     if let Some(proof) = service.routes.proof(&request) {
-        pending = pending.and_then(|login| binding.apply(login, &proof));
         // No password is needed to tell the browser the nonce.
-        if let Err(error) = &pending
-            && error.dpop_nonce().is_some()
-        {
-            return Err(error.clone().into());
-        }
+        pending = binding.apply(pending, &proof)?;
     }
     if !service.users.check(&username, password).await? {
         return Err(Problem::WRONG_PASSWORD);
     }
-    let pending = pending?.label(device(headers));
+    let pending = pending.label(device(headers));
     // End the session that this login replaces: the browser is about to lose its tokens.
     if let Some(old) = service.routes.session_of_cookie(headers) {
         sessions.end_session(old).await?;

@@ -57,29 +57,45 @@ impl CheckedProof {
     /// Remembers the proof. `None` if the store has to be awaited.
     pub(crate) fn remember_now(&self, owner: ProofOwner<'_>) -> Option<Result<(), NotRemembered>> {
         let key = self.accepted.key.to_text();
-        self.dpop
-            .store
-            .remember_now(&self.identity(&key, owner))
-            .map(judge)
+        let identity = self.identity(&key, owner, self.now);
+        self.dpop.store.remember_now(&identity).map(judge)
     }
 
     /// Remembers the proof, and waits for the store until the deadline.
     pub(crate) async fn remember(&self, owner: ProofOwner<'_>) -> Result<(), NotRemembered> {
-        if let Some(verdict) = self.remember_now(owner) {
-            return verdict;
-        }
-        let key = self.accepted.key.to_text();
-        judge(self.dpop.remember(&self.identity(&key, owner)).await)
+        self.remember_at(owner, self.now).await
     }
 
-    fn identity<'a>(&'a self, key: &'a str, owner: ProofOwner<'a>) -> ProofIdentity<'a> {
+    /// Remembers a proof that was checked some time ago, unless it has expired since.
+    pub(crate) async fn remember_at(
+        &self,
+        owner: ProofOwner<'_>,
+        now: Duration,
+    ) -> Result<(), NotRemembered> {
+        if now >= self.accepted.expires_at {
+            return Err(NotRemembered::Rejected(DpopErrorKind::Expired));
+        }
+        let key = self.accepted.key.to_text();
+        let identity = self.identity(&key, owner, now);
+        judge(match self.dpop.store.remember_now(&identity) {
+            Some(answer) => answer,
+            None => self.dpop.remember(&identity).await,
+        })
+    }
+
+    fn identity<'a>(
+        &'a self,
+        key: &'a str,
+        owner: ProofOwner<'a>,
+        now: Duration,
+    ) -> ProofIdentity<'a> {
         ProofIdentity {
             key,
             jti: &self.accepted.jti,
             issuer: owner.issuer,
             subject: owner.subject,
             forget_at: time(self.accepted.expires_at.saturating_add(Dpop::REPLAY_MARGIN)),
-            now: time(self.now),
+            now: time(now),
         }
     }
 }

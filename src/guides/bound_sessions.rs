@@ -38,16 +38,16 @@
 //!     Form(form): Form<Credentials>,
 //! ) -> Result<impl IntoResponse, ErrorResponse> {
 //!     let sessions = routes.sessions();
-//!     let mut pending = sessions.begin(&sessions.subject_named(&form.name)).await;
+//!     let mut pending = sessions.begin(&sessions.subject_named(&form.name)).await?;
 //!     // Before the password check: a proof without the nonce is rejected at once.
 //!     if let Some(proof) = routes.proof(&request) {
-//!         pending = pending.and_then(|login| login.bind_refresh_token(&proof));
+//!         pending = pending.bind_refresh_token(&proof)?;
 //!     }
 //!     // Compare with the password hash of your user database.
 //!     if form.password != "correct horse" {
 //!         return Err(StatusCode::FORBIDDEN.into());
 //!     }
-//!     let tokens = sessions.complete(pending?).await?;
+//!     let tokens = sessions.complete(pending).await?;
 //!     // After `bind` the script needs the access token: it is in `for_script`.
 //!     Ok((routes.logged_in(&tokens)?, Json(tokens.for_script())))
 //! }
@@ -130,8 +130,9 @@
 //! - If page and API have two origins, CORS must allow `DPoP` and expose `DPoP-Nonce`, as the guide
 //!   on [DPoP](super::dpop) shows.
 //! - After a login without a proof it deletes the key: a session without a key takes no proof.
-//! - After 401 `invalid_grant` the user must log in again: the key may be lost. Safari deletes
-//!   what scripts have stored after seven days of use without a visit.
+//! - After 401 `invalid_grant` the user must log in again. So they must if the page has no key for
+//!   a bound session, whose refresh gets 400: the key may be lost. Safari deletes what scripts have
+//!   stored after seven days of use without a visit.
 //!
 //! `examples/web_login` is a whole page. Its login form offers both kinds of bound sessions, and
 //! unbound ones.

@@ -60,13 +60,13 @@
 //! ) -> response::Result<impl IntoResponse> {
 //!     let sessions = routes.sessions();
 //!     // Before the password check: if the user is blocked meanwhile, the login fails.
-//!     let pending = sessions.begin(&sessions.subject_named(&form.name)).await;
+//!     let pending = sessions.begin(&sessions.subject_named(&form.name)).await?;
 //!     // Compare with the password hash of your user database.
 //!     if form.password != "correct horse" {
 //!         return Err(StatusCode::FORBIDDEN.into());
 //!     }
-//!     // After the password check, or anyone could find out who is blocked.
-//!     let tokens = sessions.complete(pending?).await?;
+//!     // A blocked user fails here, so nobody else can find out who is blocked.
+//!     let tokens = sessions.complete(pending).await?;
 //!     Ok((StatusCode::NO_CONTENT, routes.logged_in(&tokens)?))
 //! }
 //!

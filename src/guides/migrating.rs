@@ -170,12 +170,12 @@
 //!     Form(form): Form<Credentials>,
 //! ) -> response::Result<impl IntoResponse> {
 //!     let sessions = routes.sessions();
-//!     let pending = sessions.begin(&sessions.subject_named(&form.name)).await;
+//!     let pending = sessions.begin(&sessions.subject_named(&form.name)).await?;
 //!     if form.password != "correct horse" {
 //!         return Err(StatusCode::FORBIDDEN.into());
 //!     }
-//!     // Only after the password check. Otherwise anyone could find out who is blocked.
-//!     let tokens = sessions.complete(pending?).await?;
+//!     // A blocked user fails here, so nobody else can find out who is blocked.
+//!     let tokens = sessions.complete(pending).await?;
 //!     Ok((routes.logged_in(&tokens)?, Redirect::to("/me")))
 //! }
 //!

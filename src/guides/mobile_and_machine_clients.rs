@@ -39,14 +39,14 @@
 //! ) -> Result<Response, Response> {
 //!     let sessions = routes.sessions();
 //!     let pending = sessions.begin(&sessions.subject_named(&form.name)).await;
+//!     let pending = pending.map_err(IntoResponse::into_response)?;
 //!     // Compare with the password hash of your user database.
 //!     if form.password != "correct horse" {
 //!         return Err(StatusCode::FORBIDDEN.into_response());
 //!     }
-//!     // Only after the password check. Otherwise anyone could find out who is blocked.
-//!     let pending = pending.map_err(IntoResponse::into_response)?;
 //!     // The label is shown in the user's list of sessions.
 //!     let pending = pending.label(form.device);
+//!     // A blocked user fails here, so nobody else can find out who is blocked.
 //!     let tokens = sessions.complete(pending).await.map_err(IntoResponse::into_response)?;
 //!     Ok(([(CACHE_CONTROL, "no-store")], Json(tokens)).into_response())
 //! }

@@ -83,11 +83,13 @@ impl Turns {
 
     fn try_take(&self, number: u64, standing: Standing) -> bool {
         let mut taken = self.taken();
+        // The first is the oldest.
+        let is_overdue = |turn: &TakenTurn| turn.began.elapsed() >= self.longest;
+        if taken.first().is_some_and(is_overdue) {
+            taken.retain(|turn| !is_overdue(turn));
+        }
         if !self.has_room(&taken, standing) {
-            taken.retain(|turn| turn.began.elapsed() < self.longest);
-            if !self.has_room(&taken, standing) {
-                return false;
-            }
+            return false;
         }
         taken.push(TakenTurn {
             number,

@@ -34,10 +34,10 @@
 //!     move |name: String| async move {
 //!         // Before the password check, so that a concurrent block takes effect.
 //!         let subject = routes.sessions().subject_named(&name);
-//!         let pending = routes.sessions().begin(&subject).await;
+//!         let pending = routes.sessions().begin(&subject).await?;
 //!         if !check_password(&name).await { return Err(StatusCode::FORBIDDEN.into()) }
-//!         // After the password check, or anyone could find out who is blocked.
-//!         let tokens = routes.sessions().complete(pending?).await?;
+//!         // A blocked user fails here, so nobody else can find out who is blocked.
+//!         let tokens = routes.sessions().complete(pending).await?;
 //!         Ok::<_, ErrorResponse>((StatusCode::NO_CONTENT, routes.logged_in(&tokens)?))
 //!     }
 //! };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use axum_core::body::Body;
 use axum_core::extract::Request;
@@ -125,10 +126,14 @@ where
     }
 
     async fn logout_by_headers(&self, parts: &RequestParts) -> Result<Response, AuthError> {
-        let bearer_token = self.find_token(&TokenSource::bearer(), parts)?;
-        let bearer_session = bearer_token.and_then(|token| self.session_of(&token));
+        let mut sent_token = self.find_token(&TokenSource::bearer(), parts)?;
+        if let (None, Some(dpop)) = (&sent_token, &self.settings.dpop) {
+            // No proof is needed: a user who has lost the key can still log out.
+            sent_token = self.find_token(&TokenSource::dpop(Arc::clone(dpop)), parts)?;
+        }
+        let sent_session = sent_token.and_then(|token| self.session_of(&token));
         let Some(cookies) = self.cookies() else {
-            let sid = bearer_session.ok_or(AuthErrorKind::MissingToken)?;
+            let sid = sent_session.ok_or(AuthErrorKind::MissingToken)?;
             self.sessions.end_session(sid).await?;
             return Ok(response(StatusCode::NO_CONTENT, None, Vec::new()));
         };
@@ -136,12 +141,12 @@ where
         if self.settings.csrf.check(parts.head()).is_err() {
             // A browser never adds `Authorization` by itself, so that session may end. Cookies are
             // ignored.
-            let sid = bearer_session.ok_or(AuthErrorKind::CrossSite)?;
+            let sid = sent_session.ok_or(AuthErrorKind::CrossSite)?;
             self.sessions.end_session(sid).await?;
             return Ok(response(StatusCode::NO_CONTENT, None, Vec::new()));
         }
         let mut sids = self.sessions_of_cookies(cookies, parts)?;
-        sids.extend(bearer_session);
+        sids.extend(sent_session);
         for sid in sids {
             self.sessions.end_session(sid).await?;
         }

@@ -49,7 +49,7 @@ pub(super) struct Settings {
     /// Verifies the access tokens of a logout, which may have expired.
     pub(super) logout_verifier: Verifier,
     pub(super) rejection_hook: Arc<RejectionHook>,
-    dpop: Option<Arc<Dpop>>,
+    pub(super) dpop: Option<Arc<Dpop>>,
 }
 
 impl<S: SessionStore> SessionRoutes<S> {
@@ -67,7 +67,7 @@ impl<S: SessionStore> SessionRoutes<S> {
     /// The tokens are in bodies and in `Authorization`.
     #[must_use]
     pub fn without_cookies(sessions: Sessions<S>) -> Self {
-        let logout_verifier = verifier(&sessions).for_expired_tokens();
+        let logout_verifier = verifier(&sessions).for_expired_tokens().with_proven_keys();
         Self {
             body_sessions: sessions.clone(),
             sessions,

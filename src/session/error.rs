@@ -49,7 +49,8 @@ pub enum SessionErrorKind {
     /// [elevated](super::Sessions::elevate) since. The session lives: its client has a newer token.
     Elevated,
     /// The client has not proven to hold the key of its session (RFC 9449). The session lives and
-    /// the refresh token stays valid, so a thief without the key cannot log its owner out.
+    /// the refresh token stays valid, so a thief without the key cannot log its owner out by a
+    /// refresh.
     ///
     /// - [`MissingProof`](DpopErrorKind::MissingProof): the session is bound to a key.
     /// - [`WrongKey`](DpopErrorKind::WrongKey): the session is bound to another key.

@@ -99,6 +99,9 @@ impl<S: SessionStore> Sessions<S> {
             Some(key) => Some(JwkThumbprint::parse(&key).ok_or(DpopErrorKind::WrongKey)?),
         };
         let mut login = self.begin(subject).await?;
+        if login.state.blocked {
+            return Err(SessionErrorKind::Blocked.into());
+        }
         // The layer has checked the proof.
         let proven = required_key.filter(|key| actor_token.key_thumbprint() == Some(key));
         login.binding = proven.map(|key| KeyBinding {

@@ -25,7 +25,7 @@ impl PendingLogin {
     ///
     /// The proof is about the request to your login. Call this before the password is checked: a
     /// proof without the [nonce](crate::dpop::Dpop::nonces) is then rejected at once.
-    /// [`Sessions::complete`] remembers the proof.
+    /// [`Sessions::complete`] remembers the proof, and rejects it if it has expired meanwhile.
     ///
     /// ```
     /// # use http::request::Parts;
@@ -110,7 +110,8 @@ impl<S: SessionStore> Sessions<S> {
         let Some(proof) = &binding.proof else {
             return Ok(None);
         };
-        proof.remember(owner(subject)).await?;
+        let now = self.now().since_epoch();
+        proof.remember_at(owner(subject), now).await?;
         Ok(proof.next_nonce().map(str::to_owned))
     }
 

@@ -145,20 +145,17 @@ impl<S: SessionStore> Sessions<S> {
 
     /// Begins a login, before the password is checked.
     ///
-    /// If the subject is blocked or logged out everywhere after this,
-    /// [`complete`](Sessions::complete) fails.
+    /// If the subject is blocked, or is blocked or logged out everywhere after this,
+    /// [`complete`](Sessions::complete) fails. So who has no password cannot find out who is
+    /// blocked.
     ///
     /// # Errors
     ///
-    /// - [`SessionErrorKind::Blocked`].
     /// - [`SessionErrorKind::Foreign`] if `subject` was made by a `Sessions` of another issuer.
     /// - [`SessionErrorKind::Unavailable`] if the store fails.
     pub async fn begin(&self, subject: &OwnSubject) -> Result<PendingLogin, SessionError> {
         let state = self.store.subject(&self.check_own(subject)?).await;
         let state = state.map_err(SessionError::unavailable)?;
-        if state.blocked {
-            return Err(SessionErrorKind::Blocked.into());
-        }
         Ok(PendingLogin {
             subject: subject.clone(),
             state,
@@ -179,8 +176,9 @@ impl<S: SessionStore> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// - [`SessionErrorKind::Blocked`] or [`SessionErrorKind::LoggedOut`] if that happened after
-    ///   [`begin`](Sessions::begin).
+    /// - [`SessionErrorKind::Blocked`] if the subject was blocked at [`begin`](Sessions::begin), or
+    ///   is now.
+    /// - [`SessionErrorKind::LoggedOut`] if it was logged out everywhere after `begin`.
     /// - [`SessionErrorKind::TooManySessions`] if [`max_sessions`](Sessions::max_sessions) rejects
     ///   it.
     /// - [`SessionErrorKind::UnknownSubject`], [`SessionErrorKind::InvalidClaims`] or
@@ -194,6 +192,9 @@ impl<S: SessionStore> Sessions<S> {
     ///   subject were invalidated four times meanwhile.
     pub async fn complete(&self, login: PendingLogin) -> Result<TokenPair, SessionError> {
         let subject = self.check_own(&login.subject)?;
+        if login.state.blocked {
+            return Err(SessionErrorKind::Blocked.into());
+        }
         let sid = SessionId::random().map_err(|_| SessionErrorKind::Backend)?;
         let mut access_epoch = login.state.access_epoch;
         let kind = match login.actor {
