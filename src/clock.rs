@@ -1,7 +1,7 @@
 //! The source of time: the system clock, or a clock that a test moves.
 //!
-//! Every type that checks dates takes a clock. Deadlines use the runtime's timer. Give the layer,
-//! [`Sessions`](crate::session::Sessions) and the store the same clock.
+//! Every type that checks dates takes a clock. Deadlines do not: they use the runtime's timer. Give
+//! the layer, [`Sessions`](crate::session::Sessions) and the store the same clock.
 //!
 //! ```
 //! use std::time::Duration;
@@ -125,7 +125,7 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock at `seconds` since the epoch, at most in the year 2554.
+    /// A clock at `seconds` since the epoch. A time after the year 2554 is capped.
     #[must_use]
     pub fn at(seconds: u64) -> Self {
         let clock = Self::default();
@@ -143,8 +143,8 @@ impl ManualClock {
             .unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
-    /// Moves the clock to `seconds` since the epoch, forwards or backwards, at most to the
-    /// year 2554.
+    /// Moves the clock to `seconds` since the epoch, forwards or backwards. A time after the year
+    /// 2554 is capped.
     pub fn set(&self, seconds: u64) {
         self.nanoseconds
             .store(seconds.saturating_mul(1_000_000_000), Ordering::SeqCst);

@@ -118,12 +118,12 @@ impl TokenCookie {
         self.checked()
     }
 
-    /// Sets `Partitioned` (CHIPS): the browser keeps one cookie for each site that is at the top
-    /// of the page.
+    /// Sets `Partitioned` (CHIPS): the browser keeps a separate cookie for each top-level site,
+    /// which the address bar shows.
     ///
     /// You need it, with [`SameSite::None`], if your page is in frames of other sites. Browsers
-    /// that block cookies of other sites accept partitioned ones. A user is then logged in once for
-    /// each site.
+    /// that block cookies of other sites accept partitioned ones. A user then logs in separately on
+    /// each of these sites.
     ///
     /// A cookie that was not partitioned stays in browsers, beside the new one, and requests with
     /// both are rejected. Change the name of the cookie when you change this.
@@ -144,7 +144,7 @@ impl TokenCookie {
     /// Removes `Max-Age`: the browser deletes the cookie when it closes. A browser that restores
     /// its tabs also restores such cookies.
     ///
-    /// The token still expires. Only [`clear`](Self::clear) sends `Max-Age=0`.
+    /// The token still expires. [`clear`](Self::clear) still sends `Max-Age=0`.
     #[must_use]
     pub fn without_max_age(mut self) -> Self {
         self.persistent = false;

@@ -30,10 +30,10 @@ use crate::verify::VerifiedToken;
 /// Make a field of `T` an `Option` if an issuer may omit its claim. If claims do not deserialise,
 /// the event `claims_mismatch` (feature `tracing`) names your type and the claim.
 ///
-/// `T` is [`Deserialize`](serde::Deserialize), `Send`, `Sync` and owned. Otherwise the compiler
-/// reports that the handler does not implement `Handler`, without the reason. Put
-/// `#[axum::debug_handler]` (feature `macros` of axum) on the handler: then it names the missing
-/// trait of `T`.
+/// `T` must be [`Deserialize`](serde::Deserialize), `Send`, `Sync` and owned. Otherwise the
+/// compiler reports that the handler does not implement `Handler`, without the reason. Put
+/// `#[axum::debug_handler]` (feature `macros` of axum) on the handler: then the compiler names the
+/// missing trait of `T`.
 ///
 /// The claims are in an [`Arc`]. Borrow or clone a field, or take them with
 /// [`into_inner`](Claims::into_inner). Requests with the same token may share the claims. So do not
@@ -62,7 +62,8 @@ use crate::verify::VerifiedToken;
 pub struct Claims<T>(pub Arc<T>);
 
 impl<T: Clone> Claims<T> {
-    /// The claims by value. This clones them, because the token keeps a copy.
+    /// The claims by value. This clones them if they are shared: the token usually keeps a
+    /// reference to them.
     #[must_use]
     pub fn into_inner(self) -> T {
         Arc::unwrap_or_clone(self.0)

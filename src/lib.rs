@@ -97,8 +97,8 @@
 //!
 //! | kind | check |
 //! | --- | --- |
-//! | `inactive` | the issuer of an opaque token does not know it, or it has expired or was revoked; some issuers answer so if your client may not introspect it |
-//! | `no_fitting_key` | compare `alg` and `kid` of the token with those of the keys, which the reason names. A key has one algorithm; in a set the `kid` must match. Without `kid`: if keys have thumbprints, that of the token (`x5t#S256`, `x5t`) must match one. With `kid`: the key's thumbprint, if any, must equal the token's |
+//! | `inactive` | the issuer does not know the opaque token, or the token has expired or was revoked; some issuers also answer this if your client is not allowed to introspect the token |
+//! | `no_fitting_key` | the reason names the `alg` and `kid` of the keys: compare them with those of the token. A key has one algorithm; in a set the `kid` must match. Without `kid`: if keys have thumbprints, that of the token (`x5t#S256`, `x5t`) must match one. With `kid`: the key's thumbprint, if any, must equal the token's |
 //! | `several_fitting_keys` | the token has no `kid`: have the issuer add it. Or keys share a `kid`: see [`try_keys_with_same_id`](keys::KeySet::try_keys_with_same_id) |
 //! | `bad_signature` | the secret: does it equal the issuer's byte for byte, or must you decode it from base64 first? |
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |
@@ -118,9 +118,9 @@
 //! | `missing_certificate` | the client's TLS settings; whether your server or proxy asks for a certificate, and passes it on: see [`mtls`] |
 //! | `wrong_certificate` | the token was issued for another certificate, perhaps before the client renewed it |
 //! | `malformed_certificate` | the header `Client-Cert` as your proxy writes it: RFC 9440, neither PEM nor percent-encoded |
-//! | `untrusted_proxy` | the proxies of [`Mtls::behind_proxies`](mtls::Mtls::behind_proxies), which the reason names; or somebody forges `Client-Cert` |
+//! | `untrusted_proxy` | the trusted proxies of [`Mtls::behind_proxies`](mtls::Mtls::behind_proxies): the reason lists them; or somebody forges `Client-Cert` |
 //! | `dpop_wrong_url` | the base URL of [`Dpop::new`](dpop::Dpop::new): it is the URL that clients use for the path `/` of the layer |
-//! | `dpop_missing_nonce` | the first request of a client: it repeats the request with the nonce of the response |
+//! | `dpop_missing_nonce` | normal for the first request of a client: the client repeats it with the nonce of the response |
 //! | `dpop_expired`, `dpop_issued_in_future` | the client's clock and yours |
 //! | other kinds with `dpop_` | see [`DpopErrorKind`](dpop::DpopErrorKind) |
 //! | `missing_token_id` | with a revocation store a token needs a `jti`: see [`token_id_optional`](JwtAuthLayer::token_id_optional) |
@@ -144,7 +144,7 @@
 //! | `WARN` | claims that do not decode as the handler's type |
 //! | `WARN` | a risky setting: a layer without a store accepts the tokens of sessions, cookies are not `Secure`, Redis may evict keys |
 //! | `ERROR` | a handler without a layer around it; a `Permission` that is built wrongly; a cookie that cannot be built |
-//! | `ERROR` | a session request with a fault of the service, such as claims with a reserved name; logout tokens whose sessions could not be ended |
+//! | `ERROR` | a session request that fails because of a fault in the service, such as claims with a reserved name; logout tokens whose sessions could not be ended |
 //!
 //! # Features
 //!
@@ -157,7 +157,7 @@
 //! | `embedded` | [`store`]: sessions and revocations in one file, by `redb` | no |
 //! | `redis` | [`store`]: sessions and revocations shared by many nodes, in Redis or Valkey, by `redis` | no |
 //! | `jwks` | `keys::remote`: keys that issuers publish, by `reqwest` and `rustls` | no |
-//! | `introspection` | the module `introspection`: opaque tokens, about which their issuer is asked (RFC 7662); brings `jwks` | no |
+//! | `introspection` | the module `introspection`: opaque tokens, by asking their issuer (RFC 7662); enables `jwks` | no |
 //! | `testing` | the module `testing`: tokens, time and failures for your tests | no |
 //! | `gate` | the program `gate`, and its dependencies: for `cargo install` only | no |
 //!

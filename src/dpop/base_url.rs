@@ -12,8 +12,8 @@ pub(super) struct BaseUrl(Box<str>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BaseUrlError {
-    /// It is not a URI with a host (RFC 3986). Write a name with other letters than ASCII in
-    /// Punycode (`xn--…`).
+    /// It is not a URI with a host (RFC 3986). Write a host name that is not ASCII in Punycode
+    /// (`xn--…`).
     Malformed,
     /// The scheme is not `https`. `http` is accepted for `localhost` and loopback addresses.
     NotHttps,

@@ -38,8 +38,8 @@ pub enum DpopErrorKind {
     Expired,
     /// `iat` is more than 30 seconds in the future.
     IssuedInFuture,
-    /// `ath` is missing, or is not the digest of the token. At login and refresh: there is an
-    /// `ath`.
+    /// `ath` is missing, or is not the digest of the token. At login and refresh: the proof has an
+    /// `ath`, which is not allowed there.
     WrongTokenHash,
     /// `jti` is empty, or longer than 256 bytes.
     InvalidId,

@@ -20,8 +20,8 @@
 //! ```
 //!
 //! This accepts only bound tokens. Add [`TokenSource::bearer`](crate::TokenSource::bearer) to
-//! accept other tokens too. A bound token is rejected in every other source, and a token without a
-//! key is rejected under `DPoP`.
+//! accept other tokens too. A bound token is rejected in every other source. A token that is not
+//! bound is rejected with the scheme `DPoP`.
 //!
 //! # What is checked
 //!
@@ -39,7 +39,7 @@
 //! | `nonce` | be a current one, if [`Dpop::nonces`] are on |
 //! | `jti` | have 1 to 256 bytes, and be new |
 //!
-//! Let a request pass only one layer with this source: a second one would reject the proof as used.
+//! Apply only one layer with this source to a request: a second one would reject the proof as used.
 //!
 //! The token is verified first, or found in the cache. The `jti` is remembered last, so only good
 //! proofs fill the memory. A client's key is parsed once, and kept while it is in use.

@@ -26,7 +26,7 @@ pub struct ProofIdentity<'a> {
 }
 
 impl<'a> ProofIdentity<'a> {
-    /// A proof of a token without `iss` and `sub`, to test a store with.
+    /// A proof of a token without `iss` and `sub`, for tests of a store.
     #[must_use]
     pub fn new(key: &'a str, jti: &'a str, forget_at: SystemTime, now: SystemTime) -> Self {
         Self {
@@ -106,7 +106,7 @@ pub trait ReplayStore: Send + Sync + 'static {
         proof: &ProofIdentity<'_>,
     ) -> impl Future<Output = Result<ReplayVerdict, Self::Error>> + Send;
 
-    /// The same, if the store answers without waiting.
+    /// As [`remember`](ReplayStore::remember), if the store answers without waiting.
     ///
     /// On `None`, the default, the layer calls [`remember`](ReplayStore::remember). An answer here
     /// saves the request an allocation.

@@ -21,9 +21,10 @@ use crate::revocation::{FingerprintKey, Fingerprinter};
 /// # Ok::<_, tower_jwt_auth::dpop::BaseUrlError>(())
 /// ```
 ///
-/// A proof takes a 64-bit fingerprint, made with a random secret, in 10 to 21 bytes of a hash
-/// table. Proofs that expire in the same 16 seconds share a bucket, which is dropped as a whole. A
-/// client's key and a subject take 19 to 39 bytes each, in every bucket with a proof of theirs.
+/// A proof is kept as a 64-bit fingerprint, made with a random secret. It takes 10 to 21 bytes of a
+/// hash table. Proofs that expire in the same 16 seconds share a bucket, which is dropped as a
+/// whole. A client's key and a subject take 19 to 39 bytes each, in every bucket that has one of
+/// their proofs.
 ///
 /// No proof is forgotten before it expires. If the clock steps back, proofs that may have been
 /// dropped count as used.
@@ -73,7 +74,7 @@ struct Bucket {
 
 impl ReplayMemory {
     /// 1 million proofs: 8,000 requests a second for 120 seconds. They take 10 to 21 MB, and 50 to
-    /// 100 MB if each is of another client.
+    /// 100 MB if each comes from a different client.
     pub const DEFAULT_CAPACITY: usize = 1_000_000;
 
     /// How many keys, or subjects, must flood the memory to fill it.

@@ -14,7 +14,8 @@ use super::verifier::{ProofRejection, ProvenRequest, ProvenToken};
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 
-/// The DPoP proof of a request, and what it must be about. It is not checked yet.
+/// The DPoP proof of a request, with the method and the URI that it must match. It is not checked
+/// yet.
 ///
 /// You need it where tokens are issued: at login, for
 /// [`PendingLogin::bind`](crate::session::PendingLogin::bind), and at a refresh, for

@@ -39,7 +39,7 @@ pub struct Dpop {
 }
 
 impl Dpop {
-    /// 60 seconds. A client's clock may be 30 seconds behind, and a slow request still arrives.
+    /// 60 seconds: enough for a client's clock that is 30 seconds behind, and for a slow request.
     pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
 
     /// 5 minutes. Proofs are made for one request, and are remembered while they are valid.
@@ -70,7 +70,7 @@ impl Dpop {
         })
     }
 
-    /// Accepts proofs for another base URL too: clients reach the service by several names.
+    /// Accepts proofs for another base URL too, if clients reach the service by several names.
     ///
     /// Do not use it for a second nested router: a proof for one would fit the other. Give each
     /// router a `Dpop` of its own, or put the layer outside of `nest`.
@@ -105,7 +105,7 @@ impl Dpop {
     /// [60 seconds](Dpop::DEFAULT_LIFETIME) by default.
     ///
     /// All nodes that share a [replay store](Dpop::replay_store) need the same value: the store
-    /// forgets a proof when the node that used it no longer accepts it.
+    /// forgets a proof when the node that accepted it first no longer accepts it.
     ///
     /// # Panics
     ///
@@ -124,9 +124,9 @@ impl Dpop {
     /// Requires a nonce of this service in every proof (RFC 9449 §9). Off by default: it costs a
     /// client's first request a second round trip.
     ///
-    /// Use it against proofs that were made in advance, on a device that somebody else held for a
-    /// while. A nonce is accepted for 5 to 10 minutes. It is computed from the time, so no node
-    /// stores it.
+    /// Use it against proofs that an attacker made in advance, while the attacker had access to the
+    /// client's device. A nonce is accepted for 5 to 10 minutes. It is computed from the time, so
+    /// no node stores it.
     ///
     /// `secret` has at least 32 random bytes. All nodes of the service need the same one. Do not
     /// use a secret that signs tokens.

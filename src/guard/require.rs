@@ -101,7 +101,7 @@ impl Require {
     /// Reads the scopes at this path of the claims, such as `["realm_access", "roles"]`.
     ///
     /// The value at this path is a space-separated string or an array of strings. The challenge of
-    /// a 403 does not name what stands there: a client cannot ask for a role as a scope.
+    /// a 403 does not name these values: a client cannot ask for a role as a scope.
     ///
     /// # Panics
     ///
@@ -202,7 +202,7 @@ impl Require {
     ///     .and(Require::acr(["mfa"]).max_age(Duration::from_secs(300)));
     /// ```
     ///
-    /// Put scopes first, as above: then a user whom the scope excludes is not sent to a login.
+    /// Put scopes first, as above: then a user without the scope is not sent to a login.
     ///
     /// Put all levels of a route into one guard. Two guards would each name only their own levels,
     /// and a client may be sent to a login again and again.
@@ -260,8 +260,8 @@ impl Require {
         Self::new(Condition::NotImpersonated)
     }
 
-    /// Sets the clock of [`max_age`](Require::max_age). The system clock by default. Give it the
-    /// clock of the layer, in tests a [`ManualClock`](crate::clock::ManualClock).
+    /// Sets the clock of [`max_age`](Require::max_age). The system clock by default. Pass the clock
+    /// of the layer: in tests, a [`ManualClock`](crate::clock::ManualClock).
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.condition.set_clock(&ClockSource::custom(clock));
@@ -325,7 +325,7 @@ impl Require {
     /// # Panics
     ///
     /// If no token can meet both, because a token has one [`acr`](Require::acr) and they have no
-    /// value in common. Name all levels that will do in one `acr`, or combine them with
+    /// value in common. Name all levels that you accept in one `acr`, or combine them with
     /// [`or`](Require::or).
     #[must_use]
     #[track_caller]

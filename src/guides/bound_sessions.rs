@@ -2,12 +2,13 @@
 //!
 //! Malware copies cookies out of browsers, and a thief then uses the session from elsewhere. A
 //! session that is bound to a key stops this. The page's script makes a key that cannot be
-//! exported, and proves at each refresh that it has it. A copied refresh cookie is refused at once.
+//! exported, and proves at each refresh that it holds this key. A copied refresh cookie is refused
+//! at once.
 //!
 //! # Where the access token lives
 //!
-//! The refresh token is bound, and stays in its `HttpOnly` cookie. For the access token the login
-//! chooses:
+//! The refresh token is bound, and stays in its `HttpOnly` cookie. Your login handler chooses where
+//! the access token is kept, and whether it is bound:
 //!
 //! | call | access token | a thief of the cookies has | choose it if |
 //! | --- | --- | --- | --- |
@@ -123,16 +124,17 @@
 //! The script then does this:
 //!
 //! - It sends a proof in the header `DPoP` of `POST /login`, and stores the key once the login has
-//!   succeeded. A login that fails must not replace the key of the session before.
+//!   succeeded. A failed login must not replace the key of the existing session.
 //! - It sends a proof with each `POST /refresh`.
 //! - If an answer has the header `DPoP-Nonce`, the next proof has this `nonce`. If the error's
 //!   `code` is `use_dpop_nonce`, it sends the request again.
 //! - If page and API have two origins, CORS must allow `DPoP` and expose `DPoP-Nonce`, as the guide
 //!   on [DPoP](super::dpop) shows.
-//! - After a login without a proof it deletes the key: a session without a key takes no proof.
-//! - After 401 `invalid_grant` the user must log in again. So they must if the page has no key for
-//!   a bound session, whose refresh gets 400: the key may be lost. Safari deletes what scripts have
-//!   stored after seven days of use without a visit.
+//! - After a login without a proof it deletes the key: a session that is not bound rejects a
+//!   refresh with a proof.
+//! - After 401 `invalid_grant` the user must log in again. They must also log in again if the page
+//!   has lost the key of a bound session: its refresh gets 400. Safari deletes data that scripts
+//!   have stored after seven days of browser use without a visit to the site.
 //!
 //! `examples/web_login` is a whole page. Its login form offers both kinds of bound sessions, and
 //! unbound ones.
@@ -144,11 +146,12 @@
 //!
 //! # What remains
 //!
-//! - A script that is injected into the page can use the key in place, while the page is open. It
-//!   cannot take the key away. A Content-Security-Policy makes such scripts harder.
+//! - A script that is injected into the page can use the key while the page is open, but cannot
+//!   copy it. A Content-Security-Policy makes such an injection harder.
 //! - A thief who copies the whole browser profile has the key too, unless the browser or the system
-//!   encrypts it for this device. Reuse detection then ends the session once both have refreshed.
+//!   encrypts it for this device. Reuse detection then ends the session once the thief and the user
+//!   have both refreshed.
 //! - A thief who holds an unbound access cookie can call your API until the token expires. Require
-//!   a [second factor](super::second_factor) for what such a thief must not do.
-//!   It cannot begin an impersonation.
+//!   a [second factor](super::second_factor) for what such a thief must not do. Such a thief cannot
+//!   begin an impersonation.
 //! - Logout needs no proof, so a thief of the refresh cookie can log the user out.

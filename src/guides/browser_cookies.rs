@@ -183,9 +183,9 @@
 //! }
 //! ```
 //!
-//! The refresh cookie is `SameSite=Strict`. After a link on another site the browser holds it back,
-//! so the first page is not refreshed. [`PageRenewalLayer`](crate::routes::PageRenewalLayer) lists
-//! the choices.
+//! The refresh cookie is `SameSite=Strict`. If the user follows a link on another site, the browser
+//! does not send it, so the first page is not refreshed.
+//! [`PageRenewalLayer`](crate::routes::PageRenewalLayer) lists the alternatives.
 //!
 //! # Two subdomains
 //!
@@ -265,7 +265,7 @@
 //! | --- | --- |
 //! | give the API a name on the page's site, such as `api.example.com` | a DNS entry and a certificate |
 //! | let the page's server forward `/api` to the API | one origin, no CORS |
-//! | `SameSite=None` and `Partitioned` cookies | older browsers block them: test those of your users |
+//! | `SameSite=None` and `Partitioned` cookies | older browsers block them: test the browsers of your users |
 //! | bearer tokens in the script's memory | any script on the page can read them; see below |
 //!
 //! The cookies need two more settings than on two subdomains. Everything else is the same: the
@@ -319,8 +319,8 @@
 //!
 //! - `SameSite` no longer protects these cookies. The origin check alone does, so trust only your
 //!   own pages. Any site can still send a `GET` with the cookies, without reading the answer.
-//! - A partitioned cookie belongs to the site at the top of the page. A user who opens your app on
-//!   another site logs in there again.
+//! - A partitioned cookie belongs to the top-level site, which the address bar shows. A user who
+//!   opens your app on another top-level site must log in again there.
 //! - If you change cookies that browsers already have, give the new ones another name, for example
 //!   by [`environment`](crate::routes::SessionCookies::environment). Otherwise browsers send both.
 //!

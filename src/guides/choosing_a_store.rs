@@ -7,14 +7,14 @@
 //!
 //! | your service | store | feature |
 //! | --- | --- | --- |
-//! | runs in tests, or a new login after each restart is fine | [`MemoryStore`](crate::store::MemoryStore) | |
+//! | runs in tests, or may lose all sessions at a restart | [`MemoryStore`](crate::store::MemoryStore) | |
 //! | is one process on one machine | [`EmbeddedStore`](crate::store::EmbeddedStore) | `embedded` |
 //! | is several processes or machines | [`RedisStore`](crate::store::RedisStore) | `redis` |
 //! | has a database that must hold the revocations | your own [`RevocationStore`](crate::revocation::RevocationStore) | |
 //!
-//! You can start with one and change later. If you use only the sessions and the layer, the line
-//! that opens the store is all that changes. Contents are not copied from one store to another, so
-//! all users log in again.
+//! You can start with one and change later. If your code calls no method of the store itself, only
+//! the line that opens the store changes. Contents are not copied from one store to another, so all
+//! users log in again.
 //!
 //! # In memory
 //!
@@ -50,14 +50,15 @@
 //! | --- | --- | --- | --- |
 //! | your process restarts | nothing | everything | everything |
 //! | the machine loses power | nothing | everything | everything, unless Redis ran on that machine |
-//! | Redis restarts | | | what its settings keep; revocations also in every living node |
-//! | Redis is down | | | access tokens work for 5 seconds; logins and renewals get 503 |
+//! | Redis restarts | | | what its settings keep; running nodes also keep the revocations |
+//! | Redis is down | | | access tokens work for 5 seconds, then get 503 by default; logins and renewals get 503 |
 //! | the disk fails | | look-ups go on, changes get 503 | see the settings of Redis |
 //!
 //! # A lost second of Redis
 //!
 //! With `appendfsync everysec`, a crash of the machine that runs Redis can lose the last second or
-//! two of writes. So can the promotion of a replica. This is what it means for each kind of write:
+//! two of writes. The promotion of a replica can lose them too. The table shows the effect for each
+//! kind of write:
 //!
 //! | lost write | effect |
 //! | --- | --- |
@@ -76,9 +77,9 @@
 //! stores: [`BoxSessionStore`](crate::session::BoxSessionStore).
 //!
 //! Each store has a method `revoke` for single tokens. It is not part of
-//! [`SessionStore`](crate::session::SessionStore), so a service that calls it keeps the type of its
-//! store. [`SessionStore::block`](crate::session::SessionStore::block) blocks a user of any issuer
-//! in any store.
+//! [`SessionStore`](crate::session::SessionStore), so a service that calls it must name the
+//! concrete type of its store. [`SessionStore::block`](crate::session::SessionStore::block) works
+//! with every store, for users of any issuer.
 //!
 //! ```no_run
 //! use std::{env, error::Error, time::Duration};

@@ -5,8 +5,8 @@
 //! the client. Each request carries a proof: a short JWT about this request, signed with the key.
 //!
 //! If you log users in yourself, see [bound sessions](super::bound_sessions). Otherwise you need an
-//! authorization server that binds tokens, such as Keycloak, Okta or `oidc-provider`.
-//! The client sends it a proof with the token request. The access token then has the thumbprint of
+//! authorization server that binds tokens, such as Keycloak, Okta or `oidc-provider`. The client
+//! sends this server a proof with the token request. The access token then has the thumbprint of
 //! the key: `"cnf": { "jkt": "…" }`.
 //!
 //! # The service
@@ -58,8 +58,8 @@
 //! | if | then |
 //! | --- | --- |
 //! | a proxy or `nest` removes a prefix | add it to the [base URL](crate::dpop#the-url-of-the-request) |
-//! | a proof could be made in advance, on a device that a thief held | [`Dpop::nonces`](crate::dpop::Dpop::nonces), with one secret for all nodes |
-//! | a replay on another node, or after a restart, within a minute matters | [`Dpop::replay_store`](crate::dpop::Dpop::replay_store), shared by all nodes, such as `RedisStore` (feature `redis`) |
+//! | a thief with temporary access to a device could make proofs in advance | [`Dpop::nonces`](crate::dpop::Dpop::nonces), with one secret for all nodes |
+//! | a replay within 90 seconds, on another node or after a restart, does harm | [`Dpop::replay_store`](crate::dpop::Dpop::replay_store), shared by all nodes, such as `RedisStore` (feature `redis`) |
 //! | one client sends more than about 500 requests a second to a node | [`ReplayMemory::capacity`](crate::dpop::ReplayMemory::capacity) |
 //! | your profile of OAuth limits algorithms | [`Dpop::algorithms`](crate::dpop::Dpop::algorithms) |
 //!
@@ -68,5 +68,6 @@
 //!
 //! # What remains
 //!
-//! - A script that is injected into the page can use the key in place, while the page is open.
+//! - A script that is injected into the page can use the key while the page is open, even if
+//!   the key cannot be copied.
 //! - The proof covers method and URL, but neither query nor body. Use TLS everywhere.

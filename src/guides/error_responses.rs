@@ -3,15 +3,15 @@
 //! | what refuses | where you set the answer |
 //! | --- | --- |
 //! | the layer, guards, extractors | [`JwtAuthLayer::respond`](crate::JwtAuthLayer::respond) |
-//! | refresh, logout and [`csrf_layer`](crate::routes::SessionRoutes::csrf_layer), with sessions | [`SessionRoutes::respond`](crate::routes::SessionRoutes::respond); [`SessionRoutes::layer`](crate::routes::SessionRoutes::layer) uses it too |
+//! | refresh, logout and [`csrf_layer`](crate::routes::SessionRoutes::csrf_layer), if you use sessions | [`SessionRoutes::respond`](crate::routes::SessionRoutes::respond); [`SessionRoutes::layer`](crate::routes::SessionRoutes::layer) uses it too |
 //! | your handler, with a [`SessionError`](crate::session::SessionError) | as above; return the error by `?` from a handler with `axum::response::Result` |
 //! | your handler, for reasons of its own | `IntoResponse` of your error type |
 //! | an extractor of axum, such as `Json` | a wrapper by `axum::extract::WithRejection` of `axum-extra`, or your own |
 //! | the router: 404 and 405 | `Router::fallback`, `Router::method_not_allowed_fallback` |
-//! | a refresh by a form | RFC 6749 §5.2 fixes this format, and OAuth clients read it |
+//! | a refresh request whose form body holds the refresh token | RFC 6749 §5.2 fixes this format, and OAuth clients read it |
 //!
-//! One function answers for the crate. [`code`](crate::AuthError::code) is stable, and
-//! [`description`](crate::AuthError::description) tells nothing about the token.
+//! One function makes the response to every refusal by the crate. [`code`](crate::AuthError::code)
+//! is stable, and [`description`](crate::AuthError::description) tells nothing about the token.
 //!
 //! ```
 //! use axum::http::StatusCode;

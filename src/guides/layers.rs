@@ -107,8 +107,9 @@
 //!   = note: required for `Infallible` to implement `Into<_>`
 //! ```
 //!
-//! `MethodRouter::layer` can change the error type, and nothing says what it is between the two
-//! calls. This happens with any two layers, not just those of this crate. Four ways out:
+//! `MethodRouter::layer` can change the error type. Nothing tells the compiler which error type the
+//! service has between the two calls. This happens with any two layers, not just those of this
+//! crate. Four ways out:
 //!
 //! ```
 //! use std::convert::Infallible;

@@ -26,8 +26,8 @@
 //! New here? The [front page](crate) shows a protected route in 10 lines. `cargo run --example
 //! quickstart` runs a login, and prints lines for `curl`.
 //!
-//! The code of each guide uses the features it needs. This module is documentation alone: it holds
-//! no items, and exists only while documentation of all features is built.
+//! The code of a guide needs the features of the items that it uses. This module is documentation
+//! alone: it holds no items, and exists only while documentation of all features is built.
 
 pub mod bound_sessions;
 pub mod browser_cookies;

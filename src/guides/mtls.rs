@@ -2,8 +2,8 @@
 //!
 //! Your clients are services with certificates, as in open banking or in a service mesh. The
 //! authorization server writes the digest of the client's certificate into the token:
-//! `"cnf": { "x5t#S256": "…" }`. A stolen token then works only with the private key too. Each
-//! request needs the same certificate, in the handshake of its connection.
+//! `"cnf": { "x5t#S256": "…" }`. A thief of the token then needs the private key too. The client
+//! must present the same certificate in the TLS handshake of each connection.
 //!
 //! You need an authorization server that binds tokens, such as Keycloak, Curity or
 //! `oidc-provider`. For clients without certificates, [`dpop`](super::dpop) does the same by
@@ -78,7 +78,8 @@
 //! }
 //! ```
 //!
-//! A resumed session has the certificate of its first handshake, so clients may resume.
+//! A resumed TLS session keeps the certificate of its first handshake, so clients may resume
+//! sessions.
 //!
 //! # A proxy ends TLS
 //!
@@ -107,7 +108,7 @@
 //! - `verify optional` lets clients without a certificate pass, so that they get a 401 with a
 //!   reason. With `verify required` the handshake fails.
 //!
-//! The service believes the header of a peer that it knows to be the proxy:
+//! The service trusts the header only if the peer is one of your proxies:
 //!
 //! ```no_run
 //! use std::net::SocketAddr;
@@ -149,8 +150,8 @@
 //!
 //! # Tokens that are not bound
 //!
-//! They stay accepted. If an operation needs a bound token, require the claim with a guard. The
-//! layer has checked every member of `cnf` before the guard reads it:
+//! The layer still accepts tokens that are not bound. If an operation needs a bound token, require
+//! the claim with a guard. The layer has checked every member of `cnf` before the guard reads it:
 //!
 //! ```
 //! use serde::Deserialize;

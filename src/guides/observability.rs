@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | why requests are refused, refreshes and logouts included | [`AuthError`](crate::AuthError) in the extensions of the response |
 //! | who made a request | [`VerifiedToken`](crate::VerifiedToken) in the extensions of the request |
-//! | why refreshes and logouts are refused, by a hook instead of your own layer | [`SessionRoutes::on_rejection`](crate::routes::SessionRoutes::on_rejection) |
+//! | the same for refreshes and logouts alone, in a hook instead of your own layer | [`SessionRoutes::on_rejection`](crate::routes::SessionRoutes::on_rejection) |
 //! | logins, refreshes, logouts, reuse of refresh tokens | [`Sessions::on_event`](crate::session::Sessions::on_event) |
 //! | whether a node follows Redis | [`RedisStore::state`](crate::store::RedisStore::state) |
 //! | whether the keys of an issuer are fresh | [`RemoteKeys::state`](crate::keys::remote::RemoteKeys::state) |
@@ -98,7 +98,7 @@
 //! | `reuse_detected`, `several_refresh_tokens` | clients retry too late, or you changed the cookies: see [`cookie`](crate::cookie) |
 //! | `expired` | clients do not renew, or a clock is wrong |
 //! | `cross_site` | a new page is not a trusted origin, or somebody attacks your users |
-//! | `claims_mismatch`, `missing_layer`, `misconfigured` | a mistake in your service: alert on the first |
+//! | `claims_mismatch`, `missing_layer`, `misconfigured` | a mistake in your service: alert on a single one |
 //! | `missing_token` | usually crawlers: do not alert |
 //!
 //! # Sessions

@@ -1,7 +1,7 @@
-//! How to accept opaque tokens, about which their issuer is asked (RFC 7662).
+//! How to accept opaque tokens: the layer asks their issuer about each one (RFC 7662).
 //!
-//! You need this guide if access tokens of your issuer are not JWTs. Or if you want a token that is
-//! revoked there to be rejected here within seconds. Otherwise verify JWTs: that needs no request.
+//! You need this guide if access tokens of your issuer are not JWTs. You also need it to reject a
+//! token within seconds after the issuer revokes it. Otherwise verify JWTs: that needs no request.
 //!
 //! # Set up
 //!
@@ -38,7 +38,7 @@
 //!
 //! # How your service authenticates
 //!
-//! | the issuer calls it | call |
+//! | the issuer's name for the method | call |
 //! | --- | --- |
 //! | `client_secret_basic` | [`ClientAuthentication::secret_basic`] |
 //! | `client_secret_post` | [`ClientAuthentication::secret_post`] |
@@ -61,8 +61,8 @@
 //!
 //! # Both kinds of token
 //!
-//! Many issuers have JWTs for some clients and opaque tokens for others. Then keys verify what has
-//! the shape of a JWT, and the issuer is asked about the rest:
+//! Many issuers have JWTs for some clients and opaque tokens for others. Then trust both: the layer
+//! verifies tokens in the form of a JWT with keys, and asks the issuer about the others:
 //!
 //! ```no_run
 //! use tower_jwt_auth::JwtAuthLayer;
@@ -87,17 +87,17 @@
 //! | a revocation that counts at once | a `lifetime` of zero: each request then waits for the issuer |
 //! | shorter waits during an outage | a shorter [`deadline`](crate::introspection::IntrospectionBuilder::deadline) |
 //!
-//! A flood of random tokens reaches the issuer as at most 32 questions at once. Requests with
-//! tokens that are remembered do not wait for them.
+//! A flood of random tokens causes at most 32 concurrent calls to the issuer. Requests with
+//! remembered tokens do not wait for these calls.
 //!
 //! # What can go wrong
 //!
 //! | you see | reason |
 //! | --- | --- |
 //! | `inactive` for every token | the client may not introspect tokens of other clients: allow it at the issuer |
-//! | `unavailable`, and in the log that the issuer answered 401 or 403 | the client's credentials, or the method of its authentication |
+//! | `unavailable`, and the log says that the issuer answered 401 or 403 | the client's credentials, or its authentication method, are wrong |
 //! | `missing_audience` | the answer has no `aud`: have the issuer add it. Or call [`any_audience`], and check another claim with a guard |
-//! | `wrong_type` | the token is a refresh token, or the answer lacks `token_type` where any audience is accepted |
+//! | `wrong_type` | the token is a refresh token, or the answer lacks `token_type` and the layer checks no audience |
 //! | `wrong_issuer` | `iss` of the answer differs from the name that you gave |
 //! | `missing_token_id` | a revocation store is set, and the answer has no `jti`: call [`token_id_optional`] |
 //!

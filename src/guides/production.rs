@@ -7,7 +7,7 @@
 //! - [ ] Access tokens live a few minutes. 5 minutes is the default of
 //!   [`Sessions`](crate::session::Sessions).
 //! - [ ] Claims hold identifiers, no secrets: everyone who has a token can read it.
-//! - [ ] If the issuer writes `at+jwt`, the layer requires it with
+//! - [ ] If the issuer sets `typ` to `at+jwt`, the layer requires this value with
 //!   [`typ`](crate::JwtAuthLayer::typ).
 //!
 //! # Keys

@@ -1,6 +1,6 @@
 //! An MCP server, or another API whose clients discover its authorization server.
 //!
-//! Such a client knows the URL of the API alone. The rest follows from RFC 9728:
+//! Such a client knows only the URL of the API. The rest follows from RFC 9728:
 //!
 //! 1. The client sends a request without a token, and gets 401. The challenge names the URL of the
 //!    metadata and the scopes to ask for.
@@ -70,7 +70,7 @@
 //! | should name scopes in the 401 | [`scope`](crate::ProtectedResource::scope) |
 //! | should answer 403 `insufficient_scope` with all scopes of the operation and `resource_metadata` | [`Require`](crate::Require) inside of the layer |
 //! | must accept a broader scope that implies the needed one | [`Require::any_scope`](crate::Require::any_scope), where your scopes have such an order |
-//! | should not list `offline_access` | it is refused |
+//! | should not list `offline_access` | [`scope`](crate::ProtectedResource::scope) panics if it gets this scope |
 //! | must not read tokens from the query | no source does |
 //! | must not pass the token on to other services | your code: ask for a token of your own there |
 //! | must validate `Origin` | your MCP library; `rmcp` has `enforce_origin_validation` |
@@ -78,7 +78,9 @@
 //! # `aud`
 //!
 //! By default a token needs the identifier in `aud`, byte for byte. Many authorization servers do
-//! not implement RFC 8707. They put the name of an API, or of a client, into `aud`. Then say which:
+//! not implement RFC 8707. They put the name of an API, or of a client, into `aud`. If yours does,
+//! pass that name to [`audience`](crate::ProtectedResource::audience), as the code below the table
+//! does:
 //!
 //! | authorization server | `aud` |
 //! | --- | --- |
@@ -112,9 +114,9 @@
 //!
 //! # Several resources
 //!
-//! Make a [`ProtectedResource`](crate::ProtectedResource), a layer and a route for each. The paths
-//! of their metadata differ as their identifiers do. A token for one is rejected at the others.
-//! One layer cannot protect two.
+//! Make a [`ProtectedResource`](crate::ProtectedResource), a layer and a route for each. The path
+//! of each metadata document is made from the path of its identifier. A token for one is rejected
+//! at the others. One layer cannot protect two.
 //!
 //! # Clients in browsers
 //!

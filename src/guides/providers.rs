@@ -32,11 +32,10 @@
 //! - Check other claims with a guard: [`Require::claim`](crate::Require::claim).
 //! - If a provider's tokens have no `aud`, call `any_audience`, and put such a guard on every
 //!   route. Otherwise tokens for other applications of this issuer pass.
-//! - If you trust several issuers, what one of them needs belongs to its
-//!   [`TrustedIssuer`](crate::TrustedIssuer), not to the layer: `any_audience`, `typ` and
-//!   `allow_…`.
-//! - Tokens of Cognito, Okta and others may have no `typ`. If you require one, for example beside
-//!   sessions, call [`typ_optional`](crate::TrustedIssuer::typ_optional) on the issuer.
+//! - If you trust several issuers, call `any_audience`, `typ` and `allow_…` on the
+//!   [`TrustedIssuer`](crate::TrustedIssuer) that needs them, not on the layer.
+//! - Tokens of Cognito, Okta and others may have no `typ`. If you require one, as the layer of
+//!   `SessionRoutes` does, call [`typ_optional`](crate::TrustedIssuer::typ_optional) on the issuer.
 //!
 //! # Auth0
 //!
@@ -263,8 +262,9 @@
 //! - The issuer is that of the cluster (`kubectl get --raw /.well-known/openid-configuration`).
 //! - For projected tokens: the pod's volume names the audience. `sub` is
 //!   `system:serviceaccount:NAMESPACE:NAME`.
-//! - The API server may need its own CA and a token: write a [`Fetch`](crate::keys::remote::Fetch).
-//!   Legacy tokens from secrets have no `exp`: ask the API server instead (TokenReview).
+//! - Requests to the API server may need a token and the CA of the cluster: write a
+//!   [`Fetch`](crate::keys::remote::Fetch). Legacy tokens from secrets have no `exp`: ask the API
+//!   server instead (TokenReview).
 //!
 //! # Cloudflare Access
 //!

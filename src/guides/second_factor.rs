@@ -1,6 +1,6 @@
 //! A second factor, or a recent login, for what is sensitive: step-up authentication (RFC 9470).
 //!
-//! Some routes need a stronger or a more recent login. A guard refuses the others with 401
+//! Some routes need a stronger or a more recent login. A guard refuses all other logins with 401
 //! `insufficient_user_authentication`. The page then asks the user for a one-time password and
 //! sends it to a route of yours. That route calls [`Sessions::elevate`] and sets the new cookies.
 //!
@@ -66,12 +66,12 @@
 //! # }
 //! ```
 //!
-//! - The session keeps `acr` until it ends. `max_age` is what makes the step-up wear off: it limits
-//!   the time since the last step-up.
+//! - The session keeps `acr` until it ends. `max_age` ends the effect of a step-up: it limits the
+//!   time since the last one.
 //! - The refresh token from before the step-up never gets the new level. During the grace it gets
 //!   401. If it is used after the grace, the session ends. So the page should not refresh while
 //!   `/step-up` runs.
-//! - A login that is strong at once passes its level to
+//! - A login that already includes the second factor passes its level to
 //!   [`PendingLogin::acr`](crate::session::PendingLogin::acr).
 //!
 //! [`Sessions::elevate`]: crate::session::Sessions::elevate

@@ -30,8 +30,8 @@
 //! # }
 //! ```
 //!
-//! This layer reads the tokens of both from each of its sources. If only your own may come
-//! by cookie, give the partner's routes a separate layer without the cookie.
+//! This layer accepts tokens of both issuers from each of its sources. If only your own may come by
+//! cookie, give the partner's routes a separate layer without the cookie.
 //!
 //! # Claims that differ by issuer
 //!
@@ -63,8 +63,8 @@
 //!
 //! - The tag takes `iss`: a variant cannot have it as a field too. Read it from
 //!   [`VerifiedToken::issuer`](crate::VerifiedToken::issuer).
-//! - Do not use `#[serde(untagged)]`. There the first variant that decodes counts, so a partner
-//!   becomes your employee by a claim `department`.
+//! - Do not use `#[serde(untagged)]`. With it, the first variant that decodes is chosen, so a
+//!   partner with a claim `department` becomes your employee.
 //! - The tag is safe only if `iss` chooses the keys, as with
 //!   [`TrustedIssuer`](crate::TrustedIssuer). If you trust a key alone, its
 //!   owner can write any `iss`.
@@ -156,7 +156,7 @@
 //!
 //! | if | then |
 //! | --- | --- |
-//! | a customer leaves | its tokens are rejected after 5 minutes, 10 at most; cached ones too |
+//! | a customer leaves | its tokens, also cached ones, are rejected after 5 to 10 minutes |
 //! | a customer signs up after its first token was rejected | its tokens are accepted within a minute |
 //! | the resolver fails or hangs | known issuers work for 5 more minutes, new ones get 503 |
 //! | an attacker sends a million names | the memory stays bounded, and known issuers are not affected |

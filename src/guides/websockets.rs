@@ -162,7 +162,8 @@
 //! ```
 //!
 //! The client sees close code 1008, renews its token by `POST /refresh`, and opens a new
-//! connection. It should do so shortly before the token expires, so that no message is lost.
+//! connection. A good client renews and reconnects shortly before the token expires, so that no
+//! message is lost.
 //!
 //! A page of another origin needs `trusted_origin`, as in [browser
 //! cookies](super::browser_cookies). CORS does not apply to WebSockets: no preflight is sent, and

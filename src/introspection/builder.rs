@@ -45,7 +45,7 @@ impl Introspection {
 
     /// The issuer of this name, with its introspection endpoint at `url`.
     ///
-    /// [`VerifiedToken::issuer`](crate::VerifiedToken::issuer) is `issuer`, also if an answer has
+    /// [`VerifiedToken::issuer`](crate::VerifiedToken::issuer) is `issuer`, even if an answer has
     /// no `iss`. An `iss` with another value is rejected.
     pub fn endpoint(
         url: impl Into<String>,
@@ -141,8 +141,8 @@ impl IntrospectionBuilder {
     }
 
     /// Sets how many questions are on their way at once. 32 by default: a flood of random tokens
-    /// becomes a load that the issuer can bear. Further questions wait for their turn. A quarter of
-    /// 4 or more is reserved for [known tokens](super#when-the-issuer-is-asked).
+    /// becomes a load that the issuer can bear. Further questions wait for their turn. If `count`
+    /// is 4 or more, a quarter is reserved for [known tokens](super#when-the-issuer-is-asked).
     ///
     /// # Panics
     ///
@@ -158,8 +158,8 @@ impl IntrospectionBuilder {
     }
 
     /// Sets the memory for the answers about active tokens, in bytes. 8 MiB by default, enough for
-    /// about 8,000 tokens. Other tokens are remembered apart: in 4 MiB, or about twice that while
-    /// questions fail.
+    /// about 8,000 tokens. Other tokens have a memory of their own: 4 MiB, or about twice that
+    /// while questions fail.
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;
         self
@@ -233,9 +233,9 @@ impl fmt::Debug for IntrospectionBuilder {
 pub enum IntrospectionError {
     /// The issuer is empty.
     EmptyIssuer,
-    /// The issuer may not be requested.
+    /// The address of the issuer is invalid or not allowed.
     Issuer(AddressError),
-    /// The endpoint may not be requested.
+    /// The address of the endpoint is invalid or not allowed.
     Endpoint(AddressError),
     /// No crypto back-end is enabled: the features `aws_lc_rs` and `rust_crypto` are off.
     NoBackend,

@@ -20,7 +20,7 @@
 //! # Which tokens
 //!
 //! If you trust no keys, every token is opaque. If you also trust keys, the shape of the token
-//! decides before anything is verified. Three segments of base64url are a JWT, also with padding or
+//! decides before anything is verified. Three segments of base64url are a JWT, even with padding or
 //! an empty signature. Any other token is opaque. No token is tried both ways.
 //!
 //! ```no_run
@@ -52,7 +52,8 @@
 //!    [`rfc9068`](crate::Verifier::rfc9068). `aud` is required, unless you call
 //!    [`any_audience`](crate::Verifier::any_audience).
 //!
-//! - A header's `typ`, and so [`Verifier::typ`](crate::Verifier::typ), applies to JWTs only.
+//! - [`Verifier::typ`](crate::Verifier::typ) applies to JWTs only: an opaque token has no header
+//!   with a `typ`.
 //! - Without `exp`, the token expires when its remembered answer does. Its `jti` then counts as
 //!   missing: you cannot revoke this one token here, only at its issuer.
 //!   [`allow_missing_expiry`](crate::Verifier::allow_missing_expiry) sets a fixed date, if `iat` is
@@ -71,15 +72,17 @@
 //! | about which the question failed | 1 second |
 //!
 //! - A token in the [cache](crate::Verifier::cache) costs as little as a cached JWT.
-//! - All requests with one token share one question. It goes on if they are cancelled.
+//! - All requests with one token share one question. The question goes on even if these requests
+//!   are cancelled.
 //! - At most [32 questions](IntrospectionBuilder::max_questions) are on their way at once. Others
 //!   wait for their turn. A quarter is reserved for known tokens: those that were active when the
-//!   issuer was last asked. So their users go on during a flood of random tokens. New tokens may
-//!   get 503 then.
-//! - Active tokens and others are remembered apart. A flood of random tokens evicts no active one.
+//!   issuer was last asked. So known tokens keep working during a flood of random tokens. New
+//!   tokens may get 503 then.
+//! - Active tokens and other tokens have separate memories. A flood of random tokens evicts no
+//!   active one.
 //!
-//! During an outage, remembered tokens pass until their time is over. Other tokens get 503 within
-//! the [deadline](IntrospectionBuilder::deadline), never 401. As for
+//! During an outage, remembered tokens pass until the times in the table have passed. Other tokens
+//! get 503 within the [deadline](IntrospectionBuilder::deadline), never 401. As for
 //! [keys](crate::keys::remote#when-keys-are-fetched), two clocks measure the age of an answer.
 //!
 //! Questions are sent in a task of the request's tokio runtime, whose timer must be enabled.
@@ -93,7 +96,7 @@
 //! | scheme | `https`, or `http` for loopback addresses and with [`allow_http`](IntrospectionBuilder::allow_http) |
 //! | redirects | none |
 //! | answer | 64 KiB, status 200, a JSON object without duplicate members |
-//! | waiting | 4096 requests and 1024 questions with known tokens, and as many with others |
+//! | waiting | 4096 requests and 1024 questions with known tokens, and the same numbers with other tokens |
 //!
 //! # What is logged
 //!

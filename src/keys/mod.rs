@@ -1,7 +1,7 @@
 //! Keys that verify and sign tokens.
 //!
 //! You need this module to configure a verifier, to issue tokens, or to publish your public keys.
-//! Keys an issuer publishes are in `keys::remote` (feature `jwks`).
+//! For keys that an issuer publishes, see `keys::remote` (feature `jwks`).
 //!
 //! ```
 //! use tower_jwt_auth::keys::{Algorithm, KeySet, SigningKey};

@@ -90,7 +90,7 @@ impl KeySet {
     ///
     /// - [`KeySetError::Empty`] if `keys` is empty.
     /// - [`KeySetError::Duplicate`] if two different keys have the same algorithm and the same key
-    ///   ID, so that a token could not choose one. Also if both lack a key ID, and at least one
+    ///   ID: a token could not choose between them. Also if both lack a key ID, and at least one
     ///   lacks a thumbprint.
     pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, KeySetError> {
         let set = Self::of_document(keys)?;

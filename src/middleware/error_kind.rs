@@ -37,12 +37,12 @@ pub enum AuthErrorKind {
     Unavailable,
     /// A handler extracts the token without a [`JwtAuthLayer`](super::JwtAuthLayer) around it: 500.
     MissingLayer,
-    /// A `Permission` is misconfigured, so no token can satisfy it, or a cookie cannot be built. Or
-    /// [`Mtls::behind_proxies`](crate::mtls::Mtls::behind_proxies) finds no address of the peer.
-    /// 500. The error's source says why.
+    /// The service is misconfigured: 500. No token can satisfy a `Permission`, or a cookie cannot
+    /// be built. Or [`Mtls::behind_proxies`](crate::mtls::Mtls::behind_proxies) finds no address of
+    /// the peer. The error's source says why.
     Misconfigured,
-    /// A request for a refresh has no refresh token: 401. The error's source says where it was
-    /// looked for.
+    /// A request for a refresh has no refresh token: 401. If `SessionRoutes` has cookies, the
+    /// error's source names the cookie that was searched.
     MissingRefreshToken,
     /// A request for a refresh has different refresh tokens in cookies of one name: 400.
     ///

@@ -268,7 +268,7 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.map(|authenticator| authenticator.optional = true)
     }
 
-    /// Treats a token with one of these faults as none: the request is anonymous. Also lets
+    /// Treats a token with one of these faults as missing: the request is anonymous. Also lets
     /// requests without a token pass, as [`optional`](JwtAuthLayer::optional).
     ///
     /// You need it for pages that everybody may see, above all the login page: a browser keeps
@@ -416,16 +416,16 @@ impl<S, R, V> Layer<S> for JwtAuthLayer<R, V> {
 
     /// # Panics
     ///
-    /// - If keys are fetched from an issuer, or it is asked about tokens, and no audience is
-    ///   configured. Every token with an `aud` would be rejected, and a token without one could be
-    ///   for any service. Call [`audience`](JwtAuthLayer::audience) or
+    /// - If no audience is configured for an issuer whose keys are fetched, or which is asked about
+    ///   tokens. Every token with an `aud` would be rejected, and a token without one could be for
+    ///   any service. Call [`audience`](JwtAuthLayer::audience) or
     ///   [`any_audience`](JwtAuthLayer::any_audience).
     /// - If a source is [`TokenSource::dpop`] and
     ///   [`allow_confirmation`](JwtAuthLayer::allow_confirmation) names `jkt`: bound tokens would
     ///   pass without a proof.
     /// - If [`mtls`](JwtAuthLayer::mtls) is set and
     ///   [`allow_confirmation`](JwtAuthLayer::allow_confirmation) names `x5t#S256`.
-    /// - After [`rfc9068`](JwtAuthLayer::rfc9068), if the issuer or the audience is not
+    /// - If you called [`rfc9068`](JwtAuthLayer::rfc9068), but the issuer or the audience is not
     ///   configured.
     #[track_caller]
     fn layer(&self, inner: S) -> JwtAuth<S, R, V> {

@@ -6,8 +6,9 @@
 //! 2. If browsers send that token on their own, from a cookie or [another
 //!    source](TokenSource::custom_ambient), the request must come from an [origin that you
 //!    trust](csrf).
-//! 3. The token is [verified](crate::verify). A token under `DPoP` needs a [proof](crate::dpop). A
-//!    token that is bound to a certificate needs [that certificate](crate::mtls).
+//! 3. The token is [verified](crate::verify). A token with the scheme `DPoP` needs a
+//!    [proof](crate::dpop). A token that is bound to a certificate needs [that
+//!    certificate](crate::mtls).
 //! 4. It is looked up in the [`RevocationStore`](crate::revocation::RevocationStore), if there is
 //!    one.
 //! 5. The proof is remembered, so that it is used once.
@@ -19,7 +20,7 @@
 //! | without a token | 401 | `Bearer realm="api"` |
 //! | with an invalid or revoked token | 401 | `realm`, `error="invalid_token"`, and a description: one for expiry, one for all other reasons |
 //! | with malformed credentials (RFC 6750 §2.1), or several tokens in one source | 400 | `realm`, `error="invalid_request"`, and a description |
-//! | under `DPoP`, with a missing, wrong or used proof | 401 | `DPoP` with `error="invalid_dpop_proof"`, and [other codes](crate::dpop#responses) (RFC 9449 §7.1) |
+//! | with the scheme `DPoP`, and a missing, wrong or used proof | 401 | `DPoP` with `error="invalid_dpop_proof"`, and [other codes](crate::dpop#responses) (RFC 9449 §7.1) |
 //! | with a cookie, from an [origin that you do not trust](csrf) | 403 | none |
 //! | for a [guard](crate::guard) that requires a newer login, or one at another authentication level | 401 | `realm`, `error="insufficient_user_authentication"`, a description, `acr_values` and `max_age` (RFC 9470 §3) |
 //! | with a token that does not satisfy a [guard](crate::guard) | 403 | `realm`, `error="insufficient_scope"`, a description, and the scopes |
@@ -44,16 +45,15 @@
 //! | --- | --- |
 //! | to a token from any source but `Authorization` | `private`, unless `Cache-Control` has `private`, `no-store`, `public` or `s-maxage` |
 //! | without a token, if it is optional | `Vary`, with the header of each source except `Authorization` |
-//! | to a token that [counts as none](#public-pages) | `no-store` instead of the handler's `Cache-Control`, and `Vary: Cookie` |
+//! | to a token that [counts as missing](#public-pages) | `no-store` instead of the handler's `Cache-Control`, and `Vary: Cookie` |
 //! | with a new [DPoP nonce](crate::dpop::Dpop::nonces) | `no-store` instead of the handler's `Cache-Control` |
 //! | to a rejected request | `no-store`, or `private` as above if your [`Respond`] sets `Cache-Control` |
 //!
-//! `private` is added beside `must-revalidate`, and beside `private` with a list of fields
+//! `private` is added even if there is `must-revalidate`, or `private` with a list of fields
 //! (`private="…"`). Set `public` or `s-maxage` only if everybody may see the page.
-//! `CDN-Cache-Control` is treated the same way. Product-specific
-//! headers, such as `Surrogate-Control` and `X-Accel-Expires`, are not changed. In those products
-//! they override `private`. If you use [`TokenSource::custom`], add what it reads to `Vary`
-//! yourself.
+//! `CDN-Cache-Control` is treated the same way. Product-specific headers, such as
+//! `Surrogate-Control` and `X-Accel-Expires`, are not changed. In those products they override
+//! `private`. If you use [`TokenSource::custom`], add what it reads to `Vary` yourself.
 //!
 //! nginx ignores the rule on `Authorization`. If nginx caches, set its `proxy_no_cache` and
 //! `proxy_cache_bypass` to `$http_authorization`.
@@ -62,7 +62,7 @@
 //!
 //! A browser keeps sending a cookie that has expired or was revoked. By default the layer rejects
 //! it, even on a page that needs no token. [`anonymous_if`](JwtAuthLayer::anonymous_if) names the
-//! faults with which a token counts as none.
+//! faults with which a token counts as missing.
 //!
 //! ```
 //! use tower_jwt_auth::middleware::TokenFault;
@@ -82,11 +82,11 @@
 //! | several cookies, a cookie that is no token, any other fault | rejected as always: 400 or 401 |
 //! | an outage of the revocation store or of the issuer's keys | 503 as always |
 //!
-//! You cannot name the fault of a cookie that is no token, because it was never valid. There are
-//! two possible causes: another program sets a cookie of this name, or somebody attacks. The
-//! visitor sees the rejection until the cookie is deleted. A name with the prefix `__Host-`
-//! prevents this: no other host of the domain can set such a cookie. Otherwise let your [`Respond`]
-//! delete it with [`TokenCookie::clear`](crate::cookie::TokenCookie::clear).
+//! `anonymous_if` cannot name the fault of a cookie that is no token, because such a cookie was
+//! never valid. There are two possible causes: another program sets a cookie of this name, or
+//! somebody attacks. The visitor sees the rejection until the cookie is deleted. A name with the
+//! prefix `__Host-` prevents this: no other host of the domain can set such a cookie. Otherwise let
+//! your [`Respond`] delete it with [`TokenCookie::clear`](crate::cookie::TokenCookie::clear).
 //!
 //! For an anonymous request no later source is read. Put [`bearer`](TokenSource::bearer) first:
 //! then `Authorization` decides before the cookie does. The token's fault is an [`AuthError`] in

@@ -15,7 +15,7 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 /// A resource server as clients discover it: which authorization servers issue its tokens, and
 /// which scopes it knows (RFC 9728).
 ///
-/// You need it for an MCP server, whose clients find everything else from its URL. It
+/// You need it for an MCP server: its clients know only its URL, and discover the rest. This type
 /// configures three things:
 ///
 /// - [`JwtAuthLayer::protected_resource`] requires the resource as the audience of a token, and
@@ -87,8 +87,9 @@ impl ProtectedResource {
     ///
     /// # Errors
     ///
-    /// If one of them is not an `https` URL, has credentials, a query or a fragment, or is spelled
-    /// otherwise than clients spell it. `http` is allowed for loopback addresses.
+    /// If one of them is not an `https` URL, has credentials, a query or a fragment, or is not in
+    /// the form that clients use: for example, its host has capital letters. `http` is allowed for
+    /// loopback addresses.
     pub fn new(
         identifier: impl AsRef<str>,
         authorization_server: impl AsRef<str>,
@@ -139,7 +140,8 @@ impl ProtectedResource {
     /// Adds a scope that a client should ask for at first: it is in `scopes_supported`, and in the
     /// challenge to a request without a valid token.
     ///
-    /// It is advice for clients. [`Require`](crate::Require) rejects a token without it.
+    /// It is advice for clients. Use [`Require`](crate::Require) to reject a token without the
+    /// scope.
     ///
     /// # Panics
     ///
@@ -313,16 +315,16 @@ impl<R, V> JwtAuthLayer<R, V> {
     ///
     /// - It adds the audiences of the resource: its identifier, or those of
     ///   [`ProtectedResource::audience`]. Audiences of this layer stay accepted too. A
-    ///   [`TrustedIssuer`](crate::TrustedIssuer) with audiences uses those instead.
-    /// - Each challenge has `resource_metadata`: of a 400, a 401 and the 403 of a guard.
+    ///   [`TrustedIssuer`](crate::TrustedIssuer) with audiences uses its own instead.
+    /// - The challenges of a 400, of a 401 and of a guard's 403 have `resource_metadata`.
     /// - The challenge to a request without a valid token has the `scope` of
-    ///   [`ProtectedResource::scope`]. A guard's 403 names its own.
+    ///   [`ProtectedResource::scope`]. A guard's 403 names the guard's scopes.
     ///
     /// The URL is the configured one: no header of a request changes it.
     ///
     /// # Panics
     ///
-    /// If the layer protects a resource already: a token for one of them would open the other.
+    /// If the layer protects a resource already: a token for one would be accepted for the other.
     #[must_use]
     #[track_caller]
     pub fn protected_resource(self, resource: &ProtectedResource) -> Self {

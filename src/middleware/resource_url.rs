@@ -33,8 +33,8 @@ pub enum ResourceUrlErrorKind {
     Credentials,
     /// It has a fragment (RFC 9728 §1.2, RFC 8414 §2).
     Fragment,
-    /// It has a query. RFC 9728 §1.2 discourages it, and routes do not tell queries apart. RFC 8414
-    /// §2 forbids it for authorization servers.
+    /// It has a query. RFC 9728 §1.2 discourages it, and routes ignore queries. RFC 8414 §2 forbids
+    /// it for authorization servers.
     Query,
     /// The host or the port is not written as an [`Origin`] is: in lower case, without the
     /// default port.

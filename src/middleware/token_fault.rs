@@ -5,7 +5,7 @@ use super::error_kind::AuthErrorKind;
 use crate::verify::VerifyErrorKind;
 
 /// A fault with which [`JwtAuthLayer::anonymous_if`](super::JwtAuthLayer::anonymous_if) treats a
-/// token as none.
+/// token as missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TokenFault {
@@ -13,9 +13,9 @@ pub enum TokenFault {
     Expired,
     /// The token was revoked: [`AuthErrorKind::Revoked`].
     Revoked,
-    /// The key does not verify the signature: [`VerifyErrorKind::BadSignature`]. An example is a
-    /// restart with another key without `kid`, such as one of
-    /// [`SigningKey::generate`](crate::keys::SigningKey::generate).
+    /// The key does not verify the signature: [`VerifyErrorKind::BadSignature`]. For example, a
+    /// service restarted with another key that has no `kid`, as
+    /// [`SigningKey::generate`](crate::keys::SigningKey::generate) makes it.
     BadSignature,
     /// The issuer says that an opaque token is not active: [`VerifyErrorKind::Inactive`].
     Inactive,

@@ -23,8 +23,8 @@ impl ClientCertificate {
     /// The certificate in DER, as rustls returns it: the first of the client's chain. Call this
     /// once for each connection, because it computes a digest.
     ///
-    /// Convert PEM to DER first. With other bytes, every bound token is rejected. Without a byte,
-    /// the client has no certificate.
+    /// Convert PEM to DER first. With other bytes, every bound token is rejected. If `der` is
+    /// empty, the client counts as one without a certificate.
     #[must_use]
     pub fn from_der(der: impl AsRef<[u8]>) -> Self {
         let der: Arc<[u8]> = der.as_ref().into();

@@ -28,7 +28,7 @@ pub enum ProxyAddressErrorKind {
     /// It is neither an IP address nor a network such as `10.0.0.0/8`. Names of hosts are not
     /// resolved.
     Malformed,
-    /// The length of the prefix is more than the address has bits.
+    /// The prefix is longer than the address.
     PrefixTooLong,
     /// The network is the whole internet: then every client could write the header.
     Everyone,

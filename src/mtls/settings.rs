@@ -13,8 +13,8 @@ use super::network::{Network, ProxyAddressError};
 /// Where the layer finds the certificate of a client. Pass it to
 /// [`JwtAuthLayer::mtls`](crate::JwtAuthLayer::mtls).
 ///
-/// The layer reads only this place. A client could forge the other one, because nothing in your
-/// setup overwrites it. The [module docs](super) say what is checked.
+/// The layer reads only the place that you choose. The other one could hold a header that a client
+/// forged, or the certificate of the proxy. The [module docs](super) say what is checked.
 #[derive(Clone)]
 pub struct Mtls(Place);
 

@@ -15,8 +15,8 @@ use crate::session::{
 ///
 /// It records which session began with which ID token. So it finds your session even if the logout
 /// token names only the provider's session (`sid` without `sub`). It also records each logout for
-/// [an hour](ProviderSessions::LOGOUT_RETENTION). If a logout token arrives before its login
-/// completes, the login is rejected.
+/// [an hour](ProviderSessions::LOGOUT_RETENTION). If the logout token for a login arrives before
+/// the login completes, the login is rejected.
 ///
 /// The records are in the store of the sessions, so every node sees them. A login adds two small
 /// records for the [maximum lifetime](Sessions::lifetime) of a session.
@@ -56,7 +56,7 @@ use crate::session::{
 /// | the logout token names | ends |
 /// | --- | --- |
 /// | `sid` | the sessions that began with this `sid` |
-/// | `sid` and `sub` | the sessions of this user that began with this `sid`; also the user's sessions without `sid`, by the rule for `sub` |
+/// | `sid` and `sub` | the sessions of this user that began with this `sid`; also the user's sessions that began without a `sid`, if their ID token was issued no later than the logout token |
 /// | `sub` | all sessions of this `sub` whose ID token was issued no later than the logout token |
 pub struct ProviderSessions<S> {
     sessions: Sessions<S>,

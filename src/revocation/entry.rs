@@ -10,8 +10,8 @@ use crate::claims::NumericDate;
 /// An id identifies a token, session or subject only together with its issuer. `issuer: None` means
 /// tokens without `iss`, not all issuers.
 ///
-/// Every revocation except a block expires once the last revoked token has expired, plus leeway. If
-/// you pass an earlier time, revoked tokens may become valid again.
+/// Every revocation except a block expires at the time that you pass, plus leeway. If you pass a
+/// time before the `exp` of a revoked token, that token may become valid again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Revocation<'a> {

@@ -7,7 +7,7 @@ use siphasher::sip::SipHasher24;
 
 /// The key of a set's fingerprints: 16 secret bytes.
 ///
-/// Sets that exchange their entries need the same key. Otherwise a set uses a random one.
+/// Sets that exchange their entries need the same key. By default, a set uses a random key.
 #[derive(Clone, Copy)]
 pub struct FingerprintKey([u8; 16]);
 

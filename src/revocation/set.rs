@@ -71,11 +71,11 @@ use crate::per_thread::CachePadded;
 ///
 /// # Time
 ///
-/// Each write drops some expired entries, and [`prune`](RevocationSet::prune) drops all. Nothing
-/// runs in the background. The set remembers the latest `exp` whose tokens it may have dropped: the
-/// horizon. Tokens that expire at the horizon or earlier count as revoked, even if the clock steps
-/// back. A clock that jumps far ahead can therefore revoke valid tokens. It never makes a revoked
-/// token valid.
+/// Each write drops some expired entries, and [`prune`](RevocationSet::prune) drops all expired
+/// entries. Nothing runs in the background. The set remembers the latest `exp` whose tokens it may
+/// have dropped: the horizon. Tokens that expire at the horizon or earlier count as revoked, even
+/// if the clock steps back. A clock that jumps far ahead can therefore revoke valid tokens. It
+/// never makes a revoked token valid.
 pub struct RevocationSet {
     shared: Shared,
     /// In cache lines apart from `shared`, so that writers do not slow look-ups down.
@@ -180,7 +180,7 @@ impl RevocationSet {
     ///
     /// # Errors
     ///
-    /// If the set is full and no existing entry can be extended. All entries stay in force.
+    /// If the set is full and this needs a new entry. Earlier revocations stay in force.
     pub fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), RevocationSetFull> {
         let mut writer = self.writer();
         writer.prune_a_little();

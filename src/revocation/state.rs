@@ -21,13 +21,13 @@ pub struct RevocationSetState {
     pub cutoffs: usize,
     /// Blocked subjects, and subjects whose older tokens stay revoked after the block was lifted.
     pub blocks: usize,
-    /// The greatest number of entries of all kinds.
+    /// The maximum number of entries, over all kinds.
     pub capacity: usize,
     /// Bytes on the heap, without the allocator's overhead.
     pub heap_bytes: usize,
     /// The latest `exp` whose tokens the set may have dropped, in whole seconds, rounded down.
     ///
-    /// Tokens that expire at the horizon or earlier are revoked.
+    /// Tokens that expire at this horizon or earlier count as revoked.
     pub horizon: Option<NumericDate>,
 }
 

@@ -39,7 +39,7 @@ use super::token_identity::TokenIdentity;
 /// - If the store does not know the answer, it must return an error, never `false`. The layer's
 ///   [`FailurePolicy`](super::FailurePolicy) decides what happens then.
 /// - The store must distinguish tokens by issuer and id, not by id alone.
-/// - The layer may drop a look-up before it finishes, because it waits for a limited time.
+/// - The layer waits for a limited time, so it may drop a look-up before the look-up finishes.
 pub trait RevocationStore: Send + Sync + 'static {
     /// Why a look-up failed. The layer logs its `Display` text, so it must not contain a claim of
     /// the token.

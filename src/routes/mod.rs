@@ -109,8 +109,8 @@
 //! | [`bind_refresh_token`](crate::session::PendingLogin::bind_refresh_token) | in its cookie, not bound, for [`access_lifetime`](crate::session::Sessions::access_lifetime) |
 //! | [`bind`](crate::session::PendingLogin::bind) | bound, in the body of login and refresh: `access_token`, `token_type` and `expires_in`. The access cookie is deleted. |
 //!
-//! [Pages that the server renders](PageRenewalLayer) cannot be refreshed by a bound token: a
-//! navigation has no proof. The page's script calls `POST /refresh`.
+//! [Page renewal](PageRenewalLayer) cannot refresh a bound session: a navigation has no proof. The
+//! page's script calls `POST /refresh`.
 //!
 //! # Several refresh cookies
 //!

@@ -34,11 +34,11 @@ const DEADLINE: Duration = Duration::from_secs(5);
 
 impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// The layer that refreshes the tokens of a visitor when a page is opened, for pages that the
-    /// server renders. Add it after [`layer`](SessionRoutes::layer), so that it is outside.
+    /// server renders. Add it after [`layer`](SessionRoutes::layer), so that it is outside of that
+    /// layer.
     ///
-    /// Call it once and clone the layer: clones share a refresh of the same token. Call
-    /// [`with_cookies`](SessionRoutes::with_cookies) and [`respond`](SessionRoutes::respond) before
-    /// it.
+    /// Call this method once and clone the layer: clones share a refresh of the same token. Call
+    /// [`with_cookies`](SessionRoutes::with_cookies) and [`respond`](SessionRoutes::respond) first.
     ///
     /// [`PageRenewalLayer`] has an example.
     ///
@@ -123,14 +123,14 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 /// | another process | within the grace after the refresh |
 ///
 /// Later it is treated as reuse, and the session ends. So if pages take longer than the grace and
-/// there are several processes, raise the grace, or send each visitor to one process. Put a timeout
-/// inside of this layer, not outside: then the response has the cookies.
+/// there are several processes, raise the grace, or always send a visitor to the same process. Put
+/// a timeout inside of this layer, not outside: then the response to a timeout has the cookies.
 ///
-/// A stolen refresh token is not detected during this time either, as
-/// [during the grace](Sessions::grace).
+/// During this time a stolen refresh token is not detected, as [during the grace](Sessions::grace).
 ///
-/// If a login or a step-up completes while a slow page is made, the page replaces its cookies. The
-/// visitor must then log in again. So a page should offer neither until it has loaded.
+/// If a login or a step-up completes while a slow page is rendered, the page replaces the new
+/// cookies. The visitor must then log in again. So a page should not offer a login or a step-up
+/// until it has loaded.
 ///
 /// # Links from other sites
 ///

@@ -55,8 +55,8 @@ fn set_cookies(response: &mut Response, cookies: Vec<HeaderValue>) {
     }
 }
 
-/// `Set-Cookie` headers, `Cache-Control: no-store`, and perhaps `DPoP-Nonce`: a response, or a part
-/// of one.
+/// `Set-Cookie` headers, `Cache-Control: no-store`, and perhaps `DPoP-Nonce`. Return it as a
+/// response, or as a part of one.
 pub type SetCookies = AppendHeaders<Vec<(HeaderName, HeaderValue)>>;
 
 pub(super) fn set_cookie_headers(cookies: Vec<HeaderValue>, nonce: Option<&str>) -> SetCookies {

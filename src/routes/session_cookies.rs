@@ -88,7 +88,8 @@ impl SessionCookies {
         Ok(self)
     }
 
-    /// Inserts a name into both names, after the prefix: `__Host-staging-access` for `staging`.
+    /// Inserts `environment` into both cookie names, after the prefix: `__Host-staging-access` for
+    /// `staging`.
     ///
     /// Call it if several environments or services share a host name, or the ports of `localhost`:
     /// cookies do not distinguish ports.
@@ -187,8 +188,9 @@ impl SessionCookies {
 
     /// The values of the `Set-Cookie` headers that delete the cookies.
     ///
-    /// There is one for each cookie. A cookie with a `Domain` has another one, for the cookie of
-    /// the same name without `Domain`. It may be left from before you set the `Domain`.
+    /// There is one for each cookie. For a cookie with a `Domain`, a second header deletes the
+    /// cookie of the same name without `Domain`. That cookie may be left from before you set the
+    /// `Domain`.
     ///
     /// # Errors
     ///

@@ -97,9 +97,9 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// by default.
     ///
     /// [`page_renewal`](SessionRoutes::page_renewal), [`layer`](SessionRoutes::layer) and
-    /// [`csrf_layer`](SessionRoutes::csrf_layer) use it too. The last two also respond with it to a
-    /// [`SessionError`](crate::session::SessionError), a [`CookieError`] or an [`AuthError`] that
-    /// your handler returns.
+    /// [`csrf_layer`](SessionRoutes::csrf_layer) use this responder too. The last two also respond
+    /// with it to a [`SessionError`](crate::session::SessionError), a [`CookieError`] or an
+    /// [`AuthError`] that your handler returns.
     ///
     /// The handlers add `Cache-Control: no-store`, and `Set-Cookie` if a session has ended. Errors
     /// of forms stay JSON as in RFC 6749 §5.2. These responses do not change either:
@@ -156,8 +156,8 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// Calls `hook` with the reason for each rejected refresh and logout, for example to count
     /// them. The hook must not block. None by default.
     ///
-    /// [`Sessions::on_event`] reports what succeeded. The reason is also in the response's
-    /// extensions.
+    /// [`Sessions::on_event`] reports what changed a session: what succeeded, and detected reuse.
+    /// The reason is also in the response's extensions.
     ///
     /// ```
     /// # use tower_jwt_auth::{routes::SessionRoutes, session::SessionStore};
@@ -178,9 +178,9 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// the client. [`layer`](SessionRoutes::layer) then accepts bound access tokens too. See
     /// [sessions that are bound to a key](crate::session#bound-to-a-key-of-the-client).
     ///
-    /// Login, refresh and the routes behind the layer must have one
-    /// [base URL](Dpop#method.new). If `nest` changes the base URL of some of them, add the
-    /// layer outside of `nest`, or replace its [sources](JwtAuthLayer::sources).
+    /// Login, refresh and the routes behind the layer must have the same [base
+    /// URL](Dpop#method.new). If `nest` changes the base URL of some of them, add the layer outside
+    /// of `nest`, or replace its [sources](JwtAuthLayer::sources).
     ///
     /// Without this, bound sessions cannot be refreshed here.
     #[must_use]
@@ -264,10 +264,10 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 
     /// The sessions, for your login handler.
     ///
-    /// Their access tokens fit into the access cookie: a longer one is an error before a session
-    /// begins. A lower [`max_token_length`](Sessions::max_token_length) that you set stays in
-    /// force. For clients that have no cookies, use the `Sessions` that you passed to
-    /// [`new`](Self::new).
+    /// They issue only access tokens that fit into the access cookie. If a token is longer, the
+    /// login fails before a session begins. A lower
+    /// [`max_token_length`](Sessions::max_token_length) that you set stays in force. For clients
+    /// that have no cookies, use the `Sessions` that you passed to [`new`](Self::new).
     #[must_use]
     pub fn sessions(&self) -> &Sessions<S> {
         &self.sessions
@@ -305,8 +305,9 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// A [bound](crate::session::PendingLogin::bind) access token is in no cookie. Return
     /// `Json(tokens.for_script())` for it.
     ///
-    /// Return them alone, or as part of your response: `(routes.logged_in(&tokens)?,
-    /// Redirect::to("/"))`. For clients without cookies respond with `Json(tokens)` instead.
+    /// Return the headers alone, or as part of your response:
+    /// `(routes.logged_in(&tokens)?, Redirect::to("/"))`. For clients without cookies respond with
+    /// `Json(tokens)` instead.
     ///
     /// # Errors
     ///

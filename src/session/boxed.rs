@@ -13,7 +13,8 @@ use super::store::SessionStore;
 use crate::claims::NumericDate;
 use crate::revocation::{BoxStoreError, RevocationStore, TokenIdentity};
 
-/// A [`SessionStore`] of any type, for a choice at run time. Clones share the store.
+/// A type-erased [`SessionStore`], so that you can choose the store at run time. Clones share the
+/// store.
 ///
 /// ```
 /// use tower_jwt_auth::session::BoxSessionStore;

@@ -15,7 +15,7 @@ pub enum SessionLimit {
 }
 
 impl SessionLimit {
-    /// The highest limit: 1,000. A login with a limit reads all sessions of the subject.
+    /// The highest limit: 1,000, because a login with a limit reads all sessions of the subject.
     pub const MAX: u16 = 1_000;
 
     /// How many sessions a subject may have.
@@ -30,8 +30,8 @@ impl SessionLimit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CreationOutcome {
-    /// The session was saved. Names the sessions that the limit ended for it, the least recently
-    /// refreshed first.
+    /// The session was saved. Holds the IDs of the sessions that the limit ended, the least
+    /// recently refreshed first.
     Created(Vec<SessionId>),
     /// The subject has as many sessions as the limit allows. Nothing was saved.
     LimitReached,
@@ -46,14 +46,14 @@ pub enum CreationOutcome {
 
 impl Session {
     /// The outcome of creating this session, by the rules of
-    /// [`SessionStore::create`](super::SessionStore::create). `others`: the sessions of the
-    /// subject. Without a limit they are not read.
+    /// [`SessionStore::create`](super::SessionStore::create). `others` are the sessions of the
+    /// subject. They are not read if there is no limit.
     ///
     /// A store calls this within its atomic step. If the outcome is
     /// [`CreationOutcome::Created`], it ends the sessions named there and saves this one.
     ///
-    /// Of the other sessions, impersonations do not count, nor do those that have expired when this
-    /// one began. The sessions that were refreshed least recently are ended first, rather than the
+    /// The other sessions count, except impersonations and sessions that had expired when this one
+    /// began. The sessions that were refreshed least recently are ended first, rather than the
     /// oldest ones: a device in use stays logged in.
     #[must_use]
     pub fn create<'a>(

@@ -29,8 +29,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`SessionErrorKind::InvalidData`](super::SessionErrorKind::InvalidData) if they are not a
-    /// `T`.
+    /// [`SessionErrorKind::InvalidData`](super::SessionErrorKind::InvalidData) if the data do not
+    /// deserialize to `T`.
     pub fn data<T: DeserializeOwned>(&self) -> Result<Option<T>, SessionError> {
         let parsed = self.data_json.as_deref().map(serde_json::from_str);
         // The message of the parser may quote the data.

@@ -11,20 +11,19 @@ use super::token_pair::TokenPair;
 const MAX_ACR_BYTES: usize = 256;
 
 impl<S: SessionStore> Sessions<S> {
-    /// Sets `acr` and `auth_time` of the session `sid`, and issues a new token pair for it. Call it
-    /// after you checked a second factor, with the `sid` from
+    /// Sets `acr` and `auth_time` of the session `sid`, and issues a new token pair for it. After
+    /// you checked a second factor, call it with the `sid` from
     /// [`session_of`](Sessions::session_of).
     ///
     /// Guards require both claims: [`Require::acr`](crate::Require::acr) and
     /// [`Require::authenticated_within`](crate::Require::authenticated_within). The guide
-    /// `second_factor` has a whole example. The session keeps the level until it ends. For a
-    /// shorter time require an age as well.
+    /// `second_factor` has a whole example. The session keeps the level until it ends. To limit how
+    /// long the level counts, also require a recent authentication.
     ///
-    /// During the grace, the refresh token from before is refused with
-    /// [`SessionErrorKind::Elevated`]. After the grace, it is treated as reuse. So a stolen copy
-    /// never yields the new level. The client must not refresh while this runs. A refresh
-    /// that comes in between has the old token, and its answer may replace the new one. Then the
-    /// user must log in again.
+    /// During the grace, the previous refresh token is refused with [`SessionErrorKind::Elevated`].
+    /// After the grace, its use is treated as reuse. So a stolen copy never yields the new level.
+    /// The client must not refresh while this runs. A concurrent refresh returns an older refresh
+    /// token. If the client stores that token last, the user must log in again.
     ///
     /// ```
     /// # use tower_jwt_auth::VerifiedToken;
@@ -42,8 +41,8 @@ impl<S: SessionStore> Sessions<S> {
     ///
     /// - [`SessionErrorKind::InvalidAcr`] unless `acr` is 1 to 256 characters of printable ASCII
     ///   without spaces, quotes and backslashes. Nothing changes.
-    /// - [`SessionErrorKind::Ended`], also for a session of another issuer, and the other kinds of
-    ///   [`refresh`](Sessions::refresh) for a session that cannot be refreshed any more.
+    /// - [`SessionErrorKind::Ended`] if the session has ended, or belongs to another issuer. Other
+    ///   kinds, as for [`refresh`](Sessions::refresh), if it cannot be refreshed any more.
     /// - [`SessionErrorKind::Impersonated`] if somebody [impersonates](Sessions::impersonate) the
     ///   subject: the second factor is not the subject's. Nothing changes.
     /// - [`SessionErrorKind::InvalidClaims`] or [`SessionErrorKind::TokenTooLong`] for what the

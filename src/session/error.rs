@@ -46,11 +46,12 @@ pub enum SessionErrorKind {
     /// The session has ended.
     ReuseDetected,
     /// The refresh token is the previous one, and the session was
-    /// [elevated](super::Sessions::elevate) since. The session lives: its client has a newer token.
+    /// [elevated](super::Sessions::elevate) since. The session continues: its client has a newer
+    /// token.
     Elevated,
-    /// The client has not proven to hold the key of its session (RFC 9449). The session lives and
-    /// the refresh token stays valid, so a thief without the key cannot log its owner out by a
-    /// refresh.
+    /// The client has not proven that it holds the key of its session (RFC 9449). The session
+    /// continues, and the refresh token stays valid. So a thief without the key cannot log the user
+    /// out by a refresh.
     ///
     /// - [`MissingProof`](DpopErrorKind::MissingProof): the session is bound to a key.
     /// - [`WrongKey`](DpopErrorKind::WrongKey): the session is bound to another key.
@@ -59,7 +60,8 @@ pub enum SessionErrorKind {
     /// - Other kinds: the proof is wrong or was used. A better proof is accepted.
     InvalidProof(DpopErrorKind),
     /// The subject is blocked, or the actor of an impersonation is. A login gets the same 401
-    /// `invalid_grant` as a refresh: to say more, match this kind after the password check.
+    /// `invalid_grant` as a refresh. To tell the user more, match this kind after the password
+    /// check.
     Blocked,
     /// The session or the login began before a logout everywhere of its subject, or of the actor of
     /// an impersonation. Or an impersonation was begun with an access token that
@@ -80,13 +82,13 @@ pub enum SessionErrorKind {
     /// No token is issued, because a layer would reject these claims. They do not serialize to a
     /// JSON object, nest more than 127 levels deep, or contain a reserved claim:
     ///
-    /// - for the session: `iss`, `sub`, `aud`, `exp`, `nbf`, `iat`, `jti`, `sid`, `generation`,
-    ///   `auth_time`, `cnf`;
-    /// - `client_id`, `acr` and `act` if the session has one;
-    /// - for other kinds of token: `events`.
+    /// - reserved for the session: `iss`, `sub`, `aud`, `exp`, `nbf`, `iat`, `jti`, `sid`,
+    ///   `generation`, `auth_time`, `cnf`;
+    /// - reserved if the session has such a claim: `client_id`, `acr`, `act`;
+    /// - reserved for another kind of token: `events`.
     InvalidClaims,
     /// The `acr` is not 1 to 256 characters of printable ASCII without spaces, quotes and
-    /// backslashes. No guard can require another one.
+    /// backslashes. A guard cannot require any other value.
     InvalidAcr,
     /// The [lifetime of a login](super::PendingLogin::lifetime) is less than a second, or longer
     /// than allowed.

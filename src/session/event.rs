@@ -32,8 +32,8 @@ pub enum SessionEventKind {
     Refreshed,
     /// The user was authenticated again, perhaps at a higher level.
     Elevated,
-    /// The previous refresh token was used after its grace, or an older one. It may have been
-    /// stolen, or the client retried too late. The session has ended.
+    /// The previous refresh token was used after its grace, or an older one was used. It may have
+    /// been stolen, or the client retried too late. The session has ended.
     ReuseDetected,
     /// A refresh token was newer than the store's record: the store has lost a refresh. The session
     /// continues. Check the store's persistence and fail-over.

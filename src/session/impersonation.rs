@@ -24,7 +24,7 @@ impl<S: SessionStore> Sessions<S> {
     /// Begins a session in which the sender of `actor_token` acts for `subject`, such as a support
     /// agent for a customer. [`complete`](Sessions::complete) issues its tokens.
     ///
-    /// You decide who may do so: put a guard on the route that calls this. Consider to require a
+    /// You decide who may do so: put a guard on the route that calls this. Consider requiring a
     /// scope, a recent login and a second factor.
     ///
     /// ```
@@ -74,7 +74,8 @@ impl<S: SessionStore> Sessions<S> {
     ///   was made by a `Sessions` of another issuer.
     /// - [`SessionErrorKind::Blocked`] if the subject or the actor is blocked.
     /// - [`SessionErrorKind::LoggedOut`] if the actor was logged out everywhere, or its access
-    ///   tokens were invalidated, since `actor_token` was issued. Also if its session has ended.
+    ///   tokens were invalidated, since `actor_token` was issued. Also if the actor's session has
+    ///   ended.
     /// - [`SessionErrorKind::Unavailable`] if the store fails.
     pub async fn impersonate(
         &self,

@@ -17,14 +17,14 @@ impl KeyBinding {
 }
 
 impl PendingLogin {
-    /// Binds the session to the key of this proof (RFC 9449 §5): its refresh tokens and its access
-    /// tokens. `token_type` is `DPoP`.
+    /// Binds the session to the key of this proof (RFC 9449 §5). Its refresh tokens and its access
+    /// tokens are bound. `token_type` is `DPoP`.
     ///
     /// Each refresh must then prove the same key, and each use of an access token too. Accept the
     /// tokens by [`TokenSource::dpop`](crate::TokenSource::dpop).
     ///
-    /// The proof is about the request to your login. Call this before the password is checked: a
-    /// proof without the [nonce](crate::dpop::Dpop::nonces) is then rejected at once.
+    /// The proof must be made for the request to your login. Call this before the password is
+    /// checked: a proof without the [nonce](crate::dpop::Dpop::nonces) is then rejected at once.
     /// [`Sessions::complete`] remembers the proof, and rejects it if it has expired meanwhile.
     ///
     /// ```
@@ -49,7 +49,8 @@ impl PendingLogin {
     /// ```
     ///
     /// An [impersonation](Sessions::impersonate) by a bound access token has the key of that token
-    /// already. Then `bind` changes nothing: the request's proof was checked for that token.
+    /// already. Then `bind` changes nothing: the request's proof was already checked with that
+    /// token.
     ///
     /// # Errors
     ///

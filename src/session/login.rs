@@ -44,7 +44,7 @@ impl PendingLogin {
     }
 
     /// Sets `acr` of the session's access tokens: the level at which the user was authenticated.
-    /// Use it for a login that was strong at once. [`Sessions::elevate`] sets it later.
+    /// Use it if the login itself reaches this level. [`Sessions::elevate`] sets it later.
     ///
     /// # Errors
     ///
@@ -145,9 +145,9 @@ impl<S: SessionStore> Sessions<S> {
 
     /// Begins a login, before the password is checked.
     ///
-    /// If the subject is blocked, or is blocked or logged out everywhere after this,
-    /// [`complete`](Sessions::complete) fails. So who has no password cannot find out who is
-    /// blocked.
+    /// This succeeds even if the subject is blocked: then [`complete`](Sessions::complete) fails.
+    /// So nobody without a password can find out who is blocked. `complete` also fails if the
+    /// subject is blocked or logged out everywhere between the two calls.
     ///
     /// # Errors
     ///
@@ -186,7 +186,8 @@ impl<S: SessionStore> Sessions<S> {
     ///   returned.
     /// - [`SessionErrorKind::Foreign`] if the login was begun by a `Sessions` of another issuer.
     /// - [`SessionErrorKind::InvalidProof`] if the proof of [`bind`](PendingLogin::bind) was used
-    ///   before, or an [impersonation](Sessions::impersonate) lacks one.
+    ///   before or has expired. Also if an [impersonation](Sessions::impersonate) lacks a proof
+    ///   that it needs.
     /// - [`SessionErrorKind::Unavailable`] if the claims function, the store or the
     ///   [replay store](crate::dpop::Dpop::replay_store) fails. Also if access tokens of the
     ///   subject were invalidated four times meanwhile.

@@ -50,7 +50,8 @@ impl<S: SessionStore> Sessions<S> {
         Ok(())
     }
 
-    /// Ends the session `sid` if it belongs to `subject`. Returns whether it does.
+    /// Ends the session `sid` if it belongs to `subject`. Returns `false` if it has another owner,
+    /// or does not exist any more.
     ///
     /// Use it if the user picks a session from a [list](Sessions::list).
     ///
@@ -99,8 +100,8 @@ impl<S: SessionStore> Sessions<S> {
     /// token of this session. So its client must refresh: the next request with its access token
     /// gets 401. Logins that began before, perhaps with the old password, are rejected.
     ///
-    /// If Redis loses this write in a failover, nodes write back that all sessions have ended, and
-    /// cannot write back that this one was kept. Then the user must log in again.
+    /// If Redis loses this write in a failover, nodes write back that all sessions have ended. They
+    /// cannot write back that this session was kept. Then the user must log in again.
     ///
     /// # Errors
     ///
@@ -173,8 +174,8 @@ impl<S: SessionStore> Sessions<S> {
         Ok(())
     }
 
-    /// Lists the live sessions of `subject`. The session refreshed last comes first. The one of
-    /// the request has the `sid` that [`session_of`](Sessions::session_of) returns.
+    /// Lists the live sessions of `subject`. The session refreshed last comes first.
+    /// [`session_of`](Sessions::session_of) returns the `sid` of the request's own session.
     ///
     /// # Errors
     ///

@@ -70,20 +70,22 @@
 //! | [`PendingLogin::bind_refresh_token`] | bound | not bound, for a cookie that lives some minutes |
 //! | neither | not bound | not bound |
 //!
-//! - The proof is about the request to the login or the refresh, and has no `ath`. Pass it to
-//!   [`refresh_with_proof`](Sessions::refresh_with_proof).
-//! - A session never gets, changes or loses its key. Its later tokens are bound as the first ones
-//!   were. A proof for a session without a key is refused.
-//! - A proof that is missing or wrong uses up nothing and ends nothing. Even with an old refresh
-//!   token it is no reuse. So a thief without the key cannot log the owner out by a refresh.
+//! - The proof must be made for the request to the login or the refresh, and has no `ath`. Pass it
+//!   to [`refresh_with_proof`](Sessions::refresh_with_proof).
+//! - After the login, a session never gets, changes or loses a key. Its later tokens are bound as
+//!   the first ones were. A proof for a session without a key is refused.
+//! - A missing or wrong proof does not use the refresh token or end the session. Even with an old
+//!   refresh token, this does not count as reuse. So a thief without the key cannot log the owner
+//!   out by a refresh.
 //! - [`logout`](Sessions::logout) and [`end_session`](Sessions::end_session) need no proof. A user
 //!   who lost the key can still log out, and so can a thief of the refresh token.
 //! - [`elevate`](Sessions::elevate) needs no proof: your route has authenticated the request.
 //!   [`impersonate`](Sessions::impersonate) needs the key of the actor.
-//! - [Reuse detection](#reuse-detection) goes on for those who have the key.
+//! - [Reuse detection](#reuse-detection) still applies to clients that have the key.
 //!
-//! A thief with a copy of the key is not stopped, such as one who copied a whole browser profile.
-//! Neither is a script that was injected into the page: it uses the key in place.
+//! A bound session does not stop a thief who has a copy of the key, for example from a copied
+//! browser profile. It also does not stop a script injected into the page, which can use the key
+//! there.
 //!
 //! # Changed rights, and data of a session
 //!

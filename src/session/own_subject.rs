@@ -82,7 +82,7 @@ impl<S: SessionStore> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// [`SessionErrorKind::Foreign`].
+    /// [`SessionErrorKind::Foreign`] if a check fails.
     pub fn session_of(&self, token: &VerifiedToken) -> Result<SessionId, SessionError> {
         let is_own = token.issuer() == self.issuer_name() && token.generation().is_some();
         let sid = token.session_id().filter(|_| is_own);

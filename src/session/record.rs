@@ -98,8 +98,8 @@ pub struct Session {
     /// The generation of the subject at login, or at the last `end_others` that the session
     /// survived.
     pub generation: u64,
-    /// The access epoch of the subject at the login or the last refresh. The access token of that
-    /// time has it as its claim `generation`.
+    /// The access epoch of the subject at the login or the last refresh. The access token issued
+    /// then has this number as its claim `generation`.
     pub access_epoch: u64,
     /// How many times the session was refreshed. The current refresh token has the same counter.
     pub counter: u64,
@@ -126,7 +126,7 @@ pub struct Session {
     /// `sub` of the user who [impersonates](super::Sessions::impersonate) the subject. Its access
     /// tokens carry it as `act` (RFC 8693 §4.1).
     pub actor: Option<String>,
-    /// The generation of the actor when the impersonation began, or 0.
+    /// The generation of the actor when the impersonation began. 0 if there is no actor.
     pub actor_generation: u64,
     /// Whether its cookies outlive the browser: they have `Max-Age`.
     pub persistent: bool,

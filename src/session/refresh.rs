@@ -60,7 +60,7 @@ impl<S: SessionStore> Sessions<S> {
     /// [bound](super::PendingLogin::bind) to the key of `proof`. Pass the proof of the request, if
     /// it has one.
     ///
-    /// The proof is about the request for the refresh, and has no `ath` (RFC 9449 §5).
+    /// The proof must be made for the refresh request, and has no `ath` (RFC 9449 §5).
     ///
     /// # Errors
     ///
@@ -68,9 +68,9 @@ impl<S: SessionStore> Sessions<S> {
     /// proof is wrong or was used, and [`SessionErrorKind::Unavailable`] if the
     /// [replay store](crate::dpop::Dpop::replay_store) fails.
     ///
-    /// If the proof is refused, nothing changes: the refresh token is not used, and this is no
-    /// reuse, even of an old token. If anything else is refused, the proof was used: retry with a
-    /// new one.
+    /// If the proof is refused, nothing changes: the refresh token is not used. This does not count
+    /// as reuse, even with an old token. After any other error the proof may have been used: retry
+    /// with a new proof.
     pub async fn refresh_with_proof(
         &self,
         refresh_token: &str,

@@ -114,8 +114,8 @@ impl<S: SessionStore> Sessions<S> {
     ///
     /// It is called at login and at every refresh. So a role that you remove is missing from the
     /// next access token. It gets the session, with its [data](Session::data). At login that is the
-    /// session about to be created. If it returns `Ok(None)`, the subject no longer exists, and its
-    /// session ends.
+    /// session about to be created. Return `Ok(None)` if the subject no longer exists: its session
+    /// then ends.
     ///
     /// It is called again, at most three times, if the session's data changed meanwhile, or access
     /// tokens were [invalidated](Sessions::invalidate_access_tokens).
@@ -205,8 +205,8 @@ impl<S: SessionStore> Sessions<S> {
     /// [10 seconds](Self::DEFAULT_GRACE) by default.
     ///
     /// The grace covers two tabs that refresh at once, and a client that lost the response. If a
-    /// thief uses a stolen token within the grace, reuse is detected only when that token is used
-    /// after the grace.
+    /// thief uses a stolen token within the grace, reuse is detected only when an old token is used
+    /// after its grace.
     ///
     /// - Raise it, up to 300 seconds, if clients must survive a longer outage without a new login.
     ///   That weakens detection: during the grace a stolen token yields access tokens unnoticed.
@@ -236,8 +236,8 @@ impl<S: SessionStore> Sessions<S> {
     /// - [`SessionLimit::RejectLogin`] rejects the login with
     ///   [`TooManySessions`](super::SessionErrorKind::TooManySessions): 409. Show the
     ///   [`list`](Sessions::list), and let the user choose a session. End it by
-    ///   [`end_session_of`](Sessions::end_session_of), and begin the login again. Without this, a
-    ///   user who lost all devices must wait until a session expires.
+    ///   [`end_session_of`](Sessions::end_session_of), and begin the login again. Without such a
+    ///   choice, a user who lost all devices must wait until a session expires.
     ///
     /// An [impersonation](Sessions::impersonate) does not count: it begins whatever the limit is,
     /// and ends none of the user's sessions.

@@ -18,9 +18,9 @@ pub const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The highest generation that a store accepts in
 /// [`Revocation::Generation`](crate::revocation::Revocation::Generation): 2^52.
 ///
-/// Each logout everywhere adds one to the generation. If it could not be raised any more, no logout
-/// could end a session. The scripts of Redis count exactly up to 2^53, so even here 2^52 logouts
-/// remain.
+/// Each logout everywhere adds one to the generation. A generation that could not be raised any
+/// more would make logouts everywhere impossible. The scripts of Redis count exactly up to 2^53, so
+/// 2^52 more logouts fit above this limit.
 pub const MAX_GENERATION: u64 = 1 << 52;
 
 /// Stores sessions, and the generations and blocks of subjects.
@@ -63,11 +63,11 @@ pub trait SessionStore: RevocationStore {
         subject: &Subject<'_>,
     ) -> impl Future<Output = Result<SubjectState, Self::Error>> + Send;
 
-    /// Saves a new session, unless its subject is blocked or has another generation or access
-    /// epoch. [`Session::create`] has the rules.
+    /// Saves a new session, unless its subject is blocked, or has another generation or access
+    /// epoch than the session. [`Session::create`] has the rules.
     ///
-    /// If the subject has more sessions than `limit` allows, this ends the excess ones as
-    /// [`end`](SessionStore::end) does, or saves nothing.
+    /// If the new session would exceed `limit`, [`SessionLimit`] decides: this ends other sessions
+    /// as [`end`](SessionStore::end) does, or saves nothing.
     fn create(
         &self,
         session: &Session,
@@ -87,7 +87,8 @@ pub trait SessionStore: RevocationStore {
         rotation: &Rotation,
     ) -> impl Future<Output = Result<RotationOutcome, Self::Error>> + Send;
 
-    /// Replaces the data of a session, if they have this version. Raises the version by one.
+    /// Replaces the data of a session if their version is `data_version`. Raises the version by
+    /// one.
     fn update(
         &self,
         sid: SessionId,
@@ -97,9 +98,9 @@ pub trait SessionStore: RevocationStore {
 
     /// Ends a session of `issuer` and returns it. Ending it again changes nothing.
     ///
-    /// If the store has no session `sid`, it may have lost it. Then it revokes every token of
-    /// `issuer` with this `sid` until `revoke_until`, unless the `sid` is revoked already. A
-    /// session of another issuer is not changed.
+    /// If the store has no session `sid`, the session may have been lost. The store then revokes
+    /// every token of `issuer` with this `sid` until `revoke_until`, unless the `sid` is revoked
+    /// already. A session of another issuer is not changed.
     ///
     /// Call this only with a `sid` from a verified token: each unknown `sid` may add an entry to
     /// the store.
@@ -121,8 +122,8 @@ pub trait SessionStore: RevocationStore {
         issuer: Option<&str>,
     ) -> impl Future<Output = Result<Option<Session>, Self::Error>> + Send;
 
-    /// Raises the subject's access epoch by one, makes it the generation too, and returns it. This
-    /// ends all sessions of the subject: see [`SubjectState::logged_out`].
+    /// Raises the subject's access epoch by one, sets the generation to the same value, and returns
+    /// it. This ends all sessions of the subject: see [`SubjectState::logged_out`].
     fn raise_generation(
         &self,
         subject: &Subject<'_>,

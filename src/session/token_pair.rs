@@ -31,8 +31,8 @@ pub struct TokenPair {
     /// Whether the access token is bound to the client's key (RFC 9449 §6): then its `token_type`
     /// is `DPoP`, and each use of it needs a proof.
     pub access_is_bound: bool,
-    /// The nonce of the client's next DPoP proof, if that changes: the header `DPoP-Nonce` (RFC
-    /// 9449 §8.2). It is not secret.
+    /// The nonce of the client's next DPoP proof, if the nonce has changed: the header `DPoP-Nonce`
+    /// (RFC 9449 §8.2). It is not secret.
     pub dpop_nonce: Option<String>,
 }
 

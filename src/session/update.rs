@@ -27,15 +27,16 @@ impl<S: SessionStore> Sessions<S> {
         }))
     }
 
-    /// Changes the data of the session `sid`, and returns the session with them.
+    /// Changes the data of the session `sid`, and returns the session with the new data.
     ///
     /// `change` gets the current data, and may replace or remove them. It runs again if another
-    /// call changed them meanwhile. So no change is lost, and `change` should have no other effect.
+    /// call changed the data meanwhile, so that no change is lost. So `change` should have no side
+    /// effects.
     ///
     /// The claims change at the next refresh: a page with a script calls `POST /refresh`. Call
     /// [`invalidate_access_tokens`](Sessions::invalidate_access_tokens) if the old tokens must stop
-    /// working earlier. Do so too if the server renders the pages, and redirect to a page behind
-    /// `page_renewal`. All devices of the subject then refresh once.
+    /// working earlier. If the server renders the pages, also call it, and then redirect to a page
+    /// behind `page_renewal`. All devices of the subject then refresh once.
     ///
     /// ```
     /// # use serde::{Deserialize, Serialize};
@@ -61,12 +62,12 @@ impl<S: SessionStore> Sessions<S> {
     /// # Errors
     ///
     /// - [`SessionErrorKind::Ended`] if [`find`](Sessions::find) does not find the session.
-    /// - [`SessionErrorKind::InvalidData`] if the current data are not a `T`. Also if the new ones
-    ///   do not serialize to JSON of at most 4 KiB and 127 levels. Nothing changes.
+    /// - [`SessionErrorKind::InvalidData`] if the current data do not deserialize to `T`. Also if
+    ///   the new data do not serialize to JSON of at most 4 KiB and 127 levels. Nothing changes.
     /// - [`SessionErrorKind::Unavailable`] if other calls changed the data ten times meanwhile, or
     ///   the store fails: the change may have been made.
     ///
-    /// With Redis a change may be made twice: if the answer is lost, and another call changes the
+    /// With Redis a change may be made twice if the answer is lost and another call changes the
     /// data before the retry.
     pub async fn update<T: Serialize + DeserializeOwned>(
         &self,

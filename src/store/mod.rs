@@ -4,7 +4,7 @@
 //! [`SessionStore`](crate::session::SessionStore). `RedisStore` also stores used DPoP proofs, as a
 //! [`ReplayStore`](crate::dpop::ReplayStore).
 //!
-//! | store | what survives | use it for |
+//! | store | what survives a restart or a crash | use it for |
 //! | --- | --- | --- |
 //! | [`MemoryStore`] | nothing | tests, and services where a restart may log everybody out |
 //! | `EmbeddedStore` (feature `embedded`) | everything, even after a crash of the process or the system, or a power loss | one machine |

@@ -41,7 +41,7 @@
 //! 8. **Kind**: a token with `events` is a logout token, and one with `cnf` is sender-constrained.
 //!    Neither is a bearer access token. A layer with
 //!    [`TokenSource::dpop`](crate::TokenSource::dpop) accepts a token with `jkt`, and checks the
-//!    key. One with [`JwtAuthLayer::mtls`](crate::JwtAuthLayer::mtls) accepts `x5t#S256`, and
+//!    key. A layer with [`JwtAuthLayer::mtls`](crate::JwtAuthLayer::mtls) accepts `x5t#S256`, and
 //!    checks the certificate.
 //! 9. **Times**: `exp` is required, and `now < exp + leeway`. `nbf` and `iat` are not further in
 //!    the future than the leeway. `exp` is not before `iat`.
@@ -72,8 +72,8 @@
 //! # The cache
 //!
 //! The [cache](Verifier::cache) keeps verified tokens. A hit checks only what may have changed: the
-//! times, and whether the issuer's keys are the same. For an opaque token, how old the issuer's
-//! answer is.
+//! times, and whether the issuer's keys are the same. For an opaque token, it checks the age of the
+//! issuer's answer instead of the keys.
 
 mod actor;
 mod cached;

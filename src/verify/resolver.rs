@@ -125,7 +125,7 @@ impl IssuerResolution {
     pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
     /// 1 minute. If you approve an issuer after its first token was rejected, its tokens are
-    /// accepted within that time.
+    /// accepted 1 minute later at most.
     pub const DEFAULT_REFUSAL_LIFETIME: Duration = Duration::from_secs(60);
 
     /// 5 minutes: known issuers survive the restart of a database.
@@ -193,7 +193,7 @@ impl IssuerResolution {
     ///
     /// # Panics
     ///
-    /// If it is less than a second: an attacker would make one call per request.
+    /// If it is less than a second: an attacker would cause one call per request.
     #[track_caller]
     pub fn refusal_lifetime(mut self, lifetime: Duration) -> Self {
         assert!(
@@ -258,7 +258,8 @@ impl fmt::Debug for IssuerResolution {
 pub enum ResolutionError {
     /// The resolver did not answer within the [deadline](IssuerResolution::deadline).
     Timeout,
-    /// The resolver answered with an issuer of another name, or with one for many tenants.
+    /// The resolver answered with an issuer of another name, or with one of [many
+    /// tenants](super::TrustedIssuer::tenants).
     OtherIssuer,
     /// The resolver panicked, or its runtime shut down.
     Interrupted,

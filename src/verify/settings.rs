@@ -48,7 +48,7 @@ impl Verifier {
     ///
     /// # Panics
     ///
-    /// If there is one already: an opaque token does not tell whose it is.
+    /// If there is one already: an opaque token does not name its issuer.
     #[cfg(feature = "introspection")]
     #[cfg_attr(docsrs, doc(cfg(feature = "introspection")))]
     #[must_use]
@@ -82,7 +82,7 @@ impl Verifier {
     /// Requires `aud` to be or to contain `audience`, byte for byte (RFC 7519 §4.1.3).
     ///
     /// May be called more than once: a token must match one of the values. A
-    /// [`TrustedIssuer`](super::TrustedIssuer) with audiences uses those instead.
+    /// [`TrustedIssuer`](super::TrustedIssuer) with audiences uses its own instead.
     ///
     /// # Panics
     ///
@@ -131,8 +131,8 @@ impl Verifier {
     /// Requires the header's `typ` to be `typ`, for example `at+jwt`.
     ///
     /// May be called more than once: a token must have one of the values. A
-    /// [`TrustedIssuer`](super::TrustedIssuer) with values of its own uses those instead. Case does
-    /// not matter, nor does the prefix `application/` (RFC 7515 §4.1.9). By default `typ` may be
+    /// [`TrustedIssuer`](super::TrustedIssuer) with values uses its own instead. Case does not
+    /// matter, nor does the prefix `application/` (RFC 7515 §4.1.9). By default `typ` may be
     /// absent, `JWT` or `at+jwt`. For access tokens that conform to RFC 9068, call
     /// [`rfc9068`](Verifier::rfc9068) instead.
     ///
@@ -141,7 +141,7 @@ impl Verifier {
     /// - If `typ` is empty.
     /// - If it is the type of another kind of token: `logout+jwt`, `dpop+jwt`, `secevent+jwt` or
     ///   `token-introspection+jwt`.
-    /// - After [`rfc9068`](Verifier::rfc9068).
+    /// - If you called [`rfc9068`](Verifier::rfc9068) before.
     #[must_use]
     #[track_caller]
     pub fn typ(mut self, typ: impl Into<String>) -> Self {
@@ -177,7 +177,7 @@ impl Verifier {
     ///
     /// # Panics
     ///
-    /// After [`typ`](Verifier::typ) with another value than `at+jwt`.
+    /// If you called [`typ`](Verifier::typ) before, with another value than `at+jwt`.
     #[must_use]
     #[track_caller]
     pub fn rfc9068(mut self) -> Self {

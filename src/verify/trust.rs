@@ -340,7 +340,7 @@ impl IntoTrust for RemoteKeys {
     }
 }
 
-/// Every token is opaque.
+/// Treats every token as opaque.
 #[cfg(feature = "introspection")]
 #[cfg_attr(docsrs, doc(cfg(feature = "introspection")))]
 impl IntoTrust for Introspection {
@@ -415,8 +415,8 @@ impl IntoTrust for Vec<TrustedIssuer> {
 
 /// # Panics
 ///
-/// As for a list of the [`TrustedIssuer`]s that you added with `trusted_issuer`. This list may be
-/// empty.
+/// For the same reasons as a list of the [`TrustedIssuer`]s that you added with `trusted_issuer`,
+/// but that list may be empty.
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
 impl IntoTrust for IssuerResolution {

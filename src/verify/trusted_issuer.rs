@@ -79,9 +79,9 @@ impl IssuerTrust {
 /// ```
 ///
 /// **With several issuers, `sub` alone identifies no user.** A subject is unique only within its
-/// issuer (RFC 7519 §4.1.2), and a partner chooses its own: its `u1` is not your `u1`. The same
-/// holds for `sid`. A handler behind such a layer must use [`issuer`](crate::VerifiedToken::issuer)
-/// and [`subject`](crate::VerifiedToken::subject) together. To act on your own sessions, take the
+/// issuer (RFC 7519 §4.1.2): the `u1` of a partner is not your `u1`. The same holds for `sid`. A
+/// handler behind such a layer must use [`issuer`](crate::VerifiedToken::issuer) and
+/// [`subject`](crate::VerifiedToken::subject) together. To act on your own sessions, take the
 /// subject from [`Sessions::subject_of`](crate::session::Sessions::subject_of), which refuses other
 /// issuers.
 #[derive(Clone, Debug)]
@@ -229,8 +229,8 @@ impl TrustedIssuer {
     ///
     /// # Panics
     ///
-    /// - If this was not created with [`tenants`](Self::tenants), or after
-    ///   [`any_tenant`](Self::any_tenant).
+    /// - If this was not created with [`tenants`](Self::tenants), or you called
+    ///   [`any_tenant`](Self::any_tenant) before.
     /// - If `tenant` is not a segment of 1 to 253 ASCII letters, digits, `-`, `.` and `_`.
     #[must_use]
     #[track_caller]
@@ -251,7 +251,8 @@ impl TrustedIssuer {
     ///
     /// # Panics
     ///
-    /// If this was not created with [`tenants`](Self::tenants), or after [`tenant`](Self::tenant).
+    /// If this was not created with [`tenants`](Self::tenants), or you called
+    /// [`tenant`](Self::tenant) before.
     #[must_use]
     #[track_caller]
     pub fn any_tenant(mut self) -> Self {
@@ -270,7 +271,7 @@ impl TrustedIssuer {
     ///
     /// # Panics
     ///
-    /// If `audience` is empty, or after [`any_audience`](Self::any_audience).
+    /// If `audience` is empty, or you called [`any_audience`](Self::any_audience) before.
     #[must_use]
     #[track_caller]
     pub fn audience(self, audience: impl Into<String>) -> Self {
@@ -284,11 +285,11 @@ impl TrustedIssuer {
     /// This replaces the verifier's audiences for this issuer. Use it for an issuer that names no
     /// audience, such as Amazon Cognito. Then check another claim, for example `client_id` with
     /// [`Require::claim`](crate::Require::claim): otherwise a token for one service of the issuer
-    /// opens every other.
+    /// is accepted by every other.
     ///
     /// # Panics
     ///
-    /// After [`audience`](Self::audience).
+    /// If you called [`audience`](Self::audience) before.
     #[must_use]
     #[track_caller]
     pub fn any_audience(self) -> Self {
@@ -319,8 +320,8 @@ impl TrustedIssuer {
     /// `SessionRoutes`.
     ///
     /// Some providers leave it out, such as Amazon Cognito and Okta. Their ID tokens may lack it
-    /// too: then only `aud`, or a [guard](crate::Require::claim) on a claim such as `token_use`,
-    /// tells an access token apart.
+    /// too. Then only `aud`, or a [guard](crate::Require::claim) on a claim such as `token_use`,
+    /// distinguishes an access token from an ID token.
     ///
     /// A token with a `typ` needs one of the required values. With
     /// [`rfc9068`](crate::Verifier::rfc9068) this has no effect.

@@ -1,4 +1,4 @@
-//! Says which check rejects a token, and why. It verifies one token, or those of each request.
+//! Says which check rejects a token, and why. It verifies one token, or the token of each request.
 //!
 //! ```text
 //! gate --discover https://id.example.com --audience api < token

@@ -85,7 +85,8 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// Sets the algorithms of keys without `alg`. Secrets are always skipped.
+    /// Sets how the keys are read, for example the algorithm of a key without `alg`. Secrets are
+    /// always skipped.
     ///
     /// This example is for an issuer with an Ed25519 key without `alg`, whose tokens have `alg`
     /// `EdDSA` or `Ed25519`:
@@ -125,9 +126,10 @@ impl RemoteKeysBuilder {
     /// By default any origin is allowed, because large providers publish their keys on another
     /// host.
     ///
-    /// An origin is scheme, host and port: `https://www.googleapis.com`. Another `jwks_uri` fails
-    /// with [`FetchErrorKind::ForbiddenEndpoint`](super::FetchErrorKind::ForbiddenEndpoint). This
-    /// does not affect [`RemoteKeys::jwks`].
+    /// An origin is scheme, host and port: `https://www.googleapis.com`. A `jwks_uri` on another
+    /// origin fails with
+    /// [`FetchErrorKind::ForbiddenEndpoint`](super::FetchErrorKind::ForbiddenEndpoint). This does
+    /// not affect [`RemoteKeys::jwks`].
     ///
     /// ```no_run
     /// use tower_jwt_auth::keys::remote::RemoteKeys;
@@ -245,9 +247,9 @@ impl fmt::Debug for RemoteKeysBuilder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RemoteKeysError {
-    /// The issuer or the address of the keys may not be fetched.
+    /// The issuer or the address of the keys is invalid or not allowed.
     Address(AddressError),
-    /// One of the [origins](RemoteKeysBuilder::jwks_origins) may not be fetched, or is no origin.
+    /// One of the [origins](RemoteKeysBuilder::jwks_origins) is not allowed, or is no origin.
     Origin(AddressError),
 }
 

@@ -57,10 +57,9 @@ pub enum FetchErrorKind {
     /// The metadata name another issuer than the one you configured (OpenID Connect Discovery 1.0
     /// §4.3). The source is an [`IssuerMismatch`] with both names.
     IssuerMismatch,
-    /// The metadata's `jwks_uri` or `introspection_endpoint` may not be requested. It is not an
-    /// allowed address, or not on an allowed
-    /// [origin](super::RemoteKeysBuilder::jwks_origins). The source is a [`ForbiddenEndpoint`] with
-    /// the reason.
+    /// The metadata's `jwks_uri` or `introspection_endpoint` is not allowed: its address is invalid
+    /// or forbidden, or it is not on an allowed [origin](super::RemoteKeysBuilder::jwks_origins).
+    /// The source is a [`ForbiddenEndpoint`] with the reason.
     ForbiddenEndpoint,
     /// The document is not a JWK Set, or does not have a usable key. The source is a
     /// [`JwksError`](crate::keys::JwksError).

@@ -81,7 +81,8 @@ pub trait Fetch: Send + Sync + 'static {
 #[cfg(feature = "introspection")]
 pub(super) const MAX_ANSWER: usize = 64 * 1024;
 
-/// Also sends the requests of an [`Introspection`](crate::introspection::Introspection), by POST.
+/// Sends the requests of an [`Introspection`](crate::introspection::Introspection) by POST, and
+/// fetches documents as [`Fetch`].
 ///
 /// [`HttpFetch`](super::HttpFetch) implements it. Implement it yourself, with [`Fetch`], if you
 /// need a private CA, a client certificate or your own proxy settings.
@@ -92,7 +93,7 @@ pub(super) const MAX_ANSWER: usize = 64 * 1024;
 /// request is cancelled after its deadline, unless it blocks the thread. Do not log the request:
 /// it has a token and credentials.
 ///
-/// With `reqwest`. The example of [`Fetch`] makes the client:
+/// An example with `reqwest`. Its client comes from the example of [`Fetch`]:
 ///
 /// ```no_run
 /// use bytes::{Bytes, BytesMut};

@@ -76,8 +76,9 @@
 //! | a key is skipped | `INFO` | `issuer`, `url`, `index`, `kid`, `reason` |
 //! | keys were fetched | `DEBUG` | `issuer`, `url`, `keys` |
 //!
-//! - Each failed fetch is one `WARN`. Failures pause the fetches, so after the first few an outage
-//!   logs at most one every 30 seconds. Unknown `kid`s cause at most one per cooldown.
+//! - Each failed fetch is one `WARN`. After each failure the pause grows to at most 30 seconds, so
+//!   a long outage logs at most one `WARN` every 30 seconds. Unknown `kid`s cause at most one per
+//!   cooldown.
 //! - Skipped keys are logged when they change, at most 16 per document. This also holds for a
 //!   document without a usable key.
 //! - URLs are logged without their query. Text from outside is truncated and escaped to one line.

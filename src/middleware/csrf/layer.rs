@@ -89,15 +89,15 @@ impl<R> CsrfLayer<R> {
         self
     }
 
-    /// Allows a request with a token in `Authorization`, under `Bearer` or `DPoP`, without an
-    /// origin. Off by default.
+    /// Allows a request without an origin if it has a token in `Authorization`, with the scheme
+    /// `Bearer` or `DPoP`. Off by default.
     ///
     /// You need it for routes that both browsers and other clients call. The request must have no
     /// `Cookie`, no `Origin` and no `Sec-Fetch-Site`: browsers send at least one of them. `Basic`
     /// and `Negotiate` exempt nothing, because browsers send these credentials on their own.
     ///
-    /// The layer does not verify the token. Use it only where another layer does, or where the
-    /// route needs none.
+    /// The layer does not verify the token. Use it only where another layer verifies it, or where
+    /// the route needs no token.
     #[must_use]
     pub fn exempt_authorization(mut self) -> Self {
         Arc::make_mut(&mut self.rules).exempt_authorization();
@@ -106,8 +106,9 @@ impl<R> CsrfLayer<R> {
 
     /// Sets the responses to rejected requests. [`ProblemJson`] by default.
     ///
-    /// This includes errors that a handler inside returns, such as `SessionError`. Inside of a
-    /// [`JwtAuthLayer`](crate::JwtAuthLayer) that layer responds to them instead.
+    /// This includes errors that a handler inside returns, such as `SessionError`. If a
+    /// [`JwtAuthLayer`](crate::JwtAuthLayer) wraps this layer, the `JwtAuthLayer` responds to those
+    /// errors instead.
     #[must_use]
     pub fn respond<R2>(self, responder: R2) -> CsrfLayer<R2> {
         CsrfLayer {

@@ -11,9 +11,9 @@ use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionErro
 ///
 /// [`Corrupt`](Self::Corrupt) and [`FileGone`](Self::FileGone) mean that acknowledged data may be
 /// lost. All other errors leave acknowledged data intact. `SetFull`, `TooLong` and `OutOfRange`
-/// also mean that the call changed nothing. Otherwise its change may have happened. In an open
-/// store, look-ups of revocations still work after every error. The text of an error contains no
-/// ID. Cheap to clone.
+/// also mean that the call changed nothing. After any other error, its change may have happened. In
+/// an open store, look-ups of revocations still work after every error. The text of an error
+/// contains no ID. Cheap to clone.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EmbeddedStoreError {
@@ -34,7 +34,7 @@ pub enum EmbeddedStoreError {
     DiskFull(Arc<io::Error>),
     /// The file or its directory cannot be read or written. The next call tries again.
     Io(Arc<io::Error>),
-    /// The file has more unexpired revocations than the
+    /// The file has, or would have, more unexpired revocations than the
     /// [capacity](super::EmbeddedStoreOptions::capacity). The call changed nothing.
     SetFull,
     /// A name or an ID is longer than 4,096 bytes. The call changed nothing.

@@ -49,9 +49,9 @@
 //! - an attacker who can write to the file,
 //! - an older copy of the whole file.
 //!
-//! redb panics at some kinds of damage. The store checks the file's length and header before redb
-//! does, and reports a panic of redb as `Corrupt`. In a process built with `panic = "abort"`, a
-//! damaged page can still end the process, in two cases:
+//! The database library redb panics at some kinds of damage. The store checks the file's length and
+//! header before redb does, and reports a panic of redb as `Corrupt`. In a process built with
+//! `panic = "abort"`, a damaged page can still end the process, in two cases:
 //!
 //! - redb reads the page while it opens the file, before the checksum is verified.
 //! - The page is damaged after `open`.
@@ -68,12 +68,13 @@
 //! the file or a directory above it was deleted, moved or replaced, writes fail with
 //! [`FileGone`](EmbeddedStoreError::FileGone). Look-ups still work: revoked tokens stay revoked,
 //! and other tokens pass. Once the file is back, writes work again. Call `chroot` before `open`,
-//! not after it.
+//! because `chroot` changes where the path leads.
 //!
 //! # A wrong clock
 //!
-//! The store drops expired rows by its clock. A clock that is ahead for a single commit drops
-//! nothing. A clock that stays ahead has these effects, even after it is correct again:
+//! The store drops expired rows by its clock. If the clock is ahead during a single commit only,
+//! the store drops nothing. A clock that stays ahead has these effects, even after it is correct
+//! again:
 //!
 //! - Sessions that have expired by the wrong clock are lost: their users must log in again.
 //! - Valid tokens are rejected if their `exp` is not after that of a token whose revocation was

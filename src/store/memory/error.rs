@@ -11,7 +11,7 @@ use crate::revocation::RevocationSetFull;
 pub enum MemoryStoreError {
     /// The revocation set is full.
     Revocations(RevocationSetFull),
-    /// The store has its greatest number of sessions.
+    /// The store has the maximum number of sessions.
     Sessions,
     /// A generation above [`MAX_GENERATION`](crate::session::MAX_GENERATION).
     OutOfRange,

@@ -58,7 +58,7 @@ pub(super) struct Inner {
 }
 
 impl MemoryStore {
-    /// 1 million sessions, of a few hundred bytes each, and their data of up to 4 KiB.
+    /// 1 million sessions. Each takes a few hundred bytes, plus its data of up to 4 KiB.
     pub const DEFAULT_MOST_SESSIONS: usize = 1_000_000;
 
     /// How many expired sessions a login drops at most. More than one, so that they do not pile up.

@@ -39,15 +39,15 @@
 //! }
 //! ```
 //!
-//! It costs each request with a good proof one round trip. So it is off by default, and each node
-//! remembers its own proofs.
-//! [Nonces](crate::dpop::Dpop::nonces) need no round trip, but they only limit the age of proofs.
+//! Sharing proofs costs each request with a valid proof one round trip. So it is off by default,
+//! and each node remembers its own proofs. [Nonces](crate::dpop::Dpop::nonces) need no round trip,
+//! but they only limit the age of proofs.
 //!
 //! | if | then |
 //! | --- | --- |
 //! | Redis does not answer within [`replay_deadline`](crate::dpop::Dpop::replay_deadline), 250 ms by default | 503 |
 //! | the clocks of node and server differ by more than 30 seconds | 503, [`ClocksDiffer`](RedisStoreError::ClocksDiffer) |
-//! | a key or a subject has used a sixteenth of [`proof_capacity`](RedisStoreOptions::proof_capacity) on a node | 429 there |
+//! | a client's key or a subject has used a sixteenth of [`proof_capacity`](RedisStoreOptions::proof_capacity) on a node | 429 there |
 //! | the node has used all of it | 503, [`ProofsFull`](RedisStoreError::ProofsFull) |
 //! | the node is stale | 503, [`Stale`](RedisStoreError::Stale) |
 //! | the server may evict keys | 503, [`Eviction`](RedisStoreError::Eviction) |
@@ -57,9 +57,9 @@
 //! holds at most the sum of all capacities. Leave that much memory free: a full server also rejects
 //! logins.
 //!
-//! No proof is written back, and none waits for [`replicas`](RedisStoreOptions::replicas). If the
-//! server loses proofs, each can be used once more until it expires, except on its own node. A
-//! server whose clock jumps ahead loses proofs too.
+//! Nodes do not write proofs back, and do not wait for [`replicas`](RedisStoreOptions::replicas) to
+//! have them. If the server loses proofs, each can be used once more until it expires, except on
+//! the node where it was used. A server whose clock jumps ahead loses proofs too.
 //!
 //! # Fresh and stale nodes
 //!
@@ -164,7 +164,7 @@
 //! | --- | --- | --- |
 //! | `{jwt}:revoked` | a sorted set of tokens, sessions and cutoffs by their end | each a few minutes after its end |
 //! | `{jwt}:subjects` | a hash of users that were blocked or logged out everywhere, or whose access tokens were invalidated | never |
-//! | `{jwt}:stream` | revocations and heartbeats | one to two minutes, or three to six times `max_staleness` if that is longer |
+//! | `{jwt}:stream` | revocations and heartbeats | each entry after one to two minutes, or three to six times `max_staleness` if that is longer |
 //! | `{jwt}:session:…` | a hash for each session | at logout, or a few minutes after it expires |
 //! | `{jwt}:sessions:…` | a sorted set of a user's sessions | a few minutes after the last one's end |
 //! | `{jwt}:proof:…` | a nonce for each used DPoP proof | half a minute after the proof expires |
@@ -175,10 +175,10 @@
 //! `revoked` and `subjects` each contain a placeholder with an empty name. If it is missing, the
 //! store knows that the key was deleted.
 //!
-//! `revoked`, `subjects`, `stream` and the names of proofs have IDs as keyed fingerprints of 64
-//! bits, encrypted by AES. Sessions store their subject, issuer, label, client and data in plain
-//! text. Entries of another program are skipped. If one of the keys has another Redis type, calls
-//! fail.
+//! `revoked`, `subjects`, `stream` and the names of proof keys do not contain IDs. They contain
+//! keyed 64-bit fingerprints of the IDs, encrypted by AES. Sessions store their subject, issuer,
+//! label, client and data in plain text. Entries of another program are skipped. If one of the keys
+//! has another Redis type, calls fail.
 //!
 //! Nodes compute when sessions and revocations expire, by their own clocks. The server measures the
 //! [grace](crate::session::Sessions::grace), and expires proofs. So the clocks of servers that can

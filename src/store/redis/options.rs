@@ -114,14 +114,15 @@ impl RedisStoreOptions {
     }
 
     /// Sets the maximum number of DPoP proofs that this node stores at a time. [1
-    /// million](ReplayMemory::DEFAULT_CAPACITY) by default. One key, and one subject, get a
-    /// sixteenth. See [the module docs](super#dpop-proofs).
+    /// million](ReplayMemory::DEFAULT_CAPACITY) by default. One client key can use a sixteenth of
+    /// it at most, and so can one subject. See [the module docs](super#dpop-proofs).
     pub fn proof_capacity(mut self, proofs: usize) -> Self {
         self.proof_capacity = proofs;
         self
     }
 
-    /// Sets how long a node stays fresh without a heartbeat from Redis. 5 seconds by default.
+    /// Sets how long a node stays fresh after it sent the newest heartbeat that it has read back. 5
+    /// seconds by default.
     ///
     /// It must be the same on all nodes: [`revoke_and_wait`](RedisStore::revoke_and_wait) waits
     /// this long for a silent node.
