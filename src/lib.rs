@@ -98,7 +98,7 @@
 //! | kind | check |
 //! | --- | --- |
 //! | `inactive` | the issuer does not know the opaque token, or the token has expired or was revoked; some issuers also answer this if your client is not allowed to introspect the token |
-//! | `no_fitting_key` | the reason names the `alg` and `kid` of the keys: compare them with those of the token. A key has one algorithm; in a set the `kid` must match. Without `kid`: if keys have thumbprints, that of the token (`x5t#S256`, `x5t`) must match one. With `kid`: the key's thumbprint, if any, must equal the token's |
+//! | `no_fitting_key` | if the reason lists `alg` or `kid` of the keys, compare them with those of the token. A key has one algorithm; in a set the `kid` must match. If the reason is about `x5t#S256` or `x5t`, compare the thumbprints of certificates. Without `kid`: if keys have thumbprints, the token's must match one. With `kid`: the key's thumbprint, if any, must equal the token's |
 //! | `several_fitting_keys` | the token has no `kid`: have the issuer add it. Or keys share a `kid`: see [`try_keys_with_same_id`](keys::KeySet::try_keys_with_same_id) |
 //! | `bad_signature` | the secret: does it equal the issuer's byte for byte, or must you decode it from base64 first? |
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |
@@ -167,10 +167,11 @@
 //! # Which crypto back-end
 //!
 //! Enable at least one: without a back-end, making a key fails with
-//! [`KeyError::NoBackend`](keys::KeyError::NoBackend). With both, `aws_lc_rs` is used. A dependency
-//! that enables `rust_crypto` changes nothing; one that enables `aws_lc_rs` changes your back-end.
-//! Both support every [`Algorithm`](keys::Algorithm), and reject the same weak keys. The
-//! process-wide provider of `jsonwebtoken` is not used.
+//! [`KeyError::NoBackend`](keys::KeyError::NoBackend). With both, `aws_lc_rs` is used. So a
+//! dependency that enables `aws_lc_rs` makes it your back-end. A dependency that enables
+//! `rust_crypto` changes nothing if you have enabled a back-end. Both support every
+//! [`Algorithm`](keys::Algorithm), and reject the same weak keys. The process-wide provider of
+//! `jsonwebtoken` is not used.
 //!
 //! Prefer `aws_lc_rs`, above all to sign with RSA. The private operations of the crate `rsa` are
 //! not constant-time ([RUSTSEC-2023-0071](https://rustsec.org/advisories/RUSTSEC-2023-0071.html)).

@@ -21,7 +21,7 @@
 //!
 //! This accepts only bound tokens. Add [`TokenSource::bearer`](crate::TokenSource::bearer) to
 //! accept other tokens too. A bound token is rejected in every other source. A token that is not
-//! bound is rejected with the scheme `DPoP`.
+//! bound is rejected if it has the scheme `DPoP`.
 //!
 //! # What is checked
 //!
@@ -90,9 +90,11 @@
 //!
 //! Each node remembers the proofs it has accepted, in a [`ReplayMemory`]. By default another node
 //! would accept a proof that was used here, and so would this one after a restart. Such a replay
-//! works only within the proof's lifetime, for the same method and URL. A [`ReplayStore`] that all
-//! nodes share closes this gap, for a round trip in each request. `RedisStore` (feature `redis`) is
-//! one.
+//! works only for the same method and URL, until the proof expires. By default that takes 90
+//! seconds at most: a [lifetime](Dpop::lifetime) of 60, and 30 if the client's clock is ahead.
+//!
+//! A [`ReplayStore`] that all nodes share closes this gap, for a round trip in each request.
+//! `RedisStore` (feature `redis`) is one.
 
 mod base_url;
 mod client_key;

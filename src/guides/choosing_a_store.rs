@@ -51,7 +51,7 @@
 //! | your process restarts | nothing | everything | everything |
 //! | the machine loses power | nothing | everything | everything, unless Redis ran on that machine |
 //! | Redis restarts | | | what its settings keep; running nodes also keep the revocations |
-//! | Redis is down | | | access tokens work for 5 seconds, then get 503 by default; logins and renewals get 503 |
+//! | Redis is down | | | access tokens work for up to 5 seconds, then get 503 by default; logins and renewals get 503 |
 //! | the disk fails | | look-ups go on, changes get 503 | see the settings of Redis |
 //!
 //! # A lost second of Redis

@@ -8,10 +8,11 @@
 //! | your handler, for reasons of its own | `IntoResponse` of your error type |
 //! | an extractor of axum, such as `Json` | a wrapper by `axum::extract::WithRejection` of `axum-extra`, or your own |
 //! | the router: 404 and 405 | `Router::fallback`, `Router::method_not_allowed_fallback` |
-//! | a refresh request whose form body holds the refresh token | RFC 6749 §5.2 fixes this format, and OAuth clients read it |
+//! | refresh or logout, with the refresh token in a form, or with a form that is itself rejected | for 400 and 401 nowhere: RFC 6749 §5.2 fixes the format, with status 400, and OAuth clients read it. For other statuses, such as 503: [`SessionRoutes::respond`](crate::routes::SessionRoutes::respond) |
 //!
-//! One function makes the response to every refusal by the crate. [`code`](crate::AuthError::code)
-//! is stable, and [`description`](crate::AuthError::description) tells nothing about the token.
+//! Except for such forms, one function makes the response to every refusal by the crate.
+//! [`code`](crate::AuthError::code) is stable, and
+//! [`description`](crate::AuthError::description) tells nothing about the token.
 //!
 //! ```
 //! use axum::http::StatusCode;

@@ -95,7 +95,8 @@
 //! | --- | --- |
 //! | `unavailable` | the revocation store, a condition or an issuer's keys do not answer |
 //! | `bad_signature`, `no_fitting_key` | a key was changed on one side only, or somebody tries forged tokens |
-//! | `reuse_detected`, `several_refresh_tokens` | clients retry too late, or you changed the cookies: see [`cookie`](crate::cookie) |
+//! | `reuse_detected` | refresh tokens were stolen, or clients retry too late |
+//! | `several_refresh_tokens` | you changed the cookies: see [`TokenCookie::domain`](crate::cookie::TokenCookie::domain) |
 //! | `expired` | clients do not renew, or a clock is wrong |
 //! | `cross_site` | a new page is not a trusted origin, or somebody attacks your users |
 //! | `claims_mismatch`, `missing_layer`, `misconfigured` | a mistake in your service: alert on a single one |

@@ -71,16 +71,18 @@
 //! | should answer 403 `insufficient_scope` with all scopes of the operation and `resource_metadata` | [`Require`](crate::Require) inside of the layer |
 //! | must accept a broader scope that implies the needed one | [`Require::any_scope`](crate::Require::any_scope), where your scopes have such an order |
 //! | should not list `offline_access` | [`scope`](crate::ProtectedResource::scope) panics if it gets this scope |
-//! | must not read tokens from the query | no source does |
+//! | must not read tokens from the query | no source of this crate does |
 //! | must not pass the token on to other services | your code: ask for a token of your own there |
 //! | must validate `Origin` | your MCP library; `rmcp` has `enforce_origin_validation` |
 //!
 //! # `aud`
 //!
-//! By default a token needs the identifier in `aud`, byte for byte. Many authorization servers do
-//! not implement RFC 8707. They put the name of an API, or of a client, into `aud`. If yours does,
-//! pass that name to [`audience`](crate::ProtectedResource::audience), as the code below the table
-//! does:
+//! By default a token needs the identifier in `aud`, byte for byte. There is one exception, because
+//! clients differ: a slash directly after the host is optional if no path follows.
+//!
+//! Many authorization servers do not implement RFC 8707. They put the name of an API, or of a
+//! client, into `aud`. If yours does, pass that name to
+//! [`audience`](crate::ProtectedResource::audience), as the code below the table does:
 //!
 //! | authorization server | `aud` |
 //! | --- | --- |
@@ -97,9 +99,6 @@
 //! ```
 //!
 //! Do not share that audience with other services: a token for one would open the others.
-//!
-//! An identifier without a path may be written with a slash at its end or without. The layer
-//! accepts both in `aud`, because clients differ.
 //!
 //! # Scopes of a tool
 //!

@@ -156,7 +156,7 @@
 //!
 //! | if | then |
 //! | --- | --- |
-//! | a customer leaves | its tokens, also cached ones, are rejected after 5 to 10 minutes |
+//! | a customer leaves | its tokens, also cached ones, are rejected within 10 minutes; within about 5 if it sends requests often |
 //! | a customer signs up after its first token was rejected | its tokens are accepted within a minute |
 //! | the resolver fails or hangs | known issuers work for 5 more minutes, new ones get 503 |
 //! | an attacker sends a million names | the memory stays bounded, and known issuers are not affected |

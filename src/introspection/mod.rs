@@ -45,8 +45,9 @@
 //!
 //! 1. **Token**: its length, and that it is a `b64token` (RFC 6750 §2.1).
 //! 2. **`active`**: JSON `true`. `false` is 401, and anything else is a malformed answer: 503.
-//! 3. **Kind**: `token_type`, if present, is `Bearer` or `DPoP`. `token_use`, which some issuers
-//!    add, is `access_token` or `access`.
+//! 3. **Kind**: `token_type`, if present, is `Bearer` or `access_token`, or `DPoP` if the answer
+//!    has `cnf`. Its case does not matter. `token_use`, which some issuers add, is `access_token`
+//!    or `access`.
 //! 4. **Issuer**: `iss`, if present, is the issuer that you configured.
 //! 5. **The claims**, as those of a JWT: `exp`, `nbf`, `iat`, `aud`, `cnf`, and those of
 //!    [`rfc9068`](crate::Verifier::rfc9068). `aud` is required, unless you call

@@ -16,8 +16,11 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A [`VerifyingKey`] or [`SigningKey`] has exactly one [`Algorithm`] (RFC 8725 §3.1). A token
-//! whose `alg` header differs is rejected. Keys are parsed and checked once, when you create them:
+//! A [`VerifyingKey`] or [`SigningKey`] has one [`Algorithm`] (RFC 8725 §3.1). A token whose `alg`
+//! header differs is rejected. One option relaxes this, for the two names of one algorithm:
+//! [`with_both_ed25519_names`](VerifyingKey::with_both_ed25519_names).
+//!
+//! Keys are parsed and checked once, when you create them:
 //!
 //! - A secret is at least as long as the hash (RFC 7518 §3.2). It is not all zero.
 //! - A secret is not an encoded key. Otherwise a public key could be used as a secret.

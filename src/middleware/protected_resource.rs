@@ -42,8 +42,8 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 /// # Ok::<_, tower_jwt_auth::middleware::ResourceUrlError>(())
 /// ```
 ///
-/// The metadata say `"bearer_methods_supported": ["header"]`: no source reads a token from a query
-/// or a form (RFC 9700 §4.3.2).
+/// The metadata say `"bearer_methods_supported": ["header"]`: no source of this crate reads a token
+/// from a query or a form (RFC 9700 §4.3.2).
 #[derive(Clone, Debug)]
 pub struct ProtectedResource {
     identifier: ResourceUrl,

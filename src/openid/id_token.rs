@@ -23,8 +23,8 @@ use crate::verify::{IntoTrust, VerifiedToken, Verifier, VerifyError};
 /// | --- | --- |
 /// | `sub`, `iat` | present |
 /// | `typ` (header) | absent or `JWT`, so an access token is rejected |
-/// | `aud` | the client ID only |
-/// | `azp` | absent, or the client ID |
+/// | `aud` | the client ID, and nothing else but an [`additional_audience`](Self::additional_audience) |
+/// | `azp` | the client ID or an [`authorized_party`](Self::authorized_party); may be absent if `aud` has one value |
 /// | `nonce` | the one of this login, so a token stolen from another login is rejected |
 ///
 /// `at_hash` is not checked. The authorization code flow does not need it: the access token comes

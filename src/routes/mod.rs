@@ -91,8 +91,10 @@
 //!
 //! If JSON or a form (RFC 6749 §6) has a `refresh_token`, cookies are neither read nor set. Other
 //! members are ignored, except `grant_type`. With every other body, such as `{}`, `null` or an
-//! empty form, the handlers read the cookies. Errors of forms are JSON as in RFC 6749 §5.2. All
-//! other errors are problems (RFC 9457) with a [code](crate::AuthError::code).
+//! empty form, the handlers read the cookies.
+//!
+//! If a form has a token or is itself rejected, 400 and 401 become 400 with the JSON of RFC 6749
+//! §5.2. All other errors are problems (RFC 9457) with a [code](crate::AuthError::code).
 //!
 //! With [`SessionRoutes::without_cookies`] cookies are neither read nor set. A refresh without a
 //! token in its body then gets 401. So does a logout without one in its body or in `Authorization`.

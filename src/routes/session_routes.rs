@@ -101,9 +101,10 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// with it to a [`SessionError`](crate::session::SessionError), a [`CookieError`] or an
     /// [`AuthError`] that your handler returns.
     ///
-    /// The handlers add `Cache-Control: no-store`, and `Set-Cookie` if a session has ended. Errors
-    /// of forms stay JSON as in RFC 6749 §5.2. These responses do not change either:
+    /// The handlers add `Cache-Control: no-store`, and `Set-Cookie` if a session has ended. These
+    /// responses do not change:
     ///
+    /// - 400 to a form that has a refresh token or is itself rejected: the JSON of RFC 6749 §5.2;
     /// - axum's own rejections, such as 404, 405 and those of `Json`;
     /// - errors of a handler outside of both layers.
     ///

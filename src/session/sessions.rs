@@ -204,9 +204,9 @@ impl<S: SessionStore> Sessions<S> {
     /// Sets how long the previous refresh token stays valid after a rotation.
     /// [10 seconds](Self::DEFAULT_GRACE) by default.
     ///
-    /// The grace covers two tabs that refresh at once, and a client that lost the response. If a
-    /// thief uses a stolen token within the grace, reuse is detected only when an old token is used
-    /// after its grace.
+    /// The grace covers two tabs that refresh at once, and a client that lost the response. A thief
+    /// who uses a stolen token within the grace is not detected at once. Reuse is detected when the
+    /// previous token is used after its grace, or when an older one is used.
     ///
     /// - Raise it, up to 300 seconds, if clients must survive a longer outage without a new login.
     ///   That weakens detection: during the grace a stolen token yields access tokens unnoticed.
