@@ -1,7 +1,9 @@
 //! The source of time: the system clock, or a clock that a test moves.
 //!
 //! Every type that checks dates takes a clock. Deadlines do not: they use the runtime's timer. Give
-//! the layer, [`Sessions`](crate::session::Sessions) and the store the same clock.
+//! the layer, [`Sessions`](crate::session::Sessions), the store, and guards with
+//! [`max_age`](crate::Require::max_age) the same clock. A guard takes it from
+//! [`Require::clock`](crate::Require::clock) alone.
 //!
 //! ```
 //! use std::time::Duration;

@@ -38,6 +38,9 @@
 //! **With several issuers, a role alone proves nothing.** Each issuer writes its own roles and
 //! scopes. Combine them with [`Require::issuer`].
 //!
+//! A role that you remove stays in an access token until the token expires. To take it away at
+//! once, see [changed rights](crate::session#changed-rights-and-data-of-a-session).
+//!
 //! Rejections of guards use the layer's [`Respond`](crate::middleware::Respond) too. Guards only
 //! read the token: its claims stay available to further guards and extractors. If a route has
 //! several guards, all must pass.

@@ -224,7 +224,8 @@ impl Require {
     ///
     /// The age counts in whole seconds, and no leeway is added to it. An `auth_time` up to 30
     /// seconds in the future is accepted, as clocks differ. A token without `auth_time` is
-    /// rejected.
+    /// rejected. A test that moves the time must set [`Require::clock`]: the guard does not take
+    /// the clock of the layer.
     ///
     /// # Panics
     ///

@@ -136,7 +136,16 @@
 //! # let _ = routes;
 //! ```
 //!
-//! The example `web_login` is the same with a page, a list of sessions and an event log. It also
+//! # Devices of a user
+//!
+//! | to | call |
+//! | --- | --- |
+//! | name the device at login | [`PendingLogin::label`](crate::session::PendingLogin::label) |
+//! | list the sessions | [`Sessions::list`](crate::session::Sessions::list); a [`Session`](crate::session::Session) serializes to JSON |
+//! | end one of them | [`Sessions::end_session_of`](crate::session::Sessions::end_session_of) |
+//! | end all but this one | [`Sessions::logout_others`](crate::session::Sessions::logout_others); then the page must refresh |
+//!
+//! The example `web_login` has a page for login and a list of sessions, with an event log. It also
 //! has a second factor, and support agents who act for users.
 //!
 //! # Pages that the server renders

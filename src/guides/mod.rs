@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | decide where sessions and revocations live | [`choosing_a_store`] |
 //! | log users in to a browser app with cookies | [`browser_cookies`] |
+//! | list a user's devices, or log out all but this one | [browser cookies](browser_cookies#devices-of-a-user) |
+//! | take a role away at once | [changed rights](crate::session#changed-rights-and-data-of-a-session) |
 //! | make stolen refresh cookies worthless | [`bound_sessions`] |
 //! | require a second factor, or a recent login, for some routes | [`second_factor`] |
 //! | serve mobile apps, or other services | [`mobile_and_machine_clients`] |
@@ -21,6 +23,7 @@
 //! | test my service | [`testing_your_service`] |
 //! | replace `jsonwebtoken`, `jwt-authorizer` or `axum-login` | [`migrating`] |
 //! | go live | [`production`] |
+//! | delete an account | [`production`](production#deleting-an-account) |
 //! | put layers in the right order, or understand a type error | [`layers`] |
 //!
 //! New here? The [front page](crate) shows a protected route in 10 lines. `cargo run --example

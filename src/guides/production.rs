@@ -32,7 +32,8 @@
 //! # Revocation
 //!
 //! - [ ] Every layer has the store: a layer without one accepts logged-out tokens until they
-//!   expire.
+//!   expire. A layer [for another issuer alone](super::several_issuers#only-the-other-issuer) needs
+//!   it only if you revoke tokens of that issuer.
 //! - [ ] You chose what happens while the store is down
 //!   ([`FailurePolicy`](crate::revocation::FailurePolicy)). The default answers 503.
 //! - [ ] Admins can call [`block`](crate::session::Sessions::block) and
@@ -60,6 +61,8 @@
 //! - [ ] Clocks are synchronized. The leeway is 30 seconds.
 //! - [ ] The login and `/refresh` have a rate limit: by address and by account. This crate has
 //!   none.
+//! - [ ] The login, `/refresh` and `/logout` have a timeout, below the grace: a store may hang. See
+//!   [deadlines](crate::routes#deadlines).
 //!
 //! # Operations
 //!
@@ -67,6 +70,27 @@
 //!   and on reuse of refresh tokens: see [observability](super::observability).
 //! - [ ] A test requests every protected route without a token and expects 401, see below.
 //! - [ ] You have restarted the store under load on a test system.
+//! - [ ] At shutdown, [`EmbeddedStore::close`](crate::store::EmbeddedStore::close) runs after
+//!   `axum::serve(…).with_graceful_shutdown(…)` has returned. If the process ends without it, no
+//!   acknowledged call is lost.
+//!
+//! # Deleting an account
+//!
+//! 1. Delete the user in your database. From now on the password check must fail, and the
+//!    [claims function](crate::session::Sessions::claims) return `Ok(None)`. That rejects logins,
+//!    and ends a session at its next refresh.
+//! 2. Call [`logout_everywhere`](crate::session::Sessions::logout_everywhere), and repeat it until
+//!    it succeeds. All sessions and tokens of the user end, and a login that began before is
+//!    rejected.
+//!
+//! The order matters: a login between the two steps in reverse would survive. You do not need
+//! [`block`](crate::session::Sessions::block): it is for an account that stays. A block lasts until
+//! [`unblock`](crate::session::Sessions::unblock), also for a later account with the same name.
+//! Without a block, a later account with that name can log in, and the old tokens stay invalid.
+//!
+//! The store keeps the name of the subject and its counters, which reject the old tokens. No call
+//! removes them. Redis keeps an encrypted fingerprint instead of the name. So name subjects by an
+//! ID that means nothing elsewhere, not by a mail address.
 //!
 //! # Settings in one place
 //!

@@ -193,8 +193,14 @@
 //!   `account` alone.
 //! - Roles: `Require::scope("admin").at(["realm_access", "roles"])`, or `.at(["resource_access",
 //!   "api", "roles"])`.
-//! - `azp` is the client. The claim `typ` is `Bearer` in access tokens, and `ID` in ID tokens: both
-//!   can be required with `Require::claim`.
+//! - The header `typ` is `JWT`. If the layer requires `at+jwt`, as that of `SessionRoutes` does,
+//!   call `typ("JWT")` on the `TrustedIssuer`.
+//! - `azp` is the client: `Require::claim("azp", "web")`.
+//! - The claim `typ` is `Bearer` in access tokens, and `ID` in ID tokens. The `aud` of an ID token
+//!   is the client, so `audience("api")` rejects it with 401 unless a client is named `api`.
+//! - `Require::claim("typ", "Bearer")` rejects ID tokens with 403 `insufficient_scope`, as for
+//!   every wrong claim. For 401, use [`Claims<T>`](crate::Claims) with a field `typ` of a type that
+//!   has this value alone: `enum Kind { Bearer }`.
 //!
 //! # Firebase
 //!

@@ -36,7 +36,10 @@
 //! }
 //!
 //! fn app(routes: Routes) -> Router {
-//!     let recently = Require::acr(["mfa"]).max_age(Duration::from_secs(300));
+//!     let recently = Require::acr(["mfa"])
+//!         .max_age(Duration::from_secs(300))
+//!         // A guard has its own clock. Without this line, a test that moves the time gets 401.
+//!         .clock(routes.sessions().current_clock());
 //!     Router::new()
 //!         .route("/payments", post(async || "paid").layer(recently))
 //!         .route("/step-up", post(step_up))
@@ -48,9 +51,11 @@
 //! # use tower::ServiceExt;
 //! # use tower_jwt_auth::{keys::{Algorithm, SigningKey}, session::{RefreshKeys, Sessions}};
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! # let clock = tower_jwt_auth::clock::ManualClock::at(4_000_000_000);
+//! # let store = MemoryStore::with_clock(clock.clone());
 //! # let key = SigningKey::generate(Algorithm::ES256).unwrap();
-//! # let sessions = Sessions::new(MemoryStore::new(), key, RefreshKeys::generate().unwrap());
-//! # let sessions = sessions.issuer("https://example.com");
+//! # let sessions = Sessions::new(store, key, RefreshKeys::generate().unwrap());
+//! # let sessions = sessions.issuer("https://example.com").clock(clock);
 //! # let tokens = sessions.login(&sessions.subject_named("alice")).await.unwrap();
 //! # let app = app(SessionRoutes::new(sessions).unwrap());
 //! # let mut cookie = format!("__Host-access={}", tokens.access_token);
@@ -71,6 +76,8 @@
 //! - The refresh token from before the step-up never gets the new level. During the grace it gets
 //!   401. If it is used after the grace, the session ends. So the page should not refresh while
 //!   `/step-up` runs.
+//! - The access token from before the step-up is not revoked. It works until it expires, without
+//!   the new level.
 //! - A login that already includes the second factor passes its level to
 //!   [`PendingLogin::acr`](crate::session::PendingLogin::acr).
 //!

@@ -183,3 +183,39 @@
 //!         .nest("/api", api)
 //! }
 //! ```
+//!
+//! # Only the other issuer
+//!
+//! A route for the partner alone gets its own layer, beside the routes of your sessions. It reads
+//! only `Authorization`:
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use tower_jwt_auth::keys::VerifyingKey;
+//! use tower_jwt_auth::routes::SessionRoutes;
+//! use tower_jwt_auth::session::SessionStore;
+//! use tower_jwt_auth::{JwtAuthLayer, VerifiedToken};
+//!
+//! fn app<S: SessionStore>(routes: &SessionRoutes<S>, partner: VerifyingKey) -> Router {
+//!     let only_partner = JwtAuthLayer::new(partner)
+//!         .issuer("https://id.partner.example")
+//!         .audience("api")
+//!         .revocation(routes.sessions().store().clone());
+//!     let orders = Router::new()
+//!         .route("/orders", get(async |_: VerifiedToken| "orders"))
+//!         .layer(only_partner);
+//!     Router::new()
+//!         .route("/account", get(async |_: VerifiedToken| "your account"))
+//!         .layer(routes.layer())
+//!         .nest("/partner", orders)
+//! }
+//! ```
+//!
+//! - The layer takes nothing else from the routes. Call
+//!   [`respond`](crate::JwtAuthLayer::respond) and, in tests, [`clock`](crate::JwtAuthLayer::clock)
+//!   on it too.
+//! - The store keeps subjects, sessions and token IDs of issuers apart. A block of the partner's
+//!   `u1` does not affect your `u1`.
+//! - This layer needs the store only if you revoke the partner's tokens or block its subjects. With
+//!   a store, tokens need a `jti`, unless you call
+//!   [`token_id_optional`](crate::JwtAuthLayer::token_id_optional).

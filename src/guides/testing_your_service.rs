@@ -138,7 +138,9 @@
 //! # A service with sessions
 //!
 //! Give one `ManualClock` to the store and to the sessions. The layer of
-//! [`SessionRoutes`](crate::routes::SessionRoutes) takes it from there.
+//! [`SessionRoutes`](crate::routes::SessionRoutes) takes it from there. A guard with `max_age` does
+//! not: pass it to [`Require::clock`](crate::Require::clock) too. Otherwise every step-up ends in
+//! 401 `insufficient_user_authentication`.
 //!
 //! ```
 //! use std::time::Duration;
@@ -209,6 +211,14 @@
 //! # }
 //! ```
 //!
+//! # Paused time
+//!
+//! `start_paused` is for tests with a [`MemoryStore`](crate::store::MemoryStore). While an
+//! [`EmbeddedStore`](crate::store::EmbeddedStore) works in its own threads, or a Redis server
+//! answers, tokio sees an idle runtime. It then jumps to the next deadline, for example the 5
+//! seconds of `page_renewal`, and the answer is 503. With these stores do not pause the time: a
+//! `ManualClock` still moves all dates.
+//!
 //! # A restart
 //!
 //! Close the store and open it again, with the same keys and clock:
@@ -232,7 +242,7 @@
 //!
 //! A [`TestIssuer`](crate::testing::TestIssuer) can stand in for an OpenID provider. Make it with a
 //! key pair, because a JWK Set holds no secrets. Its tokens have `typ: JWT`. Sessions and stores
-//! need its clock too.
+//! need its clock too. So do guards with `max_age`.
 //!
 //! ```
 //! use tower_jwt_auth::TrustedIssuer;

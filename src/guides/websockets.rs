@@ -30,6 +30,7 @@
 //! use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 //! use axum::response::Response;
 //! use axum::{Router, routing::get};
+//! use tokio::sync::broadcast;
 //! use tokio::time::interval;
 //! use tower_jwt_auth::claims::NumericDate;
 //! use tower_jwt_auth::clock::Clock;
@@ -49,18 +50,28 @@
 //!     })
 //! }
 //!
+//! /// The sessions, and the news for all sockets.
+//! type Shared = (Sessions<MemoryStore>, broadcast::Sender<String>);
+//!
 //! async fn chat(
 //!     upgrade: WebSocketUpgrade,
 //!     token: VerifiedToken,
-//!     State(sessions): State<Sessions<MemoryStore>>,
+//!     State((sessions, news)): State<Shared>,
 //! ) -> Response {
+//!     // Before the upgrade: the client misses no news once it is connected.
+//!     let news = news.subscribe();
 //!     upgrade
 //!         // The server names this one, so the token is not sent back.
 //!         .protocols(["chat"])
-//!         .on_upgrade(move |socket| talk(socket, token, sessions))
+//!         .on_upgrade(move |socket| talk(socket, token, sessions, news))
 //! }
 //!
-//! async fn talk(mut socket: WebSocket, token: VerifiedToken, sessions: Sessions<MemoryStore>) {
+//! async fn talk(
+//!     mut socket: WebSocket,
+//!     token: VerifiedToken,
+//!     sessions: Sessions<MemoryStore>,
+//!     mut news: broadcast::Receiver<String>,
+//! ) {
 //!     let mut check = interval(Duration::from_secs(10));
 //!     let reason = loop {
 //!         tokio::select! {
@@ -68,6 +79,11 @@
 //!                 Some(reason) => break reason,
 //!                 None => {}
 //!             },
+//!             Ok(text) = news.recv() => {
+//!                 // Before each push: the token may have been revoked since the last check.
+//!                 if let Some(reason) = reason_to_close(&token, &sessions).await { break reason }
+//!                 if socket.send(Message::text(text)).await.is_err() { return }
+//!             }
 //!             message = socket.recv() => match message {
 //!                 Some(Ok(Message::Text(text))) => {
 //!                     let name = token.subject().unwrap_or_default();
@@ -100,12 +116,12 @@
 //!     }
 //! }
 //!
-//! fn app(routes: &SessionRoutes<MemoryStore>) -> Router {
+//! fn app(routes: &SessionRoutes<MemoryStore>, news: &broadcast::Sender<String>) -> Router {
 //!     Router::new()
 //!         .route("/chat", get(chat))
 //!         // It reads `Authorization` and the cookie first.
 //!         .layer(routes.layer().source(subprotocol()))
-//!         .with_state(routes.sessions().clone())
+//!         .with_state((routes.sessions().clone(), news.clone()))
 //! }
 //! # use tokio::io::{AsyncReadExt, AsyncWriteExt};
 //! # use tower_jwt_auth::clock::ManualClock;
@@ -120,7 +136,8 @@
 //! # let sessions = Sessions::new(store, key, RefreshKeys::generate()?).clock(clock.clone());
 //! # let alice = sessions.subject_named("alice");
 //! # let (first, second) = (sessions.login(&alice).await?, sessions.login(&alice).await?);
-//! # let app = app(&SessionRoutes::new(sessions.clone())?);
+//! # let (news, _) = broadcast::channel(16);
+//! # let app = app(&SessionRoutes::new(sessions.clone())?, &news);
 //! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! # let address = listener.local_addr()?;
 //! # let server = tokio::spawn(async move { axum::serve(listener, app).await });
@@ -134,12 +151,14 @@
 //! #     let length = stream.read(&mut buffer).await.unwrap();
 //! #     (stream, String::from_utf8_lossy(&buffer[..length]).into_owned())
 //! # };
-//! # let closed = async |mut stream: tokio::net::TcpStream, reason: &str| {
+//! # let closed = async |mut stream: tokio::net::TcpStream, pushed: &str, reason: &str| {
 //! #     let mut frame = Vec::new();
 //! #     let month = Duration::from_secs(30 * 24 * 3600);
 //! #     let read = tokio::time::timeout(month, stream.read_to_end(&mut frame)).await;
 //! #     read.unwrap().unwrap();
 //! #     assert!(frame.ends_with(reason.as_bytes()), "{frame:?}");
+//! #     let expected = if pushed.is_empty() { 0 } else { 2 + pushed.len() } + 4 + reason.len();
+//! #     assert_eq!(frame.len(), expected, "{frame:?}");
 //! # };
 //! # let cookie = format!("Cookie: __Host-access={}", first.access_token);
 //! # let (_, answer) = open(format!("{cookie}\r\nOrigin: https://evil.example")).await;
@@ -153,9 +172,10 @@
 //! # assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
 //! # assert!(answer.contains("sec-websocket-protocol: chat\r\n"), "{answer}");
 //! # sessions.end_session(first.sid).await?;
-//! # closed(revoked, "revoked").await;
+//! # news.send("news".to_owned())?;
+//! # closed(revoked, "", "revoked").await;
 //! # clock.advance(Duration::from_secs(300));
-//! # closed(expired, "expired").await;
+//! # closed(expired, "news", "expired").await;
 //! # server.abort();
 //! # Ok(())
 //! # }
@@ -172,8 +192,18 @@
 //! # Limits of the checks
 //!
 //! - The interval decides how long an expired or revoked token keeps its connection: 10 seconds
-//!   here. The stores of this crate answer from memory, so checking more often costs little.
+//!   here. The stores of this crate answer from memory, so checking more often costs little. A push
+//!   is checked before it is sent.
+//! - The layer accepts a token for the leeway of 30 seconds after it has expired. The code above
+//!   closes at the expiry itself. So a socket that opens within the leeway closes at once, and the
+//!   client must renew its token.
+//! - [`logout_others`](crate::session::Sessions::logout_others) and
+//!   [`invalidate_access_tokens`](crate::session::Sessions::invalidate_access_tokens), which you
+//!   call after a change of roles, also revoke the access token of this device. Its socket closes
+//!   as well: the client renews its token and connects again.
 //! - In a test give the sessions and the store a [`ManualClock`](crate::clock::ManualClock), and
 //!   advance it past the expiry. Start tokio with paused time: then no test waits for the interval.
+//!   This needs a [`MemoryStore::with_clock`](crate::store::MemoryStore::with_clock): with other
+//!   stores do not [pause the time](super::testing_your_service#paused-time).
 //! - The client may send a new token as a message, to keep the connection open. Verify that token
 //!   with a [`Verifier`](crate::Verifier), and compare the subjects.

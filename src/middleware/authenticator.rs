@@ -230,7 +230,8 @@ impl<R, V> Authenticator<R, V> {
         let verifier = &self.verifier;
         assert!(
             verifier.names_audience(),
-            "keys of other issuers need an audience: call `audience`, or `any_audience`"
+            "keys of other issuers need an audience: call `audience` or `any_audience`, on the \
+             layer or on each `TrustedIssuer`"
         );
         assert!(
             !verifier.lacks_names_for_rfc9068(),

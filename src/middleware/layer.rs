@@ -419,7 +419,8 @@ impl<S, R, V> Layer<S> for JwtAuthLayer<R, V> {
     /// - If no audience is configured for an issuer whose keys are fetched, or which is asked about
     ///   tokens. Every token with an `aud` would be rejected, and a token without one could be for
     ///   any service. Call [`audience`](JwtAuthLayer::audience) or
-    ///   [`any_audience`](JwtAuthLayer::any_audience).
+    ///   [`any_audience`](JwtAuthLayer::any_audience), here or on each such
+    ///   [`TrustedIssuer`](crate::TrustedIssuer::audience).
     /// - If a source is [`TokenSource::dpop`] and
     ///   [`allow_confirmation`](JwtAuthLayer::allow_confirmation) names `jkt`: bound tokens would
     ///   pass without a proof.

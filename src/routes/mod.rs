@@ -87,6 +87,23 @@
 //! within the [grace](crate::session::Sessions::grace), 10 seconds by default. A later retry may be
 //! treated as reuse, and the session ends.
 //!
+//! # Deadlines
+//!
+//! Login, refresh and logout have no deadline of their own: they wait for the store and the claims
+//! function. The Redis store has its `call_timeout`. A file on a disk that hangs, or your own
+//! store, may never answer.
+//!
+//! Add `TimeoutLayer::with_status_code` of `tower-http` to these routes, with status 503. Choose a
+//! time below the [grace](crate::session::Sessions::grace), such as 5 seconds, so that a retry is
+//! still within it. The timeout drops the call. This is safe, but the call may still take effect:
+//!
+//! | dropped call | what to do |
+//! | --- | --- |
+//! | refresh | retry with the same token, as after a 503 |
+//! | logout | retry: the session may not have ended |
+//! | login | log in again. The list of sessions may show one whose tokens nobody has |
+//! | [`elevate`](crate::session::Sessions::elevate) | repeat the step-up before the next refresh |
+//!
 //! # Bodies
 //!
 //! If JSON or a form (RFC 6749 §6) has a `refresh_token`, cookies are neither read nor set. Other

@@ -25,6 +25,9 @@ impl<S: SessionStore> Sessions<S> {
     /// The client must not refresh while this runs. A concurrent refresh returns an older refresh
     /// token. If the client stores that token last, the user must log in again.
     ///
+    /// Access tokens from before are not revoked. They work until they expire, without the new
+    /// level.
+    ///
     /// ```
     /// # use tower_jwt_auth::VerifiedToken;
     /// # use tower_jwt_auth::session::{SessionError, SessionStore, Sessions, TokenPair};

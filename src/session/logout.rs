@@ -100,6 +100,9 @@ impl<S: SessionStore> Sessions<S> {
     /// token of this session. So its client must refresh: the next request with its access token
     /// gets 401. Logins that began before, perhaps with the old password, are rejected.
     ///
+    /// A page with a script calls `POST /refresh` at once. If the server renders the pages,
+    /// redirect to a page behind `page_renewal`, which refreshes.
+    ///
     /// If Redis loses this write in a failover, nodes write back that all sessions have ended. They
     /// cannot write back that this session was kept. Then the user must log in again.
     ///
@@ -128,7 +131,8 @@ impl<S: SessionStore> Sessions<S> {
     /// Call it after you changed what the [claims function](Sessions::claims) returns, if the
     /// change must take effect at once. Without it, the old claims stay valid until the access
     /// token expires. Once this returns, no access token with older claims is accepted or issued:
-    /// a refresh that has computed older claims computes them again.
+    /// a refresh that has computed older claims computes them again. Clients continue as after
+    /// [`logout_others`](Sessions::logout_others).
     ///
     /// # Errors
     ///

@@ -84,7 +84,8 @@ impl TestIssuer {
         self.key.verifying_key()
     }
 
-    /// The issuer's clock. It does not advance by itself.
+    /// The issuer's clock. It does not advance by itself. Stores, sessions, and guards with
+    /// [`max_age`](crate::Require::max_age) need it too.
     #[must_use]
     pub fn clock(&self) -> &ManualClock {
         &self.clock

@@ -47,6 +47,7 @@
 //!    the future than the leeway. `exp` is not before `iat`.
 //! 10. **Audience**: required once configured, and compared byte for byte. If none is configured, a
 //!     token with an `aud` is rejected (RFC 7519 §4.1.3). `"aud": []` is the same as no `aud`.
+//!     [`Verifier::audience`] and [`TrustedIssuer::audience`] both configure one.
 //!     If an issuer's keys are fetched, its tokens need an `aud`, unless you call
 //!     [`Verifier::any_audience`] or [`TrustedIssuer::any_audience`].
 //! 11. **Other required claims**: those of RFC 9068, if you call [`Verifier::rfc9068`].

@@ -70,7 +70,8 @@ impl MemoryStore {
         Self::with(RevocationSet::new(), SystemClock)
     }
 
-    /// An empty store with this clock. Use the same clock for the layer and the sessions.
+    /// An empty store with this clock. Use the same clock for the layer, the sessions, and guards
+    /// with [`max_age`](crate::Require::max_age).
     #[must_use]
     pub fn with_clock(clock: impl Clock + Clone) -> Self {
         Self::with(RevocationSet::new().clock(clock.clone()), clock)
