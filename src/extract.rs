@@ -62,8 +62,7 @@ use crate::verify::VerifiedToken;
 pub struct Claims<T>(pub Arc<T>);
 
 impl<T: Clone> Claims<T> {
-    /// The claims by value. This clones them if they are shared: the token usually keeps a
-    /// reference to them.
+    /// The claims by value. This usually clones them, because the token keeps a reference to them.
     #[must_use]
     pub fn into_inner(self) -> T {
         Arc::unwrap_or_clone(self.0)

@@ -98,7 +98,7 @@
 //! | kind | check |
 //! | --- | --- |
 //! | `inactive` | the issuer does not know the opaque token, or the token has expired or was revoked; some issuers also answer this if your client is not allowed to introspect the token |
-//! | `no_fitting_key` | if the reason lists `alg` or `kid` of the keys, compare them with those of the token. A key has one algorithm; in a set the `kid` must match. If the reason is about `x5t#S256` or `x5t`, compare the thumbprints of certificates. Without `kid`: if keys have thumbprints, the token's must match one. With `kid`: the key's thumbprint, if any, must equal the token's |
+//! | `no_fitting_key` | if the reason lists `alg` or `kid` of the keys, compare them with those of the token. A key has one algorithm; in a set the `kid` must match. If the reason is about `x5t#S256` or `x5t`, compare the thumbprints of certificates. If the token has no `kid`, its thumbprint must be that of a key, once any key has one. If it has a `kid`, its thumbprint must not differ from that of the key with this `kid` |
 //! | `several_fitting_keys` | the token has no `kid`: have the issuer add it. Or keys share a `kid`: see [`try_keys_with_same_id`](keys::KeySet::try_keys_with_same_id) |
 //! | `bad_signature` | the secret: does it equal the issuer's byte for byte, or must you decode it from base64 first? |
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |
@@ -142,7 +142,7 @@
 //! | `WARN` | an outage of a store, of a guard's condition, of the claims function, or of an issuer that publishes keys or is asked about tokens |
 //! | `WARN` | reuse of a refresh token; writes that the session store has lost |
 //! | `WARN` | claims that do not decode as the handler's type |
-//! | `WARN` | a risky setting: a layer without a store accepts the tokens of sessions, cookies are not `Secure`, Redis may evict keys |
+//! | `WARN` | a risky setting: a layer without a revocation store accepts a session's token, cookies are not `Secure`, or Redis may evict keys |
 //! | `ERROR` | a handler without a layer around it; a `Permission` that is built wrongly; a cookie that cannot be built |
 //! | `ERROR` | a session request that fails because of a fault in the service, such as claims with a reserved name; logout tokens whose sessions could not be ended |
 //!

@@ -47,8 +47,8 @@
 //! # The URL of the request
 //!
 //! A service cannot know its own URL from the request: `Host` is set by the client. So you name the
-//! [base URL](Dpop::new). The layer adds the path that it sees. If something removes a prefix of
-//! the path, add that prefix to the base URL. A proxy may do so, and the `nest` of axum does.
+//! [base URL](Dpop::new). The layer adds the path that it sees. A proxy may remove a prefix of the
+//! path, and the `nest` of axum does. Then add that prefix to the base URL.
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -89,11 +89,11 @@
 //! # Replay
 //!
 //! Each node remembers the proofs it has accepted, in a [`ReplayMemory`]. By default another node
-//! would accept a proof that was used here, and so would this one after a restart. Such a replay
-//! works only for the same method and URL, until the proof expires. By default that takes 90
-//! seconds at most: a [lifetime](Dpop::lifetime) of 60, and 30 if the client's clock is ahead.
+//! accepts a used proof again, and the same node does after a restart. Such a replay works only
+//! for the same method and URL, until the proof expires. By default that takes 90 seconds at most:
+//! a [lifetime](Dpop::lifetime) of 60, and 30 if the client's clock is ahead.
 //!
-//! A [`ReplayStore`] that all nodes share closes this gap, for a round trip in each request.
+//! A [`ReplayStore`] that all nodes share closes this gap. It costs a round trip in each request.
 //! `RedisStore` (feature `redis`) is one.
 
 mod base_url;

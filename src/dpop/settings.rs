@@ -88,7 +88,7 @@ impl Dpop {
     ///
     /// # Panics
     ///
-    /// If there is none, or one is symmetric.
+    /// If `algorithms` is empty, or one is symmetric.
     #[must_use]
     #[track_caller]
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
@@ -104,8 +104,8 @@ impl Dpop {
     /// Sets how long a proof is accepted after its `iat`.
     /// [60 seconds](Dpop::DEFAULT_LIFETIME) by default.
     ///
-    /// All nodes that share a [replay store](Dpop::replay_store) need the same value: the store
-    /// forgets a proof when the node that accepted it first no longer accepts it.
+    /// All nodes that share a [replay store](Dpop::replay_store) need the same value. The first
+    /// node that accepts a proof decides when the store forgets it.
     ///
     /// # Panics
     ///

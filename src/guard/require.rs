@@ -238,7 +238,8 @@ impl Require {
         ))
     }
 
-    /// Also requires [`authenticated_within`](Require::authenticated_within) this time.
+    /// Also requires a login within this time, as
+    /// [`authenticated_within`](Require::authenticated_within).
     ///
     /// # Panics
     ///

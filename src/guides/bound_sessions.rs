@@ -133,8 +133,8 @@
 //! - After a login without a proof it deletes the key: a session that is not bound rejects a
 //!   refresh with a proof.
 //! - After 401 `invalid_grant` the user must log in again. They must also log in again if the page
-//!   has lost the key of a bound session: its refresh gets 400. Safari deletes data that scripts
-//!   have stored after seven days of browser use without a visit to the site.
+//!   has lost the key of a bound session: its refresh gets 400. After seven days of browser
+//!   use without a visit to the site, Safari deletes what scripts stored.
 //!
 //! `examples/web_login` is a whole page. Its login form offers both kinds of bound sessions, and
 //! unbound ones.
@@ -153,5 +153,5 @@
 //!   have both refreshed.
 //! - A thief who holds an unbound access cookie can call your API until the token expires. Require
 //!   a [second factor](super::second_factor) for what such a thief must not do. Such a thief cannot
-//!   begin an impersonation.
+//!   begin to [impersonate](crate::session::Sessions::impersonate) another user.
 //! - Logout needs no proof, so a thief of the refresh cookie can log the user out.

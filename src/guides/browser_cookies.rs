@@ -367,7 +367,8 @@
 //! - Log the user in inside the frame. A login in a separate window sets cookies in another
 //!   partition.
 //! - Name the sites that may frame your app: `Content-Security-Policy: frame-ancestors
-//!   https://partner.example`. Otherwise any site can, and trick users into clicks (clickjacking).
+//!   https://partner.example`. Otherwise any site can frame it and trick users into clicks
+//!   (clickjacking).
 //! - An app that nobody may frame sends `frame-ancestors 'none'`.
 //!
 //! # On your own machine

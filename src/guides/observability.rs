@@ -104,7 +104,8 @@
 //!
 //! # Sessions
 //!
-//! The hook runs inside the call that caused the event. Keep it short: count, or send to a channel.
+//! [`Sessions::on_event`](crate::session::Sessions::on_event) sets a hook. It runs inside the call
+//! that caused the event. Keep it short: count, or send to a channel.
 //!
 //! ```
 //! use tower_jwt_auth::session::{SessionEventKind, SessionStore, Sessions};

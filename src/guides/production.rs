@@ -77,13 +77,13 @@
 //! # Deleting an account
 //!
 //! 1. Delete the user in your database. From now on the password check must fail, and the
-//!    [claims function](crate::session::Sessions::claims) return `Ok(None)`. That rejects logins,
-//!    and ends a session at its next refresh.
+//!    [claims function](crate::session::Sessions::claims) must return `Ok(None)`. That rejects
+//!    logins, and ends a session at its next refresh.
 //! 2. Call [`logout_everywhere`](crate::session::Sessions::logout_everywhere), and repeat it until
 //!    it succeeds. All sessions and tokens of the user end, and a login that began before is
 //!    rejected.
 //!
-//! The order matters: a login between the two steps in reverse would survive. You do not need
+//! Keep this order. In reverse order, a login between the two steps would survive. You do not need
 //! [`block`](crate::session::Sessions::block): it is for an account that stays. A block lasts until
 //! [`unblock`](crate::session::Sessions::unblock), also for a later account with the same name.
 //! Without a block, a later account with that name can log in, and the old tokens stay invalid.

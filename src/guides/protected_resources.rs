@@ -77,8 +77,9 @@
 //!
 //! # `aud`
 //!
-//! By default a token needs the identifier in `aud`, byte for byte. There is one exception, because
-//! clients differ: a slash directly after the host is optional if no path follows.
+//! By default a token needs the identifier of the resource in `aud`, byte for byte. This is the URL
+//! that you pass to `ProtectedResource::new`. There is one exception, because clients differ: a
+//! slash directly after the host is optional if no path follows.
 //!
 //! Many authorization servers do not implement RFC 8707. They put the name of an API, or of a
 //! client, into `aud`. If yours does, pass that name to

@@ -353,8 +353,8 @@
 //! ```
 //!
 //! - Access tokens are JWTs only with `strategies.access_token: jwt`.
-//! - `aud` is empty unless the client asks for one. Then call `.any_audience()` and require the
-//!   client: `Require::claim("client_id", "web")`.
+//! - `aud` is empty unless the client asks for one. If it is empty, call `.any_audience()` and
+//!   require the client: `Require::claim("client_id", "web")`.
 //! - `scp` is an array, which `Require::scope` reads.
 //!
 //! # AD FS

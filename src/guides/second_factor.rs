@@ -71,8 +71,8 @@
 //! # }
 //! ```
 //!
-//! - The session keeps `acr` until it ends. `max_age` ends the effect of a step-up: it limits the
-//!   time since the last one.
+//! - The session keeps `acr` until it ends. To let a step-up expire, set `max_age`: it limits the
+//!   time since the last login or step-up.
 //! - The refresh token from before the step-up never gets the new level. During the grace it gets
 //!   401. If it is used after the grace, the session ends. So the page should not refresh while
 //!   `/step-up` runs.

@@ -30,8 +30,8 @@
 //! # }
 //! ```
 //!
-//! This layer accepts tokens of both issuers from each of its sources. If only your own may come by
-//! cookie, give the partner's routes a separate layer without the cookie.
+//! This layer accepts tokens of both issuers from each of its sources. If only your own tokens
+//! may come by cookie, give the partner's routes a separate layer without the cookie.
 //!
 //! # Claims that differ by issuer
 //!

@@ -14,8 +14,8 @@
 //! | a browser, with the token in a script | `Sec-WebSocket-Protocol` | not needed: only your script knows the token |
 //! | anything else | `Authorization` | not needed |
 //!
-//! To refuse pages of other origins wherever the token is, add the check to the route. Clients that
-//! are no browser still pass with `Authorization`:
+//! To refuse pages of other origins even if the token is not in the cookie, add the check to the
+//! route. Clients that are no browser still pass with `Authorization`:
 //!
 //! ```text
 //! .route("/chat", get(chat).layer(routes.csrf_layer().exempt_authorization()))

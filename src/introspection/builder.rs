@@ -165,7 +165,8 @@ impl IntrospectionBuilder {
         self
     }
 
-    /// Accepts an answer that does not tell the kind of token, if any audience is accepted.
+    /// Accepts an answer that does not tell the kind of token. You need it only with
+    /// [`any_audience`](crate::Verifier::any_audience).
     ///
     /// Issuers say that a refresh token is active too. An access token is recognised by its
     /// audience, `token_type` or `token_use`. By default the answer must have one of them.

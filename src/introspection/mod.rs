@@ -55,8 +55,8 @@
 //!
 //! - [`Verifier::typ`](crate::Verifier::typ) applies to JWTs only: an opaque token has no header
 //!   with a `typ`.
-//! - Without `exp`, the token expires when its remembered answer does. Its `jti` then counts as
-//!   missing: you cannot revoke this one token here, only at its issuer.
+//! - Without `exp`, the token expires when its remembered answer does. The `jti` of such a token
+//!   counts as missing, so you can revoke this one token only at its issuer.
 //!   [`allow_missing_expiry`](crate::Verifier::allow_missing_expiry) sets a fixed date, if `iat` is
 //!   present.
 //! - With `any_audience`, the answer must tell the kind of token. Otherwise a refresh token could
@@ -82,8 +82,8 @@
 //! - Active tokens and other tokens have separate memories. A flood of random tokens evicts no
 //!   active one.
 //!
-//! During an outage, remembered tokens pass until the times in the table have passed. Other tokens
-//! get 503 within the [deadline](IntrospectionBuilder::deadline), never 401. As for
+//! During an outage, a remembered answer counts for the time in the table. A token without one
+//! gets 503 within the [deadline](IntrospectionBuilder::deadline), never 401. As for
 //! [keys](crate::keys::remote#when-keys-are-fetched), two clocks measure the age of an answer.
 //!
 //! Questions are sent in a task of the request's tokio runtime, whose timer must be enabled.

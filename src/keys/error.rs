@@ -45,7 +45,8 @@ pub enum KeyError {
     LiteralLineBreaks,
     /// The private key is encrypted.
     Encrypted,
-    /// The `EC PRIVATE KEY` (SEC1) cannot be parsed. Its curve may be written out as numbers.
+    /// The `EC PRIVATE KEY` (SEC1) cannot be parsed. It may have the parameters of its curve
+    /// instead of the curve's name.
     UnreadableSec1,
     /// The key is public where a private key is required.
     UnexpectedPublicKey,

@@ -185,7 +185,7 @@ impl JwksOptions {
     ///
     /// # Panics
     ///
-    /// If there is none.
+    /// If `algorithms` is empty.
     #[must_use]
     #[track_caller]
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {

@@ -17,8 +17,8 @@ use crate::token::Thumbprints;
 ///
 /// A token without `kid` may name the key's certificate instead: by `x5t#S256` or `x5t` (RFC 7515
 /// §4.1.7, §4.1.8), as AD FS does. If any key in the set has a thumbprint, the token's thumbprint
-/// must match a key. Otherwise the token's thumbprint is ignored. A thumbprint only chooses among
-/// keys that match the token's `alg`. It makes no certificate trusted.
+/// must match a key. If no key has one, the token's thumbprint is ignored. A thumbprint only
+/// chooses among keys that match the token's `alg`. It makes no certificate trusted.
 ///
 /// A token with `kid` and a thumbprint is rejected if the key of that `kid` has another thumbprint.
 ///
@@ -90,8 +90,8 @@ impl KeySet {
     ///
     /// - [`KeySetError::Empty`] if `keys` is empty.
     /// - [`KeySetError::Duplicate`] if two different keys have the same algorithm and the same key
-    ///   ID: a token could not choose between them. Also if both lack a key ID, and at least one
-    ///   lacks a thumbprint.
+    ///   ID: a token could not choose between them. It is the same error if two different keys of
+    ///   one algorithm have no key ID, and at least one of them has no thumbprint.
     pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, KeySetError> {
         let set = Self::of_document(keys)?;
         if set.iter().any(|key| set.is_ambiguous(key)) {

@@ -31,9 +31,9 @@
 //! the first two rows have the `scope` that a client should ask for.
 //!
 //! The body is `application/problem+json` (RFC 9457) with the [code](AuthError::code) of the error,
-//! or that of your [`Respond`]. No body or header contains a token, a claim, or an error message of
-//! a dependency. The reason is an [`AuthError`] in the extensions of the response. With feature
-//! `tracing` it is also an [event](crate#events).
+//! unless your [`Respond`] makes another. No body or header contains a token, a claim, or an error
+//! message of a dependency. The reason is an [`AuthError`] in the extensions of the response. With
+//! feature `tracing` it is also an [event](crate#events).
 //!
 //! # Shared caches
 //!
@@ -88,9 +88,10 @@
 //! prefix `__Host-` prevents this: no other host of the domain can set such a cookie. Otherwise let
 //! your [`Respond`] delete it with [`TokenCookie::clear`](crate::cookie::TokenCookie::clear).
 //!
-//! For an anonymous request no later source is read. Put [`bearer`](TokenSource::bearer) first:
-//! then `Authorization` decides before the cookie does. The token's fault is an [`AuthError`] in
-//! the request's extensions. `Option<Claims<T>>` is `None`, and `Claims<T>` still rejects with 401.
+//! If a token counts as missing, no later source is read. Put [`bearer`](TokenSource::bearer)
+//! first: then `Authorization` decides before the cookie does. The token's fault is an
+//! [`AuthError`] in the request's extensions. `Option<Claims<T>>` is `None`, and `Claims<T>` still
+//! rejects with 401.
 //! The response gets `Cache-Control: no-store` and `Vary: Cookie`, whatever the handler sets.
 //!
 //! # Plain tower

@@ -188,7 +188,7 @@ impl ProtectedResource {
     ///
     /// # Panics
     ///
-    /// If there are none, or one is symmetric.
+    /// If `algorithms` is empty, or one is symmetric.
     #[must_use]
     #[track_caller]
     pub fn dpop_algorithms(self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {

@@ -7,8 +7,9 @@ use crate::keys::sha256;
 
 /// The certificate that a client has shown in its TLS handshake.
 ///
-/// If your service ends TLS, insert it into the extensions of each request of the connection. The
-/// layer reads it there with [`Mtls::direct`](super::Mtls::direct). A clone is cheap.
+/// If your service terminates TLS, insert it into the extensions of each request of the
+/// connection. The layer reads it there with [`Mtls::direct`](super::Mtls::direct). A clone is
+/// cheap.
 ///
 /// Only a certificate that the TLS library has verified belongs here: the library must have seen
 /// that the client has the private key. The layer compares the digest, and parses nothing.

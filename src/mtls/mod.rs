@@ -4,7 +4,7 @@
 //! in `cnf` the member `x5t#S256`, the SHA-256 of the certificate. A thief cannot use such a token
 //! without the private key of the certificate, which the client proves in the TLS handshake.
 //!
-//! | who ends TLS | the certificate is in | setting |
+//! | who terminates TLS | the certificate is in | setting |
 //! | --- | --- | --- |
 //! | your service | the extension [`ClientCertificate`], which your server inserts | [`Mtls::direct`] |
 //! | a proxy | the header `Client-Cert` (RFC 9440) | [`Mtls::behind_proxies`] |

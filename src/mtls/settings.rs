@@ -40,16 +40,16 @@ pub(crate) enum CertificateFault {
 }
 
 impl Mtls {
-    /// Your service ends TLS: the certificate is a [`ClientCertificate`] in the extensions of the
-    /// request. The header `Client-Cert` is not read.
+    /// Your service terminates TLS: the certificate is a [`ClientCertificate`] in the extensions
+    /// of the request. The header `Client-Cert` is not read.
     #[must_use]
     pub fn direct() -> Self {
         Self(Place::Connection)
     }
 
-    /// A proxy ends TLS, and passes the certificate on in the header `Client-Cert` (RFC 9440). The
-    /// header counts if the peer of the connection is one of `proxies`. A [`ClientCertificate`] in
-    /// the extensions is not read: it would be that of the proxy.
+    /// A proxy terminates TLS, and passes the certificate on in the header `Client-Cert` (RFC
+    /// 9440). The header counts if the peer of the connection is one of `proxies`. A
+    /// [`ClientCertificate`] in the extensions is not read: it would be that of the proxy.
     ///
     /// `proxies` are IP addresses and networks, such as `10.0.0.5`, `10.0.0.0/8` or `fd00::/8`. An
     /// IPv4-mapped IPv6 address counts as the IPv4 address.

@@ -110,8 +110,9 @@
 //! members are ignored, except `grant_type`. With every other body, such as `{}`, `null` or an
 //! empty form, the handlers read the cookies.
 //!
-//! If a form has a token or is itself rejected, 400 and 401 become 400 with the JSON of RFC 6749
-//! §5.2. All other errors are problems (RFC 9457) with a [code](crate::AuthError::code).
+//! For a form, each 400 or 401 becomes a 400 with the JSON of RFC 6749 §5.2. This applies to a form
+//! that has a refresh token, is malformed, or has a `grant_type` other than `refresh_token`. All
+//! other errors are problems (RFC 9457) with a [code](crate::AuthError::code).
 //!
 //! With [`SessionRoutes::without_cookies`] cookies are neither read nor set. A refresh without a
 //! token in its body then gets 401. So does a logout without one in its body or in `Authorization`.

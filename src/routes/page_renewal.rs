@@ -92,7 +92,8 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 ///   [partitioned](SessionCookies::partitioned).
 /// - There is no token in `Authorization`.
 /// - The access cookie is missing, has expired, or was signed with a key that the service no longer
-///   has, for example after a restart. Or it was revoked, and the store says that without waiting.
+///   has, for example after a restart. Or it was revoked, and the store knows this without
+///   waiting: see [`peek`](crate::revocation::RevocationStore::peek).
 /// - There is one refresh cookie, and it is authentic.
 ///
 /// | the refresh | the request | cookies in the response |
@@ -117,14 +118,15 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 /// The new cookies arrive with the page. Until then the browser has the old refresh token, and
 /// sends it again if the visitor reloads the page or opens another one.
 ///
-/// | the old token comes to | it gets the same new tokens |
+/// | process that gets the old token | how long it answers with the new refresh token |
 /// | --- | --- |
-/// | the same process | until the page is done or aborted, and for one [grace](Sessions::grace) after it, but for at most 5 minutes |
-/// | another process | within the grace after the refresh |
+/// | the process that refreshed | until the page is done or aborted, and for one [grace](Sessions::grace) after that, but at most 5 minutes |
+/// | another process | for the grace after the refresh |
 ///
-/// Later it is treated as reuse, and the session ends. So if pages take longer than the grace and
-/// there are several processes, raise the grace, or always send a visitor to the same process. Put
-/// a timeout inside of this layer, not outside: then the response to a timeout has the cookies.
+/// Later the old token is treated as reuse, and the session ends. So if pages take longer than the
+/// grace and there are several processes, raise the grace, or always send a visitor to the same
+/// process. Put a timeout inside of this layer, not outside: then the response to a timeout has the
+/// cookies.
 ///
 /// During this time a stolen refresh token is not detected, as [during the grace](Sessions::grace).
 ///

@@ -117,8 +117,8 @@ pub(super) fn for_oauth(mut response: Response) -> Response {
 /// The response is 400, 401, 403, 409, 429, 500 or 503, as from the handlers of
 /// [`routes`](crate::routes) with their default responder. A
 /// [`JwtAuthLayer`](crate::JwtAuthLayer) or [`CsrfLayer`](crate::csrf::CsrfLayer) around the
-/// handler replaces it with that of its [`Respond`]. It does not tell the client the reason. The
-/// [`AuthError`] in the response's extensions does.
+/// handler replaces it with that of its [`Respond`]. The client does not learn the reason. For your
+/// own code, an [`AuthError`] in the response's extensions has it.
 impl IntoResponse for SessionError {
     fn into_response(self) -> Response {
         reject_with_or_without_layer(self.into())

@@ -104,7 +104,8 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// The handlers add `Cache-Control: no-store`, and `Set-Cookie` if a session has ended. These
     /// responses do not change:
     ///
-    /// - 400 to a form that has a refresh token or is itself rejected: the JSON of RFC 6749 §5.2;
+    /// - 400 to a form that has a refresh token, is malformed, or has a `grant_type` other than
+    ///   `refresh_token`: the JSON of RFC 6749 §5.2;
     /// - axum's own rejections, such as 404, 405 and those of `Json`;
     /// - errors of a handler outside of both layers.
     ///
@@ -157,8 +158,8 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// Calls `hook` with the reason for each rejected refresh and logout, for example to count
     /// them. The hook must not block. None by default.
     ///
-    /// [`Sessions::on_event`] reports what changed a session: what succeeded, and detected reuse.
-    /// The reason is also in the response's extensions.
+    /// [`Sessions::on_event`] reports changes of sessions: successful operations, and detected
+    /// reuse. The reason is also in the response's extensions.
     ///
     /// ```
     /// # use tower_jwt_auth::{routes::SessionRoutes, session::SessionStore};

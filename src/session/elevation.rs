@@ -50,8 +50,9 @@ impl<S: SessionStore> Sessions<S> {
     ///   subject: the second factor is not the subject's. Nothing changes.
     /// - [`SessionErrorKind::InvalidClaims`] or [`SessionErrorKind::TokenTooLong`] for what the
     ///   [claims function](Sessions::claims) returned. Nothing changes.
-    /// - [`SessionErrorKind::Unavailable`] if the claims function or the store fails. Also if the
-    ///   session, its data, or the subject's access tokens change at each of four attempts.
+    /// - [`SessionErrorKind::Unavailable`] if the claims function or the store fails. Also if, at
+    ///   each of four attempts, the session or its data change, or the subject's access tokens are
+    ///   invalidated.
     ///
     /// After `Unavailable` the session may be elevated, and the client's refresh token replaced.
     /// Call this again at once: it replaces the token again. Without that, the user must log in

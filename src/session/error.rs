@@ -30,8 +30,9 @@ pub struct SessionError {
 /// | [`Unavailable`](Self::Unavailable) | 503 with `Retry-After` | no |
 /// | [`InvalidClaims`](Self::InvalidClaims), [`TokenTooLong`](Self::TokenTooLong), [`InvalidData`](Self::InvalidData), [`InvalidAcr`](Self::InvalidAcr), [`InvalidLifetime`](Self::InvalidLifetime), [`Backend`](Self::Backend) | 500 | no |
 ///
-/// A form gets 400 instead of 401 (RFC 6749 §5.2). If your own handler returns the error, no cookie
-/// is deleted: add the headers of `SessionRoutes::logged_out` where the session has ended.
+/// If a form sends the refresh token, it gets 400 instead of 401 (RFC 6749 §5.2). If your own
+/// handler returns the error, no cookie is deleted: add the headers of `SessionRoutes::logged_out`
+/// where the session has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionErrorKind {

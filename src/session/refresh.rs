@@ -46,8 +46,9 @@ impl<S: SessionStore> Sessions<S> {
     ///   more.
     /// - [`SessionErrorKind::InvalidClaims`] or [`SessionErrorKind::TokenTooLong`] for what the
     ///   [claims function](Sessions::claims) returned. The token stays valid.
-    /// - [`SessionErrorKind::Unavailable`] if the claims function or the store fails. Also if the
-    ///   data of the session, or the subject's access tokens, change at each of four attempts.
+    /// - [`SessionErrorKind::Unavailable`] if the claims function or the store fails. Also if, at
+    ///   each of four attempts, the session's data change or the subject's access tokens are
+    ///   invalidated.
     ///
     /// After `Unavailable` the token may have been used: the store may have rotated it although its
     /// answer was lost. Retry with the same token within the [grace](Sessions::grace). A later

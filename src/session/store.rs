@@ -45,8 +45,8 @@ pub const MAX_GENERATION: u64 = 1 << 52;
 ///   [`Session::access_expires_at`].
 /// - Once [`raise_access_epoch`](SessionStore::raise_access_epoch) has returned,
 ///   [`is_revoked`](RevocationStore::is_revoked) answers `true` for all access tokens of lower
-///   epochs, for the same time as for tokens of ended sessions. The claim `generation` of a token
-///   is its epoch.
+///   epochs. It does so at least until [`Session::access_expires_at`], as for tokens of ended
+///   sessions. The claim `generation` of a token is its epoch.
 /// - If the store lets callers raise a generation, it rejects one above [`MAX_GENERATION`].
 /// - A session that was revoked through another method of the store cannot be rotated either.
 /// - An expired session may be deleted 5 minutes after [`Session::access_expires_at`]. By then

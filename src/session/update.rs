@@ -33,10 +33,11 @@ impl<S: SessionStore> Sessions<S> {
     /// call changed the data meanwhile, so that no change is lost. So `change` should have no side
     /// effects.
     ///
-    /// The claims change at the next refresh: a page with a script calls `POST /refresh`. Call
-    /// [`invalidate_access_tokens`](Sessions::invalidate_access_tokens) if the old tokens must stop
-    /// working earlier. If the server renders the pages, also call it, and then redirect to a page
-    /// behind `page_renewal`. All devices of the subject then refresh once.
+    /// The claims change at the next refresh: a page with a script calls `POST /refresh`. If the
+    /// old tokens must stop working earlier, call
+    /// [`invalidate_access_tokens`](Sessions::invalidate_access_tokens). If the server renders the
+    /// pages, you always need this call. After it, redirect to a page behind `page_renewal`. All
+    /// devices of the subject then refresh once.
     ///
     /// ```
     /// # use serde::{Deserialize, Serialize};

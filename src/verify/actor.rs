@@ -26,7 +26,7 @@ impl Actor<'_> {
         self.subject.as_deref()
     }
 
-    /// `iss` of the actor. `None` usually means that the actor's `sub` is a name at the token's
+    /// `iss` of the actor. `None` usually means that the actor's `sub` belongs to the token's
     /// issuer.
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {

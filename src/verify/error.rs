@@ -57,7 +57,8 @@ pub enum VerifyErrorKind {
     WrongType,
 
     /// No key has the token's `alg`, or in a set no key has its `kid` and `alg`. Or the key with
-    /// this `kid` and `alg` has another `x5t#S256` or `x5t` than the token. `none` never has a key.
+    /// this `kid` and `alg` has another `x5t#S256` or `x5t` than the token. There is never
+    /// a key for `alg: none`.
     NoFittingKey,
     /// The token has no `kid`, and several keys have its `alg`. Or several keys have its `kid` and
     /// `alg`.
@@ -118,8 +119,8 @@ pub enum VerifyErrorKind {
     MissingCertificate,
     /// The token is bound to another certificate than that of the client (RFC 8705 §3).
     WrongCertificate,
-    /// The header `Client-Cert` occurs several times, is too long, or is not a certificate as RFC
-    /// 9440 §2.1 writes it. A trusted proxy passed it on.
+    /// The header `Client-Cert` of a trusted proxy occurs several times, is too long, or is not a
+    /// certificate as RFC 9440 §2.1 writes it.
     MalformedCertificate,
     /// The header `Client-Cert` comes from a peer that is not a trusted proxy. The error's source
     /// shows the proxies.

@@ -67,7 +67,7 @@
 //! | pads base64url with `=` | [`Verifier::allow_padding`] |
 //! | writes another `typ` | [`Verifier::typ`], once for each |
 //!
-//! If you trust several issuers, call the methods of the same names of the [`TrustedIssuer`] that
+//! If you trust several issuers, call the method of the same name on the [`TrustedIssuer`] that
 //! deviates. The rules for the others stay as they are.
 //!
 //! # The cache

@@ -258,7 +258,7 @@ impl fmt::Debug for IssuerResolution {
 pub enum ResolutionError {
     /// The resolver did not answer within the [deadline](IssuerResolution::deadline).
     Timeout,
-    /// The resolver answered with an issuer of another name, or with one of [many
+    /// The resolver answered with an issuer of another name, or with one that stands for [many
     /// tenants](super::TrustedIssuer::tenants).
     OtherIssuer,
     /// The resolver panicked, or its runtime shut down.

@@ -248,7 +248,7 @@ impl VerifiedToken {
     ///
     /// If the token has no `exp`, this is the date that
     /// [`allow_missing_expiry`](super::Verifier::allow_missing_expiry) implies. For an opaque token
-    /// without `exp`, it may be when the issuer is asked again.
+    /// without `exp`, it may be the time at which the issuer is asked again.
     #[must_use]
     pub fn expires_at(&self) -> NumericDate {
         self.times().expires_at
@@ -278,8 +278,8 @@ impl VerifiedToken {
         self.0.claims.session_id(&self.0.payload)
     }
 
-    /// `generation`, a claim of this crate, as of when the token was issued. It counts how often
-    /// the subject was logged out everywhere or blocked, or its access tokens were invalidated.
+    /// `generation`, a claim of this crate. It counts how often, before the token was issued, the
+    /// subject was logged out everywhere or blocked, or its access tokens were invalidated.
     ///
     /// `None` if it is not a whole number: another issuer may use the name for something else.
     #[must_use]

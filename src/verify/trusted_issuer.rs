@@ -132,7 +132,8 @@ impl TrustedIssuer {
     /// - The tenant is one segment of the path: 1 to 253 ASCII letters, digits, `-`, `.` and `_`.
     /// - The claim `tid` must be the tenant in `iss`, byte for byte.
     /// - A token of a tenant that you did not choose is rejected before any key is fetched.
-    /// - An issuer that is trusted by its exact name keeps its own keys and audiences.
+    /// - If you also trust one of these issuers by its exact name, it keeps its own keys and
+    ///   audiences.
     ///
     /// # Panics
     ///
@@ -192,9 +193,9 @@ impl TrustedIssuer {
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// - A token's `alg` chooses the source, then `kid` the key. No other source is tried. So a
-    ///   token whose `alg` belongs to a key that you configured causes no fetch, and works during
-    ///   an outage.
+    /// - A token's `alg` chooses the source, then its `kid` chooses the key. No other source is
+    ///   tried. So a token whose `alg` belongs to a key that you configured causes no fetch, and
+    ///   works during an outage.
     /// - `RemoteKeys` may have keys for every asymmetric algorithm, unless you
     ///   [name their algorithms](crate::keys::JwksOptions::algorithms).
     /// - A change of the published keys does not invalidate cached tokens of another source.

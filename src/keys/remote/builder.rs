@@ -188,7 +188,7 @@ impl RemoteKeysBuilder {
 
     /// Sets the clock for the age of keys. The system clock by default.
     ///
-    /// If the clock is set back, keys age by the timer of the runtime.
+    /// If the clock is set back, the timer of the runtime measures the age.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = ClockSource::custom(clock);
         self

@@ -77,8 +77,8 @@
 //! again:
 //!
 //! - Sessions that have expired by the wrong clock are lost: their users must log in again.
-//! - Valid tokens are rejected if their `exp` is not after that of a token whose revocation was
-//!   dropped: the store no longer knows which token was revoked. No revoked token becomes valid.
+//! - Valid tokens are rejected if they expire no later than a token whose revocation was dropped:
+//!   the store no longer knows which token was revoked. No revoked token becomes valid.
 //! - Suppose that you block a subject while the clock is wrong, and lift the block later. A token
 //!   stays revoked if it has no generation, and its `iat` is before the time that the wrong clock
 //!   showed. This lasts for

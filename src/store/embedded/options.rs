@@ -68,9 +68,9 @@ impl EmbeddedStoreOptions {
     /// Sets how long a token is still accepted after its `exp`. 5 minutes by default, the most that
     /// a verifier allows.
     ///
-    /// Set at least the leeway of your verifiers. With less, a valid token can be rejected during
-    /// its leeway. The store may already have dropped revocations of tokens that expired then, so
-    /// it rejects all such tokens.
+    /// Set at least the leeway of your verifiers. With less, the store may drop the revocation of
+    /// a token that is still in its leeway. It then rejects every token with the same `exp` or an
+    /// earlier one, even if the token was not revoked.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.index.leeway = leeway;
         self

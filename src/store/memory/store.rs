@@ -26,9 +26,9 @@ use crate::session::{
 /// A clock that jumps ahead makes the store drop entries too early:
 ///
 /// - Sessions that have expired by the wrong clock are lost.
-/// - Valid tokens are rejected if their `exp` is not after that of a token whose revocation was
-///   dropped. This goes on after the clock is correct again. It lasts a day at most, unless a
-///   revoked token lives longer.
+/// - Valid tokens are rejected if they expire no later than a token whose revocation was dropped.
+///   This goes on after the clock is correct again. It lasts a day at most, unless a revoked token
+///   lives longer.
 ///
 /// ```
 /// use tower_jwt_auth::{JwtAuthLayer, VerifiedToken};

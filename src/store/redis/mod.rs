@@ -57,9 +57,9 @@
 //! holds at most the sum of all capacities. Leave that much memory free: a full server also rejects
 //! logins.
 //!
-//! Nodes do not write proofs back, and do not wait for [`replicas`](RedisStoreOptions::replicas) to
-//! have them. If the server loses proofs, each can be used once more until it expires, except on
-//! the node where it was used. A server whose clock jumps ahead loses proofs too.
+//! Nodes do not wait until [`replicas`](RedisStoreOptions::replicas) have a proof, and do not
+//! restore proofs that the server loses. Each lost proof can be used once more until it expires,
+//! except on the node where it was used. A server whose clock jumps ahead loses proofs too.
 //!
 //! # Fresh and stale nodes
 //!

@@ -53,12 +53,12 @@ impl RedisStoreOptions {
     /// The defaults, with the secret that all nodes share: at least 32 bytes, used for nothing
     /// else.
     ///
-    /// It hides the IDs of revoked tokens in Redis. Nodes with another secret do not start on the
-    /// same keys.
+    /// It hides the IDs of revoked tokens in Redis. If the keys in Redis belong to another
+    /// secret, calls fail with [`OtherSecret`](RedisStoreError::OtherSecret).
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if the secret is empty, all zero or short, or is the text or encoding of a key.
+    /// [`KeyError`] if the secret is empty, all zero, too short, or an encoded key such as PEM.
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         Ok(Self {
             cipher: FingerprintCipher::new(secret.as_ref())?,
