@@ -13,8 +13,8 @@
 //!    be used serve no hit. Configured keys never change.
 //! 5. **A cache belongs to one configuration.** Every setter of a verifier starts with an empty
 //!    cache.
-//! 6. **It is bounded** by the size of token, payload and decoded claims, and by the token's
-//!    length.
+//! 6. **It is bounded** by the memory of the token and its decoded claims, and by the token's length.
+//!    Claims that are larger than what is reserved for them are not kept.
 //! 7. **No foreign code runs under its locks.** Claims are decoded, copied and dropped outside. A
 //!    panic in the drop of an evicted entry is caught.
 //! 8. **The time of a look-up reveals nothing.** Two tokens of one length are compared to the end,
@@ -44,8 +44,7 @@ pub(crate) struct TokenCache<V> {
     entries: Entries<V>,
 }
 
-type Entries<V> =
-    Cache<Key, Entry<V>, EntryWeighter, BuildHasherDefault<PrecomputedHash>, DropLater>;
+type Entries<V> = Cache<Key<V>, V, MemoryWeighter, BuildHasherDefault<PrecomputedHash>, DropLater>;
 
 /// A borrowed key.
 struct KeyRef<'a> {
@@ -53,34 +52,37 @@ struct KeyRef<'a> {
     token: &'a [u8],
 }
 
-struct Key {
+struct Key<V> {
     hash: u64,
-    token: Box<[u8]>,
-}
-
-#[derive(Clone)]
-struct Entry<V> {
     value: V,
-    weight: u64,
 }
 
-/// A value that can be copied together with everything it shares.
-pub(crate) trait DeepClone: Clone {
+/// A verified token. A clone shares its memory.
+pub(crate) trait Cached: Clone {
+    /// Whether it was verified from these bytes. It takes the same time wherever two tokens of one
+    /// length differ.
+    fn is_of(&self, token: &[u8]) -> bool;
+
+    /// Whether both were verified from the same bytes.
+    fn is_of_token_of(&self, other: &Self) -> bool;
+
+    /// Its memory in bytes, which never changes.
+    fn size(&self) -> usize;
+
     /// A copy that shares no reference count with the original.
     fn deep_clone(&self) -> Self;
 }
 
-impl<V: DeepClone> TokenCache<V> {
+impl<V: Cached> TokenCache<V> {
     /// The longest token to keep, in bytes. A cookie holds no more (RFC 6265 §6.1), so few tokens
     /// are longer.
     const MAX_LENGTH: usize = 4096;
 
-    /// The size of an entry besides token and value: two slots, as tables grow by doubling, and the
-    /// hash that is kept after eviction.
-    const OVERHEAD: usize = 256;
-
     /// The usual size of an entry.
-    const USUAL_SIZE: usize = 4096;
+    const USUAL_SIZE: usize = 1280;
+
+    /// The part of the memory that is for the copies of the threads.
+    const HOT_PART: usize = 16;
 
     /// A cache of at most `bytes`.
     pub(crate) fn new(bytes: usize) -> Self {
@@ -98,8 +100,7 @@ impl<V: DeepClone> TokenCache<V> {
     }
 
     fn with_hash(bytes: usize, hash: TokenHash) -> Self {
-        // An eighth is for the copies of the threads.
-        let copies = bytes.checked_div(8).unwrap_or(0);
+        let copies = bytes.checked_div(Self::HOT_PART).unwrap_or(0);
         let bytes = bytes.saturating_sub(copies);
         let slots = per_thread::count().saturating_mul(HOT_SLOTS);
         let mut options = OptionsBuilder::new();
@@ -114,7 +115,7 @@ impl<V: DeepClone> TokenCache<V> {
             max_hot_size: copies.checked_div(slots).unwrap_or(0),
             entries: Cache::with_options(
                 options,
-                EntryWeighter,
+                MemoryWeighter,
                 BuildHasherDefault::default(),
                 DropLater,
             ),
@@ -139,30 +140,26 @@ impl<V: DeepClone> TokenCache<V> {
         if let Some(Some(value)) = self.hot_slot(token, |slot| slot.find(token)) {
             return Some(value);
         }
-        let entry = self.entries.get(&self.key_of(token))?;
+        let value = self.entries.get(&self.key_of(token))?;
         // Only now, as an unverified token must not move anything.
         let is_hot = self.hot_slot(token, |slot| slot.count(token)) == Some(true);
-        if is_hot && entry.weight <= weight(self.max_hot_size) {
-            let copy = (Box::from(token), entry.value.deep_clone());
+        if is_hot && value.size().saturating_add(token.len()) <= self.max_hot_size {
+            let copy = (Box::from(token), value.deep_clone());
             // The replaced copy is dropped after the lock is released.
             drop_catching(self.hot_slot(token, |slot| slot.copy.replace(copy)));
         }
-        Some(entry.value)
+        Some(value)
     }
 
-    /// Keeps a token and its value of `size` bytes. Replaces an earlier value.
-    pub(crate) fn keep(&self, token: &[u8], value: V, size: usize) {
+    /// Keeps a token. Replaces an earlier value.
+    pub(crate) fn keep(&self, token: &[u8], value: V) {
         let key = Key {
             hash: self.hash.of(token),
-            token: token.into(),
+            value: value.clone(),
         };
-        let size = size
-            .saturating_add(token.len())
-            .saturating_add(Self::OVERHEAD);
-        let weight = weight(size);
         // A stale copy of this thread would hide the new value.
         drop_catching(self.hot_slot(token, |slot| slot.copy.take()));
-        self.entries.insert(key, Entry { value, weight });
+        self.entries.insert(key, value);
     }
 
     /// Uses the slot of a token among this thread's copies. `None` if another thread is using them.
@@ -266,7 +263,7 @@ impl TokenHash {
     }
 }
 
-impl Hash for Key {
+impl<V> Hash for Key<V> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
     }
@@ -279,19 +276,19 @@ impl Hash for KeyRef<'_> {
     }
 }
 
-impl PartialEq for Key {
+impl<V: Cached> PartialEq for Key<V> {
     fn eq(&self, other: &Self) -> bool {
-        self.token == other.token
+        self.hash == other.hash && self.value.is_of_token_of(&other.value)
     }
 }
 
-impl Eq for Key {}
+impl<V: Cached> Eq for Key<V> {}
 
-impl Equivalent<Key> for KeyRef<'_> {
+impl<V: Cached> Equivalent<Key<V>> for KeyRef<'_> {
     /// Always compares the whole token. The table compares only a part of the hash.
     #[inline]
-    fn equivalent(&self, key: &Key) -> bool {
-        self.hash == key.hash && is_same(self.token, &key.token)
+    fn equivalent(&self, key: &Key<V>) -> bool {
+        self.hash == key.hash && key.value.is_of(self.token)
     }
 }
 
@@ -305,25 +302,31 @@ fn end_of(token: &[u8]) -> &[u8] {
 
 /// Compares every byte, whichever differs.
 #[inline]
-fn is_same(token: &[u8], kept: &[u8]) -> bool {
-    if token.len() != kept.len() {
+pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
         return false;
     }
+    let (blocks, end) = one.as_chunks::<64>();
+    let (other_blocks, other_end) = other.as_chunks::<64>();
     let mut differences = [0; 8];
-    let mut compare = |block, kept| {
-        for ((all, one), other) in differences.iter_mut().zip(words(block)).zip(words(kept)) {
+    for (block, other) in blocks.iter().zip(other_blocks) {
+        for ((all, one), other) in differences.iter_mut().zip(words(block)).zip(words(other)) {
             *all |= one ^ other;
         }
-    };
-    match (token.last_chunk(), kept.last_chunk()) {
-        (Some(end), Some(kept)) => compare(end, kept),
-        // Shorter than any token.
-        _ => return token == kept,
     }
-    for (block, kept) in token.as_chunks().0.iter().zip(kept.as_chunks().0) {
-        compare(block, kept);
-    }
-    differences.iter().fold(0, |all, one| all | one) == 0
+    let (end_words, end) = end.as_chunks::<8>();
+    let (other_words, other_end) = other_end.as_chunks::<8>();
+    let differ =
+        |one: &[u8; 8], other: &[u8; 8]| u64::from_ne_bytes(*one) ^ u64::from_ne_bytes(*other);
+    let in_words = end_words
+        .iter()
+        .zip(other_words)
+        .fold(0, |all, (one, other)| all | differ(one, other));
+    let in_bytes = end
+        .iter()
+        .zip(other_end)
+        .fold(0, |all, (one, other)| all | one ^ other);
+    (differences.iter().fold(in_words, |all, one| all | one) | u64::from(in_bytes)) == 0
 }
 
 /// As words, so that the compiler compares many bytes at once.
@@ -371,7 +374,7 @@ fn drop_catching<T>(value: T) {
 struct DropLater;
 
 /// The evicted entries: mostly one.
-struct Evicted<V>(Option<Entry<V>>, Vec<Entry<V>>);
+struct Evicted<V>(Option<V>, Vec<V>);
 
 impl<V> Default for Evicted<V> {
     fn default() -> Self {
@@ -390,23 +393,30 @@ impl<V> Drop for Evicted<V> {
     }
 }
 
-impl<V> Lifecycle<Key, Entry<V>> for DropLater {
+impl<V> Lifecycle<Key<V>, V> for DropLater {
     type RequestState = Evicted<V>;
 
-    fn on_evict(&self, Evicted(one, more): &mut Evicted<V>, _: Key, entry: Entry<V>) {
+    /// The key shares the memory of the value, so dropping it here drops nothing.
+    fn on_evict(&self, Evicted(one, more): &mut Evicted<V>, _: Key<V>, value: V) {
         match one {
-            None => *one = Some(entry),
-            Some(_) => more.push(entry),
+            None => *one = Some(value),
+            Some(_) => more.push(value),
         }
     }
 }
 
 #[derive(Clone)]
-struct EntryWeighter;
+struct MemoryWeighter;
 
-impl<V> Weighter<Key, Entry<V>> for EntryWeighter {
-    fn weight(&self, _: &Key, entry: &Entry<V>) -> u64 {
-        entry.weight
+impl MemoryWeighter {
+    /// The slot of an entry: two, as tables grow by doubling, and the hash that is kept after
+    /// eviction.
+    const SLOT: usize = 128;
+}
+
+impl<V: Cached> Weighter<Key<V>, V> for MemoryWeighter {
+    fn weight(&self, _: &Key<V>, value: &V) -> u64 {
+        weight(value.size().saturating_add(Self::SLOT))
     }
 }
 
@@ -416,18 +426,43 @@ mod tests {
 
     use super::*;
 
-    impl DeepClone for u32 {
+    /// A token of a certain size, with something that it shares.
+    #[derive(Clone)]
+    struct Token<T> {
+        bytes: Vec<u8>,
+        value: T,
+        size: usize,
+    }
+
+    impl<T: Clone> Cached for Token<T> {
+        fn is_of(&self, token: &[u8]) -> bool {
+            is_same(token, &self.bytes)
+        }
+
+        fn is_of_token_of(&self, other: &Self) -> bool {
+            self.bytes == other.bytes
+        }
+
+        fn size(&self) -> usize {
+            self.size
+        }
+
         fn deep_clone(&self) -> Self {
-            *self
+            self.clone()
         }
     }
 
-    fn find(cache: &TokenCache<u32>, token: &[u8]) -> Option<u32> {
-        cache.find(token)
+    fn find<T: Clone>(cache: &TokenCache<Token<T>>, token: &[u8]) -> Option<T> {
+        cache.find(token).map(|token| token.value)
     }
 
-    fn keep(cache: &TokenCache<u32>, token: &[u8], value: u32) {
-        cache.keep(token, value, 100);
+    fn keep<T: Clone>(cache: &TokenCache<Token<T>>, token: &[u8], value: T) {
+        keep_sized(cache, token, value, 100);
+    }
+
+    fn keep_sized<T: Clone>(cache: &TokenCache<Token<T>>, token: &[u8], value: T, size: usize) {
+        let bytes = token.to_vec();
+        cache.keep(token, Token { bytes, value, size });
     }
 
     #[test]
@@ -500,7 +535,7 @@ mod tests {
     fn a_hot_token_is_found_though_it_was_evicted() {
         let cache = TokenCache::new(1 << 16);
         keep(&cache, b"a hot token", 7);
-        for _ in 0..HotSlot::<u32>::HOT {
+        for _ in 0..HotSlot::<Token<u32>>::HOT {
             find(&cache, b"a hot token");
         }
         cache.entries.clear();
@@ -512,7 +547,7 @@ mod tests {
         let cache = TokenCache::new(1 << 20);
         let token = b"a hot token: AAAA";
         keep(&cache, token, 7);
-        for _ in 0..HotSlot::<u32>::HOT {
+        for _ in 0..HotSlot::<Token<u32>>::HOT {
             find(&cache, token);
         }
         cache.entries.clear();
@@ -533,24 +568,18 @@ mod tests {
         }
     }
 
-    impl DeepClone for Arc<Bomb> {
-        fn deep_clone(&self) -> Self {
-            Self::clone(self)
-        }
-    }
-
     #[test]
     fn claims_that_panic_when_they_are_dropped_harm_nobody() {
         let cache = TokenCache::new(1 << 16);
         for number in 0..150_u8 {
             let bomb = Arc::new(Bomb((10..13).contains(&number)));
-            cache.keep(&[number], bomb, 100);
+            keep(&cache, &[number], bomb);
         }
         // In place of most of them.
-        cache.keep(b"large", Arc::new(Bomb(false)), 50_000);
+        keep_sized(&cache, b"large", Arc::new(Bomb(false)), 50_000);
         assert!(cache.find(b"large").is_some());
         assert!((10..13).all(|number| cache.find(&[number]).is_none()));
-        cache.keep(b"another", Arc::new(Bomb(false)), 100);
+        keep(&cache, b"another", Arc::new(Bomb(false)));
         assert!(cache.find(b"another").is_some());
     }
 
@@ -561,7 +590,7 @@ mod tests {
             for number in 0..10_000_u32 {
                 let size = usize::try_from(number % 7000).unwrap();
                 let token = number.to_string();
-                cache.keep(token.as_bytes(), number, size);
+                keep_sized(&cache, token.as_bytes(), number, size);
                 let _ = cache.find(token.as_bytes());
                 assert!(cache.entries.weight() <= cache.entries.capacity());
                 assert!(cache.entries.capacity() <= weight(bytes) + 64);

@@ -3,6 +3,7 @@
 
 mod audience;
 mod confirmation;
+mod measured;
 mod members;
 mod numeric_date;
 mod plain;
@@ -16,6 +17,7 @@ pub use numeric_date::NumericDate;
 pub use registered::{NoRandomness, RegisteredClaims};
 
 pub(crate) use confirmation::{CERTIFICATE_THUMBPRINT, Confirmation, KEY_THUMBPRINT};
+pub(crate) use measured::{allocation, decode_measured};
 pub(crate) use members::{Allowances, PayloadError, RegisteredMembers, Times};
 pub(crate) use read::read_registered;
 pub(crate) use stored::StoredClaims;

@@ -4,10 +4,8 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::rules::Validity;
-use super::selector::KeysVersion;
 use super::token::VerifiedToken;
-use crate::cache::{DeepClone, TokenCache};
+use crate::cache::TokenCache;
 
 /// The tokens that a verifier has verified. Clones share them.
 #[derive(Clone)]
@@ -15,29 +13,12 @@ pub(super) struct VerifiedTokens {
     /// No token is kept if it is 0.
     bytes: usize,
     /// Made with the first token: a chain of builder calls drops many of these.
-    cache: Arc<OnceLock<TokenCache<CachedToken>>>,
-}
-
-#[derive(Clone)]
-pub(super) struct CachedToken {
-    pub(super) token: VerifiedToken,
-    pub(super) keys_version: KeysVersion,
-    pub(super) validity: Validity,
-}
-
-impl DeepClone for CachedToken {
-    fn deep_clone(&self) -> Self {
-        Self {
-            token: self.token.deep_clone(),
-            keys_version: self.keys_version,
-            validity: self.validity,
-        }
-    }
+    cache: Arc<OnceLock<TokenCache<VerifiedToken>>>,
 }
 
 /// Where a token is in the cache, or would be.
 pub(super) struct Slot<'a> {
-    cache: &'a TokenCache<CachedToken>,
+    cache: &'a TokenCache<VerifiedToken>,
     token: &'a [u8],
 }
 
@@ -57,7 +38,7 @@ impl VerifiedTokens {
     /// `None` if this token is never kept.
     #[inline]
     pub(super) fn slot<'a>(&'a self, token: &'a [u8]) -> Option<Slot<'a>> {
-        if self.bytes == 0 || !TokenCache::<CachedToken>::accepts(token) {
+        if self.bytes == 0 || !TokenCache::<VerifiedToken>::accepts(token) {
             return None;
         }
         let cache = self.cache.get_or_init(|| TokenCache::new(self.bytes));
@@ -67,13 +48,12 @@ impl VerifiedTokens {
 
 impl Slot<'_> {
     #[inline]
-    pub(super) fn find(&self) -> Option<CachedToken> {
+    pub(super) fn find(&self) -> Option<VerifiedToken> {
         self.cache.find(self.token)
     }
 
-    pub(super) fn keep(&self, token: CachedToken) {
-        let size = token.token.size();
-        self.cache.keep(self.token, token, size);
+    pub(super) fn keep(&self, token: VerifiedToken) {
+        self.cache.keep(self.token, token);
     }
 }
 
@@ -93,10 +73,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::cache::Cached;
     use crate::claims::{NumericDate, Times};
     use crate::clock::ManualClock;
     use crate::keys::SigningKey;
     use crate::verify::Verifier;
+    use crate::verify::selector::KeysVersion;
 
     const NOW: u64 = 1_800_000_000;
 
@@ -237,21 +219,14 @@ mod tests {
         let stale = verifier.verify(&token).unwrap();
         for times in [1, 100] {
             let slot = verifier.cache.slot(token.as_bytes()).unwrap();
-            slot.keep(CachedToken {
-                token: stale.clone(),
-                keys_version: KeysVersion {
-                    number: 9,
-                    ..KeysVersion::default()
-                },
-                validity: verifier.rules.validity(stale.times()),
-            });
+            slot.keep(stale.with_keys_version(9));
             // Hot, so that copies of it are about.
             for _ in 0..times {
                 let _ = slot.find();
             }
             let anew = verifier.verify(&token).unwrap();
             assert!(!std::ptr::eq(stale.payload(), anew.payload()));
-            assert_eq!(slot.find().unwrap().keys_version, KeysVersion::default());
+            assert_eq!(slot.find().unwrap().keys_version(), KeysVersion::default());
         }
     }
 

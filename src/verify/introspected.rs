@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cached::CachedToken;
 use super::error::{VerifyError, VerifyErrorKind};
 use super::names::Names;
 use super::not_verified::NotVerified;
 use super::opaque::OpaqueTrust;
 use super::rules::IssuerRules;
 use super::selector::KeysVersion;
-use super::token::VerifiedToken;
+use super::text::{SentToken, TokenText};
+use super::token::{Verification, VerifiedToken};
 use super::trusted_issuer::IssuerTrust;
 use super::verifier::Verifier;
 use crate::claims::{NumericDate, RegisteredMembers, StoredClaims, read_registered};
@@ -71,23 +71,26 @@ impl Verifier {
             members.token_id = None;
         }
         let times = self.rules.check(&members, &rules, payload, now)?;
-        let claims = StoredClaims::new(&members, times, payload);
+        let (claims, unescaped) =
+            StoredClaims::new(&members, times, payload).ok_or(VerifyErrorKind::TooLong)?;
         let lifespan = answer.lifespan;
+        let header = Arc::clone(&opaque.header);
+        let verification = Verification {
+            keys_version: KeysVersion::default(),
+            validity: self.rules.validity(times),
+            lifespan: Some(lifespan),
+        };
         let slot = self.cache.slot(token).filter(|_| lifespan.contains(now));
-        let verified = VerifiedToken::introspected(
-            Arc::clone(&opaque.header),
-            payload.to_owned(),
-            claims,
-            slot.is_some(),
-            lifespan,
-        );
-        if let Some(slot) = slot {
-            slot.keep(CachedToken {
-                token: verified.clone(),
-                keys_version: KeysVersion::default(),
-                validity: self.rules.validity(times),
-            });
-        }
+        let kept = slot.and_then(|slot| {
+            let text = TokenText::of_token(payload, &unescaped, SentToken::Opaque(token))?;
+            Some((slot, text))
+        });
+        let Some((slot, text)) = kept else {
+            let text = TokenText::of_payload(payload.to_owned(), &unescaped);
+            return Ok(VerifiedToken::new(header, text, claims, verification));
+        };
+        let verified = VerifiedToken::new(header, text, claims, verification);
+        slot.keep(verified.clone());
         Ok(verified)
     }
 

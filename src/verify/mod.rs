@@ -79,6 +79,7 @@
 mod actor;
 mod cached;
 mod cause;
+mod decoded_sizes;
 mod error;
 mod found_trust;
 #[cfg(feature = "introspection")]
@@ -100,6 +101,7 @@ mod selector;
 mod settings;
 mod sources;
 mod tenants;
+mod text;
 mod token;
 mod trust;
 mod trusted_issuer;

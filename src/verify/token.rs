@@ -6,9 +6,14 @@ use std::sync::{Arc, OnceLock};
 
 use serde::de::DeserializeOwned;
 
+use super::decoded_sizes::DecodedSizes;
 use super::error::VerifyError;
 use super::mismatch::Mismatch;
-use crate::claims::{NumericDate, StoredClaims, Times};
+use super::rules::Validity;
+use super::selector::KeysVersion;
+use super::text::TokenText;
+use crate::cache::Cached;
+use crate::claims::{NumericDate, StoredClaims, Times, allocation, decode_measured};
 #[cfg(feature = "introspection")]
 use crate::introspection::Lifespan;
 use crate::keys::Algorithm;
@@ -24,15 +29,29 @@ pub struct VerifiedToken(Arc<Inner>);
 
 struct Inner {
     header: Arc<VerifiedHeader>,
-    payload: String,
+    text: TokenText,
     claims: StoredClaims,
+    keys_version: KeysVersion,
+    validity: Validity,
     /// The payload as the first type that was requested. There is nearly always only one.
     decoded: OnceLock<Arc<dyn Any + Send + Sync>>,
-    /// How many bytes the decoded claims may take to be kept.
-    decoded_limit: usize,
+    /// The memory that is reserved for the decoded claims, in bytes. No bound if the token is not
+    /// kept in the cache.
+    reserved: usize,
+    /// The memory that all of this takes, in bytes.
+    size: usize,
     /// How long the issuer's answer counts. `None` if a signature was verified.
     #[cfg(feature = "introspection")]
     lifespan: Option<Lifespan>,
+}
+
+/// What a token was verified with.
+pub(super) struct Verification {
+    pub(super) keys_version: KeysVersion,
+    pub(super) validity: Validity,
+    /// How long the issuer's answer counts. `None` if a signature was verified.
+    #[cfg(feature = "introspection")]
+    pub(super) lifespan: Option<Lifespan>,
 }
 
 /// The members of a header that are kept.
@@ -43,6 +62,8 @@ pub(super) struct VerifiedHeader {
     typ: Option<Box<str>>,
     /// The member `issuer` of the key's JWK.
     key_issuer: Option<Arc<str>>,
+    /// Of the tokens with this header.
+    decoded_sizes: DecodedSizes,
 }
 
 impl VerifiedHeader {
@@ -56,6 +77,7 @@ impl VerifiedHeader {
             key_id: header.key_id.map(Into::into),
             typ: header.token_type.map(Into::into),
             key_issuer,
+            decoded_sizes: DecodedSizes::default(),
         }
     }
 
@@ -67,6 +89,7 @@ impl VerifiedHeader {
             key_id: None,
             typ: None,
             key_issuer: None,
+            decoded_sizes: DecodedSizes::default(),
         }
     }
 
@@ -75,69 +98,51 @@ impl VerifiedHeader {
         self.key_issuer.as_deref()
     }
 
-    /// Its size in bytes, as if no other token shared it.
+    /// Its memory in bytes.
     fn size(&self) -> usize {
-        let texts = [
-            self.key_id.as_deref(),
-            self.typ.as_deref(),
-            self.key_issuer(),
-        ];
-        texts
-            .into_iter()
-            .flatten()
-            .fold(size_of::<Self>(), |size, text| {
-                size.saturating_add(text.len())
-            })
+        let texts = [self.key_id.as_deref(), self.typ.as_deref()];
+        let size = allocation(size_of::<Self>().saturating_add(ARC));
+        texts.into_iter().flatten().fold(size, |size, text| {
+            size.saturating_add(allocation(text.len()))
+        })
     }
 }
 
-impl Inner {
-    fn new(
-        header: Arc<VerifiedHeader>,
-        payload: String,
-        claims: StoredClaims,
-        is_cached: bool,
-    ) -> Self {
-        let decoded_limit = if is_cached {
-            decoded_size(&payload)
-        } else {
-            usize::MAX
-        };
-        Self {
-            header,
-            payload,
-            claims,
-            decoded: OnceLock::new(),
-            decoded_limit,
-            #[cfg(feature = "introspection")]
-            lifespan: None,
-        }
-    }
-}
+/// The counters of an `Arc`, in bytes.
+const ARC: usize = 16;
 
 impl VerifiedToken {
-    /// The decoded claims of a token in the cache are bounded, so that its size is known.
     pub(super) fn new(
         header: Arc<VerifiedHeader>,
-        payload: String,
+        text: TokenText,
         claims: StoredClaims,
-        is_cached: bool,
+        verification: Verification,
     ) -> Self {
-        Self(Arc::new(Inner::new(header, payload, claims, is_cached)))
-    }
-
-    /// A token that its issuer says is active. The payload is the answer.
-    #[cfg(feature = "introspection")]
-    pub(super) fn introspected(
-        header: Arc<VerifiedHeader>,
-        payload: String,
-        claims: StoredClaims,
-        is_cached: bool,
-        lifespan: Lifespan,
-    ) -> Self {
+        let reserved = match text.has_token() {
+            true => header.decoded_sizes.reserve(text.payload()),
+            false => usize::MAX,
+        };
+        // Most headers are those of their key, which all tokens share.
+        let header_size = match Arc::strong_count(&header) {
+            1 => header.size(),
+            _ => 0,
+        };
+        let size = allocation(size_of::<Inner>().saturating_add(ARC))
+            .saturating_add(header_size)
+            .saturating_add(allocation(text.as_str().len()))
+            .saturating_add(claims.heap_size())
+            .saturating_add(reserved);
         Self(Arc::new(Inner {
-            lifespan: Some(lifespan),
-            ..Inner::new(header, payload, claims, is_cached)
+            header,
+            text,
+            claims,
+            keys_version: verification.keys_version,
+            validity: verification.validity,
+            decoded: OnceLock::new(),
+            reserved,
+            size,
+            #[cfg(feature = "introspection")]
+            lifespan: verification.lifespan,
         }))
     }
 
@@ -148,27 +153,14 @@ impl VerifiedToken {
         self.0.lifespan.as_ref()
     }
 
-    /// Its size in bytes, with the decoded claims. It does not change.
-    pub(super) fn size(&self) -> usize {
-        let inner = &*self.0;
-        size_of::<Inner>()
-            .saturating_add(inner.header.size())
-            .saturating_add(inner.payload.capacity())
-            .saturating_add(inner.claims.heap_size())
-            .saturating_add(inner.decoded_limit)
+    #[inline]
+    pub(super) fn keys_version(&self) -> KeysVersion {
+        self.0.keys_version
     }
 
-    /// A copy that shares nothing but the header. Its claims are not decoded yet.
-    pub(super) fn deep_clone(&self) -> Self {
-        Self(Arc::new(Inner {
-            header: Arc::clone(&self.0.header),
-            payload: self.0.payload.clone(),
-            claims: self.0.claims.clone(),
-            decoded: OnceLock::new(),
-            decoded_limit: self.0.decoded_limit,
-            #[cfg(feature = "introspection")]
-            lifespan: self.0.lifespan,
-        }))
+    #[inline]
+    pub(super) fn validity(&self) -> Validity {
+        self.0.validity
     }
 
     /// The times, which are checked at every use.
@@ -207,27 +199,38 @@ impl VerifiedToken {
         {
             return Ok(claims);
         }
-        let claims: Arc<T> = serde_json::from_str(&self.0.payload)
-            .map(Arc::new)
-            .map_err(|error| VerifyError::mismatch(Mismatch::of::<T>(&self.0.payload, &error)))?;
-        // A second type is parsed each time, and so is a large one in the cache.
-        if size_of::<T>() <= self.0.decoded_limit {
-            let _ = self.0.decoded.set(Arc::clone(&claims) as _);
-        }
+        let (claims, size) = decode_measured(self.payload())
+            .map_err(|error| VerifyError::mismatch(Mismatch::of::<T>(self.payload(), &error)))?;
+        let claims = Arc::new(claims);
+        self.keep_decoded(Arc::clone(&claims) as _, size);
         Ok(claims)
+    }
+
+    /// Keeps decoded claims of `size` bytes, if there is room. A second type is decoded each time.
+    fn keep_decoded(&self, claims: Arc<dyn Any + Send + Sync>, size: usize) {
+        let inner = &*self.0;
+        if inner.decoded.get().is_some() {
+            return;
+        }
+        if inner.reserved != usize::MAX {
+            inner.header.decoded_sizes.learn(self.payload(), size);
+        }
+        if size <= inner.reserved {
+            let _ = inner.decoded.set(claims);
+        }
     }
 
     /// The claims set, as the signed JSON object. For an opaque token, the issuer's answer (RFC
     /// 7662 §2.2).
     #[must_use]
     pub fn payload(&self) -> &str {
-        &self.0.payload
+        self.0.text.payload()
     }
 
     /// `iss`: who issued the token (RFC 7519 §4.1.1).
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
-        self.0.claims.issuer(&self.0.payload)
+        self.0.claims.issuer(self.0.text.as_str())
     }
 
     /// `sub`: the subject (§4.1.2).
@@ -236,12 +239,12 @@ impl VerifiedToken {
     /// as its digits.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
-        self.0.claims.subject(&self.0.payload)
+        self.0.claims.subject(self.0.text.as_str())
     }
 
     /// `aud`: the audiences (§4.1.3), in the token's order.
     pub fn audience(&self) -> impl Iterator<Item = &str> {
-        self.0.claims.audience(&self.0.payload)
+        self.0.claims.audience(self.0.text.as_str())
     }
 
     /// `exp`: when the token expires (§4.1.4), without the leeway.
@@ -269,13 +272,13 @@ impl VerifiedToken {
     /// `jti`: the token's ID (§4.1.7).
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
-        self.0.claims.token_id(&self.0.payload)
+        self.0.claims.token_id(self.0.text.as_str())
     }
 
     /// `sid`: the session that the token belongs to (OpenID Connect Front-Channel Logout 1.0 §3).
     #[must_use]
     pub fn session_id(&self) -> Option<&str> {
-        self.0.claims.session_id(&self.0.payload)
+        self.0.claims.session_id(self.0.text.as_str())
     }
 
     /// `generation`, a claim of this crate. It counts how often, before the token was issued, the
@@ -306,25 +309,38 @@ impl VerifiedToken {
     }
 }
 
-/// The size of the decoded payload in bytes, at most: as a `serde_json::Value`, which is larger
-/// than a struct.
-///
-/// Every string is an allocation and every member a node of a tree. Vectors and trees are up to
-/// half empty, and a vector starts with room for four.
-fn decoded_size(payload: &str) -> usize {
-    /// With the feature `preserve_order` of serde_json it is more than twice as large.
-    const VALUE: usize = size_of::<serde_json::Value>();
-    const ARRAY: usize = 4 * VALUE + 16;
-    const MEMBER: usize = 2 * VALUE + 48;
+/// In the cache.
+impl Cached for VerifiedToken {
+    #[inline]
+    fn is_of(&self, token: &[u8]) -> bool {
+        self.0.text.is_of(token)
+    }
 
-    let each = |wanted: u8, size: usize| {
-        let count = payload.bytes().filter(|byte| *byte == wanted).count();
-        count.saturating_mul(size)
-    };
-    let sizes = [each(b'{', 640), each(b'[', ARRAY), each(b',', MEMBER)];
-    sizes
-        .into_iter()
-        .fold(payload.len().saturating_mul(2), usize::saturating_add)
+    fn is_of_token_of(&self, other: &Self) -> bool {
+        self.0.text.is_of_token_of(&other.0.text)
+    }
+
+    #[inline]
+    fn size(&self) -> usize {
+        self.0.size
+    }
+
+    /// A copy that shares nothing but the header. Its claims are not decoded yet.
+    fn deep_clone(&self) -> Self {
+        let inner = &*self.0;
+        Self(Arc::new(Inner {
+            header: Arc::clone(&inner.header),
+            text: inner.text.clone(),
+            claims: inner.claims.clone(),
+            keys_version: inner.keys_version,
+            validity: inner.validity,
+            decoded: OnceLock::new(),
+            reserved: inner.reserved,
+            size: inner.size,
+            #[cfg(feature = "introspection")]
+            lifespan: inner.lifespan,
+        }))
+    }
 }
 
 /// Shows the algorithm, and no claim.
@@ -337,30 +353,13 @@ impl fmt::Debug for VerifiedToken {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::Value;
-
-    use super::*;
-
-    /// The size of the vectors of a value, in bytes.
-    fn vectors(value: &Value) -> usize {
-        let Value::Array(values) = value else {
-            return 0;
-        };
-        let size = values.capacity() * size_of::<Value>();
-        size + values.iter().map(vectors).sum::<usize>()
-    }
-
-    #[test]
-    fn small_arrays_are_counted() {
-        for payload in [
-            format!("{}{}", "[".repeat(100), "]".repeat(100)),
-            format!("[{}0]", "[0],".repeat(100)),
-            format!("[{}0]", "[0,0,0,0,0],".repeat(100)),
-            format!("{}0{}", "[".repeat(100), "]".repeat(100)),
-        ] {
-            let value: Value = serde_json::from_str(&payload).unwrap();
-            assert!(decoded_size(&payload) >= vectors(&value), "{payload}");
+impl VerifiedToken {
+    /// As verified by other keys.
+    pub(super) fn with_keys_version(&self, number: u64) -> Self {
+        let mut token = self.deep_clone();
+        if let Some(inner) = Arc::get_mut(&mut token.0) {
+            inner.keys_version.number = number;
         }
+        token
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cached::{CachedToken, VerifiedTokens};
+use super::cached::VerifiedTokens;
 use super::error::{VerifyError, VerifyErrorKind};
 use super::found_trust::FoundTrust;
 use super::not_verified::NotVerified;
@@ -14,7 +14,8 @@ use super::rules::{ClaimRules, IssuerRules};
 use super::selector::{KeySelector, KeysVersion};
 use super::sources::KeySource;
 use super::tenants;
-use super::token::{VerifiedHeader, VerifiedToken};
+use super::text::{SentToken, TokenText};
+use super::token::{Verification, VerifiedHeader, VerifiedToken};
 use super::trust::Trust;
 use super::trusted_issuer::IssuerTrust;
 use crate::claims::{Allowances, RegisteredMembers, StoredClaims, read_registered};
@@ -109,35 +110,30 @@ impl Verifier {
             && let Some(cached) = slot.find()
             && self.is_current(&cached, now)?
         {
-            if !cached.validity.contains(now) {
-                self.rules.check_times(cached.token.times(), now)?;
+            if !cached.validity().contains(now) {
+                self.rules.check_times(cached.times(), now)?;
             }
-            return Ok(cached.token);
+            return Ok(cached);
         }
         #[cfg(feature = "introspection")]
         if let Some(opaque) = self.trust.opaque(token) {
             return self.try_introspected(opaque, token, now);
         }
-        let Some(slot) = slot else {
-            return Ok(self.verify_uncached(token, now, false)?.0);
-        };
-        let (token, keys_version) = self.verify_uncached(token, now, true)?;
-        slot.keep(CachedToken {
-            token: token.clone(),
-            keys_version,
-            validity: self.rules.validity(token.times()),
-        });
+        let token = self.verify_uncached(token, now, slot.is_some())?;
+        if let Some(slot) = slot {
+            slot.keep(token.clone());
+        }
         Ok(token)
     }
 
     /// Whether what verified a cached token still counts: the keys, or the issuer's answer.
     #[inline]
-    fn is_current(&self, cached: &CachedToken, now: Duration) -> Result<bool, NotVerified> {
+    fn is_current(&self, cached: &VerifiedToken, now: Duration) -> Result<bool, NotVerified> {
         #[cfg(feature = "introspection")]
-        if let Some(lifespan) = cached.token.lifespan() {
+        if let Some(lifespan) = cached.lifespan() {
             return Ok(lifespan.contains(now));
         }
-        Ok(self.keys_version(cached, now)? == Some(cached.keys_version))
+        Ok(self.keys_version(cached, now)? == Some(cached.keys_version()))
     }
 
     /// Decode, read, choose the issuer, verify, check. Until the signature is verified the claims
@@ -147,7 +143,7 @@ impl Verifier {
         token: &[u8],
         now: Duration,
         is_cached: bool,
-    ) -> Result<(VerifiedToken, KeysVersion), NotVerified> {
+    ) -> Result<VerifiedToken, NotVerified> {
         let padded = Segments::split(token, self.max_token_length).map_err(VerifyError::from)?;
         let bare = padded.without_padding();
         let payload = decode_payload(bare.payload);
@@ -175,9 +171,20 @@ impl Verifier {
             tenants::check(trust.tenants(), header.key_issuer(), issuer, text)?;
         }
         let times = self.rules.check(&members, trust.rules(), text, now)?;
-        let claims = StoredClaims::new(&members, times, text);
-        let token = VerifiedToken::new(header, payload?, claims, is_cached);
-        Ok((token, keys.of_answer(trust.answer())))
+        let (claims, unescaped) =
+            StoredClaims::new(&members, times, text).ok_or(VerifyErrorKind::TooLong)?;
+        let verification = Verification {
+            keys_version: keys.of_answer(trust.answer()),
+            validity: self.rules.validity(times),
+            #[cfg(feature = "introspection")]
+            lifespan: None,
+        };
+        let text = match is_cached {
+            true => TokenText::of_token(text, &unescaped, SentToken::Signed(padded))
+                .ok_or(VerifyErrorKind::Malformed)?,
+            false => TokenText::of_payload(payload?, &unescaped),
+        };
+        Ok(VerifiedToken::new(header, text, claims, verification))
     }
 
     /// The trust in the issuer, and the claims as that issuer may write them. What it may deviate
@@ -241,13 +248,13 @@ impl Verifier {
     /// gone, or no longer trusted.
     fn keys_version(
         &self,
-        cached: &CachedToken,
+        cached: &VerifiedToken,
         now: Duration,
     ) -> Result<Option<KeysVersion>, NotVerified> {
-        let Some(trust) = self.find_trust(cached.token.issuer(), now)? else {
+        let Some(trust) = self.find_trust(cached.issuer(), now)? else {
             return Ok(None);
         };
-        let position = cached.keys_version.source;
+        let position = cached.keys_version().source;
         let version = match trust.keys().source_at(position) {
             Some(KeySource::Fixed(_)) => Some(KeysVersion::of_fixed(position)),
             #[cfg(feature = "jwks")]
