@@ -9,6 +9,7 @@
     clippy::print_stdout,
     clippy::arithmetic_side_effects,
     clippy::cast_precision_loss,
+    clippy::indexing_slicing,
     reason = "a bench: it panics and prints"
 )]
 
@@ -161,7 +162,7 @@ fn token(key: &SigningKey, number: u32, has_roles: bool) -> String {
         "sub": format!("24828976{number:06}"),
         "aud": "api",
         "exp": 4_000_000_000_u64,
-        "iat": 1_800_000_000,
+        "iat": 1_700_000_000,
         "jti": format!("6b1d5a9e-6a52-4c0e-9d29-2f1d0a{number:06}"),
         "client_id": "web",
         "tenant": number % 100,

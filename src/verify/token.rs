@@ -46,6 +46,7 @@ struct Inner {
 }
 
 /// What a token was verified with.
+#[derive(Clone, Copy)]
 pub(super) struct Verification {
     pub(super) keys_version: KeysVersion,
     pub(super) validity: Validity,
