@@ -108,8 +108,12 @@ fn report<T: DeserializeOwned + Send + Sync + 'static>(
     key: &SigningKey,
 ) {
     let has_roles = claims == "roles";
+    let scope = match algorithm {
+        "RS256" => format!("openid {}", "notes:read ".repeat(11)),
+        _ => "openid profile email notes:read notes:write offline".to_owned(),
+    };
     let tokens: Vec<_> = (0..45_000)
-        .map(|number| token(key, number, has_roles))
+        .map(|number| token(key, number, scope.trim_end(), has_roles))
         .collect();
     let verifier = || {
         let verifier = Verifier::new(key.verifying_key());
@@ -126,8 +130,8 @@ fn report<T: DeserializeOwned + Send + Sync + 'static>(
     let resident = resident() - before;
     drop(filled);
 
-    let held = (1..)
-        .map(|thousands| thousands * 500)
+    let held = (40..)
+        .map(|step| step * 100)
         .take_while(|count| *count <= tokens.len())
         .take_while(|count| {
             let (verifier, tokens) = (verifier(), tokens.get(..*count).unwrap());
@@ -156,7 +160,7 @@ fn use_token<T: DeserializeOwned + Send + Sync + 'static>(verifier: &Verifier, t
     black_box(verifier.verify(token).unwrap().claims::<T>().unwrap());
 }
 
-fn token(key: &SigningKey, number: u32, has_roles: bool) -> String {
+fn token(key: &SigningKey, number: u32, scope: &str, has_roles: bool) -> String {
     let mut claims = json!({
         "iss": "https://id.example.com",
         "sub": format!("24828976{number:06}"),
@@ -167,7 +171,7 @@ fn token(key: &SigningKey, number: u32, has_roles: bool) -> String {
         "client_id": "web",
         "tenant": number % 100,
         "email_verified": true,
-        "scope": "openid profile email notes:read notes:write",
+        "scope": scope,
     });
     if has_roles {
         claims["realm_access"] = json!({ "roles": ["offline_access", "user"] });

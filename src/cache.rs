@@ -3,7 +3,8 @@
 //! It must never accept a token that the verifier would reject. These rules ensure that:
 //!
 //! 1. **A hit compares the whole token, byte for byte.** The hash only finds the slot. A tampered
-//!    token has other bytes. So has a second signature over the same claims.
+//!    token has other bytes. So has a second signature over the same claims. A payload is compared
+//!    after decoding, which is strict: no two segments decode to the same bytes.
 //! 2. **Only verified tokens get in**, as the last step of verification. A token that fails, panics
 //!    or is cancelled leaves nothing here and moves nothing.
 //! 3. **What may change is checked at every hit**: `exp`, `nbf` and `iat` against the clock.
@@ -81,8 +82,8 @@ impl<V: Cached> TokenCache<V> {
     /// The usual size of an entry.
     const USUAL_SIZE: usize = 1280;
 
-    /// The part of the memory that is for the copies of the threads.
-    const HOT_PART: usize = 16;
+    /// The largest copy for a thread, in bytes. All of them take an eighth of the memory at most.
+    const MAX_HOT_SIZE: usize = 4096;
 
     /// A cache of at most `bytes`.
     pub(crate) fn new(bytes: usize) -> Self {
@@ -100,13 +101,15 @@ impl<V: Cached> TokenCache<V> {
     }
 
     fn with_hash(bytes: usize, hash: TokenHash) -> Self {
-        let copies = bytes.checked_div(Self::HOT_PART).unwrap_or(0);
-        let bytes = bytes.saturating_sub(copies);
         let slots = per_thread::count().saturating_mul(HOT_SLOTS);
+        let copies = (slots.saturating_mul(Self::MAX_HOT_SIZE)).min(bytes / 8);
+        let bytes = bytes.saturating_sub(copies);
         let mut options = OptionsBuilder::new();
         options
             .weight_capacity(weight(bytes))
-            .estimated_items_capacity(bytes.checked_div(Self::USUAL_SIZE).unwrap_or(0));
+            .estimated_items_capacity(bytes.checked_div(Self::USUAL_SIZE).unwrap_or(0))
+            // Each hash of an evicted token takes a whole slot.
+            .ghost_allocation(0.25);
         #[expect(clippy::expect_used, reason = "both required options are set")]
         let options = options.build().expect("no option is missing");
         Self {
@@ -144,9 +147,12 @@ impl<V: Cached> TokenCache<V> {
         // Only now, as an unverified token must not move anything.
         let is_hot = self.hot_slot(token, |slot| slot.count(token)) == Some(true);
         if is_hot && value.size().saturating_add(token.len()) <= self.max_hot_size {
-            let copy = (Box::from(token), value.deep_clone());
+            let copy = value.deep_clone();
             // The replaced copy is dropped after the lock is released.
-            drop_catching(self.hot_slot(token, |slot| slot.copy.replace(copy)));
+            if copy.size().saturating_add(token.len()) <= self.max_hot_size {
+                let copy = (Box::from(token), copy);
+                drop_catching(self.hot_slot(token, |slot| slot.copy.replace(copy)));
+            }
         }
         Some(value)
     }
@@ -396,7 +402,8 @@ impl<V> Drop for Evicted<V> {
 impl<V> Lifecycle<Key<V>, V> for DropLater {
     type RequestState = Evicted<V>;
 
-    /// The key shares the memory of the value, so dropping it here drops nothing.
+    /// The key shares the memory of its value, and both are replaced together. So dropping the key
+    /// under the lock drops no claims.
     fn on_evict(&self, Evicted(one, more): &mut Evicted<V>, _: Key<V>, value: V) {
         match one {
             None => *one = Some(value),
@@ -411,7 +418,7 @@ struct MemoryWeighter;
 impl MemoryWeighter {
     /// The slot of an entry: two, as tables grow by doubling, and the hash that is kept after
     /// eviction.
-    const SLOT: usize = 128;
+    const SLOT: usize = 96;
 }
 
 impl<V: Cached> Weighter<Key<V>, V> for MemoryWeighter {

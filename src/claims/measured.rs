@@ -5,6 +5,7 @@
 //! beyond its JSON is not seen.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{
@@ -17,7 +18,11 @@ use serde::de::{
 pub(crate) fn allocation(size: usize) -> usize {
     match size {
         0 => 0,
-        _ => size.saturating_add(8).next_multiple_of(16).max(32),
+        _ => size
+            .saturating_add(8)
+            .checked_next_multiple_of(16)
+            .unwrap_or(usize::MAX)
+            .max(32),
     }
 }
 
@@ -50,17 +55,27 @@ impl Memory {
         self.add(capacity.saturating_mul(elements.size.get()));
     }
 
-    /// A `BTreeMap`: nodes of eleven members, which are half empty if there are several.
-    fn add_map(&self, members: &Elements) {
-        let node = members.size.get().saturating_mul(11).saturating_add(16);
-        let nodes = match members.count.get() {
-            0 => 0,
-            1..=11 => 1,
-            count => count.div_ceil(6),
-        };
-        for _ in 0..nodes {
-            self.add(node);
+    fn add_map(&self, members: &Elements, is_table: bool) {
+        let (count, size) = (members.count.get(), members.size.get());
+        if count == 0 {
+            return;
         }
+        if is_table {
+            // A power of two of places, an eighth of which stays empty, with a byte for each.
+            let places = count.saturating_mul(8).div_ceil(7).max(4);
+            let places = places.checked_next_power_of_two().unwrap_or(places);
+            self.add(
+                size.saturating_add(1)
+                    .saturating_mul(places)
+                    .saturating_add(16),
+            );
+            return;
+        }
+        // Nodes of eleven members, which are half empty if there are several.
+        let node = allocation(size.saturating_mul(11).saturating_add(16));
+        let nodes = if count <= 11 { 1 } else { count.div_ceil(6) };
+        self.0
+            .set(self.0.get().saturating_add(node.saturating_mul(nodes)));
     }
 }
 
@@ -73,7 +88,7 @@ struct Elements {
 
 impl Elements {
     fn count(&self, size: usize) {
-        self.size.set(size);
+        self.size.set(self.size.get().max(size));
         self.count.set(self.count.get().saturating_add(1));
     }
 }
@@ -270,7 +285,9 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Measured<'_, V> {
             elements: &members,
         })?;
         if self.allocates {
-            self.memory.add_map(&members);
+            // The other maps are trees.
+            let is_table = size_of::<V::Value>() == size_of::<HashMap<(), ()>>();
+            self.memory.add_map(&members, is_table);
         }
         Ok(value)
     }
@@ -385,7 +402,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Measured<'_, A> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, HashMap};
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use serde::Deserialize;
@@ -465,11 +482,13 @@ mod tests {
         check::<Flattened>(&fields(json!({ "one": text })));
         check::<Value>(&json!([[0], [0, [text]], {}, { "a": {} }]));
         check::<Vec<u8>>(&json!([1, 2, 3, 4, 5, 6, 7, 8, 9]));
-        let many: Map<_, _> = (0..100)
-            .map(|number| (format!("member {number}"), json!(text)))
-            .collect();
-        check::<BTreeMap<String, String>>(&many.clone().into());
-        check::<HashMap<String, String>>(&many.into());
+        for count in [1, 3, 4, 7, 8, 14, 15, 29, 100] {
+            let members = (0..count).map(|number| (format!("member {number}"), json!(text)));
+            let members = Value::Object(members.collect());
+            check::<BTreeMap<String, String>>(&members);
+            check::<HashMap<String, String>>(&members);
+            check::<Value>(&members);
+        }
         check::<String>(&json!(text));
         check::<()>(&json!(null));
     }

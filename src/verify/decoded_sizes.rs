@@ -2,72 +2,83 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// How large decoded claims are, in proportion to their JSON. Tokens of one issuer are alike, so it
-/// is learned from those that were decoded before.
+/// How much of their largest size decoded claims need. Tokens of one issuer are alike, so it is
+/// learned from those that were decoded before.
 #[derive(Default)]
 pub(super) struct DecodedSizes {
-    /// In 256ths. 0: nothing has been decoded.
-    ratio: AtomicU32,
+    /// In parts of `WHOLE`. 0: nothing has been decoded.
+    needed: AtomicU32,
 }
 
 impl DecodedSizes {
+    const WHOLE: u64 = 1 << 16;
+
     /// The memory to reserve for the decoded claims of a token, in bytes.
     pub(super) fn reserve(&self, payload: &str) -> usize {
-        match self.ratio.load(Ordering::Relaxed) {
-            0 => largest(payload),
-            ratio => payload.len().saturating_mul(widen(ratio)) >> 8,
+        let largest = largest(payload);
+        match u64::from(self.needed.load(Ordering::Relaxed)) {
+            0 => largest,
+            needed => u64::try_from(largest)
+                .ok()
+                .and_then(|largest| largest.checked_mul(needed))
+                .and_then(|size| usize::try_from(size / Self::WHOLE).ok())
+                .unwrap_or(largest),
         }
     }
 
     /// Learns from a payload whose claims took `size` bytes.
     pub(super) fn learn(&self, payload: &str, size: usize) {
-        if size > largest(payload) {
-            return;
-        }
-        // An eighth more, so that claims that are a little larger fit too.
-        let needed = size.saturating_add(size >> 3) << 8;
-        let needed = needed.div_ceil(payload.len().max(1));
+        let largest = u64::try_from(largest(payload)).unwrap_or(u64::MAX);
+        let size = u64::try_from(size).unwrap_or(u64::MAX);
+        // A sixteenth more, so that claims that are a little larger fit too.
+        let room = size.saturating_add(size / 16).saturating_mul(Self::WHOLE);
+        let needed = room.div_ceil(largest.max(1)).min(Self::WHOLE);
         let needed = u32::try_from(needed).unwrap_or(u32::MAX);
-        let old = self.ratio.load(Ordering::Relaxed);
+        let old = self.needed.load(Ordering::Relaxed);
         // Larger claims count at once. Otherwise they would never be kept.
         let new = match old.checked_sub(needed) {
             Some(excess) if old > 0 => old.saturating_sub(excess.div_ceil(64)),
             _ => needed,
         };
-        self.ratio.store(new, Ordering::Relaxed);
+        if new != old {
+            self.needed.store(new, Ordering::Relaxed);
+        }
     }
-}
-
-fn widen(ratio: u32) -> usize {
-    usize::try_from(ratio).unwrap_or(usize::MAX)
 }
 
 /// The size of the decoded payload in bytes, at most: as a `serde_json::Value`, which is larger
 /// than a struct.
 ///
-/// Every string is an allocation and every member a node of a tree. Vectors and trees are up to
-/// half empty, and a vector starts with room for four.
+/// Every string is an allocation and every member a part of a node. Vectors and trees are up to half
+/// empty, and a vector starts with room for four.
 fn largest(payload: &str) -> usize {
     /// With the feature `preserve_order` of serde_json it is more than twice as large.
     const VALUE: usize = size_of::<serde_json::Value>();
-    const ARRAY: usize = 4 * VALUE + 16;
-    const MEMBER: usize = 2 * VALUE + 48;
+    const NODE: usize = 11 * (size_of::<String>() + VALUE) + 32;
+    const STRING: usize = 32;
+    const ARRAY: usize = 4 * VALUE + 16 + STRING;
+    const OBJECT: usize = NODE + 2 * STRING;
+    const MEMBER: usize = NODE / 6 + 2 * STRING;
 
     let each = |wanted: u8, size: usize| {
         let count = payload.bytes().filter(|byte| *byte == wanted).count();
         count.saturating_mul(size)
     };
-    let sizes = [each(b'{', 640), each(b'[', ARRAY), each(b',', MEMBER)];
+    let sizes = [each(b'{', OBJECT), each(b'[', ARRAY), each(b',', MEMBER)];
+    // A value without members is an `Arc` and a string.
     sizes
         .into_iter()
         .fold(payload.len().saturating_mul(2), usize::saturating_add)
+        .saturating_add(128)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::claims::decode_measured;
 
     /// The size of the vectors of a value, in bytes.
     fn vectors(value: &Value) -> usize {
@@ -94,9 +105,33 @@ mod tests {
             sizes.learn(&payload, 200);
         }
         assert!((200..=230).contains(&sizes.reserve(&payload)));
-        // A type whose memory is not that of its JSON reserves nothing.
+        // However large claims are, no more is reserved than for a `Value`.
         sizes.learn(&payload, 1 << 20);
-        assert!((200..=230).contains(&sizes.reserve(&payload)));
+        assert_eq!(sizes.reserve(&payload), largest(&payload));
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<u64>().prop_map(Value::from),
+            ".{0,40}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 200, 30, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..30).prop_map(Value::from),
+                prop::collection::btree_map("[a-z]{0,12}", inner, 0..30)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_is_larger_than_the_largest(value in json()) {
+            let payload = value.to_string();
+            let (_, size) = decode_measured::<Value>(&payload).unwrap();
+            prop_assert!(size <= largest(&payload), "{} of {}", size, largest(&payload));
+        }
     }
 
     #[test]

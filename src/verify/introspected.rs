@@ -77,7 +77,6 @@ impl Verifier {
         let header = Arc::clone(&opaque.header);
         let verification = Verification {
             keys_version: KeysVersion::default(),
-            validity: self.rules.validity(times),
             lifespan: Some(lifespan),
         };
         let slot = self.cache.slot(token).filter(|_| lifespan.contains(now));
@@ -87,6 +86,7 @@ impl Verifier {
         });
         let Some((slot, text)) = kept else {
             let text = TokenText::of_payload(payload.to_owned(), &unescaped);
+            let text = text.ok_or(VerifyErrorKind::TooLong)?;
             return Ok(VerifiedToken::new(header, text, claims, verification));
         };
         let verified = VerifiedToken::new(header, text, claims, verification);

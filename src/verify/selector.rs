@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use super::decoded_sizes::DecodedSizes;
 use super::error::{VerifyError, VerifyErrorKind};
 use super::rules::{ClaimRules, IssuerRules};
 use super::token::VerifiedHeader;
@@ -42,6 +43,7 @@ pub(super) struct KeySelector {
     /// One header per key. An issuer's tokens share it byte for byte, and comparing it is far
     /// cheaper than parsing. A header in here passed every check, under a good signature.
     headers: Box<[OnceLock<CachedHeader>]>,
+    decoded_sizes: Arc<DecodedSizes>,
 }
 
 #[derive(Clone)]
@@ -69,6 +71,7 @@ impl KeySelector {
         Self {
             keys,
             headers: std::iter::repeat_with(OnceLock::new).take(count).collect(),
+            decoded_sizes: Arc::default(),
         }
     }
 
@@ -115,7 +118,12 @@ impl KeySelector {
             index: found.first,
             others: found.others,
             keys: &self.keys,
-            header: Arc::new(VerifiedHeader::new(algorithm, header, key.shared_issuer())),
+            header: Arc::new(VerifiedHeader::new(
+                algorithm,
+                header,
+                key.shared_issuer(),
+                Arc::clone(&self.decoded_sizes),
+            )),
         })
     }
 

@@ -9,8 +9,8 @@ use crate::token::{Segments, base64url};
 pub(super) struct TokenText {
     /// The payload, the strings of the claims that have escapes, and the rest of the token.
     text: Box<str>,
-    payload_length: usize,
-    rest_start: usize,
+    payload_end: u32,
+    rest_start: u32,
     rest: Rest,
 }
 
@@ -21,9 +21,9 @@ enum Rest {
     None,
     /// The header and the signature, as sent.
     Signed {
-        header_length: usize,
+        header_length: u16,
         /// How many characters `=` the payload has.
-        padding: usize,
+        padding: u8,
     },
     /// The whole token: the payload is the issuer's answer.
     #[cfg(feature = "introspection")]
@@ -39,26 +39,27 @@ pub(super) enum SentToken<'a> {
 }
 
 impl TokenText {
-    /// The text of a token that the cache does not keep.
-    pub(super) fn of_payload(mut payload: String, unescaped: &str) -> Self {
-        let payload_length = payload.len();
+    /// The text of a token that the cache does not keep. `None` if it is 4 GiB long.
+    pub(super) fn of_payload(mut payload: String, unescaped: &str) -> Option<Self> {
+        let payload_end = u32::try_from(payload.len()).ok()?;
         payload.push_str(unescaped);
-        Self {
-            payload_length,
-            rest_start: payload.len(),
+        Some(Self {
+            payload_end,
+            rest_start: u32::try_from(payload.len()).ok()?,
             text: payload.into(),
             rest: Rest::None,
-        }
+        })
     }
 
-    /// The text of a token that the cache keeps. `None` if no payload has this encoding.
+    /// The text of a token that the cache keeps. `None` if it is too long for that.
     pub(super) fn of_token(payload: &str, unescaped: &str, token: SentToken<'_>) -> Option<Self> {
         let (parts, rest) = match token {
             SentToken::Signed(segments) => {
                 let unpadded = base64url::encoded_length(payload.len());
+                let padding = segments.payload.len().checked_sub(unpadded)?;
                 let rest = Rest::Signed {
-                    header_length: segments.header.len(),
-                    padding: segments.payload.len().checked_sub(unpadded)?,
+                    header_length: u16::try_from(segments.header.len()).ok()?,
+                    padding: u8::try_from(padding).ok()?,
                 };
                 ([segments.header, segments.signature], rest)
             }
@@ -66,10 +67,11 @@ impl TokenText {
             SentToken::Opaque(token) => ([token, &[]], Rest::Opaque),
         };
         let [first, second] = parts.map(|part| str::from_utf8(part).ok());
+        let rest_start = payload.len().checked_add(unescaped.len())?;
         Some(Self {
             text: [payload, unescaped, first?, second?].concat().into(),
-            payload_length: payload.len(),
-            rest_start: payload.len().checked_add(unescaped.len())?,
+            payload_end: u32::try_from(payload.len()).ok()?,
+            rest_start: u32::try_from(rest_start).ok()?,
             rest,
         })
     }
@@ -81,7 +83,8 @@ impl TokenText {
 
     #[inline]
     pub(super) fn payload(&self) -> &str {
-        self.text.get(..self.payload_length).unwrap_or_default()
+        let end = usize::try_from(self.payload_end).ok();
+        end.and_then(|end| self.text.get(..end)).unwrap_or_default()
     }
 
     /// The text that the positions of claims refer to.
@@ -99,8 +102,14 @@ impl TokenText {
             Rest::Signed {
                 header_length,
                 padding,
-            } => is_signed(token, self.rest(), header_length, self.payload(), padding)
-                .unwrap_or(false),
+            } => is_signed(
+                token,
+                self.rest(),
+                header_length.into(),
+                self.payload(),
+                padding.into(),
+            )
+            .unwrap_or(false),
             #[cfg(feature = "introspection")]
             Rest::Opaque => is_same(token, self.rest()),
         }
@@ -120,7 +129,8 @@ impl TokenText {
 
     #[inline]
     fn rest(&self) -> &[u8] {
-        let rest = self.text.as_bytes().get(self.rest_start..);
+        let start = usize::try_from(self.rest_start).ok();
+        let rest = start.and_then(|start| self.text.as_bytes().get(start..));
         rest.unwrap_or_default()
     }
 }
@@ -227,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_token_that_is_not_kept_is_no_token() {
-        let text = TokenText::of_payload("payload".into(), "");
+        let text = TokenText::of_payload("payload".into(), "").unwrap();
         assert!(!text.is_of(b""));
         assert!(!text.is_of(b"payload"));
     }

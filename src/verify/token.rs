@@ -9,7 +9,6 @@ use serde::de::DeserializeOwned;
 use super::decoded_sizes::DecodedSizes;
 use super::error::VerifyError;
 use super::mismatch::Mismatch;
-use super::rules::Validity;
 use super::selector::KeysVersion;
 use super::text::TokenText;
 use crate::cache::Cached;
@@ -22,7 +21,7 @@ use crate::token::{JoseHeader, JwkThumbprint};
 /// A token whose signature and claims were verified, or whose issuer says that it is active. Cheap
 /// to clone.
 ///
-/// Only a [`Verifier`](super::Verifier) makes one. The layer inserts it into the extensions of the
+/// Only a [`Verifier`](super::Verifier) makes one. With a cache, it holds the whole token. The layer inserts it into the extensions of the
 /// request. In axum it is also an extractor.
 #[derive(Clone)]
 pub struct VerifiedToken(Arc<Inner>);
@@ -31,25 +30,20 @@ struct Inner {
     header: Arc<VerifiedHeader>,
     text: TokenText,
     claims: StoredClaims,
-    keys_version: KeysVersion,
-    validity: Validity,
+    verification: Verification,
     /// The payload as the first type that was requested. There is nearly always only one.
     decoded: OnceLock<Arc<dyn Any + Send + Sync>>,
     /// The memory that is reserved for the decoded claims, in bytes. No bound if the token is not
     /// kept in the cache.
-    reserved: usize,
+    reserved: u32,
     /// The memory that all of this takes, in bytes.
-    size: usize,
-    /// How long the issuer's answer counts. `None` if a signature was verified.
-    #[cfg(feature = "introspection")]
-    lifespan: Option<Lifespan>,
+    size: u32,
 }
 
 /// What a token was verified with.
 #[derive(Clone, Copy)]
 pub(super) struct Verification {
     pub(super) keys_version: KeysVersion,
-    pub(super) validity: Validity,
     /// How long the issuer's answer counts. `None` if a signature was verified.
     #[cfg(feature = "introspection")]
     pub(super) lifespan: Option<Lifespan>,
@@ -63,8 +57,8 @@ pub(super) struct VerifiedHeader {
     typ: Option<Box<str>>,
     /// The member `issuer` of the key's JWK.
     key_issuer: Option<Arc<str>>,
-    /// Of the tokens with this header.
-    decoded_sizes: DecodedSizes,
+    /// Of the tokens that were verified with the same keys.
+    decoded_sizes: Arc<DecodedSizes>,
 }
 
 impl VerifiedHeader {
@@ -72,13 +66,14 @@ impl VerifiedHeader {
         algorithm: Algorithm,
         header: JoseHeader,
         key_issuer: Option<Arc<str>>,
+        decoded_sizes: Arc<DecodedSizes>,
     ) -> Self {
         Self {
             algorithm: Some(algorithm),
             key_id: header.key_id.map(Into::into),
             typ: header.token_type.map(Into::into),
             key_issuer,
-            decoded_sizes: DecodedSizes::default(),
+            decoded_sizes,
         }
     }
 
@@ -90,7 +85,7 @@ impl VerifiedHeader {
             key_id: None,
             typ: None,
             key_issuer: None,
-            decoded_sizes: DecodedSizes::default(),
+            decoded_sizes: Arc::default(),
         }
     }
 
@@ -119,31 +114,31 @@ impl VerifiedToken {
         claims: StoredClaims,
         verification: Verification,
     ) -> Self {
-        let reserved = match text.has_token() {
-            true => header.decoded_sizes.reserve(text.payload()),
-            false => usize::MAX,
+        let (reserved, size) = match text.has_token() {
+            true => {
+                let reserved = header.decoded_sizes.reserve(text.payload());
+                // Most headers are those of their key, which all tokens share.
+                let header_size = match Arc::strong_count(&header) {
+                    1 => header.size(),
+                    _ => 0,
+                };
+                let size = allocation(size_of::<Inner>().saturating_add(ARC))
+                    .saturating_add(header_size)
+                    .saturating_add(allocation(text.as_str().len()))
+                    .saturating_add(claims.heap_size())
+                    .saturating_add(reserved);
+                (reserved, size)
+            }
+            false => (usize::MAX, 0),
         };
-        // Most headers are those of their key, which all tokens share.
-        let header_size = match Arc::strong_count(&header) {
-            1 => header.size(),
-            _ => 0,
-        };
-        let size = allocation(size_of::<Inner>().saturating_add(ARC))
-            .saturating_add(header_size)
-            .saturating_add(allocation(text.as_str().len()))
-            .saturating_add(claims.heap_size())
-            .saturating_add(reserved);
         Self(Arc::new(Inner {
             header,
             text,
             claims,
-            keys_version: verification.keys_version,
-            validity: verification.validity,
+            verification,
             decoded: OnceLock::new(),
-            reserved,
-            size,
-            #[cfg(feature = "introspection")]
-            lifespan: verification.lifespan,
+            reserved: u32::try_from(reserved).unwrap_or(u32::MAX),
+            size: u32::try_from(size).unwrap_or(u32::MAX),
         }))
     }
 
@@ -151,17 +146,12 @@ impl VerifiedToken {
     #[cfg(feature = "introspection")]
     #[inline]
     pub(super) fn lifespan(&self) -> Option<&Lifespan> {
-        self.0.lifespan.as_ref()
+        self.0.verification.lifespan.as_ref()
     }
 
     #[inline]
     pub(super) fn keys_version(&self) -> KeysVersion {
-        self.0.keys_version
-    }
-
-    #[inline]
-    pub(super) fn validity(&self) -> Validity {
-        self.0.validity
+        self.0.verification.keys_version
     }
 
     /// The times, which are checked at every use.
@@ -213,10 +203,10 @@ impl VerifiedToken {
         if inner.decoded.get().is_some() {
             return;
         }
-        if inner.reserved != usize::MAX {
+        if inner.text.has_token() {
             inner.header.decoded_sizes.learn(self.payload(), size);
         }
-        if size <= inner.reserved {
+        if u32::try_from(size).is_ok_and(|size| size <= inner.reserved) {
             let _ = inner.decoded.set(claims);
         }
     }
@@ -323,24 +313,18 @@ impl Cached for VerifiedToken {
 
     #[inline]
     fn size(&self) -> usize {
-        self.0.size
+        usize::try_from(self.0.size).unwrap_or(usize::MAX)
     }
 
     /// A copy that shares nothing but the header. Its claims are not decoded yet.
     fn deep_clone(&self) -> Self {
         let inner = &*self.0;
-        Self(Arc::new(Inner {
-            header: Arc::clone(&inner.header),
-            text: inner.text.clone(),
-            claims: inner.claims.clone(),
-            keys_version: inner.keys_version,
-            validity: inner.validity,
-            decoded: OnceLock::new(),
-            reserved: inner.reserved,
-            size: inner.size,
-            #[cfg(feature = "introspection")]
-            lifespan: inner.lifespan,
-        }))
+        Self::new(
+            Arc::clone(&inner.header),
+            inner.text.clone(),
+            inner.claims.clone(),
+            inner.verification,
+        )
     }
 }
 
@@ -359,7 +343,7 @@ impl VerifiedToken {
     pub(super) fn with_keys_version(&self, number: u64) -> Self {
         let mut token = self.deep_clone();
         if let Some(inner) = Arc::get_mut(&mut token.0) {
-            inner.keys_version.number = number;
+            inner.verification.keys_version.number = number;
         }
         token
     }

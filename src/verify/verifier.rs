@@ -110,8 +110,9 @@ impl Verifier {
             && let Some(cached) = slot.find()
             && self.is_current(&cached, now)?
         {
-            if !cached.validity().contains(now) {
-                self.rules.check_times(cached.times(), now)?;
+            let times = cached.times();
+            if !self.rules.validity(times).contains(now) {
+                self.rules.check_times(times, now)?;
             }
             return Ok(cached);
         }
@@ -175,14 +176,13 @@ impl Verifier {
             StoredClaims::new(&members, times, text).ok_or(VerifyErrorKind::TooLong)?;
         let verification = Verification {
             keys_version: keys.of_answer(trust.answer()),
-            validity: self.rules.validity(times),
             #[cfg(feature = "introspection")]
             lifespan: None,
         };
         let text = match is_cached {
             true => TokenText::of_token(text, &unescaped, SentToken::Signed(padded))
                 .ok_or(VerifyErrorKind::Malformed)?,
-            false => TokenText::of_payload(payload?, &unescaped),
+            false => TokenText::of_payload(payload?, &unescaped).ok_or(VerifyErrorKind::TooLong)?,
         };
         Ok(VerifiedToken::new(header, text, claims, verification))
     }
