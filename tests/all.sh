@@ -62,7 +62,7 @@ if grep -E "^(redis|aes) " <<< "$tree"; then exit 1; fi
 
 step "benches run"
 cargo test --locked --bench cache_hit --bench cache_miss --bench dpop --bench revocation
-cargo test --locked --all-features --bench introspection --bench remote_keys
+cargo test --locked --all-features --bench growth --bench introspection --bench remote_keys
 step "the bench beside other crates builds"
 cargo check --locked --manifest-path benches/peers/Cargo.toml
 
