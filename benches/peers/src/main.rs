@@ -8,20 +8,23 @@
 //! | --- | --- |
 //! | `cargo run --release` | the table of the README |
 //! | `cargo run --release -- many-users` | mean costs and hit rates with many tokens |
+//! | `cargo run --release -- sockets` | requests a second over sockets, on two processors |
 //! | `cargo run --release -- serve bare` (`ours`, `by-hand`) | a server for `wrk.sh` |
 //! | `cargo run --release -- token` | a token for that server |
 //!
-//! `quick` after the first two makes few rounds, to see that they work.
+//! `quick` after the first three makes few rounds, to see that they work.
 
 mod by_hand;
 mod huskarl;
 mod many_users;
+mod sockets;
 mod subjects;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use axum::http::HeaderValue;
+use axum::serve::ListenerExt;
 use serde::{Deserialize, Serialize};
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
 
@@ -198,6 +201,11 @@ fn table(rounds: usize) {
     );
 }
 
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
+}
+
 /// The date, the processor and the compiler, as a table names them.
 fn machine() -> String {
     let said = |program: &str, arguments: &[&str]| {
@@ -228,9 +236,14 @@ fn main() {
         ["quick"] => table(20),
         ["many-users"] => many_users::table(100_000),
         ["many-users", "quick"] => many_users::table(2000),
+        ["sockets"] => sockets::table(10_000, Duration::from_millis(500)),
+        ["sockets", "quick"] => sockets::table(100, Duration::from_millis(50)),
         ["token"] => println!("{}", rs256().sign(&access()).unwrap()),
-        ["serve", which] => serve(which),
-        _ => eprintln!("usage: peers [quick | many-users [quick] | token | serve WHICH]"),
+        ["serve", which] => serve(which, "3999"),
+        ["serve", which, port] => serve(which, port),
+        _ => eprintln!(
+            "usage: peers [quick | many-users [quick] | sockets [quick] | token | serve WHICH [PORT]]"
+        ),
     }
 }
 
@@ -248,13 +261,16 @@ fn rs256() -> SigningKey {
     SigningKey::from_pem(Algorithm::RS256, std::fs::read(path).unwrap()).unwrap()
 }
 
-/// One thread, on `127.0.0.1:3999`.
-fn serve(which: &str) {
+/// One thread, on a port of `127.0.0.1`.
+fn serve(which: &str, port: &str) {
+    let address = format!("127.0.0.1:{port}");
     let setting = Setting::with(Algorithm::RS256, rs256());
     let router = match which {
         "bare" => subjects::bare(),
         "ours" => subjects::ours(&setting),
+        "ours-large" => subjects::ours_cached(&setting, 64 << 20),
         "by-hand" => by_hand::router(&setting),
+        "oauth2" => subjects::oauth2(&setting),
         _ => panic!("there is no server {which}"),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -263,9 +279,8 @@ fn serve(which: &str) {
         .unwrap();
     std::thread::spawn(move || {
         runtime.block_on(async {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:3999")
-                .await
-                .unwrap();
+            let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+            let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap());
             axum::serve(listener, router).await.unwrap();
         });
     })

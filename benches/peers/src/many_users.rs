@@ -15,7 +15,7 @@ use tower_jwt_auth::Claims;
 use tower_jwt_auth::keys::Algorithm;
 
 use crate::subjects::{self, Call, Setting};
-use crate::{Access, access, machine};
+use crate::{Access, access, machine, median};
 
 const ROUNDS: usize = 5;
 
@@ -66,9 +66,10 @@ impl Scene {
     }
 }
 
-fn tokens(setting: &Setting, count: usize) -> Vec<HeaderValue> {
+pub fn tokens(setting: &Setting, count: usize) -> Vec<HeaderValue> {
     let token = |number| {
         let mut access = access();
+        access.sub = format!("{:012}", 248_289_761_001 + number);
         access.jti = format!("6b1d5a9e-6a52-4c0e-9d29-{number:012x}");
         setting.authorization(&access)
     };
@@ -172,14 +173,8 @@ fn costs(setting: &Setting, tokens: &[HeaderValue], warm: &[usize], order: &[usi
     }
     let over = |subject: &Subject| {
         let bare = &all[subject.over].means;
-        let mut over: Vec<_> = subject
-            .means
-            .iter()
-            .zip(bare)
-            .map(|(mean, bare)| mean - bare)
-            .collect();
-        over.sort_by(f64::total_cmp);
-        over[over.len() / 2]
+        let means = subject.means.iter().zip(bare);
+        median(means.map(|(mean, bare)| mean - bare).collect())
     };
     all.iter().map(over).collect()
 }

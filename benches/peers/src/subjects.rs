@@ -193,6 +193,10 @@ pub fn ours(setting: &Setting) -> Router {
     with(layer(setting))
 }
 
+pub fn ours_cached(setting: &Setting, bytes: usize) -> Router {
+    with(layer(setting).cache(bytes))
+}
+
 pub fn ours_uncached(setting: &Setting) -> Router {
     with(layer(setting).without_cache())
 }
@@ -202,7 +206,7 @@ async fn extension(Extension(access): Extension<Access>) -> StatusCode {
     StatusCode::OK
 }
 
-fn oauth2(setting: &Setting) -> Router {
+pub fn oauth2(setting: &Setting) -> Router {
     use tower_oauth2_resource_server::server::OAuth2ResourceServer;
     use tower_oauth2_resource_server::tenant::TenantConfiguration;
     use tower_oauth2_resource_server::validation::ClaimsValidationSpec;
