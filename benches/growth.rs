@@ -300,7 +300,8 @@ fn issuers_and_keys(effort: &Effort) {
     }
     let costs = costs(&mut services, effort.samples);
     println!(
-        "\n| µs over bare axum, HS256 | issuers: cache hit | cache miss | keys in a set: cache hit | cache miss |"
+        "\n| µs over bare axum, HS256 | issuers: cache hit | cache miss | keys in a set: cache hit \
+         | cache miss |"
     );
     println!("| --- | --- | --- | --- | --- |");
     for (count, costs) in counts.iter().zip(costs[1..].chunks(4)) {
