@@ -7,7 +7,8 @@
 //! users.
 //!
 //! `cargo bench --locked --bench growth --features embedded`. The files of the stores are created
-//! in the directory for temporary files: the largest has 1 GB.
+//! in the directory for temporary files: the largest has about 1 GB. To fill them faster, choose a
+//! directory in memory: `TMPDIR=/dev/shm`.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
