@@ -182,9 +182,7 @@ impl RevocationSet {
     ///
     /// If the set is full and this needs a new entry. Earlier revocations stay in force.
     pub fn revoke(&self, revocation: &Revocation<'_>) -> Result<(), RevocationSetFull> {
-        let mut writer = self.writer();
-        writer.prune_a_little();
-        writer.revoke(revocation)
+        self.write(|writer| writer.revoke(revocation))
     }
 
     /// Lifts the block of a subject. Returns whether the subject was blocked.
@@ -213,9 +211,7 @@ impl RevocationSet {
     /// ```
     pub fn lift_block(&self, issuer: Option<&str>, subject: &str) -> bool {
         let fingerprint = self.shared.fingerprinter.issuer(issuer).subject(subject);
-        let mut writer = self.writer();
-        writer.prune_a_little();
-        writer.lift_block(fingerprint, false)
+        self.write(|writer| writer.lift_block(fingerprint, false))
     }
 
     /// Lifts the block of a subject. The subject's generation must have been raised to `generation`
@@ -236,9 +232,7 @@ impl RevocationSet {
         generation: u64,
     ) -> Result<bool, RevocationSetFull> {
         let fingerprint = self.shared.fingerprinter.issuer(issuer).subject(subject);
-        let mut writer = self.writer();
-        writer.prune_a_little();
-        writer.lift_block_by_generation(fingerprint, generation)
+        self.write(|writer| writer.lift_block_by_generation(fingerprint, generation))
     }
 
     /// Drops all expired entries. You need this only for a set without regular writes, because each
@@ -277,17 +271,11 @@ impl RevocationSet {
         self.shared.published.load_full()
     }
 
-    /// Adds an entry of a set with the same fingerprint key.
-    ///
-    /// A block replaces the present one. The caller ensures that it is newer.
-    #[cfg(feature = "redis")]
-    pub(crate) fn merge(
-        &self,
-        revocation: &FingerprintedRevocation,
-    ) -> Result<(), RevocationSetFull> {
+    /// Makes changes in one turn, after dropping some expired entries. Other writers wait.
+    pub(crate) fn write<T>(&self, change: impl FnOnce(&mut Writer<'_>) -> T) -> T {
         let mut writer = self.writer();
         writer.prune_a_little();
-        writer.merge(revocation)
+        change(&mut writer)
     }
 
     fn writer(&self) -> Writer<'_> {

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use tower_jwt_auth::revocation::{FailurePolicy, Revocation, RevocationStore};
+use tower_jwt_auth::claims::NumericDate;
+use tower_jwt_auth::revocation::{FailurePolicy, Revocation, RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{SessionStore, Subject};
-use tower_jwt_auth::store::RedisStoreError;
 use tower_jwt_auth::store::redis::client::cmd;
+use tower_jwt_auth::store::{RedisStore, RedisStoreError};
 
 use crate::edge::{Edge, token};
 use crate::load::{ISSUER, Thing, in_seconds};
@@ -403,4 +404,85 @@ async fn k02_a_shorter_revocation_does_not_shorten() {
     let members: Vec<Vec<u8>> = server.ask(&mut members);
     let end: u64 = std::str::from_utf8(&members[1]).unwrap().parse().unwrap();
     assert!(end >= long.seconds(), "{end}");
+}
+
+/// The last page of a load is full, or has one entry, or none.
+#[tokio::test]
+async fn a_state_of_about_one_page_is_loaded() {
+    let server = Server::start(&[]);
+    let first = node(server.client()).await;
+    let until = in_seconds(600);
+    revoke_sessions(&first, 0..3998, |_| until).await;
+    for count in 3999..4002 {
+        revoke_sessions(&first, count - 1..count, |_| until).await;
+        let new = node(server.client()).await;
+        let revocations = new.state().revocations;
+        assert_eq!(revocations.entries() as u64, count);
+    }
+}
+
+/// Meanwhile others revoke, and extend what the load has not read yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_state_of_many_pages_is_loaded_while_it_changes() {
+    const SESSIONS: u64 = 12_500;
+    let server = Server::start(&[]);
+    let first = node(server.client()).await;
+    // Some ends have many sessions, and some have one.
+    let end = |number: u64| in_seconds(600 + number % 50 * (number % 80));
+    revoke_sessions(&first, 0..SESSIONS, end).await;
+    // Of another program.
+    for (score, member) in [
+        ("1e12", "short"),
+        ("1e9", "0123456789abcdef"),
+        ("-inf", "x"),
+    ] {
+        let mut add = cmd("ZADD");
+        server.ask::<u64>(add.arg("{jwt}:revoked").arg(score).arg(member));
+    }
+    let extending = first.clone();
+    let changes = tokio::spawn(async move {
+        for round in 0.. {
+            let numbers = (0..SESSIONS + round).rev().step_by(250);
+            for number in numbers {
+                let until = in_seconds(5000 + round);
+                revoke_sessions(&extending, number..number + 1, |_| until).await;
+            }
+        }
+    });
+    for _ in 0..10 {
+        let new = node(server.client()).await;
+        for number in 0..SESSIONS {
+            let sid = format!("session-{number}");
+            let token = TokenIdentity::new(in_seconds(300));
+            let token = token.issuer(ISSUER).sid(&sid);
+            assert_eq!(new.peek(&token), Some(true), "{number}");
+        }
+    }
+    changes.abort();
+}
+
+async fn revoke_sessions(
+    node: &RedisStore,
+    numbers: std::ops::Range<u64>,
+    until: impl Fn(u64) -> NumericDate,
+) {
+    let mut pending = tokio::task::JoinSet::new();
+    for number in numbers {
+        let (node, until) = (node.clone(), until(number));
+        pending.spawn(async move {
+            let sid = format!("session-{number}");
+            let revocation = Revocation::Session {
+                issuer: Some(ISSUER),
+                sid: &sid,
+                until,
+            };
+            node.revoke(&revocation).await.unwrap();
+        });
+        if pending.len() == 64 {
+            pending.join_next().await.unwrap().unwrap();
+        }
+    }
+    while let Some(revoked) = pending.join_next().await {
+        revoked.unwrap();
+    }
 }

@@ -10,7 +10,7 @@ use crate::revocation::shared::Shared;
 use crate::revocation::state::RevocationSetState;
 
 /// The one writer of a set. It holds the lock.
-pub(in crate::revocation) struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     pub(super) shared: &'a Shared,
     pub(super) state: MutexGuard<'a, WriterState>,
 }

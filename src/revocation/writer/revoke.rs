@@ -10,10 +10,7 @@ use crate::revocation::fingerprinted::RevocationKind;
 use crate::revocation::state::RevocationSetFull;
 
 impl Writer<'_> {
-    pub(in crate::revocation) fn revoke(
-        &mut self,
-        revocation: &Revocation<'_>,
-    ) -> Result<(), RevocationSetFull> {
+    pub(crate) fn revoke(&mut self, revocation: &Revocation<'_>) -> Result<(), RevocationSetFull> {
         let new = FingerprintedRevocation::new(revocation, &self.shared.fingerprinter);
         match *revocation {
             Revocation::Token { expires_at, .. } => self.revoke_token(new.fingerprint, expires_at),
@@ -27,12 +24,11 @@ impl Writer<'_> {
         }
     }
 
-    /// Adds a revocation of another set. A block replaces the one this set has.
+    /// Adds a revocation of a set with the same fingerprint key.
+    ///
+    /// A block replaces the present one. The caller ensures that it is newer.
     #[cfg(feature = "redis")]
-    pub(in crate::revocation) fn merge(
-        &mut self,
-        new: &FingerprintedRevocation,
-    ) -> Result<(), RevocationSetFull> {
+    pub(crate) fn merge(&mut self, new: &FingerprintedRevocation) -> Result<(), RevocationSetFull> {
         match new.kind {
             RevocationKind::Token => {
                 let expires_at = NumericDate::from_seconds(new.until);

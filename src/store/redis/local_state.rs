@@ -96,13 +96,13 @@ impl LocalState {
         until: u64,
     ) -> Result<(), RedisStoreError> {
         let revocation = self.cipher.decrypt_revocation(member, until);
-        self.merge(&revocation.ok_or(RedisStoreError::Reply)?)
+        self.merge(&[revocation.ok_or(RedisStoreError::Reply)?])
     }
 
     /// Applies the record of a subject that a script has answered.
     pub(super) fn apply_subject_record(
         &self,
-        field: &EncryptedFingerprint,
+        field: &[u8],
         record: &Value,
     ) -> Result<SubjectRecord, RedisStoreError> {
         let record = bytes(record).and_then(SubjectRecord::parse);
@@ -148,11 +148,11 @@ impl LocalState {
         record: &SubjectRecord,
     ) -> Result<(), RedisStoreError> {
         let merge = |kind, until| {
-            self.merge(&FingerprintedRevocation {
+            self.merge(&[FingerprintedRevocation {
                 fingerprint: Fingerprint::new(fingerprint),
                 kind,
                 until,
-            })
+            }])
         };
         // First, because lifting a block relies on it. Also if it has expired: the set then
         // remembers the horizon, in case the clock steps back.
@@ -171,8 +171,16 @@ impl LocalState {
         Ok(())
     }
 
-    fn merge(&self, revocation: &FingerprintedRevocation) -> Result<(), RedisStoreError> {
-        self.set.merge(revocation).map_err(|_| {
+    /// Adds revocations in one turn.
+    pub(super) fn merge(
+        &self,
+        revocations: &[FingerprintedRevocation],
+    ) -> Result<(), RedisStoreError> {
+        let merged = self.set.write(|writer| {
+            let mut revocations = revocations.iter();
+            revocations.try_for_each(|revocation| writer.merge(revocation))
+        });
+        merged.map_err(|_| {
             // Redis has it and this node lacks it: from now on the node may not say that a token is
             // not revoked.
             self.freshness.record_overflow();

@@ -208,7 +208,7 @@
 //! ACL SETUSER service on >password ~{jwt}:*
 //!     +eval +evalsha +xread +wait
 //!     +del +exists +get +hexists +hget +hgetall +hmget +hscan +hset +info +pexpire +pttl +set
-//!     +time +xadd +xrange +xrevrange +zadd +zrange +zrem +zremrangebyscore +zscan +zscore
+//!     +time +xadd +xrange +xrevrange +zadd +zcount +zrange +zrem +zremrangebyscore +zscore
 //! ```
 //!
 //! The first line of commands is what a node sends; the other lines are what its scripts call. Set
