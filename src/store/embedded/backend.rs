@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use redb::StorageBackend;
 
@@ -19,6 +20,8 @@ use super::header;
 #[derive(Clone, Debug)]
 pub(super) struct Backend {
     inner: Arc<dyn StorageBackend>,
+    /// The length that was last asked or set. To ask takes as long as to read a page.
+    known_length: Arc<AtomicU64>,
     /// `None` in tests, for a backend that is not a file.
     location: Option<Arc<Location>>,
 }
@@ -27,6 +30,7 @@ impl Backend {
     pub(super) fn new(inner: impl StorageBackend, location: Option<Location>) -> Self {
         Self {
             inner: Arc::new(inner),
+            known_length: Arc::default(),
             location: location.map(Arc::new),
         }
     }
@@ -57,7 +61,9 @@ impl Backend {
 
 impl StorageBackend for Backend {
     fn len(&self) -> io::Result<u64> {
-        self.inner.len()
+        let length = self.inner.len()?;
+        self.known_length.store(length, Ordering::Relaxed);
+        Ok(length)
     }
 
     fn read(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
@@ -65,7 +71,8 @@ impl StorageBackend for Backend {
         let end = u64::try_from(len)
             .ok()
             .and_then(|len| offset.checked_add(len));
-        if end.is_none_or(|end| self.inner.len().is_ok_and(|length| end > length)) {
+        let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
+        if end > self.known_length.load(Ordering::Relaxed) && end > self.len()? {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.inner.read(offset, len)
@@ -75,6 +82,7 @@ impl StorageBackend for Backend {
     fn set_len(&self, len: u64) -> io::Result<()> {
         let grows = len > self.inner.len()?;
         self.inner.set_len(len)?;
+        self.known_length.store(len, Ordering::Relaxed);
         if grows {
             self.inner.sync_data(false)?;
         }

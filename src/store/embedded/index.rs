@@ -31,6 +31,9 @@ impl IndexOptions {
     }
 }
 
+/// Takes each revocation of the file in turn.
+type Visit<'a> = &'a mut dyn FnMut(&Revocation<'_>) -> Result<(), Error>;
+
 /// The revocations of the file, in memory. Only the writer thread changes it.
 pub(super) struct RevocationIndex {
     pub(super) options: IndexOptions,
@@ -116,12 +119,11 @@ impl RevocationIndex {
     /// has them.
     pub(super) fn rebuild(
         &self,
-        fill: impl FnOnce(&mut dyn FnMut(&Change) -> Result<(), Error>) -> Result<(), Error>,
+        fill: impl FnOnce(Visit<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let set = self.options.new_set();
-        fill(&mut |change| match apply_to(&set, change) {
-            true => Ok(()),
-            false => Err(Error::SetFull),
+        set.write(|writer| {
+            fill(&mut |revocation| writer.revoke(revocation).map_err(|_| Error::SetFull))
         })?;
         self.set.store(Arc::new(set));
         Ok(())

@@ -33,7 +33,8 @@ impl Inner {
         catch_panic(|| {
             let snapshot = Snapshot::open(open)?;
             self.index.raise_horizon(snapshot.horizon()?);
-            self.index.rebuild(|visit| snapshot.visit_changes(visit))
+            self.index
+                .rebuild(|visit| snapshot.visit_revocations(visit))
         })
     }
 

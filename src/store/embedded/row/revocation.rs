@@ -1,6 +1,7 @@
 //! The row of a revocation that expires.
 
 use super::encoding::{Reader, TableId, VERSION, put_date, put_text};
+use crate::revocation::Revocation;
 use crate::store::embedded::change::{Change, QualifiedName};
 use crate::store::embedded::error::EmbeddedStoreError as Error;
 
@@ -40,33 +41,42 @@ pub(in crate::store::embedded) fn encode_revocation(
 }
 
 /// Verifies the checksum of a row, and decodes the row.
-pub(in crate::store::embedded) fn decode_revocation(
-    key: &[u8],
+pub(in crate::store::embedded) fn decode_revocation<'a>(
+    key: &'a [u8],
     value: &[u8],
-) -> Result<Change, Error> {
+) -> Result<Revocation<'a>, Error> {
     let value = TableId::Revocation.verify_checksum(key, value)?;
     read(key, value).ok_or(Error::Corrupt)
 }
 
-fn read(key: &[u8], value: &[u8]) -> Option<Change> {
+fn read<'a>(key: &'a [u8], value: &[u8]) -> Option<Revocation<'a>> {
     let mut key = Reader(key);
     key.number()?;
     let kind = key.byte()?;
-    let name = QualifiedName::new(key.text()?, key.text()??);
+    let (issuer, name) = (key.text()?, key.text()??);
     key.end()?;
     let mut value = Reader(value);
     value.version()?;
     let until = value.date()?;
-    let change = match kind {
-        TOKEN => Change::Token { name, until },
-        SESSION => Change::Session { name, until },
-        CUTOFF => Change::Cutoff {
-            name,
-            at: value.date()?,
+    let revocation = match kind {
+        TOKEN => Revocation::Token {
+            issuer,
+            jti: name,
+            expires_at: until,
+        },
+        SESSION => Revocation::Session {
+            issuer,
+            sid: name,
+            until,
+        },
+        CUTOFF => Revocation::Cutoff {
+            issuer,
+            subject: name,
+            issued_at: value.date()?,
             until,
         },
         _ => return None,
     };
     value.end()?;
-    Some(change)
+    Some(revocation)
 }

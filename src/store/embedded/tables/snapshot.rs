@@ -7,9 +7,9 @@ use super::failure::Failure;
 use super::lookup::{session, sessions_of, subject};
 use super::metadata::{COMMITS, HORIZON, number};
 use crate::claims::NumericDate;
+use crate::revocation::Revocation;
 use crate::session::{Session, SessionId, Subject, SubjectState};
 use crate::store::embedded::backend::Backend;
-use crate::store::embedded::change::{Change, QualifiedName};
 use crate::store::embedded::database::OpenDatabase;
 use crate::store::embedded::error::EmbeddedStoreError as Error;
 use crate::store::embedded::row::revocation::decode_revocation;
@@ -84,21 +84,24 @@ impl Snapshot {
     }
 
     /// Visits everything that the revocation index must have.
-    pub(in crate::store::embedded) fn visit_changes(
+    pub(in crate::store::embedded) fn visit_revocations(
         &self,
-        mut visit: impl FnMut(&Change) -> Result<(), Error>,
+        mut visit: impl FnMut(&Revocation<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         for entry in self.subjects.iter()? {
             let (key, value) = entry?;
-            let name = QualifiedName::of(&read_subject_key(key.value())?);
+            let Subject { issuer, name, .. } = read_subject_key(key.value())?;
             let SubjectRow { state, until } = SubjectRow::decode(key.value(), value.value())?;
             if state.blocked {
-                let name = name.clone();
-                visit(&Change::Block { name })?;
+                visit(&Revocation::Block {
+                    issuer,
+                    subject: name,
+                })?;
             }
             if state.access_epoch > 0 {
-                visit(&Change::Generation {
-                    name,
+                visit(&Revocation::Generation {
+                    issuer,
+                    subject: name,
                     generation: state.access_epoch,
                     until,
                 })?;
