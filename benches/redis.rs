@@ -15,11 +15,14 @@
 #![expect(clippy::disallowed_methods, reason = "it measures time")]
 #![expect(clippy::cast_precision_loss, reason = "small numbers")]
 
+#[path = "support/resident.rs"]
+mod resident;
 #[path = "../tests/redis/server.rs"]
 #[expect(dead_code, reason = "the tests need more of it")]
 mod server;
 
 use std::pin::pin;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -30,13 +33,14 @@ use axum::body::Body;
 use axum::routing::get;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request, StatusCode};
+use resident::resident_kib;
 use server::Server;
 use tower::Service as _;
 use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::claims::RegisteredClaims;
 use tower_jwt_auth::keys::SigningKey;
 use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
-use tower_jwt_auth::store::redis::client::cmd;
+use tower_jwt_auth::store::redis::client::{Client, cmd};
 use tower_jwt_auth::store::{MemoryStore, RedisStore, RedisStoreOptions};
 use tower_jwt_auth::{Claims, JwtAuthLayer};
 
@@ -47,8 +51,12 @@ fn in_seconds(seconds: u64) -> NumericDate {
 }
 
 async fn node(server: &Server) -> RedisStore {
+    connect(server.client()).await
+}
+
+async fn connect(client: Client) -> RedisStore {
     let options = RedisStoreOptions::new([7; 32]).unwrap();
-    let store = options.connect(server.client()).await.unwrap();
+    let store = options.connect(client).await.unwrap();
     store.ready(Duration::from_secs(300)).await.unwrap();
     store
 }
@@ -135,6 +143,53 @@ async fn spreads(count: usize) {
     println!("  others: {rate:.0} a second");
 }
 
+/// How much time both processes have used so far: this one, and the server's.
+fn used_seconds(client: &Client) -> [f64; 2] {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let ticks = stat.split(' ').skip(13).take(2);
+    let ticks: f64 = ticks.filter_map(|field| field.parse::<f64>().ok()).sum();
+    let info: String = cmd("INFO")
+        .arg("cpu")
+        .query(&mut client.get_connection().unwrap())
+        .unwrap();
+    let of = |name| info.lines().find_map(|line| line.strip_prefix(name));
+    let server = ["used_cpu_user:", "used_cpu_sys:"].map(|name| of(name).unwrap());
+    let server = server.map(|seconds| seconds.trim().parse::<f64>().unwrap());
+    [ticks / 100.0, server[0] + server[1]]
+}
+
+/// The fastest of several starts of a node at a server with revocations. The first one tells the
+/// memory.
+async fn read(client: Client) {
+    let mut fastest = f64::MAX;
+    let mut times = String::new();
+    for round in 0..7 {
+        let resident = resident_kib("VmRSS:");
+        let (before, began) = (used_seconds(&client), Instant::now());
+        let node = connect(client.clone()).await;
+        let took = began.elapsed().as_secs_f64();
+        let after = used_seconds(&client);
+        let revocations = node.state().revocations;
+        let count = revocations.entries() as f64;
+        if round == 0 {
+            let more = |name| (resident_kib(name) - resident) as f64;
+            println!(
+                "  a node holds {count} in {:.1} bytes each; its memory grew by {:.0} MiB, and at \
+                 most by {:.2} times as much",
+                revocations.heap_bytes as f64 / count,
+                more("VmRSS:") / 1024.0,
+                more("VmHWM:") / more("VmRSS:")
+            );
+        }
+        if took < fastest {
+            fastest = took;
+            let [own, server] = [after[0] - before[0], after[1] - before[1]];
+            times = format!("{took:.2} s; the node computes {own:.2} s, the server {server:.2} s");
+        }
+    }
+    println!("  a node reads them in {times}");
+}
+
 async fn load(count: u64) {
     let server = Server::start(&[]);
     let first = node(&server).await;
@@ -166,15 +221,11 @@ async fn load(count: u64) {
         "  in Redis {state:.0} bytes each, and {:.0} more for a minute in the stream",
         (with_stream - used()) as f64 / members as f64
     );
-    let began = Instant::now();
+    // In a separate process, to measure its memory alone.
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    let reading = program.arg("read").arg(server.port.to_string());
+    assert!(reading.status().unwrap().success());
     let second = node(&server).await;
-    let took = began.elapsed();
-    let revocations = second.state().revocations;
-    println!(
-        "  a node reads them in {took:.2?}, and holds {} in {:.1} bytes each",
-        revocations.entries(),
-        revocations.heap_bytes as f64 / revocations.entries() as f64
-    );
     // All of a deployment's nodes at once, since the server has lost its stream.
     let began = Instant::now();
     server.ask::<()>(cmd("HSET").arg("{jwt}:last").arg("hash").arg("another"));
@@ -343,6 +394,9 @@ async fn run(arguments: Vec<String>) {
         };
         return service.call(count.parse().unwrap());
     }
+    if let ["read", port] = words[..] {
+        return read(Client::open(format!("redis://127.0.0.1:{port}/")).unwrap()).await;
+    }
     let is = |mode: &str| {
         let modes = ["spread", "load", "requests"];
         words.contains(&mode) || !words.iter().any(|word| modes.contains(word))
@@ -354,10 +408,18 @@ async fn run(arguments: Vec<String>) {
         spreads(count.unwrap_or(if is_bench { 10_000 } else { 100 })).await;
     }
     if is("load") {
-        let count = count.map_or(if is_bench { 1_000_000 } else { 10_000 }, |count| {
-            count as u64
-        });
-        load(count).await;
+        let counts: &[u64] = match is_bench {
+            true => &[10_000, 100_000, 1_000_000],
+            false => &[10_000],
+        };
+        match count {
+            Some(count) => load(count as u64).await,
+            None => {
+                for count in counts {
+                    load(*count).await;
+                }
+            }
+        }
     }
 }
 
