@@ -8,6 +8,7 @@ use ::redis::Value;
 use tokio::task::yield_now;
 
 use super::error::RedisStoreError;
+use super::fingerprint_cipher::EncryptedFingerprint;
 use super::local_state::LocalState;
 use super::log::warn_of_error;
 use super::node::Node;
@@ -19,6 +20,9 @@ use super::stream_position::{StreamCursor, StreamPosition};
 
 /// How many revocations to read at once. They take the server 3 milliseconds.
 const REVOCATIONS_PAGE: u64 = 4000;
+
+/// What the script answers in place of a member that no node has written.
+const NO_MEMBER: EncryptedFingerprint = [0; 16];
 
 /// How many subjects to read at once. Each takes the server longer than a revocation.
 const SUBJECTS_PAGE: u64 = 1000;
@@ -155,12 +159,13 @@ async fn read_page(
     node.redis.call_once(&call).await
 }
 
-/// `page`: the members, and for each end how many of the members have it.
+/// `page`: the members as one text, and for each end how many of the members have it.
 fn apply_revocations(local: &LocalState, page: &[Value]) -> Result<(), RedisStoreError> {
     let [members, ends] = page else {
         return Err(RedisStoreError::Reply);
     };
-    let mut members = items(members).ok_or(RedisStoreError::Reply)?;
+    let members = bytes(members).ok_or(RedisStoreError::Reply)?;
+    let (mut members, incomplete) = members.as_chunks();
     let mut revocations = Vec::with_capacity(members.len());
     for end in items(ends).ok_or(RedisStoreError::Reply)?.chunks(2) {
         let [until, Value::Int(count)] = end else {
@@ -179,18 +184,16 @@ fn apply_revocations(local: &LocalState, page: &[Value]) -> Result<(), RedisStor
         let split = members.split_at_checked(count);
         let (with_this_end, rest) = split.ok_or(RedisStoreError::Reply)?;
         for member in with_this_end {
-            let member = bytes(member).unwrap_or_default();
             match local.cipher.decrypt_revocation(member, until) {
                 Some(revocation) => revocations.push(revocation),
-                // The empty member only shows that the key was not deleted.
-                None if member.is_empty() => {}
+                None if *member == NO_MEMBER => {}
                 None => warn_of_error(&RedisStoreError::Reply),
             }
         }
         members = rest;
     }
-    // Otherwise the server did not answer all ends.
-    if !members.is_empty() {
+    // A member without an end must not be lost.
+    if !members.is_empty() || !incomplete.is_empty() {
         return Err(RedisStoreError::Reply);
     }
     local.merge(&revocations)
