@@ -2,6 +2,7 @@
 //! revocation is in force on other nodes, the time a node takes to load many, and their memory.
 //!
 //! `cargo bench --features redis --bench redis [-- spread COUNT | load COUNT | requests]`.
+//! `read PORT` starts nodes at a server on this machine that has revocations already.
 //! `redis-server` must be installed.
 //!
 //! `requests memory COUNT` and `requests redis COUNT` make `COUNT` requests. Count their

@@ -18,7 +18,7 @@ use super::script::{Argument, Script};
 use super::script_client::ScriptReply;
 use super::stream_position::{StreamCursor, StreamPosition};
 
-/// How many revocations to read at once. They take the server 3 milliseconds.
+/// How many revocations to read at once. They take the server 4 milliseconds.
 const REVOCATIONS_PAGE: u64 = 4000;
 
 /// What the script answers in place of a member that no node has written.
