@@ -14,8 +14,8 @@
 //!    be used serve no hit. Configured keys never change.
 //! 5. **A cache belongs to one configuration.** Every setter of a verifier starts with an empty
 //!    cache.
-//! 6. **It is bounded** by the memory of the token and its decoded claims, and by the token's length.
-//!    Claims that are larger than what is reserved for them are not kept.
+//! 6. **It is bounded** by the memory of the token and its decoded claims, and by the token's
+//!    length. Claims that are larger than what is reserved for them are not kept.
 //! 7. **No foreign code runs under its locks.** Claims are decoded, copied and dropped outside. A
 //!    panic in the drop of an evicted entry is caught.
 //! 8. **The time of a look-up reveals nothing.** Two tokens of one length are compared to the end,

@@ -24,8 +24,7 @@ use crate::verify::VerifiedToken;
 /// | no token, and the layer is [`optional`](crate::JwtAuthLayer::optional) | 401 | `None` |
 /// | no [`JwtAuthLayer`](crate::JwtAuthLayer) | 500 | 500 |
 ///
-/// If issuers write different claims, see [the
-/// guide](crate::guides::several_issuers#claims-that-differ-by-issuer).
+/// If issuers write different claims, see the guide `several_issuers`.
 ///
 /// Make a field of `T` an `Option` if an issuer may omit its claim. If claims do not deserialise,
 /// the event `claims_mismatch` (feature `tracing`) names your type and the claim.

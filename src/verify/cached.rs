@@ -78,7 +78,7 @@ mod tests {
     use crate::clock::ManualClock;
     use crate::keys::SigningKey;
     use crate::verify::Verifier;
-    use crate::verify::selector::KeysVersion;
+    use crate::verify::keys_version::KeysVersion;
 
     const NOW: u64 = 1_800_000_000;
 

@@ -49,8 +49,8 @@ impl DecodedSizes {
 /// The size of the decoded payload in bytes, at most: as a `serde_json::Value`, which is larger
 /// than a struct.
 ///
-/// Every string is an allocation and every member a part of a node. Vectors and trees are up to half
-/// empty, and a vector starts with room for four.
+/// Every string is an allocation and every member a part of a node. Vectors and trees are up to
+/// half empty, and a vector starts with room for four.
 fn largest(payload: &str) -> usize {
     /// With the feature `preserve_order` of serde_json it is more than twice as large.
     const VALUE: usize = size_of::<serde_json::Value>();

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{VerifyError, VerifyErrorKind};
+use super::keys_version::KeysVersion;
 use super::names::Names;
 use super::not_verified::NotVerified;
 use super::opaque::OpaqueTrust;
 use super::rules::IssuerRules;
-use super::selector::KeysVersion;
 use super::text::{SentToken, TokenText};
 use super::token::{Verification, VerifiedToken};
 use super::trusted_issuer::IssuerTrust;

@@ -84,6 +84,7 @@ mod error;
 mod found_trust;
 #[cfg(feature = "introspection")]
 mod introspected;
+mod keys_version;
 mod mismatch;
 mod names;
 mod not_verified;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use arc_swap::{ArcSwapOption, Guard};
 
 use super::error::{VerifyError, VerifyErrorKind};
-use super::selector::{KeySelector, KeysVersion};
+use super::keys_version::KeysVersion;
+use super::selector::KeySelector;
 use crate::clock::ClockSource;
 use crate::keys::Algorithm;
 use crate::keys::remote::{FetchedKeys, KeyRequestError, RemoteKeys, RequiredKeys};

@@ -380,9 +380,9 @@ impl Verifier {
     /// hundred times that cost. With an HMAC secret, the cache pays off if two of five requests
     /// hit. [Turn it off](Verifier::without_cache) if your service gets each token once.
     ///
-    /// A token of 500 bytes takes about 1.3 KiB, and 2 KiB if its claims are a `Value`. Strings,
-    /// sequences and maps of the claims are counted. Other memory of your claims type is not, such
-    /// as compiled patterns or computed tables. Keep such data elsewhere, or turn the cache off.
+    /// A token of 500 bytes takes about 1.3 KiB, and 2.2 KiB if its claims are a `Value`. Strings,
+    /// sequences and maps of the claims are counted. Boxes, and what your type computes, are not.
+    /// Keep large data of that kind elsewhere, or turn the cache off.
     ///
     /// Entries stay cached until they are evicted; expired ones are rejected when found. Clones
     /// share the cache. Calling any other setter empties the cache.

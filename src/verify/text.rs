@@ -93,8 +93,8 @@ impl TokenText {
         &self.text
     }
 
-    /// Whether this is the text of `token`. It takes the same time wherever two tokens of one length
-    /// differ.
+    /// Whether this is the text of `token`. It takes the same time wherever two tokens of one
+    /// length differ.
     #[inline]
     pub(super) fn is_of(&self, token: &[u8]) -> bool {
         match self.rest {
@@ -135,8 +135,8 @@ impl TokenText {
     }
 }
 
-/// Whether `token` has the header and the signature of `rest`, and the payload. `None` if its length
-/// differs.
+/// Whether `token` has the header and the signature of `rest`, and the payload. `None` if its
+/// length differs.
 #[inline]
 fn is_signed(
     token: &[u8],

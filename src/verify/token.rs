@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 
 use super::decoded_sizes::DecodedSizes;
 use super::error::VerifyError;
+use super::keys_version::KeysVersion;
 use super::mismatch::Mismatch;
-use super::selector::KeysVersion;
 use super::text::TokenText;
 use crate::cache::Cached;
 use crate::claims::{NumericDate, StoredClaims, Times, allocation, decode_measured};
@@ -21,8 +21,8 @@ use crate::token::{JoseHeader, JwkThumbprint};
 /// A token whose signature and claims were verified, or whose issuer says that it is active. Cheap
 /// to clone.
 ///
-/// Only a [`Verifier`](super::Verifier) makes one. With a cache, it holds the whole token. The layer inserts it into the extensions of the
-/// request. In axum it is also an extractor.
+/// Only a [`Verifier`](super::Verifier) makes one. With a cache, it holds the whole token. The
+/// layer inserts it into the extensions of the request. In axum it is also an extractor.
 #[derive(Clone)]
 pub struct VerifiedToken(Arc<Inner>);
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 use super::cached::VerifiedTokens;
 use super::error::{VerifyError, VerifyErrorKind};
 use super::found_trust::FoundTrust;
+use super::keys_version::KeysVersion;
 use super::not_verified::NotVerified;
 #[cfg(feature = "jwks")]
 use super::remote::RemoteKeySelector;
 use super::rules::{ClaimRules, IssuerRules};
-use super::selector::{KeySelector, KeysVersion};
+use super::selector::KeySelector;
 use super::sources::KeySource;
 use super::tenants;
 use super::text::{SentToken, TokenText};
