@@ -146,13 +146,13 @@ impl<V: Cached> TokenCache<V> {
         let value = self.entries.get(&self.key_of(token))?;
         // Only now, as an unverified token must not move anything.
         let is_hot = self.hot_slot(token, |slot| slot.count(token)) == Some(true);
-        if is_hot && value.size().saturating_add(token.len()) <= self.max_hot_size {
+        if is_hot {
+            // It may be smaller than the original, because it reserves memory anew.
             let copy = value.deep_clone();
+            let fits = copy.size().saturating_add(token.len()) <= self.max_hot_size;
+            let copy = fits.then(|| (Box::from(token), copy));
             // The replaced copy is dropped after the lock is released.
-            if copy.size().saturating_add(token.len()) <= self.max_hot_size {
-                let copy = (Box::from(token), copy);
-                drop_catching(self.hot_slot(token, |slot| slot.copy.replace(copy)));
-            }
+            drop_catching(self.hot_slot(token, |slot| slot.replace(copy)));
         }
         Some(value)
     }
@@ -208,6 +208,15 @@ impl<V: Clone> HotSlot<V> {
         }
         self.hits = self.hits.saturating_add(1).min(Self::MAX_HITS);
         Some(value.clone())
+    }
+
+    /// Takes a copy of the counted token. Without one it is counted from the start, so that a copy
+    /// that is too large is not made at each hit.
+    fn replace(&mut self, copy: Option<(Box<[u8]>, V)>) -> Option<(Box<[u8]>, V)> {
+        if copy.is_none() {
+            self.hits = 0;
+        }
+        std::mem::replace(&mut self.copy, copy)
     }
 
     /// Counts a token. Returns whether it is worth a copy.
