@@ -98,7 +98,7 @@
 //! | kind | check |
 //! | --- | --- |
 //! | `inactive` | the issuer does not know the opaque token, or the token has expired or was revoked; some issuers also answer this if your client is not allowed to introspect the token |
-//! | `no_fitting_key` | if the reason lists `alg` or `kid` of the keys, compare them with those of the token. A key has one algorithm; in a set the `kid` must match. If the reason is about `x5t#S256` or `x5t`, compare the thumbprints of certificates. If the token has no `kid`, its thumbprint must be that of a key, once any key has one. If it has a `kid`, its thumbprint must not differ from that of the key with this `kid` |
+//! | `no_fitting_key` | if the reason lists `alg` or `kid` of the keys, compare them with those of the token. A key has one algorithm; in a set the `kid` must match. If the reason is about `x5t#S256` or `x5t`, compare the thumbprints of certificates. If any key has a thumbprint, the thumbprint of a token without `kid` must match a key. If it has a `kid`, its thumbprint must not differ from that of the key with this `kid` |
 //! | `several_fitting_keys` | the token has no `kid`: have the issuer add it. Or keys share a `kid`: see [`try_keys_with_same_id`](keys::KeySet::try_keys_with_same_id) |
 //! | `bad_signature` | the secret: does it equal the issuer's byte for byte, or must you decode it from base64 first? |
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |

@@ -66,10 +66,10 @@
 //! | a renewal | The client's refresh token is newer than the store's record. The token is accepted. You get the event [`LostWrites`](crate::session::SessionEventKind::LostWrites). |
 //! | a logout, a revocation, a block | Running nodes that made or read the revocation write it back. It is lost only if all of them stopped too. |
 //!
-//! A session whose logout was lost [may be refreshed
-//! later](crate::store::redis#what-redis-may-lose), in a rare case. With `appendfsync always`
-//! nothing is lost as long as the disk survives. The same section has the settings for replicas and
-//! Sentinel.
+//! After a lost logout, Redis has the session again. In a rare case its refresh token [is accepted
+//! later](crate::store::redis#what-redis-may-lose), although a node wrote the revocation back.
+//! With `appendfsync always` nothing is lost as long as the disk survives. The same section has the
+//! settings for replicas and Sentinel.
 //!
 //! # A service for any store
 //!

@@ -101,10 +101,10 @@
 //!
 //! 1. Keep the refresh token in the keychain of the system, and the access token in memory.
 //! 2. Renew when `expires_in` has nearly passed, or after a 401. Let one renewal run at a time.
-//! 3. Store the new refresh token before using the new access token. The old one stops working
-//!    after the [grace](crate::session::Sessions::grace), 10 seconds by default.
-//! 4. After a 503 or a lost connection, repeat the renewal with the same refresh token after a
-//!    second, within the grace.
+//! 3. Store the new refresh token before using the new access token. The old refresh token
+//!    stops working after the [grace](crate::session::Sessions::grace), 10 seconds by default.
+//! 4. After a 503 or a lost connection, wait for a second. Then repeat the renewal with the same
+//!    refresh token, within the grace.
 //! 5. After a 401 from `/refresh`, ask the user to log in.
 //!
 //! To make a stolen refresh token worthless, [bind the session](super::bound_sessions#apps) to a

@@ -140,8 +140,8 @@
 //!
 //! Name the addresses of your proxies, or a network that holds nothing else. Any machine in that
 //! network can write any certificate. If a second proxy stands between the first and your service,
-//! your peer is the second. It must keep `Client-Cert` from the first, and remove it from all
-//! others.
+//! your peer is the second. It must keep `Client-Cert` in requests from the first proxy, and remove
+//! it from all other requests.
 //!
 //! Other proxies write other formats, such as the percent-encoded PEM of nginx
 //! (`$ssl_client_escaped_cert`). Decode their header in a middleware of yours, after it has checked

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | why requests are refused, refreshes and logouts included | [`AuthError`](crate::AuthError) in the extensions of the response |
 //! | who made a request | [`VerifiedToken`](crate::VerifiedToken) in the extensions of the request |
-//! | the same for refreshes and logouts alone, in a hook instead of your own layer | [`SessionRoutes::on_rejection`](crate::routes::SessionRoutes::on_rejection) |
+//! | why refreshes and logouts are refused, by a hook instead of your own layer | [`SessionRoutes::on_rejection`](crate::routes::SessionRoutes::on_rejection) |
 //! | logins, refreshes, logouts, reuse of refresh tokens | [`Sessions::on_event`](crate::session::Sessions::on_event) |
 //! | whether a node follows Redis | [`RedisStore::state`](crate::store::RedisStore::state) |
 //! | whether the keys of an issuer are fresh | [`RemoteKeys::state`](crate::keys::remote::RemoteKeys::state) |

@@ -104,8 +104,9 @@
 //! # Scopes of a tool
 //!
 //! All tools of an MCP server have one URL. A client asks for more scopes after the *status* 403.
-//! An error in the JSON of a tool does not make it ask. So choose the guard by the name of the tool
-//! in the message, before MCP answers. `examples/mcp_server` shows how. Two things matter:
+//! An error in the JSON of a tool does not make it ask. So read the name of the tool from the
+//! message, and apply the guard for it, before the MCP library handles the message.
+//! `examples/mcp_server` shows how. Two things matter:
 //!
 //! - Name all scopes of the tool in one guard, also those that every request needs. Some clients
 //!   ask for just the scopes of the last challenge.

@@ -61,7 +61,7 @@
 //! # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(report));
 //! ```
 //!
-//! - The tag takes `iss`: a variant cannot have it as a field too. Read it from
+//! - serde uses `iss` as the tag, so a variant cannot also have a field `iss`. Read the issuer from
 //!   [`VerifiedToken::issuer`](crate::VerifiedToken::issuer).
 //! - Do not use `#[serde(untagged)]`. With it, the first variant that decodes is chosen, so a
 //!   partner with a claim `department` becomes your employee.

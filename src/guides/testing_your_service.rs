@@ -139,8 +139,8 @@
 //!
 //! Give one `ManualClock` to the store and to the sessions. The layer of
 //! [`SessionRoutes`](crate::routes::SessionRoutes) takes it from there. A guard with `max_age` does
-//! not: pass it to [`Require::clock`](crate::Require::clock) too. Otherwise every step-up ends in
-//! 401 `insufficient_user_authentication`.
+//! not: pass the clock to [`Require::clock`](crate::Require::clock) too. Otherwise every step-up
+//! ends in 401 `insufficient_user_authentication`.
 //!
 //! ```
 //! use std::time::Duration;

@@ -192,8 +192,8 @@
 //! # Limits of the checks
 //!
 //! - The interval decides how long an expired or revoked token keeps its connection: 10 seconds
-//!   here. The stores of this crate answer from memory, so checking more often costs little. A push
-//!   is checked before it is sent.
+//!   here. The stores of this crate answer from memory, so checking more often costs little.
+//!   The code above also checks the token before it sends each text of `news`.
 //! - The layer accepts a token for the leeway of 30 seconds after it has expired. The code above
 //!   closes at the expiry itself. So a socket that opens within the leeway closes at once, and the
 //!   client must renew its token.

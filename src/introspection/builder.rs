@@ -140,9 +140,9 @@ impl IntrospectionBuilder {
         self
     }
 
-    /// Sets how many questions are on their way at once. 32 by default: a flood of random tokens
-    /// becomes a load that the issuer can bear. Further questions wait for their turn. If `count`
-    /// is 4 or more, a quarter is reserved for [known tokens](super#when-the-issuer-is-asked).
+    /// Sets how many questions are on their way at once. 32 by default, so a flood of random
+    /// tokens does not overload the issuer. Further questions wait for their turn. If `count` is 4
+    /// or more, a quarter is reserved for [known tokens](super#when-the-issuer-is-asked).
     ///
     /// # Panics
     ///

@@ -97,7 +97,7 @@
 //! | scheme | `https`, or `http` for loopback addresses and with [`allow_http`](IntrospectionBuilder::allow_http) |
 //! | redirects | none |
 //! | answer | 64 KiB, status 200, a JSON object without duplicate members |
-//! | waiting | 4096 requests and 1024 questions with known tokens, and the same numbers with other tokens |
+//! | waiting for an answer | 4096 requests and 1024 questions for known tokens, and as many for other tokens |
 //!
 //! # What is logged
 //!

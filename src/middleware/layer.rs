@@ -155,7 +155,7 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_null_claims`]. Panics if the verifier trusts several issuers by name.
+    /// As [`Verifier::allow_null_claims`]. Panics if the verifier trusts several issuers.
     #[must_use]
     #[track_caller]
     pub fn allow_null_claims(self) -> Self {
@@ -184,7 +184,7 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_padding`]. Panics if the verifier trusts several issuers by name.
+    /// As [`Verifier::allow_padding`]. Panics if the verifier trusts several issuers.
     #[must_use]
     #[track_caller]
     pub fn allow_padding(self) -> Self {

@@ -103,7 +103,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 /// | finds that the refresh token belongs to another service, or is from before an [elevation](Sessions::elevate) | goes on unchanged | none |
 /// | finds that the session is [bound to a key](crate::session#bound-to-a-key-of-the-client): a navigation has no proof | goes on unchanged | none |
 /// | fails because of the store or the claims function, or takes longer than 5 seconds | 503 with `Retry-After: 1`, by the [responder](SessionRoutes::respond) of the routes | none |
-/// | issues tokens that no layer or cookie accepts | 500 | none |
+/// | fails because the claims are invalid, or a token is too long for the layer or its cookie | 500 | none |
 ///
 /// A response with cookies gets `Cache-Control: no-store` and `Vary: Cookie`. If the handler sets
 /// or deletes one of the two cookies, as a login does, the handler's cookies are kept instead.

@@ -188,9 +188,9 @@ impl SessionCookies {
 
     /// The values of the `Set-Cookie` headers that delete the cookies.
     ///
-    /// There is one for each cookie. For a cookie with a `Domain`, a second header deletes the
-    /// cookie of the same name without `Domain`. That cookie may be left from before you set the
-    /// `Domain`.
+    /// There is one for each cookie. For a cookie with a `Domain`, another header comes first: it
+    /// deletes the cookie of the same name without `Domain`. That cookie may be left from before
+    /// you set the `Domain`.
     ///
     /// # Errors
     ///

@@ -233,7 +233,8 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     ///
     /// # Panics
     ///
-    /// If the sessions have no [issuer](Sessions::issuer), or theirs has the same name.
+    /// If the sessions have no [issuer](Sessions::issuer), or if `issuer` has the same name as
+    /// theirs.
     #[must_use]
     #[track_caller]
     pub fn trusted_issuer(mut self, issuer: TrustedIssuer) -> Self {

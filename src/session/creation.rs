@@ -3,7 +3,7 @@
 use super::record::{Session, SubjectState};
 use super::session_id::SessionId;
 
-/// How many sessions a subject may have, and what a login beyond that does: see
+/// How many sessions a subject may have, and what happens at a login beyond that limit: see
 /// [`Sessions::max_sessions`](super::Sessions::max_sessions).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -131,8 +131,8 @@ impl<S: SessionStore> Sessions<S> {
     /// Call it after you changed what the [claims function](Sessions::claims) returns, if the
     /// change must take effect at once. Without it, the old claims stay valid until the access
     /// token expires. Once this returns, no access token with older claims is accepted or issued:
-    /// a refresh that has computed older claims computes them again. Clients continue as after
-    /// [`logout_others`](Sessions::logout_others).
+    /// a refresh that has computed older claims computes them again. Clients must refresh, as
+    /// after [`logout_others`](Sessions::logout_others).
     ///
     /// # Errors
     ///

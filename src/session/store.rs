@@ -18,7 +18,7 @@ pub const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The highest generation that a store accepts in
 /// [`Revocation::Generation`](crate::revocation::Revocation::Generation): 2^52.
 ///
-/// Each logout everywhere adds one to the generation. A generation that could not be raised any
+/// Each logout everywhere must raise the generation. A generation that could not be raised any
 /// more would make logouts everywhere impossible. The scripts of Redis count exactly up to 2^53, so
 /// 2^52 more logouts fit above this limit.
 pub const MAX_GENERATION: u64 = 1 << 52;

@@ -32,7 +32,7 @@ impl TestIssuer {
     pub const NAME: &str = "https://issuer.test";
 
     /// The initial time of the clock: 2100-01-01T00:00:00Z, in seconds since the epoch. It is in
-    /// the far future, so a store that uses the system clock by mistake does not expire entries.
+    /// the far future: if a store uses the system clock by mistake, its entries do not expire.
     pub const START: u64 = 4_102_444_800;
 
     /// The lifetime of the tokens: 5 minutes.

@@ -196,7 +196,7 @@ impl TrustedIssuer {
     /// - A token's `alg` chooses the source, then its `kid` chooses the key. No other source is
     ///   tried. So a token whose `alg` belongs to a key that you configured causes no fetch, and
     ///   works during an outage.
-    /// - `RemoteKeys` may have keys for every asymmetric algorithm, unless you
+    /// - `RemoteKeys` count as a source for every asymmetric algorithm, unless you
     ///   [name their algorithms](crate::keys::JwksOptions::algorithms).
     /// - A change of the published keys does not invalidate cached tokens of another source.
     ///

@@ -18,7 +18,7 @@ use super::sentinel::Sentinels;
 
 /// The Redis deployment: a server, the master that Sentinels name, or a Cluster.
 ///
-/// Convert it from a client of the `redis` crate, which holds addresses, credentials and TLS.
+/// Convert a client of the `redis` crate into it. The client holds addresses, credentials and TLS.
 #[derive(Clone)]
 pub struct RedisDeployment(Arc<Kind>);
 

@@ -71,8 +71,9 @@
 //!
 //! On a stale node look-ups of unrevoked tokens fail. The layer's
 //! [policy](crate::revocation::FailurePolicy) then applies: 503 by default. The node still rejects
-//! the tokens that it knows to be revoked. The wall clock and the monotonic clock both measure the
-//! time since that heartbeat. The larger value counts.
+//! the tokens that it knows to be revoked. Both the wall clock and the monotonic clock
+//! measure how long ago the node sent the newest heartbeat that it has read back. The larger value
+//! counts.
 //!
 //! # When a server loses data
 //!
