@@ -147,7 +147,7 @@ impl<V: Cached> TokenCache<V> {
         // Only now, as an unverified token must not move anything.
         let is_hot = self.hot_slot(token, |slot| slot.count(token)) == Some(true);
         if is_hot {
-            // It may be smaller than the original, because it reserves memory as learned since.
+            // Less memory may be reserved for the copy than for the original.
             let copy = value.deep_clone();
             let fits = copy.size().saturating_add(token.len()) <= self.max_hot_size;
             let copy = fits.then(|| (Box::from(token), copy));

@@ -338,6 +338,7 @@ impl fmt::Debug for VerifiedToken {
 }
 
 #[cfg(test)]
+#[cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 impl VerifiedToken {
     /// As verified by other keys.
     pub(super) fn with_keys_version(&self, number: u64) -> Self {
