@@ -69,6 +69,7 @@ impl fmt::Debug for VerifiedTokens {
 #[cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 mod tests {
     use proptest::prelude::*;
+    use serde::Deserialize;
     use serde_json::{Value, json};
     use std::time::Duration;
 
@@ -228,6 +229,47 @@ mod tests {
             assert!(!std::ptr::eq(stale.payload(), anew.payload()));
             assert_eq!(slot.find().unwrap().keys_version(), KeysVersion::default());
         }
+    }
+
+    /// Ten short fields.
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "only their memory matters")]
+    struct Fields {
+        iss: String,
+        sub: String,
+        aud: String,
+        exp: u64,
+        iat: u64,
+        jti: String,
+        client_id: String,
+        tenant: u32,
+        email_verified: bool,
+        scope: String,
+    }
+
+    #[test]
+    fn three_thousand_tokens_are_held_in_four_mebibytes() {
+        let verifier = verifier().cache(4 << 20);
+        let decode = |token: &str| verifier.verify(token).unwrap().claims::<Fields>().unwrap();
+        let tokens: Vec<_> = (0..3_000)
+            .map(|number| {
+                let claims = json!({
+                    "iss": "a", "sub": format!("user {number:06}"), "aud": "api",
+                    "exp": NOW + 300, "iat": NOW, "jti": format!("{}{number:06}", "j".repeat(30)),
+                    "client_id": "web", "tenant": number % 100, "email_verified": true,
+                    "scope": "openid profile email notes:read notes:write offline_access and more",
+                });
+                key().sign(&claims).unwrap()
+            })
+            .collect();
+        for token in &tokens {
+            decode(token);
+        }
+        assert!(verifier.cache.count() >= 2_970);
+        let kept = tokens
+            .iter()
+            .filter(|token| Arc::ptr_eq(&decode(token), &decode(token)));
+        assert!(kept.count() >= 2_970);
     }
 
     #[test]
