@@ -8,7 +8,6 @@ use ::redis::Value;
 use tokio::task::yield_now;
 
 use super::error::RedisStoreError;
-use super::fingerprint_cipher::EncryptedFingerprint;
 use super::local_state::LocalState;
 use super::log::warn_of_error;
 use super::node::Node;
@@ -20,9 +19,6 @@ use super::stream_position::{StreamCursor, StreamPosition};
 
 /// How many revocations to read at once. They take the server 4 milliseconds.
 const REVOCATIONS_PAGE: u64 = 4000;
-
-/// What the script answers in place of a member that no node has written.
-const NO_MEMBER: EncryptedFingerprint = [0; 16];
 
 /// How many subjects to read at once. Each takes the server longer than a revocation.
 const SUBJECTS_PAGE: u64 = 1000;
@@ -165,7 +161,7 @@ fn apply_revocations(local: &LocalState, page: &[Value]) -> Result<(), RedisStor
         return Err(RedisStoreError::Reply);
     };
     let members = bytes(members).ok_or(RedisStoreError::Reply)?;
-    let (mut members, incomplete) = members.as_chunks();
+    let (mut members, incomplete) = members.as_chunks::<16>();
     let mut revocations = Vec::with_capacity(members.len());
     for end in items(ends).ok_or(RedisStoreError::Reply)?.chunks(2) {
         let [until, Value::Int(count)] = end else {
@@ -186,7 +182,6 @@ fn apply_revocations(local: &LocalState, page: &[Value]) -> Result<(), RedisStor
         for member in with_this_end {
             match local.cipher.decrypt_revocation(member, until) {
                 Some(revocation) => revocations.push(revocation),
-                None if *member == NO_MEMBER => {}
                 None => warn_of_error(&RedisStoreError::Reply),
             }
         }

@@ -10,19 +10,22 @@
 -- time that it takes to write an end for each member.
 local from, size = tonumber(ARGV[6]), tonumber(ARGV[7])
 local members = redis.call('ZRANGE', revoked, whole(from), whole(from + size - 1), 'REV')
-local ends, counted = {}, 0
+local of_nodes, ends, taken, counted = {}, {}, 0, 0
 while counted < #members do
   local till = redis.call('ZSCORE', revoked, members[counted + 1])
   local upto = math.min(redis.call('ZCOUNT', revoked, till, '+inf') - from, #members)
+  local before = taken
+  -- Members of another length are not of nodes, or show that the key was not deleted.
+  repeat
+    counted = counted + 1
+    local member = members[counted]
+    if #member == 16 then
+      taken = taken + 1
+      of_nodes[taken] = member
+    end
+  until counted >= upto
   table.insert(ends, till)
-  table.insert(ends, upto - counted)
-  counted = upto
-end
--- The nodes read a member every 16 bytes. Others are not of nodes, or show that the key was not
--- deleted.
-local none = string.rep('\0', 16)
-for index, member in ipairs(members) do
-  if string.len(member) ~= 16 then members[index] = none end
+  table.insert(ends, taken - before)
 end
 local following = #members == size and whole(from + size) or ''
-return { process(), following, table.concat(members), ends }
+return { process(), following, table.concat(of_nodes), ends }
