@@ -67,7 +67,7 @@ impl<S: SessionStore> SessionRoutes<S> {
     /// The tokens are in bodies and in `Authorization`.
     #[must_use]
     pub fn without_cookies(sessions: Sessions<S>) -> Self {
-        let logout_verifier = verifier(&sessions).for_expired_tokens().with_proven_keys();
+        let logout_verifier = verifier(&sessions).for_expired_tokens();
         Self {
             body_sessions: sessions.clone(),
             sessions,
@@ -184,10 +184,12 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// URL](Dpop#method.new). If `nest` changes the base URL of some of them, add the layer outside
     /// of `nest`, or replace its [sources](JwtAuthLayer::sources).
     ///
-    /// Without this, bound sessions cannot be refreshed here.
+    /// Without this, bound sessions cannot be refreshed here. A logout needs no proof.
     #[must_use]
     pub fn dpop(mut self, dpop: impl Into<Arc<Dpop>>) -> Self {
-        Arc::make_mut(&mut self.settings).dpop = Some(dpop.into());
+        let settings = Arc::make_mut(&mut self.settings);
+        settings.dpop = Some(dpop.into());
+        settings.logout_verifier = settings.logout_verifier.clone().with_proven_keys();
         self
     }
 

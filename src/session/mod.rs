@@ -78,7 +78,7 @@
 //!   refresh token, this does not count as reuse. So a thief without the key cannot log the owner
 //!   out by a refresh.
 //! - [`logout`](Sessions::logout) and [`end_session`](Sessions::end_session) need no proof. A user
-//!   who lost the key can still log out, and so can a thief of the refresh token.
+//!   who lost the key can still log out, and so can a thief of one of the tokens.
 //! - [`elevate`](Sessions::elevate) needs no proof: your route has authenticated the request.
 //!   [`impersonate`](Sessions::impersonate) needs the key of the actor.
 //! - [Reuse detection](#reuse-detection) still applies to clients that have the key.
