@@ -70,8 +70,9 @@ pub(crate) trait Cached: Clone {
     /// Its memory in bytes, which never changes.
     fn size(&self) -> usize;
 
-    /// A copy that shares no reference count with the original.
-    fn deep_clone(&self) -> Self;
+    /// A copy of at most `max_size` bytes that shares no reference count with the original. `None`
+    /// if it would be larger.
+    fn deep_clone(&self, max_size: usize) -> Option<Self>;
 }
 
 impl<V: Cached> TokenCache<V> {
@@ -147,10 +148,8 @@ impl<V: Cached> TokenCache<V> {
         // Only now, as an unverified token must not move anything.
         let is_hot = self.hot_slot(token, |slot| slot.count(token)) == Some(true);
         if is_hot {
-            // Less memory may be reserved for the copy than for the original.
-            let copy = value.deep_clone();
-            let fits = copy.size().saturating_add(token.len()) <= self.max_hot_size;
-            let copy = fits.then(|| (Box::from(token), copy));
+            let copy = value.deep_clone(self.max_hot_size.saturating_sub(token.len()));
+            let copy = copy.map(|copy| (Box::from(token), copy));
             // The replaced copy is dropped after the lock is released.
             drop_catching(self.hot_slot(token, |slot| slot.replace(copy)));
         }
@@ -210,8 +209,8 @@ impl<V: Clone> HotSlot<V> {
         Some(value.clone())
     }
 
-    /// Takes a copy of the counted token. Without one it is counted from the start, so that a copy
-    /// that is too large is not made at each hit.
+    /// Takes a copy of the counted token. If it is too large for one, it is counted from the start,
+    /// so that not each hit asks for a copy.
     fn replace(&mut self, copy: Option<(Box<[u8]>, V)>) -> Option<(Box<[u8]>, V)> {
         if copy.is_none() {
             self.hits = 0;
@@ -329,19 +328,12 @@ pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
             *all |= one ^ other;
         }
     }
-    let (end_words, end) = end.as_chunks::<8>();
-    let (other_words, other_end) = other_end.as_chunks::<8>();
-    let differ =
-        |one: &[u8; 8], other: &[u8; 8]| u64::from_ne_bytes(*one) ^ u64::from_ne_bytes(*other);
-    let in_words = end_words
+    let at_end = end.iter().zip(other_end);
+    let at_end = at_end.fold(0, |all, (one, other)| all | one ^ other);
+    differences
         .iter()
-        .zip(other_words)
-        .fold(0, |all, (one, other)| all | differ(one, other));
-    let in_bytes = end
-        .iter()
-        .zip(other_end)
-        .fold(0, |all, (one, other)| all | one ^ other);
-    (differences.iter().fold(in_words, |all, one| all | one) | u64::from(in_bytes)) == 0
+        .fold(u64::from(at_end), |all, one| all | one)
+        == 0
 }
 
 /// As words, so that the compiler compares many bytes at once.
@@ -463,8 +455,8 @@ mod tests {
             self.size
         }
 
-        fn deep_clone(&self) -> Self {
-            self.clone()
+        fn deep_clone(&self, max_size: usize) -> Option<Self> {
+            (self.size <= max_size).then(|| self.clone())
         }
     }
 

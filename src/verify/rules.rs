@@ -6,8 +6,7 @@ use super::error::{VerifyError, VerifyErrorKind};
 use super::names::Names;
 use super::rfc9068;
 use crate::claims::{
-    Allowances, CERTIFICATE_THUMBPRINT, Confirmation, KEY_THUMBPRINT, NumericDate,
-    RegisteredMembers, Times,
+    Allowances, CERTIFICATE_THUMBPRINT, Confirmation, KEY_THUMBPRINT, RegisteredMembers, Times,
 };
 use crate::token::is_media_type;
 
@@ -118,20 +117,6 @@ pub(super) fn access_token_type(typ: &str) -> Box<str> {
     };
     assert!(!subtype.is_empty(), "the typ is empty");
     subtype.into()
-}
-
-/// The time, since the epoch, in which the claims of a verified token allow its use.
-#[derive(Clone, Copy)]
-pub(super) struct Validity {
-    pub(super) from: Duration,
-    pub(super) until: Duration,
-}
-
-impl Validity {
-    #[inline]
-    pub(super) fn contains(self, now: Duration) -> bool {
-        self.from <= now && now < self.until
-    }
 }
 
 impl ClaimRules {
@@ -295,6 +280,7 @@ impl ClaimRules {
         }
     }
 
+    #[inline]
     pub(super) fn check_times(&self, times: Times, now: Duration) -> Result<(), VerifyError> {
         let latest_start = now.saturating_add(self.leeway);
         let expires_at = times.expires_at;
@@ -321,17 +307,6 @@ impl ClaimRules {
             }
         }
         Ok(())
-    }
-
-    /// When [`check_times`](Self::check_times) accepts a token that it has accepted once.
-    pub(super) fn validity(&self, times: Times) -> Validity {
-        let starts = [times.not_before, times.issued_at];
-        let start = starts.into_iter().flatten().max();
-        let start = start.map_or(Duration::ZERO, NumericDate::since_epoch);
-        Validity {
-            from: start.saturating_sub(self.leeway),
-            until: times.expires_at.since_epoch().saturating_add(self.leeway),
-        }
     }
 
     fn check_audience(

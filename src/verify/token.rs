@@ -36,8 +36,8 @@ struct Inner {
     /// The memory that is reserved for the decoded claims, in bytes. No bound if the token is not
     /// kept in the cache.
     reserved: u32,
-    /// The memory that all of this takes, in bytes.
-    size: u32,
+    /// The memory that all of this takes without the decoded claims, in bytes.
+    undecoded_size: u32,
 }
 
 /// What a token was verified with.
@@ -125,8 +125,7 @@ impl VerifiedToken {
                 let size = allocation(size_of::<Inner>().saturating_add(ARC))
                     .saturating_add(header_size)
                     .saturating_add(allocation(text.as_str().len()))
-                    .saturating_add(claims.heap_size())
-                    .saturating_add(reserved);
+                    .saturating_add(claims.heap_size());
                 (reserved, size)
             }
             false => (usize::MAX, 0),
@@ -138,7 +137,7 @@ impl VerifiedToken {
             verification,
             decoded: OnceLock::new(),
             reserved: u32::try_from(reserved).unwrap_or(u32::MAX),
-            size: u32::try_from(size).unwrap_or(u32::MAX),
+            undecoded_size: u32::try_from(size).unwrap_or(u32::MAX),
         }))
     }
 
@@ -313,18 +312,32 @@ impl Cached for VerifiedToken {
 
     #[inline]
     fn size(&self) -> usize {
-        usize::try_from(self.0.size).unwrap_or(usize::MAX)
+        let size = self.0.undecoded_size.saturating_add(self.0.reserved);
+        usize::try_from(size).unwrap_or(usize::MAX)
     }
 
-    /// A copy that shares nothing but the header. Its claims are not decoded yet.
-    fn deep_clone(&self) -> Self {
+    /// A copy that shares nothing but the header. Its claims are not decoded yet. If there is no
+    /// room for what the original reserves, it reserves what has been learned since.
+    fn deep_clone(&self, max_size: usize) -> Option<Self> {
         let inner = &*self.0;
-        Self::new(
-            Arc::clone(&inner.header),
-            inner.text.clone(),
-            inner.claims.clone(),
-            inner.verification,
-        )
+        let room = u32::try_from(max_size).unwrap_or(u32::MAX);
+        let room = room.checked_sub(inner.undecoded_size)?;
+        let learned = || {
+            let learned = inner.header.decoded_sizes.reserve(self.payload());
+            u32::try_from(learned).unwrap_or(u32::MAX)
+        };
+        let fits = |reserved: &u32| *reserved <= room;
+        let reserved = Some(inner.reserved).filter(fits);
+        let reserved = reserved.or_else(|| Some(learned()).filter(fits))?;
+        Some(Self(Arc::new(Inner {
+            header: Arc::clone(&inner.header),
+            text: inner.text.clone(),
+            claims: inner.claims.clone(),
+            verification: inner.verification,
+            decoded: OnceLock::new(),
+            reserved,
+            undecoded_size: inner.undecoded_size,
+        })))
     }
 }
 
@@ -337,15 +350,13 @@ impl fmt::Debug for VerifiedToken {
     }
 }
 
-#[cfg(test)]
-#[cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
+#[cfg(all(test, any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 impl VerifiedToken {
     /// As verified by other keys.
-    pub(super) fn with_keys_version(&self, number: u64) -> Self {
-        let mut token = self.deep_clone();
-        if let Some(inner) = Arc::get_mut(&mut token.0) {
-            inner.verification.keys_version.number = number;
-        }
-        token
+    pub(super) fn with_keys_version(&self, number: u64) -> Option<Self> {
+        let mut token = self.deep_clone(usize::MAX)?;
+        let inner = Arc::get_mut(&mut token.0)?;
+        inner.verification.keys_version.number = number;
+        Some(token)
     }
 }

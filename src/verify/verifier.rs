@@ -111,10 +111,7 @@ impl Verifier {
             && let Some(cached) = slot.find()
             && self.is_current(&cached, now)?
         {
-            let times = cached.times();
-            if !self.rules.validity(times).contains(now) {
-                self.rules.check_times(times, now)?;
-            }
+            self.rules.check_times(cached.times(), now)?;
             return Ok(cached);
         }
         #[cfg(feature = "introspection")]
@@ -181,10 +178,10 @@ impl Verifier {
             lifespan: None,
         };
         let text = match is_cached {
-            true => TokenText::of_token(text, &unescaped, SentToken::Signed(padded))
-                .ok_or(VerifyErrorKind::Malformed)?,
-            false => TokenText::of_payload(payload?, &unescaped).ok_or(VerifyErrorKind::TooLong)?,
+            true => TokenText::of_token(text, &unescaped, SentToken::Signed(padded)),
+            false => TokenText::of_payload(payload?, &unescaped),
         };
+        let text = text.ok_or(VerifyErrorKind::TooLong)?;
         Ok(VerifiedToken::new(header, text, claims, verification))
     }
 
