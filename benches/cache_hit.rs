@@ -17,6 +17,10 @@
     reason = "a bench: it panics, prints, and reads the time"
 )]
 
+#[path = "support/median.rs"]
+mod median;
+#[path = "support/resident.rs"]
+mod resident;
 mod support;
 
 use std::convert::Infallible;
@@ -34,6 +38,8 @@ use tower_jwt_auth::keys::{Algorithm, SigningKey};
 use tower_jwt_auth::revocation::{Revocation, RevocationSet, RevocationStore, TokenIdentity};
 use tower_jwt_auth::{JwtAuthLayer, VerifiedToken, Verifier};
 
+use median::median;
+use resident::resident_kib;
 use support::{Access, Subject, access, bare_handler, call, handler};
 
 const MEBIBYTE: usize = 1024 * 1024;
@@ -205,11 +211,6 @@ fn processor_time() -> u64 {
     first.and_then(|time| time.parse().ok()).unwrap_or(0)
 }
 
-fn median(mut samples: Vec<f64>) -> f64 {
-    samples.sort_by(f64::total_cmp);
-    samples[samples.len() / 2]
-}
-
 /// By what the bare router and ours grow from one thread to two.
 fn threads(rounds: usize, time: Duration) {
     let signing = SigningKey::generate(Algorithm::EdDSA).unwrap();
@@ -228,7 +229,8 @@ fn threads(rounds: usize, time: Duration) {
                 growth[2 + index].push(two.1 / one.1);
             }
         }
-        let [bare, ours, bare_processor, ours_processor] = growth.map(median);
+        let [bare, ours, bare_processor, ours_processor] =
+            growth.map(|mut samples| median(&mut samples));
         println!(
             "{name}: from one thread to two the bare router grows by {bare:.2}, ours by {ours:.2}: {:.2}; by the \
              processor's time {bare_processor:.2}, {ours_processor:.2}: {:.2}",
@@ -238,14 +240,6 @@ fn threads(rounds: usize, time: Duration) {
     }
 }
 
-/// Resident memory in bytes, where the system says so.
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let kibibytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
-    1024 * kibibytes.unwrap_or(0)
-}
-
 /// Sends distinct, decoded tokens in turn, with a hot set among them. Prints the memory and the hit
 /// rate of the hot set.
 fn flood(count: u64) {
@@ -253,7 +247,7 @@ fn flood(count: u64) {
     const HOT: u64 = 500;
     let signing = SigningKey::generate(Algorithm::HS256).unwrap();
     // Of before both: the second may well live in what the first has left.
-    let before = resident();
+    let before = resident_kib("VmRSS:");
     for value in [false, true] {
         let verifier = Verifier::new(signing.verifying_key())
             .audience("api")
@@ -275,7 +269,7 @@ fn flood(count: u64) {
                 }
             }
             if number % 1000 == 0 {
-                peak = peak.max(resident());
+                peak = peak.max(resident_kib("VmRSS:"));
             }
         }
         println!(
@@ -286,7 +280,7 @@ fn flood(count: u64) {
             } else {
                 "a type of one's own"
             },
-            peak.saturating_sub(before) as f64 / MEBIBYTE as f64,
+            peak.saturating_sub(before) as f64 / 1024.0,
             BOUND / MEBIBYTE,
             100.0 * hits as f64 / lookups as f64,
         );

@@ -13,6 +13,9 @@
     reason = "a bench: it panics and prints"
 )]
 
+#[path = "support/resident.rs"]
+mod resident;
+
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::process::Command;
@@ -26,6 +29,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tower_jwt_auth::Verifier;
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
+
+use resident::resident_kib;
 
 /// The default of `Verifier::cache`.
 const BOUND: usize = 16 << 20;
@@ -120,14 +125,14 @@ fn report<T: DeserializeOwned + Send + Sync + 'static>(
         verifier.issuer("https://id.example.com").audience("api")
     };
 
-    let before = resident();
+    let before = resident_kib("VmRSS:");
     let filled = verifier();
     let allocated = measure(|| {
         for token in &tokens {
             use_token::<T>(&filled, token);
         }
     });
-    let resident = resident() - before;
+    let resident = (resident_kib("VmRSS:") - before) << 10;
     drop(filled);
 
     let held = (40..)
@@ -181,15 +186,4 @@ fn token(key: &SigningKey, number: u32, scope: &str, has_roles: bool) -> String 
         });
     }
     key.sign(&claims).unwrap()
-}
-
-/// The memory of the process, in bytes.
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    let kib = line.split_whitespace().nth(1).unwrap();
-    kib.parse::<usize>().unwrap() << 10
 }

@@ -1,5 +1,5 @@
 //! Measures how costs grow: with the number of revocations, of trusted issuers, and of keys in a
-//! set. Prints the tables of the README.
+//! set.
 //!
 //! Everything runs five times, in turns, so a machine whose speed drifts favours none. Each figure
 //! is the median of the five. A request is compared with one through a bare axum router, by 10th
@@ -19,6 +19,8 @@
     reason = "a bench: it panics, prints, and reads the time"
 )]
 
+#[path = "support/median.rs"]
+mod median;
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +38,7 @@ use tower_jwt_auth::revocation::{Revocation, RevocationSet};
 use tower_jwt_auth::store::{EmbeddedStore, EmbeddedStoreOptions};
 use tower_jwt_auth::{JwtAuthLayer, TrustedIssuer};
 
+use median::median;
 use support::{Subject, access, bare_handler, call, handler};
 
 const ROUNDS: usize = 5;
@@ -68,11 +71,6 @@ const QUICK: Effort = Effort {
     tokens: 20,
     samples: 2,
 };
-
-fn median<T: Copy + PartialOrd>(samples: &mut [T]) -> T {
-    samples.sort_by(|one, other| one.partial_cmp(other).unwrap());
-    samples[samples.len() / 2]
-}
 
 /// A service, and the tokens that are sent to it in turn.
 type Service<'a> = (Router, &'a [HeaderValue]);

@@ -12,6 +12,8 @@
 #![expect(clippy::disallowed_methods, reason = "it measures time")]
 #![expect(clippy::cast_precision_loss, reason = "small numbers")]
 
+#[path = "support/resident.rs"]
+mod resident;
 #[path = "../tests/redis/server.rs"]
 #[expect(dead_code, reason = "the tests need more of it")]
 mod server;
@@ -19,6 +21,7 @@ mod server;
 use std::path::Path;
 use std::time::Instant;
 
+use resident::resident_kib;
 use serde_json::{Value, json};
 use server::Server;
 use tokio::task::JoinSet;
@@ -102,14 +105,6 @@ async fn measure<S: SessionStore>(name: &str, store: S, count: usize, bytes: imp
     }
 }
 
-/// The private memory of this process.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("RssAnon:"));
-    let kib = line.and_then(|line| line.split_whitespace().nth(1));
-    kib.unwrap().parse::<u64>().unwrap() * 1024
-}
-
 async fn embedded(path: &Path, count: usize) {
     let store: EmbeddedStore = EmbeddedStoreOptions::new().open(path).await.unwrap();
     let length = || std::fs::metadata(path).unwrap().len();
@@ -135,6 +130,7 @@ async fn redis(count: usize) {
 async fn run() {
     let count = std::env::args().find_map(|word| word.parse().ok());
     let count = count.unwrap_or(64_000);
+    let resident = || resident_kib("RssAnon:") << 10;
     measure("memory", MemoryStore::new(), count, resident).await;
     let name = format!("tower-jwt-auth-bench-{}", std::process::id());
     let path = std::env::temp_dir().join(name);
