@@ -27,7 +27,7 @@ use crate::verify::VerifiedToken;
 /// If issuers write different claims, see the guide `several_issuers`.
 ///
 /// Make a field of `T` an `Option` if an issuer may omit its claim. If claims do not deserialise,
-/// the event `claims_mismatch` (feature `tracing`) names your type and the claim.
+/// an event of the kind `claims_mismatch` (feature `tracing`) names your type and the claim.
 ///
 /// `T` must be [`Deserialize`](serde::Deserialize), `Send`, `Sync` and owned. Otherwise the
 /// compiler reports that the handler does not implement `Handler`, without the reason. Put
@@ -57,7 +57,6 @@ use crate::verify::VerifiedToken;
 /// #     .route("/me", axum::routing::get(me))
 /// #     .route("/", axum::routing::get(front_page));
 /// ```
-#[derive(Debug)]
 pub struct Claims<T>(pub Arc<T>);
 
 impl<T: Clone> Claims<T> {
@@ -71,6 +70,13 @@ impl<T: Clone> Claims<T> {
 impl<T> Clone for Claims<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
+    }
+}
+
+/// Shows no claim, so that `#[tracing::instrument]` on a handler records none.
+impl<T> fmt::Debug for Claims<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Claims")
     }
 }
 

@@ -83,10 +83,11 @@
 //! Rejections are logged at level `DEBUG`. Set `RUST_LOG=tower_jwt_auth=debug` to see them; without
 //! `tracing-subscriber` or another subscriber nothing is logged.
 //!
-//! The response to a bad token says "invalid" or "expired", and nothing more. The reason is
-//! [`AuthError::kind`]. It is in the response's extensions. With feature `tracing` it is also an
-//! [event](#events). The event's field `reason` shows the configured value, or names the claim that
-//! failed. The values of a token's claims never appear.
+//! The response to a bad token says "invalid" or "expired", and nothing more. [`AuthError::kind`]
+//! says which check failed. The `AuthError` is in the response's extensions. With feature `tracing`
+//! there is also an [event](#events). Its field `reason` shows the configured value, or names the
+//! claim that failed. In the table below, "the reason" is this field. The values of a token's
+//! claims never appear.
 //!
 //! The program `gate` shows each check for any token and key:
 //!
@@ -98,12 +99,12 @@
 //! | kind | check |
 //! | --- | --- |
 //! | `inactive` | the issuer does not know the opaque token, or the token has expired or was revoked; some issuers also answer this if your client is not allowed to introspect the token |
-//! | `no_fitting_key` | if the reason lists `alg` or `kid` of the keys, compare them with those of the token. A key has one algorithm; in a set the `kid` must match. If the reason is about `x5t#S256` or `x5t`, compare the thumbprints of certificates. If any key has a thumbprint, the thumbprint of a token without `kid` must match a key. If it has a `kid`, its thumbprint must not differ from that of the key with this `kid` |
+//! | `no_fitting_key` | if the reason lists `alg` or `kid` of the keys, compare them with those of the token. A key has one algorithm; in a set the `kid` must match. If the reason is about `x5t#S256` or `x5t`, compare the thumbprints of certificates. Thumbprints count only if a key of the set has one. Then a token with a thumbprint, but without `kid`, needs a key with the same thumbprint. A token with both is rejected if the key with its `kid` has another thumbprint |
 //! | `several_fitting_keys` | the token has no `kid`: have the issuer add it. Or keys share a `kid`: see [`try_keys_with_same_id`](keys::KeySet::try_keys_with_same_id) |
 //! | `bad_signature` | the secret: does it equal the issuer's byte for byte, or must you decode it from base64 first? |
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |
-//! | `missing_audience` | the token has no `aud`, and you call [`audience`](JwtAuthLayer::audience) or fetch keys: see [`any_audience`](JwtAuthLayer::any_audience) |
-//! | `missing_issuer` | the token has no `iss`, which trusted issuers, [`issuer`](JwtAuthLayer::issuer) and RFC 9068 need |
+//! | `missing_audience` | the token has no `aud`. These need it: [`audience`](JwtAuthLayer::audience), [`rfc9068`](JwtAuthLayer::rfc9068), fetched keys, opaque tokens, a resolver of issuers. For the last three see [`any_audience`](JwtAuthLayer::any_audience) |
+//! | `missing_issuer` | the token has no `iss`. [`TrustedIssuer`], [`issuer`](JwtAuthLayer::issuer) and [`rfc9068`](JwtAuthLayer::rfc9068) require it |
 //! | `wrong_issuer`, `wrong_audience` | a trailing slash, the scheme, upper case: they are compared byte for byte |
 //! | `unknown_issuer` | none of the trusted issuers has this name; names are compared byte for byte |
 //! | `wrong_tenant`, `wrong_key_issuer` | `tid`, `iss` and the `issuer` of the key must agree: see [`TrustedIssuer::tenants`] |
@@ -119,7 +120,7 @@
 //! | `wrong_certificate` | the token was issued for another certificate, perhaps before the client renewed it |
 //! | `malformed_certificate` | the header `Client-Cert` as your proxy writes it: RFC 9440, neither PEM nor percent-encoded |
 //! | `untrusted_proxy` | the trusted proxies of [`Mtls::behind_proxies`](mtls::Mtls::behind_proxies): the reason lists them; or somebody forges `Client-Cert` |
-//! | `dpop_wrong_url` | the base URL of [`Dpop::new`](dpop::Dpop::new): it is the URL that clients use for the path `/` of the layer |
+//! | `dpop_wrong_url` | the base URL of [`Dpop::new`](dpop::Dpop::new): it must be the URL that clients use for the path that the layer sees as `/` |
 //! | `dpop_missing_nonce` | normal for the first request of a client: the client repeats it with the nonce of the response |
 //! | `dpop_expired`, `dpop_issued_in_future` | the client's clock and yours |
 //! | other kinds with `dpop_` | see [`DpopErrorKind`](dpop::DpopErrorKind) |
@@ -139,7 +140,7 @@
 //! | --- | --- |
 //! | `DEBUG` | a rejected request; a bad token that the layer treats as no token; a login, a logout or another change of a session; a logout token of a provider; fetched keys |
 //! | `INFO` | a skipped key of an issuer |
-//! | `WARN` | an outage of a store, of a guard's condition, of the claims function, or of an issuer that publishes keys or is asked about tokens |
+//! | `WARN` | an outage of a store, or of an issuer that publishes keys or is asked about tokens; an error of a guard's condition, or of the [claims function](session::Sessions::claims) |
 //! | `WARN` | reuse of a refresh token; writes that the session store has lost |
 //! | `WARN` | claims that do not decode as the handler's type |
 //! | `WARN` | a risky setting: a layer without a revocation store accepts a session's token, cookies are not `Secure`, or Redis may evict keys |

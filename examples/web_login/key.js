@@ -16,7 +16,13 @@ async function inStore(mode, work) {
   opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
   const database = await result(opening);
   try {
-    return await result(work(database.transaction(STORE, mode).objectStore(STORE)));
+    const transaction = database.transaction(STORE, mode);
+    const completed = new Promise((resolve, reject) => {
+      transaction.oncomplete = resolve;
+      transaction.onabort = () => reject(transaction.error);
+    });
+    const [found] = await Promise.all([result(work(transaction.objectStore(STORE))), completed]);
+    return found;
   } finally {
     database.close();
   }

@@ -403,9 +403,13 @@ $("login").addEventListener("submit", (event) => {
     $("login-error").hidden = true;
     const data = new FormData(form);
     const key = data.get("binding") === "none" ? null : await newKey();
-    const answer = await request("POST", "/login", new URLSearchParams(data), key);
-    // Only now: a login that fails must not replace the key of the session before.
-    if (done(answer)) await keep(key);
+    // In turn, so that no tab renews with the new cookies and the old key.
+    const answer = await inTurn(async () => {
+      const answer = await request("POST", "/login", new URLSearchParams(data), key);
+      // Only now: a login that fails must not replace the key of the session before.
+      if (done(answer)) await keep(key);
+      return answer;
+    });
     const me = done(answer) ? await request("GET", "/me") : answer;
     if (me.status === 200 && done(answer)) {
       era += 1;

@@ -19,9 +19,10 @@
 //! # Ok::<_, tower_jwt_auth::dpop::BaseUrlError>(())
 //! ```
 //!
-//! This accepts only bound tokens. Add [`TokenSource::bearer`](crate::TokenSource::bearer) to
-//! accept other tokens too. A bound token is rejected in every other source. A token that is not
-//! bound is rejected if it has the scheme `DPoP`.
+//! This accepts only tokens that are bound to a key. Add
+//! [`TokenSource::bearer`](crate::TokenSource::bearer) to accept other tokens too. A token that is
+//! bound to a key is rejected in every other source. Any other token is rejected if it has the
+//! scheme `DPoP`.
 //!
 //! # What is checked
 //!

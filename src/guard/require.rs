@@ -326,9 +326,9 @@ impl Require {
     ///
     /// # Panics
     ///
-    /// If no token can meet both, because a token has one [`acr`](Require::acr) and they have no
-    /// value in common. Name all levels that you accept in one `acr`, or combine them with
-    /// [`or`](Require::or).
+    /// If no token can meet both: a token has one [`acr`](Require::acr), and the two requirements
+    /// have no value of it in common. Name all levels that you accept in one `acr`, or combine them
+    /// with [`or`](Require::or).
     #[must_use]
     #[track_caller]
     pub fn and(self, other: Self) -> Self {

@@ -49,7 +49,7 @@
 //!         return Err(StatusCode::FORBIDDEN.into());
 //!     }
 //!     let tokens = sessions.complete(pending).await?;
-//!     // After `bind` the script needs the access token: it is in `for_script`.
+//!     // If you call `bind` instead, the script needs the access token. `for_script` has it.
 //!     Ok((routes.logged_in(&tokens)?, Json(tokens.for_script())))
 //! }
 //!

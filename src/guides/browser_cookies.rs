@@ -8,7 +8,7 @@
 //! | --- | --- | --- |
 //! | `https://example.com` | the same origin | nothing more: [`SessionRoutes::new`](crate::routes::SessionRoutes::new) |
 //! | `https://app.example.com` | `https://api.example.com` | `trusted_origin`, and CORS with credentials |
-//! | `https://app.example.com` | `https://api.example.net` | also [`cross_site`](crate::routes::SessionCookies::cross_site) and [`partitioned`](crate::routes::SessionCookies::partitioned) cookies; or bearer tokens, or a proxy |
+//! | `https://app.example.com` | `https://api.example.net` | the same, and [`cross_site`](crate::routes::SessionCookies::cross_site) and [`partitioned`](crate::routes::SessionCookies::partitioned) cookies. Bearer tokens or a proxy can replace all this: see [two sites](#two-sites) |
 //! | `https://example.com` in a frame of another site | the same origin | `cross_site` and `partitioned` cookies |
 //!
 //! # Which requests pass
@@ -22,9 +22,11 @@
 //! So a `GET` must not change anything. A request with `Authorization` and no cookie always passes
 //! this check. [`csrf`](crate::csrf) has the exact rules.
 //!
-//! Routes that set a cookie before anyone is logged in need the same check: put
+//! Routes that set a cookie before anyone is logged in need the rules of the table too: put
 //! [`csrf_layer`](crate::routes::SessionRoutes::csrf_layer) on the login. Otherwise another site
-//! could log its visitor in to the attacker's account.
+//! could log its visitor in to the attacker's account. This layer also checks requests with
+//! `Authorization` and no cookie, unless you call
+//! [`exempt_authorization`](crate::csrf::CsrfLayer::exempt_authorization).
 //!
 //! A thief of the cookies has the session. To make a copied refresh cookie worthless, see
 //! [bound sessions](super::bound_sessions).
@@ -65,7 +67,7 @@
 //!     if form.password != "correct horse" {
 //!         return Err(StatusCode::FORBIDDEN.into());
 //!     }
-//!     // A blocked user fails here, so nobody else can find out who is blocked.
+//!     // Rejects a blocked user. Without the password, nobody can find out who is blocked.
 //!     let tokens = sessions.complete(pending).await?;
 //!     Ok((StatusCode::NO_CONTENT, routes.logged_in(&tokens)?))
 //! }
@@ -143,7 +145,7 @@
 //! | name the device at login | [`PendingLogin::label`](crate::session::PendingLogin::label) |
 //! | list the sessions | [`Sessions::list`](crate::session::Sessions::list); a [`Session`](crate::session::Session) serializes to JSON |
 //! | end one of them | [`Sessions::end_session_of`](crate::session::Sessions::end_session_of) |
-//! | end all but this one | [`Sessions::logout_others`](crate::session::Sessions::logout_others); then the page must refresh |
+//! | end all but this one | [`Sessions::logout_others`](crate::session::Sessions::logout_others); then the page must call `POST /refresh` |
 //!
 //! The example `web_login` has a page for login and a list of sessions, with an event log. It also
 //! has a second factor, and support agents who act for users.
@@ -270,7 +272,7 @@
 //! `SameSite=Lax` and `Strict` cookies with `fetch` to another site. Many also block
 //! `SameSite=None` cookies, unless they are partitioned. Choose one of these:
 //!
-//! | way | effort |
+//! | way | what to know |
 //! | --- | --- |
 //! | give the API a name on the page's site, such as `api.example.com` | a DNS entry and a certificate |
 //! | let the page's server forward `/api` to the API | one origin, no CORS |

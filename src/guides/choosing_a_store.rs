@@ -68,8 +68,8 @@
 //!
 //! After a lost logout, Redis has the session again. In a rare case its refresh token [is accepted
 //! later](crate::store::redis#what-redis-may-lose), although a node wrote the revocation back.
-//! With `appendfsync always` nothing is lost as long as the disk survives. The same section has the
-//! settings for replicas and Sentinel.
+//! With `appendfsync always` nothing is lost as long as the disk survives. For replicas and
+//! Sentinel, see [what Redis may lose](crate::store::redis#what-redis-may-lose).
 //!
 //! # A service for any store
 //!

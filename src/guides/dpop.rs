@@ -26,7 +26,7 @@
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let keys = RemoteKeys::discover("https://id.example.com").build()?;
-//!     // The URL that clients use for `/`, whatever proxies make of it.
+//!     // The URL by which clients reach the path `/` of this router, before any proxy changes it.
 //!     let dpop = Dpop::new("https://api.example.com")?;
 //!     let auth = JwtAuthLayer::new(keys)
 //!         .audience("https://api.example.com")

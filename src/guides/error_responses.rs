@@ -8,7 +8,7 @@
 //! | your handler, for reasons of its own | `IntoResponse` of your error type |
 //! | an extractor of axum: `Json`, `Form`, `Path`, `Query`, `Extension`, `Bytes`, `WebSocketUpgrade` (a plain `GET` to its route) and others | a wrapper by `axum::extract::WithRejection` of `axum-extra`, or your own |
 //! | the router: 404 and 405 | `Router::fallback`, `Router::method_not_allowed_fallback` |
-//! | refresh or logout, if the refresh token is in a form or the form itself is rejected | You cannot set it for 400 and 401: both become 400 in the format of RFC 6749 §5.2, which OAuth clients read. For other statuses, such as 503: [`SessionRoutes::respond`](crate::routes::SessionRoutes::respond) |
+//! | refresh or logout, if the refresh token is in a form or the form itself is rejected | A response with 400 or 401 becomes 400 in the format of RFC 6749 §5.2, for OAuth clients. You cannot change it. For other statuses, such as 503: [`SessionRoutes::respond`](crate::routes::SessionRoutes::respond) |
 //!
 //! No setting makes refresh and logout refuse forms. If every error must have your format, put your
 //! own middleware around refresh and logout. Let it answer 415 to

@@ -174,7 +174,7 @@
 //!     if form.password != "correct horse" {
 //!         return Err(StatusCode::FORBIDDEN.into());
 //!     }
-//!     // A blocked user fails here, so nobody else can find out who is blocked.
+//!     // Rejects a blocked user. Without the password, nobody can find out who is blocked.
 //!     let tokens = sessions.complete(pending).await?;
 //!     Ok((routes.logged_in(&tokens)?, Redirect::to("/me")))
 //! }
@@ -196,6 +196,7 @@
 //!     Ok(Router::new()
 //!         .route("/me", get(me).layer(Require::scope("notes:read")))
 //!         .layer(routes.layer().respond(to_login))
+//!         .layer(routes.page_renewal()?)
 //!         .route("/login", get(login_page).post(login::<S>).layer(routes.csrf_layer()))
 //!         .route("/refresh", post(routes.refresh()))
 //!         .route("/logout", post(routes.logout()))
@@ -221,7 +222,9 @@
 //! # }
 //! ```
 //!
-//! - The page must renew: after a 401 (or the redirect) it calls `POST /refresh`, as
+//! - The access token must be renewed. Around pages,
+//!   [`page_renewal`](crate::routes::SessionRoutes::page_renewal) does so. Let routes for scripts
+//!   answer 401: the script then calls `POST /refresh`, as
 //!   [browser cookies](super::browser_cookies) explains.
 //! - A change in the database is seen at the next renewal, at most 5 minutes later. To apply it at
 //!   once, call

@@ -46,7 +46,7 @@
 //!     }
 //!     // The label is shown in the user's list of sessions.
 //!     let pending = pending.label(form.device);
-//!     // A blocked user fails here, so nobody else can find out who is blocked.
+//!     // Rejects a blocked user. Without the password, nobody can find out who is blocked.
 //!     let tokens = sessions.complete(pending).await.map_err(IntoResponse::into_response)?;
 //!     Ok(([(CACHE_CONTROL, "no-store")], Json(tokens)).into_response())
 //! }

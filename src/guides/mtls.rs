@@ -12,8 +12,9 @@
 //! # Your service ends TLS
 //!
 //! [`Mtls::direct`](crate::mtls::Mtls::direct) reads a
-//! [`ClientCertificate`](crate::mtls::ClientCertificate) from the extensions of a request. Make it
-//! once for each connection, after the handshake. This server uses hyper and rustls:
+//! [`ClientCertificate`](crate::mtls::ClientCertificate) from the extensions of a request. Make the
+//! `ClientCertificate` once for each connection, after the handshake. This server uses hyper and
+//! rustls:
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -105,8 +106,9 @@
 //!
 //! - `del-header` comes first: it removes what clients send.
 //! - The colons are part of the value: they make it a byte sequence (RFC 8941 §3.3.5).
-//! - `verify optional` lets clients without a certificate pass, so that they get a 401 with a
-//!   reason. With `verify required` the handshake fails.
+//! - `verify optional` lets clients without a certificate reach the service. Their bound tokens get
+//!   401, and the [event](crate#events) says `missing_certificate`. With `verify required` the
+//!   handshake fails.
 //!
 //! The service trusts the header only if the peer is one of your proxies:
 //!
@@ -144,14 +146,15 @@
 //! it from all other requests.
 //!
 //! Other proxies write other formats, such as the percent-encoded PEM of nginx
-//! (`$ssl_client_escaped_cert`). Decode their header in a middleware of yours, after it has checked
-//! the peer. Have it insert a [`ClientCertificate`](crate::mtls::ClientCertificate), and use
+//! (`$ssl_client_escaped_cert`). Write a middleware that first checks the peer, then decodes the
+//! proxy's header. Have it insert a [`ClientCertificate`](crate::mtls::ClientCertificate), and use
 //! [`Mtls::direct`](crate::mtls::Mtls::direct).
 //!
 //! # Tokens that are not bound
 //!
 //! The layer still accepts tokens that are not bound. If an operation needs a bound token, require
-//! the claim with a guard. The layer has checked every member of `cnf` before the guard reads it:
+//! the claim `cnf` with a guard. The layer has checked every member of `cnf` before the guard reads
+//! it:
 //!
 //! ```
 //! use serde::Deserialize;

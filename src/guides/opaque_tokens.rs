@@ -61,8 +61,9 @@
 //!
 //! # Both kinds of token
 //!
-//! Many issuers have JWTs for some clients and opaque tokens for others. Then trust both: the layer
-//! verifies tokens in the form of a JWT with keys, and asks the issuer about the others:
+//! Many issuers have JWTs for some clients and opaque tokens for others. Then trust both. If a
+//! token has the form of a JWT, the layer uses the keys to verify it. It asks the issuer about all
+//! other tokens:
 //!
 //! ```no_run
 //! use tower_jwt_auth::JwtAuthLayer;
@@ -97,7 +98,7 @@
 //! | `inactive` for every token | the client may not introspect tokens of other clients: allow it at the issuer |
 //! | `unavailable`, and the log says that the issuer answered 401 or 403 | the client's credentials, or its authentication method, are wrong |
 //! | `missing_audience` | the answer has no `aud`: have the issuer add it. Or call [`any_audience`], and check another claim with a guard |
-//! | `wrong_type` | the token is a refresh token, or the answer lacks `token_type` and the layer checks no audience |
+//! | `wrong_type` | `token_type` or `token_use` of the answer is not that of an access token: it may be a refresh token. Or the answer has neither, and the layer checks no audience |
 //! | `wrong_issuer` | `iss` of the answer differs from the name that you gave |
 //! | `missing_token_id` | a revocation store is set, and the answer has no `jti`: call [`token_id_optional`] |
 //!

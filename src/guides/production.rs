@@ -70,9 +70,9 @@
 //!   and on reuse of refresh tokens: see [observability](super::observability).
 //! - [ ] A test requests every protected route without a token and expects 401, see below.
 //! - [ ] You have restarted the store under load on a test system.
-//! - [ ] At shutdown, [`EmbeddedStore::close`](crate::store::EmbeddedStore::close) runs after
-//!   `axum::serve(…).with_graceful_shutdown(…)` has returned. If the process ends without it, no
-//!   acknowledged call is lost.
+//! - [ ] At shutdown, you call [`EmbeddedStore::close`](crate::store::EmbeddedStore::close) after
+//!   `axum::serve(…).with_graceful_shutdown(…)` has returned. It answers the earlier calls and
+//!   closes the file. Even without `close`, no acknowledged call is lost.
 //!
 //! # Deleting an account
 //!
@@ -88,9 +88,9 @@
 //! [`unblock`](crate::session::Sessions::unblock), also for a later account with the same name.
 //! Without a block, a later account with that name can log in, and the old tokens stay invalid.
 //!
-//! The store keeps the name of the subject and its counters, which reject the old tokens. No call
-//! removes them. Redis keeps an encrypted fingerprint instead of the name. So name subjects by an
-//! ID that means nothing elsewhere, not by a mail address.
+//! To reject the old tokens, the store keeps a few counters for each subject, under its name. Redis
+//! keeps an encrypted fingerprint instead of the name. No call removes the counters or the name. So
+//! name subjects by an ID that means nothing elsewhere, not by a mail address.
 //!
 //! # Settings in one place
 //!

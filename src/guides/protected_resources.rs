@@ -72,7 +72,7 @@
 //! | must accept a broader scope that implies the needed one | [`Require::any_scope`](crate::Require::any_scope), where your scopes have such an order |
 //! | should not list `offline_access` | [`scope`](crate::ProtectedResource::scope) panics if it gets this scope |
 //! | must not read tokens from the query | no source of this crate does |
-//! | must not pass the token on to other services | your code: ask for a token of your own there |
+//! | must not pass the token on to other services | your code: get a token for the other service from its authorization server |
 //! | must validate `Origin` | your MCP library; `rmcp` has `enforce_origin_validation` |
 //!
 //! # `aud`

@@ -199,8 +199,8 @@
 //! - The claim `typ` is `Bearer` in access tokens, and `ID` in ID tokens. The `aud` of an ID token
 //!   is the client, so `audience("api")` rejects it with 401 unless a client is named `api`.
 //! - `Require::claim("typ", "Bearer")` rejects ID tokens with 403 `insufficient_scope`, as for
-//!   every wrong claim. For 401, use [`Claims<T>`](crate::Claims) with a field `typ` of a type that
-//!   has this value alone: `enum Kind { Bearer }`.
+//!   every wrong claim. For 401, extract [`Claims<T>`](crate::Claims). Give `T` a field
+//!   `typ: Kind`, with `enum Kind { Bearer }`. No other value decodes.
 //!
 //! # Firebase
 //!
@@ -335,7 +335,7 @@
 //! # }
 //! ```
 //!
-//! - **Check `signer`**, as AWS asks for: there is no `aud`.
+//! - **Check `signer`.** AWS requires this check, and the token has no `aud`.
 //! - The segments have padding, so the layer must [allow it](crate::Verifier::allow_padding).
 //! - Each key is a PEM file at `https://public-keys.auth.elb.REGION.amazonaws.com/KEY_ID`, so
 //!   `RemoteKeys` cannot fetch them.

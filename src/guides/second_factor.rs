@@ -1,8 +1,9 @@
 //! A second factor, or a recent login, for what is sensitive: step-up authentication (RFC 9470).
 //!
-//! Some routes need a stronger or a more recent login. A guard refuses all other logins with 401
-//! `insufficient_user_authentication`. The page then asks the user for a one-time password and
-//! sends it to a route of yours. That route calls [`Sessions::elevate`] and sets the new cookies.
+//! Some routes need a stronger or a more recent login. A guard on the route rejects requests whose
+//! login was weaker or older, with 401 `insufficient_user_authentication`. The page then asks the
+//! user for a one-time password and sends it to a route of yours. That route calls
+//! [`Sessions::elevate`] and sets the new cookies.
 //!
 //! ```
 //! use std::time::Duration;

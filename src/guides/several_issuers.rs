@@ -211,7 +211,7 @@
 //! }
 //! ```
 //!
-//! - The layer takes nothing else from the routes. Call
+//! - This layer shares only the store with the routes. Call
 //!   [`respond`](crate::JwtAuthLayer::respond) and, in tests, [`clock`](crate::JwtAuthLayer::clock)
 //!   on it too.
 //! - The store keeps subjects, sessions and token IDs of issuers apart. A block of the partner's

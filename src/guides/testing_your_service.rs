@@ -241,8 +241,8 @@
 //! # A second issuer
 //!
 //! A [`TestIssuer`](crate::testing::TestIssuer) can stand in for an OpenID provider. Make it with a
-//! key pair, because a JWK Set holds no secrets. Its tokens have `typ: JWT`. Sessions and stores
-//! need its clock too. So do guards with `max_age`.
+//! key pair: `TestIssuer::new` has a secret for HS256, which a JWK Set cannot publish. Its tokens
+//! have `typ: JWT`. Sessions and stores need its clock too. So do guards with `max_age`.
 //!
 //! ```
 //! use tower_jwt_auth::TrustedIssuer;

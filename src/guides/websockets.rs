@@ -61,7 +61,7 @@
 //!     // Before the upgrade: the client misses no news once it is connected.
 //!     let news = news.subscribe();
 //!     upgrade
-//!         // The server names this one, so the token is not sent back.
+//!         // The response names the subprotocol `chat`, so it does not repeat the token.
 //!         .protocols(["chat"])
 //!         .on_upgrade(move |socket| talk(socket, token, sessions, news))
 //! }
@@ -197,10 +197,11 @@
 //! - The layer accepts a token for the leeway of 30 seconds after it has expired. The code above
 //!   closes at the expiry itself. So a socket that opens within the leeway closes at once, and the
 //!   client must renew its token.
-//! - [`logout_others`](crate::session::Sessions::logout_others) and
-//!   [`invalidate_access_tokens`](crate::session::Sessions::invalidate_access_tokens), which you
-//!   call after a change of roles, also revoke the access token of this device. Its socket closes
-//!   as well: the client renews its token and connects again.
+//! - [`logout_others`](crate::session::Sessions::logout_others) also revokes the access token of
+//!   the session that it keeps. After a change of roles,
+//!   [`invalidate_access_tokens`](crate::session::Sessions::invalidate_access_tokens) revokes the
+//!   access tokens of all sessions of the user. In both cases the sockets close. The client of a
+//!   session that continues renews its token and connects again.
 //! - In a test give the sessions and the store a [`ManualClock`](crate::clock::ManualClock), and
 //!   advance it past the expiry. Start tokio with paused time: then no test waits for the interval.
 //!   This needs a [`MemoryStore::with_clock`](crate::store::MemoryStore::with_clock): with other

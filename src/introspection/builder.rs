@@ -33,9 +33,9 @@ impl Introspection {
     /// The issuer of this name. Its metadata have the `introspection_endpoint`. See OpenID Connect
     /// Discovery 1.0 §4 and RFC 8414 §3.
     ///
-    /// The `issuer` of the metadata must equal `issuer` byte for byte. The endpoint must be on the
-    /// issuer's origin, because the request has your service's credentials. For another origin use
-    /// [`endpoint`](Self::endpoint).
+    /// The member `issuer` of the metadata must equal the argument, byte for byte. The endpoint
+    /// must be on the issuer's origin, because the request has your service's credentials. For
+    /// another origin use [`endpoint`](Self::endpoint).
     pub fn discover(
         issuer: impl Into<String>,
         client: ClientAuthentication,
@@ -168,8 +168,9 @@ impl IntrospectionBuilder {
     /// Accepts an answer that does not tell the kind of token. You need it only with
     /// [`any_audience`](crate::Verifier::any_audience).
     ///
-    /// Issuers say that a refresh token is active too. An access token is recognised by its
-    /// audience, `token_type` or `token_use`. By default the answer must have one of them.
+    /// Issuers say that a refresh token is active too. If the audience is not checked, only
+    /// `token_type` or `token_use` tells an access token apart. By default the answer must have one
+    /// of them.
     pub fn allow_missing_token_type(mut self) -> Self {
         self.limits.unknown_kind_allowed = true;
         self

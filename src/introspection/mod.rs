@@ -56,7 +56,7 @@
 //! - [`Verifier::typ`](crate::Verifier::typ) applies to JWTs only: an opaque token has no header
 //!   with a `typ`.
 //! - Without `exp`, the token expires when its remembered answer does. The `jti` of such a token
-//!   counts as missing, so you can revoke this one token only at its issuer.
+//!   counts as missing. So your store cannot revoke this single token, but its issuer can.
 //!   [`allow_missing_expiry`](crate::Verifier::allow_missing_expiry) sets a fixed date, if `iat` is
 //!   present.
 //! - With `any_audience`, the answer must tell the kind of token. Otherwise a refresh token could
@@ -97,7 +97,8 @@
 //! | scheme | `https`, or `http` for loopback addresses and with [`allow_http`](IntrospectionBuilder::allow_http) |
 //! | redirects | none |
 //! | answer | 64 KiB, status 200, a JSON object without duplicate members |
-//! | waiting for an answer | 4096 requests and 1024 questions for known tokens, and as many for other tokens |
+//! | waiting for answers about known tokens | 4096 requests and 1024 questions |
+//! | waiting for answers about other tokens | 4096 requests and 1024 questions |
 //!
 //! # What is logged
 //!

@@ -48,11 +48,11 @@ pub enum SkipReason {
     /// It is for an algorithm that [`JwksOptions::algorithms`] does not name.
     OtherAlgorithm,
     /// A different key of the document has the same `kid` and `alg`. A token with this `kid` and
-    /// `alg` is rejected, because the `kid` does not choose one key.
+    /// `alg` is rejected, because the `kid` does not choose one key. Or this key has neither `kid`
+    /// nor thumbprint, and a different key without `kid` has the same `alg`.
     ///
-    /// The keys are in the set all the same. If there are at most four,
-    /// [`KeySet::try_keys_with_same_id`] can try all of them. Duplicates of the same key are
-    /// merged.
+    /// The keys are in the set all the same. [`KeySet::try_keys_with_same_id`] can try those with
+    /// the same `kid`, if there are at most four. Duplicates of the same key are merged.
     Duplicate,
 }
 
@@ -78,7 +78,8 @@ impl fmt::Display for SkipReason {
                 f.write_str("JwksOptions::algorithms does not name its algorithm")
             }
             Self::Duplicate => f.write_str(
-                "a different one has the same kid and alg: try_keys_with_same_id tries up to four",
+                "a different one has the same alg, and the same kid or none: try_keys_with_same_id \
+                 tries up to four with the same kid",
             ),
         }
     }

@@ -90,8 +90,9 @@ impl KeySet {
     ///
     /// - [`KeySetError::Empty`] if `keys` is empty.
     /// - [`KeySetError::Duplicate`] if two different keys have the same algorithm and the same key
-    ///   ID: a token could not choose between them. It is the same error if two different keys of
-    ///   one algorithm have no key ID, and at least one of them has no thumbprint.
+    ///   ID: a token could not choose between them.
+    /// - [`KeySetError::Duplicate`] also if two different keys of one algorithm have no key ID,
+    ///   unless both have a thumbprint.
     pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, KeySetError> {
         let set = Self::of_document(keys)?;
         if set.iter().any(|key| set.is_ambiguous(key)) {
@@ -170,7 +171,8 @@ impl KeySet {
         }))
     }
 
-    /// Tries each of the keys with the token's `kid` and `alg`, if there are at most four.
+    /// Tries each of the keys with the token's `kid` and `alg`, if there are at most four. All must
+    /// have the same [`issuer`](VerifyingKey::issuer), or none.
     ///
     /// Use this for an issuer that reuses the `kid` of the old key during a rotation.
     /// [`KeySet::from_jwks`] keeps such keys.
@@ -179,7 +181,7 @@ impl KeySet {
     /// even a forged one, costs up to four signature checks and one header parse. Tokens with
     /// another `kid` cost the same as without this option.
     ///
-    /// Without this option, or with more than four such keys, the token is rejected with
+    /// Without this option, or if the keys do not meet these conditions, the token is rejected with
     /// [`SeveralFittingKeys`](crate::VerifyErrorKind::SeveralFittingKeys).
     ///
     /// ```
@@ -393,7 +395,7 @@ impl fmt::Display for KeySetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "the key set is empty: pass at least one key",
-            Self::Duplicate => "two different keys have the same kid and alg",
+            Self::Duplicate => "two different keys have the same alg, and the same kid or none",
             Self::MissingKeyId => {
                 "one of several keys does not have a kid: set it with with_key_id"
             }

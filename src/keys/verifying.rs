@@ -133,9 +133,11 @@ impl VerifyingKey {
     /// the `kid`. With a member [`issuer`](VerifyingKey::issuer), the key verifies only tokens of
     /// that issuer.
     ///
-    /// The thumbprints are those of the first certificate of `x5c`, otherwise the members `x5t` and
-    /// `x5t#S256`. If `x5c` is readable, `x5t` and `x5t#S256` are ignored, because some issuers
-    /// write them in hexadecimal. The certificate itself is not checked.
+    /// A token without `kid` may name the key by the thumbprint of its certificate: see
+    /// [`KeySet`](super::KeySet). If `x5c` is readable, the thumbprints are computed from its first
+    /// certificate. The members `x5t` and `x5t#S256` are then ignored, because some issuers write
+    /// them in hexadecimal. Otherwise these members are the thumbprints. The certificate itself is
+    /// not checked.
     ///
     /// # Errors
     ///

@@ -46,9 +46,9 @@ pub enum AuthErrorKind {
     MissingRefreshToken,
     /// A request for a refresh has different refresh tokens in cookies of one name: 400.
     ///
-    /// The browser may still have a cookie from before you set a `Domain`, a `Path` or
-    /// `Partitioned`. Or another host of the domain has set one. A new login deletes the cookie
-    /// without `Domain`. In the other cases, change the name of the cookie.
+    /// The browser may still have an older cookie, from before you set a `Domain`, a `Path` or
+    /// `Partitioned`. Or another host of the domain has set one. If you added a `Domain`, a new
+    /// login deletes the older cookie. In the other cases, change the name of the cookie.
     SeveralRefreshTokens,
     /// The body of a refresh or a logout is malformed: 400.
     MalformedBody,

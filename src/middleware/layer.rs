@@ -155,7 +155,11 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_null_claims`]. Panics if the verifier trusts several issuers.
+    /// As [`Verifier::allow_null_claims`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Verifier::allow_null_claims`].
     #[must_use]
     #[track_caller]
     pub fn allow_null_claims(self) -> Self {
@@ -163,8 +167,11 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_integer_subject`]: `1` and `"1"` are then the same subject. Panics if
-    /// several issuers are trusted.
+    /// As [`Verifier::allow_integer_subject`]: `1` and `"1"` are then the same subject.
+    ///
+    /// # Panics
+    ///
+    /// As [`Verifier::allow_integer_subject`].
     #[must_use]
     #[track_caller]
     pub fn allow_integer_subject(self) -> Self {
@@ -184,7 +191,11 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_padding`]. Panics if the verifier trusts several issuers.
+    /// As [`Verifier::allow_padding`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Verifier::allow_padding`].
     #[must_use]
     #[track_caller]
     pub fn allow_padding(self) -> Self {
@@ -360,9 +371,10 @@ impl<R, V> JwtAuthLayer<R, V> {
     /// [`token_id_optional`](JwtAuthLayer::token_id_optional) lifts this rule.
     ///
     /// Without a store, a token stays valid until it expires, even after a logout. The layer logs
-    /// one warning (feature `tracing`) for the first token with both `sid` and `generation`: only
-    /// tokens of [`Sessions`](crate::session::Sessions) have both. Pass
-    /// [`NoRevocation`](crate::revocation::NoRevocation) if you accept that.
+    /// one warning about this (feature `tracing`), for the first token with both `sid` and
+    /// `generation`. Only tokens of [`Sessions`](crate::session::Sessions) have both. To accept
+    /// this risk without the warning, pass [`NoRevocation`](crate::revocation::NoRevocation). Like
+    /// any store, it makes the layer require a `jti`.
     ///
     /// A store in memory answers without waiting. For any other store the request waits for the
     /// answer, at most until the [deadline](JwtAuthLayer::revocation_deadline). That needs a tokio

@@ -41,13 +41,13 @@
 //! it (RFC 9111 §3.5). Caches do not know that cookies and other sources identify a user. The layer
 //! tells them:
 //!
-//! | response | what the layer adds |
+//! | response to a request | what the layer adds |
 //! | --- | --- |
-//! | to a token from any source but `Authorization` | `private`, unless `Cache-Control` has `private`, `no-store`, `public` or `s-maxage` |
+//! | with a token from any source but `Authorization` | `private`, unless `Cache-Control` has `private`, `no-store`, `public` or `s-maxage` |
 //! | without a token, if it is optional | `Vary`, with the header of each source except `Authorization` |
-//! | to a token that [counts as missing](#public-pages) | `no-store` instead of the handler's `Cache-Control`, and `Vary: Cookie` |
-//! | with a new [DPoP nonce](crate::dpop::Dpop::nonces) | `no-store` instead of the handler's `Cache-Control` |
-//! | to a rejected request | `no-store`, or `private` as above if your [`Respond`] sets `Cache-Control` |
+//! | with a token that [counts as missing](#public-pages) | `no-store` instead of the handler's `Cache-Control`, and `Vary: Cookie` |
+//! | that gets a new [DPoP nonce](crate::dpop::Dpop::nonces) | `no-store` instead of the handler's `Cache-Control` |
+//! | that is rejected | `no-store`, or `private` as above if your [`Respond`] sets `Cache-Control` |
 //!
 //! `private` is added even if there is `must-revalidate`, or `private` with a list of fields
 //! (`private="…"`). Set `public` or `s-maxage` only if everybody may see the page.

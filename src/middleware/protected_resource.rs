@@ -18,8 +18,9 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 /// You need it for an MCP server: its clients know only its URL, and discover the rest. This type
 /// configures three things:
 ///
-/// - [`JwtAuthLayer::protected_resource`] requires the resource as the audience of a token, and
-///   puts the URL of the metadata, and the scopes of [`scope`](Self::scope), into challenges.
+/// - [`JwtAuthLayer::protected_resource`] requires the resource as the audience of a token. It adds
+///   two parameters to challenges: the URL of the metadata, and the scopes of
+///   [`scope`](Self::scope).
 /// - `metadata` is the handler for axum (feature `axum`), at
 ///   [`metadata_path`](ProtectedResource::metadata_path).
 /// - [`metadata_document`](ProtectedResource::metadata_document) is the document for other servers.

@@ -28,10 +28,12 @@
 //!
 //! This accepts bound tokens from every source. Tokens that are not bound stay accepted. A token
 //! that is also bound to a key by `jkt` needs its [DPoP proof](crate::dpop) too. A token with any
-//! other member in `cnf` is rejected.
+//! other member in `cnf` is rejected, unless you [allow that
+//! member](crate::JwtAuthLayer::allow_confirmation).
 //!
-//! The authorization server has authenticated the client. The layer compares digests, and parses no
-//! certificate: your TLS library or the proxy decides which certificates it accepts.
+//! The authorization server authenticated the client when it issued the token, so the layer only
+//! compares digests. It parses no certificate: your TLS library or the proxy decides which
+//! certificates it accepts.
 //!
 //! # Responses
 //!

@@ -34,7 +34,7 @@ use crate::session::{
 ///     logins: &ProviderSessions<S>,
 ///     id_token: &IdToken,
 /// ) -> Result<TokenPair, SessionError> {
-///     // The key of the account of this `iss` and `sub`.
+///     // With one provider, `sub` can be the key of the account. Otherwise use `iss` and `sub`.
 ///     let subject = sessions.subject_named(id_token.subject());
 ///     let login = sessions.begin(&subject).await?;
 ///     logins.complete(login, id_token).await

@@ -36,7 +36,7 @@
 //!         let subject = routes.sessions().subject_named(&name);
 //!         let pending = routes.sessions().begin(&subject).await?;
 //!         if !check_password(&name).await { return Err(StatusCode::FORBIDDEN.into()) }
-//!         // A blocked user fails here, so nobody else can find out who is blocked.
+//!         // Rejects a blocked user. Without the password, nobody can find out who is blocked.
 //!         let tokens = routes.sessions().complete(pending).await?;
 //!         Ok::<_, ErrorResponse>((StatusCode::NO_CONTENT, routes.logged_in(&tokens)?))
 //!     }
@@ -69,7 +69,7 @@
 //! | `POST /logout` from your own origin or a trusted one | 204; both cookies are deleted |
 //! | `POST /logout` from any other origin, with an access token of these sessions in `Authorization` | 204; cookies are not changed |
 //! | from any other origin: `POST /refresh` with a cookie, or a `POST /logout` that no row above accepts | 403 ([`csrf`](crate::csrf)) |
-//! | malformed JSON or `Authorization`; a form with a parameter twice; a refresh token in another kind of body; more than 4,096 bytes | 400 |
+//! | malformed JSON, or JSON that is neither an object nor `null`; malformed `Authorization`; a form with a parameter twice; a refresh token in another kind of body; more than 4,096 bytes | 400 |
 //! | a `grant_type` other than `refresh_token` | 400 |
 //! | `POST /refresh` with several different refresh cookies | 400 |
 //! | `POST /refresh` of a session that is [bound to a key](crate::session#bound-to-a-key-of-the-client), with a proof that is missing, wrong or used | 400 `invalid_dpop_proof`, or `use_dpop_nonce` with `DPoP-Nonce`; no cookie is deleted |
@@ -106,9 +106,10 @@
 //!
 //! # Bodies
 //!
-//! If JSON or a form (RFC 6749 §6) has a `refresh_token`, cookies are neither read nor set. Other
-//! members are ignored, except `grant_type`. With every other body, such as `{}`, `null` or an
-//! empty form, the handlers read the cookies.
+//! If JSON or a form (RFC 6749 §6) has a `refresh_token`, cookies are neither read nor set, and a
+//! logout does not read `Authorization`. Other members are ignored, except `grant_type`. With a
+//! body that has no refresh token, such as `{}`, `null` or an empty form, the handlers read the
+//! cookies. The table above says which bodies get 400.
 //!
 //! For a form, each 400 or 401 becomes a 400 with the JSON of RFC 6749 §5.2. This applies to a form
 //! that has a refresh token, is malformed, or has a `grant_type` other than `refresh_token`. All
@@ -141,10 +142,11 @@
 //!
 //! # Logout
 //!
-//! A logout from your own origin or a trusted one ends the session of every token in the request.
-//! It reads tokens from `Authorization`, the access cookie and the refresh cookie. Expired access
-//! tokens count too. A token that is not authentic is ignored, for example one of a removed key. If
-//! the store fails, the answer is 503, and the cookies are not changed.
+//! A logout with a refresh token in its body ends the session of that token alone. Any other logout
+//! from your own origin or a trusted one ends the session of every token in the request. It reads
+//! tokens from `Authorization`, the access cookie and the refresh cookie. Expired access tokens
+//! count too. A token that is not authentic is ignored, for example one of a removed key. If the
+//! store fails, the answer is 503, and the cookies are not changed.
 
 mod back_channel_logout;
 mod content_type;

@@ -38,7 +38,8 @@ where
     }
 
     /// The handler for `POST` that ends the sessions of the request's tokens and deletes the
-    /// cookies.
+    /// cookies. With a refresh token in the body, it ends that session alone and changes no cookie.
+    /// See [logout](super#logout).
     pub fn logout(
         &self,
     ) -> impl Fn(Request) -> ResponseFuture + Clone + Send + Sync + 'static + use<S, R> {

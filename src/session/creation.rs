@@ -52,9 +52,9 @@ impl Session {
     /// A store calls this within its atomic step. If the outcome is
     /// [`CreationOutcome::Created`], it ends the sessions named there and saves this one.
     ///
-    /// The other sessions count, except impersonations and sessions that had expired when this one
-    /// began. The sessions that were refreshed least recently are ended first, rather than the
-    /// oldest ones: a device in use stays logged in.
+    /// All other sessions count towards the limit, except impersonations and sessions that had
+    /// expired when this one began. The sessions that were refreshed least recently are ended
+    /// first, rather than the oldest ones: a device in use stays logged in.
     #[must_use]
     pub fn create<'a>(
         &self,

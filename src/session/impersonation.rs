@@ -21,8 +21,9 @@ impl<S: SessionStore> Sessions<S> {
     /// An hour: an impersonation that is forgotten in an open tab soon ends.
     pub const MAX_IMPERSONATION_LIFETIME: Duration = MAX_LIFETIME;
 
-    /// Begins a session in which the sender of `actor_token` acts for `subject`, such as a support
-    /// agent for a customer. [`complete`](Sessions::complete) issues its tokens.
+    /// Begins a session in which the sender of `actor_token` acts for `subject`. For example, a
+    /// support agent acts for a customer. [`complete`](Sessions::complete) issues the tokens of the
+    /// session.
     ///
     /// You decide who may do so: put a guard on the route that calls this. Consider requiring a
     /// scope, a recent login and a second factor.

@@ -70,8 +70,10 @@
 //! | [`PendingLogin::bind_refresh_token`] | bound | not bound, for a cookie that lives some minutes |
 //! | neither | not bound | not bound |
 //!
-//! - The proof must be made for the request to the login or the refresh, and has no `ath`. Pass it
-//!   to [`refresh_with_proof`](Sessions::refresh_with_proof).
+//! - The proof must be made for the login request or the refresh request itself, and has no `ath`.
+//!   At login, pass it to [`bind`](PendingLogin::bind) or
+//!   [`bind_refresh_token`](PendingLogin::bind_refresh_token). At a refresh, pass it to
+//!   [`refresh_with_proof`](Sessions::refresh_with_proof).
 //! - After the login, a session never gets, changes or loses a key. Its later tokens are bound as
 //!   the first ones were. A proof for a session without a key is refused.
 //! - A missing or wrong proof does not use the refresh token or end the session. Even with an old

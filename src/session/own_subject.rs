@@ -18,7 +18,7 @@ use crate::verify::VerifiedToken;
 /// | you have | call |
 /// | --- | --- |
 /// | the [`VerifiedToken`] of a request | [`Sessions::subject_of`]: it rejects the tokens of other issuers |
-/// | the key of an account, at login or in an administrator's tool | [`Sessions::subject_named`] |
+/// | the identifier of an account (such as its primary key), at login or in an administrator's tool | [`Sessions::subject_named`] |
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct OwnSubject {
     issuer: Option<Arc<str>>,
@@ -63,10 +63,11 @@ impl<S: SessionStore> Sessions<S> {
         Ok(self.subject_named(name))
     }
 
-    /// The subject with this name: the key of an account in your service.
+    /// The subject with this name, which becomes `sub`. Pass the identifier of an account in your
+    /// service, such as its primary key.
     ///
-    /// Do not pass the `sub` of a token. Use [`subject_of`](Sessions::subject_of), which checks the
-    /// token's issuer.
+    /// Do not pass the `sub` of an access token. Use [`subject_of`](Sessions::subject_of), which
+    /// checks the token's issuer.
     #[must_use]
     pub fn subject_named(&self, name: impl Into<String>) -> OwnSubject {
         OwnSubject {

@@ -42,7 +42,8 @@ pub struct SubjectState {
 }
 
 impl SubjectState {
-    /// The state of a subject with this generation and access epoch, blocked or not.
+    /// The state of a subject, blocked or not. Its generation and its access epoch are both
+    /// `generation`.
     #[must_use]
     pub fn new(generation: u64, blocked: bool) -> Self {
         Self {
@@ -98,10 +99,12 @@ pub struct Session {
     /// The generation of the subject at login, or at the last `end_others` that the session
     /// survived.
     pub generation: u64,
-    /// The access epoch of the subject at the login or the last refresh. The access token issued
-    /// then has this number as its claim `generation`.
+    /// The access epoch of the subject at the login, at the last refresh or elevation, or at the
+    /// last `end_others` that the session survived. A login, a refresh or an elevation issues an
+    /// access token with this number as its claim `generation`.
     pub access_epoch: u64,
-    /// How many times the session was refreshed. The current refresh token has the same counter.
+    /// The counter of the current refresh token: how many times it was rotated, by a refresh or an
+    /// elevation. A refresh within the grace rotates nothing.
     pub counter: u64,
     /// The name of the session in lists, such as a device or a browser.
     pub label: Option<String>,

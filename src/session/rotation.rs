@@ -70,8 +70,8 @@ pub enum RotationRejection {
 }
 
 impl Rotation {
-    /// A request at `now`, with access epoch 0 and data version 0. It has no grace, and does not
-    /// extend the session.
+    /// A request at `now`, with access epoch 0, data version 0 and no grace. After this rotation
+    /// the session expires at `now`, unless you set `idle_expires_at`.
     #[must_use]
     pub fn new(counter: u64, now: NumericDate) -> Self {
         Self {

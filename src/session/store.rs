@@ -47,7 +47,9 @@ pub const MAX_GENERATION: u64 = 1 << 52;
 ///   [`is_revoked`](RevocationStore::is_revoked) answers `true` for all access tokens of lower
 ///   epochs. It does so at least until [`Session::access_expires_at`], as for tokens of ended
 ///   sessions. The claim `generation` of a token is its epoch.
-/// - If the store lets callers raise a generation, it rejects one above [`MAX_GENERATION`].
+/// - If the store lets callers choose a generation, as by
+///   [`Revocation::Generation`](crate::revocation::Revocation::Generation), it rejects one above
+///   [`MAX_GENERATION`].
 /// - A session that was revoked through another method of the store cannot be rotated either.
 /// - An expired session may be deleted 5 minutes after [`Session::access_expires_at`]. By then
 ///   every verifier rejects its access tokens: 5 minutes is the largest leeway. Until then, a

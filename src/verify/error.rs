@@ -56,12 +56,16 @@ pub enum VerifyErrorKind {
     /// issuer says that an opaque token is of another kind.
     WrongType,
 
-    /// No key has the token's `alg`, or in a set no key has its `kid` and `alg`. Or the key with
-    /// this `kid` and `alg` has another `x5t#S256` or `x5t` than the token. There is never
-    /// a key for `alg: none`.
+    /// No key fits the token, for one of these reasons:
+    ///
+    /// - No key has the token's `alg`, or in a set no key has its `kid` and `alg`. There is never a
+    ///   key for `alg: none`.
+    /// - The key with its `kid` and `alg` has another `x5t#S256` or `x5t` than the token.
+    /// - The token has no `kid`, and no key with its `alg` has its `x5t#S256` or `x5t`. In a set
+    ///   without thumbprints, these members are ignored.
     NoFittingKey,
-    /// The token has no `kid`, and several keys have its `alg`. Or several keys have its `kid` and
-    /// `alg`.
+    /// Several keys fit the token. They have its `kid` and `alg`. Or the token has no `kid`, and
+    /// they have its thumbprint and `alg`, or only its `alg` if no thumbprint is compared.
     SeveralFittingKeys,
     /// The member `issuer` of the key's JWK names another issuer than `iss`.
     WrongKeyIssuer,
@@ -391,7 +395,7 @@ impl fmt::Display for VerifyErrorKind {
             Self::Compressed => "the header has zip",
             Self::Nested => "the token holds another token",
             Self::WrongType => "the typ of the token is not the required one",
-            Self::NoFittingKey => "no key has the token's alg and kid",
+            Self::NoFittingKey => "no key has the token's alg, and its kid or thumbprint",
             Self::SeveralFittingKeys => {
                 "several keys have the token's alg, and its kid if it has one"
             }

@@ -20,29 +20,30 @@
 //!
 //! The checks run in the order below. Claims decide nothing until the signature is verified, with
 //! one exception: `iss` chooses the keys among [`TrustedIssuer`]s. If you trust any, steps 5 and 6
-//! come before step 2. A token that fails step 5 or 6 then causes no fetch of keys, and its
-//! signature is not checked.
+//! come before step 2. A token that fails step 5 or 6 then causes no fetch of keys.
 //!
 //! 1. **Length**: at most 8 KiB by default. There are three segments, each strict base64url (RFC
-//!    7515 §2).
+//!    7515 §2). The signature is decoded in step 4, and the payload in step 5.
 //! 2. **Header**: no member occurs twice; `crit`, `b64` and `zip` are rejected. `typ` is absent,
 //!    `JWT` or `at+jwt` (RFC 9068 §4), or what [`Verifier::typ`] requires. Case and the prefix
 //!    `application/` do not matter. `jwk`, `jku`, `x5u` and `x5c` are ignored.
 //! 3. **Key**: found by `kid` and `alg`, and never by trial, unless you enable that for [keys with
-//!    the same `kid`](crate::keys::KeySet::try_keys_with_same_id). Without `kid`, `x5t#S256` or
-//!    `x5t` may choose it (see [`KeySet`](crate::keys::KeySet)). If an issuer has [several
-//!    sources](TrustedIssuer::keys) of keys, `alg` chooses the source first.
+//!    the same `kid`](crate::keys::KeySet::try_keys_with_same_id). If the token has no `kid`, its
+//!    thumbprint may choose the key: `x5t#S256` or `x5t` (see [`KeySet`](crate::keys::KeySet)). If
+//!    an issuer has [several sources](TrustedIssuer::keys) of keys, `alg` chooses the source first.
 //! 4. **Signature**.
 //! 5. **Claims**: no registered claim occurs twice or has the wrong type, and nothing nests deeper
 //!    than 127 levels.
 //! 6. **Issuer**: required once configured, and compared byte for byte.
 //! 7. **Tenant**: for [multi-tenant issuers](TrustedIssuer::tenants), `tid` is the tenant in `iss`.
 //!    A key whose JWK has a member `issuer` verifies only tokens of that issuer.
-//! 8. **Kind**: a token with `events` is a logout token, and one with `cnf` is sender-constrained.
-//!    Neither is a bearer access token. A layer with
-//!    [`TokenSource::dpop`](crate::TokenSource::dpop) accepts a token with `jkt`, and checks the
-//!    key. A layer with [`JwtAuthLayer::mtls`](crate::JwtAuthLayer::mtls) accepts `x5t#S256`, and
-//!    checks the certificate.
+//! 8. **Kind**: a token with `events` is a logout token, and is rejected. A token with `cnf` is
+//!    sender-constrained. It is rejected, unless each member of `cnf` is accepted:
+//!    - `jkt`, by a layer with [`TokenSource::dpop`](crate::TokenSource::dpop), which checks the
+//!      key.
+//!    - `x5t#S256`, by a layer with [`JwtAuthLayer::mtls`](crate::JwtAuthLayer::mtls), which checks
+//!      the certificate.
+//!    - Any member that you name with [`Verifier::allow_confirmation`], without a check.
 //! 9. **Times**: `exp` is required, and `now < exp + leeway`. `nbf` and `iat` are not further in
 //!    the future than the leeway. `exp` is not before `iat`.
 //! 10. **Audience**: required once configured, and compared byte for byte. If none is configured, a

@@ -87,8 +87,9 @@ impl<R: IssuerResolver> AnyResolver for R {
 /// - A token of an unknown issuer waits for the resolver. There is one call per issuer at a time.
 ///   [`Verifier::verify`](super::Verifier::verify) does not wait, but returns
 ///   [`KeysUnavailable`](super::VerifyErrorKind::KeysUnavailable).
-/// - If the resolver fails or exceeds the [deadline](Self::deadline), the response is 503. The next
-///   call for that issuer is made a second later.
+/// - If the resolver fails or exceeds the [deadline](Self::deadline), the response is 503, unless
+///   an old answer can be used. After a failure, the resolver is asked about that issuer at most
+///   once a second.
 /// - Nothing is fetched for an issuer that the resolver did not approve.
 /// - An approved issuer needs an audience: its own, or one of the verifier or the layer.
 /// - When the resolver no longer approves an issuer, its cached tokens are rejected too.

@@ -64,8 +64,9 @@ impl Verifier {
     ///
     /// # Panics
     ///
-    /// If `issuer` is empty, or the verifier trusts [`TrustedIssuer`](super::TrustedIssuer)s, which
-    /// have names already.
+    /// - If `issuer` is empty.
+    /// - If the issuers have names already: you trust [`TrustedIssuer`](super::TrustedIssuer)s,
+    ///   keys of `RemoteKeys::discover`, an `IssuerResolution`, or an `Introspection` alone.
     #[must_use]
     #[track_caller]
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
@@ -73,7 +74,7 @@ impl Verifier {
         assert!(!issuer.is_empty(), "the issuer is empty");
         assert!(
             !self.trust.names_issuers(),
-            "trusted issuers have names: do not call `issuer`"
+            "the issuers have names already: do not call `issuer`"
         );
         self.rules.issuers.push(issuer.into());
         self.changed()
@@ -193,8 +194,9 @@ impl Verifier {
     ///
     /// # Panics
     ///
-    /// If the verifier trusts several [`TrustedIssuer`](super::TrustedIssuer)s: call
-    /// [the method of the one issuer](super::TrustedIssuer::allow_null_claims).
+    /// If the verifier trusts several [`TrustedIssuer`](super::TrustedIssuer)s or an
+    /// `IssuerResolution`: call [the method of the one
+    /// issuer](super::TrustedIssuer::allow_null_claims).
     #[must_use]
     #[track_caller]
     pub fn allow_null_claims(self) -> Self {
@@ -212,8 +214,9 @@ impl Verifier {
     ///
     /// # Panics
     ///
-    /// If the verifier trusts several [`TrustedIssuer`](super::TrustedIssuer)s: call
-    /// [the method of the one issuer](super::TrustedIssuer::allow_integer_subject).
+    /// If the verifier trusts several [`TrustedIssuer`](super::TrustedIssuer)s or an
+    /// `IssuerResolution`: call [the method of the one
+    /// issuer](super::TrustedIssuer::allow_integer_subject).
     #[must_use]
     #[track_caller]
     pub fn allow_integer_subject(self) -> Self {
@@ -231,8 +234,9 @@ impl Verifier {
     /// # Panics
     ///
     /// - If `max_age` is zero.
-    /// - If the verifier trusts several [`TrustedIssuer`](super::TrustedIssuer)s: call
-    ///   [the method of the one issuer](super::TrustedIssuer::allow_missing_expiry).
+    /// - If the verifier trusts several [`TrustedIssuer`](super::TrustedIssuer)s or an
+    ///   `IssuerResolution`: call [the method of the one
+    ///   issuer](super::TrustedIssuer::allow_missing_expiry).
     #[must_use]
     #[track_caller]
     pub fn allow_missing_expiry(self, max_age: Duration) -> Self {
@@ -248,8 +252,9 @@ impl Verifier {
     ///
     /// # Panics
     ///
-    /// If the verifier trusts several [`TrustedIssuer`](super::TrustedIssuer)s: call
-    /// [the method of the one issuer](super::TrustedIssuer::allow_padding).
+    /// If the verifier trusts several [`TrustedIssuer`](super::TrustedIssuer)s or an
+    /// `IssuerResolution`: call [the method of the one
+    /// issuer](super::TrustedIssuer::allow_padding).
     #[must_use]
     #[track_caller]
     pub fn allow_padding(self) -> Self {

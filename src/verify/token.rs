@@ -21,8 +21,11 @@ use crate::token::{JoseHeader, JwkThumbprint};
 /// A token whose signature and claims were verified, or whose issuer says that it is active. Cheap
 /// to clone.
 ///
-/// Only a [`Verifier`](super::Verifier) makes one. With a cache, it holds the whole token. The
-/// layer inserts it into the extensions of the request. In axum it is also an extractor.
+/// Only a [`Verifier`](super::Verifier) makes one. The layer inserts it into the extensions of the
+/// request. In axum it is also an extractor.
+///
+/// If the verifier has a cache, a `VerifiedToken` keeps the whole token in memory, with its
+/// signature.
 #[derive(Clone)]
 pub struct VerifiedToken(Arc<Inner>);
 
@@ -172,9 +175,12 @@ impl VerifiedToken {
 
     /// Decodes the claims as your type.
     ///
-    /// The first type requested is kept with the token, so the next call costs no parsing. Requests
-    /// with the same [cached](super::Verifier::cache) token share the value: do not keep data of
-    /// one request in it, such as a `Mutex` or an atomic.
+    /// The value of the first type that you request is kept with the token, so further calls for
+    /// this type cost no parsing. Another type is decoded at each call. So is a value that needs
+    /// more memory than the [cache](super::Verifier::cache) has reserved for it.
+    ///
+    /// Requests with the same cached token share the value: do not keep data of one request in it,
+    /// such as a `Mutex` or an atomic.
     ///
     /// # Errors
     ///
@@ -271,8 +277,9 @@ impl VerifiedToken {
         self.0.claims.session_id(self.0.text.as_str())
     }
 
-    /// `generation`, a claim of this crate. It counts how often, before the token was issued, the
-    /// subject was logged out everywhere or blocked, or its access tokens were invalidated.
+    /// `generation`, a claim of this crate: a counter of the subject, as it was when the token was
+    /// issued. It counts three events: a logout everywhere, a block, and an invalidation of the
+    /// access tokens.
     ///
     /// `None` if it is not a whole number: another issuer may use the name for something else.
     #[must_use]

@@ -388,8 +388,10 @@ impl IntoTrust for TrustedIssuer {
 
 /// # Panics
 ///
-/// If the array is empty, or the same `iss` could match two issuers. Or if an issuer of
-/// [tenants](TrustedIssuer::tenants) has no `tenant` or `any_tenant`.
+/// - If the array is empty.
+/// - If two issuers have the same name, or the same `iss` could match two patterns of
+///   [tenants](TrustedIssuer::tenants).
+/// - If an issuer of tenants has no `tenant` or `any_tenant`.
 impl<const N: usize> IntoTrust for [TrustedIssuer; N] {
     #[track_caller]
     fn into_trust(self) -> Trust {
@@ -399,8 +401,10 @@ impl<const N: usize> IntoTrust for [TrustedIssuer; N] {
 
 /// # Panics
 ///
-/// If the list is empty, or the same `iss` could match two issuers. Or if an issuer of
-/// [tenants](TrustedIssuer::tenants) has no `tenant` or `any_tenant`.
+/// - If the list is empty.
+/// - If two issuers have the same name, or the same `iss` could match two patterns of
+///   [tenants](TrustedIssuer::tenants).
+/// - If an issuer of tenants has no `tenant` or `any_tenant`.
 impl IntoTrust for Vec<TrustedIssuer> {
     #[track_caller]
     fn into_trust(self) -> Trust {
@@ -415,8 +419,9 @@ impl IntoTrust for Vec<TrustedIssuer> {
 
 /// # Panics
 ///
-/// For the same reasons as a list of the [`TrustedIssuer`]s that you added with `trusted_issuer`,
-/// but that list may be empty.
+/// - If two issuers that you added with `trusted_issuer` have the same name, or the same `iss`
+///   could match two patterns of [tenants](TrustedIssuer::tenants).
+/// - If an added issuer of tenants has no `tenant` or `any_tenant`.
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
 impl IntoTrust for IssuerResolution {

@@ -724,6 +724,7 @@ async fn n03_nothing_shows_what_it_holds() {
 
     let mut texts = vec![
         shown(&verified),
+        shown(&Claims(verified.claims::<Value>().unwrap())),
         shown(&verifier),
         shown(&layer),
         shown(&layer.layer(handler.clone())),

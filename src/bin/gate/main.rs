@@ -1,4 +1,5 @@
-//! Says which check rejects a token, and why. It verifies one token, or the token of each request.
+//! Says which check rejects a token, and why. It verifies one token, from standard input or a file.
+//! With `--port` it serves HTTP instead, and verifies the token of each request to `/claims`.
 //!
 //! ```text
 //! gate --discover https://id.example.com --audience api < token

@@ -37,8 +37,8 @@ impl RemoteKeys {
     /// The keys of an OpenID provider or authorization server, found by its metadata. See OpenID
     /// Connect Discovery 1.0 §4 and RFC 8414 §3.
     ///
-    /// The `iss` claim of its tokens and the `issuer` of its metadata must equal `issuer` byte for
-    /// byte.
+    /// The `iss` claim of its tokens and the member `issuer` of its metadata must equal the
+    /// argument, byte for byte.
     ///
     /// The metadata's `jwks_uri` may name another host. Google and Microsoft Entra ID (v1.0 tokens,
     /// `sts.windows.net`) do this. An issuer can therefore make your service send a GET request to
@@ -104,10 +104,11 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// Tries each of the keys with the token's `kid` and `alg`, if there are at most four.
+    /// Tries each of the keys with the token's `kid` and `alg`, if there are at most four. All must
+    /// have the same [`issuer`](crate::keys::VerifyingKey::issuer), or none.
     ///
-    /// Off by default. Use it for an issuer that gives a new key the `kid` of the old one, see
-    /// [`KeySet::try_keys_with_same_id`](crate::keys::KeySet::try_keys_with_same_id) for the cost.
+    /// Off by default. Use it for an issuer that gives a new key the `kid` of the old one. For the
+    /// cost, see [`KeySet::try_keys_with_same_id`](crate::keys::KeySet::try_keys_with_same_id).
     pub fn try_keys_with_same_id(mut self) -> Self {
         self.tries_keys_with_same_id = true;
         self

@@ -51,8 +51,9 @@ pub enum FetchErrorKind {
     Status(u16),
     /// The response is longer than 1 MiB. Or an answer to an introspection is longer than 64 KiB.
     TooLong,
-    /// The issuer's metadata are not a JSON object with `issuer` and `jwks_uri`, or
-    /// `introspection_endpoint` (OpenID Connect Discovery 1.0 §3, RFC 8414 §2).
+    /// The issuer's metadata are not a JSON object with `issuer` and the needed address: `jwks_uri`
+    /// for keys, `introspection_endpoint` for an introspection (OpenID Connect Discovery 1.0 §3,
+    /// RFC 8414 §2).
     InvalidMetadata,
     /// The metadata name another issuer than the one you configured (OpenID Connect Discovery 1.0
     /// §4.3). The source is an [`IssuerMismatch`] with both names.

@@ -45,8 +45,9 @@
 //!
 //! # What is fetched
 //!
-//! The first fetch also reads the issuer's metadata. So does one fetch per hour, and each fetch
-//! after a failure. These limits apply:
+//! With [`discover`](RemoteKeys::discover), the first fetch also reads the issuer's metadata. So
+//! does one fetch per hour, and each fetch after a failure. With [`jwks`](RemoteKeys::jwks), there
+//! are no metadata. These limits apply:
 //!
 //! | limit | value |
 //! | --- | --- |

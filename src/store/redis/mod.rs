@@ -67,7 +67,7 @@
 //! [`max_staleness`](RedisStoreOptions::max_staleness). A node that reads back its own heartbeat
 //! has read everything written before it. A node is stale if more than `max_staleness` has passed
 //! since it sent the newest heartbeat that it has read back. It is also stale while its set is
-//! full, the server has another secret, or the server may evict keys.
+//! full, the keys belong to nodes with another secret or format, or the server may evict keys.
 //!
 //! On a stale node look-ups of unrevoked tokens fail. The layer's
 //! [policy](crate::revocation::FailurePolicy) then applies: 503 by default. The node still rejects
@@ -166,8 +166,8 @@
 //! | `{jwt}:revoked` | a sorted set of tokens, sessions and cutoffs by their end | each a few minutes after its end |
 //! | `{jwt}:subjects` | a hash of users that were blocked or logged out everywhere, or whose access tokens were invalidated | never |
 //! | `{jwt}:stream` | revocations and heartbeats | each entry after one to two minutes, or three to six times `max_staleness` if that is longer |
-//! | `{jwt}:session:…` | a hash for each session | at logout, or a few minutes after it expires |
-//! | `{jwt}:sessions:…` | a sorted set of a user's sessions | a few minutes after the last one's end |
+//! | `{jwt}:session:…` | a hash for each session | at logout; otherwise when it expires, but not before 5 minutes after the `exp` of its last access token |
+//! | `{jwt}:sessions:…` | a sorted set of a user's sessions | when it is empty, or when the last of these sessions would be deleted |
 //! | `{jwt}:proof:…` | a nonce for each used DPoP proof | half a minute after the proof expires |
 //! | `{jwt}:ended:…` | the sessions that a login ended, for a repeated call after a lost answer | after a minute |
 //! | `{jwt}:last` | a hash: the end of the stream, and where it is trimmed | never |
@@ -175,6 +175,9 @@
 //!
 //! `revoked` and `subjects` each contain a placeholder with an empty name. If it is missing, the
 //! store knows that the key was deleted.
+//!
+//! Do not remove members of `{jwt}:revoked` by hand while a node starts or reads the state again:
+//! it reads them page by page, by rank, and may then miss one.
 //!
 //! `revoked`, `subjects`, `stream` and the names of proof keys do not contain IDs. They contain
 //! keyed 64-bit fingerprints of the IDs, encrypted by AES. Sessions store their subject, issuer,

@@ -121,8 +121,9 @@ impl RedisStoreOptions {
         self
     }
 
-    /// Sets how long a node stays fresh after it sent the newest heartbeat that it has read back. 5
-    /// seconds by default.
+    /// Sets how long a node stays fresh without reading back a new heartbeat. 5 seconds by default.
+    /// The time counts from when the node sent the newest heartbeat that it has read back. See
+    /// [fresh and stale nodes](super#fresh-and-stale-nodes).
     ///
     /// It must be the same on all nodes: [`revoke_and_wait`](RedisStore::revoke_and_wait) waits
     /// this long for a silent node.
@@ -160,10 +161,12 @@ impl RedisStoreOptions {
     ///
     /// # Warning
     ///
-    /// If a key is evicted, all revocations or all blocks are gone. Living nodes write back what
-    /// they know, within a second or so. Until then revoked tokens pass and blocked users can log
-    /// in. If all nodes restart first, the data is lost permanently. Evicted sessions end. The
-    /// store logs a warning each time it reads the state.
+    /// If the key of the revocations is evicted, all revocations are gone. If the key of the
+    /// subjects is evicted, all blocks, logouts everywhere and invalidations are gone. Living nodes
+    /// write back what they know, within a second or so. Until then revoked tokens pass and blocked
+    /// users can log in. If all nodes restart first, the data is lost permanently. If the key of a
+    /// session is evicted, only that session ends. The store logs a warning each time it reads the
+    /// state.
     pub fn allow_eviction(mut self) -> Self {
         self.allows_eviction = true;
         self

@@ -318,8 +318,8 @@ impl RevocationStore for RedisStore {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RedisStoreState {
-    /// How long ago this node sent the newest heartbeat that it has read back, usually about a
-    /// second. `None` before the first.
+    /// The age of the newest heartbeat that this node has read back: the time since the node sent
+    /// it. Usually about a second. `None` before the first.
     pub staleness: Option<Duration>,
     /// Whether the node is fresh. If not, look-ups of unrevoked tokens fail with an error.
     pub is_fresh: bool,
