@@ -460,6 +460,7 @@ async fn an_asynchronous_condition_that_hangs_has_a_deadline() {
     }
     let issuer = TestIssuer::new();
     let short = || hanging().deadline(Duration::from_millis(70));
+    let long = || hanging().deadline(Duration::from_secs(5));
     let holds = || Require::token(|_| true);
     let extractor = Router::new()
         .route("/", get(async |_: Allowed<Hanging>| "in"))
@@ -471,6 +472,9 @@ async fn an_asynchronous_condition_that_hangs_has_a_deadline() {
         (guarded(&issuer, short().and(holds())), 70),
         (guarded(&issuer, short().or(holds())), 70),
         (guarded(&issuer, short().and(hanging()).or(hanging())), 70),
+        (guarded(&issuer, long().and(holds())), 5000),
+        (guarded(&issuer, Require::token(|_| false).or(long())), 5000),
+        (guarded(&issuer, long().and(short())), 70),
         (extractor, 1000),
     ] {
         let start = tokio::time::Instant::now();

@@ -132,6 +132,35 @@ async fn a_login_may_be_too_long_ago() {
 }
 
 #[tokio::test]
+async fn a_guard_has_the_clock_that_any_of_its_parts_has() {
+    let issuer = TestIssuer::new();
+    let clock = || issuer.clock().clone();
+    let recent = || Require::authenticated_within(FIVE_MINUTES);
+    let level = || Require::acr(["mfa"]);
+    let other = ManualClock::at(1);
+    let token = || {
+        let token = issuer.token("alice").claim("acr", "mfa");
+        token.claim("auth_time", TestIssuer::START)
+    };
+    for guard in [
+        level().clock(clock()).max_age(FIVE_MINUTES),
+        level().max_age(FIVE_MINUTES).clock(clock()),
+        level().and(recent().clock(clock())),
+        level().clock(clock()).and(recent()),
+        level().clock(clock()).and(recent().clock(other.clone())),
+        recent().clock(other).clock(clock()),
+        Require::acr(["pin"]).or(recent().clock(clock())),
+        recent().clock(clock()).or(Require::acr(["pin"])),
+    ] {
+        let app = Router::new()
+            .route("/", get(async || "in"))
+            .route_layer(guard)
+            .layer(issuer.layer());
+        ask(&app, token()).await.passed();
+    }
+}
+
+#[tokio::test]
 async fn one_challenge_names_both() {
     let issuer = TestIssuer::new();
     let app = guarded(&issuer, Require::acr(["mfa"]).max_age(FIVE_MINUTES));

@@ -14,12 +14,11 @@ use crate::middleware::is_scope_token;
 use crate::verify::{VerifiedToken, Verifier};
 
 /// The required claims `acr` and `auth_time`.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub(super) struct RequiredAuthentication {
     /// One of them, in order of preference. Any if there are none.
     acr_values: Arc<[Box<str>]>,
     max_age: Option<Duration>,
-    clock: ClockSource,
 }
 
 /// A claim of another type is an error, and so is a duplicate.
@@ -67,10 +66,6 @@ impl RequiredAuthentication {
         }
     }
 
-    pub(super) fn set_clock(&mut self, clock: ClockSource) {
-        self.clock = clock;
-    }
-
     /// What meets both requirements. `None` if no `acr` does, because a token has only one.
     pub(super) fn and(&self, other: &Self) -> Option<Self> {
         let acr_values = match (&*self.acr_values, &*other.acr_values) {
@@ -104,7 +99,6 @@ impl RequiredAuthentication {
         Self {
             acr_values,
             max_age: ages.into_iter().flatten().min(),
-            clock: self.clock.clone(),
         }
     }
 
@@ -122,7 +116,7 @@ impl RequiredAuthentication {
         self.max_age
     }
 
-    pub(super) fn is_met_by(&self, token: &VerifiedToken) -> bool {
+    pub(super) fn is_met_by(&self, token: &VerifiedToken, clock: &ClockSource) -> bool {
         let Ok(claims) = serde_json::from_str::<AuthenticationClaims<'_>>(token.payload()) else {
             return false;
         };
@@ -133,25 +127,18 @@ impl RequiredAuthentication {
         let is_recent = self.max_age.is_none_or(|max_age| {
             claims
                 .auth_time
-                .is_some_and(|auth_time| self.is_recent(auth_time, max_age))
+                .is_some_and(|auth_time| is_recent(auth_time, max_age, clock.since_epoch()))
         });
         acr_fits && is_recent
     }
-
-    fn is_recent(&self, auth_time: NumericDate, max_age: Duration) -> bool {
-        let (now, auth_time) = (self.clock.since_epoch(), auth_time.since_epoch());
-        match now.checked_sub(auth_time) {
-            Some(age) => age.as_secs() <= max_age.as_secs(),
-            // The issuer's clock is ahead.
-            None => auth_time.saturating_sub(now) <= Verifier::DEFAULT_LEEWAY,
-        }
-    }
 }
 
-/// The clock is no part of the requirement.
-impl PartialEq for RequiredAuthentication {
-    fn eq(&self, other: &Self) -> bool {
-        self.acr_values == other.acr_values && self.max_age == other.max_age
+fn is_recent(auth_time: NumericDate, max_age: Duration, now: Duration) -> bool {
+    let auth_time = auth_time.since_epoch();
+    match now.checked_sub(auth_time) {
+        Some(age) => age.as_secs() <= max_age.as_secs(),
+        // The issuer's clock is ahead.
+        None => auth_time.saturating_sub(now) <= Verifier::DEFAULT_LEEWAY,
     }
 }
 

@@ -42,7 +42,9 @@ use crate::verify::VerifiedToken;
 #[derive(Clone)]
 pub struct Require {
     condition: Condition,
-    deadline: Duration,
+    /// The default if there is none.
+    deadline: Option<Duration>,
+    clock: Option<ClockSource>,
 }
 
 /// The authorization decision: now, or after asynchronous conditions.
@@ -59,7 +61,8 @@ impl Require {
     fn new(condition: Condition) -> Self {
         Self {
             condition,
-            deadline: Self::DEFAULT_DEADLINE,
+            deadline: None,
+            clock: None,
         }
     }
 
@@ -264,9 +267,11 @@ impl Require {
 
     /// Sets the clock of [`max_age`](Require::max_age). The system clock by default. Pass the clock
     /// of the layer: in tests, a [`ManualClock`](crate::clock::ManualClock).
+    ///
+    /// Combined requirements have one clock. If you set two, the clock of the first applies.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.condition.set_clock(&ClockSource::custom(clock));
+        self.clock = Some(ClockSource::custom(clock));
         self
     }
 
@@ -321,8 +326,9 @@ impl Require {
         })))
     }
 
-    /// Both requirements must be met. The second is not evaluated if the first is not met. The
-    /// shorter deadline applies, and the shorter [`max_age`](Require::max_age).
+    /// Both requirements must be met. The second is not evaluated if the first is not met. If you
+    /// set two [deadlines](Require::deadline), the shorter one applies. So does the shorter
+    /// [`max_age`](Require::max_age).
     ///
     /// # Panics
     ///
@@ -332,34 +338,38 @@ impl Require {
     #[must_use]
     #[track_caller]
     pub fn and(self, other: Self) -> Self {
-        let deadline = self.deadline.min(other.deadline);
         let may_contradict = self.condition.names_acr() && other.condition.names_acr();
-        let condition = Condition::All(Arc::new([self.condition, other.condition]));
-        if may_contradict && condition.is_contradiction() {
+        let both = self.combine(other, Condition::All);
+        if may_contradict && both.condition.is_contradiction() {
             report(
                 "no token meets both requirements: it has one `acr`. Name all levels that will do \
                  in one `acr`, or combine with `or`",
             );
         }
-        Self {
-            condition,
-            deadline,
-        }
+        both
     }
 
-    /// One of the requirements must be met. The second is not evaluated if the first is met. The
-    /// shorter deadline applies.
+    /// One of the requirements must be met. The second is not evaluated if the first is met. If you
+    /// set two [deadlines](Require::deadline), the shorter one applies.
     ///
     /// If the first condition fails with an error, the response is 503, even if the second would be
     /// met.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        let deadline = self.deadline.min(other.deadline);
-        let condition = Condition::Any(Arc::new([self.condition, other.condition]));
+        self.combine(other, Condition::Any)
+    }
+
+    fn combine(self, other: Self, condition: fn(Arc<[Condition; 2]>) -> Condition) -> Self {
+        let deadlines = [self.deadline, other.deadline];
         Self {
-            condition,
-            deadline,
+            condition: condition(Arc::new([self.condition, other.condition])),
+            deadline: deadlines.into_iter().flatten().min(),
+            clock: self.clock.or(other.clock),
         }
+    }
+
+    fn max_wait(&self) -> Duration {
+        self.deadline.unwrap_or(Self::DEFAULT_DEADLINE)
     }
 
     /// Sets the maximum time for all asynchronous conditions of this guard together. 1 second by
@@ -374,16 +384,18 @@ impl Require {
         if deadline.is_zero() {
             report("the deadline is zero");
         }
-        self.deadline = deadline;
+        self.deadline = Some(deadline);
         self
     }
 
     pub(crate) fn decide(&self, token: &VerifiedToken) -> Decision {
         if !self.condition.is_async() {
-            let result = self.condition.check(token);
+            let clock = self.clock.as_ref().unwrap_or(&ClockSource::System);
+            let result = self.condition.check(token, clock);
             return Decision::Ready(self.condition.decision(result));
         }
-        let (condition, token, deadline) = (self.condition.clone(), token.clone(), self.deadline);
+        let clock = self.clock.clone().unwrap_or_default();
+        let (condition, token, deadline) = (self.condition.clone(), token.clone(), self.max_wait());
         Decision::Pending(Box::pin(async move {
             // Without a runtime there is no timer, so the deadline could not be enforced.
             let result = if tokio::runtime::Handle::try_current().is_err() {
@@ -391,7 +403,7 @@ impl Require {
                     AsyncConditionError::NoRuntime,
                 )))
             } else {
-                match timeout(deadline, condition.check_async(&token)).await {
+                match timeout(deadline, condition.check_async(&token, &clock)).await {
                     Ok(result) => result,
                     Err(_) => Err(ConditionError::Failed(Arc::new(
                         AsyncConditionError::TimedOut,
@@ -419,7 +431,7 @@ impl fmt::Debug for Require {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Require")
             .field("condition", &self.condition)
-            .field("deadline", &self.deadline)
+            .field("deadline", &self.max_wait())
             .finish()
     }
 }

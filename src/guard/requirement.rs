@@ -27,19 +27,6 @@ pub(super) enum Condition {
 }
 
 impl Condition {
-    /// Sets the clock of all conditions that have one.
-    pub(super) fn set_clock(&mut self, clock: &ClockSource) {
-        match self {
-            Self::Authentication(required) => required.set_clock(clock.clone()),
-            Self::All(conditions) | Self::Any(conditions) => {
-                for condition in Arc::make_mut(conditions) {
-                    condition.set_clock(clock);
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// Whether it contains an asynchronous condition.
     pub(super) fn is_async(&self) -> bool {
         match self {
@@ -54,14 +41,14 @@ impl Condition {
         }
     }
 
-    pub(super) fn check(&self, token: &VerifiedToken) -> ConditionResult {
+    pub(super) fn check(&self, token: &VerifiedToken, clock: &ClockSource) -> ConditionResult {
         match self {
             Self::Scopes(scopes) => Ok(scopes.are_granted_by(token.payload())),
             Self::Issuers(names) => Ok(token
                 .issuer()
                 .is_some_and(|issuer| names.iter().any(|name| **name == *issuer))),
             Self::Claim(claim) => Ok(claim.is_in(token.payload())),
-            Self::Authentication(required) if required.is_met_by(token) => Ok(true),
+            Self::Authentication(required) if required.is_met_by(token, clock) => Ok(true),
             Self::Authentication(_) => Err(ConditionError::Authentication),
             Self::NotImpersonated => Ok(matches!(token.actor(), Ok(None))),
             Self::Check(check) => check(token),
@@ -69,14 +56,14 @@ impl Condition {
             Self::AsyncCheck(_) => Ok(false),
             Self::All(conditions) => {
                 let [first, second] = &**conditions;
-                Ok(first.check(token)? && second.check(token)?)
+                Ok(first.check(token, clock)? && second.check(token, clock)?)
             }
             Self::Any(conditions) => {
                 let [first, second] = &**conditions;
-                match first.check(token) {
+                match first.check(token, clock) {
                     Ok(true) => Ok(true),
                     Err(ConditionError::Failed(reason)) => Err(ConditionError::Failed(reason)),
-                    first => second_alternative(&first, second.check(token)),
+                    first => second_alternative(&first, second.check(token, clock)),
                 }
             }
         }
@@ -85,23 +72,25 @@ impl Condition {
     pub(super) fn check_async<'a>(
         &'a self,
         token: &'a VerifiedToken,
+        clock: &'a ClockSource,
     ) -> Pin<Box<dyn Future<Output = ConditionResult> + Send + 'a>> {
         Box::pin(async move {
             match self {
                 Self::AsyncCheck(check) => check(token).await,
                 Self::All(conditions) => {
                     let [first, second] = &**conditions;
-                    Ok(first.check_async(token).await? && second.check_async(token).await?)
+                    Ok(first.check_async(token, clock).await?
+                        && second.check_async(token, clock).await?)
                 }
                 Self::Any(conditions) => {
                     let [first, second] = &**conditions;
-                    match first.check_async(token).await {
+                    match first.check_async(token, clock).await {
                         Ok(true) => Ok(true),
                         Err(ConditionError::Failed(reason)) => Err(ConditionError::Failed(reason)),
-                        first => second_alternative(&first, second.check_async(token).await),
+                        first => second_alternative(&first, second.check_async(token, clock).await),
                     }
                 }
-                _ => self.check(token),
+                _ => self.check(token, clock),
             }
         })
     }
