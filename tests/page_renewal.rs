@@ -10,6 +10,7 @@
 #[path = "support/answer.rs"]
 mod answer;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use answer::{Answer, send};
@@ -29,7 +30,7 @@ use tower_jwt_auth::routes::{SessionCookies, SessionRoutes};
 use tower_jwt_auth::session::{RefreshKeys, SessionErrorKind, Sessions, TokenPair};
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::testing::{FailingStore, TestIssuer};
-use tower_jwt_auth::{AuthError, TrustedIssuer, VerifiedToken};
+use tower_jwt_auth::{AuthError, AuthErrorKind, TrustedIssuer, VerifiedToken};
 
 type Store = FailingStore<MemoryStore>;
 
@@ -703,6 +704,35 @@ async fn an_outage_is_503_and_deletes_nothing() {
     }
     world.store.recover();
     world.open("/", &both(&tokens)).await.renewed();
+}
+
+#[tokio::test]
+async fn the_hook_of_the_routes_is_told_of_each_refresh_that_fails() {
+    use SessionErrorKind::{Ended, ReuseDetected, Unavailable};
+    let world = world();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let hook = Arc::clone(&told);
+    let routes = world.routes.clone();
+    let app = app(&routes.on_rejection(move |error| hook.lock().unwrap().push(error.kind())));
+    let tokens = world.login().await;
+    let current = world.sessions.refresh(&tokens.refresh_token).await.unwrap();
+    world.expire_access_token();
+    let open = async |path: &str, tokens: &TokenPair| {
+        let cookies = refresh_alone(tokens);
+        let headers = [("cookie", &*cookies), NAVIGATION[0], NAVIGATION[1]];
+        send(&app, request("GET", path, &headers)).await
+    };
+    world.store.fail();
+    open("/", &current)
+        .await
+        .unchanged(StatusCode::SERVICE_UNAVAILABLE);
+    world.store.recover();
+    open("/public", &current).await.renewed();
+    // The page is served, but not renewed.
+    open("/public", &tokens).await.cleared();
+    open("/public", &current).await.cleared();
+    let kinds = [Unavailable, ReuseDetected, Ended].map(AuthErrorKind::Session);
+    assert_eq!(*told.lock().unwrap(), kinds);
 }
 
 /// A page has its own look, and so has its error.

@@ -19,7 +19,7 @@ use tower_service::Service;
 use super::navigation::is_navigation;
 use super::response::error_response;
 use super::session_cookies::SessionCookies;
-use super::session_routes::SessionRoutes;
+use super::session_routes::{RejectionHook, SessionRoutes};
 use super::shared_refreshes::{Participant, SharedRefreshes};
 use crate::cookie::CookieError;
 use crate::middleware::{
@@ -56,6 +56,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
             sessions: self.sessions().clone(),
             cookies: cookies.clone(),
             responder: self.responder.clone(),
+            rejection_hook: Arc::clone(&self.settings.rejection_hook),
             refreshes: SharedRefreshes::new(self.sessions().grace_length()),
         })))
     }
@@ -142,19 +143,20 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
 /// | refresh cookie | the first page after a link on another site or in a mail |
 /// | --- | --- |
 /// | `Strict`, the default | is not refreshed: if the access token has expired, this page shows the visitor as logged out, and the next one does not |
-/// | `Lax`, by [`SessionCookies::with_cookies`] | is refreshed |
+/// | `Lax`, by [`SessionCookies::with_cookies`], or `None`, by [`SessionCookies::cross_site`] | is refreshed |
 ///
-/// With `Lax`, any site can make its visitor's browser start a refresh and abort it. The new token
-/// is then lost. If the visitor comes back after the grace, the old one is treated as reuse, and
-/// the session ends. With `Strict`, a page for visitors without a token can reload itself by a
-/// script, `location.replace(location.href)`: the browser sends the cookie then. A redirect does
-/// not help, because it still counts as coming from the other site.
+/// With `Lax` or `None`, any site can make its visitor's browser start a refresh and abort it. The
+/// new token is then lost. If the visitor comes back after the grace, the old one is treated as
+/// reuse, and the session ends. With `Strict`, a page for visitors without a token can reload
+/// itself by a script, `location.replace(location.href)`: the browser sends the cookie then. A
+/// redirect does not help, because it still counts as coming from the other site.
 pub struct PageRenewalLayer<S, R = ProblemJson>(Arc<Renewal<S, R>>);
 
 struct Renewal<S, R> {
     sessions: Sessions<S>,
     cookies: SessionCookies,
     responder: Responder<R>,
+    rejection_hook: Arc<RejectionHook>,
     verifier: Verifier,
     bearer_source: TokenSource,
     access_source: TokenSource,
@@ -237,7 +239,7 @@ impl<S: SessionStore, R: Respond<Body>> Renewal<S, R> {
             Ok(tokens) => {
                 let cookies = match self.cookies.set(&tokens) {
                     Ok(cookies) => cookies,
-                    Err(error) => return Ok(self.reject(error)),
+                    Err(error) => return Ok(self.reject(&self.reported(error))),
                 };
                 let [access, refresh] = self.cookies.names();
                 let replaced = [
@@ -247,23 +249,31 @@ impl<S: SessionStore, R: Respond<Body>> Renewal<S, R> {
                 replace_cookies(request.headers_mut(), replaced);
                 Ok(cookies)
             }
-            Err(error) if error.kind().is_final() => self.cookies.clear(),
-            Err(error) => match error.kind() {
-                SessionErrorKind::InvalidToken
-                | SessionErrorKind::Elevated
-                | SessionErrorKind::InvalidProof(_) => {
-                    return inner.call(request).await;
+            Err(error) => {
+                let kind = error.kind();
+                let error = self.reported(error);
+                match kind {
+                    kind if kind.is_final() => self.cookies.clear(),
+                    SessionErrorKind::InvalidToken
+                    | SessionErrorKind::Elevated
+                    | SessionErrorKind::InvalidProof(_) => return inner.call(request).await,
+                    _ => return Ok(self.reject(&error)),
                 }
-                _ => return Ok(self.reject(error)),
-            },
+            }
         };
         let mut response = inner.call(request).await?;
         self.add_cookies(&mut response, cookies.into_iter().flatten());
         Ok(response)
     }
 
-    fn reject(&self, error: impl Into<AuthError>) -> Response {
-        error_response(&self.responder, &error.into(), Vec::new())
+    fn reported(&self, error: impl Into<AuthError>) -> AuthError {
+        let error = error.into();
+        (self.rejection_hook)(&error);
+        error
+    }
+
+    fn reject(&self, error: &AuthError) -> Response {
+        error_response(&self.responder, error, Vec::new())
     }
 
     /// Adds the cookies, unless the handler has decided about them.
