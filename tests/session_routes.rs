@@ -1013,6 +1013,36 @@ async fn the_routes_leave_the_maximum_token_length_alone() {
     let cookie = format!("__Host-refresh={}", json["refresh_token"].as_str().unwrap());
     let answer = send(&app(&routes), by_cookie(&cookie)).await;
     assert_eq!(kind(&answer), too_long);
+    // A higher one applies to the layer and the logout too.
+    *name_length.lock().unwrap() = 12_000;
+    let sessions_of_all = sessions(Some(20_000));
+    let partner = SigningKey::generate(Algorithm::ES256).unwrap();
+    let partner = TrustedIssuer::new("https://partner.example", partner.verifying_key());
+    let routes = SessionRoutes::new(sessions_of_all.clone()).unwrap();
+    for routes in [routes.clone(), routes.trusted_issuer(partner)] {
+        let app = app(&routes);
+        let subject = sessions_of_all.subject_named("alice");
+        let token = sessions_of_all.login(&subject).await.unwrap().access_token;
+        assert!(token.len() > 12_000);
+        for (method, path, status) in [
+            ("GET", "/me", StatusCode::OK),
+            ("POST", "/logout", StatusCode::NO_CONTENT),
+            ("GET", "/me", StatusCode::UNAUTHORIZED),
+        ] {
+            let request = Request::builder().method(method).uri(path);
+            let request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+            let answer = send(&app, request.body(Body::empty()).unwrap()).await;
+            assert_eq!(answer.status, status, "{path}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "more than 64 KiB")]
+fn no_token_is_longer_than_a_layer_accepts() {
+    let clock = ManualClock::at(1);
+    let store = FailingStore::new(MemoryStore::with_clock(clock.clone()));
+    let _ = sessions(store, &clock, 1).max_token_length(64 * 1024 + 1);
 }
 
 /// A login ends the session that the browser had before.

@@ -38,7 +38,7 @@ pub struct SessionRoutes<S, R = ProblemJson> {
     pub(super) responder: Responder<R>,
 }
 
-type RejectionHook = dyn Fn(&AuthError) + Send + Sync;
+pub(super) type RejectionHook = dyn Fn(&AuthError) + Send + Sync;
 
 #[derive(Clone)]
 pub(super) struct Settings {
@@ -156,10 +156,11 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     }
 
     /// Calls `hook` with the reason for each rejected refresh and logout, for example to count
-    /// them. The hook must not block. None by default.
+    /// them. This includes the refreshes of [`page_renewal`](SessionRoutes::page_renewal), even if
+    /// the page is then served without new tokens. The hook must not block. None by default.
     ///
     /// [`Sessions::on_event`] reports changes of sessions: successful operations, and detected
-    /// reuse. The reason is also in the response's extensions.
+    /// reuse. The response of a rejected request has the reason in its extensions too.
     ///
     /// ```
     /// # use tower_jwt_auth::{routes::SessionRoutes, session::SessionStore};
@@ -235,8 +236,10 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     ///
     /// # Panics
     ///
-    /// If the sessions have no [issuer](Sessions::issuer), or if `issuer` has the same name as
-    /// theirs.
+    /// - If the sessions have no [issuer](Sessions::issuer).
+    /// - If `issuer` has the same name as theirs, or as an issuer that you added before.
+    /// - If its tenants are not chosen, or its pattern of tenants overlaps with that of an issuer
+    ///   that you added before.
     #[must_use]
     #[track_caller]
     pub fn trusted_issuer(mut self, issuer: TrustedIssuer) -> Self {
@@ -251,7 +254,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     pub(super) fn verifier(&self) -> Verifier {
         let others = &self.settings.trusted_issuers;
         if others.is_empty() {
-            return verifier(&self.sessions);
+            return verifier(&self.body_sessions);
         }
         let issuer = self.sessions.issuer_name().unwrap_or_default();
         assert!(
@@ -264,6 +267,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
         issuers.push(own);
         Verifier::new(issuers)
             .typ("at+jwt")
+            .max_token_length(max_token_length(&self.body_sessions))
             .clock(self.sessions.current_clock())
     }
 
@@ -391,10 +395,17 @@ fn fitting<S: SessionStore>(sessions: &Sessions<S>, cookies: &SessionCookies) ->
     sessions.clone().max_token_length(longest)
 }
 
+/// No less than the default: tokens may have been issued before a shorter length was set.
+fn max_token_length<S: SessionStore>(sessions: &Sessions<S>) -> usize {
+    let longest = sessions.longest_token();
+    longest.max(Verifier::DEFAULT_MAX_TOKEN_LENGTH)
+}
+
 /// A verifier for the access tokens of `sessions`.
 fn verifier<S: SessionStore>(sessions: &Sessions<S>) -> Verifier {
     let mut verifier = Verifier::new(sessions.verifying_keys())
         .typ("at+jwt")
+        .max_token_length(max_token_length(sessions))
         .clock(sessions.current_clock());
     if let Some(issuer) = sessions.issuer_name() {
         verifier = verifier.issuer(issuer);

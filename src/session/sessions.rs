@@ -17,6 +17,7 @@ use super::store::{MAX_ACCESS_LIFETIME, SessionStore};
 use crate::claims::NumericDate;
 use crate::clock::Clock;
 use crate::keys::{KeySet, SigningKeySet};
+use crate::verify::Verifier;
 
 /// Logs subjects in, refreshes their tokens and logs them out. Cheap to clone.
 ///
@@ -42,7 +43,7 @@ impl<S: SessionStore> Sessions<S> {
     /// leeway.
     pub const DEFAULT_ACCESS_LIFETIME: Duration = Settings::ACCESS_LIFETIME;
 
-    /// 14 days: a user who visits every two weeks stays logged in.
+    /// 14 days: a user who visits at least once in this time stays logged in.
     pub const DEFAULT_IDLE_LIFETIME: Duration = Settings::IDLE_LIFETIME;
 
     /// 90 days: then every user must log in again.
@@ -112,10 +113,10 @@ impl<S: SessionStore> Sessions<S> {
     /// Sets the function that supplies your application's claims. Without it, access tokens have
     /// only the registered claims.
     ///
-    /// It is called at login and at every refresh. So a role that you remove is missing from the
-    /// next access token. It gets the session, with its [data](Session::data). At login that is the
-    /// session about to be created. Return `Ok(None)` if the subject no longer exists: its session
-    /// then ends.
+    /// It is called at login, at every refresh and at every [elevation](Sessions::elevate). So a
+    /// role that you remove is missing from the next access token. It gets the session, with its
+    /// [data](Session::data). At login that is the session about to be created. Return `Ok(None)`
+    /// if the subject no longer exists: its session then ends.
     ///
     /// It is called again, at most three times, if the session's data changed meanwhile, or access
     /// tokens were [invalidated](Sessions::invalidate_access_tokens).
@@ -227,8 +228,9 @@ impl<S: SessionStore> Sessions<S> {
     /// Limits the sessions of a subject. Without this there is no limit.
     ///
     /// Expired sessions do not count. The limit also holds if logins run concurrently, on any
-    /// nodes. It applies only at a login: after you lower it, a subject may have too many sessions
-    /// until the next login.
+    /// nodes. It applies only at a login: after you lower it, a subject may have too many sessions.
+    /// With `EndOldest` the next login ends the excess. With `RejectLogin` logins are rejected
+    /// until enough sessions have ended or expired.
     ///
     /// - [`SessionLimit::EndOldest`] ends the sessions that were refreshed least recently, and
     ///   revokes their access tokens. You get an event
@@ -270,11 +272,21 @@ impl<S: SessionStore> Sessions<S> {
     /// Sets the maximum length of an access token, in bytes. A longer one is not issued:
     /// [`SessionErrorKind::TokenTooLong`](super::SessionErrorKind::TokenTooLong).
     ///
-    /// 8 KiB by default, the [`max_token_length`](crate::Verifier::max_token_length) of a layer.
-    /// A cookie holds about 4,000 bytes. A login or refresh by cookie fails if its access token
-    /// is longer than that, whatever is set here.
+    /// 8 KiB by default, the [`max_token_length`](crate::Verifier::max_token_length) of a layer. If
+    /// you set more, the layer of `SessionRoutes` accepts it too. A cookie holds about 4,000 bytes.
+    /// A login or refresh by cookie fails if its access token is longer than that, whatever is set
+    /// here.
+    ///
+    /// # Panics
+    ///
+    /// If it is more than 64 KiB: no layer accepts such tokens.
     #[must_use]
+    #[track_caller]
     pub fn max_token_length(self, bytes: usize) -> Self {
+        assert!(
+            bytes <= Verifier::LONGEST_TOKEN,
+            "tokens of more than 64 KiB"
+        );
         self.change(|settings| settings.max_token_length = bytes)
     }
 
