@@ -26,8 +26,6 @@ pub(super) struct Freshness {
     /// The number of overflows before the last load that fitted, once the node has read the changes
     /// that were made during that load.
     resolved_overflows: AtomicU64,
-    /// The number of overflows before a load that fitted, and when it ended.
-    fitted: Mutex<Option<(u64, Timestamp)>>,
     /// Why the keys belong to other nodes.
     foreign_keys: Mutex<Option<RedisStoreError>>,
     /// The last failure of a task since the node was fresh.
@@ -50,7 +48,6 @@ impl Freshness {
             confirmed_second: AtomicU64::new(NEVER),
             overflows: AtomicU64::new(0),
             resolved_overflows: AtomicU64::new(0),
-            fitted: Mutex::default(),
             foreign_keys: Mutex::default(),
             last_error: Mutex::default(),
             eviction_policy: Mutex::default(),
@@ -110,10 +107,6 @@ impl Freshness {
         self.heartbeat_wall.store(wall, Ordering::Release);
         self.heartbeat_monotonic
             .store(monotonic.max(1), Ordering::Release);
-        let loaded = |(_, ended): &mut (u64, Timestamp)| ended.monotonic <= sent.monotonic;
-        if let Some((overflows, _)) = self.lock_fitted().take_if(loaded) {
-            self.resolved_overflows.store(overflows, Ordering::Release);
-        }
         *self.lock_last_error() = None;
     }
 
@@ -159,16 +152,10 @@ impl Freshness {
         self.overflows.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Notes that a load fitted into the set. `overflows`: their number before that load.
-    ///
-    /// A load may skip what is extended meanwhile. So this counts with the first heartbeat that is
-    /// sent after the load and read back: then the node has read the extensions too.
+    /// Notes that a load fitted into the set, and that the node has read what was changed during
+    /// the load. `overflows`: their number before it.
     pub(super) fn resolve_overflows(&self, overflows: u64) {
-        *self.lock_fitted() = Some((overflows, Timestamp::now()));
-    }
-
-    fn lock_fitted(&self) -> MutexGuard<'_, Option<(u64, Timestamp)>> {
-        self.fitted.lock().unwrap_or_else(PoisonError::into_inner)
+        self.resolved_overflows.store(overflows, Ordering::Release);
     }
 
     fn lock_last_error(&self) -> MutexGuard<'_, Option<Arc<RedisStoreError>>> {
@@ -268,10 +255,6 @@ mod tests {
         freshness.record_overflow();
         assert!(!freshness.is_fresh());
         freshness.resolve_overflows(1);
-        // Sent before the end of the load.
-        freshness.record_heartbeat(ago(1000));
-        assert!(!freshness.is_fresh());
-        freshness.record_heartbeat(Timestamp::now());
         assert!(freshness.is_fresh());
         freshness.set_foreign_keys(Some(RedisStoreError::OtherSecret));
         assert!(!freshness.is_fresh());

@@ -17,7 +17,7 @@ use super::script::{Argument, Script};
 use super::script_client::ScriptReply;
 use super::stream_position::{StreamCursor, StreamPosition};
 
-/// How many revocations to read at once. They take the server 4 milliseconds.
+/// How many revocations to read at once. They take the server 2 milliseconds.
 const REVOCATIONS_PAGE: u64 = 4000;
 
 /// How many subjects to read at once. Each takes the server longer than a revocation.
@@ -29,6 +29,8 @@ pub(super) struct LoadedState {
     pub(super) cursor: StreamCursor,
     /// Whether this node knows something that the server may have lost.
     pub(super) must_write_back: bool,
+    /// The number of overflows before the load, which fitted into the set.
+    pub(super) overflows: u64,
 }
 
 /// Where the stream is to be read from, and which process of a server answered.
@@ -44,8 +46,7 @@ struct LoadStart {
 /// 3. It writes an empty entry, which the node expects to read. If the server loses changes that
 ///    were in the state but came after the noted end, it loses the entry too.
 pub(super) async fn load(node: &Node) -> Result<LoadedState, RedisStoreError> {
-    let freshness = &node.local.freshness;
-    let overflows = freshness.overflows();
+    let overflows = node.local.freshness.overflows();
     let LoadStart { cursor, process } = find_start(node).await?;
     // Nothing may come between these two. A write acknowledged between them would be neither
     // expected nor written back.
@@ -56,11 +57,11 @@ pub(super) async fn load(node: &Node) -> Result<LoadedState, RedisStoreError> {
     read_pages(node, &process, script, page_size, apply_revocations).await?;
     let (script, page_size) = (&scripts.load_subjects, SUBJECTS_PAGE);
     read_pages(node, &process, script, page_size, apply_subjects).await?;
-    freshness.resolve_overflows(overflows);
     append_empty_entry(node, &process).await?;
     Ok(LoadedState {
         cursor,
         must_write_back: node.pending_writes.end_load() || knows_something,
+        overflows,
     })
 }
 

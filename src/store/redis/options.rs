@@ -43,8 +43,9 @@ pub struct RedisStoreOptions {
 }
 
 impl RedisStoreOptions {
-    /// 5 seconds. No access token is rejected during a shorter outage. A token revoked on another
-    /// node stays valid for at most this long on a node that is cut off.
+    /// 5 seconds. No access token is rejected during an outage of up to about 3 seconds: the last
+    /// heartbeat may be a second old, and reading the next one may take another second. A token
+    /// revoked on another node stays valid for at most this long on a node that is cut off.
     pub const DEFAULT_MAX_STALENESS: Duration = Duration::from_secs(5);
 
     /// 1 second. On a local network, Redis usually answers much faster.
@@ -141,13 +142,16 @@ impl RedisStoreOptions {
         self
     }
 
-    /// Sets how long a call waits for Redis. 1 second by default.
+    /// Sets how long one command waits for Redis. 1 second by default. A call of the store may take
+    /// longer: it may repeat a command after a broken connection, and wait for replicas.
     pub fn call_timeout(mut self, call_timeout: Duration) -> Self {
         self.call_timeout = call_timeout;
         self
     }
 
-    /// Waits after each write until this many replicas have it, for at most `timeout`.
+    /// Waits after each write until this many replicas have it, for at most `timeout`: 1
+    /// millisecond or longer. Choose less than the [`call_timeout`](Self::call_timeout), which also
+    /// ends the wait, and then drops the connection.
     ///
     /// None by default: then a promoted replica may lack the last writes. Token rotations do not
     /// wait, because a lost rotation is recovered.
@@ -163,10 +167,10 @@ impl RedisStoreOptions {
     ///
     /// If the key of the revocations is evicted, all revocations are gone. If the key of the
     /// subjects is evicted, all blocks, logouts everywhere and invalidations are gone. Living nodes
-    /// write back what they know, within a second or so. Until then revoked tokens pass and blocked
-    /// users can log in. If all nodes restart first, the data is lost permanently. If the key of a
-    /// session is evicted, only that session ends. The store logs a warning each time it reads the
-    /// state.
+    /// still reject revoked tokens, and write back what they know within a second or so. Until then
+    /// blocked users can log in, and a node that starts accepts revoked tokens. If all nodes
+    /// restart first, the data is lost permanently. If the key of a session is evicted, only that
+    /// session ends. The store logs a warning each time it reads the state.
     pub fn allow_eviction(mut self) -> Self {
         self.allows_eviction = true;
         self
@@ -177,8 +181,8 @@ impl RedisStoreOptions {
     /// Redis need not be reachable at once. Until it is, and during long outages, the node is
     /// stale.
     ///
-    /// For `rediss` addresses the process needs a crypto provider of rustls. If none is installed,
-    /// the store installs the one of `aws-lc-rs`.
+    /// If the process has no default crypto provider of rustls, this installs that of `aws-lc-rs`,
+    /// even without `rediss` addresses. To use another one, install it before this call.
     ///
     /// # Errors
     ///

@@ -235,7 +235,8 @@ impl ScriptClient {
             return Ok(());
         }
         let timeout = self.settings.replication_timeout.as_millis();
-        let timeout = u64::try_from(timeout).unwrap_or(u64::MAX);
+        // 0 would mean that the server waits for ever.
+        let timeout = u64::try_from(timeout).unwrap_or(u64::MAX).max(1);
         let mut wait = ::redis::cmd("WAIT");
         wait.arg(self.settings.replicas).arg(timeout);
         let is_replicated = if self.deployment.is_cluster() {

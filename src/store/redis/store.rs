@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use super::error::RedisStoreError;
 use super::heartbeat::{follow_sentinels, send_heartbeats};
@@ -145,14 +145,14 @@ impl RedisStore {
     /// # Errors
     ///
     /// As [`RedisStore::revoke`], and [`RedisStoreError::Unread`] if a node has not read it after
-    /// `deadline`.
+    /// `deadline`. The deadline counts from the call, but does not end the write, which has the
+    /// timeouts of [`RedisStore::revoke`].
     pub async fn revoke_and_wait(
         &self,
         revocation: &Revocation<'_>,
         deadline: Duration,
     ) -> Result<(), RedisStoreError> {
-        let deadline = Instant::now().checked_add(deadline);
-        let deadline = deadline.ok_or(RedisStoreError::Unread)?;
+        let began = Instant::now();
         let node = self.running_node();
         let mut write = node.begin_write(true)?;
         if revoke(node, &mut write, revocation, true).await? == Written::Nothing {
@@ -165,12 +165,13 @@ impl RedisStore {
                 let _ = timeout(Duration::from_millis(100), cursor.changed()).await;
             }
         };
-        let all_read = timeout_at(deadline, all_read).await;
+        let all_read = timeout(deadline.saturating_sub(began.elapsed()), all_read).await;
         all_read.map_err(|_| RedisStoreError::Unread)
     }
 
     /// Lifts the block of a subject, and returns whether there was one. Tokens issued before stay
-    /// rejected.
+    /// rejected. Exception: a token of another issuer is accepted again if its claim `generation`
+    /// is not lower than the subject's access epoch in this store.
     ///
     /// # Errors
     ///
@@ -325,8 +326,8 @@ pub struct RedisStoreState {
     pub is_fresh: bool,
     /// The number of living nodes, including this one.
     pub nodes: usize,
-    /// How often this node has read the whole state: once at the start, and again after each gap in
-    /// the stream.
+    /// How often this node has read the whole state: once at the start, and again each time that
+    /// the stream breaks or lacks what this node wrote. A read that fails does not count.
     pub loads: u64,
     /// The number of users whose block, logout everywhere or invalidation is in force.
     pub subjects: usize,

@@ -47,6 +47,7 @@ pub(super) async fn follow_stream(node: Arc<Node>) {
         let LoadedState {
             cursor,
             must_write_back,
+            overflows,
         } = match loading.await {
             Ok(loaded) => loaded,
             Err(error) => {
@@ -61,14 +62,16 @@ pub(super) async fn follow_stream(node: Arc<Node>) {
             drop(write_back.replace(WriteBack::begin(&node)));
         }
         backoff.reset();
-        read_until_broken(&node, &link, cursor).await;
+        read_until_broken(&node, &link, cursor, overflows).await;
         // The server may no longer be the master.
         link.forget_any();
     }
 }
 
 /// Reads the stream until it breaks, or until the state must be loaded for another reason.
-async fn read_until_broken(node: &Node, link: &Link, mut cursor: StreamCursor) {
+///
+/// `overflows`: their number before the load.
+async fn read_until_broken(node: &Node, link: &Link, mut cursor: StreamCursor, overflows: u64) {
     let mut backoff = Backoff::default();
     // Heartbeats sent before the load say nothing about this stream. Send one now.
     // It says that this node has read what it has loaded.
@@ -84,9 +87,15 @@ async fn read_until_broken(node: &Node, link: &Link, mut cursor: StreamCursor) {
                 backoff.reset();
                 continue;
             }
-            // Only a load can show whether there is room now.
-            Ok(ReadOutcome::UpToDate) if node.local.freshness.is_over_capacity() => return,
-            Ok(ReadOutcome::UpToDate) => backoff.reset(),
+            Ok(ReadOutcome::UpToDate) => {
+                // Now the node also has what the load skipped, because it was extended meanwhile.
+                node.local.freshness.resolve_overflows(overflows);
+                if node.local.freshness.is_over_capacity() {
+                    // Only a load can show whether there is room now.
+                    return;
+                }
+                backoff.reset();
+            }
             Ok(ReadOutcome::Broken) => return,
             Err(error) => {
                 node.record_error(error);
