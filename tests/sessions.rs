@@ -25,8 +25,8 @@ use tower_jwt_auth::keys::{Algorithm, SigningKey};
 use tower_jwt_auth::revocation::{Revocation, RevocationSet, RevocationStore, TokenIdentity};
 use tower_jwt_auth::routes::SessionRoutes;
 use tower_jwt_auth::session::{
-    OwnSubject, RefreshKeys, SessionErrorKind, SessionEventKind, SessionId, SessionStore, Sessions,
-    TokenPair,
+    OwnSubject, RefreshKeys, Rotation, SessionErrorKind, SessionEventKind, SessionId, SessionStore,
+    Sessions, TokenPair,
 };
 use tower_jwt_auth::store::MemoryStore;
 use tower_jwt_auth::testing::FailingStore;
@@ -1146,6 +1146,14 @@ async fn an_acr_that_no_guard_can_require_is_refused() {
     }
     let session = world.sessions.find(tokens.sid).await.unwrap().unwrap();
     assert_eq!((session.acr, session.counter), (None, 0));
+}
+
+#[test]
+fn n03_a_rotation_shows_no_acr() {
+    let mut rotation = Rotation::new(1, NumericDate::from_seconds(NOW).unwrap());
+    rotation.elevation = Some("canary".to_owned());
+    let shown = format!("{rotation:?} {rotation:#?}");
+    assert!(shown.contains("counter") && !shown.contains("canary"));
 }
 
 /// In each way to refresh, the token from before an elevation is refused and nothing is cleared.

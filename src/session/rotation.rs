@@ -1,12 +1,13 @@
 //! Refresh token rotation: the rules for stores. Redis applies them in `rotate_session.lua`.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::record::{Session, SubjectState};
 use crate::claims::NumericDate;
 
 /// A request to rotate the refresh token of a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rotation {
     /// The counter of the refresh token that was presented.
@@ -67,6 +68,17 @@ pub enum RotationRejection {
     /// The refresh token is the previous one, within the grace, and the session was elevated since.
     /// A copy of that token must not inherit the elevation.
     Elevated,
+}
+
+/// Shows no claim.
+impl fmt::Debug for Rotation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rotation")
+            .field("counter", &self.counter)
+            .field("data_version", &self.data_version)
+            .field("grace", &self.grace)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Rotation {

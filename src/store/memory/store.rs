@@ -16,8 +16,8 @@ use crate::session::{
 
 /// Keeps revocations and sessions in the memory of one process. Clones share their contents.
 ///
-/// A restart ends all sessions, and revoked tokens become valid again until they expire. Use it
-/// for:
+/// A restart ends all sessions. Revoked tokens become valid again until they expire, and blocked
+/// users can log in. Use it for:
 ///
 /// - tests,
 /// - services that create a new signing key at every start,
@@ -28,7 +28,8 @@ use crate::session::{
 /// - Sessions that have expired by the wrong clock are lost.
 /// - Valid tokens are rejected if they expire no later than a token whose revocation was dropped.
 ///   This goes on after the clock is correct again. It lasts a day at most, unless a revoked token
-///   lives longer.
+///   lives longer. If the dropped revocation was made while the clock was wrong, it may last until
+///   about the time that the wrong clock showed.
 ///
 /// ```
 /// use tower_jwt_auth::{JwtAuthLayer, VerifiedToken};
@@ -58,8 +59,9 @@ pub(super) struct Inner {
 }
 
 impl MemoryStore {
-    /// 1 million sessions. Each takes a few hundred bytes, plus its data of up to 4 KiB.
-    pub const DEFAULT_MOST_SESSIONS: usize = 1_000_000;
+    /// 1 million sessions, each of a few hundred bytes, plus its data of up to 4 KiB. With so many,
+    /// logins fail with [`MemoryStoreError::Sessions`].
+    pub const MAX_SESSIONS: usize = 1_000_000;
 
     /// How many expired sessions a login drops at most. More than one, so that they do not pile up.
     pub(super) const PRUNED_AT_ONCE: usize = 16;
@@ -83,7 +85,7 @@ impl MemoryStore {
         Self(Arc::new(Inner {
             set,
             sessions: Mutex::default(),
-            most_sessions: Self::DEFAULT_MOST_SESSIONS,
+            most_sessions: Self::MAX_SESSIONS,
             clock: Arc::new(clock),
         }))
     }
