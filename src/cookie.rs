@@ -68,7 +68,8 @@ pub struct TokenCookie {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SameSite {
-    /// Only if the user follows a link.
+    /// Only with a `GET` that opens a page, but not in a frame. For example, the user follows a
+    /// link. A script or a redirect of the other site can open the page too.
     Lax,
     /// Never.
     Strict,

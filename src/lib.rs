@@ -28,7 +28,9 @@
 //! # use tower_jwt_auth::{JwtAuthLayer, TokenSource};
 //! # let keys = tower_jwt_auth::keys::VerifyingKey::hs256([7; 32]).unwrap();
 //! # let store = tower_jwt_auth::store::MemoryStore::new();
-//! let layer = JwtAuthLayer::new(keys) // a key, a KeySet, remote keys, or TrustedIssuers
+//! // A key, a KeySet, remote keys, or TrustedIssuers.
+//! let layer = JwtAuthLayer::new(keys)
+//!     // Leave this out for TrustedIssuers and discovered keys: they have names.
 //!     .issuer("https://id.example.com")
 //!     .audience("api")
 //!     .sources([TokenSource::bearer(), TokenSource::cookie("__Host-access")])
@@ -104,7 +106,7 @@
 //! | `bad_signature` | the secret: does it equal the issuer's byte for byte, or must you decode it from base64 first? |
 //! | `unexpected_audience` | the token has an `aud`: name yours with [`audience`](JwtAuthLayer::audience) |
 //! | `missing_audience` | the token has no `aud`. These need it: [`audience`](JwtAuthLayer::audience), [`rfc9068`](JwtAuthLayer::rfc9068), fetched keys, opaque tokens, a resolver of issuers. For the last three see [`any_audience`](JwtAuthLayer::any_audience) |
-//! | `missing_issuer` | the token has no `iss`. [`TrustedIssuer`], [`issuer`](JwtAuthLayer::issuer) and [`rfc9068`](JwtAuthLayer::rfc9068) require it |
+//! | `missing_issuer` | the token has no `iss`. These require it: [`TrustedIssuer`], [`issuer`](JwtAuthLayer::issuer), [`rfc9068`](JwtAuthLayer::rfc9068), discovered keys, a key whose JWK has `issuer`, a resolver of issuers |
 //! | `wrong_issuer`, `wrong_audience` | a trailing slash, the scheme, upper case: they are compared byte for byte |
 //! | `unknown_issuer` | none of the trusted issuers has this name; names are compared byte for byte |
 //! | `wrong_tenant`, `wrong_key_issuer` | `tid`, `iss` and the `issuer` of the key must agree: see [`TrustedIssuer::tenants`] |
@@ -128,7 +130,8 @@
 //! | `revoked` | the store: the token, its session or its subject was revoked |
 //! | `insufficient_scope` | `scope`, `scp` or the claims that your [guard](guard) reads; the reason names the scopes |
 //! | `insufficient_user_authentication` | `acr` and `auth_time`, which your [guard](guard) requires: does the issuer add them? |
-//! | `unavailable` | the revocation store, a guard's condition, or the issuer of the keys or of an opaque token; the error's source says why |
+//! | `unavailable` | the revocation store, the replay store of DPoP, the session store, the [claims function](session::Sessions::claims), a guard's condition, the issuer of the keys or of an opaque token, or your `IssuerResolver`; the error's source says why |
+//! | `misconfigured` | your service, not the token: the error's source names the fault |
 //! | `cross_site` | `Origin` or `Sec-Fetch-Site` of a request with a cookie: see [`csrf`] |
 //!
 //! # Events
@@ -140,11 +143,11 @@
 //! | --- | --- |
 //! | `DEBUG` | a rejected request; a bad token that the layer treats as no token; a login, a logout or another change of a session; a logout token of a provider; fetched keys |
 //! | `INFO` | a skipped key of an issuer |
-//! | `WARN` | an outage of a store, or of an issuer that publishes keys or is asked about tokens; an error of a guard's condition, or of the [claims function](session::Sessions::claims) |
+//! | `WARN` | an outage of a store, or of an issuer that publishes keys or is asked about tokens; an error of a guard's condition, of your `IssuerResolver`, or of the [claims function](session::Sessions::claims) |
 //! | `WARN` | reuse of a refresh token; writes that the session store has lost |
 //! | `WARN` | claims that do not decode as the handler's type |
 //! | `WARN` | a risky setting: a layer without a revocation store accepts a session's token, cookies are not `Secure`, or Redis may evict keys |
-//! | `ERROR` | a handler without a layer around it; a `Permission` that is built wrongly; a cookie that cannot be built |
+//! | `ERROR` | a handler or a guard without a layer around it; a `Permission` that is built wrongly; a cookie that cannot be built; a peer without an address for [`Mtls::behind_proxies`](mtls::Mtls::behind_proxies) |
 //! | `ERROR` | a session request that fails because of a fault in the service, such as claims with a reserved name; logout tokens whose sessions could not be ended |
 //!
 //! # Features

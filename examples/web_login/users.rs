@@ -104,8 +104,8 @@ impl Users {
         Ok(())
     }
 
-    /// Called at login and at every refresh. `None` ends the session, so an agent who loses the
-    /// right to act for a user soon stops. The same holds if the user becomes an admin.
+    /// Called at login, at every refresh and at a step-up. `None` ends the session, so an agent who
+    /// loses the right to act for a user soon stops. The same holds if the user becomes an admin.
     pub(crate) fn claims(&self, session: &Session) -> Option<Access> {
         let user = self.find(&session.subject)?;
         let roles = user.roles();

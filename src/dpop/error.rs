@@ -50,7 +50,8 @@ pub enum DpopErrorKind {
     StaleNonce,
     /// The proof was used before.
     Replayed,
-    /// The client sends more proofs than the [`ReplayStore`](super::ReplayStore) remembers for it.
+    /// The client or its subject sends more proofs than the [`ReplayStore`](super::ReplayStore)
+    /// remembers for it.
     TooMany,
     /// The token is not bound to a key: send it as `Bearer`, if that is accepted. At a refresh:
     /// send no proof, because the session has no key.

@@ -20,9 +20,8 @@
 //! ```
 //!
 //! This accepts only tokens that are bound to a key. Add
-//! [`TokenSource::bearer`](crate::TokenSource::bearer) to accept other tokens too. A token that is
-//! bound to a key is rejected in every other source. Any other token is rejected if it has the
-//! scheme `DPoP`.
+//! [`TokenSource::bearer`](crate::TokenSource::bearer) to accept other tokens too. A bound token is
+//! rejected in every other source. A token that is not bound is rejected under the scheme `DPoP`.
 //!
 //! # What is checked
 //!
@@ -40,7 +39,8 @@
 //! | `nonce` | be a current one, if [`Dpop::nonces`] are on |
 //! | `jti` | have 1 to 256 bytes, and be new |
 //!
-//! Apply only one layer with this source to a request: a second one would reject the proof as used.
+//! Apply only one layer with this source to a request. A second one rejects the proof as used if
+//! both share the source or a [`ReplayStore`].
 //!
 //! The token is verified first, or found in the cache. The `jti` is remembered last, so only good
 //! proofs fill the memory. A client's key is parsed once, and kept while it is in use.
@@ -78,7 +78,7 @@
 //! | with a proof that is missing, wrong or used | 401 | `invalid_dpop_proof` |
 //! | whose proof has no nonce, or an old one | 401 | `use_dpop_nonce`, and the header `DPoP-Nonce` |
 //! | with a token that is invalid, bound to another key, or not bound | 401 | `invalid_token` |
-//! | of a client that sends too many proofs | 429 | none |
+//! | of a client or a subject that sends too many proofs | 429 | none |
 //! | while the replay store fails, or is full | 503 | none |
 //!
 //! A login and a refresh answer with [other statuses](crate::session::SessionErrorKind), mostly 400
@@ -89,10 +89,11 @@
 //!
 //! # Replay
 //!
-//! Each node remembers the proofs it has accepted, in a [`ReplayMemory`]. By default another node
-//! accepts a used proof again, and the same node does after a restart. Such a replay works only
-//! for the same method and URL, until the proof expires. By default that takes 90 seconds at most:
-//! a [lifetime](Dpop::lifetime) of 60, and 30 if the client's clock is ahead.
+//! By default each [`Dpop`] remembers the proofs it has accepted, in a [`ReplayMemory`] of its own.
+//! Another node accepts a used proof again, and the same node does after a restart. So does another
+//! `Dpop` with the same base URL. Such a replay works only for the same method and URL, until the
+//! proof expires. By default that takes 90 seconds at most: a [lifetime](Dpop::lifetime) of 60, and
+//! 30 if the client's clock is ahead.
 //!
 //! A [`ReplayStore`] that all nodes share closes this gap. It costs a round trip in each request.
 //! `RedisStore` (feature `redis`) is one.

@@ -56,9 +56,10 @@ impl fmt::Debug for ProofIdentity<'_> {
 pub enum ReplayVerdict {
     /// The proof is new. It is remembered now.
     New,
-    /// The proof was used before, or the store cannot know whether it was: 401.
+    /// The proof was used before, or the store cannot know whether it was: 401, or 400 at login and
+    /// refresh.
     Replayed,
-    /// The client has used its share of the store: 429.
+    /// The client's key or its subject has used its share of the store: 429.
     TooMany,
 }
 

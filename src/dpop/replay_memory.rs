@@ -31,7 +31,7 @@ use crate::revocation::{FingerprintKey, Fingerprinter};
 ///
 /// | limit | then |
 /// | --- | --- |
-/// | a sixteenth of the capacity for one key, and for one subject | 429 for this client alone |
+/// | a sixteenth of the capacity for one key, and for one subject | 429 for this client, or for all clients of this subject |
 /// | the capacity | 503 for new proofs, until some expire |
 pub struct ReplayMemory {
     capacity: usize,

@@ -139,7 +139,7 @@ impl Dpop {
         Ok(self)
     }
 
-    /// Sets where used proofs are remembered. A [`ReplayMemory`] of this layer by default.
+    /// Sets where used proofs are remembered. A [`ReplayMemory`] of this `Dpop` by default.
     #[must_use]
     pub fn replay_store(mut self, store: impl ReplayStore) -> Self {
         self.store = Box::new(store);

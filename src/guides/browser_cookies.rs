@@ -332,8 +332,9 @@
 //!   own pages. Any site can still send a `GET` with the cookies, without reading the answer.
 //! - A partitioned cookie belongs to the top-level site, which the address bar shows. A user who
 //!   opens your app on another top-level site must log in again there.
-//! - If you change cookies that browsers already have, give the new ones another name, for example
-//!   by [`environment`](crate::routes::SessionCookies::environment). Otherwise browsers send both.
+//! - If you change `Domain`, `Path` or `Partitioned` of cookies that browsers already have, give
+//!   the new ones another name, for example by
+//!   [`environment`](crate::routes::SessionCookies::environment). Otherwise browsers send both.
 //!
 //! With bearer tokens the layer reads `Authorization` alone, and CORS needs no credentials:
 //!

@@ -13,16 +13,17 @@
 //! | has a database that must hold the revocations | your own [`RevocationStore`](crate::revocation::RevocationStore) | |
 //!
 //! You can start with one and change later. If your code calls no method of the store itself, only
-//! the line that opens the store changes. Contents are not copied from one store to another, so all
-//! users log in again.
+//! the line that opens the store changes. Contents are not copied from one store to another: all
+//! users log in again, and no block or revocation is in force any more. So block these users again,
+//! and use a new signing key.
 //!
 //! # In memory
 //!
 #![doc = include_str!("../../docs/pictures/store_memory.svg")]
 //!
-//! Nothing to install or to configure. A restart ends all sessions and forgets all revocations. If
-//! the signing key is the same after the restart, a revoked access token is valid again until it
-//! expires. To prevent this, use a new key from
+//! Nothing to install or to configure. A restart ends all sessions and forgets all revocations and
+//! blocks: blocked users can log in again. If the signing key is the same after the restart, a
+//! revoked access token is valid again until it expires. To prevent this, use a new key from
 //! [`SigningKey::generate`](crate::keys::SigningKey::generate) at each start.
 //!
 //! # In a file
@@ -39,10 +40,10 @@
 #![doc = include_str!("../../docs/pictures/store_redis.svg")]
 //!
 //! Each node holds all revocations in memory and follows a stream. A logout on one node is
-//! effective on the others within milliseconds, and no check of an access token waits for Redis. A
-//! node that lags behind Redis by more than 5 seconds
-//! ([`max_staleness`](crate::store::RedisStoreOptions::max_staleness)) answers 503 by default,
-//! because it may have missed revocations.
+//! effective on the others within milliseconds. No check of an access token waits for Redis, unless
+//! the nodes [share DPoP proofs](crate::store::redis#dpop-proofs). A node that lags behind Redis by
+//! more than 5 seconds ([`max_staleness`](crate::store::RedisStoreOptions::max_staleness)) answers
+//! 503 by default, because it may have missed revocations.
 //!
 //! # What survives
 //!
@@ -51,7 +52,7 @@
 //! | your process restarts | nothing | everything | everything |
 //! | the machine loses power | nothing | everything | everything, unless Redis ran on that machine |
 //! | Redis restarts | | | what its settings keep; running nodes also keep the revocations |
-//! | Redis is down | | | access tokens work for up to 5 seconds, then get 503 by default; logins and renewals get 503 |
+//! | Redis is down | | | access tokens work for up to 5 seconds, then get 503 by default; logins, renewals, logouts and shared DPoP proofs get 503 |
 //! | the disk fails | | look-ups go on, changes get 503 | see the settings of Redis |
 //!
 //! # A lost second of Redis

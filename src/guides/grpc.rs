@@ -10,6 +10,9 @@
 //! | no token, or an invalid, expired or revoked one | 401 | 16 `UNAUTHENTICATED` |
 //! | a token without the scope, or a request from an origin that you do not trust | 403 | 7 `PERMISSION_DENIED` |
 //! | malformed credentials | 400 | 3 `INVALID_ARGUMENT` |
+//! | a client sends too many DPoP proofs | 429 | 8 `RESOURCE_EXHAUSTED` |
+//! | a login, but the user has too many sessions | 409 | 9 `FAILED_PRECONDITION` |
+//! | a method other than `POST` on a session route | 405 | 12 `UNIMPLEMENTED` |
 //! | the store or the keys are not available | 503 | 14 `UNAVAILABLE` |
 //! | a mistake in the service's setup | 500 | 13 `INTERNAL` |
 //!
@@ -22,8 +25,9 @@
 //! use bytes::Bytes;
 //! use std::convert::Infallible;
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use tower_jwt_auth::dpop::DpopErrorKind;
 //! use tower_jwt_auth::keys::SigningKey;
-//! use tower_jwt_auth::{AuthError, JwtAuthLayer, Require, VerifiedToken};
+//! use tower_jwt_auth::{AuthError, AuthErrorKind, JwtAuthLayer, Require, VerifiedToken};
 //!
 //! type Body = Empty<Bytes>;
 //!
@@ -36,6 +40,9 @@
 //!         400 => "3",
 //!         401 => "16",
 //!         403 => "7",
+//!         405 => "12",
+//!         409 => "9",
+//!         429 => "8",
 //!         503 => "14",
 //!         _ => "13",
 //!     };
@@ -78,6 +85,9 @@
 //! let request = Request::post("/greeter.Greeter/SayHello").body(Empty::new())?;
 //! let response = service.oneshot(request).await?;
 //! assert_eq!(response.headers()[GRPC_STATUS], "16");
+//!
+//! let error = AuthError::from(AuthErrorKind::InvalidProof(DpopErrorKind::TooMany));
+//! assert_eq!(grpc_refusal::<Body>(&error).headers()[GRPC_STATUS], "8");
 //! # Ok(())
 //! # }
 //! ```

@@ -226,8 +226,8 @@
 //!   [`page_renewal`](crate::routes::SessionRoutes::page_renewal) does so. Let routes for scripts
 //!   answer 401: the script then calls `POST /refresh`, as
 //!   [browser cookies](super::browser_cookies) explains.
-//! - A change in the database is seen at the next renewal, at most 5 minutes later. To apply it at
-//!   once, call
+//! - A change in the database is seen at the next renewal, at most 5 minutes and 30 seconds later.
+//!   To apply it at once, call
 //!   [`invalidate_access_tokens`](crate::session::Sessions::invalidate_access_tokens).
 //! - Data of at most 4 KiB may live in the session:
 //!   [`PendingLogin::data`](crate::session::PendingLogin::data). A shopping cart stays in

@@ -101,8 +101,9 @@
 //!
 //! 1. Keep the refresh token in the keychain of the system, and the access token in memory.
 //! 2. Renew when `expires_in` has nearly passed, or after a 401. Let one renewal run at a time.
-//! 3. Store the new refresh token before using the new access token. The old refresh token
-//!    stops working after the [grace](crate::session::Sessions::grace), 10 seconds by default.
+//! 3. Store the new refresh token before using the new access token. Do not send the old one after
+//!    the [grace](crate::session::Sessions::grace), 10 seconds by default. That counts as theft and
+//!    ends the session.
 //! 4. After a 503 or a lost connection, wait for a second. Then repeat the renewal with the same
 //!    refresh token, within the grace.
 //! 5. After a 401 from `/refresh`, ask the user to log in.

@@ -18,7 +18,7 @@
 //! | protect an MCP server, or let clients discover my authorization server | [`protected_resources`] |
 //! | protect a WebSocket | [`websockets`] |
 //! | protect a gRPC service | [`grpc`] |
-//! | answer every refusal in my own format | [`error_responses`] |
+//! | answer refusals in my own format | [`error_responses`] |
 //! | count rejected requests, and record the user in traces | [`observability`] |
 //! | test my service | [`testing_your_service`] |
 //! | replace `jsonwebtoken`, `jwt-authorizer` or `axum-login` | [`migrating`] |

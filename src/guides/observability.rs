@@ -2,9 +2,9 @@
 //!
 //! | you want to know | look at |
 //! | --- | --- |
-//! | why requests are refused, refreshes and logouts included | [`AuthError`](crate::AuthError) in the extensions of the response |
+//! | why requests are refused, `POST /refresh` and `POST /logout` included | [`AuthError`](crate::AuthError) in the extensions of the response |
 //! | who made a request | [`VerifiedToken`](crate::VerifiedToken) in the extensions of the request |
-//! | why refreshes and logouts are refused, by a hook instead of your own layer | [`SessionRoutes::on_rejection`](crate::routes::SessionRoutes::on_rejection) |
+//! | why refreshes and logouts are refused, also by [page renewal](crate::routes::PageRenewalLayer), in a hook | [`SessionRoutes::on_rejection`](crate::routes::SessionRoutes::on_rejection) |
 //! | logins, refreshes, logouts, reuse of refresh tokens | [`Sessions::on_event`](crate::session::Sessions::on_event) |
 //! | whether a node follows Redis | [`RedisStore::state`](crate::store::RedisStore::state) |
 //! | whether the keys of an issuer are fresh | [`RemoteKeys::state`](crate::keys::remote::RemoteKeys::state) |
@@ -93,11 +93,11 @@
 //!
 //! | `kind` | meaning of a sudden rise |
 //! | --- | --- |
-//! | `unavailable` | the revocation store, a condition or an issuer's keys do not answer |
+//! | `unavailable` | a store, the claims function, a condition, an issuer or an `IssuerResolver` fails or does not answer |
 //! | `bad_signature`, `no_fitting_key` | a key was changed on one side only, or somebody tries forged tokens |
 //! | `reuse_detected` | refresh tokens were stolen, or clients retry too late |
 //! | `several_refresh_tokens` | you changed the cookies: see [`TokenCookie::domain`](crate::cookie::TokenCookie::domain) |
-//! | `expired` | clients do not renew, or a clock is wrong |
+//! | `expired` | clients do not renew, or a clock is wrong. Refreshes of expired sessions count too |
 //! | `cross_site` | a new page is not a trusted origin, or somebody attacks your users |
 //! | `claims_mismatch`, `missing_layer`, `misconfigured` | a mistake in your service: alert on a single one |
 //! | `missing_token` | usually crawlers: do not alert |
@@ -111,12 +111,17 @@
 //! use tower_jwt_auth::session::{SessionEventKind, SessionStore, Sessions};
 //!
 //! fn observed<S: SessionStore>(sessions: Sessions<S>) -> Sessions<S> {
-//!     sessions.on_event(|event| match event.kind {
-//!         // Two clients may have the same refresh token, or one retried too late. Tell the user.
-//!         SessionEventKind::ReuseDetected => tracing::warn!(sid = ?event.sid, "refresh token reuse"),
-//!         // The store has lost writes.
-//!         SessionEventKind::LostWrites => tracing::error!(sid = ?event.sid, "writes lost"),
-//!         kind => tracing::info!(kind = kind.name(), "session"),
+//!     sessions.on_event(|event| {
+//!         // `Debug` of a session ID hides it.
+//!         let sid = event.sid.map(tracing::field::display);
+//!         match event.kind {
+//!             // Two clients may have the same refresh token, or one retried too late. Tell the
+//!             // user.
+//!             SessionEventKind::ReuseDetected => tracing::warn!(sid, "refresh token reuse"),
+//!             // The store has lost writes.
+//!             SessionEventKind::LostWrites => tracing::error!(sid, "writes lost"),
+//!             kind => tracing::info!(kind = kind.name(), "session"),
+//!         }
 //!     })
 //! }
 //! ```

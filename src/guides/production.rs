@@ -83,10 +83,11 @@
 //!    it succeeds. All sessions and tokens of the user end, and a login that began before is
 //!    rejected.
 //!
-//! Keep this order. In reverse order, a login between the two steps would survive. You do not need
-//! [`block`](crate::session::Sessions::block): it is for an account that stays. A block lasts until
-//! [`unblock`](crate::session::Sessions::unblock), also for a later account with the same name.
-//! Without a block, a later account with that name can log in, and the old tokens stay invalid.
+//! Keep this order. In reverse order, a login between the two steps would last until its next
+//! refresh. You do not need [`block`](crate::session::Sessions::block): it is for an account that
+//! stays. A block lasts until [`unblock`](crate::session::Sessions::unblock), also for a later
+//! account with the same name. Without a block, a later account with that name can log in, and the
+//! old tokens stay invalid.
 //!
 //! To reject the old tokens, the store keeps a few counters for each subject, under its name. Redis
 //! keeps an encrypted fingerprint instead of the name. No call removes the counters or the name. So

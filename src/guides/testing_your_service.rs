@@ -263,10 +263,10 @@
 //!
 //! # A WebSocket
 //!
-//! The layer answers before the upgrade, so refusals can be tested with `oneshot`. Send the headers
-//! `Connection`, `Upgrade`, `Sec-WebSocket-Version` and `Sec-WebSocket-Key`: without them the
-//! request is no handshake, and its `Origin` is not checked. To test what follows a handshake,
-//! serve the app on `127.0.0.1:0`, and connect with a WebSocket client.
+//! The layer answers before the upgrade, so refusals can be tested with `oneshot`. The layer checks
+//! the `Origin` of a `GET` with the header `Upgrade`. axum also needs `Connection`,
+//! `Sec-WebSocket-Version` and `Sec-WebSocket-Key` to accept the handshake: send all four. To test
+//! what follows a handshake, serve the app on `127.0.0.1:0`, and connect with a WebSocket client.
 //!
 //! # Cookies in tests
 //!

@@ -1,8 +1,8 @@
 //! Remembers answers.
 //!
 //! Active tokens and others are remembered apart, each in a bounded cache: a flood of random tokens
-//! evicts no active one. The key is the SHA-256 of the whole token. So an entry has the same size
-//! for every token, the memory holds no token, and no two tokens share an entry.
+//! evicts no active one. The key is the SHA-256 of the whole token. So all keys have the same size,
+//! the memory holds no token, and no two tokens share an entry.
 
 use std::sync::Arc;
 use std::time::Duration;

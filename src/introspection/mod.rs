@@ -44,7 +44,9 @@
 //! In this order:
 //!
 //! 1. **Token**: its length, and that it is a `b64token` (RFC 6750 §2.1).
-//! 2. **`active`**: JSON `true`. `false` is 401, and anything else is a malformed answer: 503.
+//! 2. **`active`**: JSON `true`. `false` is 401, and anything else is a malformed answer: 503. So
+//!    is a registered claim of the wrong type.
+//!    [`allow_null_claims`](crate::Verifier::allow_null_claims) accepts `null`.
 //! 3. **Kind**: `token_type`, if present, is `Bearer` or `access_token`, or `DPoP` if the answer
 //!    has `cnf`. Its case does not matter. `token_use`, which some issuers add, is `access_token`
 //!    or `access`.
@@ -76,9 +78,9 @@
 //! - All requests with one token share one question. The question goes on even if these requests
 //!   are cancelled.
 //! - At most [32 questions](IntrospectionBuilder::max_questions) are on their way at once. Others
-//!   wait for their turn. A quarter is reserved for known tokens: those that were active when the
-//!   issuer was last asked. So known tokens keep working during a flood of random tokens. New
-//!   tokens may get 503 then.
+//!   wait for their turn. A quarter is reserved for known tokens: those whose last answer was
+//!   active, and is still in the [memory](IntrospectionBuilder::memory). So known tokens keep
+//!   working during a flood of random tokens. New tokens may get 503 then.
 //! - Active tokens and other tokens have separate memories. A flood of random tokens evicts no
 //!   active one.
 //!

@@ -14,7 +14,7 @@ const RESERVED_PART: usize = 4;
 /// woken may be in a runtime that nobody drives.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Whether the issuer said that the token is active when it was last asked.
+/// Whether the issuer's last answer, if it is still remembered, says that the token is active.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
     Known,

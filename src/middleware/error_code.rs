@@ -16,11 +16,11 @@ impl AuthError {
     /// | `invalid_dpop_proof` | 401; 400 at login and refresh | RFC 9449 §5, §7.1 | make a correct proof of its key |
     /// | `use_dpop_nonce` | 401; 400 at login and refresh | RFC 9449 §8, §9 | retry with the nonce of the response |
     /// | `missing_token`, `missing_refresh_token` | 401 | this crate | log in |
-    /// | `invalid_grant` | 401; 400 if the refresh token is in a form | RFC 6749 §5.2 | log in again |
+    /// | `invalid_grant` | 401; 400 if the refresh token is in a form | RFC 6749 §5.2 | log in again; after a step-up at the same time, first retry with its tokens |
     /// | `insufficient_user_authentication` | 401 | RFC 9470 §3 | log in again, as [`acr_values`](Self::acr_values) and [`max_age`](Self::max_age) say |
     /// | `insufficient_scope` | 403 | RFC 6750 §3.1 | ask for the [scopes](Self::scope) |
     /// | `cross_site` | 403 | this crate | call from a [trusted origin](super::csrf) |
-    /// | `access_denied` | 403 | RFC 6749 §4.1.2.1 | use a token of a session of this service |
+    /// | `access_denied` | 403 | RFC 6749 §4.1.2.1 | use a token of a session of this service that is no impersonation |
     /// | `too_many_sessions` | 409 | this crate | end a session, then log in again |
     /// | `invalid_request` | 400 | RFC 6750 §3.1, RFC 6749 §5.2 | correct the request |
     /// | `unsupported_grant_type` | 400 | RFC 6749 §5.2 | correct the request |

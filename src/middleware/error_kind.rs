@@ -12,7 +12,7 @@ use crate::verify::VerifyErrorKind;
 pub enum AuthErrorKind {
     /// No source has a token: 401. The error's source says where the layer looked.
     MissingToken,
-    /// `Authorization: Bearer` is not followed by a `b64token` (RFC 6750 §2.1): 400.
+    /// `Authorization: Bearer` or `DPoP` is not followed by a `b64token` (RFC 6750 §2.1): 400.
     MalformedCredentials,
     /// One source has more than one token: 400.
     SeveralTokens,
@@ -32,10 +32,11 @@ pub enum AuthErrorKind {
     /// A [guard](crate::guard) requires a newer login of the user, or one at another authentication
     /// level: 401 (RFC 9470).
     InsufficientUserAuthentication,
-    /// The revocation store, a guard's condition or an issuer did not answer in time: 503. The
-    /// error's source says why.
+    /// The revocation store, the replay store, a guard's condition, an issuer or an
+    /// `IssuerResolver` failed or did not answer in time: 503. The error's source says why.
     Unavailable,
-    /// A handler extracts the token without a [`JwtAuthLayer`](super::JwtAuthLayer) around it: 500.
+    /// A handler or a guard needs the token, but no [`JwtAuthLayer`](super::JwtAuthLayer) is around
+    /// it: 500.
     MissingLayer,
     /// The service is misconfigured: 500. No token can satisfy a `Permission`, or a cookie cannot
     /// be built. Or [`Mtls::behind_proxies`](crate::mtls::Mtls::behind_proxies) finds no address of

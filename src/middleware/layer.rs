@@ -155,11 +155,7 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_null_claims`].
-    ///
-    /// # Panics
-    ///
-    /// As [`Verifier::allow_null_claims`].
+    /// As [`Verifier::allow_null_claims`], which panics for some trusts.
     #[must_use]
     #[track_caller]
     pub fn allow_null_claims(self) -> Self {
@@ -167,11 +163,8 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_integer_subject`]: `1` and `"1"` are then the same subject.
-    ///
-    /// # Panics
-    ///
-    /// As [`Verifier::allow_integer_subject`].
+    /// As [`Verifier::allow_integer_subject`], which panics for some trusts. `1` and `"1"` are then
+    /// the same subject.
     #[must_use]
     #[track_caller]
     pub fn allow_integer_subject(self) -> Self {
@@ -179,11 +172,7 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_missing_expiry`].
-    ///
-    /// # Panics
-    ///
-    /// As [`Verifier::allow_missing_expiry`].
+    /// As [`Verifier::allow_missing_expiry`], which panics for some trusts.
     #[must_use]
     #[track_caller]
     pub fn allow_missing_expiry(self, max_age: Duration) -> Self {
@@ -191,11 +180,7 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_padding`].
-    ///
-    /// # Panics
-    ///
-    /// As [`Verifier::allow_padding`].
+    /// As [`Verifier::allow_padding`], which panics for some trusts.
     #[must_use]
     #[track_caller]
     pub fn allow_padding(self) -> Self {

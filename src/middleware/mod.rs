@@ -24,8 +24,8 @@
 //! | with a cookie, from an [origin that you do not trust](csrf) | 403 | none |
 //! | for a [guard](crate::guard) that requires a newer login, or one at another authentication level | 401 | `realm`, `error="insufficient_user_authentication"`, a description, `acr_values` and `max_age` (RFC 9470 §3) |
 //! | with a token that does not satisfy a [guard](crate::guard) | 403 | `realm`, `error="insufficient_scope"`, a description, and the scopes |
-//! | while the revocation store, the issuer of the keys or the condition of a guard does not answer | 503 | none, but `Retry-After` |
-//! | for a handler without a layer, or with a misconfigured permission | 500 | none |
+//! | while the revocation store, the replay store, the issuer or the condition of a guard fails or does not answer | 503 | none, but `Retry-After` |
+//! | for a handler or a guard without a layer, or with a misconfigured permission | 500 | none |
 //!
 //! With a [`ProtectedResource`], each challenge also has `resource_metadata` (RFC 9728 §5.1). Then
 //! the first two rows have the `scope` that a client should ask for.
@@ -82,11 +82,11 @@
 //! | several cookies, a cookie that is no token, any other fault | rejected as always: 400 or 401 |
 //! | an outage of the revocation store or of the issuer's keys | 503 as always |
 //!
-//! `anonymous_if` cannot name the fault of a cookie that is no token, because such a cookie was
-//! never valid. There are two possible causes: another program sets a cookie of this name, or
-//! somebody attacks. The visitor sees the rejection until the cookie is deleted. A name with the
-//! prefix `__Host-` prevents this: no other host of the domain can set such a cookie. Otherwise let
-//! your [`Respond`] delete it with [`TokenCookie::clear`](crate::cookie::TokenCookie::clear).
+//! A cookie may hold something that is no token. `anonymous_if` has no name for this fault, because
+//! such a cookie was never valid. Either another program sets a cookie of this name, or somebody
+//! attacks. The visitor sees the rejection until the cookie is deleted. A name with the prefix
+//! `__Host-` prevents this: no other host of the domain can set such a cookie. Otherwise let your
+//! [`Respond`] delete it with [`TokenCookie::clear`](crate::cookie::TokenCookie::clear).
 //!
 //! If a token counts as missing, no later source is read. Put [`bearer`](TokenSource::bearer)
 //! first: then `Authorization` decides before the cookie does. The token's fault is an

@@ -223,9 +223,13 @@ impl ProtectedResource {
     /// Sets any other member of the metadata, such as `resource_policy_uri`, `jwks_uri`, or a name
     /// in another language: `resource_name#de` (RFC 9728 §2).
     ///
+    /// It replaces a member of the same name, also one that a method such as [`name`](Self::name)
+    /// has set.
+    ///
     /// # Panics
     ///
-    /// - If this type sets the member itself.
+    /// - If it is `resource`, `authorization_servers`, `scopes_supported` or
+    ///   `bearer_methods_supported`: this type sets them.
     /// - If it is `signed_metadata`: it would override the others (§2.2), and is not signed here.
     /// - If `value` is null, or an empty array: such members must be left out (§3.2).
     #[must_use]

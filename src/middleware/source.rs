@@ -85,7 +85,8 @@ impl TokenSource {
     /// 9110 §11.1). A request with another scheme counts as one without a token.
     ///
     /// Credentials that are not a `b64token` are malformed: 400. A `b64token` has ASCII letters,
-    /// digits and `-._~+/=`. In other sources, a token with other characters is invalid: 401.
+    /// digits and `-._~+/=`. In a cookie, a header or a custom source, a token with other
+    /// characters is invalid: 401.
     #[must_use]
     pub fn bearer() -> Self {
         Self(Kind::Bearer)

@@ -22,7 +22,7 @@ use crate::verify::{IntoTrust, VerifiedToken, Verifier, VerifyError};
 /// | claim | must be |
 /// | --- | --- |
 /// | `sub`, `iat` | present |
-/// | `typ` (header) | absent or `JWT`, so an access token is rejected |
+/// | `typ` (header) | absent or `JWT`, so an access token of RFC 9068 is rejected |
 /// | `aud` | the client ID, and nothing else but an [`additional_audience`](Self::additional_audience) |
 /// | `azp` | the client ID or an [`authorized_party`](Self::authorized_party); may be absent if `aud` has one value |
 /// | `nonce` | the one of this login, so a token stolen from another login is rejected |

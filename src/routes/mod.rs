@@ -62,14 +62,15 @@
 //! | --- | --- |
 //! | `POST /refresh` with the refresh cookie | 200, two new cookies, and `{"expires_in": …}` in seconds |
 //! | `POST /refresh` with a refresh token in JSON or in a form | 200 and the token pair as in RFC 6749 §5.1; no cookies |
-//! | an invalid or reused refresh token; a session that has ended | 401; the cookies of an ended session are deleted |
-//! | the refresh token from before an [elevation](crate::session::Sessions::elevate), within the grace | 401; no cookie is deleted |
-//! | the requests of the two rows above, with the refresh token in a form | 400 `invalid_grant` (RFC 6749 §5.2) |
-//! | `POST /logout` with a refresh token in JSON or in a form | 204; cookies are not changed |
+//! | `POST /refresh` with an invalid or reused refresh token, or one of a session that has ended | 401; if the session has ended and the token came in a cookie, both cookies are deleted |
+//! | `POST /refresh` with the refresh token from before an [elevation](crate::session::Sessions::elevate), within the grace | 401; no cookie is deleted |
+//! | `POST /logout` with a forged refresh token in its body | 401; cookies are not changed |
+//! | the requests of the three rows above, with the refresh token in a form | 400 `invalid_grant` (RFC 6749 §5.2) |
+//! | `POST /logout` with an authentic refresh token in JSON or in a form, even an old one | 204; cookies are not changed |
 //! | `POST /logout` from your own origin or a trusted one | 204; both cookies are deleted |
 //! | `POST /logout` from any other origin, with an access token of these sessions in `Authorization` | 204; cookies are not changed |
-//! | from any other origin: `POST /refresh` with a cookie, or a `POST /logout` that no row above accepts | 403 ([`csrf`](crate::csrf)) |
-//! | malformed JSON, or JSON that is neither an object nor `null`; malformed `Authorization`; a form with a parameter twice; a refresh token in another kind of body; more than 4,096 bytes | 400 |
+//! | from any other origin: `POST /refresh` with a cookie; `POST /logout` with neither a refresh token in its body nor an access token of these sessions in `Authorization` | 403 ([`csrf`](crate::csrf)) |
+//! | malformed JSON, or JSON that is neither an object nor `null`; malformed `Authorization` of a logout without a refresh token in its body; a form with a parameter twice; a refresh token in another kind of body; more than 4,096 bytes | 400 |
 //! | a `grant_type` other than `refresh_token` | 400 |
 //! | `POST /refresh` with several different refresh cookies | 400 |
 //! | `POST /refresh` of a session that is [bound to a key](crate::session#bound-to-a-key-of-the-client), with a proof that is missing, wrong or used | 400 `invalid_dpop_proof`, or `use_dpop_nonce` with `DPoP-Nonce`; no cookie is deleted |

@@ -20,7 +20,7 @@ use crate::session::TokenPair;
 /// | several environments or services on one host | [`environment`](SessionCookies::environment) |
 /// | a page on another site than the API | [`cross_site`](SessionCookies::cross_site) |
 /// | a page in frames of other sites | [`cross_site`](SessionCookies::cross_site) and [`partitioned`](SessionCookies::partitioned) |
-/// | logins that end with the browser | [`without_max_age`](SessionCookies::without_max_age), or [`PendingLogin::without_max_age`](crate::session::PendingLogin::without_max_age) for one of them |
+/// | logins that end with the browser | [`without_max_age`](SessionCookies::without_max_age) for all logins, [`PendingLogin::without_max_age`](crate::session::PendingLogin::without_max_age) for a single login |
 /// | other names or attributes | [`with_cookies`](SessionCookies::with_cookies) |
 ///
 /// ```

@@ -53,6 +53,7 @@ impl<S: SessionStore> Sessions<S> {
     /// - [`SessionErrorKind::Unavailable`] if the claims function or the store fails. Also if, at
     ///   each of four attempts, the session or its data change, or the subject's access tokens are
     ///   invalidated.
+    /// - [`SessionErrorKind::Backend`] if the crypto back-end fails.
     ///
     /// After `Unavailable` the session may be elevated, and the client's refresh token replaced.
     /// Call this again at once: it replaces the token again. Without that, the user must log in

@@ -65,8 +65,11 @@ pub enum SessionErrorKind {
     /// check.
     Blocked,
     /// The session or the login began before a logout everywhere of its subject, or of the actor of
-    /// an impersonation. Or an impersonation was begun with an access token that
-    /// was invalidated.
+    /// an impersonation. A block that was lifted counts as such a logout, and so does
+    /// [`logout_others`](super::Sessions::logout_others).
+    ///
+    /// Or an impersonation was begun with an access token that was invalidated, or whose session
+    /// has ended. Or the provider has sent a logout token for the login.
     LoggedOut,
     /// The subject has as many sessions as [`max_sessions`](super::Sessions::max_sessions) allows,
     /// so the login is rejected. The subject can log in again as soon as one of them has ended.

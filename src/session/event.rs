@@ -38,7 +38,9 @@ pub enum SessionEventKind {
     /// A refresh token was newer than the store's record: the store has lost a refresh. The session
     /// continues. Check the store's persistence and fail-over.
     LostWrites,
-    /// A logout.
+    /// One session has ended by a logout, here or at the provider. Or a refresh or an elevation
+    /// found that its subject is unknown, or that the actor of an impersonation is blocked or
+    /// logged out.
     Ended,
     /// A login ended this session, because the subject had too many:
     /// [`Sessions::max_sessions`](super::Sessions::max_sessions).

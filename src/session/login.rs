@@ -97,8 +97,8 @@ impl PendingLogin {
         self
     }
 
-    /// Sets the data of the session. The [claims function](Sessions::claims) reads them at login
-    /// and at every refresh, and [`Sessions::update`] changes them.
+    /// Sets the data of the session. The [claims function](Sessions::claims) reads them each time
+    /// it is called, and [`Sessions::update`] changes them.
     ///
     /// ```
     /// # use tower_jwt_auth::session::{
@@ -177,8 +177,9 @@ impl<S: SessionStore> Sessions<S> {
     /// # Errors
     ///
     /// - [`SessionErrorKind::Blocked`] if the subject was blocked at [`begin`](Sessions::begin), or
-    ///   is now.
-    /// - [`SessionErrorKind::LoggedOut`] if it was logged out everywhere after `begin`.
+    ///   is now. Also if the actor of an impersonation is blocked now.
+    /// - [`SessionErrorKind::LoggedOut`] if the subject or the actor was logged out everywhere
+    ///   after the login began.
     /// - [`SessionErrorKind::TooManySessions`] if [`max_sessions`](Sessions::max_sessions) rejects
     ///   it.
     /// - [`SessionErrorKind::UnknownSubject`], [`SessionErrorKind::InvalidClaims`] or
@@ -191,6 +192,7 @@ impl<S: SessionStore> Sessions<S> {
     /// - [`SessionErrorKind::Unavailable`] if the claims function, the store or the
     ///   [replay store](crate::dpop::Dpop::replay_store) fails. Also if access tokens of the
     ///   subject were invalidated four times meanwhile.
+    /// - [`SessionErrorKind::Backend`] if the crypto back-end fails.
     pub async fn complete(&self, login: PendingLogin) -> Result<TokenPair, SessionError> {
         let subject = self.check_own(&login.subject)?;
         if login.state.blocked {

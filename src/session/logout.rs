@@ -16,7 +16,8 @@ impl<S: SessionStore> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// - [`SessionErrorKind::InvalidToken`] if the token is not authentic.
+    /// - [`SessionErrorKind::InvalidToken`] if the token is not authentic, or its session belongs
+    ///   to another issuer.
     /// - [`SessionErrorKind::Unavailable`] if the store fails: the session may not have ended.
     pub async fn logout(&self, refresh_token: &str) -> Result<(), SessionError> {
         let sid = self.session_of_refresh_token(refresh_token);

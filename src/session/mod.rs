@@ -91,9 +91,10 @@
 //!
 //! # Changed rights, and data of a session
 //!
-//! The [claims function](Sessions::claims) runs at login and at every refresh. If you change what
-//! it returns, the next access token has the change. To reject the current ones at once, call
-//! [`Sessions::invalidate_access_tokens`]: clients refresh, and their sessions continue.
+//! The [claims function](Sessions::claims) runs at login, at every refresh and at every
+//! [elevation](Sessions::elevate). If you change what it returns, the next access token has the
+//! change. To reject the current ones at once, call [`Sessions::invalidate_access_tokens`]: clients
+//! refresh, and their sessions continue.
 //!
 //! A session can have data, such as the chosen organisation or `amr`. Set the data with
 //! [`PendingLogin::data`], change them with [`Sessions::update`], and return them as claims.

@@ -33,7 +33,8 @@ impl<S: SessionStore> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// - [`SessionErrorKind::InvalidToken`] if the token is not authentic. Nothing changes.
+    /// - [`SessionErrorKind::InvalidToken`] if the token is not authentic, or its session belongs
+    ///   to another issuer. Nothing changes.
     /// - [`SessionErrorKind::InvalidProof`] if the session is [bound](super::PendingLogin::bind)
     ///   to a key: call [`refresh_with_proof`](Sessions::refresh_with_proof). Nothing changes.
     /// - [`SessionErrorKind::ReuseDetected`] if the token is the previous one and its
@@ -49,6 +50,7 @@ impl<S: SessionStore> Sessions<S> {
     /// - [`SessionErrorKind::Unavailable`] if the claims function or the store fails. Also if, at
     ///   each of four attempts, the session's data change or the subject's access tokens are
     ///   invalidated.
+    /// - [`SessionErrorKind::Backend`] if the crypto back-end fails.
     ///
     /// After `Unavailable` the token may have been used: the store may have rotated it although its
     /// answer was lost. Retry with the same token within the [grace](Sessions::grace). A later

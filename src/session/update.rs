@@ -34,10 +34,12 @@ impl<S: SessionStore> Sessions<S> {
     /// effects.
     ///
     /// The claims change at the next refresh: a page with a script calls `POST /refresh`. If the
-    /// old tokens must stop working earlier, call
-    /// [`invalidate_access_tokens`](Sessions::invalidate_access_tokens). If the server renders the
-    /// pages, you always need this call. After it, redirect to a page behind `page_renewal`. All
-    /// devices of the subject then refresh once.
+    /// server renders the pages, they show the change once the access token has expired.
+    ///
+    /// If the old tokens must stop working earlier, call
+    /// [`invalidate_access_tokens`](Sessions::invalidate_access_tokens). All devices of the subject
+    /// then refresh once. A server that renders the pages should then redirect to a page behind
+    /// `page_renewal`, which shows the change at once.
     ///
     /// ```
     /// # use serde::{Deserialize, Serialize};

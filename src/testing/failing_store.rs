@@ -61,10 +61,11 @@ impl<S> FailingStore<S> {
         self.set(FailureMode::Failing);
     }
 
-    /// Makes every call hang, so the layer's deadline applies.
+    /// Makes every call hang. A look-up of a revocation ends with the layer's deadline. Other
+    /// calls, such as a login, wait until they are dropped: put a timeout around them.
     ///
-    /// To skip that wait, pause tokio's clock with `#[tokio::test(start_paused = true)]` (feature
-    /// `test-util` of tokio).
+    /// To skip the wait for a deadline or a timeout, pause tokio's clock with
+    /// `#[tokio::test(start_paused = true)]` (feature `test-util` of tokio).
     pub fn hang(&self) {
         self.set(FailureMode::Hanging);
     }

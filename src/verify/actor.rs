@@ -58,8 +58,8 @@ impl VerifiedToken {
     ///
     /// # Errors
     ///
-    /// [`MalformedClaims`](VerifyErrorKind::MalformedClaims) if `act` is not an object, occurs
-    /// twice, or has a `sub` or `iss` that is no string or occurs twice.
+    /// [`MalformedClaims`](VerifyErrorKind::MalformedClaims) if `act` is not an object or occurs
+    /// twice. Or its `sub` or `iss` occurs twice, or is neither a string nor `null`.
     pub fn actor(&self) -> Result<Option<Actor<'_>>, VerifyError> {
         /// `act` is read as `Some` even if it is `null`, which is malformed.
         #[derive(Deserialize)]

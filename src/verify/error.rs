@@ -64,8 +64,12 @@ pub enum VerifyErrorKind {
     /// - The token has no `kid`, and no key with its `alg` has its `x5t#S256` or `x5t`. In a set
     ///   without thumbprints, these members are ignored.
     NoFittingKey,
-    /// Several keys fit the token. They have its `kid` and `alg`. Or the token has no `kid`, and
-    /// they have its thumbprint and `alg`, or only its `alg` if no thumbprint is compared.
+    /// Several keys fit the token, for one of these reasons:
+    ///
+    /// - They have its `kid` and `alg`.
+    /// - The token has no `kid`, and they have its `alg`, and its `x5t#S256` or `x5t`.
+    /// - The token has neither `kid` nor thumbprint, and they have its `alg`. In a set without
+    ///   thumbprints, those of the token are ignored.
     SeveralFittingKeys,
     /// The member `issuer` of the key's JWK names another issuer than `iss`.
     WrongKeyIssuer,

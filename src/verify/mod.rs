@@ -24,9 +24,9 @@
 //!
 //! 1. **Length**: at most 8 KiB by default. There are three segments, each strict base64url (RFC
 //!    7515 §2). The signature is decoded in step 4, and the payload in step 5.
-//! 2. **Header**: no member occurs twice; `crit`, `b64` and `zip` are rejected. `typ` is absent,
-//!    `JWT` or `at+jwt` (RFC 9068 §4), or what [`Verifier::typ`] requires. Case and the prefix
-//!    `application/` do not matter. `jwk`, `jku`, `x5u` and `x5c` are ignored.
+//! 2. **Header**: no member occurs twice; `crit`, `b64`, `zip` and `cty: JWT` are rejected. `typ`
+//!    is absent, `JWT` or `at+jwt` (RFC 9068 §4), or what [`Verifier::typ`] requires. Case and the
+//!    prefix `application/` do not matter. `jwk`, `jku`, `x5u` and `x5c` are ignored.
 //! 3. **Key**: found by `kid` and `alg`, and never by trial, unless you enable that for [keys with
 //!    the same `kid`](crate::keys::KeySet::try_keys_with_same_id). If the token has no `kid`, its
 //!    thumbprint may choose the key: `x5t#S256` or `x5t` (see [`KeySet`](crate::keys::KeySet)). If
@@ -47,7 +47,7 @@
 //! 9. **Times**: `exp` is required, and `now < exp + leeway`. `nbf` and `iat` are not further in
 //!    the future than the leeway. `exp` is not before `iat`.
 //! 10. **Audience**: required once configured, and compared byte for byte. If none is configured, a
-//!     token with an `aud` is rejected (RFC 7519 §4.1.3). `"aud": []` is the same as no `aud`.
+//!     token with an `aud` is rejected (RFC 7519 §4.1.3), and `"aud": []` is the same as no `aud`.
 //!     [`Verifier::audience`] and [`TrustedIssuer::audience`] both configure one.
 //!     If an issuer's keys are fetched, its tokens need an `aud`, unless you call
 //!     [`Verifier::any_audience`] or [`TrustedIssuer::any_audience`].
@@ -73,9 +73,9 @@
 //!
 //! # The cache
 //!
-//! The [cache](Verifier::cache) keeps verified tokens. A hit checks only what may have changed: the
-//! times, and whether the issuer's keys are the same. For an opaque token, it checks the age of the
-//! issuer's answer instead of the keys.
+//! The [cache](Verifier::cache) keeps verified tokens of at most 4 KiB. A hit checks only what may
+//! have changed: the times, and whether the issuer's keys are the same. For an opaque token, it
+//! checks the age of the issuer's answer instead of the keys.
 
 mod actor;
 mod cached;

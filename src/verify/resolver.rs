@@ -91,7 +91,8 @@ impl<R: IssuerResolver> AnyResolver for R {
 ///   an old answer can be used. After a failure, the resolver is asked about that issuer at most
 ///   once a second.
 /// - Nothing is fetched for an issuer that the resolver did not approve.
-/// - An approved issuer needs an audience: its own, or one of the verifier or the layer.
+/// - An approved issuer needs an audience, or `any_audience`: its own, or that of the verifier or
+///   the layer.
 /// - When the resolver no longer approves an issuer, its cached tokens are rejected too.
 /// - When a request needs an answer that is past its lifetime, the resolver is asked again in the
 ///   background. Meanwhile, and while the resolver fails, the old answer is used, for [`max_stale`]

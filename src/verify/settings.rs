@@ -20,6 +20,9 @@ impl Verifier {
     /// 8 KiB: most servers reject longer headers.
     pub const DEFAULT_MAX_TOKEN_LENGTH: usize = 8 * 1024;
 
+    /// The greatest value of [`max_token_length`](Verifier::max_token_length).
+    pub(crate) const LONGEST_TOKEN: usize = 64 * 1024;
+
     /// 16 MiB, enough for about 12,000 tokens of 500 bytes. Memory is allocated as tokens arrive.
     pub const DEFAULT_CACHE: usize = 16 * 1024 * 1024;
 
@@ -192,6 +195,9 @@ impl Verifier {
     /// By default such a token is rejected: RFC 7519 does not allow `null` in these claims, so it
     /// is usually an issuer's bug.
     ///
+    /// This applies to JWTs only, if you trust one [`TrustedIssuer`](super::TrustedIssuer) and the
+    /// `Introspection` of another issuer.
+    ///
     /// # Panics
     ///
     /// If the verifier trusts several [`TrustedIssuer`](super::TrustedIssuer)s or an
@@ -212,6 +218,9 @@ impl Verifier {
     ///
     /// By default such a token is rejected (RFC 7519 §4.1.2).
     ///
+    /// This applies to JWTs only, if you trust one [`TrustedIssuer`](super::TrustedIssuer) and the
+    /// `Introspection` of another issuer.
+    ///
     /// # Panics
     ///
     /// If the verifier trusts several [`TrustedIssuer`](super::TrustedIssuer)s or an
@@ -230,6 +239,9 @@ impl Verifier {
     /// at its `exp`.
     ///
     /// By default such a token is rejected, because a stolen one would stay valid for ever.
+    ///
+    /// This applies to JWTs only, if you trust one [`TrustedIssuer`](super::TrustedIssuer) and the
+    /// `Introspection` of another issuer.
     ///
     /// # Panics
     ///
@@ -326,7 +338,7 @@ impl Verifier {
     #[must_use]
     #[track_caller]
     pub fn max_token_length(mut self, bytes: usize) -> Self {
-        assert!(bytes <= 64 * 1024, "tokens of more than 64 KiB");
+        assert!(bytes <= Self::LONGEST_TOKEN, "tokens of more than 64 KiB");
         self.max_token_length = bytes;
         self.changed()
     }
@@ -385,9 +397,11 @@ impl Verifier {
     /// hundred times that cost. With an HMAC secret, the cache pays off if two of five requests
     /// hit. [Turn it off](Verifier::without_cache) if your service gets each token once.
     ///
-    /// A token of 500 bytes takes about 1.3 KiB, and 2.2 KiB if its claims are a `Value`. Strings,
-    /// sequences and maps of the claims are counted. Boxes, and what your type computes, are not.
-    /// Keep large data of that kind elsewhere, or turn the cache off.
+    /// A token of 500 bytes takes about 1.3 KiB, and 2.2 KiB if its claims are a `Value`. A token
+    /// of more than 4 KiB is not cached.
+    ///
+    /// `bytes` includes strings, sequences and maps of the claims. It does not include boxes, nor
+    /// what your type computes. If those are large, keep them elsewhere, or turn the cache off.
     ///
     /// Entries stay cached until they are evicted; expired ones are rejected when found. Clones
     /// share the cache. Calling any other setter empties the cache.

@@ -329,9 +329,14 @@ impl IntoTrust for Trust {
 }
 
 /// Keys from `RemoteKeys::discover` verify only tokens of that issuer.
+///
+/// # Panics
+///
+/// If the keys were discovered with `{tenantid}`. Pass them to [`TrustedIssuer::tenants`] instead.
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
 impl IntoTrust for RemoteKeys {
+    #[track_caller]
     fn into_trust(self) -> Trust {
         match self.issuer().map(str::to_owned) {
             Some(issuer) => TrustedIssuer::new(issuer, self).into_trust(),
@@ -377,8 +382,7 @@ impl IntoTrust for &KeySet {
 
 /// # Panics
 ///
-/// If it was created with [`tenants`](TrustedIssuer::tenants), and you called neither `tenant` nor
-/// `any_tenant`.
+/// If it is for [tenants](TrustedIssuer::tenants) and has no `tenant` or `any_tenant`.
 impl IntoTrust for TrustedIssuer {
     #[track_caller]
     fn into_trust(self) -> Trust {
@@ -386,12 +390,7 @@ impl IntoTrust for TrustedIssuer {
     }
 }
 
-/// # Panics
-///
-/// - If the array is empty.
-/// - If two issuers have the same name, or the same `iss` could match two patterns of
-///   [tenants](TrustedIssuer::tenants).
-/// - If an issuer of tenants has no `tenant` or `any_tenant`.
+/// Panics as a `Vec` of them does.
 impl<const N: usize> IntoTrust for [TrustedIssuer; N] {
     #[track_caller]
     fn into_trust(self) -> Trust {
@@ -417,11 +416,7 @@ impl IntoTrust for Vec<TrustedIssuer> {
     }
 }
 
-/// # Panics
-///
-/// - If two issuers that you added with `trusted_issuer` have the same name, or the same `iss`
-///   could match two patterns of [tenants](TrustedIssuer::tenants).
-/// - If an added issuer of tenants has no `tenant` or `any_tenant`.
+/// Panics as a `Vec` of the issuers that you added does, except that there need not be any.
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
 impl IntoTrust for IssuerResolution {

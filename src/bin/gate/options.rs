@@ -55,7 +55,7 @@ about this program:
 exit codes:
   0  the token is accepted
   1  the token is rejected
-  2  an option is wrong, a file cannot be read, or no token was read
+  2  an option or its file is wrong, there is not exactly one token, or the port is in use
   3  the token was not checked: the keys cannot be fetched now
 
 Keys are fetched through the proxy that HTTPS_PROXY and NO_PROXY name in the environment of this

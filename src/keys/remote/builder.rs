@@ -45,10 +45,11 @@ impl RemoteKeys {
     /// any reachable `https` host, also in your network. Limit the hosts with
     /// [`jwks_origins`](RemoteKeysBuilder::jwks_origins).
     ///
-    /// If `issuer` contains `{tenantid}`, it stands for [many
-    /// tenants](crate::TrustedIssuer::tenants). The metadata are then fetched from the tenant
-    /// `common`, where Microsoft Entra ID publishes the shared keys. The `issuer` of the metadata
-    /// must contain `{tenantid}` too.
+    /// If `issuer` contains `{tenantid}`, it stands for many tenants. Pass such keys to
+    /// [`TrustedIssuer::tenants`](crate::TrustedIssuer::tenants). Without it,
+    /// [`JwtAuthLayer::new`](crate::JwtAuthLayer::new) panics. The metadata are fetched from the
+    /// tenant `common`, where Microsoft Entra ID publishes the shared keys. The `issuer` of the
+    /// metadata must contain `{tenantid}` too.
     ///
     /// Loopback, link-local (169.254.169.254) and unspecified addresses are never fetched, unless
     /// the issuer has such an address itself. Host names are not resolved for this check.
@@ -166,6 +167,9 @@ impl RemoteKeysBuilder {
 
     /// Sets the minimum time between fetches for unknown `kid`s. 30 seconds by default, so random
     /// `kid`s cost the issuer two fetches per minute.
+    ///
+    /// It also limits the pause before a failed fetch is retried. That pause never exceeds 30
+    /// seconds.
     ///
     /// # Panics
     ///

@@ -29,7 +29,7 @@
 //!
 //! - The current keys are served for [one hour](RemoteKeysBuilder::max_stale) beyond their
 //!   lifetime.
-//! - Fetching is retried after 1, 2, 4 and up to 30 seconds.
+//! - Fetching is retried after 1, 2, 4 and up to 30 seconds, or the cooldown if that is less.
 //! - When that hour is over, or if no fetch has succeeded yet, requests get 503 with `Retry-After`.
 //!
 //! A request waits for at most 6 seconds per fetch, and at most 4096 requests wait at once.
@@ -73,13 +73,13 @@
 //!
 //! | event | level | fields |
 //! | --- | --- | --- |
-//! | a fetch failed | `WARN` | `issuer`, `url`, `reason`: the error and its causes, `has_keys`: whether older keys are still served |
+//! | a fetch failed | `WARN` | `issuer`, `url`, `reason`: the error and its causes, `has_keys`: whether keys were ever fetched. They are served for `max_stale` beyond their lifetime |
 //! | a key is skipped | `INFO` | `issuer`, `url`, `index`, `kid`, `reason` |
 //! | keys were fetched | `DEBUG` | `issuer`, `url`, `keys` |
 //!
-//! - Each failed fetch is one `WARN`. After each failure the pause grows to at most 30 seconds, so
-//!   a long outage logs at most one `WARN` every 30 seconds. Unknown `kid`s cause at most one per
-//!   cooldown.
+//! - Each failed fetch is one `WARN`. After each failure the pause grows, to at most 30 seconds or
+//!   the cooldown. So by default a long outage logs at most one `WARN` every 30 seconds. Unknown
+//!   `kid`s cause at most one per cooldown.
 //! - Skipped keys are logged when they change, at most 16 per document. This also holds for a
 //!   document without a usable key.
 //! - URLs are logged without their query. Text from outside is truncated and escaped to one line.

@@ -81,12 +81,15 @@
 //!   the store no longer knows which token was revoked. No revoked token becomes valid.
 //! - Suppose that you block a subject while the clock is wrong, and lift the block later. A token
 //!   stays revoked if it has no generation, and its `iat` is before the time that the wrong clock
-//!   showed. This lasts for
-//!   [`longest_lifetime`](EmbeddedStoreOptions::longest_lifetime).
+//!   showed. This ends [`longest_lifetime`](EmbeddedStoreOptions::longest_lifetime) after that
+//!   time.
 //!
 //! Access tokens of [`Sessions`](crate::session::Sessions) live at most a day, so valid tokens are
-//! rejected for a day at most. That lasts longer if you revoked a longer-lived token of another
-//! issuer.
+//! rejected for a day at most. There are two exceptions:
+//!
+//! - If you revoked a longer-lived token of another issuer, this lasts longer.
+//! - If a dropped revocation was made while the clock was wrong, this may last until about the time
+//!   that the wrong clock showed. A restart does not end it.
 //!
 //! # Figures
 //!

@@ -31,7 +31,7 @@ pub struct EmbeddedStore {
 pub struct EmbeddedStoreState {
     /// The number of sessions, including expired ones that are not dropped yet.
     pub sessions: u64,
-    /// The number of revocations in force.
+    /// The number of revocations in memory, including expired ones that are not dropped yet.
     pub revocations: usize,
     /// The size of the file in bytes. An open file does not shrink: new rows reuse the space of
     /// dropped ones.
@@ -65,6 +65,10 @@ impl EmbeddedStore {
     /// To block a subject that logs in here, prefer
     /// [`block`](crate::session::SessionStore::block). It also rejects a login that begins before
     /// the block and completes after it is lifted.
+    ///
+    /// Tokens issued before `unblock` stay revoked. There is one exception if the subject has an
+    /// access epoch in this store, for example after `block`. Then a token of another issuer is
+    /// accepted again if its claim `generation` is not lower.
     ///
     /// # Errors
     ///

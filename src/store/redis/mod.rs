@@ -52,10 +52,11 @@
 //! | the node is stale | 503, [`Stale`](RedisStoreError::Stale) |
 //! | the server may evict keys | 503, [`Eviction`](RedisStoreError::Eviction) |
 //!
-//! A proof takes about 170 bytes in Redis, and 10 to 21 on the node where it was used. It expires
-//! when no node accepts it any more. Each node stores at most its capacity of proofs, so Redis
-//! holds at most the sum of all capacities. Leave that much memory free: a full server also rejects
-//! logins.
+//! A proof takes about 170 bytes in Redis. On the node where it was used it takes 10 to 21, and up
+//! to 100 if each proof comes from another client. It expires when no node accepts it any more.
+//! Each node stores at most its capacity of proofs. So Redis holds at most the sum of all
+//! capacities, plus unexpired proofs of nodes that have stopped or restarted. Leave that much
+//! memory free: a full server also rejects logins.
 //!
 //! Nodes do not wait until [`replicas`](RedisStoreOptions::replicas) have a proof, and do not
 //! restore proofs that the server loses. Each lost proof can be used once more until it expires,
@@ -66,8 +67,13 @@
 //! Each node writes a heartbeat to the stream, five times per
 //! [`max_staleness`](RedisStoreOptions::max_staleness). A node that reads back its own heartbeat
 //! has read everything written before it. A node is stale if more than `max_staleness` has passed
-//! since it sent the newest heartbeat that it has read back. It is also stale while its set is
-//! full, the keys belong to nodes with another secret or format, or the server may evict keys.
+//! since it sent the newest heartbeat that it has read back. It is also stale in these cases:
+//!
+//! - A revocation does not fit into its set. Until all fit, the node reads the whole state again
+//!   about once a second.
+//! - The keys belong to nodes with another secret or format.
+//! - The server may evict keys, and you have not
+//!   [allowed](RedisStoreOptions::allow_eviction) that.
 //!
 //! On a stale node look-ups of unrevoked tokens fail. The layer's
 //! [policy](crate::revocation::FailurePolicy) then applies: 503 by default. The node still rejects
@@ -84,7 +90,8 @@
 //! - An entry does not continue the history that the node has read. Entries were trimmed or lost,
 //!   or another server has taken over.
 //! - A write of this node was acknowledged, but its entry does not appear in the stream. Every
-//!   write adds an entry, even if it writes data back or changes nothing.
+//!   write of a revocation or a subject adds an entry, even if it writes data back or changes
+//!   nothing. Logins, refreshes and changes of session data add none, unless they end a session.
 //! - The node read the whole state, and the entry that it wrote afterwards does not appear.
 //! - A key is gone: the server starts a new history.
 //!
@@ -97,8 +104,8 @@
 //! writes, or of all data. Until it is written back, which takes about a second, other nodes may
 //! accept a revoked token. Two servers may have different records of a user. If one is a later
 //! version of the other, the later one applies. If two servers recorded different changes, the
-//! stricter result applies. A block lifted shortly before the loss may therefore return, and a user
-//! logged out on both servers must log in again.
+//! stricter result applies. A block lifted shortly before the loss may therefore return. If a user
+//! was logged out everywhere on both servers, sessions that began after that end too.
 //!
 //! # What Redis may lose
 //!
@@ -130,7 +137,8 @@
 //!   back. A logout with one of its tokens revokes its `sid` for a day, the longest lifetime of an
 //!   access token.
 //! - If the record of an old logout everywhere is lost, the user's generation and access epoch are
-//!   0 again. The next change raises the access epoch above that of each session that Redis has.
+//!   0 again. The next logout everywhere, block or invalidation of this user raises the access
+//!   epoch above those of the sessions that Redis has.
 //!
 //! If Redis loses a logout, the session exists again. The nodes write back its revocation. Every
 //! call then regards the session as ended, and the first that finds it deletes it. The nodes drop
@@ -149,8 +157,9 @@
 //! # Resources
 //!
 //! A revoked token takes about 130 bytes in Redis and 14 on each node. The stream takes about 90
-//! more, for one to two minutes. A node keeps two connections, and one more with
-//! [`replicas`](RedisStoreOptions::replicas).
+//! more, for one to two minutes. A node keeps two connections, one more with
+//! [`replicas`](RedisStoreOptions::replicas), and one more under Sentinel. In a Cluster, each of
+//! them is a client with connections to several servers of the Cluster.
 //!
 //! Listing or ending all sessions of a user is one script. With a few hundred thousand sessions it
 //! exceeds the call timeout, so limit [the sessions of a
@@ -165,7 +174,7 @@
 //! | --- | --- | --- |
 //! | `{jwt}:revoked` | a sorted set of tokens, sessions and cutoffs by their end | each a few minutes after its end |
 //! | `{jwt}:subjects` | a hash of users that were blocked or logged out everywhere, or whose access tokens were invalidated | never |
-//! | `{jwt}:stream` | revocations and heartbeats | each entry after one to two minutes, or three to six times `max_staleness` if that is longer |
+//! | `{jwt}:stream` | revocations and heartbeats | each entry after one to two minutes, or three to six times `max_staleness` if that is longer; about 100 more entries stay, because Redis removes them in blocks |
 //! | `{jwt}:session:…` | a hash for each session | at logout; otherwise when it expires, but not before 5 minutes after the `exp` of its last access token |
 //! | `{jwt}:sessions:…` | a sorted set of a user's sessions | when it is empty, or when the last of these sessions would be deleted |
 //! | `{jwt}:proof:…` | a nonce for each used DPoP proof | half a minute after the proof expires |
