@@ -30,7 +30,7 @@
 //! # let store = tower_jwt_auth::store::MemoryStore::new();
 //! // A key, a KeySet, remote keys, or TrustedIssuers.
 //! let layer = JwtAuthLayer::new(keys)
-//!     // Leave this out for TrustedIssuers and discovered keys: they have names.
+//!     // Leave this out for TrustedIssuers and discovered keys: they name their issuer.
 //!     .issuer("https://id.example.com")
 //!     .audience("api")
 //!     .sources([TokenSource::bearer(), TokenSource::cookie("__Host-access")])

@@ -132,10 +132,12 @@
 //!   on [DPoP](super::dpop) shows.
 //! - After a login without a proof it deletes the key: a session that is not bound rejects a
 //!   refresh with a proof.
-//! - After 401 `invalid_grant` the user must log in again. If a step-up ran at the same time, the
-//!   script first retries with the new tokens. The user must also log in again if the page has lost
-//!   the key of a bound session: its refresh gets 400. After seven days of browser use without a
-//!   visit to the site, Safari deletes what scripts stored.
+//! - If a refresh gets 401 `invalid_grant`, the user must log in again. Exception: if a step-up ran
+//!   at the same time, the script repeats the refresh once. The browser then sends the cookie that
+//!   the step-up has set.
+//! - The user must also log in again if the page has lost the key of a bound session: its refresh
+//!   gets 400. After seven days of browser use without a visit to the site, Safari deletes what
+//!   scripts stored.
 //!
 //! `examples/web_login` is a whole page. Its login form offers both kinds of bound sessions, and
 //! unbound ones.

@@ -15,7 +15,7 @@
 //!
 //! | a request with the cookie | from your origin | from a trusted origin | from any other page |
 //! | --- | --- | --- | --- |
-//! | `GET`, `HEAD`, `OPTIONS` | passes | passes | passes, with the cookie if `SameSite` allows that |
+//! | `GET`, `HEAD`, `OPTIONS` | passes | passes | passes; the browser adds the cookie if `SameSite` allows that |
 //! | `POST` and other methods | passes | passes | 403 |
 //! | a WebSocket | passes | passes | 403 |
 //!

@@ -14,8 +14,8 @@
 //!
 //! You can start with one and change later. If your code calls no method of the store itself, only
 //! the line that opens the store changes. Contents are not copied from one store to another: all
-//! users log in again, and no block or revocation is in force any more. So block these users again,
-//! and use a new signing key.
+//! users log in again, and no block or revocation is in force any more. So use a new signing key,
+//! and repeat the blocks.
 //!
 //! # In memory
 //!

@@ -74,9 +74,9 @@
 //!
 //! - The session keeps `acr` until it ends. To let a step-up expire, set `max_age`: it limits the
 //!   time since the last login or step-up.
-//! - The refresh token from before the step-up never gets the new level. During the grace it gets
-//!   401. If it is used after the grace, the session ends. So the page should not refresh while
-//!   `/step-up` runs.
+//! - The refresh token from before the step-up never gets the new level. During the
+//!   [grace](crate::session::Sessions::grace), 10 seconds by default, it gets 401. If it is used
+//!   after the grace, the session ends. So the page should not refresh while `/step-up` runs.
 //! - The access token from before the step-up is not revoked. It works until it expires, without
 //!   the new level.
 //! - A login that already includes the second factor passes its level to

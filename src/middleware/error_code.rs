@@ -16,7 +16,7 @@ impl AuthError {
     /// | `invalid_dpop_proof` | 401; 400 at login and refresh | RFC 9449 §5, §7.1 | make a correct proof of its key |
     /// | `use_dpop_nonce` | 401; 400 at login and refresh | RFC 9449 §8, §9 | retry with the nonce of the response |
     /// | `missing_token`, `missing_refresh_token` | 401 | this crate | log in |
-    /// | `invalid_grant` | 401; 400 if the refresh token is in a form | RFC 6749 §5.2 | log in again; after a step-up at the same time, first retry with its tokens |
+    /// | `invalid_grant` | 401; 400 if the refresh token is in a form | RFC 6749 §5.2 | log in again; if a step-up ran at the same time, first retry with the tokens that it returned |
     /// | `insufficient_user_authentication` | 401 | RFC 9470 §3 | log in again, as [`acr_values`](Self::acr_values) and [`max_age`](Self::max_age) say |
     /// | `insufficient_scope` | 403 | RFC 6750 §3.1 | ask for the [scopes](Self::scope) |
     /// | `cross_site` | 403 | this crate | call from a [trusted origin](super::csrf) |

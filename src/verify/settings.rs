@@ -195,8 +195,7 @@ impl Verifier {
     /// By default such a token is rejected: RFC 7519 does not allow `null` in these claims, so it
     /// is usually an issuer's bug.
     ///
-    /// This applies to JWTs only, if you trust one [`TrustedIssuer`](super::TrustedIssuer) and the
-    /// `Introspection` of another issuer.
+    /// If you also trust the `Introspection` of another issuer, its opaque tokens are not affected.
     ///
     /// # Panics
     ///
@@ -218,8 +217,7 @@ impl Verifier {
     ///
     /// By default such a token is rejected (RFC 7519 §4.1.2).
     ///
-    /// This applies to JWTs only, if you trust one [`TrustedIssuer`](super::TrustedIssuer) and the
-    /// `Introspection` of another issuer.
+    /// If you also trust the `Introspection` of another issuer, its opaque tokens are not affected.
     ///
     /// # Panics
     ///
@@ -240,8 +238,7 @@ impl Verifier {
     ///
     /// By default such a token is rejected, because a stolen one would stay valid for ever.
     ///
-    /// This applies to JWTs only, if you trust one [`TrustedIssuer`](super::TrustedIssuer) and the
-    /// `Introspection` of another issuer.
+    /// If you also trust the `Introspection` of another issuer, its opaque tokens are not affected.
     ///
     /// # Panics
     ///

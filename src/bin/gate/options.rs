@@ -29,8 +29,8 @@ keys, one of:
   --jwks-url URL        the keys at this URL
   --jwks FILE           a JWK Set
   --pem FILE            a public key in PEM, for --algorithm (default RS256)
-  --secret-file FILE    a secret, byte for byte but for one line end at the end of a text, for
-                        --algorithm (default HS256)
+  --secret-file FILE    a secret for --algorithm (default HS256): the bytes of the file, but if it
+                        is text, without one line end at its end
 rules:
   --algorithm NAME      what the PEM key or the secret is for
   --issuer NAME         require this iss; again: one of them

@@ -46,7 +46,7 @@ impl RemoteKeys {
     /// [`jwks_origins`](RemoteKeysBuilder::jwks_origins).
     ///
     /// If `issuer` contains `{tenantid}`, it stands for many tenants. Pass such keys to
-    /// [`TrustedIssuer::tenants`](crate::TrustedIssuer::tenants). Without it,
+    /// [`TrustedIssuer::tenants`](crate::TrustedIssuer::tenants): with the keys alone,
     /// [`JwtAuthLayer::new`](crate::JwtAuthLayer::new) panics. The metadata are fetched from the
     /// tenant `common`, where Microsoft Entra ID publishes the shared keys. The `issuer` of the
     /// metadata must contain `{tenantid}` too.

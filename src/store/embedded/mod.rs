@@ -81,8 +81,8 @@
 //!   the store no longer knows which token was revoked. No revoked token becomes valid.
 //! - Suppose that you block a subject while the clock is wrong, and lift the block later. A token
 //!   stays revoked if it has no generation, and its `iat` is before the time that the wrong clock
-//!   showed. This ends [`longest_lifetime`](EmbeddedStoreOptions::longest_lifetime) after that
-//!   time.
+//!   showed. This lasts until that time plus
+//!   [`longest_lifetime`](EmbeddedStoreOptions::longest_lifetime).
 //!
 //! Access tokens of [`Sessions`](crate::session::Sessions) live at most a day, so valid tokens are
 //! rejected for a day at most. There are two exceptions:

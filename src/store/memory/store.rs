@@ -223,7 +223,6 @@ impl MemoryStore {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Revokes a session until its last access token expires, or until `until` if that is later.
     /// Whether the set can take so many revocations, once expired ones are dropped.
     pub(super) fn has_room_for(&self, revocations: usize) -> bool {
         let has_room = || {
@@ -236,6 +235,7 @@ impl MemoryStore {
         }
     }
 
+    /// Revokes a session until its last access token expires, or until `until` if that is later.
     pub(super) fn revoke_session(
         &self,
         session: &Session,
