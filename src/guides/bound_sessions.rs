@@ -133,8 +133,8 @@
 //! - After a login without a proof it deletes the key: a session that is not bound rejects a
 //!   refresh with a proof.
 //! - If a refresh gets 401 `invalid_grant`, the user must log in again. Exception: if a step-up ran
-//!   at the same time, the script repeats the refresh once. The browser then sends the cookie that
-//!   the step-up has set.
+//!   at the same time, the script refreshes once more. The browser then sends the cookie that the
+//!   step-up has set.
 //! - The user must also log in again if the page has lost the key of a bound session: its refresh
 //!   gets 400. After seven days of browser use without a visit to the site, Safari deletes what
 //!   scripts stored.

@@ -8,15 +8,17 @@
 //! | your handler, for reasons of its own | `IntoResponse` of your error type |
 //! | an extractor of axum: `Json`, `Form`, `Path`, `Query`, `Extension`, `Bytes`, `WebSocketUpgrade` (a plain `GET` to its route) and others | a wrapper by `axum::extract::WithRejection` of `axum-extra`, or your own |
 //! | the router: 404 and 405 | `Router::fallback`, `Router::method_not_allowed_fallback` |
-//! | refresh or logout, if the refresh token is in a form or the form itself is rejected | A response with 400 or 401 becomes 400 in the format of RFC 6749 §5.2, for OAuth clients. You cannot change it. For other statuses, such as 503: [`SessionRoutes::respond`](crate::routes::SessionRoutes::respond) |
+//! | refresh or logout, if the refresh token is in a form or the form itself is rejected | 400 and 401 become 400 in the format of RFC 6749 §5.2, for OAuth clients. No setting changes that. For other statuses, such as 503: [`SessionRoutes::respond`](crate::routes::SessionRoutes::respond) |
 //! | [`BackChannelLogout`](crate::routes::BackChannelLogout), the metadata of a [`ProtectedResource`](crate::ProtectedResource) | A fixed format, for providers and OAuth clients |
-//! | a guard, an extractor or your handler, if no layer is around it | A fixed format: add the layer |
+//! | your handler without a layer around it, such as a login of apps | A fixed format. For yours, call your function yourself: `error_response(&AuthError::from(error))` |
+//! | a timeout layer, or another middleware | Its own format. For yours, call `tokio::time::timeout` in your own middleware |
+//! | a guard or an extractor without a layer around it | A fixed format: add the layer |
 //!
 //! No setting makes refresh and logout refuse forms. If every error must have your format, put your
 //! own middleware around refresh and logout. Let it answer 415 to
 //! `Content-Type: application/x-www-form-urlencoded`.
 //!
-//! Except in the last three rows, one function makes the response to every refusal by the crate.
+//! Except in the last five rows, one function makes the response to every refusal by the crate.
 //! [`code`](crate::AuthError::code) is stable, and
 //! [`description`](crate::AuthError::description) tells nothing about the token, except that it has
 //! expired.

@@ -70,7 +70,8 @@
 //!   owner can write any `iss`.
 //! - The name of a tenant's issuer is not known in advance. Take the
 //!   [`VerifiedToken`](crate::VerifiedToken), look at its issuer, then call
-//!   [`claims`](crate::VerifiedToken::claims) with the type for it.
+//!   [`claims`](crate::VerifiedToken::claims) with the type for it. A handler returns the error by
+//!   `.map_err(AuthError::from)?`.
 //!
 //! # Supabase: from a shared secret to published keys
 //!

@@ -193,7 +193,9 @@
 //!
 //! - The interval decides how long an expired or revoked token keeps its connection: 10 seconds
 //!   here. The stores of this crate answer from memory, so checking more often costs little.
-//!   The code above also checks the token before it sends each text of `news`.
+//!   The code above also checks the token before it sends each text of `news`. With sessions in one
+//!   process, [`on_event`](crate::session::Sessions::on_event) can wake the sockets to check at
+//!   once.
 //! - The layer accepts a token for the leeway of 30 seconds after it has expired. The code above
 //!   closes at the expiry itself. So a socket that opens within the leeway closes at once, and the
 //!   client must renew its token.

@@ -229,10 +229,13 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// be accepted otherwise. **With two issuers, `sub` alone identifies no user:** see
     /// [`TrustedIssuer`].
     ///
-    /// The layer still requires `typ: at+jwt` and a `jti`. If the issuer's tokens have another
-    /// `typ`, call [`typ`](TrustedIssuer::typ) on the issuer. If they have none, call
-    /// [`typ_optional`](TrustedIssuer::typ_optional). If they have no `jti`, call
-    /// [`token_id_optional`](JwtAuthLayer::token_id_optional) on the layer.
+    /// The layer requires `typ: at+jwt` and a `jti` of its tokens too. If they differ:
+    ///
+    /// | its tokens have | call |
+    /// | --- | --- |
+    /// | another `typ` | [`TrustedIssuer::typ`] |
+    /// | no `typ` | [`TrustedIssuer::typ_optional`] |
+    /// | no `jti` | [`JwtAuthLayer::token_id_optional`] on the layer |
     ///
     /// # Panics
     ///
@@ -275,8 +278,9 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     ///
     /// They issue only access tokens that fit into the access cookie. If a token is longer, the
     /// login fails before a session begins. A lower
-    /// [`max_token_length`](Sessions::max_token_length) that you set stays in force. For clients
-    /// that have no cookies, use the `Sessions` that you passed to [`new`](Self::new).
+    /// [`max_token_length`](Sessions::max_token_length) that you set stays in force. Tokens for
+    /// clients without cookies may be longer: log these in with the `Sessions` that you passed to
+    /// [`new`](Self::new).
     #[must_use]
     pub fn sessions(&self) -> &Sessions<S> {
         &self.sessions

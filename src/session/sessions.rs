@@ -290,7 +290,8 @@ impl<S: SessionStore> Sessions<S> {
         self.change(|settings| settings.max_token_length = bytes)
     }
 
-    /// Calls `hook` after each [event](SessionEvent). The hook must not block.
+    /// Calls `hook` after each [event](SessionEvent). Look-ups on this node see the change already.
+    /// The hook must not block.
     ///
     /// With feature `tracing` the events are also logged, without the subject.
     #[must_use]

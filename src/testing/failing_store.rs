@@ -56,7 +56,8 @@ impl<S> FailingStore<S> {
         }
     }
 
-    /// Makes every call fail at once.
+    /// Makes every call fail at once. `peek` returns `None`, so the layer makes a call that fails,
+    /// even if the store answers from memory.
     pub fn fail(&self) {
         self.set(FailureMode::Failing);
     }
@@ -81,8 +82,8 @@ impl<S> FailingStore<S> {
         self.set(FailureMode::Healthy);
     }
 
-    /// The number of asynchronous calls so far. Revocation checks answered by
-    /// [`peek`](RevocationStore::peek) are not included.
+    /// The number of calls so far, without those of [`peek`](RevocationStore::peek). A store that
+    /// answers from memory answers the layer by `peek` alone.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.state.calls.load(Ordering::SeqCst)

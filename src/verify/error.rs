@@ -73,7 +73,8 @@ pub enum VerifyErrorKind {
     SeveralFittingKeys,
     /// The member `issuer` of the key's JWK names another issuer than `iss`.
     WrongKeyIssuer,
-    /// The issuer's keys cannot be fetched now: an outage, not a fault of the token.
+    /// The issuer's keys cannot be fetched now: an outage, not a fault of the token. The layer's
+    /// response is 503, with the kind `unavailable`.
     KeysUnavailable,
 
     /// The key does not verify the signature.

@@ -191,7 +191,8 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// Sets the clock for the age of keys. The system clock by default.
+    /// Sets the clock for the age of keys, for the cooldown and for the pauses between retries. The
+    /// system clock by default.
     ///
     /// If the clock is set back, the timer of the runtime measures the age.
     pub fn clock(mut self, clock: impl Clock) -> Self {

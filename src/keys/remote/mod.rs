@@ -46,8 +46,10 @@
 //! # What is fetched
 //!
 //! With [`discover`](RemoteKeys::discover), the first fetch also reads the issuer's metadata. So
-//! does one fetch per hour, and each fetch after a failure. With [`jwks`](RemoteKeys::jwks), there
-//! are no metadata. These limits apply:
+//! does one fetch per hour, and each fetch after a failure. The metadata are at
+//! `{issuer}/.well-known/openid-configuration`, otherwise at
+//! `/.well-known/oauth-authorization-server` of RFC 8414 §3. They need only `issuer` and
+//! `jwks_uri`. With [`jwks`](RemoteKeys::jwks), there are no metadata. These limits apply:
 //!
 //! | limit | value |
 //! | --- | --- |

@@ -170,8 +170,9 @@ impl RedisStore {
     }
 
     /// Lifts the block of a subject, and returns whether there was one. Tokens issued before stay
-    /// rejected. Exception: if your `Sessions` do not issue the subject's tokens, those are accepted
-    /// again whose claim `generation` is not lower than the subject's access epoch in this store.
+    /// rejected. There is an exception for a subject whose tokens your `Sessions` do not issue: a
+    /// token is accepted again if its claim `generation` is not lower than the subject's access
+    /// epoch in this store.
     ///
     /// # Errors
     ///
