@@ -66,9 +66,9 @@ impl EmbeddedStore {
     /// [`block`](crate::session::SessionStore::block). It also rejects a login that begins before
     /// the block and completes after it is lifted.
     ///
-    /// Tokens issued before `unblock` stay revoked. There is an exception for a subject whose tokens
-    /// your `Sessions` do not issue. If its access epoch in this store is not 0, for example after
-    /// `block`, a token whose claim `generation` is not lower is accepted again.
+    /// Tokens issued before `unblock` stay revoked. There is an exception for a subject whose
+    /// tokens your `Sessions` do not issue. If its access epoch in this store is not 0, for example
+    /// after `block`, a token whose claim `generation` is not lower is accepted again.
     ///
     /// # Errors
     ///
