@@ -70,7 +70,7 @@
 //! since it sent the newest heartbeat that it has read back. It is also stale in these cases:
 //!
 //! - A revocation does not fit into its set. Until all fit, the node reads the whole state again
-//!   about once a second.
+//!   and again.
 //! - The keys belong to nodes with another secret or format.
 //! - The server may evict keys, and you have not
 //!   [allowed](RedisStoreOptions::allow_eviction) that.

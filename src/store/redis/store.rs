@@ -328,7 +328,8 @@ pub struct RedisStoreState {
     /// The number of living nodes, including this one.
     pub nodes: usize,
     /// How often this node has read the whole state: once at the start, and again each time that
-    /// the stream breaks or lacks what this node wrote. A read that fails does not count.
+    /// the stream breaks or lacks what this node wrote. Also after a revocation did not fit into
+    /// the set. A read that fails does not count.
     pub loads: u64,
     /// The number of users whose block, logout everywhere or invalidation is in force.
     pub subjects: usize,
