@@ -189,6 +189,24 @@ mod tests {
     }
 
     #[test]
+    fn a_hot_copy_reserves_what_was_learned_since() {
+        let verifier = verifier().cache(1 << 20);
+        let verify = |roles: usize| {
+            let mut claims = claims();
+            claims["roles"] = vec!["reader"; roles].into();
+            verifier.verify(&key().sign(&claims).unwrap()).unwrap()
+        };
+        // A struct takes less of its payload's largest size than a `Value`.
+        verify(0).claims::<RegisteredClaims>().unwrap();
+        let large = verify(30);
+        large.claims::<Value>().unwrap();
+        let size_within = |max_size| large.deep_clone(max_size).map(|copy| copy.size());
+        assert!(size_within(usize::MAX).unwrap() > large.size());
+        assert_eq!(size_within(large.size()), Some(large.size()));
+        assert_eq!(size_within(100), None);
+    }
+
+    #[test]
     fn three_thousand_tokens_are_held_in_four_mebibytes() {
         let verifier = verifier().cache(4 << 20);
         let decode = |token: &str| {

@@ -323,19 +323,16 @@ impl Cached for VerifiedToken {
         usize::try_from(size).unwrap_or(usize::MAX)
     }
 
-    /// A copy that shares nothing but the header. Its claims are not decoded yet. If there is no
-    /// room for what the original reserves, it reserves what has been learned since.
+    /// A copy that shares nothing but the header. Its claims are not decoded yet. It reserves what
+    /// the original does, or more if that has been learned since, or less if there is no room.
     fn deep_clone(&self, max_size: usize) -> Option<Self> {
         let inner = &*self.0;
         let room = u32::try_from(max_size).unwrap_or(u32::MAX);
         let room = room.checked_sub(inner.undecoded_size)?;
-        let learned = || {
-            let learned = inner.header.decoded_sizes.reserve(self.payload());
-            u32::try_from(learned).unwrap_or(u32::MAX)
-        };
-        let fits = |reserved: &u32| *reserved <= room;
-        let reserved = Some(inner.reserved).filter(fits);
-        let reserved = reserved.or_else(|| Some(learned()).filter(fits))?;
+        let learned = inner.header.decoded_sizes.reserve(self.payload());
+        let learned = u32::try_from(learned).unwrap_or(u32::MAX);
+        let reserves = [inner.reserved.max(learned), inner.reserved, learned];
+        let reserved = reserves.into_iter().find(|reserved| *reserved <= room)?;
         Some(Self(Arc::new(Inner {
             header: Arc::clone(&inner.header),
             text: inner.text.clone(),
