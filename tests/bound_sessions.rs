@@ -382,7 +382,7 @@ async fn l34_logout_by_a_bound_access_token_ends_its_session() {
     let world = world();
     let body_routes = SessionRoutes::without_cookies(world.sessions.clone()).dpop(dpop());
     let of_apps = Router::new().route("/logout", post(body_routes.logout()));
-    let from = |name, value| Request::post("/logout").header(name, value);
+    let from = |name: &str, value: &str| Request::post("/logout").header(name, value);
     for (scheme, lives) in [("DPoP", true), ("Bearer", true), ("DPoP", false)] {
         for (app, request) in [
             (&of_apps, Request::post("/logout")),
@@ -402,6 +402,15 @@ async fn l34_logout_by_a_bound_access_token_ends_its_session() {
             assert!(world.sessions.find(sid).await.unwrap().is_none());
         }
     }
+    // Routes that check no proofs need none for a logout either.
+    let without_dpop = SessionRoutes::without_cookies(world.sessions.clone());
+    let app = Router::new().route("/logout", post(without_dpop.logout()));
+    let current = world.login(Some(&Client::new())).await;
+    let request = from("authorization", &format!("Bearer {}", current.access));
+    let answer = send(&app, request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT, "{:?}", answer.error);
+    let sid = world.sid(&current);
+    assert!(world.sessions.find(sid).await.unwrap().is_none());
 }
 
 #[tokio::test]

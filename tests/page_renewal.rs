@@ -715,20 +715,21 @@ async fn the_hook_of_the_routes_is_told_of_each_refresh_that_fails() {
     let routes = world.routes.clone();
     let app = app(&routes.on_rejection(move |error| hook.lock().unwrap().push(error.kind())));
     let tokens = world.login().await;
-    let current = world.sessions.refresh(&tokens.refresh_token).await.unwrap();
-    world.expire_access_token();
+    let current = world.sessions.elevate(tokens.sid, "mfa").await.unwrap();
     let open = async |path: &str, tokens: &TokenPair| {
         let cookies = refresh_alone(tokens);
-        let headers = [("cookie", &*cookies), NAVIGATION[0], NAVIGATION[1]];
+        let headers = [&NAVIGATION[..], &[("cookie", &*cookies)]].concat();
         send(&app, request("GET", path, &headers)).await
     };
+    // The page is served as without the layer.
+    let answer = open("/public", &tokens).await;
+    answer.unchanged(StatusCode::OK);
+    world.expire_access_token();
     world.store.fail();
-    open("/", &current)
-        .await
-        .unchanged(StatusCode::SERVICE_UNAVAILABLE);
+    let answer = open("/", &current).await;
+    answer.unchanged(StatusCode::SERVICE_UNAVAILABLE);
     world.store.recover();
     open("/public", &current).await.renewed();
-    // The page is served, but not renewed.
     open("/public", &tokens).await.cleared();
     open("/public", &current).await.cleared();
     let kinds = [Unavailable, ReuseDetected, Ended].map(AuthErrorKind::Session);

@@ -38,7 +38,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// layer.
     ///
     /// Call this method once and clone the layer: clones share a refresh of the same token. Call
-    /// [`with_cookies`](SessionRoutes::with_cookies) and [`respond`](SessionRoutes::respond) first.
+    /// the setters first.
     ///
     /// [`PageRenewalLayer`] has an example.
     ///
@@ -239,7 +239,7 @@ impl<S: SessionStore, R: Respond<Body>> Renewal<S, R> {
             Ok(tokens) => {
                 let cookies = match self.cookies.set(&tokens) {
                     Ok(cookies) => cookies,
-                    Err(error) => return Ok(self.reject(&self.reported(error))),
+                    Err(error) => return Ok(self.reject(error)),
                 };
                 let [access, refresh] = self.cookies.names();
                 let replaced = [
@@ -249,31 +249,30 @@ impl<S: SessionStore, R: Respond<Body>> Renewal<S, R> {
                 replace_cookies(request.headers_mut(), replaced);
                 Ok(cookies)
             }
-            Err(error) => {
-                let kind = error.kind();
-                let error = self.reported(error);
-                match kind {
-                    kind if kind.is_final() => self.cookies.clear(),
-                    SessionErrorKind::InvalidToken
-                    | SessionErrorKind::Elevated
-                    | SessionErrorKind::InvalidProof(_) => return inner.call(request).await,
-                    _ => return Ok(self.reject(&error)),
+            Err(error) => match error.kind() {
+                SessionErrorKind::InvalidToken
+                | SessionErrorKind::Elevated
+                | SessionErrorKind::InvalidProof(_) => return inner.call(request).await,
+                kind if kind.is_final() => {
+                    self.report(error);
+                    self.cookies.clear()
                 }
-            }
+                _ => return Ok(self.reject(error)),
+            },
         };
         let mut response = inner.call(request).await?;
         self.add_cookies(&mut response, cookies.into_iter().flatten());
         Ok(response)
     }
 
-    fn reported(&self, error: impl Into<AuthError>) -> AuthError {
+    fn report(&self, error: impl Into<AuthError>) -> AuthError {
         let error = error.into();
         (self.rejection_hook)(&error);
         error
     }
 
-    fn reject(&self, error: &AuthError) -> Response {
-        error_response(&self.responder, error, Vec::new())
+    fn reject(&self, error: impl Into<AuthError>) -> Response {
+        error_response(&self.responder, &self.report(error), Vec::new())
     }
 
     /// Adds the cookies, unless the handler has decided about them.

@@ -67,7 +67,8 @@ impl<S: SessionStore> SessionRoutes<S> {
     /// The tokens are in bodies and in `Authorization`.
     #[must_use]
     pub fn without_cookies(sessions: Sessions<S>) -> Self {
-        let logout_verifier = verifier(&sessions).for_expired_tokens();
+        // A logout needs no proof, so bound tokens are always accepted there.
+        let logout_verifier = verifier(&sessions).for_expired_tokens().with_proven_keys();
         Self {
             body_sessions: sessions.clone(),
             sessions,
@@ -156,8 +157,10 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     }
 
     /// Calls `hook` with the reason for each rejected refresh and logout, for example to count
-    /// them. This includes the refreshes of [`page_renewal`](SessionRoutes::page_renewal), even if
-    /// the page is then served without new tokens. The hook must not block. None by default.
+    /// them. The hook must not block. None by default.
+    ///
+    /// [`page_renewal`](SessionRoutes::page_renewal) calls it too, if a refresh deletes the cookies
+    /// or rejects the page. It does not call it for a page that is served as without that layer.
     ///
     /// [`Sessions::on_event`] reports changes of sessions: successful operations, and detected
     /// reuse. The response of a rejected request has the reason in its extensions too.
@@ -188,9 +191,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// Without this, bound sessions cannot be refreshed here. A logout needs no proof.
     #[must_use]
     pub fn dpop(mut self, dpop: impl Into<Arc<Dpop>>) -> Self {
-        let settings = Arc::make_mut(&mut self.settings);
-        settings.dpop = Some(dpop.into());
-        settings.logout_verifier = settings.logout_verifier.clone().with_proven_keys();
+        Arc::make_mut(&mut self.settings).dpop = Some(dpop.into());
         self
     }
 
