@@ -73,7 +73,8 @@ impl<T> Clone for Claims<T> {
     }
 }
 
-/// Shows no claim, so that `#[tracing::instrument]` on a handler records none.
+/// Shows no claim. But on a handler with the parameter `Claims(user): Claims<User>`, the attribute
+/// `#[tracing::instrument]` records `user` by its own `Debug`: add `skip_all`.
 impl<T> fmt::Debug for Claims<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Claims")

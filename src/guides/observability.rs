@@ -10,8 +10,11 @@
 //! | whether the keys of an issuer are fresh | [`RemoteKeys::state`](crate::keys::remote::RemoteKeys::state) |
 //! | how full the revocation list is | [`MemoryStore::revocations`](crate::store::MemoryStore::revocations) |
 //!
-//! No `tracing` event, error or `Debug` output of this crate holds a token or a claim. A
-//! [`SessionEvent`](crate::session::SessionEvent), which your own hook gets, has the subject and
+//! No `tracing` event, error or `Debug` output of this crate holds a token or a claim. But
+//! `#[tracing::instrument]` on a handler with `Claims(user): Claims<User>` records `user` by its
+//! own `Debug`: add `skip_all`.
+//!
+//! A [`SessionEvent`](crate::session::SessionEvent), which your own hook gets, has the subject and
 //! the `sid`. What you record of them is your decision: an ID is fine in most logs, an e-mail
 //! address is not.
 //!
