@@ -194,7 +194,7 @@ mod tests {
         let verify = |roles: usize| {
             let mut claims = claims();
             claims["roles"] = vec!["reader"; roles].into();
-            verifier.verify(&key().sign(&claims).unwrap()).unwrap()
+            verifier.verify(key().sign(&claims).unwrap()).unwrap()
         };
         // A struct takes less of its payload's largest size than a `Value`.
         verify(0).claims::<RegisteredClaims>().unwrap();
