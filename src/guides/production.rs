@@ -71,8 +71,8 @@
 //! - [ ] A test requests every protected route without a token and expects 401, see below.
 //! - [ ] You have restarted the store under load on a test system.
 //! - [ ] At shutdown, you call [`EmbeddedStore::close`](crate::store::EmbeddedStore::close) after
-//!   `axum::serve(…).with_graceful_shutdown(…)` has returned. It answers the earlier calls and
-//!   closes the file. Even without `close`, no acknowledged call is lost.
+//!   `axum::serve(…).with_graceful_shutdown(…)` has returned. `close` completes the earlier
+//!   calls to the store, then closes the file. Even without it, no acknowledged call is lost.
 //!
 //! # Deleting an account
 //!

@@ -253,8 +253,9 @@
 //! let key = SigningKey::generate(Algorithm::ES256)?.with_key_id("1");
 //! let provider = TestIssuer::with_key(key).audience("api");
 //! // For a test that fetches keys: serve this document on a loopback address, and pass
-//! // `RemoteKeys::jwks("http://127.0.0.1:…")` to `TrustedIssuer::new`. Its builder takes the same
-//! // clock: to test a new key, serve it and advance the clock by the cooldown of 30 seconds.
+//! // `RemoteKeys::jwks("http://127.0.0.1:…")` to `TrustedIssuer::new`. Give the builder of
+//! // `RemoteKeys` the clock of `provider`. To test a new key, serve it, and advance the clock by
+//! // the cooldown of 30 seconds.
 //! let document = KeySet::new([provider.key()])?.to_jwks();
 //! # let _: String = document;
 //!

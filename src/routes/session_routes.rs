@@ -160,7 +160,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
     /// them. The hook must not block. None by default.
     ///
     /// [`page_renewal`](SessionRoutes::page_renewal) calls it too, if a refresh deletes the cookies
-    /// or rejects the page. It does not call it for a page that is served as without that layer.
+    /// or rejects the page. If the request goes on unchanged, the hook is not called.
     ///
     /// [`Sessions::on_event`] reports changes of sessions: successful operations, and detected
     /// reuse. The response of a rejected request has the reason in its extensions too.

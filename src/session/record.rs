@@ -124,7 +124,7 @@ pub struct Session {
     /// bytes.
     pub acr: Option<String>,
     /// Whether the last rotation was an [elevation](super::Sessions::elevate). Then the previous
-    /// refresh token has no grace.
+    /// refresh token is rejected within its grace too, and the session continues.
     pub was_elevated: bool,
     /// `sub` of the user who [impersonates](super::Sessions::impersonate) the subject. Its access
     /// tokens carry it as `act` (RFC 8693 §4.1).

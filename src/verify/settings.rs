@@ -391,8 +391,8 @@ impl Verifier {
     /// invalidates the cached tokens that they verified.
     ///
     /// A miss costs slightly more than without a cache. With public keys, one hit saves about a
-    /// hundred times that cost. With an HMAC secret, the cache pays off if two of five requests
-    /// hit. [Turn it off](Verifier::without_cache) if your service gets each token once.
+    /// hundred times this extra cost. With an HMAC secret, the cache pays off if two of five
+    /// requests hit. [Turn it off](Verifier::without_cache) if your service gets each token once.
     ///
     /// A token of 500 bytes takes about 1.3 KiB, and 2.2 KiB if its claims are a `Value`. A token
     /// of more than 4 KiB is not cached.

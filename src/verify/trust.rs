@@ -416,7 +416,7 @@ impl IntoTrust for Vec<TrustedIssuer> {
     }
 }
 
-/// Panics as a `Vec` of the issuers that you added does, except that there need not be any.
+/// Panics as a `Vec` of the issuers from `IssuerResolution::trusted_issuer` does, if there are any.
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
 impl IntoTrust for IssuerResolution {

@@ -105,7 +105,7 @@
 //! accept a revoked token. Two servers may have different records of a user. If one is a later
 //! version of the other, the later one applies. If two servers recorded different changes, the
 //! stricter result applies. A block lifted shortly before the loss may therefore return. If a user
-//! was logged out everywhere on both servers, sessions that began after that end too.
+//! was logged out everywhere on both servers, this also ends sessions that began afterwards.
 //!
 //! # What Redis may lose
 //!

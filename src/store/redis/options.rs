@@ -149,9 +149,10 @@ impl RedisStoreOptions {
         self
     }
 
-    /// Waits after each write until this many replicas have it, for at most `timeout`: 1
-    /// millisecond or longer. Choose less than the [`call_timeout`](Self::call_timeout), which also
-    /// ends the wait, and then drops the connection.
+    /// Waits after each write until this many replicas have it, for at most `timeout`. Less than 1
+    /// millisecond counts as 1 millisecond. Choose less than the
+    /// [`call_timeout`](Self::call_timeout), which also ends the wait, and then drops the
+    /// connection.
     ///
     /// None by default: then a promoted replica may lack the last writes. Token rotations do not
     /// wait, because a lost rotation is recovered.

@@ -170,9 +170,9 @@ impl RedisStore {
     }
 
     /// Lifts the block of a subject, and returns whether there was one. Tokens issued before stay
-    /// rejected. There is an exception for a subject whose tokens your `Sessions` do not issue: a
-    /// token is accepted again if its claim `generation` is not lower than the subject's access
-    /// epoch in this store.
+    /// rejected. There is an exception for a subject whose tokens your `Sessions` do not issue. A
+    /// token that has the claim `generation` is accepted again if it is not lower than the
+    /// subject's access epoch in this store.
     ///
     /// # Errors
     ///
