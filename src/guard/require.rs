@@ -389,13 +389,13 @@ impl Require {
     }
 
     pub(crate) fn decide(&self, token: &VerifiedToken) -> Decision {
+        let clock = self.clock.as_ref().unwrap_or(&ClockSource::System);
         if !self.condition.is_async() {
-            let clock = self.clock.as_ref().unwrap_or(&ClockSource::System);
             let result = self.condition.check(token, clock);
             return Decision::Ready(self.condition.decision(result));
         }
-        let clock = self.clock.clone().unwrap_or_default();
-        let (condition, token, deadline) = (self.condition.clone(), token.clone(), self.max_wait());
+        let (condition, token, clock) = (self.condition.clone(), token.clone(), clock.clone());
+        let deadline = self.max_wait();
         Decision::Pending(Box::pin(async move {
             // Without a runtime there is no timer, so the deadline could not be enforced.
             let result = if tokio::runtime::Handle::try_current().is_err() {

@@ -15,7 +15,7 @@ use crate::middleware::{
     AuthError, CsrfRules, Found, JwtAuthLayer, ProblemJson, Responder, TokenSource, token_in_cookie,
 };
 use crate::session::{SessionId, SessionStore, Sessions, TokenPair};
-use crate::verify::{TrustedIssuer, Verifier};
+use crate::verify::{IntoTrust, TrustedIssuer, Verifier};
 
 /// The handlers for refresh and logout, and the layers around your own routes. Cheap to clone.
 ///
@@ -269,10 +269,7 @@ impl<S: SessionStore, R> SessionRoutes<S, R> {
         let own = self.sessions.audiences().fold(own, TrustedIssuer::audience);
         let mut issuers = others.clone();
         issuers.push(own);
-        Verifier::new(issuers)
-            .typ("at+jwt")
-            .max_token_length(max_token_length(&self.body_sessions))
-            .clock(self.sessions.current_clock())
+        verifier_trusting(issuers, &self.body_sessions)
     }
 
     /// The sessions, for your login handler.
@@ -400,24 +397,25 @@ fn fitting<S: SessionStore>(sessions: &Sessions<S>, cookies: &SessionCookies) ->
     sessions.clone().max_token_length(longest)
 }
 
-/// No less than the default: tokens may have been issued before a shorter length was set.
-fn max_token_length<S: SessionStore>(sessions: &Sessions<S>) -> usize {
-    let longest = sessions.longest_token();
-    longest.max(Verifier::DEFAULT_MAX_TOKEN_LENGTH)
-}
-
 /// A verifier for the access tokens of `sessions`.
 fn verifier<S: SessionStore>(sessions: &Sessions<S>) -> Verifier {
-    let mut verifier = Verifier::new(sessions.verifying_keys())
-        .typ("at+jwt")
-        .max_token_length(max_token_length(sessions))
-        .clock(sessions.current_clock());
+    let mut verifier = verifier_trusting(sessions.verifying_keys(), sessions);
     if let Some(issuer) = sessions.issuer_name() {
         verifier = verifier.issuer(issuer);
     }
     sessions
         .audiences()
         .fold(verifier, |verifier, audience| verifier.audience(audience))
+}
+
+/// A verifier with the clock of `sessions`, for tokens as they issue them.
+fn verifier_trusting<S: SessionStore>(trust: impl IntoTrust, sessions: &Sessions<S>) -> Verifier {
+    let longest = sessions.longest_token();
+    Verifier::new(trust)
+        .typ("at+jwt")
+        // No less than the default: tokens may have been issued before a shorter length was set.
+        .max_token_length(longest.max(Verifier::DEFAULT_MAX_TOKEN_LENGTH))
+        .clock(sessions.current_clock())
 }
 
 impl<S, R> Clone for SessionRoutes<S, R> {
