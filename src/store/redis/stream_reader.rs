@@ -73,22 +73,14 @@ pub(super) async fn follow_stream(node: Arc<Node>) {
 /// `overflows`: their number before the load.
 async fn read_until_broken(node: &Node, link: &Link, mut cursor: StreamCursor, overflows: u64) {
     let mut backoff = Backoff::default();
-    // Heartbeats sent before the load say nothing about this stream.
+    // Heartbeats sent before the load say nothing about this stream. Send one now.
+    // It says that this node has read what it has loaded.
     node.pending_heartbeats.clear();
-    let mut has_caught_up = false;
+    node.cursor.send_replace(cursor.clone());
+    node.heartbeat_request.notify_one();
     loop {
         let outcome = read_entries(node, link, &mut cursor).await;
-        // The load skipped what was extended meanwhile. Until the node has read that, no heartbeat
-        // may say that the node has read the entries before.
-        let catches_up = !has_caught_up && matches!(outcome, Ok(ReadOutcome::UpToDate));
-        has_caught_up |= catches_up;
-        if has_caught_up {
-            node.cursor.send_replace(cursor.clone());
-        }
-        if catches_up {
-            node.local.freshness.resolve_overflows(overflows);
-            node.heartbeat_request.notify_one();
-        }
+        node.cursor.send_replace(cursor.clone());
         match outcome {
             // Heartbeats may follow.
             Ok(ReadOutcome::MoreMayFollow) => {
@@ -96,6 +88,8 @@ async fn read_until_broken(node: &Node, link: &Link, mut cursor: StreamCursor, o
                 continue;
             }
             Ok(ReadOutcome::UpToDate) => {
+                // Now the node also has what the load skipped, because it was extended meanwhile.
+                node.local.freshness.resolve_overflows(overflows);
                 if node.local.freshness.is_over_capacity() {
                     // Only a load can show whether there is room now.
                     return;
