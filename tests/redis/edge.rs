@@ -1,6 +1,6 @@
 //! What a client of a service gets from the layer.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::Body;
@@ -11,11 +11,11 @@ use tower::ServiceExt;
 use tower_jwt_auth::JwtAuthLayer;
 use tower_jwt_auth::claims::RegisteredClaims;
 use tower_jwt_auth::keys::{Algorithm, SigningKey};
-use tower_jwt_auth::revocation::FailurePolicy;
+use tower_jwt_auth::revocation::{FailurePolicy, TokenIdentity};
 use tower_jwt_auth::store::RedisStore;
 
 use crate::eventually;
-use crate::load::{ISSUER, Thing};
+use crate::load::{ISSUER, Thing, in_seconds};
 
 pub(crate) fn signing_key() -> SigningKey {
     SigningKey::from_secret(Algorithm::HS256, [1; 32]).unwrap()
@@ -41,11 +41,15 @@ impl Edge {
     }
 }
 
-/// A token with that `jti`.
-pub(crate) fn token(id: &str) -> String {
-    let now = std::time::SystemTime::now();
-    let claims = RegisteredClaims::valid_for(Duration::from_secs(600), now);
-    let claims = claims.issuer(ISSUER).subject("alice").token_id(id);
+/// A token that the revocation of this thing revokes: it has the same `jti` and the same `exp`.
+pub(crate) fn token(thing: &Thing) -> String {
+    let TokenIdentity {
+        jti, expires_at, ..
+    } = thing.token();
+    let claims = RegisteredClaims::valid_for(Duration::from_secs(600), SystemTime::now());
+    let claims = claims.issuer(ISSUER).subject("alice");
+    let mut claims = claims.token_id(jti.unwrap());
+    claims.expires_at = Some(expires_at);
     signing_key().sign(&claims).unwrap()
 }
 
@@ -60,14 +64,15 @@ pub(crate) struct Edges {
 
 impl Edges {
     pub(crate) async fn over(store: &RedisStore) -> Self {
-        let thing = Thing::new(6_000_000, crate::load::in_seconds(600));
-        store.revoke(&thing.revocation()).await.unwrap();
+        let expires_at = in_seconds(600);
+        let revoked = Thing::new(6_000_000, expires_at);
+        store.revoke(&revoked.revocation()).await.unwrap();
         Self {
             store: store.clone(),
             rejecting: Edge::new(store, FailurePolicy::Reject),
             allowing: Edge::new(store, FailurePolicy::Allow),
-            good: token("good"),
-            revoked: token("thing-6000000"),
+            good: token(&Thing::new(6_000_006, expires_at)),
+            revoked: token(&revoked),
         }
     }
 

@@ -120,15 +120,16 @@ async fn nodes_leave_a_master_that_sentinels_have_replaced() {
     .await;
     tokio::time::sleep(STALENESS).await;
     let new = node(watched.client()).await;
+    let expires_at = in_seconds(600);
     let is_known = |node: &RedisStore, jti: &'static str| {
-        let token = TokenIdentity::new(in_seconds(600)).jti(jti);
+        let token = TokenIdentity::new(expires_at).jti(jti);
         node.peek(&token) == Some(true)
     };
     for (jti, from, to) in [("a", &nodes[0], &new), ("b", &new, &nodes[1])] {
         let revocation = Revocation::Token {
             issuer: None,
             jti,
-            expires_at: in_seconds(600),
+            expires_at,
         };
         from.revoke(&revocation).await.unwrap();
         let began = Instant::now();

@@ -113,14 +113,15 @@ async fn a_write_that_is_repeated_on_a_promoted_server_hides_nothing() {
     x.revoke(&first.revocation()).await.unwrap();
     pair.cut_off_at_rest().await;
     way.set(Flow::StopsWrites);
-    let repeated = Thing::new(0, in_seconds(600));
+    let expires_at = in_seconds(600);
     let writing = tokio::spawn({
         let x = x.clone();
         async move {
-            let repeated = Thing::new(0, in_seconds(600));
+            let repeated = Thing::new(0, expires_at);
             x.revoke(&repeated.revocation()).await
         }
     });
+    let repeated = Thing::new(0, expires_at);
     eventually("X has read it", || x.peek(&repeated.token()) == Some(true)).await;
 
     let mut pair = pair;

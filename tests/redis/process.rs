@@ -5,6 +5,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::revocation::RevocationStore;
 use tower_jwt_auth::store::redis::client::Client;
 
@@ -14,6 +15,9 @@ use crate::{LONG, STALENESS, node, nodes};
 
 const URL: &str = "NODE_OF_REDIS";
 
+/// The `exp` of all tokens, in seconds since the epoch.
+const EXPIRES_AT: &str = "NODE_EXPIRES_AT";
+
 /// The node, and not a test: reads numbers of things, and prints what it knows about them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_node() {
@@ -21,7 +25,8 @@ async fn the_node() {
         return;
     };
     let node = node(Client::open(url).unwrap()).await;
-    let expires_at = in_seconds(600);
+    let expires_at = std::env::var(EXPIRES_AT).unwrap().parse().unwrap();
+    let expires_at = NumericDate::from_seconds(expires_at).unwrap();
     println!("\nready");
     // A thread reads the input, so the runtime is not blocked.
     let asking = tokio::task::spawn_blocking(move || {
@@ -40,11 +45,12 @@ struct Process {
 }
 
 impl Process {
-    fn start(url: &str) -> Self {
+    fn start(url: &str, expires_at: NumericDate) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "process::the_node", "--nocapture"]);
         command
             .env(URL, url)
+            .env(EXPIRES_AT, expires_at.since_epoch().as_secs().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -103,13 +109,14 @@ impl Drop for Process {
 async fn a_node_is_stopped_for_longer_than_its_max_staleness() {
     let server = Server::start(&[]);
     let nodes = nodes(&server, 2).await;
-    let mut process = Process::start(&server.url());
+    let expires_at = NumericDate::from_seconds(in_seconds(600).since_epoch().as_secs()).unwrap();
+    let mut process = Process::start(&server.url(), expires_at);
     let load = Load::on(&nodes, Duration::from_millis(5));
     // Numbers that the load does not use.
     let (mut number, step) = (6_000_000, 6);
     for round in 0..3 {
         let before = number;
-        let thing = Thing::new(before, in_seconds(600));
+        let thing = Thing::new(before, expires_at);
         nodes[0]
             .revoke_and_wait(&thing.revocation(), LONG)
             .await
@@ -117,7 +124,7 @@ async fn a_node_is_stopped_for_longer_than_its_max_staleness() {
         assert_eq!(process.ask(before), "Some(true)");
         process.signal("-STOP");
         let meanwhile = number + step;
-        let thing = Thing::new(meanwhile, in_seconds(600));
+        let thing = Thing::new(meanwhile, expires_at);
         nodes[0]
             .revoke_and_wait(&thing.revocation(), LONG)
             .await

@@ -26,9 +26,10 @@ async fn a_hundred_thousand_requests_ask_redis_nothing() {
     let server = Server::start(&[]);
     let node = connect(options(), server.client()).await;
     let edge = Edge::new(&node, FailurePolicy::Reject);
-    let revoked = Thing::new(0, in_seconds(600));
+    let expires_at = in_seconds(600);
+    let (valid, revoked) = (Thing::new(1, expires_at), Thing::new(0, expires_at));
     node.revoke(&revoked.revocation()).await.unwrap();
-    let (good, bad) = (token("good"), token("thing-0"));
+    let (good, bad) = (token(&valid), token(&revoked));
     let before = server.calls();
     let began = std::time::Instant::now();
     for number in 0..100_000 {
