@@ -32,7 +32,7 @@ fn is_dead(store: &RedisStore, generation: u64) -> Option<bool> {
     store.peek(&token.generation(generation))
 }
 
-/// Waits until nothing is written: nodes send two heartbeats when they start.
+/// Waits until nothing is written: nodes send heartbeats when they start.
 async fn at_rest(server: &Server) {
     let entries = || server.ask::<u64>(cmd("XLEN").arg("{jwt}:stream"));
     let mut before = entries();

@@ -28,6 +28,7 @@ mod foreign;
 mod groups;
 mod histories;
 mod load;
+mod loads;
 mod process;
 mod proofs;
 mod proxy;

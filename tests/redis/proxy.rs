@@ -24,11 +24,16 @@ pub(crate) enum Flow {
     StopsWrites,
     /// The same, from the first login or rotation of a session.
     StopsRenewals,
+    /// The call for a load's second page of revocations does not pass.
+    StopsSecondPage,
     /// New connections are held: they lead nowhere yet.
     HoldsNew,
     /// Connections are closed right after they are accepted.
     Refused,
 }
+
+/// The last arguments of that call: how many revocations were read, and how many to read now.
+const SECOND_PAGE: &[u8] = b"\r\n$4\r\n4000\r\n$4\r\n4000\r\n";
 
 pub(crate) struct Proxy {
     address: SocketAddr,
@@ -78,7 +83,7 @@ impl Proxy {
         *self.shared.target.lock().unwrap() = port;
     }
 
-    /// How many connections were held since the start.
+    /// How many connections, or calls for a second page, were held since the start.
     pub(crate) fn held(&self) -> u64 {
         self.shared.held.load(Ordering::SeqCst)
     }
@@ -121,9 +126,10 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-fn lead(shared: &Shared, client: TcpStream) {
+fn lead(shared: &Arc<Shared>, client: TcpStream) {
     let target = *shared.target.lock().unwrap();
     let flow = shared.flow.subscribe();
+    let shared_with_task = Arc::clone(shared);
     let task = tokio::spawn(async move {
         let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await else {
             return;
@@ -142,7 +148,12 @@ fn lead(shared: &Shared, client: TcpStream) {
                     && data.windows(9).any(|part| part == b"\r\n$21\r\n00")
                     && !reads_now;
                 renews.fetch_or(renews_now, Ordering::SeqCst);
-                flow == Flow::Stops
+                let is_second_page = flow == Flow::StopsSecondPage
+                    && data.windows(SECOND_PAGE.len()).any(|part| part == SECOND_PAGE);
+                if is_second_page {
+                    shared_with_task.held.fetch_add(1, Ordering::SeqCst);
+                }
+                flow == Flow::Stops || is_second_page
             }) => {}
             () = copy(from_server, to_client, flow, |flow, _| match flow {
                 Flow::Stops | Flow::StopsAnswers => true,

@@ -11,6 +11,7 @@ use super::error::RedisStoreError;
 use super::local_state::LocalState;
 use super::log::warn_of_error;
 use super::node::Node;
+use super::pending_writes::PendingWrite;
 use super::random_id::random_id;
 use super::reply::{bytes, items, text};
 use super::script::{Argument, Script};
@@ -24,9 +25,11 @@ const REVOCATIONS_PAGE: u64 = 4000;
 const SUBJECTS_PAGE: u64 = 1000;
 
 /// The result of a load.
-pub(super) struct LoadedState {
+pub(super) struct LoadedState<'a> {
     /// Where to read the stream from.
     pub(super) cursor: StreamCursor,
+    /// The entry that the load has written. Whoever has read it knows all that was changed before.
+    pub(super) end: PendingWrite<'a>,
     /// Whether this node knows something that the server may have lost.
     pub(super) must_write_back: bool,
     /// The number of overflows before the load, which fitted into the set.
@@ -45,7 +48,7 @@ struct LoadStart {
 /// 2. It reads the state.
 /// 3. It writes an empty entry, which the node expects to read. If the server loses changes that
 ///    were in the state but came after the noted end, it loses the entry too.
-pub(super) async fn load(node: &Node) -> Result<LoadedState, RedisStoreError> {
+pub(super) async fn load(node: &Node) -> Result<LoadedState<'_>, RedisStoreError> {
     let overflows = node.local.freshness.overflows();
     let LoadStart { cursor, process } = find_start(node).await?;
     // Nothing may come between these two. A write acknowledged between them would be neither
@@ -57,9 +60,10 @@ pub(super) async fn load(node: &Node) -> Result<LoadedState, RedisStoreError> {
     read_pages(node, &process, script, page_size, apply_revocations).await?;
     let (script, page_size) = (&scripts.load_subjects, SUBJECTS_PAGE);
     read_pages(node, &process, script, page_size, apply_subjects).await?;
-    append_empty_entry(node, &process).await?;
+    let end = append_empty_entry(node, &process).await?;
     Ok(LoadedState {
         cursor,
+        end,
         must_write_back: node.pending_writes.end_load() || knows_something,
         overflows,
     })
@@ -94,8 +98,11 @@ async fn find_start(node: &Node) -> Result<LoadStart, RedisStoreError> {
     })
 }
 
-async fn append_empty_entry(node: &Node, process: &[u8]) -> Result<(), RedisStoreError> {
-    let mut write = node.begin_write(false)?;
+async fn append_empty_entry<'a>(
+    node: &'a Node,
+    process: &[u8],
+) -> Result<PendingWrite<'a>, RedisStoreError> {
+    let mut write = node.begin_write(true)?;
     let script = &node.redis.scripts.append_empty;
     let call = node.redis.prepare(script, &write.nonce, &[]);
     let reply = node.redis.call_once(&call).await?;
@@ -106,7 +113,7 @@ async fn append_empty_entry(node: &Node, process: &[u8]) -> Result<(), RedisStor
         return Err(RedisStoreError::Replaced);
     }
     write.acknowledge(bytes(tag).ok_or(RedisStoreError::Reply)?);
-    Ok(())
+    Ok(write)
 }
 
 /// Reads all pages from one process of a server. Where a page begins is valid there only.

@@ -24,7 +24,13 @@ const BLOCK: Duration = Duration::from_millis(500);
 const MAX_ENTRIES: usize = 1000;
 
 /// What a read of the stream found.
-enum ReadOutcome {
+struct ReadOutcome {
+    extent: Extent,
+    /// Whether an entry asks the nodes to send a heartbeat.
+    is_heartbeat_requested: bool,
+}
+
+enum Extent {
     /// The most entries of one read. There may be more.
     MoreMayFollow,
     /// All entries that there are.
@@ -44,11 +50,7 @@ pub(super) async fn follow_stream(node: Arc<Node>) {
             link.connect(&node.redis.deployment).await?;
             load(&node).await
         };
-        let LoadedState {
-            cursor,
-            must_write_back,
-            overflows,
-        } = match loading.await {
+        let loaded = match loading.await {
             Ok(loaded) => loaded,
             Err(error) => {
                 node.record_error(error);
@@ -57,12 +59,12 @@ pub(super) async fn follow_stream(node: Arc<Node>) {
             }
         };
         node.record_load();
-        if must_write_back {
+        if loaded.must_write_back {
             // This aborts the task before: the new one covers everything.
             drop(write_back.replace(WriteBack::begin(&node)));
         }
         backoff.reset();
-        read_until_broken(&node, &link, cursor, overflows).await;
+        read_until_broken(&node, &link, loaded).await;
         // The server may no longer be the master.
         link.forget_any();
     }
@@ -70,33 +72,45 @@ pub(super) async fn follow_stream(node: Arc<Node>) {
 
 /// Reads the stream until it breaks, or until the state must be loaded for another reason.
 ///
-/// `overflows`: their number before the load.
-async fn read_until_broken(node: &Node, link: &Link, mut cursor: StreamCursor, overflows: u64) {
+/// A load skips what is extended meanwhile. Until the node has read the entry at the load's end, it
+/// may lack a revocation that is before the cursor. So it does not tell the other nodes yet how far
+/// it has read. What it told them before the load stays true.
+async fn read_until_broken(node: &Node, link: &Link, loaded: LoadedState<'_>) {
+    let mut cursor = loaded.cursor;
+    let mut has_read_end = false;
     let mut backoff = Backoff::default();
-    // Heartbeats sent before the load say nothing about this stream. Send one now.
-    // It says that this node has read what it has loaded.
+    // Heartbeats sent before the load say nothing about this stream. Send one after the first read,
+    // also if it fails: a heartbeat that is not read back shows that the stream is another one.
     node.pending_heartbeats.clear();
-    node.cursor.send_replace(cursor.clone());
-    node.heartbeat_request.notify_one();
+    let mut must_send_heartbeat = true;
     loop {
-        let outcome = read_entries(node, link, &mut cursor).await;
-        node.cursor.send_replace(cursor.clone());
-        match outcome {
+        let read = read_entries(node, link, &mut cursor).await;
+        if !has_read_end && loaded.end.read_position().is_some() {
+            has_read_end = true;
+            must_send_heartbeat = true;
+            node.local.freshness.resolve_overflows(loaded.overflows);
+        }
+        if has_read_end {
+            node.cursor.send_replace(cursor.clone());
+            must_send_heartbeat |= read.as_ref().is_ok_and(|read| read.is_heartbeat_requested);
+        }
+        if std::mem::take(&mut must_send_heartbeat) {
+            node.heartbeat_request.notify_one();
+        }
+        match read.map(|read| read.extent) {
             // Heartbeats may follow.
-            Ok(ReadOutcome::MoreMayFollow) => {
+            Ok(Extent::MoreMayFollow) => {
                 backoff.reset();
                 continue;
             }
-            Ok(ReadOutcome::UpToDate) => {
-                // Now the node also has what the load skipped, because it was extended meanwhile.
-                node.local.freshness.resolve_overflows(overflows);
+            Ok(Extent::UpToDate) => {
                 if node.local.freshness.is_over_capacity() {
                     // Only a load can show whether there is room now.
                     return;
                 }
                 backoff.reset();
             }
-            Ok(ReadOutcome::Broken) => return,
+            Ok(Extent::Broken) => return,
             Err(error) => {
                 node.record_error(error);
                 backoff.wait().await;
@@ -124,7 +138,10 @@ async fn read_entries(
     command.arg(cursor.position.to_text());
     let reply = link.ask(&node.redis.deployment, &command).await?;
     if reply == Value::Nil {
-        return Ok(ReadOutcome::UpToDate);
+        return Ok(ReadOutcome {
+            extent: Extent::UpToDate,
+            is_heartbeat_requested: false,
+        });
     }
     let reply: StreamReadReply =
         redis::from_redis_value(reply).map_err(|_| RedisStoreError::Reply)?;
@@ -151,15 +168,15 @@ async fn read_entries(
             hash: hash.to_vec(),
         };
     }
-    if is_heartbeat_requested {
-        node.cursor.send_replace(cursor.clone());
-        node.heartbeat_request.notify_one();
-    }
-    Ok(if is_broken {
-        ReadOutcome::Broken
+    let extent = if is_broken {
+        Extent::Broken
     } else if count < MAX_ENTRIES {
-        ReadOutcome::UpToDate
+        Extent::UpToDate
     } else {
-        ReadOutcome::MoreMayFollow
+        Extent::MoreMayFollow
+    };
+    Ok(ReadOutcome {
+        extent,
+        is_heartbeat_requested,
     })
 }
