@@ -72,7 +72,7 @@ pub(crate) fn allow(server: &Server, rules: &[&str]) {
     server.ask::<()>(user.arg("on").arg(">password").arg(rules));
 }
 
-fn client(server: &Server) -> Client {
+pub(crate) fn client(server: &Server) -> Client {
     Client::open(format!(
         "redis://service:password@127.0.0.1:{}/",
         server.port

@@ -41,6 +41,7 @@ mod session_changes;
 mod sessions;
 mod subjects;
 mod trimming;
+mod waits;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -9,16 +9,17 @@ use super::error::RedisStoreError;
 use super::node::Node;
 use super::random_id::random_id;
 use super::stream_position::StreamCursor;
-use super::timestamp::Timestamp;
 
 /// Sends a heartbeat five times per `max_staleness`, and whenever one is requested.
+///
+/// A node that loads the state sends none. It may load for ever, because its set is full or because
+/// it cannot read the stream. Then it becomes stale, and nobody needs to wait for it.
 pub(super) async fn send_heartbeats(node: Arc<Node>) {
     let interval = heartbeat_interval(&node);
-    // The first request follows the first load. A node that has loaded nothing is not fresh, so
-    // nobody needs to wait for it: it may start, fail and start again forever.
-    node.heartbeat_request.notified().await;
     loop {
-        if let Err(error) = send_heartbeat(&node).await {
+        if node.follows_stream()
+            && let Err(error) = send_heartbeat(&node).await
+        {
             node.record_error(error);
         }
         node.local.prune_subjects();
@@ -39,8 +40,7 @@ fn heartbeat_interval(node: &Node) -> Duration {
 
 async fn send_heartbeat(node: &Node) -> Result<(), RedisStoreError> {
     let nonce = random_id()?;
-    node.pending_heartbeats
-        .push(nonce.clone(), Timestamp::now());
+    node.pending_heartbeats.push(nonce.clone());
     let StreamCursor { position, hash } = node.cursor.borrow().clone();
     let position = position.to_text();
     let arguments = [node.id.as_bytes(), position.as_bytes(), &hash];

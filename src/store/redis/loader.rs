@@ -28,11 +28,12 @@ const SUBJECTS_PAGE: u64 = 1000;
 pub(super) struct LoadedState<'a> {
     /// Where to read the stream from.
     pub(super) cursor: StreamCursor,
-    /// The entry that the load has written. Whoever has read it knows all that was changed before.
+    /// The entry that the load has written. A node that has read it knows everything that was
+    /// changed before.
     pub(super) end: PendingWrite<'a>,
     /// Whether this node knows something that the server may have lost.
     pub(super) must_write_back: bool,
-    /// The number of overflows before the load, which fitted into the set.
+    /// The number of overflows before the load. Everything that the load read fitted into the set.
     pub(super) overflows: u64,
 }
 

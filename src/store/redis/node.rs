@@ -1,6 +1,6 @@
 //! What the clones of a store and its tasks share.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ::redis::Value;
@@ -31,8 +31,10 @@ pub(super) struct Node {
     pub(super) allows_eviction: bool,
     pub(super) pending_writes: PendingWrites,
     pub(super) pending_heartbeats: PendingHeartbeats,
-    /// Makes this node send a heartbeat at once.
+    /// Makes this node send a heartbeat at once, if it follows the stream.
     pub(super) heartbeat_request: Notify,
+    /// Whether this node has loaded the state, and has read what was changed meanwhile.
+    follows_stream: AtomicBool,
     pub(super) nodes: NodeTable,
     /// How far this node has read the stream.
     pub(super) cursor: watch::Sender<StreamCursor>,
@@ -59,6 +61,7 @@ impl Node {
             pending_writes: PendingWrites::default(),
             pending_heartbeats: PendingHeartbeats::default(),
             heartbeat_request: Notify::new(),
+            follows_stream: AtomicBool::new(false),
             nodes: NodeTable::new(max_staleness),
             cursor: watch::Sender::default(),
             load_count: AtomicU64::new(0),
@@ -144,6 +147,14 @@ impl Node {
     pub(super) fn record_error(&self, error: RedisStoreError) {
         warn_of_error(&error);
         self.local.freshness.record_error(error);
+    }
+
+    pub(super) fn follows_stream(&self) -> bool {
+        self.follows_stream.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_follows_stream(&self, follows: bool) {
+        self.follows_stream.store(follows, Ordering::Release);
     }
 
     pub(super) fn load_count(&self) -> u64 {

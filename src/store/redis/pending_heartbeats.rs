@@ -19,8 +19,11 @@ struct PendingHeartbeat {
 }
 
 impl PendingHeartbeats {
-    pub(super) fn push(&self, nonce: String, sent: Timestamp) {
+    /// Notes a heartbeat that is sent from now on. The time is taken under the lock: a heartbeat
+    /// that `clear` does not remove was sent after it.
+    pub(super) fn push(&self, nonce: String) {
         let mut heartbeats = self.heartbeats();
+        let sent = Timestamp::now();
         heartbeats.push_back(PendingHeartbeat { nonce, sent });
         if heartbeats.len() > MAX_PENDING {
             heartbeats.pop_front();

@@ -141,6 +141,7 @@ impl RedisStore {
     ///
     /// If this node has just started, or has read the whole state again because the stream broke,
     /// it may not know all nodes: then this waits for `max_staleness`. Choose a longer `deadline`.
+    /// If it reads the whole state meanwhile, it writes the revocation once more.
     ///
     /// # Errors
     ///
@@ -154,6 +155,7 @@ impl RedisStore {
     ) -> Result<(), RedisStoreError> {
         let began = Instant::now();
         let node = self.running_node();
+        let mut load_count = node.load_count();
         let mut write = node.begin_write(true)?;
         if revoke(node, &mut write, revocation, true).await? == Written::Nothing {
             return Ok(());
@@ -163,16 +165,23 @@ impl RedisStore {
             while !have_all_read(node, &write) {
                 // A node that becomes silent changes no cursor: check again after a while.
                 let _ = timeout(Duration::from_millis(100), cursor.changed()).await;
+                if node.load_count() != load_count {
+                    // This node reads no entry from before its load: it needs another one.
+                    load_count = node.load_count();
+                    write = node.begin_write(true)?;
+                    revoke(node, &mut write, revocation, true).await?;
+                }
             }
+            Ok(())
         };
         let all_read = timeout(deadline.saturating_sub(began.elapsed()), all_read).await;
-        all_read.map_err(|_| RedisStoreError::Unread)
+        all_read.unwrap_or(Err(RedisStoreError::Unread))
     }
 
     /// Lifts the block of a subject, and returns whether there was one. Tokens issued before stay
-    /// rejected. There is an exception for a subject whose tokens your `Sessions` do not issue. A
-    /// token that has the claim `generation` is accepted again if it is not lower than the
-    /// subject's access epoch in this store.
+    /// rejected. There is an exception for a subject whose tokens your `Sessions` do not issue.
+    /// Such a token is accepted again if its claim `generation` is not lower than the subject's
+    /// access epoch in this store.
     ///
     /// # Errors
     ///

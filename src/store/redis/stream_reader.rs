@@ -15,6 +15,7 @@ use super::random_id::ID_LENGTH;
 use super::reply::bytes;
 use super::stream_entry::apply_entry;
 use super::stream_position::{StreamCursor, StreamPosition};
+use super::timestamp::Timestamp;
 use super::write_back::WriteBack;
 
 /// How long the server delays its answer while there are no new entries.
@@ -23,14 +24,11 @@ const BLOCK: Duration = Duration::from_millis(500);
 /// How many entries to read at once.
 const MAX_ENTRIES: usize = 1000;
 
-/// What a read of the stream found.
-struct ReadOutcome {
-    extent: Extent,
-    /// Whether an entry asks the nodes to send a heartbeat.
-    is_heartbeat_requested: bool,
-}
+/// How long a replica that answers a read may lack what its master has acknowledged.
+const REPLICA_LAG: Duration = Duration::from_secs(1);
 
-enum Extent {
+/// What a read of the stream found.
+enum ReadOutcome {
     /// The most entries of one read. There may be more.
     MoreMayFollow,
     /// All entries that there are.
@@ -45,6 +43,7 @@ pub(super) async fn follow_stream(node: Arc<Node>) {
     let mut write_back = None;
     let mut backoff = Backoff::default();
     loop {
+        node.set_follows_stream(false);
         let loading = async {
             // First: what is loaded must not become old while the connection is made.
             link.connect(&node.redis.deployment).await?;
@@ -72,53 +71,57 @@ pub(super) async fn follow_stream(node: Arc<Node>) {
 
 /// Reads the stream until it breaks, or until the state must be loaded for another reason.
 ///
-/// A load skips what is extended meanwhile. Until the node has read the entry at the load's end, it
-/// may lack a revocation that is before the cursor. So it does not tell the other nodes yet how far
-/// it has read. What it told them before the load stays true.
+/// A load misses a revocation whose end becomes later during the load: it moves to a page that was
+/// read already. The stream has it. Until the node has read the entry at the load's end, it may
+/// lack a revocation that is before the cursor. So it does not tell the other nodes yet how far it
+/// has read. What it told them before the load stays true.
 async fn read_until_broken(node: &Node, link: &Link, loaded: LoadedState<'_>) {
     let mut cursor = loaded.cursor;
+    let began = Timestamp::now();
     let mut has_read_end = false;
     let mut backoff = Backoff::default();
-    // Heartbeats sent before the load say nothing about this stream. Send one after the first read,
-    // also if it fails: a heartbeat that is not read back shows that the stream is another one.
+    // Heartbeats sent before the load say nothing about this stream.
     node.pending_heartbeats.clear();
-    let mut must_send_heartbeat = true;
     loop {
-        let read = read_entries(node, link, &mut cursor).await;
+        let mut is_heartbeat_requested = false;
+        let read = read_entries(node, link, &mut cursor, &mut is_heartbeat_requested).await;
         if !has_read_end && loaded.end.read_position().is_some() {
             has_read_end = true;
-            must_send_heartbeat = true;
+            is_heartbeat_requested = true;
             node.local.freshness.resolve_overflows(loaded.overflows);
         }
         if has_read_end {
             node.cursor.send_replace(cursor.clone());
-            must_send_heartbeat |= read.as_ref().is_ok_and(|read| read.is_heartbeat_requested);
+            node.set_follows_stream(true);
         }
-        if std::mem::take(&mut must_send_heartbeat) {
+        if is_heartbeat_requested {
             node.heartbeat_request.notify_one();
         }
-        match read.map(|read| read.extent) {
+        match read {
             // Heartbeats may follow.
-            Ok(Extent::MoreMayFollow) => {
+            Ok(ReadOutcome::MoreMayFollow) => {
                 backoff.reset();
                 continue;
             }
-            Ok(Extent::UpToDate) => {
-                if node.local.freshness.is_over_capacity() {
+            // This server does not have the end of the load: another one has taken its place.
+            Ok(ReadOutcome::UpToDate) if !has_read_end && began.age() > REPLICA_LAG => return,
+            Ok(ReadOutcome::UpToDate) => {
+                if has_read_end && node.local.freshness.is_over_capacity() {
                     // Only a load can show whether there is room now.
                     return;
                 }
                 backoff.reset();
             }
-            Ok(Extent::Broken) => return,
+            Ok(ReadOutcome::Broken) => return,
             Err(error) => {
                 node.record_error(error);
                 backoff.wait().await;
             }
         }
-        // The server acknowledged a heartbeat that is not here: it went to another stream.
+        // The server acknowledged a heartbeat, or the end of the load, that is not here: it went to
+        // another stream.
         let limit = node.max_staleness.div_f64(2.0);
-        if node.pending_heartbeats.take_overdue(limit) {
+        if node.pending_heartbeats.take_overdue(limit) || !has_read_end && began.age() > limit {
             return;
         }
     }
@@ -129,6 +132,7 @@ async fn read_entries(
     node: &Node,
     link: &Link,
     cursor: &mut StreamCursor,
+    is_heartbeat_requested: &mut bool,
 ) -> Result<ReadOutcome, RedisStoreError> {
     let mut command = ::redis::cmd("XREAD");
     let block = u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX);
@@ -138,15 +142,11 @@ async fn read_entries(
     command.arg(cursor.position.to_text());
     let reply = link.ask(&node.redis.deployment, &command).await?;
     if reply == Value::Nil {
-        return Ok(ReadOutcome {
-            extent: Extent::UpToDate,
-            is_heartbeat_requested: false,
-        });
+        return Ok(ReadOutcome::UpToDate);
     }
     let reply: StreamReadReply =
         redis::from_redis_value(reply).map_err(|_| RedisStoreError::Reply)?;
     let mut count = 0_usize;
-    let mut is_heartbeat_requested = false;
     let mut is_broken = false;
     for entry in reply.keys.into_iter().flat_map(|key| key.ids) {
         count = count.saturating_add(1);
@@ -162,21 +162,17 @@ async fn read_entries(
         if is_broken {
             break;
         }
-        is_heartbeat_requested |= field("w") == Some(b"1");
+        *is_heartbeat_requested |= field("w") == Some(b"1");
         *cursor = StreamCursor {
             position,
             hash: hash.to_vec(),
         };
     }
-    let extent = if is_broken {
-        Extent::Broken
+    Ok(if is_broken {
+        ReadOutcome::Broken
     } else if count < MAX_ENTRIES {
-        Extent::UpToDate
+        ReadOutcome::UpToDate
     } else {
-        Extent::MoreMayFollow
-    };
-    Ok(ReadOutcome {
-        extent,
-        is_heartbeat_requested,
+        ReadOutcome::MoreMayFollow
     })
 }

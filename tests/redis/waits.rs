@@ -1,0 +1,85 @@
+//! Whom `revoke_and_wait` waits for, and for how long.
+
+use std::time::Duration;
+
+use tower_jwt_auth::revocation::RevocationStore;
+use tower_jwt_auth::store::RedisStore;
+use tower_jwt_auth::store::redis::client::cmd;
+
+use crate::access::{allow, client, documented};
+use crate::load::{Thing, in_seconds};
+use crate::proxy::{Flow, Proxy};
+use crate::server::Server;
+use crate::{LONG, STALENESS, connect, eventually, node, options};
+
+/// Asserts that the wait ends although the other node never reads the entry, and that the other node
+/// is stale by then.
+async fn is_not_waited_for(maker: &RedisStore, other: &RedisStore) {
+    let thing = Thing::new(600, in_seconds(600));
+    maker
+        .revoke_and_wait(&thing.revocation(), LONG)
+        .await
+        .unwrap();
+    assert_ne!(other.peek(&thing.token()), Some(false));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_node_is_waited_for_until_it_is_stale() {
+    let server = Server::start(&[]);
+    let small = options().max_staleness(STALENESS).capacity(1);
+    let small = connect(small, server.client()).await;
+    let large = node(server.client()).await;
+    for number in [0, 6] {
+        let thing = Thing::new(number, in_seconds(600));
+        large.revoke(&thing.revocation()).await.unwrap();
+    }
+    eventually("full", || !small.state().is_fresh).await;
+    is_not_waited_for(&large, &small).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_cannot_read_the_stream_is_not_waited_for() {
+    let server = Server::start(&[]);
+    let rules = documented();
+    let rules: Vec<_> = rules.into_iter().filter(|rule| *rule != "+xread").collect();
+    allow(&server, &rules);
+    let blind = options().max_staleness(STALENESS);
+    let blind = blind.connect(client(&server)).await.unwrap();
+    eventually("loaded", || blind.state().loads > 0).await;
+    let maker = node(server.client()).await;
+    is_not_waited_for(&maker, &blind).await;
+    // It tries again.
+    let loads = blind.state().loads;
+    eventually("loaded again", || blind.state().loads > loads).await;
+    allow(&server, &documented());
+    blind.ready(LONG).await.unwrap();
+}
+
+/// The entry is gone before the node that waits has read it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_loads_the_state_goes_on_waiting() {
+    let server = Server::start(&[]);
+    let way = Proxy::to(server.port).await;
+    let (maker, other) = (node(way.client()).await, node(server.client()).await);
+    way.set(Flow::StopsReads);
+    let expires_at = in_seconds(600);
+    let thing = Thing::new(0, expires_at);
+    let waiting = tokio::spawn({
+        let maker = maker.clone();
+        let thing = Thing::new(0, expires_at);
+        async move { maker.revoke_and_wait(&thing.revocation(), LONG).await }
+    });
+    eventually("it is revoked", || maker.peek(&thing.token()) == Some(true)).await;
+    way.set(Flow::HoldsNew);
+    way.cut();
+    let loads = maker.state().loads;
+    server.ask::<u64>(cmd("XTRIM").arg("{jwt}:stream").arg("MAXLEN").arg(0));
+    way.set(Flow::Passes);
+    tokio::time::timeout(Duration::from_secs(20), waiting)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert!(maker.state().loads > loads);
+    assert_ne!(other.peek(&thing.token()), Some(false));
+}
