@@ -14,14 +14,15 @@
 //!    be used serve no hit. Configured keys never change.
 //! 5. **A cache belongs to one configuration.** Every setter of a verifier starts with an empty
 //!    cache.
-//! 6. **It is bounded** by the memory of the token and its decoded claims, and by the token's
-//!    length. Claims that are larger than what is reserved for them are not kept.
+//! 6. **Its memory is bounded.** The limit counts each token and its decoded claims. Tokens of more
+//!    than 4,096 bytes are not kept. Nor are claims larger than what is reserved for them.
 //! 7. **No foreign code runs under its locks.** Claims are decoded, copied and dropped outside. A
 //!    panic in the drop of an evicted entry is caught.
 //! 8. **The time of a look-up reveals nothing.** Two tokens of one length are compared to the end,
 //!    wherever they differ. So nobody can find a token byte by byte.
 //! 9. **Collisions cannot be made at will.** Only the end of a token is hashed, with a random seed.
-//!    The signature is there. Clients cannot make signatures with equal ends, and issuers need not.
+//!    The signature is there. Clients cannot make signatures with equal ends. An issuer would gain
+//!    nothing by them: it can issue any token anyway.
 
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -417,8 +418,8 @@ impl<V> Lifecycle<Key<V>, V> for DropLater {
 struct MemoryWeighter;
 
 impl MemoryWeighter {
-    /// The slot of an entry: two, as tables grow by doubling, and the hash that is kept after
-    /// eviction.
+    /// The bytes of an entry beside its value: two slots, as tables grow by doubling, and the hash
+    /// that is kept after eviction.
     const SLOT: usize = 96;
 }
 

@@ -82,8 +82,9 @@
 //!
 //! # Why is my token rejected?
 //!
-//! Rejections are logged at level `DEBUG`. Set `RUST_LOG=tower_jwt_auth=debug` to see them; without
-//! `tracing-subscriber` or another subscriber nothing is logged.
+//! Most rejections are logged at level `DEBUG`, and some at [higher levels](#events). Set
+//! `RUST_LOG=tower_jwt_auth=debug` to see them all. Without `tracing-subscriber` or another
+//! subscriber nothing is logged.
 //!
 //! The response to a bad token says "invalid" or "expired", and nothing more. [`AuthError::kind`]
 //! says which check failed. The `AuthError` is in the response's extensions. With feature `tracing`

@@ -14,7 +14,7 @@ use serde::de::{
 };
 
 /// The memory that an allocation of `size` bytes takes: whole units of 16 bytes, with a header of 8
-/// bytes. So it is with glibc, and with others nearly.
+/// bytes. This is exact for glibc, and nearly exact for other allocators.
 pub(crate) fn allocation(size: usize) -> usize {
     match size {
         0 => 0,
@@ -93,8 +93,8 @@ impl Elements {
     }
 }
 
-/// Passes everything on, and measures what is allocated. It stands for each part of serde that the
-/// claims are read by.
+/// Passes everything on, and measures what is allocated. It wraps the deserializer, visitors, seeds
+/// and accesses of serde.
 struct Measured<'m, T> {
     inner: T,
     memory: &'m Memory,

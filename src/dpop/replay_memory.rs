@@ -52,8 +52,8 @@ impl fmt::Display for ReplayMemoryFull {
 
 impl Error for ReplayMemoryFull {}
 
-/// Seconds of `forget_at` that share a bucket. A proof lives 90 seconds at most by default, so
-/// there are about six buckets.
+/// Seconds of `forget_at` that share a bucket. By default a proof is kept for about 90 seconds, and
+/// 120 at most, so there are six to nine buckets.
 const WIDTH: u64 = 16;
 
 #[derive(Default)]

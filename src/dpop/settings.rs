@@ -168,7 +168,10 @@ impl Dpop {
 
     /// What an operator should compare with `htu`.
     pub(super) fn expected_urls(&self) -> ExpectedUrls {
-        ExpectedUrls(format!("expected htu below: {:?}", self.base_urls))
+        ExpectedUrls(format!(
+            "expected an htu under one of the base URLs {:?}",
+            self.base_urls
+        ))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::verify::{VerifiedToken, Verifier};
 /// The required claims `acr` and `auth_time`.
 #[derive(Clone, Default, PartialEq)]
 pub(super) struct RequiredAuthentication {
-    /// One of them, in order of preference. Any if there are none.
+    /// The accepted values, in order of preference. If empty, `acr` is not checked.
     acr_values: Arc<[Box<str>]>,
     max_age: Option<Duration>,
 }
@@ -83,7 +83,7 @@ impl RequiredAuthentication {
         Some(self.with_values(acr_values, other))
     }
 
-    /// Asks for either of the values, and for the more recent login: this meets one requirement.
+    /// Combines the values, and takes the shorter `max_age`. Such a login meets one of the two.
     pub(super) fn or(&self, other: &Self) -> Self {
         let mut values = self.acr_values.to_vec();
         for value in &*other.acr_values {
@@ -102,7 +102,7 @@ impl RequiredAuthentication {
         }
     }
 
-    /// Whether not every `acr` will do.
+    /// Whether it requires a value of `acr`.
     pub(super) fn names_acr(&self) -> bool {
         !self.acr_values.is_empty()
     }

@@ -193,8 +193,8 @@ impl Condition {
     }
 }
 
-/// The result of two alternatives, of which the first is not met. Another authentication may meet
-/// it. Claims of another type mean that the first is not met.
+/// The result of `or` if the first is not met. If the second is not met either, and a new login
+/// could meet the first, the login is asked for. Claims of another type count as not met.
 fn second_alternative(first: &ConditionResult, second: ConditionResult) -> ConditionResult {
     match (first, second) {
         (Err(ConditionError::Authentication), Ok(false) | Err(ConditionError::Claims(_))) => {

@@ -61,8 +61,8 @@ impl Scopes {
         &self.names
     }
 
-    /// The scopes that a client can ask for. What stands at a path of its own, such as a role, is
-    /// none.
+    /// The scopes that a client can ask for. Values at a configured path, such as roles, are not
+    /// included.
     pub(super) fn requestable(&self) -> &[Box<str>] {
         if self.path.is_none() {
             &self.names

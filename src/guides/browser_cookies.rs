@@ -329,7 +329,8 @@
 //! ```
 //!
 //! - `SameSite` no longer protects these cookies. The origin check alone does, so trust only your
-//!   own pages. Any site can still send a `GET` with the cookies, without reading the answer.
+//!   own pages. If a browser ignores `Partitioned`, any site can send a `GET` with the cookies,
+//!   without reading the answer.
 //! - A partitioned cookie belongs to the top-level site, which the address bar shows. A user who
 //!   opens your app on another top-level site must log in again there.
 //! - If you change `Domain`, `Path` or `Partitioned` of cookies that browsers already have, give

@@ -19,9 +19,9 @@
 //! `Content-Type: application/x-www-form-urlencoded`.
 //!
 //! Except in the last five rows, one function makes the response to every refusal by the crate.
-//! [`code`](crate::AuthError::code) is stable, and
-//! [`description`](crate::AuthError::description) tells nothing about the token, except that it has
-//! expired.
+//! [`code`](crate::AuthError::code) is stable.
+//! [`description`](crate::AuthError::description) is the same for every invalid access token,
+//! except if it has expired.
 //!
 //! ```
 //! use axum::http::StatusCode;

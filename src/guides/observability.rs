@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | why requests are refused, `POST /refresh` and `POST /logout` included | [`AuthError`](crate::AuthError) in the extensions of the response |
 //! | who made a request | [`VerifiedToken`](crate::VerifiedToken) in the extensions of the request |
-//! | why refreshes and logouts alone are refused, [page renewal](crate::routes::PageRenewalLayer) included, by a hook instead of a middleware | [`SessionRoutes::on_rejection`](crate::routes::SessionRoutes::on_rejection) |
+//! | why a refresh, a logout or a [page renewal](crate::routes::PageRenewalLayer) was refused, by a hook instead of a middleware | [`SessionRoutes::on_rejection`](crate::routes::SessionRoutes::on_rejection) |
 //! | logins, refreshes, logouts, reuse of refresh tokens | [`Sessions::on_event`](crate::session::Sessions::on_event) |
 //! | whether a node follows Redis | [`RedisStore::state`](crate::store::RedisStore::state) |
 //! | whether the keys of an issuer are fresh | [`RemoteKeys::state`](crate::keys::remote::RemoteKeys::state) |

@@ -143,7 +143,8 @@ impl IntrospectionEndpoint {
     }
 }
 
-/// Whether the endpoint may be elsewhere by now. A server that fails for one token is not.
+/// Whether the endpoint may be elsewhere by now. Statuses that may concern one token alone do not
+/// count.
 fn has_moved(error: FetchErrorKind) -> bool {
     matches!(
         error,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-/// One of so many questions on their way is reserved for known tokens.
+/// One of every four questions on their way is reserved for known tokens.
 const RESERVED_PART: usize = 4;
 
 /// How often a question looks whether it is its turn, besides when one has ended. The task that was

@@ -29,9 +29,9 @@ pub(super) struct Authenticated {
     /// `None` if a token is optional and the request has none.
     pub(super) token: Option<VerifiedToken>,
     pub(super) caching: CacheDirective,
-    /// The faults with which the token counts as none. None for most requests.
+    /// The faults with which the token counts as missing. Empty for most requests.
     pub(super) ignorable: TokenFaults,
-    /// Why the request's token counts as none.
+    /// Why the request's token counts as missing.
     pub(super) ignored: Option<Box<AuthError>>,
     /// The proof of the token, if its source needs one.
     pub(super) proof: Option<Box<CheckedProof>>,

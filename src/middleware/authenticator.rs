@@ -37,7 +37,7 @@ pub(super) struct Authenticator<R, V> {
     /// For responses to requests without a token.
     anonymous: CacheDirective,
     pub(super) optional: bool,
-    /// The faults with which a token counts as none, on safe requests.
+    /// The faults with which a token counts as missing, on safe requests.
     pub(super) ignored_faults: TokenFaults,
     pub(super) csrf: CsrfRules,
     /// Where the certificates of clients are, if they are checked.
@@ -202,8 +202,8 @@ impl<R, V> Authenticator<R, V> {
         }
     }
 
-    /// The faults with which a token of this source counts as none: only where the browser sent it
-    /// on its own, and only for a request that changes nothing.
+    /// The faults with which a token of this source counts as missing: only where the browser sent
+    /// it on its own, and only for a request that changes nothing.
     #[inline]
     fn ignorable_faults(&self, source: &TokenSource, head: RequestHead<'_>) -> TokenFaults {
         if self.ignored_faults.is_empty() || !source.is_ambient() || has_effects(head) {

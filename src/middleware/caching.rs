@@ -47,8 +47,9 @@ pub(super) fn forbid_storing(headers: &mut HeaderMap) {
     }
 }
 
-/// Protects a response as RFC 9111 §3.5 protects one to `Authorization`: shared caches do not store
-/// it unless the handler allows it. Unlike there, `must-revalidate` alone does not allow it.
+/// Protects a response like one to a request with `Authorization` (RFC 9111 §3.5): shared caches do
+/// not store it unless the handler allows it. Unlike there, `must-revalidate` alone does not allow
+/// it.
 pub(super) fn keep_private(headers: &mut HeaderMap) {
     headers
         .entry(CACHE_CONTROL)

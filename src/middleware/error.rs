@@ -105,7 +105,8 @@ impl AuthError {
             }
             AuthErrorKind::Unavailable => "The access token cannot be checked now.",
             AuthErrorKind::CrossSite => {
-                "The request seems to come from another site: it needs an Origin or Sec-Fetch-Site header of this one."
+                "The request seems to come from another site: it needs a trusted Origin, or \
+                 Sec-Fetch-Site: same-origin or none."
             }
             AuthErrorKind::MissingLayer => "A handler needs a token, but has no JwtAuthLayer.",
             AuthErrorKind::Misconfigured => "The service is not set up correctly.",

@@ -155,7 +155,8 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_null_claims`], which panics for some trusts.
+    /// As [`Verifier::allow_null_claims`], which panics for several `TrustedIssuer`s or an
+    /// `IssuerResolution`.
     #[must_use]
     #[track_caller]
     pub fn allow_null_claims(self) -> Self {
@@ -163,8 +164,8 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_integer_subject`], which panics for some trusts. `1` and `"1"` are then
-    /// the same subject.
+    /// As [`Verifier::allow_integer_subject`], which panics for several `TrustedIssuer`s or an
+    /// `IssuerResolution`. `1` and `"1"` are then the same subject.
     #[must_use]
     #[track_caller]
     pub fn allow_integer_subject(self) -> Self {
@@ -172,7 +173,8 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_missing_expiry`], which panics for some trusts.
+    /// As [`Verifier::allow_missing_expiry`], which panics for several `TrustedIssuer`s, an
+    /// `IssuerResolution` or a `max_age` of zero.
     #[must_use]
     #[track_caller]
     pub fn allow_missing_expiry(self, max_age: Duration) -> Self {
@@ -180,7 +182,8 @@ impl<R, V> JwtAuthLayer<R, V> {
         self.set_verifier(verifier)
     }
 
-    /// As [`Verifier::allow_padding`], which panics for some trusts.
+    /// As [`Verifier::allow_padding`], which panics for several `TrustedIssuer`s or an
+    /// `IssuerResolution`.
     #[must_use]
     #[track_caller]
     pub fn allow_padding(self) -> Self {

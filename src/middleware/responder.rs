@@ -221,7 +221,8 @@ fn is_of_the_body(name: &HeaderName) -> bool {
 
 /// Replaces a response, and keeps headers and extensions that layers in between added.
 ///
-/// No list can name all headers to keep, such as request IDs. Those of a body are registered.
+/// No list can name all headers to keep, such as request IDs. Headers that describe a body can be
+/// listed, because most of them are registered with IANA.
 fn replace<B>(old: Response<B>, mut new: Response<B>) -> Response<B> {
     let (parts, _) = old.into_parts();
     let mut kept = HeaderMap::new();

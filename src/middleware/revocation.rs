@@ -66,7 +66,7 @@ impl<V> Revocations<V> {
         }
     }
 
-    /// Starts without an outage: an outage is judged by one policy.
+    /// Sets the policy and forgets a current outage: its duration was counted under the old policy.
     pub(super) fn set_policy(&mut self, policy: FailurePolicy) {
         self.policy = policy;
         self.health = Arc::new(StoreHealth::new());

@@ -1,4 +1,4 @@
-//! Faults with which a token counts as none.
+//! Faults with which a token counts as missing.
 
 use super::error::AuthError;
 use super::error_kind::AuthErrorKind;

@@ -55,9 +55,9 @@ pub enum OpenIdErrorKind {
     MissingLogoutEvent,
     /// The logout token has a `nonce`, so it could be mistaken for an ID token.
     NonceInLogoutToken,
-    /// The logout token has no `jti`.
+    /// The logout token has no `jti`, or an empty one.
     MissingTokenId,
-    /// The logout token has neither `sub` nor `sid`.
+    /// The logout token has neither `sub` nor `sid`, or one of them is empty.
     MissingSubjectAndSession,
     /// The logout token is older than [`max_age`](super::LogoutTokenVerifier::max_age).
     IssuedTooLongAgo,
@@ -123,7 +123,7 @@ impl fmt::Display for OpenIdErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Token(kind) => return kind.fmt(f),
-            Self::MissingSubject => "sub is missing",
+            Self::MissingSubject => "sub is missing or empty",
             Self::MissingIssuedAt => "iat is missing",
             Self::MissingResponseIssuer => "iss of the authorization response is missing",
             Self::WrongResponseIssuer => {
@@ -147,8 +147,8 @@ impl fmt::Display for OpenIdErrorKind {
             }
             Self::MissingLogoutEvent => "events does not have the logout event",
             Self::NonceInLogoutToken => "a logout token must not have a nonce",
-            Self::MissingTokenId => "jti is missing",
-            Self::MissingSubjectAndSession => "both sub and sid are missing",
+            Self::MissingTokenId => "jti is missing or empty",
+            Self::MissingSubjectAndSession => "sub and sid are missing, or one of them is empty",
             Self::IssuedTooLongAgo => "the logout token is older than the configured max_age",
         })
     }

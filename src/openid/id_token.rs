@@ -200,8 +200,8 @@ impl IdTokenVerifier {
     /// Verifies the ID token of a login without a nonce, or of a refresh (§12.2). Rejects a token
     /// with a `nonce`.
     ///
-    /// Without a nonce, a token of another login is also accepted. Use this only with PKCE, or if
-    /// the token comes directly from the provider.
+    /// Without a nonce, a token of another login is also accepted. Use this only with PKCE, or for
+    /// the ID token of a refresh.
     ///
     /// # Errors
     ///

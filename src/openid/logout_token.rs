@@ -22,7 +22,7 @@ use crate::verify::{IntoTrust, VerifiedToken, Verifier};
 ///
 /// | claim | must be |
 /// | --- | --- |
-/// | `aud` | the client ID |
+/// | `aud` | the client ID; other values may stand beside it |
 /// | `iat` | present, and within [`max_age`](Self::max_age) |
 /// | `jti` | present |
 /// | `sub`, `sid` | one of them, or both |
@@ -120,7 +120,8 @@ impl LogoutTokenVerifier {
     const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
     /// 5 minutes: a provider sends a logout token at once and may retry for a while. A receiver
-    /// must remember `jti` for the same time.
+    /// must remember `jti` until [`remember_until`](LogoutToken::remember_until), to detect
+    /// replays.
     pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(300);
 
     /// Verifies the tokens that one provider makes for the client `client_id`.

@@ -132,7 +132,7 @@ impl RevocationSet {
         self
     }
 
-    /// Sets the longest lifetime of a token, from `iat` to `exp`. The default is
+    /// Tells the set the longest lifetime of any token, from `iat` to `exp`. The default is
     /// [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME).
     ///
     /// The set remembers a lifted block for this long. A token that lives longer can become valid

@@ -103,8 +103,10 @@ pub enum SessionErrorKind {
     /// The data of the session do not serialize to JSON of at most 4 KiB and 127 levels. Or they
     /// are not of the type that was asked for.
     InvalidData,
-    /// The store or the [claims function](super::Sessions::claims) failed. The store may still have
-    /// applied the operation, so the refresh token may have been used.
+    /// The store, the [replay store](crate::dpop::Dpop::replay_store) or the
+    /// [claims function](super::Sessions::claims) failed. Or the session or its subject changed at
+    /// each attempt. The store may still have applied the operation, so the refresh token may have
+    /// been used.
     ///
     /// Retry within the [grace](super::Sessions::grace). After it, the retry may be treated as
     /// reuse, and the session ends.
@@ -258,14 +260,14 @@ impl fmt::Display for SessionError {
             }
             SessionErrorKind::InvalidProof(kind) => return kind.fmt(f),
             SessionErrorKind::Blocked => "the subject or the actor is blocked",
-            SessionErrorKind::LoggedOut => "the subject or the actor was logged out everywhere",
+            SessionErrorKind::LoggedOut => "the subject, the actor or the login was logged out",
             SessionErrorKind::TooManySessions => "the subject has too many sessions; end one first",
             SessionErrorKind::UnknownSubject => "the claims function does not know the subject",
             SessionErrorKind::Foreign => {
                 "the token, subject or login does not belong to these sessions"
             }
             SessionErrorKind::Impersonated => {
-                "an impersonation can neither impersonate nor have an acr"
+                "an impersonation cannot do this, and nobody can impersonate themselves"
             }
             SessionErrorKind::InvalidClaims => {
                 "the claims are not an object, nest too deeply, or contain a reserved claim"
@@ -275,7 +277,7 @@ impl fmt::Display for SessionError {
                  backslashes"
             }
             SessionErrorKind::InvalidLifetime => {
-                "the lifetime of the login is less than a second, or longer than that of the sessions"
+                "the lifetime of the login is less than a second, or longer than allowed"
             }
             SessionErrorKind::TokenTooLong => {
                 "the access token is longer than the configured maximum; supply fewer claims"
@@ -283,7 +285,9 @@ impl fmt::Display for SessionError {
             SessionErrorKind::InvalidData => {
                 "the data of the session are over 4 KiB, not JSON, or of another type"
             }
-            SessionErrorKind::Unavailable => "the session store or the claims function failed",
+            SessionErrorKind::Unavailable => {
+                "the session store, replay store or claims function failed, or data kept changing"
+            }
             SessionErrorKind::Backend => "the crypto back-end failed",
         })
     }

@@ -128,7 +128,8 @@ impl<S: SessionStore> Sessions<S> {
         Ok(registered)
     }
 
-    /// `exp` of an access token issued at `now`, in whole seconds. Never after the session expires.
+    /// `exp` of an access token issued at `now`, in whole seconds. Never after the maximum lifetime
+    /// of the session.
     pub(super) fn access_expiry(&self, session: &Session, now: NumericDate) -> NumericDate {
         let settings = &self.settings;
         let lifetime = settings.access_lifetime.min(settings.idle_lifetime);

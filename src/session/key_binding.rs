@@ -116,8 +116,8 @@ impl<S: SessionStore> Sessions<S> {
         Ok(proof.next_nonce().map(str::to_owned))
     }
 
-    /// Checks that the client has proven the key of its session, and none if it has no key.
-    /// Returns the nonce that the client should use next, if that changes.
+    /// Checks that the client has proven the session's key. For a session without a key, a proof is
+    /// an error. Returns the nonce that the client should use next, if that changes.
     pub(super) async fn check_key(
         &self,
         session: &Session,

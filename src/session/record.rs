@@ -33,9 +33,9 @@ pub struct SubjectState {
     /// The value of [`access_epoch`](Self::access_epoch) at the last logout everywhere or block.
     /// Sessions of other generations have ended.
     pub generation: u64,
-    /// How many times the subject was logged out everywhere or blocked, or its access tokens were
-    /// invalidated. Despite its name, the claim `generation` of an access token holds this number,
-    /// and not the value of the field `generation`. Access tokens with a lower one are revoked.
+    /// A number that a logout everywhere, a block or an invalidation of access tokens raises.
+    /// Despite its name, the claim `generation` of an access token holds this number, and not the
+    /// value of the field `generation`. Access tokens with a lower one are revoked.
     pub access_epoch: u64,
     /// Whether the subject is blocked: it gets no tokens.
     pub blocked: bool,

@@ -163,7 +163,7 @@ impl<S: SessionStore> Sessions<S> {
     }
 
     /// Sets the lifetime of access tokens. [5 minutes](Self::DEFAULT_ACCESS_LIFETIME) by default.
-    /// An access token never outlives its session.
+    /// An access token never outlives the [maximum lifetime](Self::lifetime) of its session.
     ///
     /// # Panics
     ///

@@ -38,8 +38,8 @@ impl Thumbprints {
         both.peek().is_some() && both.all(|(one, other)| one == other)
     }
 
-    /// Whether they are of different certificates: one differs. It does not if one of the two
-    /// writes the digest in hexadecimal digits, as some issuers do.
+    /// Whether they are of different certificates: one differs. The same digest in hexadecimal
+    /// digits, as some issuers write it, does not count as different.
     pub(crate) fn contradict(&self, other: &Self) -> bool {
         self.pairs(other).any(|(one, other)| {
             one != other && !is_in_hexadecimal(one, other) && !is_in_hexadecimal(other, one)

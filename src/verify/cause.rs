@@ -149,8 +149,8 @@ impl fmt::Debug for KnownKeys {
 impl fmt::Display for OtherCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "no key with the token's `alg`, and its `kid` if it has one, has its `x5t#S256` or \
-             `x5t`",
+            "no key that matches the token's `alg` (and `kid`, if any) has the token's `x5t#S256` \
+             or `x5t`",
         )
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// How much of their largest size decoded claims need. Tokens of one issuer are alike, so it is
-/// learned from those that were decoded before.
+/// The part of their maximum size that decoded claims really take. It is learned from earlier
+/// tokens, because tokens of one issuer are alike.
 #[derive(Default)]
 pub(super) struct DecodedSizes {
     /// In parts of `WHOLE`. 0: nothing has been decoded.

@@ -392,7 +392,9 @@ impl fmt::Display for VerifyErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooLong => "the token is too long",
-            Self::Malformed => "the token is not three segments of base64url",
+            Self::Malformed => {
+                "the token is neither three segments of base64url nor a valid opaque token"
+            }
             Self::Encrypted => "the token is encrypted",
             Self::MalformedHeader => "the header is malformed",
             Self::CriticalHeader => "the header has crit",
@@ -401,9 +403,7 @@ impl fmt::Display for VerifyErrorKind {
             Self::Nested => "the token holds another token",
             Self::WrongType => "the typ of the token is not the required one",
             Self::NoFittingKey => "no key has the token's alg, and its kid or thumbprint",
-            Self::SeveralFittingKeys => {
-                "several keys have the token's alg, and its kid if it has one"
-            }
+            Self::SeveralFittingKeys => "several keys match the token's alg (and kid, if any)",
             Self::WrongKeyIssuer => "the key belongs to another issuer than iss",
             Self::KeysUnavailable => "the issuer's keys are not available",
             Self::BadSignature => "the signature does not verify",

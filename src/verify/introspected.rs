@@ -103,8 +103,8 @@ impl Verifier {
         }
     }
 
-    /// Rejects a refresh token: issuers answer that it is active too. It has another audience, if
-    /// any, so an audience that is checked tells it apart.
+    /// Rejects a refresh token: issuers answer that it is active too. If the answer has no kind, a
+    /// checked audience is enough: a refresh token has another audience, or none.
     fn check_kind(
         &self,
         opaque: &OpaqueTrust,

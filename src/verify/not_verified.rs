@@ -33,8 +33,8 @@ impl NotVerified {
         }
     }
 
-    /// A token of another issuer than the one required makes nobody fetch anything. Its error is
-    /// that of the issuer, although the signature was not verified.
+    /// A token with a wrong issuer or malformed claims causes no fetch. It is rejected for these
+    /// claims, although no signature was verified.
     pub(super) fn unless_rejected_by(self, issuer_check: &Result<(), VerifyError>) -> Self {
         match (self, issuer_check) {
             #[cfg(feature = "jwks")]

@@ -34,8 +34,8 @@ impl OpaqueTrust {
 
 /// Whether a token is three segments of base64url. The issuer is asked about any other token.
 ///
-/// A JWT with wrong padding, or without its signature, is still a JWT. The issuer may ignore
-/// either, and must not answer about a token that the keys reject.
+/// A JWT with wrong padding, or without its signature, is still a JWT. An issuer may ignore either
+/// fault. So it is never asked about a JWT that the keys reject.
 pub(super) fn has_jwt_shape(token: &[u8]) -> bool {
     let mut segments = token.split(|byte| *byte == b'.').map(without_padding);
     let is_base64url = |segment: &[u8]| segment.iter().all(|byte| base64url::is_digit(*byte));

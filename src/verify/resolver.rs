@@ -136,7 +136,7 @@ impl IssuerResolution {
     /// 2 seconds: enough to query a database or another service.
     pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(2);
 
-    /// 64 calls: more than a database should get from one node.
+    /// 64 calls: enough for many new issuers at once, and few enough for a database.
     pub const DEFAULT_MAX_CALLS: usize = 64;
 
     /// Trusts the issuers that `resolver` approves.

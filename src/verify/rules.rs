@@ -328,7 +328,8 @@ impl ClaimRules {
             .as_ref()
             .filter(|audience| !accepted.is_empty() || !audience.is_empty());
         match (audience, accepted) {
-            // Tokens of another issuer are for somebody: for us only if they say so (RFC 9068 §4).
+            // The issuer may serve other services: a token is for this one only if it says so (RFC
+            // 9068 §4).
             (None, []) if issuer.audience_required && !self.any_audience => {
                 Err(VerifyErrorKind::MissingAudience.into())
             }

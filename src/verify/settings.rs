@@ -401,7 +401,7 @@ impl Verifier {
     /// what your type computes. If those are large, keep them elsewhere, or turn the cache off.
     ///
     /// Entries stay cached until they are evicted; expired ones are rejected when found. Clones
-    /// share the cache. Calling any other setter empties the cache.
+    /// share the cache. Any other setter gives this verifier an empty cache of its own.
     #[must_use]
     pub fn cache(mut self, bytes: usize) -> Self {
         self.cache = VerifiedTokens::within(bytes);

@@ -3,8 +3,8 @@
 use crate::cache::is_same;
 use crate::token::{Segments, base64url};
 
-/// The payload, and for the cache the rest of the token. No byte of the token is kept twice: the
-/// payload that a request sends is decoded to be compared.
+/// The payload, and for the cache the rest of the token. The encoded payload is not kept. To
+/// compare a token, its payload is decoded.
 #[derive(Clone)]
 pub(super) struct TokenText {
     /// The payload, the strings of the claims that have escapes, and the rest of the token.

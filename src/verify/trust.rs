@@ -310,7 +310,7 @@ impl TrustedIssuers {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a key or an issuer to trust",
-    label = "expected a `VerifyingKey`, `KeySet`, `RemoteKeys`, `TrustedIssuer` or several of those",
+    label = "expected a `VerifyingKey`, `KeySet`, `RemoteKeys`, or one or more `TrustedIssuer`s",
     note = "a secret: `VerifyingKey::hs256(secret)?`",
     note = "a PEM file: `VerifyingKey::from_pem(Algorithm::RS256, pem)?`",
     note = "a key of `jsonwebtoken`: `VerifyingKey::from_decoding_key(Algorithm::RS256, &key)?`",
@@ -416,7 +416,8 @@ impl IntoTrust for Vec<TrustedIssuer> {
     }
 }
 
-/// Panics as a `Vec` of the issuers from `IssuerResolution::trusted_issuer` does, if there are any.
+/// Panics as a `Vec` of its issuers from `IssuerResolution::trusted_issuer` does. Unlike a `Vec`,
+/// it may have none.
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
 impl IntoTrust for IssuerResolution {

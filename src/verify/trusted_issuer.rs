@@ -53,7 +53,7 @@ impl IssuerTrust {
         !self.keys.are_remote() || self.rules.decide_audience()
     }
 
-    /// Requires an audience, also if the keys are fixed: tokens of other issuers are for somebody.
+    /// Requires an audience even if the keys are fixed: the issuer may serve other services too.
     #[cfg(feature = "jwks")]
     pub(super) fn require_audience(&mut self) {
         self.rules.audience_required = true;

@@ -57,8 +57,8 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// How often a token may wait and still not find its key: for its issuer, for a fetch that was
-    /// under way already, and for its own fetch.
+    /// How often a token may wait and still not find its key: for its issuer, for the first keys of
+    /// that issuer, for a fetch that was under way already, and for its own fetch.
     #[cfg(feature = "jwks")]
     const MAX_WAITS: usize = 4;
 

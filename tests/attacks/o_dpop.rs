@@ -699,7 +699,10 @@ async fn o16_the_host_is_not_taken_from_the_request() {
     let proof = client.proof(&token, json!({ "htu": evil }));
     let error = prove(&app, &token, &proof).await.error.unwrap();
     let source = std::error::Error::source(&error).unwrap().to_string();
-    assert_eq!(source, r#"expected htu below: ["https://api.example.com"]"#);
+    assert_eq!(
+        source,
+        r#"expected an htu under one of the base URLs ["https://api.example.com"]"#
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Tokens that count as none, although their keys had to be fetched to know it.
+//! Tokens that count as missing, although their keys had to be fetched to know it.
 
 use http::Request;
 use http::header::COOKIE;

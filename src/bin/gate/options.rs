@@ -29,17 +29,18 @@ keys, one of:
   --jwks-url URL        the keys at this URL
   --jwks FILE           a JWK Set
   --pem FILE            a public key in PEM, for --algorithm (default RS256)
-  --secret-file FILE    a secret for --algorithm (default HS256): the bytes of the file, but if it
-                        is text, without one line end at its end
+  --secret-file FILE    a secret for --algorithm (default HS256): the bytes of the file; one final
+                        line break of a text file is ignored
 rules:
   --algorithm NAME      what the PEM key or the secret is for
-  --issuer NAME         require this iss; again: one of them
-  --audience NAME       require this aud; again: one of them
+  --issuer NAME         require this iss; if repeated, one must match
+  --audience NAME       require this aud; if repeated, one must match
   --any-audience        accept any aud
-  --typ TYPE            require this typ, as at+jwt; again: one of them
-  --rfc9068             require a whole access token of RFC 9068
-  --scope NAME          require this scope; again: all of them
-  --scope-claim CLAIM   the claim with the scopes (default scope, or scp); again: a claim within it
+  --typ TYPE            require this typ, for example at+jwt; if repeated, one must match
+  --rfc9068             require an access token that conforms to RFC 9068
+  --scope NAME          require this scope; if repeated, all are required
+  --scope-claim CLAIM   the claim with the scopes (default scope, or scp); repeat it for a nested
+                        claim
   --leeway SECONDS      how far clocks may differ, up to 300 (default 30)
 one token:
   --token FILE          read it from this file (default: standard input)
@@ -175,7 +176,7 @@ impl Options {
         Ok(())
     }
 
-    /// The setters of a verifier panic on misuse: this is said first.
+    /// Reports misuse as an error, before a setter of the verifier would panic.
     fn check_rules(&self) -> Result<(), Failure> {
         if self.keys.name_issuer() && !self.issuers.is_empty() {
             return Err("--discover requires its issuer already: leave --issuer out".into());

@@ -16,7 +16,7 @@ use crate::keys::SkippedKey;
 pub(super) enum FetchEvent {
     /// URL, number of keys, and the skipped keys if they differ from the last document's.
     Fetched(String, usize, Vec<SkippedKey>),
-    /// The error, whether older keys are still served, and the skipped keys as above.
+    /// The error, whether keys were ever fetched, and the skipped keys as above.
     Failed(FetchError, bool, Vec<SkippedKey>),
 }
 

@@ -47,8 +47,8 @@
 //!
 //! With [`discover`](RemoteKeys::discover), the first fetch also reads the issuer's metadata. So
 //! does one fetch per hour, and each fetch after a failure. The metadata are at
-//! `{issuer}/.well-known/openid-configuration`, otherwise at
-//! `/.well-known/oauth-authorization-server` of RFC 8414 §3. They need only `issuer` and
+//! `{issuer}/.well-known/openid-configuration`. If that request gets a 4xx status, the fetch tries
+//! `/.well-known/oauth-authorization-server` of RFC 8414 §3. The metadata need only `issuer` and
 //! `jwks_uri`. With [`jwks`](RemoteKeys::jwks), there are no metadata. These limits apply:
 //!
 //! | limit | value |

@@ -42,7 +42,8 @@ pub struct EmbeddedStoreOptions {
 }
 
 impl EmbeddedStoreOptions {
-    /// 64 MiB: enough for the index of a few million sessions, and for recently used sessions.
+    /// 64 MiB: enough for the upper pages of the tables of a few million sessions, and for recently
+    /// used sessions.
     pub const DEFAULT_CACHE: usize = 64 << 20;
 
     /// The defaults.
@@ -65,8 +66,8 @@ impl EmbeddedStoreOptions {
         self
     }
 
-    /// Sets how long a token is still accepted after its `exp`. 5 minutes by default, the most that
-    /// a verifier allows.
+    /// Tells the store how long verifiers accept a token after its `exp`. 5 minutes by default, the
+    /// most that a verifier allows.
     ///
     /// Set at least the leeway of your verifiers. With less, the store may drop the revocation of
     /// a token that is still in its leeway. It then rejects every token with the same `exp` or an
@@ -76,12 +77,12 @@ impl EmbeddedStoreOptions {
         self
     }
 
-    /// Sets the longest lifetime of a token of any issuer. [24
+    /// Tells the store the longest lifetime of a token of any issuer. [24
     /// hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) is the default and the minimum: a lower
     /// value counts as 24 hours.
     ///
-    /// After a block is lifted, tokens that were issued earlier stay revoked for this long. A token
-    /// with a longer lifetime can become valid again.
+    /// For this long, the store remembers each lifted block, each logout everywhere and each
+    /// invalidation of access tokens. A token that lives longer can become valid again.
     pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
         self.index.longest_lifetime = lifetime.max(MAX_ACCESS_LIFETIME);
         self

@@ -67,8 +67,9 @@ impl EmbeddedStore {
     /// the block and completes after it is lifted.
     ///
     /// Tokens issued before `unblock` stay revoked. There is an exception for a subject whose
-    /// tokens your `Sessions` do not issue. If its access epoch in this store is not 0, for example
-    /// after `block`, a token whose claim `generation` is not lower is accepted again.
+    /// tokens your `Sessions` do not issue. Suppose that its access epoch in this store is not 0,
+    /// for example after `block`. Then a token is accepted again if its claim `generation` is not
+    /// lower than that epoch.
     ///
     /// # Errors
     ///

@@ -22,8 +22,8 @@ use super::sentinel::Sentinels;
 #[derive(Clone)]
 pub struct RedisDeployment(Arc<Kind>);
 
-/// How many times the timeout of a call connecting may take. Where one of several machines is
-/// silent, the next one is tried only once the silent one has timed out.
+/// Opening a connection may take this many times the timeout of a call. Where one of several
+/// machines is silent, the next one is tried only once the silent one has timed out.
 const CALLS_PER_CONNECT: u32 = 5;
 
 enum Kind {

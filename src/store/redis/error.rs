@@ -48,7 +48,7 @@ pub enum RedisStoreError {
     Replaced,
     /// A generation above [`MAX_GENERATION`](crate::session::MAX_GENERATION). Nothing was written.
     OutOfRange,
-    /// The crypto back-end failed: no randomness. Or `connect` was called outside a tokio runtime.
+    /// There is no randomness, or `connect` was called outside a tokio runtime.
     Backend,
 }
 
@@ -103,7 +103,9 @@ impl fmt::Display for RedisStoreError {
             Self::Reply => "the Redis server's answer is not one of this store",
             Self::Replaced => "another Redis server has replaced the one that was read",
             Self::OutOfRange => "the generation is larger than 2^52",
-            Self::Backend => "the crypto back-end failed",
+            Self::Backend => {
+                "there is no randomness, or `connect` was called outside a tokio runtime"
+            }
         })
     }
 }

@@ -70,7 +70,8 @@ impl LocalState {
         self.cipher.encrypt_subject(fingerprint.bits())
     }
 
-    /// A proof with this ID by this key. The encryption says that it is no subject.
+    /// The name of a proof with this ID by this key. Its fingerprint is made like that of a
+    /// subject. The encrypted block holds the kind, so the two never collide.
     pub(super) fn encrypt_proof(&self, key: &str, jti: &str) -> EncryptedFingerprint {
         let fingerprint = self.set.subject_fingerprint(Some(key), jti);
         self.cipher.encrypt_proof(fingerprint.bits())

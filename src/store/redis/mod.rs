@@ -189,9 +189,9 @@
 //! it reads them page by page, by rank, and may then miss one.
 //!
 //! `revoked`, `subjects`, `stream` and the names of proof keys do not contain IDs. They contain
-//! keyed 64-bit fingerprints of the IDs, encrypted by AES. Sessions store their subject, issuer,
-//! label, client and data in plain text. Entries of another program are skipped. If one of the keys
-//! has another Redis type, calls fail.
+//! keyed 64-bit fingerprints of the IDs, encrypted by AES. Sessions store their subject, actor,
+//! issuer, label, client, `acr`, key thumbprint and data in plain text. Entries of another program
+//! are skipped. If one of the keys has another Redis type, calls fail.
 //!
 //! Nodes compute when sessions and revocations expire, by their own clocks. The server measures the
 //! [grace](crate::session::Sessions::grace), and expires proofs. So the clocks of servers that can

@@ -76,7 +76,8 @@ impl NodeTable {
         })
     }
 
-    /// A silent node is stale by its own clocks, however fast they run.
+    /// Whether this node has read a heartbeat of that node within `max_staleness`. A node that is
+    /// silent for longer is stale by its own clocks, so nobody waits for it.
     fn is_alive(&self, node: &NodeStatus) -> bool {
         node.received.minimum_age() <= self.max_staleness
     }

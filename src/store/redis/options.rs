@@ -98,9 +98,12 @@ impl RedisStoreOptions {
         self
     }
 
-    /// Sets the longest lifetime of a token. [24 hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) is
-    /// the default and the minimum: a lower value counts as 24 hours. For this long, a node
-    /// remembers each lifted block and each logout everywhere.
+    /// Tells the store the longest lifetime of a token of any issuer. [24
+    /// hours](RevocationSet::DEFAULT_LONGEST_LIFETIME) is the default and the minimum: a lower
+    /// value counts as 24 hours.
+    ///
+    /// For this long, a node remembers each lifted block, each logout everywhere and each
+    /// invalidation of access tokens. A token that lives longer can become valid again.
     pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
         self.longest_lifetime = lifetime.max(MAX_ACCESS_LIFETIME);
         self

@@ -17,7 +17,7 @@ macro_rules! scripts {
     ($($name:ident),* $(,)?) => {
         pub(super) struct Scripts {
             $(pub(super) $name: Script,)*
-            /// It runs for each request, and without the prelude in two thirds of the time.
+            /// It runs for each request. Without the prelude it takes only two thirds of the time.
             pub(super) use_proof: Script,
         }
 

@@ -115,7 +115,8 @@ struct NamedMaster {
 }
 
 impl Inner {
-    /// The master by the name of the master at `listed`. `None` if no Sentinel can be reached.
+    /// Finds the name of the master at `listed`, and asks which address has that name now. The name
+    /// is looked up only once. `None` if no Sentinel can be reached.
     ///
     /// `SENTINEL MASTERS`, which the client uses, lists a replaced master until its replicas follow
     /// the new one. `SENTINEL GET-MASTER-ADDR-BY-NAME` names the new one at once.

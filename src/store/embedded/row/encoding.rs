@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::claims::NumericDate;
 use crate::store::embedded::error::EmbeddedStoreError as Error;
 
-/// The longest text, in bytes. A token that a verifier accepts contains no longer one.
+/// The maximum length of a text, in bytes. A longer one is an error: `TooLong`.
 pub(super) const MAX_TEXT_BYTES: usize = 4096;
 
 /// The first byte of each value. Rows have one format so far; `FORMAT_VERSION` in

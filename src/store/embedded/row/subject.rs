@@ -28,8 +28,8 @@ pub(super) fn epoch() -> NumericDate {
 }
 
 impl SubjectRow {
-    /// The latest time at which a token may have been issued that a block in force rejects. The
-    /// clock may have stepped back since the block began.
+    /// The latest possible `iat` of a token that a block in force rejects. The clock may have
+    /// stepped back since the block began.
     pub(in crate::store::embedded) fn latest_issue(&self, now: NumericDate) -> NumericDate {
         match self.state {
             SubjectState {
