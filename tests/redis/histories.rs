@@ -422,3 +422,29 @@ async fn a_write_acknowledged_while_the_reader_connects_is_written_back() {
     let new = connect(quiet(), server.client()).await;
     assert_eq!(new.peek(&thing.token()), Some(true));
 }
+
+/// The maker is away while the other node sends its first heartbeats, and the replica never gets
+/// them. The maker reads on from the promoted replica, and loads nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_heartbeats_are_lost_in_a_failover_is_waited_for() {
+    let staleness = || options().max_staleness(Duration::from_secs(5));
+    let pair = Pair::start(0).await;
+    let way = Proxy::to(pair.master.port).await;
+    let maker = connect(staleness(), way.client()).await;
+    let first = Thing::new(0, in_seconds(600));
+    maker
+        .revoke_and_wait(&first.revocation(), LONG)
+        .await
+        .unwrap();
+    pair.cut_off().await;
+    way.set(Flow::HoldsNew);
+    way.cut();
+    let other = connect(staleness(), pair.master.client()).await;
+
+    let _replica = pair.fail_over(&[&way]);
+    way.set(Flow::Passes);
+    let thing = Thing::new(6, in_seconds(600));
+    let waited = maker.revoke_and_wait(&thing.revocation(), LONG).await;
+    assert_ne!(other.peek(&thing.token()), Some(false));
+    waited.unwrap();
+}

@@ -28,6 +28,8 @@ const SUBJECTS_PAGE: u64 = 1000;
 pub(super) struct LoadedState<'a> {
     /// Where to read the stream from.
     pub(super) cursor: StreamCursor,
+    /// The process of the server.
+    pub(super) process: Vec<u8>,
     /// The entry that the load has written. A node that has read it knows everything that was
     /// changed before.
     pub(super) end: PendingWrite<'a>,
@@ -64,6 +66,7 @@ pub(super) async fn load(node: &Node) -> Result<LoadedState<'_>, RedisStoreError
     let end = append_empty_entry(node, &process).await?;
     Ok(LoadedState {
         cursor,
+        process,
         end,
         must_write_back: node.pending_writes.end_load() || knows_something,
         overflows,

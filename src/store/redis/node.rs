@@ -161,8 +161,9 @@ impl Node {
         self.load_count.load(Ordering::Acquire)
     }
 
-    pub(super) fn record_load(&self) {
-        self.nodes.record_load();
+    /// `process`: of the server.
+    pub(super) fn record_load(&self, process: &[u8]) {
+        self.nodes.record_load(process);
         self.load_count.fetch_add(1, Ordering::AcqRel);
     }
 

@@ -13,9 +13,15 @@ const MAX_NODES: usize = 10_000;
 /// All nodes by their ID, with this one.
 pub(super) struct NodeTable {
     nodes: Mutex<HashMap<Vec<u8>, NodeStatus>>,
-    /// When this node last loaded the state. It has not read the heartbeats before.
-    loaded: Mutex<Option<Timestamp>>,
+    /// Since when this node knows all heartbeats. `None` until it has loaded the state.
+    complete: Mutex<Option<Complete>>,
     max_staleness: Duration,
+}
+
+/// Since when this node has read all heartbeats, from one process of a server.
+struct Complete {
+    since: Timestamp,
+    process: Vec<u8>,
 }
 
 /// The last heartbeat of a node.
@@ -29,7 +35,7 @@ impl NodeTable {
     pub(super) fn new(max_staleness: Duration) -> Self {
         Self {
             nodes: Mutex::default(),
-            loaded: Mutex::default(),
+            complete: Mutex::default(),
             max_staleness,
         }
     }
@@ -52,8 +58,22 @@ impl NodeTable {
 
     /// Notes that this node has loaded the state just now. Another node may be fresh by a heartbeat
     /// that this one has not read, or that the server has lost.
-    pub(super) fn record_load(&self) {
-        *self.loaded() = Some(Timestamp::now());
+    ///
+    /// `process`: of the server.
+    pub(super) fn record_load(&self, process: &[u8]) {
+        *self.complete() = Some(Complete {
+            since: Timestamp::now(),
+            process: process.to_vec(),
+        });
+    }
+
+    /// Notes which process wrote an entry. If it is another one, a replica was promoted, and may
+    /// lack heartbeats that its master had.
+    pub(super) fn record_process(&self, process: &[u8]) {
+        let is_other = |complete: &Complete| complete.process != process;
+        if self.complete().as_ref().is_some_and(is_other) {
+            self.record_load(process);
+        }
     }
 
     pub(super) fn live_count(&self) -> usize {
@@ -64,8 +84,8 @@ impl NodeTable {
     /// Whether all living nodes except `own_id` have read the entry at that position. `false` as
     /// long as a node may be alive that is not known.
     pub(super) fn all_have_read(&self, own_id: &str, entry: ReadPosition) -> bool {
-        let loaded = *self.loaded();
-        if loaded.is_none_or(|loaded| loaded.minimum_age() <= self.max_staleness) {
+        let is_recent = |complete: &Complete| complete.since.minimum_age() <= self.max_staleness;
+        if self.complete().as_ref().is_none_or(is_recent) {
             return false;
         }
         self.nodes().iter().all(|(id, node)| {
@@ -82,8 +102,8 @@ impl NodeTable {
         node.received.minimum_age() <= self.max_staleness
     }
 
-    fn loaded(&self) -> MutexGuard<'_, Option<Timestamp>> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    fn complete(&self) -> MutexGuard<'_, Option<Complete>> {
+        self.complete.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn nodes(&self) -> MutexGuard<'_, HashMap<Vec<u8>, NodeStatus>> {

@@ -57,7 +57,7 @@ pub(super) async fn follow_stream(node: Arc<Node>) {
                 continue;
             }
         };
-        node.record_load();
+        node.record_load(&loaded.process);
         if loaded.must_write_back {
             // This aborts the task before: the new one covers everything.
             drop(write_back.replace(WriteBack::begin(&node)));
@@ -162,7 +162,10 @@ async fn read_entries(
         if is_broken {
             break;
         }
-        *is_heartbeat_requested |= field("w") == Some(b"1");
+        if let Some(process) = field("w").filter(|process| !process.is_empty()) {
+            *is_heartbeat_requested = true;
+            node.nodes.record_process(process);
+        }
         *cursor = StreamCursor {
             position,
             hash: hash.to_vec(),

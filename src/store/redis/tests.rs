@@ -205,10 +205,10 @@ fn no_write_is_read_by_all_nodes_while_one_may_be_unknown() {
         load_count: 1,
     };
     assert!(!nodes.all_have_read(NODE_ID, entry));
-    nodes.record_load();
+    nodes.record_load(b"process");
     while !nodes.all_have_read(NODE_ID, entry) {}
     let nodes = NodeTable::new(Duration::from_secs(3600));
-    nodes.record_load();
+    nodes.record_load(b"process");
     assert!(!nodes.all_have_read(NODE_ID, entry));
     nodes.record_heartbeat(OTHER_NODE_ID.as_bytes(), entry);
     assert!(!nodes.all_have_read(NODE_ID, entry));

@@ -58,6 +58,8 @@ end
 -- the hash of the entry before it. Equal hashes therefore mean equal histories, on every server. A
 -- repeated call gets another tag, unless everything before it is the same.
 --
+-- `w` names the process of the server in an entry that requests heartbeats.
+--
 -- An entry without fields changes nothing. A node that reads it knows that the server kept
 -- everything before it.
 --
@@ -76,8 +78,8 @@ local function append(...)
   end
   redis.call('HSET', last, 'hash', at.hash, 'age', whole(at.age), 'counted', whole(at.counted))
   local tag = nonce .. at.hash
-  redis.call('XADD', stream, 'MINID', '~', at.older, '*', 'p', before, 'n', tag,
-    'w', requests_heartbeats, ...)
+  local asks = requests_heartbeats == '1' and process() or ''
+  redis.call('XADD', stream, 'MINID', '~', at.older, '*', 'p', before, 'n', tag, 'w', asks, ...)
   return tag
 end
 
