@@ -204,7 +204,8 @@ async fn load(count: u64) {
                 for number in (task..count).step_by(256) {
                     // Of tokens that live an hour.
                     let expires_at = in_seconds(1 + number * 3600 / count);
-                    assert!(revoke(&store, &format!("token-{number}"), expires_at).await);
+                    let jti = format!("token-{number}");
+                    while !revoke(&store, &jti, expires_at).await {}
                 }
             })
         })

@@ -95,6 +95,8 @@ TOKEN=$(curl -s -X POST http://{a}/login)
 curl -iw '\n' http://{a}/me -H "Authorization: Bearer $TOKEN"
 curl -iw '\n' http://{b}/me -H "Authorization: Bearer $TOKEN"
 curl -iw '\n' -X POST http://{b}/logout -H "Authorization: Bearer $TOKEN"
+# The first node hears of it within milliseconds.
+sleep 0.5
 curl -iw '\n' http://{a}/me -H "Authorization: Bearer $TOKEN"
 curl -iw '\n' http://{b}/me -H "Authorization: Bearer $TOKEN"
 "#

@@ -153,7 +153,7 @@ async fn a_command_that_is_not_allowed_is_reported() {
         allow(&server, &rules);
         let options = options().max_staleness(STALENESS);
         let node = options.connect(client(&server)).await.unwrap();
-        let error = node.ready(Duration::from_millis(800)).await.unwrap_err();
+        let error = node.ready(Duration::from_secs(3)).await.unwrap_err();
         let why = chain(&error);
         println!("{missing}: {why}");
         assert!(

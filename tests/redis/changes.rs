@@ -214,7 +214,7 @@ async fn nodes_of_two_formats_do_not_share_keys() {
         server.ask::<()>(cmd("SET").arg("{jwt}:secret").arg(&other));
         eventually("the other node is not fresh", || !ours.state().is_fresh).await;
         let late = options().connect(server.client()).await.unwrap();
-        let ready = late.ready(Duration::from_millis(500)).await.unwrap_err();
+        let ready = late.ready(Duration::from_secs(3)).await.unwrap_err();
         assert!(matches!(ready, RedisStoreError::OtherFormat), "{ready:?}");
         assert!(ready.to_string().contains("`prefix`"));
         let alice = Subject::new(None, "alice");

@@ -180,7 +180,7 @@ async fn a_deleted_secret_is_not_replaced_by_another() {
     server.ask::<u64>(cmd("DEL").arg("{jwt}:secret"));
     let theirs = RedisStoreOptions::new([8; 32]).unwrap();
     let theirs = theirs.connect(server.client()).await.unwrap();
-    let ready = theirs.ready(Duration::from_secs(1)).await;
+    let ready = theirs.ready(Duration::from_secs(3)).await;
     assert!(
         matches!(ready, Err(RedisStoreError::OtherSecret)),
         "{ready:?}"

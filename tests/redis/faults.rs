@@ -47,11 +47,20 @@ async fn the_server_is_killed_that_syncs_every_second() {
 }
 
 /// All nodes end too, so none can write anything back.
-async fn killed_with_all_nodes(options: &[&str]) {
+///
+/// `writes_first`: whether the server has written everything to the file when it is killed.
+async fn killed_with_all_nodes(options: &[&str], writes_first: bool) {
     let mut server = Server::start(options);
     let nodes = nodes(&server, 2).await;
     let mut load = Load::on(&nodes, Duration::ZERO);
     load.go_on(500).await;
+    if writes_first {
+        load.stop().await;
+        eventually("everything is written", || {
+            server.number("persistence", "aof_buffer_length") == 0
+        })
+        .await;
+    }
     server.kill();
     let acknowledged = load.stop().await;
     drop((load, nodes));
@@ -65,13 +74,16 @@ async fn killed_with_all_nodes(options: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_keeps_what_it_syncs_always() {
-    killed_with_all_nodes(&["--appendonly", "yes", "--appendfsync", "always"]).await;
+    let options = ["--appendonly", "yes", "--appendfsync", "always"];
+    killed_with_all_nodes(&options, false).await;
 }
 
-/// The process is killed, and the machine runs on.
+/// The process is killed, and the machine runs on. While the server syncs, it delays its writes to
+/// the file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_keeps_what_it_syncs_every_second() {
-    killed_with_all_nodes(&["--appendonly", "yes", "--appendfsync", "everysec"]).await;
+    let options = ["--appendonly", "yes", "--appendfsync", "everysec"];
+    killed_with_all_nodes(&options, true).await;
 }
 
 /// A master without replicas may have been replaced: it rejects writes.

@@ -172,6 +172,7 @@ impl Server {
         ];
         let replica = Self::start_by(&shifted(seconds_ahead), &options);
         replica.wait_for("master_link_status:up");
+        self.wait_for("state=online");
         replica
     }
 

@@ -45,7 +45,8 @@ async fn a_node_that_ends_an_ended_session_knows_it_at_once() {
     let server = Server::start(&[]);
     let one = node(server.client()).await;
     let way = Proxy::to(server.port).await;
-    let other = node(way.client()).await;
+    let other = crate::options().max_staleness(Duration::from_secs(10));
+    let other = crate::connect(other, way.client()).await;
     let (ending, late) = (sessions(&one), sessions(&other));
     let pair = ending.login(&ending.subject_named("bob")).await.unwrap();
     way.set(Flow::StopsReads);
@@ -324,7 +325,7 @@ async fn l07_redis_is_down_and_no_token_is_used_up() {
 async fn l08_no_replica_gets_the_rotations() {
     let master = Server::start(&[]);
     let replica = master.replica(0);
-    let options = crate::options().replicas(1, Duration::from_millis(50));
+    let options = crate::options().replicas(1, Duration::from_millis(500));
     let store = crate::connect(options, master.client()).await;
     let sessions = sessions(&store).grace(Duration::ZERO);
     let first = sessions

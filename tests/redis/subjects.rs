@@ -55,7 +55,7 @@ async fn k03_log_out_everywhere_then_a_login_in_the_same_second() {
         let next = sessions(&nodes[(round + 1) % 3]);
         next.login(&next.subject_named("alice")).await.unwrap();
         for node in &nodes {
-            assert_eq!(is_dead(node, generation), Some(false));
+            eventually("alive", || is_dead(node, generation) == Some(false)).await;
             eventually("dead", || is_dead(node, generation - 1) == Some(true)).await;
         }
     }
@@ -324,7 +324,7 @@ async fn k03_a_generation_after_a_loss_rejects_older_tokens() {
 async fn expired_records_are_dropped() {
     let server = Server::start(&[]);
     let clock = ManualClock::at(in_seconds(0).seconds());
-    let options = crate::options().max_staleness(crate::STALENESS);
+    let options = crate::options().max_staleness(Duration::from_secs(10));
     let node = crate::connect(options.clock(clock.clone()), server.client()).await;
     for number in 0..50 {
         let name = format!("user-{number}");

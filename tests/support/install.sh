@@ -11,8 +11,8 @@ needs() {
 # install_missing: installs the Debian packages that are to be installed, as root.
 install_missing() {
     ((${#missing[@]})) || return 0
-    apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
+    apt-get -o Acquire::Retries=3 update -q
+    DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=3 install -qy --no-install-recommends "${missing[@]}"
 }
 
 # begin_suite NAME, at the root of the repository: sets `here` and `work`, the directories of the
@@ -41,7 +41,7 @@ install_npm() {
     if ! cmp -s "$here/package-lock.json" "$work/package-lock.json" || [[ ! -d $work/node_modules ]]; then
         rm -rf "$work/node_modules"
         cp "$here/package-lock.json" "$work"
-        npm ci --prefix "$work" --engine-strict --no-audit --no-fund || { rm -f "$work/package-lock.json"; exit 1; }
+        npm ci --prefix "$work" --fetch-retries=5 --engine-strict --no-audit --no-fund || { rm -f "$work/package-lock.json"; exit 1; }
     fi
 }
 
