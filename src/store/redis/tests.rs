@@ -12,7 +12,6 @@ use super::script_client::{ScriptClient, ScriptSettings};
 use super::stream_entry::apply_entry;
 use super::stream_position::{ReadPosition, StreamPosition};
 use super::subject_record::{RecordOrder, SubjectRecord};
-use super::timestamp::Timestamp;
 use super::*;
 use crate::clock::SystemClock;
 use crate::dpop::Dpop;
