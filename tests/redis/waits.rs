@@ -12,8 +12,8 @@ use crate::proxy::{Flow, Proxy};
 use crate::server::Server;
 use crate::{LONG, STALENESS, connect, eventually, node, options};
 
-/// Asserts that the wait ends although the other node never reads the entry, and that the other node
-/// is stale by then.
+/// Asserts that the wait ends, although the other node never reads the entry, and that the other
+/// node is stale by then.
 async fn is_not_waited_for(maker: &RedisStore, other: &RedisStore) {
     let thing = Thing::new(600, in_seconds(600));
     maker
