@@ -83,3 +83,82 @@ async fn a_node_that_loads_the_state_goes_on_waiting() {
     assert!(maker.state().loads > loads);
     assert_ne!(other.peek(&thing.token()), Some(false));
 }
+
+/// The server is away for longer than the other node is fresh, and may come back without the entry.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_does_not_end_while_the_server_is_away() {
+    let mut server = Server::start(&[]);
+    let way = Proxy::to(server.port).await;
+    let (maker, other) = (node(server.client()).await, node(way.client()).await);
+    eventually("they know of each other", || maker.state().nodes == 2).await;
+    way.set(Flow::Stops);
+    let expires_at = in_seconds(600);
+    let waiting = tokio::spawn({
+        let maker = maker.clone();
+        let thing = Thing::new(0, expires_at);
+        async move { maker.revoke_and_wait(&thing.revocation(), LONG).await }
+    });
+    let thing = Thing::new(0, expires_at);
+    eventually("it is revoked", || maker.peek(&thing.token()) == Some(true)).await;
+    server.kill();
+    tokio::time::sleep(STALENESS * 3).await;
+    assert!(!waiting.is_finished());
+    server.run();
+    way.set(Flow::Passes);
+    way.cut();
+    waiting.await.unwrap().unwrap();
+    assert_ne!(other.peek(&thing.token()), Some(false));
+}
+
+/// The maker of a block loads the state while it waits, and another node has lifted the block.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_block_that_is_lifted_meanwhile_stays_lifted() {
+    let server = Server::start(&[]);
+    let way = Proxy::to(server.port).await;
+    let patient = || options().max_staleness(Duration::from_secs(5));
+    let maker = connect(patient(), server.client()).await;
+    let silent = connect(patient(), way.client()).await;
+    eventually("they know of each other", || maker.state().nodes == 2).await;
+    way.set(Flow::Stops);
+    let blocked = Thing::new(5, in_seconds(600));
+    let waiting = tokio::spawn({
+        let maker = maker.clone();
+        let thing = Thing::new(5, in_seconds(600));
+        async move { maker.revoke_and_wait(&thing.revocation(), LONG).await }
+    });
+    eventually("it is blocked", || {
+        maker.peek(&blocked.token()) == Some(true)
+    })
+    .await;
+    let other = node(server.client()).await;
+    let (issuer, subject) = (blocked.token().issuer, blocked.token().subject.unwrap());
+    assert!(other.lift_block(issuer, subject).await.unwrap());
+
+    let loads = maker.state().loads;
+    server.ask::<()>(cmd("HSET").arg("{jwt}:last").arg("hash").arg("another"));
+    eventually("loaded", || maker.state().loads > loads).await;
+    waiting.await.unwrap().unwrap();
+    assert!(!other.lift_block(issuer, subject).await.unwrap());
+    drop(silent);
+}
+
+/// The name of the server leads to another one, and the old one still answers the scripts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_connections_lead_to_two_servers_leaves_the_old_one() {
+    let (old, new) = (Server::start(&[]), Server::start(&[]));
+    let way = Proxy::to(old.port).await;
+    let moved = node(way.client()).await;
+    let other = node(new.client()).await;
+    way.lead_to(new.port);
+    let clients: String = old.ask(cmd("CLIENT").arg("LIST"));
+    let reader = clients.lines().find(|line| line.contains("cmd=xread"));
+    let id = reader.unwrap().split(['=', ' ']).nth(1).unwrap();
+    let _: i64 = old.ask(cmd("CLIENT").arg("KILL").arg("ID").arg(id));
+    let thing = Thing::new(0, in_seconds(600));
+    other.revoke(&thing.revocation()).await.unwrap();
+    eventually("it follows the new one", || {
+        moved.peek(&thing.token()) == Some(true) && moved.state().is_fresh
+    })
+    .await;
+    assert!(moved.state().loads < 10, "{:?}", moved.state());
+}

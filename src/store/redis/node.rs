@@ -16,7 +16,7 @@ use super::pending_writes::{PendingWrite, PendingWrites};
 use super::random_id::random_id;
 use super::reply::{bytes, items, text};
 use super::script::{Argument, Script};
-use super::script_client::{ScriptClient, ScriptReply};
+use super::script_client::{ScriptCall, ScriptClient, ScriptReply};
 use super::stream_position::{ReadPosition, StreamCursor, StreamPosition};
 use super::subject_record::SubjectRecord;
 use crate::session::Subject;
@@ -83,8 +83,12 @@ impl Node {
         write: &PendingWrite<'_>,
         script: &Script,
         arguments: &[&[u8]],
+        requests_heartbeats: bool,
     ) -> Result<ScriptReply, RedisStoreError> {
-        let call = self.redis.prepare(script, &write.nonce, arguments);
+        let call = ScriptCall {
+            requests_heartbeats,
+            ..self.redis.prepare(script, &write.nonce, arguments)
+        };
         self.redis.call_and_retry(&call).await
     }
 
@@ -118,7 +122,9 @@ impl Node {
         let longest = Argument::from(self.local.longest_lifetime().as_secs());
         let field = self.local.encrypt_subject(subject);
         let mut write = self.begin_write(false)?;
-        let reply = self.call_for(&write, script, &[&field, &longest]).await?;
+        let reply = self
+            .call_for(&write, script, &[&field, &longest], false)
+            .await?;
         let record = self.apply_subject_reply(&mut write, &field, &reply).await?;
         let is_changed = matches!(items(&reply), Some([_, _, Value::Int(1)]));
         Ok((record, is_changed))

@@ -83,8 +83,17 @@ impl NodeTable {
 
     /// Whether all living nodes except `own_id` have read the entry at that position. `false` as
     /// long as a node may be alive that is not known.
-    pub(super) fn all_have_read(&self, own_id: &str, entry: ReadPosition) -> bool {
-        let is_recent = |complete: &Complete| complete.since.minimum_age() <= self.max_staleness;
+    ///
+    /// `staleness`: of this node, which knows only the heartbeats from before that time. Another
+    /// node is silent if it was stale by then.
+    pub(super) fn all_have_read(
+        &self,
+        own_id: &str,
+        entry: ReadPosition,
+        staleness: Duration,
+    ) -> bool {
+        let limit = self.max_staleness.saturating_add(staleness);
+        let is_recent = |complete: &Complete| complete.since.minimum_age() <= limit;
         if self.complete().as_ref().is_none_or(is_recent) {
             return false;
         }
@@ -92,7 +101,7 @@ impl NodeTable {
             let has_read = node.has_read;
             *id == own_id.as_bytes()
                 || has_read.load_count == entry.load_count && has_read.position >= entry.position
-                || !self.is_alive(node)
+                || node.received.minimum_age() > limit
         })
     }
 

@@ -54,7 +54,7 @@ impl SessionStore for RedisStore {
         let arguments: Vec<&[u8]> = arguments.iter().map(|argument| &**argument).collect();
         let mut write = node.begin_write(false)?;
         let script = &node.redis.scripts.create_session;
-        let reply = node.call_for(&write, script, &arguments).await?;
+        let reply = node.call_for(&write, script, &arguments, false).await?;
         let Some([outcome, rest @ ..]) = items(&reply) else {
             return Err(RedisStoreError::Reply);
         };
@@ -197,7 +197,7 @@ impl SessionStore for RedisStore {
         let mut write = node.begin_write(false)?;
         let script = &node.redis.scripts.end_session;
         let arguments: [&[u8]; 3] = [name.as_bytes(), &member, &until];
-        let reply = node.call_for(&write, script, &arguments).await?;
+        let reply = node.call_for(&write, script, &arguments, false).await?;
         match items(&reply) {
             Some([fields, _, _]) => {
                 node.apply_revocation_reply(&mut write, &member, &reply)
@@ -229,7 +229,7 @@ impl SessionStore for RedisStore {
         let arguments: [&[u8]; 3] = [name.as_bytes(), &member, &longest];
         let mut write = node.begin_write(false)?;
         let script = &node.redis.scripts.end_others;
-        let reply = node.call_for(&write, script, &arguments).await?;
+        let reply = node.call_for(&write, script, &arguments, false).await?;
         let (field, fields) = match items(&reply) {
             Some([]) => return Ok(None),
             Some([_, _, _, field, fields]) => (field, fields),

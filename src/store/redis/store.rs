@@ -12,9 +12,9 @@ use super::error::RedisStoreError;
 use super::heartbeat::{follow_sentinels, send_heartbeats};
 use super::node::Node;
 use super::pending_writes::PendingWrite;
-use super::script::{Argument, Script};
-use super::script_client::{ScriptCall, ScriptReply};
+use super::script::Argument;
 use super::stream_reader::follow_stream;
+use super::write_back::write_back_records;
 use crate::dpop::ReplayMemory;
 use crate::revocation::{
     FingerprintedRevocation, Revocation, RevocationKind, RevocationSetState, RevocationStore,
@@ -139,9 +139,10 @@ impl RedisStore {
     /// [`max_staleness`](super::RedisStoreOptions::max_staleness) is not waited for: it is stale,
     /// so the layer's [`FailurePolicy`](crate::revocation::FailurePolicy) applies.
     ///
-    /// If this node has just started, or has read the whole state again because the stream broke,
-    /// it may not know all nodes: then this waits for `max_staleness`. Choose a longer `deadline`.
-    /// If it reads the whole state meanwhile, it writes the revocation once more.
+    /// This node may not know all nodes: it has just started, has read the whole state again
+    /// because the stream broke, or follows another server since a failover. Then this waits for
+    /// `max_staleness` and up to a fifth more. Choose a longer `deadline`. If this node reads the
+    /// whole state meanwhile, it writes the revocation once more.
     ///
     /// # Errors
     ///
@@ -155,6 +156,7 @@ impl RedisStore {
     ) -> Result<(), RedisStoreError> {
         let began = Instant::now();
         let node = self.running_node();
+        // Before the write: a load during it counts.
         let mut load_count = node.load_count();
         let mut write = node.begin_write(true)?;
         if revoke(node, &mut write, revocation, true).await? == Written::Nothing {
@@ -165,11 +167,14 @@ impl RedisStore {
             while !have_all_read(node, &write) {
                 // A node that becomes silent changes no cursor: check again after a while.
                 let _ = timeout(Duration::from_millis(100), cursor.changed()).await;
-                if node.load_count() != load_count {
-                    // This node reads no entry from before its load: it needs another one.
-                    load_count = node.load_count();
-                    write = node.begin_write(true)?;
-                    revoke(node, &mut write, revocation, true).await?;
+                let loads_now = node.load_count();
+                if loads_now != load_count {
+                    // This node reads no entry from before its load: it needs another one. If the
+                    // write fails, the next turn tries again.
+                    let mut again = node.begin_write(true)?;
+                    if revoke_again(node, &mut again, revocation).await.is_ok() {
+                        (write, load_count) = (again, loads_now);
+                    }
                 }
             }
             Ok(())
@@ -247,7 +252,9 @@ async fn revoke(
         arguments.push(sid.as_bytes());
     }
     let script = &node.redis.scripts.revoke;
-    let reply = call(node, write, script, &arguments, requests_heartbeats).await?;
+    let reply = node
+        .call_for(write, script, &arguments, requests_heartbeats)
+        .await?;
     node.apply_revocation_reply(write, &member, &reply).await?;
     Ok(Written::Entry)
 }
@@ -280,29 +287,36 @@ async fn revoke_subject(
     let arguments: Vec<&[u8]> = std::iter::once(&field[..])
         .chain(arguments.iter().map(|argument| &**argument))
         .collect();
-    let reply = call(node, write, script, &arguments, requests_heartbeats).await?;
+    let reply = node
+        .call_for(write, script, &arguments, requests_heartbeats)
+        .await?;
     node.apply_subject_reply(write, &field, &reply).await?;
     Ok(Written::Entry)
 }
 
-async fn call(
+/// Writes what this node knows of the revocation once more. A block that was lifted meanwhile stays
+/// lifted.
+async fn revoke_again(
     node: &Node,
-    write: &PendingWrite<'_>,
-    script: &Script,
-    arguments: &[&[u8]],
-    requests_heartbeats: bool,
-) -> Result<ScriptReply, RedisStoreError> {
-    let call = ScriptCall {
-        requests_heartbeats,
-        ..node.redis.prepare(script, &write.nonce, arguments)
-    };
-    node.redis.call_and_retry(&call).await
+    write: &mut PendingWrite<'_>,
+    revocation: &Revocation<'_>,
+) -> Result<(), RedisStoreError> {
+    let fingerprinted = node.local.set.fingerprinted(revocation);
+    let member = node.local.cipher.encrypt_revocation(&fingerprinted);
+    if member.is_some() {
+        return revoke(node, write, revocation, true).await.map(|_| ());
+    }
+    let subject = fingerprinted.fingerprint.bits();
+    let reply = write_back_records(node, write, &[subject], true).await?;
+    node.redis.wait_for_replicas(&reply).await
 }
 
 /// Whether all living nodes, with this one, have read the entry of that write.
 fn have_all_read(node: &Node, write: &PendingWrite<'_>) -> bool {
-    let entry = write.read_position();
-    entry.is_some_and(|entry| node.nodes.all_have_read(&node.id, entry))
+    let (entry, staleness) = (write.read_position(), node.local.freshness.staleness());
+    entry
+        .zip(staleness)
+        .is_some_and(|(entry, staleness)| node.nodes.all_have_read(&node.id, entry, staleness))
 }
 
 impl RevocationStore for RedisStore {

@@ -24,7 +24,8 @@ const BLOCK: Duration = Duration::from_millis(500);
 /// How many entries to read at once.
 const MAX_ENTRIES: usize = 1000;
 
-/// How long a replica that answers a read may lack what its master has acknowledged.
+/// How long a replica that answers a read may lack what its master has acknowledged. The time
+/// doubles with each load in vain.
 const REPLICA_LAG: Duration = Duration::from_secs(1);
 
 /// What a read of the stream found.
@@ -42,6 +43,7 @@ pub(super) async fn follow_stream(node: Arc<Node>) {
     let link = Link::new(BLOCK.saturating_add(Duration::from_secs(1)));
     let mut write_back = None;
     let mut backoff = Backoff::default();
+    let mut patience = REPLICA_LAG;
     loop {
         node.set_follows_stream(false);
         let loading = async {
@@ -62,10 +64,18 @@ pub(super) async fn follow_stream(node: Arc<Node>) {
             // This aborts the task before: the new one covers everything.
             drop(write_back.replace(WriteBack::begin(&node)));
         }
-        backoff.reset();
-        read_until_broken(&node, &link, loaded).await;
+        let has_read_end = read_until_broken(&node, &link, loaded, patience).await;
         // The server may no longer be the master.
         link.forget_any();
+        if has_read_end {
+            backoff.reset();
+            patience = REPLICA_LAG;
+        } else {
+            // The scripts and the reads may go to different servers, or a replica lags far behind.
+            node.redis.forget_connections();
+            backoff.wait().await;
+            patience = patience.saturating_mul(2);
+        }
     }
 }
 
@@ -75,7 +85,16 @@ pub(super) async fn follow_stream(node: Arc<Node>) {
 /// read already. The stream has it. Until the node has read the entry at the load's end, it may
 /// lack a revocation that is before the cursor. So it does not tell the other nodes yet how far it
 /// has read. What it told them before the load stays true.
-async fn read_until_broken(node: &Node, link: &Link, loaded: LoadedState<'_>) {
+///
+/// `patience`: how long a server that answers may lack that entry. Returns whether it was read.
+async fn read_until_broken(
+    node: &Node,
+    link: &Link,
+    loaded: LoadedState<'_>,
+    patience: Duration,
+) -> bool {
+    // An acknowledged heartbeat that is not read by then went to another stream.
+    let limit = node.max_staleness.div_f64(2.0);
     let mut cursor = loaded.cursor;
     let began = Timestamp::now();
     let mut has_read_end = false;
@@ -104,25 +123,24 @@ async fn read_until_broken(node: &Node, link: &Link, loaded: LoadedState<'_>) {
                 continue;
             }
             // This server does not have the end of the load: another one has taken its place.
-            Ok(ReadOutcome::UpToDate) if !has_read_end && began.age() > REPLICA_LAG => return,
+            Ok(ReadOutcome::UpToDate) if !has_read_end && began.age() > patience.min(limit) => {
+                return false;
+            }
             Ok(ReadOutcome::UpToDate) => {
                 if has_read_end && node.local.freshness.is_over_capacity() {
                     // Only a load can show whether there is room now.
-                    return;
+                    return true;
                 }
                 backoff.reset();
             }
-            Ok(ReadOutcome::Broken) => return,
+            Ok(ReadOutcome::Broken) => return has_read_end,
             Err(error) => {
                 node.record_error(error);
                 backoff.wait().await;
             }
         }
-        // The server acknowledged a heartbeat, or the end of the load, that is not here: it went to
-        // another stream.
-        let limit = node.max_staleness.div_f64(2.0);
         if node.pending_heartbeats.take_overdue(limit) || !has_read_end && began.age() > limit {
-            return;
+            return has_read_end;
         }
     }
 }
@@ -158,14 +176,15 @@ async fn read_entries(
             continue;
         };
         let hash = tag.get(ID_LENGTH..).unwrap_or_default();
+        // First: once the entry counts as read, nobody may wait for it any more.
+        if let Some(process) = field("q") {
+            node.nodes.record_process(process);
+        }
         is_broken = previous != cursor.hash || !apply_entry(node, position, tag, &field)?;
         if is_broken {
             break;
         }
-        if let Some(process) = field("w").filter(|process| !process.is_empty()) {
-            *is_heartbeat_requested = true;
-            node.nodes.record_process(process);
-        }
+        *is_heartbeat_requested |= field("w") == Some(b"1");
         *cursor = StreamCursor {
             position,
             hash: hash.to_vec(),

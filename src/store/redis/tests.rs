@@ -203,12 +203,12 @@ fn no_write_is_read_by_all_nodes_while_one_may_be_unknown() {
         position: StreamPosition::START,
         load_count: 1,
     };
-    assert!(!nodes.all_have_read(NODE_ID, entry));
+    assert!(!nodes.all_have_read(NODE_ID, entry, Duration::ZERO));
     nodes.record_load(b"process");
-    while !nodes.all_have_read(NODE_ID, entry) {}
+    while !nodes.all_have_read(NODE_ID, entry, Duration::ZERO) {}
     let nodes = NodeTable::new(Duration::from_secs(3600));
     nodes.record_load(b"process");
-    assert!(!nodes.all_have_read(NODE_ID, entry));
+    assert!(!nodes.all_have_read(NODE_ID, entry, Duration::ZERO));
     nodes.record_heartbeat(OTHER_NODE_ID.as_bytes(), entry);
-    assert!(!nodes.all_have_read(NODE_ID, entry));
+    assert!(!nodes.all_have_read(NODE_ID, entry, Duration::ZERO));
 }

@@ -8,8 +8,10 @@ use super::backoff::Backoff;
 use super::error::RedisStoreError;
 use super::local_state::LocalState;
 use super::node::Node;
+use super::pending_writes::PendingWrite;
 use super::reply::{bytes, items};
 use super::script::Argument;
+use super::script_client::ScriptReply;
 
 /// How many revocations to write at once. They take the server some hundred microseconds.
 const REVOCATIONS_PAGE: usize = 1000;
@@ -48,31 +50,44 @@ async fn write_back(node: &Node) -> Result<(), RedisStoreError> {
 }
 
 async fn write_back_subjects(node: &Node) -> Result<(), RedisStoreError> {
-    let longest = Argument::from(node.local.longest_lifetime().as_secs());
     for page in node.local.live_subjects().chunks(SUBJECTS_PAGE) {
-        let encode = |fingerprint: &u64| {
-            let record = node.local.subject(*fingerprint)?;
-            let field = node.local.cipher.encrypt_subject(*fingerprint);
-            Some((field, record.to_text()))
-        };
-        let page: Vec<_> = page.iter().filter_map(encode).collect();
-        let pairs = page
-            .iter()
-            .flat_map(|(field, record)| [&field[..], record.as_bytes()]);
-        let arguments: Vec<&[u8]> = std::iter::once(&*longest).chain(pairs).collect();
         let mut write = node.begin_write(false)?;
-        let script = &node.redis.scripts.write_back_subjects;
-        let reply = node.call_for(&write, script, &arguments).await?;
-        let Some([tag, records]) = items(&reply) else {
-            return Err(RedisStoreError::Reply);
-        };
-        let records = items(records).ok_or(RedisStoreError::Reply)?;
-        for ((field, _), record) in page.iter().zip(records) {
-            node.local.apply_subject_record(field, record)?;
-        }
-        write.acknowledge(bytes(tag).ok_or(RedisStoreError::Reply)?);
+        write_back_records(node, &mut write, page, false).await?;
     }
     Ok(())
+}
+
+/// Writes back the records of these subjects. The newer record of each wins.
+pub(super) async fn write_back_records(
+    node: &Node,
+    write: &mut PendingWrite<'_>,
+    subjects: &[u64],
+    requests_heartbeats: bool,
+) -> Result<ScriptReply, RedisStoreError> {
+    let longest = Argument::from(node.local.longest_lifetime().as_secs());
+    let encode = |fingerprint: &u64| {
+        let record = node.local.subject(*fingerprint)?;
+        let field = node.local.cipher.encrypt_subject(*fingerprint);
+        Some((field, record.to_text()))
+    };
+    let page: Vec<_> = subjects.iter().filter_map(encode).collect();
+    let pairs = page
+        .iter()
+        .flat_map(|(field, record)| [&field[..], record.as_bytes()]);
+    let arguments: Vec<&[u8]> = std::iter::once(&*longest).chain(pairs).collect();
+    let script = &node.redis.scripts.write_back_subjects;
+    let reply = node
+        .call_for(write, script, &arguments, requests_heartbeats)
+        .await?;
+    let Some([tag, records]) = items(&reply) else {
+        return Err(RedisStoreError::Reply);
+    };
+    let records = items(records).ok_or(RedisStoreError::Reply)?;
+    for ((field, _), record) in page.iter().zip(records) {
+        node.local.apply_subject_record(field, record)?;
+    }
+    write.acknowledge(bytes(tag).ok_or(RedisStoreError::Reply)?);
+    Ok(reply)
 }
 
 async fn write_back_revocations(node: &Node) -> Result<(), RedisStoreError> {
@@ -95,7 +110,7 @@ async fn write_back_revocations(node: &Node) -> Result<(), RedisStoreError> {
         let arguments: Vec<&[u8]> = pairs.collect();
         let mut write = node.begin_write(false)?;
         let script = &node.redis.scripts.write_back_revocations;
-        let reply = node.call_for(&write, script, &arguments).await?;
+        let reply = node.call_for(&write, script, &arguments, false).await?;
         write.acknowledge(bytes(&reply).ok_or(RedisStoreError::Reply)?);
     }
 }

@@ -58,7 +58,7 @@ end
 -- the hash of the entry before it. Equal hashes therefore mean equal histories, on every server. A
 -- repeated call gets another tag, unless everything before it is the same.
 --
--- `w` names the process of the server in an entry that requests heartbeats.
+-- An entry that requests heartbeats names the process of the server, as `q`.
 --
 -- An entry without fields changes nothing. A node that reads it knows that the server kept
 -- everything before it.
@@ -78,8 +78,13 @@ local function append(...)
   end
   redis.call('HSET', last, 'hash', at.hash, 'age', whole(at.age), 'counted', whole(at.counted))
   local tag = nonce .. at.hash
-  local asks = requests_heartbeats == '1' and process() or ''
-  redis.call('XADD', stream, 'MINID', '~', at.older, '*', 'p', before, 'n', tag, 'w', asks, ...)
+  local fields = { ... }
+  if requests_heartbeats == '1' then
+    table.insert(fields, 'q')
+    table.insert(fields, process())
+  end
+  redis.call('XADD', stream, 'MINID', '~', at.older, '*', 'p', before, 'n', tag,
+    'w', requests_heartbeats, unpack(fields))
   return tag
 end
 
