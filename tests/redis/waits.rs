@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tower_jwt_auth::revocation::RevocationStore;
 use tower_jwt_auth::store::RedisStore;
+use tower_jwt_auth::store::redis::RedisStoreError;
 use tower_jwt_auth::store::redis::client::cmd;
 
 use crate::access::{allow, client, documented};
@@ -161,4 +162,36 @@ async fn a_node_whose_connections_lead_to_two_servers_leaves_the_old_one() {
     })
     .await;
     assert!(moved.state().loads < 10, "{:?}", moved.state());
+}
+
+/// The maker loads the state while it waits. It writes the revocation again, and no replica has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeated_write_without_replicas_is_reported() {
+    let master = Server::start(&[]);
+    let replica = master.replica(0);
+    let way = Proxy::to(master.port).await;
+    let patient = || options().max_staleness(Duration::from_secs(5));
+    let maker = patient().replicas(1, Duration::from_millis(500));
+    let maker = connect(maker, master.client()).await;
+    let silent = connect(patient(), way.client()).await;
+    eventually("they know of each other", || maker.state().nodes == 2).await;
+    way.set(Flow::Stops);
+    let expires_at = in_seconds(600);
+    let waiting = tokio::spawn({
+        let maker = maker.clone();
+        let thing = Thing::new(0, expires_at);
+        async move { maker.revoke_and_wait(&thing.revocation(), LONG).await }
+    });
+    let thing = Thing::new(0, expires_at);
+    eventually("it is revoked", || maker.peek(&thing.token()) == Some(true)).await;
+    // The first write is replicated by now.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(replica);
+    master.ask::<()>(cmd("HSET").arg("{jwt}:last").arg("hash").arg("another"));
+    let waited = waiting.await.unwrap();
+    assert!(
+        matches!(waited, Err(RedisStoreError::Unreplicated)),
+        "{waited:?}"
+    );
+    drop(silent);
 }

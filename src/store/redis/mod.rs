@@ -147,8 +147,8 @@
 //! everywhere.
 //!
 //! Keys must not be evicted. The store accepts `maxmemory 0` with any policy, and otherwise only
-//! `maxmemory-policy noeviction`; both are the server's defaults. The store reads `INFO memory`
-//! with each heartbeat. Under another policy look-ups of unrevoked tokens fail with
+//! `maxmemory-policy noeviction`; both are the server's defaults. The store reads `INFO` with each
+//! heartbeat. Under another policy look-ups of unrevoked tokens fail with
 //! [`Eviction`](RedisStoreError::Eviction). `volatile-*` policies evict sessions and their lists.
 //! [`allow_eviction`](RedisStoreOptions::allow_eviction) accepts all policies.
 //!

@@ -169,7 +169,7 @@ impl Node {
 
     /// `process`: of the server.
     pub(super) fn record_load(&self, process: &[u8]) {
-        self.nodes.record_load(process);
+        self.nodes.record_gap(process);
         self.load_count.fetch_add(1, Ordering::AcqRel);
     }
 

@@ -10,18 +10,23 @@ use super::timestamp::Timestamp;
 /// The most nodes to remember. No deployment has more: somebody else writes to the stream.
 const MAX_NODES: usize = 10_000;
 
-/// All nodes by their ID, with this one.
+/// What this node knows of all nodes by their heartbeats.
 pub(super) struct NodeTable {
-    nodes: Mutex<HashMap<Vec<u8>, NodeStatus>>,
-    /// Since when this node knows all heartbeats. `None` until it has loaded the state.
-    complete: Mutex<Option<Complete>>,
+    heartbeats: Mutex<Heartbeats>,
     max_staleness: Duration,
 }
 
-/// Since when this node has read all heartbeats, from one process of a server.
-struct Complete {
-    since: Timestamp,
+#[derive(Default)]
+struct Heartbeats {
+    /// All nodes by their ID, with this one.
+    nodes: HashMap<Vec<u8>, NodeStatus>,
+    /// Since when this node has read all heartbeats. `None` until it has loaded the state.
+    complete_since: Option<Timestamp>,
+    /// The process of the server that wrote them.
     process: Vec<u8>,
+    /// When this node sent the last heartbeat that it has read back. It knows of each other node
+    /// whether that one was alive by then, but not whether it is alive now.
+    confirmed: Option<Timestamp>,
 }
 
 /// The last heartbeat of a node.
@@ -34,8 +39,7 @@ struct NodeStatus {
 impl NodeTable {
     pub(super) fn new(max_staleness: Duration) -> Self {
         Self {
-            nodes: Mutex::default(),
-            complete: Mutex::default(),
+            heartbeats: Mutex::default(),
             max_staleness,
         }
     }
@@ -46,76 +50,68 @@ impl NodeTable {
             has_read,
             received: Timestamp::now(),
         };
-        let mut nodes = self.nodes();
-        let is_known = nodes.contains_key(id);
-        if !is_known {
-            nodes.retain(|_, node| self.is_alive(node));
-        }
-        if is_known || nodes.len() < MAX_NODES {
+        let nodes = &mut self.lock().nodes;
+        if nodes.contains_key(id) || nodes.len() < MAX_NODES {
             nodes.insert(id.to_vec(), status);
         }
     }
 
-    /// Notes that this node has loaded the state just now. Another node may be fresh by a heartbeat
-    /// that this one has not read, or that the server has lost.
-    ///
-    /// `process`: of the server.
-    pub(super) fn record_load(&self, process: &[u8]) {
-        *self.complete() = Some(Complete {
-            since: Timestamp::now(),
-            process: process.to_vec(),
-        });
+    /// Notes that this node has read back its own heartbeat. Forgets the nodes that were silent for
+    /// longer than `max_staleness` when it was sent: they are stale by their own clocks.
+    pub(super) fn record_own_heartbeat(&self, sent: Timestamp) {
+        let mut heartbeats = self.lock();
+        heartbeats.confirmed = Some(sent);
+        let is_alive = |node: &NodeStatus| sent.minimum_since(node.received) <= self.max_staleness;
+        heartbeats.nodes.retain(|_, node| is_alive(node));
     }
 
-    /// Notes which process wrote an entry. If it is another one, a replica was promoted, and may
-    /// lack heartbeats that its master had.
+    /// Notes that this node may lack heartbeats from before now, by which another node is fresh: it
+    /// has loaded the state, or a server has taken over that may have lost them.
+    ///
+    /// `process`: of the server.
+    pub(super) fn record_gap(&self, process: &[u8]) {
+        let mut heartbeats = self.lock();
+        heartbeats.complete_since = Some(Timestamp::now());
+        heartbeats.process = process.to_vec();
+    }
+
+    /// Notes which process of a server wrote an entry. If it is another one than before, a replica
+    /// was promoted.
     pub(super) fn record_process(&self, process: &[u8]) {
-        let is_other = |complete: &Complete| complete.process != process;
-        if self.complete().as_ref().is_some_and(is_other) {
-            self.record_load(process);
+        let is_other = self.lock().process != process;
+        if is_other {
+            self.record_gap(process);
         }
     }
 
     pub(super) fn live_count(&self) -> usize {
-        let nodes = self.nodes();
-        nodes.values().filter(|node| self.is_alive(node)).count()
+        let heartbeats = self.lock();
+        let nodes = heartbeats.nodes.values();
+        nodes
+            .filter(|node| node.received.minimum_age() <= self.max_staleness)
+            .count()
     }
 
     /// Whether all living nodes except `own_id` have read the entry at that position. `false` as
     /// long as a node may be alive that is not known.
-    ///
-    /// `staleness`: of this node, which knows only the heartbeats from before that time. Another
-    /// node is silent if it was stale by then.
-    pub(super) fn all_have_read(
-        &self,
-        own_id: &str,
-        entry: ReadPosition,
-        staleness: Duration,
-    ) -> bool {
-        let limit = self.max_staleness.saturating_add(staleness);
-        let is_recent = |complete: &Complete| complete.since.minimum_age() <= limit;
-        if self.complete().as_ref().is_none_or(is_recent) {
+    pub(super) fn all_have_read(&self, own_id: &str, entry: ReadPosition) -> bool {
+        let heartbeats = self.lock();
+        let (Some(since), Some(confirmed)) = (heartbeats.complete_since, heartbeats.confirmed)
+        else {
             return false;
-        }
-        self.nodes().iter().all(|(id, node)| {
-            let has_read = node.has_read;
-            *id == own_id.as_bytes()
-                || has_read.load_count == entry.load_count && has_read.position >= entry.position
-                || node.received.minimum_age() > limit
-        })
+        };
+        confirmed.minimum_since(since) > self.max_staleness
+            && heartbeats.nodes.iter().all(|(id, node)| {
+                let has_read = node.has_read;
+                *id == own_id.as_bytes()
+                    || has_read.load_count == entry.load_count
+                        && has_read.position >= entry.position
+            })
     }
 
-    /// Whether this node has read a heartbeat of that node within `max_staleness`. A node that is
-    /// silent for longer is stale by its own clocks, so nobody waits for it.
-    fn is_alive(&self, node: &NodeStatus) -> bool {
-        node.received.minimum_age() <= self.max_staleness
-    }
-
-    fn complete(&self) -> MutexGuard<'_, Option<Complete>> {
-        self.complete.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn nodes(&self) -> MutexGuard<'_, HashMap<Vec<u8>, NodeStatus>> {
-        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Heartbeats> {
+        self.heartbeats
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

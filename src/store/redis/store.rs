@@ -135,20 +135,20 @@ impl RedisStore {
     /// Revokes as [`revoke`](RedisStore::revoke) does, and waits until every living node has read
     /// the revocation.
     ///
-    /// A node that is silent for longer than
-    /// [`max_staleness`](super::RedisStoreOptions::max_staleness) is not waited for: it is stale,
-    /// so the layer's [`FailurePolicy`](crate::revocation::FailurePolicy) applies.
+    /// A silent node is waited for until it is stale, so that the layer's
+    /// [`FailurePolicy`](crate::revocation::FailurePolicy) applies there. That takes
+    /// [`max_staleness`](super::RedisStoreOptions::max_staleness) and up to a fifth more: choose a
+    /// longer `deadline`. While the server is away, this waits for it.
     ///
-    /// This node may not know all nodes: it has just started, has read the whole state again
-    /// because the stream broke, or follows another server since a failover. Then this waits for
-    /// `max_staleness` and up to a fifth more. Choose a longer `deadline`. If this node reads the
-    /// whole state meanwhile, it writes the revocation once more.
+    /// The wait is as long if this node may not know all nodes: it has just started, has read the
+    /// whole state again because the stream broke, or follows another server since a failover. If
+    /// it reads the whole state meanwhile, it writes the revocation once more.
     ///
     /// # Errors
     ///
     /// As [`RedisStore::revoke`], and [`RedisStoreError::Unread`] if a node has not read it after
-    /// `deadline`. The deadline counts from the call, but does not end the write, which has the
-    /// timeouts of [`RedisStore::revoke`].
+    /// `deadline`. The deadline counts from the call, but does not end the first write, which has
+    /// the timeouts of [`RedisStore::revoke`].
     pub async fn revoke_and_wait(
         &self,
         revocation: &Revocation<'_>,
@@ -169,11 +169,13 @@ impl RedisStore {
                 let _ = timeout(Duration::from_millis(100), cursor.changed()).await;
                 let loads_now = node.load_count();
                 if loads_now != load_count {
-                    // This node reads no entry from before its load: it needs another one. If the
-                    // write fails, the next turn tries again.
+                    // This node reads no entry from before its load: it needs another one.
                     let mut again = node.begin_write(true)?;
-                    if revoke_again(node, &mut again, revocation).await.is_ok() {
-                        (write, load_count) = (again, loads_now);
+                    match revoke_again(node, &mut again, revocation).await {
+                        Ok(()) => (write, load_count) = (again, loads_now),
+                        Err(error @ RedisStoreError::Unreplicated) => return Err(error),
+                        // The next turn tries again.
+                        Err(_) => {}
                     }
                 }
             }
@@ -313,10 +315,11 @@ async fn revoke_again(
 
 /// Whether all living nodes, with this one, have read the entry of that write.
 fn have_all_read(node: &Node, write: &PendingWrite<'_>) -> bool {
-    let (entry, staleness) = (write.read_position(), node.local.freshness.staleness());
-    entry
-        .zip(staleness)
-        .is_some_and(|(entry, staleness)| node.nodes.all_have_read(&node.id, entry, staleness))
+    // In this order: after a load, an entry from before it counts no more.
+    let entry = write.read_position();
+    entry.is_some_and(|entry| {
+        entry.load_count == node.load_count() && node.nodes.all_have_read(&node.id, entry)
+    })
 }
 
 impl RevocationStore for RedisStore {

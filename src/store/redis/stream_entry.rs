@@ -20,6 +20,8 @@ use super::subject_record::{RecordOrder, SubjectRecord};
 /// | revocation | `z`: the member; `s`: its end in seconds |
 /// | subject | `u`: the field in the hash; `r`: the record |
 /// | heartbeat | `h`: the node; `a`: how far it has read; `e`: the eviction policy, if any |
+///
+/// In heartbeats, and in entries that request them, `q` is the process of the server.
 pub(super) fn apply_entry<'a>(
     node: &Node,
     position: StreamPosition,
@@ -89,6 +91,7 @@ fn apply_heartbeat(
     }
     apply_eviction_policy(node, policy);
     node.local.freshness.record_heartbeat(sent);
+    node.nodes.record_own_heartbeat(sent);
     true
 }
 

@@ -25,7 +25,7 @@ const BLOCK: Duration = Duration::from_millis(500);
 const MAX_ENTRIES: usize = 1000;
 
 /// How long a replica that answers a read may lack what its master has acknowledged. The time
-/// doubles with each load in vain.
+/// doubles with each load in vain, up to half of `max_staleness`.
 const REPLICA_LAG: Duration = Duration::from_secs(1);
 
 /// What a read of the stream found.
@@ -71,8 +71,10 @@ pub(super) async fn follow_stream(node: Arc<Node>) {
             backoff.reset();
             patience = REPLICA_LAG;
         } else {
-            // The scripts and the reads may go to different servers, or a replica lags far behind.
-            node.redis.forget_connections();
+            if patience > REPLICA_LAG {
+                // In vain twice in a row: scripts and reads may go to different servers.
+                node.redis.forget_connections();
+            }
             backoff.wait().await;
             patience = patience.saturating_mul(2);
         }
@@ -93,7 +95,8 @@ async fn read_until_broken(
     loaded: LoadedState<'_>,
     patience: Duration,
 ) -> bool {
-    // An acknowledged heartbeat that is not read by then went to another stream.
+    // An acknowledged entry that is not read by then, a heartbeat or the end of the load, went to
+    // another stream.
     let limit = node.max_staleness.div_f64(2.0);
     let mut cursor = loaded.cursor;
     let began = Timestamp::now();
@@ -176,7 +179,7 @@ async fn read_entries(
             continue;
         };
         let hash = tag.get(ID_LENGTH..).unwrap_or_default();
-        // First: once the entry counts as read, nobody may wait for it any more.
+        // First: as soon as the entry counts as read, a wait may end, and must see the process.
         if let Some(process) = field("q") {
             node.nodes.record_process(process);
         }

@@ -12,6 +12,7 @@ use super::script_client::{ScriptClient, ScriptSettings};
 use super::stream_entry::apply_entry;
 use super::stream_position::{ReadPosition, StreamPosition};
 use super::subject_record::{RecordOrder, SubjectRecord};
+use super::timestamp::Timestamp;
 use super::*;
 use crate::clock::SystemClock;
 use crate::dpop::Dpop;
@@ -203,12 +204,33 @@ fn no_write_is_read_by_all_nodes_while_one_may_be_unknown() {
         position: StreamPosition::START,
         load_count: 1,
     };
-    assert!(!nodes.all_have_read(NODE_ID, entry, Duration::ZERO));
-    nodes.record_load(b"process");
-    while !nodes.all_have_read(NODE_ID, entry, Duration::ZERO) {}
+    let later = || {
+        std::thread::sleep(Duration::from_millis(1));
+        Timestamp::now()
+    };
+    let all_have_read = |nodes: &NodeTable| nodes.all_have_read(NODE_ID, entry);
+    assert!(!all_have_read(&nodes));
+    nodes.record_gap(b"process");
+    assert!(!all_have_read(&nodes));
+    nodes.record_own_heartbeat(later());
+    assert!(all_have_read(&nodes));
+    // It has read nothing since this node has loaded the state.
+    let mut has_read = entry;
+    has_read.load_count = 0;
+    nodes.record_heartbeat(OTHER_NODE_ID.as_bytes(), has_read);
+    later();
+    assert!(!all_have_read(&nodes));
+    nodes.record_own_heartbeat(later());
+    assert!(all_have_read(&nodes));
+    nodes.record_process(b"process");
+    assert!(all_have_read(&nodes));
+    nodes.record_process(b"promoted");
+    assert!(!all_have_read(&nodes));
+
     let nodes = NodeTable::new(Duration::from_secs(3600));
-    nodes.record_load(b"process");
-    assert!(!nodes.all_have_read(NODE_ID, entry, Duration::ZERO));
+    nodes.record_gap(b"process");
+    nodes.record_own_heartbeat(later());
+    assert!(!all_have_read(&nodes));
     nodes.record_heartbeat(OTHER_NODE_ID.as_bytes(), entry);
-    assert!(!nodes.all_have_read(NODE_ID, entry, Duration::ZERO));
+    assert!(!all_have_read(&nodes));
 }

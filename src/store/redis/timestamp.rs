@@ -45,10 +45,14 @@ impl Timestamp {
         self.monotonic < other.monotonic
     }
 
+    /// The time since the other by the monotonic clock alone: the shortest that is possible.
+    pub(super) fn minimum_since(self, earlier: Self) -> Duration {
+        self.monotonic.saturating_duration_since(earlier.monotonic)
+    }
+
     /// The age by the monotonic clock alone: the shortest that is possible.
     pub(super) fn minimum_age(self) -> Duration {
-        let now = Self::now().monotonic;
-        now.saturating_duration_since(self.monotonic)
+        Self::now().minimum_since(self)
     }
 
     /// The age by the clock that shows more.

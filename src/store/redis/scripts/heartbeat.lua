@@ -11,5 +11,4 @@ local at, policy = ARGV[7], eviction_policy()
 -- A position with another hash belongs to the stream of another server. It says nothing here.
 local entry = redis.call('XRANGE', stream, at, at)[1]
 if not entry or string.sub(entry_field(entry, 'n') or '', 17) ~= ARGV[8] then at = '0-0' end
-if policy then return append('h', ARGV[6], 'a', at, 'q', process(), 'e', policy) end
-return append('h', ARGV[6], 'a', at, 'q', process())
+return append('h', ARGV[6], 'a', at, 'q', process(), unpack(policy and { 'e', policy } or {}))
