@@ -1593,6 +1593,25 @@ fn rounds() -> usize {
     std::env::var("RACE_ROUNDS").map_or(1_000, |rounds| rounds.parse().unwrap())
 }
 
+/// A token may be issued while the clock is ahead. It must not be valid once that time has come.
+#[tokio::test]
+async fn k05_a_block_that_was_lifted_rejects_tokens_of_a_clock_ahead() {
+    let clock = ManualClock::at(NOW);
+    let store = MemoryStore::with_clock(clock.clone());
+    let world = World::new(clock.clone(), store, |sessions| sessions);
+    let alice = world.sessions.subject_named("alice");
+    let ahead = Duration::from_secs(2 * 86_400);
+    clock.advance(ahead);
+    let pair = world.sessions.login(&alice).await.unwrap();
+    assert_eq!(world.me(&pair.access_token).await, StatusCode::OK);
+    clock.step_back(ahead);
+    world.sessions.block(&alice).await.unwrap();
+    world.sessions.unblock(&alice).await.unwrap();
+    clock.advance(ahead);
+    let answer = world.me(&pair.access_token).await;
+    assert_eq!(answer, StatusCode::UNAUTHORIZED);
+}
+
 #[tokio::test]
 async fn k05_a_block_that_finds_no_room_leaves_all_as_it_was() {
     let clock = ManualClock::at(NOW);

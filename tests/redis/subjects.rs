@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tower_jwt_auth::claims::NumericDate;
 use tower_jwt_auth::clock::ManualClock;
 use tower_jwt_auth::revocation::{Revocation, RevocationStore, TokenIdentity};
 use tower_jwt_auth::session::{SessionErrorKind, SessionStore, Subject};
@@ -337,4 +338,43 @@ async fn expired_records_are_dropped() {
     eventually("dropped", || node.state().subjects == 1).await;
     assert_eq!(is_dead(&node, 9), Some(true));
     assert_eq!(node.state().loads, 1);
+}
+
+/// A user of another issuer has no generation here. Tokens that are issued after the block is
+/// lifted are accepted.
+#[tokio::test]
+async fn a_block_of_another_issuers_user_is_lifted() {
+    let server = Server::start(&[]);
+    let nodes = nodes(&server, 2).await;
+    let issuer = Some("https://accounts.example.net");
+    let subject = "mallory";
+    let (before, after) = (in_seconds(0), in_seconds(100));
+    let is_rejected = |node: &RedisStore, issued: NumericDate| {
+        let token = TokenIdentity::new(in_seconds(200)).jti("some");
+        let token = token
+            .issuer("https://accounts.example.net")
+            .subject(subject);
+        node.peek(&token.issued_at(issued))
+    };
+    nodes[0]
+        .revoke(&Revocation::Block { issuer, subject })
+        .await
+        .unwrap();
+    for node in &nodes {
+        eventually("blocked", || is_rejected(node, after) == Some(true)).await;
+    }
+    assert!(nodes[1].lift_block(issuer, subject).await.unwrap());
+    for node in &nodes {
+        eventually("lifted", || is_rejected(node, after) == Some(false)).await;
+        assert_eq!(is_rejected(node, before), Some(true));
+    }
+    // A block by the sessions of a subject that is blocked already raises its generation.
+    nodes[0]
+        .revoke(&Revocation::Block { issuer, subject })
+        .await
+        .unwrap();
+    let user = Subject::new(issuer, subject);
+    assert_eq!(nodes[1].subject(&user).await.unwrap().generation, 0);
+    nodes[1].block(&user).await.unwrap();
+    assert_eq!(nodes[1].subject(&user).await.unwrap().generation, 1);
 }

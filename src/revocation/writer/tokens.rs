@@ -34,7 +34,8 @@ impl Writer<'_> {
         let row = FingerprintedRevocation {
             fingerprint,
             kind: RevocationKind::Token,
-            until: expires_at.seconds_up(),
+            // An exchanged revocation knows the bucket alone.
+            until: buckets::end_of(bucket).as_secs(),
         };
         let is_too_late = bucket.saturating_sub(buckets::bucket_of(now)) >= BUCKETS as u64;
         let is_occupied = current

@@ -75,23 +75,34 @@ impl LockedFile {
 
     /// Renames a new file to its path.
     pub(super) fn publish(self) -> Result<Backend, Error> {
-        if let (Some(temporary_path), Some(location)) =
-            (self.temporary_path, self.backend.location())
-        {
-            self.backend.sync_data(false)?;
-            fs::rename(temporary_path, &location.path)?;
-            #[cfg(unix)]
-            {
-                let directory = match location.path.parent() {
-                    Some(parent) if !parent.as_os_str().is_empty() => parent,
-                    _ => Path::new("."),
-                };
-                File::open(directory)?.sync_all()?;
+        if let Some(location) = self.backend.location() {
+            if let Some(temporary_path) = self.temporary_path {
+                self.backend.sync_data(false)?;
+                fs::rename(temporary_path, &location.path)?;
+                sync_directory(&location.path)?;
+            } else {
+                // The process that renamed the file may have ended before it synced the name.
+                sync_directory(&location.path).ok();
             }
         }
         self.backend.check_path()?;
         Ok(self.backend)
     }
+}
+
+/// Makes the name of the file durable.
+#[cfg(unix)]
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Whether there is a file at the path, or another thing that must not be replaced.

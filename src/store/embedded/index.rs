@@ -56,10 +56,12 @@ impl RevocationIndex {
     }
 
     pub(super) fn is_revoked(&self, token: &TokenIdentity<'_>) -> Result<bool, Error> {
-        let horizon = self.horizon.load(Ordering::Relaxed);
+        // First: the horizon is raised before a set without those tokens takes over.
+        let set = self.set.load();
+        let horizon = self.horizon.load(Ordering::Acquire);
         let is_below_horizon =
             horizon > 0 && token.expires_at.since_epoch() <= Duration::from_secs(horizon);
-        let is_revoked = is_below_horizon || self.set.load().is_revoked(token);
+        let is_revoked = is_below_horizon || set.is_revoked(token);
         if !is_revoked && self.is_incomplete.load(Ordering::Relaxed) {
             return Err(Error::SetFull);
         }

@@ -160,6 +160,9 @@ impl MemoryStore {
         })?;
         if raise_generation && (!state.blocked || state.generation == 0) {
             state = state.logged_out();
+            let until = self.latest_token_end(sessions, subject);
+            // It matters once the block is lifted. Then a full set is an error.
+            self.revoke_before(subject, state.access_epoch, until).ok();
         }
         state.blocked = true;
         sessions.set(subject, state);
@@ -257,16 +260,22 @@ impl MemoryStore {
         state: SubjectState,
         kept: Option<SessionId>,
     ) -> Result<u64, MemoryStoreError> {
-        // Cover the longest lifetime, because a clock that was ahead may have dropped a session.
-        let longest = self.now().later_by(MAX_ACCESS_LIFETIME);
-        let until = sessions.latest_access(subject).unwrap_or(longest);
-        self.revoke_before(subject, state.access_epoch, until.max(longest))?;
+        let until = self.latest_token_end(sessions, subject);
+        self.revoke_before(subject, state.access_epoch, until)?;
         if let Some(mut kept) = kept.and_then(|sid| sessions.find(sid).cloned()) {
             kept.survive_logout(state);
             sessions.keep(&kept);
         }
         sessions.set(subject, state);
         Ok(state.access_epoch)
+    }
+
+    /// The latest `exp` of an access token of this subject.
+    fn latest_token_end(&self, sessions: &SessionTable, subject: &Subject<'_>) -> NumericDate {
+        // Cover the longest lifetime, because a clock that was ahead may have dropped a session.
+        let longest = self.now().later_by(MAX_ACCESS_LIFETIME);
+        let latest = sessions.latest_access(subject);
+        latest.map_or(longest, |latest| latest.max(longest))
     }
 
     /// Revokes the tokens of lower access epochs.

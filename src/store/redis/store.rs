@@ -187,8 +187,8 @@ impl RedisStore {
 
     /// Lifts the block of a subject, and returns whether there was one. Tokens issued before stay
     /// rejected. There is an exception for a subject whose tokens your `Sessions` do not issue.
-    /// Such a token is accepted again if its claim `generation` is not lower than the subject's
-    /// access epoch in this store.
+    /// Suppose that its access epoch in this store is not 0, for example after `block`. Then a
+    /// token is accepted again if its claim `generation` is not lower than that epoch.
     ///
     /// # Errors
     ///
@@ -283,7 +283,8 @@ async fn revoke_subject(
         }
         _ => {
             let longest = node.local.longest_lifetime().as_secs();
-            (&scripts.block_subject, vec![Argument::from(longest)])
+            let arguments = vec![Argument::from(longest), Argument::from("1")];
+            (&scripts.block_subject, arguments)
         }
     };
     let arguments: Vec<&[u8]> = std::iter::once(&field[..])
