@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use super::client_authentication::ClientAuthentication;
-use super::endpoint::{IntrospectionEndpoint, Location};
+use super::endpoint::{IntrospectionEndpoint, LastFound, Location};
 use super::memory::Memory;
 use super::questions::{Limits, Questions};
 use super::source::Introspection;
@@ -199,7 +199,8 @@ impl IntrospectionBuilder {
                     .map_err(IntrospectionError::Issuer)?;
                 Location::Discovered {
                     discovery: Box::new(discovery),
-                    found: Mutex::new(None),
+                    found: LastFound::default(),
+                    gate: Mutex::default(),
                 }
             }
         };

@@ -1,12 +1,12 @@
 //! Asks the introspection endpoint about one token.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use form_urlencoded::Serializer;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Request, Uri};
-use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::answer::Reply;
@@ -34,26 +34,46 @@ pub(super) enum Location {
     Configured(Uri),
     Discovered {
         discovery: Box<Discovery>,
+        found: LastFound,
         /// Held while the endpoint is discovered, so that this happens once.
-        found: Mutex<Option<FoundEndpoint>>,
+        gate: tokio::sync::Mutex<()>,
     },
 }
 
-#[derive(Clone)]
-pub(super) struct FoundEndpoint {
+/// The endpoint that was discovered last.
+#[derive(Default)]
+pub(super) struct LastFound(Mutex<Option<FoundEndpoint>>);
+
+struct FoundEndpoint {
     uri: Uri,
     at: Instant,
     /// The endpoint failed, so it may be elsewhere by now.
     has_failed: bool,
 }
 
-impl FoundEndpoint {
-    fn now(uri: Uri) -> Self {
-        Self {
+impl LastFound {
+    /// The endpoint, unless it must be discovered again.
+    fn current(&self) -> Option<Uri> {
+        let found = self.lock();
+        let found = found.as_ref()?;
+        let is_current = !found.has_failed && found.at.elapsed() < DISCOVERY_LIFETIME;
+        is_current.then(|| found.uri.clone())
+    }
+
+    fn last(&self) -> Option<Uri> {
+        self.lock().as_ref().map(|found| found.uri.clone())
+    }
+
+    fn set(&self, uri: Uri) {
+        *self.lock() = Some(FoundEndpoint {
             uri,
             at: Instant::now(),
             has_failed: false,
-        }
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<FoundEndpoint>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -93,7 +113,7 @@ impl IntrospectionEndpoint {
             Ok(body) => body,
             Err(error) => {
                 if has_moved(error.kind()) {
-                    self.note_failure().await;
+                    self.note_failure();
                 }
                 return Err(error);
             }
@@ -110,33 +130,41 @@ impl IntrospectionEndpoint {
     }
 
     async fn uri(&self, deadline: Duration, requested: &RequestedUri) -> Result<Uri, FetchError> {
-        let (discovery, found) = match &self.location {
+        let (discovery, found, gate) = match &self.location {
             Location::Configured(uri) => return Ok(uri.clone()),
-            Location::Discovered { discovery, found } => (discovery, found),
+            Location::Discovered {
+                discovery,
+                found,
+                gate,
+            } => (discovery, found, gate),
         };
-        let mut found = found.lock().await;
+        if let Some(uri) = found.current() {
+            return Ok(uri);
+        }
+        let half = deadline.checked_div(2).unwrap_or_default();
+        let limit = REDISCOVERY_DEADLINE.min(half);
+        // A runtime that nobody drives may hold the gate.
+        let gate = timeout(limit, gate.lock()).await;
+        if let Some(uri) = found.current() {
+            return Ok(uri);
+        }
         let discover = discovery.find::<IntrospectionMetadata>(&*self.fetch, requested);
-        let newest = match &*found {
-            Some(known) if !known.has_failed && known.at.elapsed() < DISCOVERY_LIFETIME => {
-                return Ok(known.uri.clone());
-            }
+        let newest = match found.last() {
             // If the metadata are unavailable, the old endpoint may still work.
-            Some(old) => {
-                let half = deadline.checked_div(2).unwrap_or_default();
-                match timeout(REDISCOVERY_DEADLINE.min(half), discover).await {
-                    Ok(Ok(uri)) => uri,
-                    _ => old.uri.clone(),
-                }
-            }
+            Some(old) if gate.is_ok() => match timeout(limit, discover).await {
+                Ok(Ok(uri)) => uri,
+                _ => old,
+            },
+            Some(old) => old,
             None => discover.await?,
         };
-        *found = Some(FoundEndpoint::now(newest.clone()));
+        found.set(newest.clone());
         Ok(newest)
     }
 
-    async fn note_failure(&self) {
+    fn note_failure(&self) {
         if let Location::Discovered { found, .. } = &self.location
-            && let Some(known) = &mut *found.lock().await
+            && let Some(known) = &mut *found.lock()
         {
             known.has_failed = true;
         }

@@ -32,24 +32,37 @@ impl OpaqueTrust {
     }
 }
 
-/// Whether a token is three segments of base64url. The issuer is asked about any other token.
+/// Whether a token is three segments of base64. The issuer is asked about any other token.
 ///
-/// A JWT with wrong padding, or without its signature, is still a JWT. An issuer may ignore either
-/// fault. So it is never asked about a JWT that the keys reject.
+/// A JWT with wrong padding, in the other alphabet of base64, with dots at its end, or without its
+/// signature, is still a JWT. An issuer may ignore such a fault. So it is never asked about a JWT
+/// that the keys reject.
 pub(super) fn has_jwt_shape(token: &[u8]) -> bool {
-    let mut segments = token.split(|byte| *byte == b'.').map(without_padding);
-    let is_base64url = |segment: &[u8]| segment.iter().all(|byte| base64url::is_digit(*byte));
+    let is_digit = |byte: &u8| base64url::is_digit(*byte) || matches!(byte, b'+' | b'/');
+    let bare = without(token, |byte| matches!(byte, b'.' | b'='));
+    let has_final_dot = token
+        .get(bare.len()..)
+        .is_some_and(|end| end.contains(&b'.'));
+    let mut segments = bare
+        .split(|byte| *byte == b'.')
+        .map(|segment| without(segment, |byte| byte == b'='));
     match [(); 4].map(|()| segments.next()) {
-        [Some(header), Some(payload), Some(signature), None] => {
+        [Some(header), Some(payload), signature, None] => {
+            let is_whole = signature.is_some() || has_final_dot;
             let are_there = !header.is_empty() && !payload.is_empty();
-            are_there && [header, payload, signature].into_iter().all(is_base64url)
+            let signature = signature.unwrap_or_default();
+            let mut bytes = header.iter().chain(payload).chain(signature);
+            is_whole && are_there && bytes.all(is_digit)
         }
         _ => false,
     }
 }
 
-fn without_padding(mut segment: &[u8]) -> &[u8] {
-    while let [rest @ .., b'='] = segment {
+/// The segment without such bytes at its end.
+fn without(mut segment: &[u8], is_dropped: impl Fn(u8) -> bool) -> &[u8] {
+    while let [rest @ .., last] = segment
+        && is_dropped(*last)
+    {
         segment = rest;
     }
     segment
@@ -74,6 +87,12 @@ mod tests {
             "a.b.",
             "a.b.c=",
             "a=.b==.c===",
+            "a.b.c.",
+            "a.b.c..",
+            "a.b.c=.=",
+            "a.b..",
+            "a/b.c.d",
+            "a+.b.c",
         ] {
             assert!(has_jwt_shape(token.as_bytes()), "{token}");
         }
@@ -86,9 +105,12 @@ mod tests {
             "a.b.c.d",
             "a.b.c.d.e",
             "a.b~.c",
-            "a/b.c.d",
-            "a+.b.c",
             "a b.c.d",
+            "a.",
+            "a..",
+            ".b.c.",
+            "a..c.",
+            "...",
             "=.a.b",
             "a=b.c.d",
         ] {

@@ -267,7 +267,10 @@ impl Answers {
             return Ok(None);
         }
         if !is_renewal && calls.unknown >= self.limits.max_calls {
-            return Err(ResolutionError::TooManyCalls);
+            calls.remove_overdue(self.max_wait());
+            if calls.unknown >= self.limits.max_calls {
+                return Err(ResolutionError::TooManyCalls);
+            }
         }
         let (begin, end) = watch::channel(());
         let number = calls.insert(name, end.clone(), is_renewal);
@@ -328,6 +331,13 @@ impl Calls {
     fn is_current(&self, name: &str, number: u64) -> bool {
         let call = self.by_name.get(name);
         call.is_some_and(|call| call.number == number)
+    }
+
+    /// Removes the calls that no runtime drives.
+    fn remove_overdue(&mut self, limit: Duration) {
+        self.by_name.retain(|_, call| call.began.elapsed() < limit);
+        let unknown = self.by_name.values().filter(|call| !call.is_renewal);
+        self.unknown = unknown.count();
     }
 
     fn remove(&mut self, name: &str) {

@@ -45,8 +45,9 @@ impl Verifier {
 
     /// Asks an issuer about opaque tokens, beside the keys that verify JWTs.
     ///
-    /// The shape of a token decides: three segments of base64url are a JWT. See
-    /// [`introspection`](crate::introspection). For tokens that are all opaque, pass the
+    /// The shape of a token decides: three segments of base64url are a JWT. So are three segments
+    /// of other base64, and those with padding or dots at the end: the issuer may read them as a
+    /// JWT. See [`introspection`](crate::introspection). For tokens that are all opaque, pass the
     /// introspection to [`Verifier::new`] instead.
     ///
     /// # Panics

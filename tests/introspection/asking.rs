@@ -192,6 +192,36 @@ async fn an_endpoint_that_failed_is_used_while_the_metadata_are_unavailable() {
     assert_eq!(status(&app, "two").await, 200);
 }
 
+/// Its task holds the place of the one that discovers the endpoint.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn q32_a_runtime_that_nobody_drives_blocks_no_discovery() {
+    let server = Server::start().await;
+    server.answer_with(active(&json!({})));
+    let introspection = Introspection::discover(server.name(), client());
+    let introspection = introspection.deadline(Duration::from_secs(2));
+    let app = app(&layer(&introspection.build().unwrap(), &clock()));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            runtime.block_on(async {
+                let app = app.clone();
+                tokio::spawn(async move { status(&app, "blocked").await });
+                for _ in 0..10 {
+                    tokio::task::yield_now().await;
+                }
+            });
+        });
+    });
+    let began = tokio::time::Instant::now();
+    while status(&app, "new").await != 200 {
+        assert!(began.elapsed() < Duration::from_secs(30), "in vain");
+    }
+    runtime.shutdown_background();
+}
+
 #[tokio::test]
 async fn q02_metadata_do_not_send_credentials_elsewhere() {
     let elsewhere = Server::start().await;

@@ -581,3 +581,32 @@ async fn keys_that_moved_are_found_again_though_the_old_ones_were_left_behind() 
     assert_eq!(status(&app, &token(&new, &name)).await, 200);
     assert_eq!(status(&app, &scene.good()).await, 401);
 }
+
+/// The metadata name a place that is not allowed. Somebody else may own the old one by now.
+#[tokio::test(start_paused = true)]
+async fn keys_are_not_fetched_from_a_place_that_the_issuer_has_left() {
+    const METADATA: &str = "/.well-known/openid-configuration";
+    let scene = Scene::new().await;
+    let name = scene.issuer.name().to_owned();
+    for moved in [
+        format!(r#"{{"issuer":"{name}","jwks_uri":"http://keys.example.net/jwks"}}"#),
+        format!(r#"{{"issuer":"https://other.example.net","jwks_uri":"{name}/jwks"}}"#),
+    ] {
+        let metadata = format!(r#"{{"issuer":"{name}","jwks_uri":"{name}/jwks"}}"#);
+        scene.issuer.answer(METADATA, Answer::Text(metadata));
+        scene.issuer.publish([&scene.key]);
+        let (keys, app) = scene.remote();
+        assert_eq!(status(&app, &scene.good()).await, 200);
+        scene.issuer.answer(METADATA, Answer::Text(moved));
+        sleep(Duration::from_secs(5000)).await;
+        let hits = scene.issuer.hits("/jwks");
+        let error = keys.state().last_error.unwrap();
+        let refusals = [
+            FetchErrorKind::ForbiddenEndpoint,
+            FetchErrorKind::IssuerMismatch,
+        ];
+        assert!(refusals.contains(&error.kind()), "{error}");
+        sleep(Duration::from_secs(3700)).await;
+        assert_eq!(scene.issuer.hits("/jwks"), hits);
+    }
+}

@@ -457,6 +457,40 @@ async fn a_flood_does_not_delay_known_issuers() {
     assert_eq!(verified(&verifier, &token(&key, "one more")).await, UNKNOWN);
 }
 
+/// A blocked thread of a server with one runtime for each core.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runtime_that_nobody_drives_keeps_no_call() {
+    let (key, clock) = (key("1"), clock());
+    let customers = Customers::approving(["a"], &key);
+    let resolution = customers.resolution().max_calls(8);
+    let verifier = verifier(resolution.deadline(Duration::from_millis(500)), &clock);
+    customers.set(Mode::Wait);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            runtime.block_on(async {
+                for number in 0..8 {
+                    let (verifier, name) = (verifier.clone(), format!("blocked-{number}"));
+                    let token = token(&key, &name);
+                    tokio::spawn(async move { verified(&verifier, &token).await });
+                }
+                settle().await;
+            });
+        });
+    });
+    customers.set(Mode::Answer);
+    let began = tokio::time::Instant::now();
+    while verified(&verifier, &token(&key, "a")).await != Ok(()) {
+        assert!(began.elapsed() < Duration::from_secs(30), "in vain");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // Not dropped in this runtime, where that may block.
+    runtime.shutdown_background();
+}
+
 #[tokio::test]
 async fn the_number_of_approved_issuers_is_bounded() {
     let key = key("1");

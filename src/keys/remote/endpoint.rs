@@ -57,6 +57,13 @@ impl DiscoveredUri {
     }
 }
 
+fn is_refusal(kind: FetchErrorKind) -> bool {
+    matches!(
+        kind,
+        FetchErrorKind::ForbiddenEndpoint | FetchErrorKind::IssuerMismatch
+    )
+}
+
 impl KeyEndpoint {
     pub(super) async fn fetch_keys(&self) -> Result<FetchedDocument, FetchError> {
         let requested = RequestedUri::default();
@@ -81,6 +88,8 @@ impl KeyEndpoint {
                     // If the metadata are unavailable, the old `jwks_uri` may still work.
                     Some(old) => match timeout(REDISCOVERY_DEADLINE, discovery).await {
                         Ok(Ok(uri)) => DiscoveredUri::now(uri),
+                        // The metadata are there, and name another place that is not allowed.
+                        Ok(Err(error)) if is_refusal(error.kind()) => return Err(error),
                         _ => old,
                     },
                     None => DiscoveredUri::now(discovery.await?),

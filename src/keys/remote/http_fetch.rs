@@ -185,6 +185,8 @@ fn build(builder: ClientBuilder) -> reqwest::Result<Client> {
     builder
         .redirect(reqwest::redirect::Policy::none())
         .timeout(FETCH_DEADLINE)
+        // One request for each connection: a runtime that nobody drives delays no other.
+        .http1_only()
         // Another crate may enable these. A small compressed body can expand to a huge one.
         .no_gzip()
         .no_brotli()
