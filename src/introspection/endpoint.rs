@@ -7,7 +7,7 @@ use bytes::Bytes;
 use form_urlencoded::Serializer;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Request, Uri};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::Reply;
 use super::client_authentication::ClientAuthentication;
@@ -35,7 +35,7 @@ pub(super) enum Location {
     Discovered {
         discovery: Box<Discovery>,
         found: LastFound,
-        /// Held while the endpoint is discovered, so that this happens once.
+        /// Held while the endpoint is discovered, so that usually this happens once.
         gate: tokio::sync::Mutex<()>,
     },
 }
@@ -45,6 +45,8 @@ pub(super) enum Location {
 pub(super) struct LastFound(Mutex<Option<FoundEndpoint>>);
 
 struct FoundEndpoint {
+    /// Counts the discoveries.
+    number: u64,
     uri: Uri,
     at: Instant,
     /// The endpoint failed, so it may be elsewhere by now.
@@ -60,16 +62,25 @@ impl LastFound {
         is_current.then(|| found.uri.clone())
     }
 
-    fn last(&self) -> Option<Uri> {
-        self.lock().as_ref().map(|found| found.uri.clone())
+    /// The endpoint and its number, which is 0 before the first discovery.
+    fn last(&self) -> (Option<Uri>, u64) {
+        match &*self.lock() {
+            Some(found) => (Some(found.uri.clone()), found.number),
+            None => (None, 0),
+        }
     }
 
-    fn set(&self, uri: Uri) {
-        *self.lock() = Some(FoundEndpoint {
-            uri,
-            at: Instant::now(),
-            has_failed: false,
-        });
+    /// Replaces the endpoint of that number, unless another discovery has done so.
+    fn replace(&self, number: u64, uri: Uri) {
+        let mut found = self.lock();
+        if found.as_ref().map_or(0, |found| found.number) == number {
+            *found = Some(FoundEndpoint {
+                number: number.wrapping_add(1),
+                uri,
+                at: Instant::now(),
+                has_failed: false,
+            });
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<FoundEndpoint>> {
@@ -143,22 +154,24 @@ impl IntrospectionEndpoint {
         }
         let half = deadline.checked_div(2).unwrap_or_default();
         let limit = REDISCOVERY_DEADLINE.min(half);
-        // A runtime that nobody drives may hold the gate.
-        let gate = timeout(limit, gate.lock()).await;
+        let until = Instant::now().checked_add(limit);
+        // A runtime that nobody drives may hold the gate: then this discovers beside it.
+        let patience = limit.checked_div(2).unwrap_or_default();
+        let _gate = timeout(patience, gate.lock()).await;
         if let Some(uri) = found.current() {
             return Ok(uri);
         }
         let discover = discovery.find::<IntrospectionMetadata>(&*self.fetch, requested);
-        let newest = match found.last() {
+        let (old, number) = found.last();
+        let newest = match old {
             // If the metadata are unavailable, the old endpoint may still work.
-            Some(old) if gate.is_ok() => match timeout(limit, discover).await {
+            Some(old) => match timeout_at(until.unwrap_or_else(Instant::now), discover).await {
                 Ok(Ok(uri)) => uri,
                 _ => old,
             },
-            Some(old) => old,
             None => discover.await?,
         };
-        found.set(newest.clone());
+        found.replace(number, newest.clone());
         Ok(newest)
     }
 

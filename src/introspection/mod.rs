@@ -20,8 +20,9 @@
 //! # Which tokens
 //!
 //! If you trust no keys, every token is opaque. If you also trust keys, the shape of the token
-//! decides before anything is verified. Three segments of base64url are a JWT, even with padding or
-//! an empty signature. Any other token is opaque. No token is tried both ways.
+//! decides before anything is verified. Three segments of base64url are a JWT. They may have
+//! padding, digits of other base64, an empty signature, or dots at the end: an issuer may read such
+//! a token. Any other token is opaque. No token is tried both ways.
 //!
 //! ```no_run
 //! use tower_jwt_auth::JwtAuthLayer;

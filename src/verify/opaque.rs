@@ -35,8 +35,8 @@ impl OpaqueTrust {
 /// Whether a token is three segments of base64. The issuer is asked about any other token.
 ///
 /// A JWT with wrong padding, in the other alphabet of base64, with dots at its end, or without its
-/// signature, is still a JWT. An issuer may ignore such a fault. So it is never asked about a JWT
-/// that the keys reject.
+/// signature, is still a JWT. An issuer may ignore such a fault, and must not answer for a JWT that
+/// the keys reject.
 pub(super) fn has_jwt_shape(token: &[u8]) -> bool {
     let is_digit = |byte: &u8| base64url::is_digit(*byte) || matches!(byte, b'+' | b'/');
     let bare = without(token, |byte| matches!(byte, b'.' | b'='));

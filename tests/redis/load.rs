@@ -19,7 +19,7 @@ pub(crate) fn in_seconds(seconds: u64) -> NumericDate {
 }
 
 /// A thing to revoke: the kinds alternate.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Thing {
     number: u64,
     name: String,

@@ -288,6 +288,35 @@ async fn k05_a_block_after_a_loss_applies_beside_the_longer_history() {
     assert!(is_blocked(&nodes[0]).await);
 }
 
+/// The server has lost everything, so it takes the subject for one of another issuer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k05_a_block_of_a_subject_that_the_server_has_forgotten_logs_out() {
+    let server = Server::start(&[]);
+    let nodes = nodes(&server, 2).await;
+    for _ in 0..30 {
+        nodes[0].raise_generation(&alice()).await.unwrap();
+    }
+    eventually("both know", || {
+        nodes.iter().all(|node| is_dead(node, 29) == Some(true))
+    })
+    .await;
+    server.ask::<()>(&mut cmd("FLUSHALL"));
+    let (issuer, subject) = (Some(ISSUER), "alice");
+    let block = Revocation::Block { issuer, subject };
+    nodes[1].revoke(&block).await.unwrap();
+    for node in &nodes {
+        eventually("blocked", || {
+            node.state().loads > 1 && is_dead(node, 1000) == Some(true)
+        })
+        .await;
+    }
+    nodes[0].lift_block(issuer, subject).await.unwrap();
+    for node in &nodes {
+        eventually("lifted", || is_dead(node, 1000) == Some(false)).await;
+        eventually("logged out", || is_dead(node, 30) == Some(true)).await;
+    }
+}
+
 /// The server lost that alice was logged out everywhere. The next logout everywhere starts from
 /// generation 0 there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tower_jwt_auth::revocation::RevocationStore;
 use tower_jwt_auth::store::RedisStore;
 use tower_jwt_auth::store::redis::RedisStoreError;
@@ -12,6 +13,19 @@ use crate::load::{Thing, in_seconds};
 use crate::proxy::{Flow, Proxy};
 use crate::server::Server;
 use crate::{LONG, STALENESS, connect, eventually, node, options};
+
+/// Revokes the thing, and waits for the other nodes in a task.
+async fn begin_to_wait(
+    maker: &RedisStore,
+    thing: &Thing,
+) -> JoinHandle<Result<(), RedisStoreError>> {
+    let waiting = tokio::spawn({
+        let (maker, thing) = (maker.clone(), thing.clone());
+        async move { maker.revoke_and_wait(&thing.revocation(), LONG).await }
+    });
+    eventually("it is revoked", || maker.peek(&thing.token()) == Some(true)).await;
+    waiting
+}
 
 /// Asserts that the wait ends, although the other node never reads the entry, and that the other
 /// node is stale by then.
@@ -63,14 +77,8 @@ async fn a_node_that_loads_the_state_goes_on_waiting() {
     let way = Proxy::to(server.port).await;
     let (maker, other) = (node(way.client()).await, node(server.client()).await);
     way.set(Flow::StopsReads);
-    let expires_at = in_seconds(600);
-    let thing = Thing::new(0, expires_at);
-    let waiting = tokio::spawn({
-        let maker = maker.clone();
-        let thing = Thing::new(0, expires_at);
-        async move { maker.revoke_and_wait(&thing.revocation(), LONG).await }
-    });
-    eventually("it is revoked", || maker.peek(&thing.token()) == Some(true)).await;
+    let thing = Thing::new(0, in_seconds(600));
+    let waiting = begin_to_wait(&maker, &thing).await;
     way.set(Flow::HoldsNew);
     way.cut();
     let loads = maker.state().loads;
@@ -93,14 +101,8 @@ async fn a_wait_does_not_end_while_the_server_is_away() {
     let (maker, other) = (node(server.client()).await, node(way.client()).await);
     eventually("they know of each other", || maker.state().nodes == 2).await;
     way.set(Flow::Stops);
-    let expires_at = in_seconds(600);
-    let waiting = tokio::spawn({
-        let maker = maker.clone();
-        let thing = Thing::new(0, expires_at);
-        async move { maker.revoke_and_wait(&thing.revocation(), LONG).await }
-    });
-    let thing = Thing::new(0, expires_at);
-    eventually("it is revoked", || maker.peek(&thing.token()) == Some(true)).await;
+    let thing = Thing::new(0, in_seconds(600));
+    let waiting = begin_to_wait(&maker, &thing).await;
     server.kill();
     tokio::time::sleep(STALENESS * 3).await;
     assert!(!waiting.is_finished());
@@ -122,15 +124,7 @@ async fn a_block_that_is_lifted_meanwhile_stays_lifted() {
     eventually("they know of each other", || maker.state().nodes == 2).await;
     way.set(Flow::Stops);
     let blocked = Thing::new(5, in_seconds(600));
-    let waiting = tokio::spawn({
-        let maker = maker.clone();
-        let thing = Thing::new(5, in_seconds(600));
-        async move { maker.revoke_and_wait(&thing.revocation(), LONG).await }
-    });
-    eventually("it is blocked", || {
-        maker.peek(&blocked.token()) == Some(true)
-    })
-    .await;
+    let waiting = begin_to_wait(&maker, &blocked).await;
     let other = node(server.client()).await;
     let (issuer, subject) = (blocked.token().issuer, blocked.token().subject.unwrap());
     assert!(other.lift_block(issuer, subject).await.unwrap());
@@ -176,14 +170,8 @@ async fn a_repeated_write_without_replicas_is_reported() {
     let silent = connect(patient(), way.client()).await;
     eventually("they know of each other", || maker.state().nodes == 2).await;
     way.set(Flow::Stops);
-    let expires_at = in_seconds(600);
-    let waiting = tokio::spawn({
-        let maker = maker.clone();
-        let thing = Thing::new(0, expires_at);
-        async move { maker.revoke_and_wait(&thing.revocation(), LONG).await }
-    });
-    let thing = Thing::new(0, expires_at);
-    eventually("it is revoked", || maker.peek(&thing.token()) == Some(true)).await;
+    let thing = Thing::new(0, in_seconds(600));
+    let waiting = begin_to_wait(&maker, &thing).await;
     // The first write is replicated by now.
     tokio::time::sleep(Duration::from_secs(1)).await;
     drop(replica);

@@ -88,7 +88,8 @@ impl KeyEndpoint {
                     // If the metadata are unavailable, the old `jwks_uri` may still work.
                     Some(old) => match timeout(REDISCOVERY_DEADLINE, discovery).await {
                         Ok(Ok(uri)) => DiscoveredUri::now(uri),
-                        // The metadata are there, and name another place that is not allowed.
+                        // The metadata are there. They name another issuer, or a place that is not
+                        // allowed.
                         Ok(Err(error)) if is_refusal(error.kind()) => return Err(error),
                         _ => old,
                     },

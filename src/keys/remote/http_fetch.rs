@@ -185,7 +185,8 @@ fn build(builder: ClientBuilder) -> reqwest::Result<Client> {
     builder
         .redirect(reqwest::redirect::Policy::none())
         .timeout(FETCH_DEADLINE)
-        // One request for each connection: a runtime that nobody drives delays no other.
+        // One request at a time for each connection: a runtime that nobody drives delays no request
+        // on another connection.
         .http1_only()
         // Another crate may enable these. A small compressed body can expand to a huge one.
         .no_gzip()

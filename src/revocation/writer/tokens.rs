@@ -34,8 +34,7 @@ impl Writer<'_> {
         let row = FingerprintedRevocation {
             fingerprint,
             kind: RevocationKind::Token,
-            // An exchanged revocation knows the bucket alone.
-            until: buckets::end_of(bucket).as_secs(),
+            until: expires_at.seconds_up(),
         };
         let is_too_late = bucket.saturating_sub(buckets::bucket_of(now)) >= BUCKETS as u64;
         let is_occupied = current

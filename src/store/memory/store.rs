@@ -100,6 +100,10 @@ impl MemoryStore {
     ///   with a lower generation.
     /// - A block rejects logins and refreshes.
     ///
+    /// To block a subject that logs in here, prefer
+    /// [`block`](crate::session::SessionStore::block). It also rejects a login that begins before
+    /// the block and completes after it is lifted.
+    ///
     /// # Errors
     ///
     /// [`MemoryStoreError`] if the set is full, or a generation is too high. Earlier revocations
@@ -161,7 +165,7 @@ impl MemoryStore {
         if raise_generation && (!state.blocked || state.generation == 0) {
             state = state.logged_out();
             let until = self.latest_token_end(sessions, subject);
-            // It matters once the block is lifted. Then a full set is an error.
+            // It matters once the block is lifted: `unblock` adds it if it is missing.
             self.revoke_before(subject, state.access_epoch, until).ok();
         }
         state.blocked = true;

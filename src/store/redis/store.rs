@@ -118,6 +118,10 @@ impl RedisStore {
     /// It also applies to sessions in this store. A revoked session ends. A block rejects logins
     /// and refreshes. A generation ends sessions with a lower one.
     ///
+    /// To block a subject that logs in here, prefer
+    /// [`block`](crate::session::SessionStore::block). It also rejects a login that begins before
+    /// the block and completes after it is lifted.
+    ///
     /// # Errors
     ///
     /// After [`Unreplicated`](RedisStoreError::Unreplicated) and

@@ -88,12 +88,13 @@ impl SubjectRecord {
 
     /// A record that rejects every token that either record rejects.
     pub(super) fn strictest(&self, other: &Self) -> Self {
+        let [(epoch, generation), (other_epoch, other_generation)] =
+            [self.raised_beside(other), other.raised_beside(self)];
         // Either may have been raised last, so the next epoch is the only safe one.
-        let step = u64::from(self.access_epoch.min(other.access_epoch) > 0);
-        let access_epoch = self.access_epoch.max(other.access_epoch);
-        let access_epoch = access_epoch.saturating_add(step);
-        let generation = match self.generation.min(other.generation) {
-            0 => self.generation.max(other.generation),
+        let step = u64::from(epoch.min(other_epoch) > 0);
+        let access_epoch = epoch.max(other_epoch).saturating_add(step);
+        let generation = match generation.min(other_generation) {
+            0 => generation.max(other_generation),
             _ => access_epoch,
         };
         Self {
@@ -104,6 +105,15 @@ impl SubjectRecord {
             changes: self.changes.max(other.changes),
             generation,
             tags: self.tags.clone(),
+        }
+    }
+
+    /// The access epoch and the generation. A block raises neither if the server does not know that
+    /// the subject has sessions here. Here the other record knows.
+    fn raised_beside(&self, other: &Self) -> (u64, u64) {
+        match (self.access_epoch, self.cutoff, other.access_epoch) {
+            (0, 1.., 1..) => (1, 1),
+            _ => (self.access_epoch, self.generation),
         }
     }
 
@@ -174,5 +184,13 @@ mod tests {
         let strictest = invalidated.strictest(&other);
         assert_eq!(strictest.to_text(), "3:10:0:7:6:2:aaaaaaaa,");
         assert_eq!(other.strictest(&one).blocked, one.blocked);
+        // A block that took the subject for one of another issuer.
+        let foreign = parse("0:0:1:8:1:0:cccccccc,");
+        let raised = foreign.strictest(&other).to_text();
+        assert_eq!(raised, "3:10:1:8:6:3:cccccccc,");
+        let raised = other.strictest(&foreign).to_text();
+        assert_eq!(raised, "3:10:1:8:6:3:bbbbbbbb,");
+        let both = parse("0:0:0:9:2:0:dddddddd,").strictest(&foreign);
+        assert_eq!((both.access_epoch, both.generation), (0, 0));
     }
 }

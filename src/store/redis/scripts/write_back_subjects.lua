@@ -6,6 +6,9 @@
 -- diverged. Then the result rejects what either rejects. Either access epoch may have been raised
 -- last, so if both were raised, the result has the next one. So it is with the generation, which
 -- then becomes that epoch.
+--
+-- A block raises neither if the server does not know that the subject has sessions here. If the
+-- other record knows, the block counts as if it had raised both.
 local longest = tonumber(ARGV[6])
 local tag
 local function write_back(field, text)
@@ -19,6 +22,9 @@ local function write_back(field, text)
     tag = append('u', field, 'r', text)
     return text
   end
+  local blocked_alone = function(one, other) return one.e == 0 and one.c > 0 and other.e > 0 end
+  if blocked_alone(here, given) then here.e, here.g = 1, 1 end
+  if blocked_alone(given, here) then given.e, given.g = 1, 1 end
   local both_raised = math.min(here.e, given.e) > 0
   local both_logged_out = math.min(here.g, given.g) > 0
   here.e = math.max(here.e, given.e)
