@@ -301,6 +301,6 @@ async fn l07_l08_nothing_acknowledged_is_lost_when_the_process_is_killed() {
             store.close().await;
         }
     }
-    assert!(worked > ROUNDS / 10, "{worked} rounds did anything");
+    assert!(worked > ROUNDS / 2, "{worked} rounds did anything");
     let _ = std::fs::remove_dir_all(&directory);
 }

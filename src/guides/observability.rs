@@ -4,11 +4,13 @@
 //! | --- | --- |
 //! | why requests are refused, `POST /refresh` and `POST /logout` included | [`AuthError`](crate::AuthError) in the extensions of the response |
 //! | who made a request | [`VerifiedToken`](crate::VerifiedToken) in the extensions of the request |
-//! | why a refresh, a logout or a [page renewal](crate::routes::PageRenewalLayer) was refused, by a hook instead of a middleware | [`SessionRoutes::on_rejection`](crate::routes::SessionRoutes::on_rejection) |
+//! | why a refresh, logout or page renewal failed, by a hook | [`SessionRoutes::on_rejection`] |
 //! | logins, refreshes, logouts, reuse of refresh tokens | [`Sessions::on_event`](crate::session::Sessions::on_event) |
 //! | whether a node follows Redis | [`RedisStore::state`](crate::store::RedisStore::state) |
 //! | whether the keys of an issuer are fresh | [`RemoteKeys::state`](crate::keys::remote::RemoteKeys::state) |
 //! | how full the revocation list is | [`MemoryStore::revocations`](crate::store::MemoryStore::revocations) |
+//!
+//! [`SessionRoutes::on_rejection`]: crate::routes::SessionRoutes::on_rejection
 //!
 //! No `tracing` event, error or `Debug` output of this crate holds a token or a claim. But
 //! `#[tracing::instrument]` on a handler with `Claims(user): Claims<User>` records `user` by its

@@ -20,7 +20,7 @@ impl AuthError {
     /// | `insufficient_user_authentication` | 401 | RFC 9470 §3 | log in again, as [`acr_values`](Self::acr_values) and [`max_age`](Self::max_age) say |
     /// | `insufficient_scope` | 403 | RFC 6750 §3.1 | ask for the [scopes](Self::scope) |
     /// | `cross_site` | 403 | this crate | call from a [trusted origin](super::csrf) |
-    /// | `access_denied` | 403 | RFC 6749 §4.1.2.1 | use a token from a session of this service, but not from an impersonation |
+    /// | `access_denied` | 403 | RFC 6749 §4.1.2.1 | use a session's token, no impersonation's |
     /// | `too_many_sessions` | 409 | this crate | end a session, then log in again |
     /// | `invalid_request` | 400 | RFC 6750 §3.1, RFC 6749 §5.2 | correct the request |
     /// | `unsupported_grant_type` | 400 | RFC 6749 §5.2 | correct the request |

@@ -235,7 +235,9 @@ async fn with_the_last_clone_tasks_and_connections_end() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_written_back_that_is_there() {
     let server = Server::start(&[]);
-    let nodes = nodes(&server, 2).await;
+    // Not stale so soon that a busy machine makes them load once more.
+    let node = || connect(options(), server.client());
+    let nodes = [node().await, node().await];
     let expires_at = in_seconds(600);
     for number in 0..300 {
         let thing = Thing::new(number, expires_at);
@@ -246,7 +248,7 @@ async fn nothing_is_written_back_that_is_there() {
     server.ask::<u64>(cmd("XTRIM").arg("{jwt}:stream").arg("MAXLEN").arg(0));
     server.ask::<()>(cmd("HSET").arg("{jwt}:last").arg("hash").arg("another"));
     eventually("read anew", || {
-        nodes.iter().all(|node| node.state().loads >= 2)
+        nodes.iter().all(|node| node.state().loads == 2)
     })
     .await;
     // A write-back would be done before the next few heartbeats.
@@ -337,8 +339,7 @@ async fn a_new_connection_is_no_proof_of_replicas() {
     for writer in writers {
         written += writer.await.unwrap();
     }
-    println!("{written} writes");
-    assert!(written > 0);
+    assert!(written > 100, "{written} writes");
 }
 
 async fn futures<T>(call: &impl AsyncFn() -> T, count: usize) -> Vec<T> {
